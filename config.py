@@ -1,0 +1,170 @@
+"""Settings: one class per environment, everything from environment variables (see README.md)."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from skymailing.embedded import embedded_redis_url
+from skymailing.errors import ConfigurationError
+
+PROJECT_DIR = Path(__file__).resolve().parent
+CATCHER_PORT = 2525
+
+
+class Config:
+    """What all environments share; an instance reads one mapping of environment variables."""
+
+    ENVIRONMENT = "development"
+    DEBUG = False
+    TESTING = False
+    LANGUAGES = ("en", "ru")
+    BABEL_DEFAULT_LOCALE = "en"
+    BABEL_TRANSLATION_DIRECTORIES = "translations"
+    BOOTSTRAP_SERVE_LOCAL = True
+    WTF_CSRF_TIME_LIMIT = None  # a form left open over lunch still saves; the token dies with the session
+    SESSION_COOKIE_HTTPONLY = True
+    SESSION_COOKIE_SAMESITE = "Lax"
+    REMEMBER_COOKIE_HTTPONLY = True
+    REMEMBER_COOKIE_SAMESITE = "Lax"
+    CACHE_TYPE = "SimpleCache"
+    MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; bounds an import
+    MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of one form field; bounds a letter's body
+    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
+    RATELIMIT_HEADERS_ENABLED = False
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
+        self.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
+        self.HOST = self._text("HOST") or "127.0.0.1"
+        self.PORT = self._number("PORT", 5000)
+        self.PUBLIC_URL = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
+        self.DEFAULT_TIMEZONE = self._timezone()
+        self.WORKERS = self._number("WORKERS", 2)
+        self._read_stores()
+        self._read_mail()
+
+    def _read_stores(self) -> None:
+        self.SQLALCHEMY_DATABASE_URI = self._database_url()
+        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True}
+        self.EMBEDDED_REDIS = not self._text("REDIS_URL")
+        self.REDIS_URL = self._text("REDIS_URL") or embedded_redis_url(self.DATA_DIR)
+        self.RATELIMIT_STORAGE_URI = self._limits_storage_url()
+
+    def _read_mail(self) -> None:
+        self.MAIL_CATCHER = not self._text("MAIL_SERVER")
+        self.MAIL_SERVER = self._text("MAIL_SERVER") or "127.0.0.1"
+        self.MAIL_PORT = self._number("MAIL_PORT", CATCHER_PORT if self.MAIL_CATCHER else 25)
+        self.MAIL_USE_TLS = self._flag("MAIL_USE_TLS")
+        self.MAIL_USE_SSL = self._flag("MAIL_USE_SSL")
+        self.MAIL_USERNAME = self._text("MAIL_USERNAME")
+        self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
+        self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
+        self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20)
+        self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
+        # Flask-Mail suppresses everything while TESTING is on; our tests talk to a real server.
+        self.MAIL_SUPPRESS_SEND = False
+        if self.MAIL_USE_TLS and self.MAIL_USE_SSL:
+            raise ConfigurationError("Set only one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL.")
+
+    def _text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def _number(self, name: str, default: int) -> int:
+        text = self._text(name)
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdigit():
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
+        return int(text)
+
+    def _flag(self, name: str) -> bool:
+        text = (self._text(name) or "no").lower()
+        if text in {"1", "true", "yes", "on"}:
+            return True
+        if text in {"0", "false", "no", "off"}:
+            return False
+        raise ConfigurationError(f"{name} must be yes or no, not {text!r}.")
+
+    def _timezone(self) -> str:
+        name = self._text("DEFAULT_TIMEZONE") or "UTC"
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigurationError(f"DEFAULT_TIMEZONE: there is no time zone {name!r}.") from error
+        return name
+
+    def _database_url(self) -> str:
+        url = self._text("DATABASE_URL") or f"sqlite:///{self.DATA_DIR / 'skymailing.db'}"
+        # Hosting panels hand out URLs without a driver; ours is psycopg 3.
+        for prefix in ("postgres://", "postgresql://"):
+            if url.startswith(prefix):
+                return "postgresql+psycopg://" + url.removeprefix(prefix)
+        return url
+
+    def _limits_storage_url(self) -> str:
+        # `limits` names a unix socket differently from redis-py.
+        return self.REDIS_URL.replace("unix://", "redis+unix://", 1)
+
+    def _generated_secret(self) -> str:
+        """Keep a random key beside the data, so that sessions survive a restart."""
+        path = self.DATA_DIR / "secret-key"
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text()
+
+
+class DevelopmentConfig(Config):
+    """On one's own machine: everything embedded, letters caught."""
+
+
+class TestingConfig(Config):
+    """For the test suite: real parts, no throttling of logins, no CSRF tokens to fetch."""
+
+    ENVIRONMENT = "testing"
+    TESTING = True
+    WTF_CSRF_ENABLED = False
+    RATELIMIT_ENABLED = False
+
+
+class ProductionConfig(Config):
+    """On the internet: refuses to start with a setting that is unsafe there."""
+
+    ENVIRONMENT = "production"
+    PREFERRED_URL_SCHEME = "https"
+    SESSION_COOKIE_SECURE = True
+    REMEMBER_COOKIE_SECURE = True
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(environ)
+        if len(self._text("SECRET_KEY") or "") < 32:
+            raise ConfigurationError("Production needs a SECRET_KEY of at least 32 characters.")
+        if self.MAIL_CATCHER:
+            raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")
+        if not self._text("MAIL_DEFAULT_SENDER"):
+            raise ConfigurationError("Production needs MAIL_DEFAULT_SENDER, the address that letters come from.")
+        if not self.PUBLIC_URL.startswith("https://"):
+            raise ConfigurationError("Production needs a PUBLIC_URL that starts with https://.")
+
+
+ENVIRONMENTS = {
+    "development": DevelopmentConfig,
+    "testing": TestingConfig,
+    "production": ProductionConfig,
+}
+
+
+def load_config(environ: Mapping[str, str] | None = None) -> Config:
+    """Return the settings for SKYMAILING_ENV; raises ConfigurationError naming what to set."""
+    environ = os.environ if environ is None else environ
+    name = environ.get("SKYMAILING_ENV") or "development"
+    if name not in ENVIRONMENTS:
+        raise ConfigurationError(f"SKYMAILING_ENV must be one of {', '.join(ENVIRONMENTS)}, not {name!r}.")
+    return ENVIRONMENTS[name](environ)

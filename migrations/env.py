@@ -1,0 +1,54 @@
+"""Runs migrations on the app's own engine, all or nothing on both databases."""
+
+import logging
+from logging.config import fileConfig
+from typing import Any
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from flask import current_app
+from sqlalchemy import Connection
+
+from skymailing.extensions import db
+from skymailing.models.types import UTCDateTime
+
+if context.config.config_file_name:
+    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+logger = logging.getLogger("alembic.env")
+
+
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | bool:
+    """Write our own types as what they are in the database: a migration imports no model."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+def skip_empty_revision(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    if getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
+        directives[:] = []
+        logger.info("No changes in schema detected.")
+
+
+def run(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # Rebuilding a table drops the old one, which must not cascade; only outside a transaction.
+        connection.connection.dbapi_connection.execute("PRAGMA foreign_keys = OFF")
+    options = current_app.extensions["migrate"].configure_args
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        render_item=render_item,
+        process_revision_directives=skip_empty_revision,
+        transactional_ddl=True,
+        **options,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    raise SystemExit("Migrations need a database to look at; --sql is not supported.")
+with db.engine.connect() as connection:
+    run(connection)
+    connection.invalidate()  # the next user gets a connection with foreign keys on

@@ -1,0 +1,69 @@
+"""SkyMailing: mailings whose ledger closes."""
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from skymailing import database, errors, i18n, web
+from skymailing.extensions import babel, bootstrap, cache, csrf, db, limiter, login, mail, migrate
+
+if TYPE_CHECKING:
+    from config import Config
+
+
+def create_app(config: "Config | None" = None) -> Flask:
+    """Return the application; without `config`, with the settings of the environment."""
+    app = Flask(__name__)
+    configure(app, config)
+    bind_extensions(app)
+    database.configure_database(app)
+    i18n.configure(app)
+    web.configure(app)
+    register_blueprints(app)
+    register_commands(app)
+    errors.register_error_pages(app)
+    return app
+
+
+def configure(app: Flask, config: "Config | None") -> None:
+    from config import load_config  # the top level reads ours; ours reads it only here
+
+    app.config.from_object(config or load_config())
+
+
+def bind_extensions(app: Flask) -> None:
+    from skymailing import models  # noqa: F401 - registers the tables
+
+    db.init_app(app)
+    migrate.init_app(app, db, render_as_batch=True)
+    csrf.init_app(app)
+    login.init_app(app)
+    mail.init_app(app)
+    cache.init_app(app)
+    bootstrap.init_app(app)
+    limiter.init_app(app)
+
+
+def register_blueprints(app: Flask) -> None:
+    from skymailing.auth import views as auth
+    from skymailing.blog import views as blog
+    from skymailing.catcher import views as catcher
+    from skymailing.clients import unsubscribe
+    from skymailing.clients import views as clients
+    from skymailing.home import health
+    from skymailing.home import views as home
+    from skymailing.mailings import logs
+    from skymailing.mailings import views as mailings
+    from skymailing.messages import views as messages
+
+    for feature in (home, health, auth, clients, unsubscribe, messages, mailings, logs, blog):
+        app.register_blueprint(feature.bp)
+    if app.config["MAIL_CATCHER"]:
+        app.register_blueprint(catcher.bp)
+
+
+def register_commands(app: Flask) -> None:
+    from skymailing.commands import COMMANDS
+
+    for command in COMMANDS:
+        app.cli.add_command(command)

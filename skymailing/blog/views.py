@@ -1,0 +1,5 @@
+"""Pages of blog."""
+
+from flask import Blueprint
+
+bp = Blueprint("blog", __name__, url_prefix="/blog")

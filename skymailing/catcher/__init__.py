@@ -1,0 +1,1 @@
+"""The mail catcher of development: keeps letters on disk and shows them."""

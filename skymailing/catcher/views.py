@@ -1,0 +1,5 @@
+"""Pages of catcher."""
+
+from flask import Blueprint
+
+bp = Blueprint("catcher", __name__, url_prefix="/outbox")

@@ -1,0 +1,1 @@
+"""The address book: clients, their import and export, unsubscribing."""

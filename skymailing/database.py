@@ -1,0 +1,43 @@
+"""How connections behave: SQLite made safe for several processes, engines after a fork."""
+
+from typing import Any
+
+from flask import Flask, has_request_context, request
+from sqlalchemy import Connection, Engine, event
+
+from skymailing.extensions import db
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def configure_database(app: Flask) -> None:
+    """Bind the engine's behaviour; call once after `db.init_app`."""
+    with app.app_context():
+        engine = db.engine
+    if engine.dialect.name == "sqlite":
+        make_sqlite_safe(engine)
+
+
+def make_sqlite_safe(engine: Engine) -> None:
+    """Let several processes share the file: readers never wait, writers queue and lose nothing.
+
+    SQLite's defaults lose updates when processes read first and write later, because the
+    driver begins transactions late. Here a transaction that may write takes the writer's place at
+    its start (BEGIN IMMEDIATE) and waits for it; one that serves a reading request does not.
+    """
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN is switched off; ours is below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA busy_timeout = 60000")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # FULL: a committed claim must survive a power cut, or its letter could be sent twice.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = has_request_context() and request.method in SAFE_METHODS
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

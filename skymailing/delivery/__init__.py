@@ -1,0 +1,1 @@
+"""The delivery engine; knows no request and no blueprint."""

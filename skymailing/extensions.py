@@ -1,0 +1,39 @@
+"""The Flask extensions, created once, bound to an app by `create_app`; imports nothing of ours."""
+
+from flask_babel import Babel
+from flask_bootstrap import Bootstrap5
+from flask_caching import Cache
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_mail import Mail
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Base(DeclarativeBase):
+    """The declarative base; every constraint has a name that migrations can rely on."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+migrate = Migrate()
+login = LoginManager()
+csrf = CSRFProtect()
+mail = Mail()
+cache = Cache()
+babel = Babel()
+bootstrap = Bootstrap5()
+limiter = Limiter(get_remote_address)

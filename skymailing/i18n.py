@@ -1,0 +1,35 @@
+"""Which language and time zone a request speaks."""
+
+from zoneinfo import ZoneInfo
+
+from flask import Flask, current_app, has_request_context, request
+from flask_login import current_user
+
+from skymailing.extensions import babel
+
+
+def configure(app: Flask) -> None:
+    """Let Flask-Babel ask us for every request."""
+    babel.init_app(app, locale_selector=choose_locale, timezone_selector=choose_timezone)
+
+
+def choose_locale() -> str:
+    """Return the profile's language, else the best the browser wishes for."""
+    languages: tuple[str, ...] = current_app.config["LANGUAGES"]
+    if not has_request_context():
+        return languages[0]
+    if current_user.is_authenticated and current_user.locale in languages:
+        return str(current_user.locale)
+    return request.accept_languages.best_match(languages) or languages[0]
+
+
+def choose_timezone() -> str:
+    """Return the IANA name of the user's time zone, else the service's default."""
+    if has_request_context() and current_user.is_authenticated:
+        return str(current_user.timezone)
+    return str(current_app.config["DEFAULT_TIMEZONE"])
+
+
+def user_zone() -> ZoneInfo:
+    """Return the time zone in which the signed-in user types and reads times."""
+    return ZoneInfo(choose_timezone())

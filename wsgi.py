@@ -1,0 +1,3 @@
+from skymailing import create_app
+
+app = create_app()
