@@ -1,0 +1,128 @@
+"""What we accept as an address."""
+
+import pytest
+from email_validator import EmailSyntaxError
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from skymailing.addresses import (
+    ADDRESS_FAULTS,
+    PLAIN_ADDRESS,
+    AddressFault,
+    InvalidEmail,
+    address_key,
+    display_address,
+    is_surely_valid,
+    mask_address,
+    parse_address,
+    parse_strictly,
+    tidy,
+)
+
+# Letters in which valid, nearly valid and broken addresses are all frequent.
+ADDRESS_LETTERS = st.sampled_from("aZ0.-+_@'xn!x--...@ тé\r\n\t\0")
+WORDS = st.text(st.sampled_from("aBx0-.n+_'"), min_size=1, max_size=70)
+TOPS = st.sampled_from(
+    ["com", "ORG", "test", "local", "localhost", "onion", "invalid", "Arpa", "c0m", "1", "xn--p1ai", "рф"]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("anna@example.com", "anna@example.com"),
+        ("  Anna@Example.COM\t", "Anna@example.com"),
+        ("\ufeffanna@example.com", "anna@example.com"),
+        ("o'brien+news@mail.example.org", "o'brien+news@mail.example.org"),
+        ("INFO@example.org", "info@example.org"),
+        ("anna@пример.рф", "anna@xn--e1afmkfd.xn--p1ai"),
+        ("anna@xn--e1afmkfd.xn--p1ai", "anna@xn--e1afmkfd.xn--p1ai"),
+        ("anna@BÜCHER.example", "anna@xn--bcher-kva.example"),
+        ("anna@office.local", "anna@office.local"),
+        ("anna@sky.test", "anna@sky.test"),
+        ("anna@sub.localhost", "anna@sub.localhost"),
+    ],
+)
+def test_an_address_is_accepted_in_the_form_for_the_mail_server(text: str, address: str) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", AddressFault.EMPTY),
+        ("   ", AddressFault.EMPTY),
+        ("anna.example.com", AddressFault.NO_AT_SIGN),
+        ("anna@@example.com", AddressFault.SEVERAL_AT_SIGNS),
+        ("a@example.com, b@example.com", AddressFault.SEVERAL_AT_SIGNS),
+        ("anna smith@example.com", AddressFault.SPACE),
+        ("anna@exa mple.com", AddressFault.SPACE),
+        ("anna@example.com\r\nBcc: x", AddressFault.CONTROL_CHARACTER),
+        ("an\0na@example.com", AddressFault.CONTROL_CHARACTER),
+        ("an\u202ena@example.com", AddressFault.CONTROL_CHARACTER),
+        (f"{'a' * 65}@example.com", AddressFault.TOO_LONG),
+        (f"anna@{'a.' * 130}com", AddressFault.TOO_LONG),
+        (".anna@example.com", AddressFault.LOCAL_PART),
+        ("an..na@example.com", AddressFault.LOCAL_PART),
+        ('"anna smith"@example.com', AddressFault.SPACE),
+        ('"anna"@example.com', AddressFault.LOCAL_PART),
+        ("@example.com", AddressFault.LOCAL_PART),
+        ("анна@example.com", AddressFault.LOCAL_PART_NOT_LATIN),
+        ("anna@", AddressFault.DOMAIN),
+        ("anna@example..com", AddressFault.DOMAIN),
+        ("anna@-example.com", AddressFault.DOMAIN),
+        ("anna@[127.0.0.1]", AddressFault.DOMAIN),
+        ("anna@127.0.0.1", AddressFault.DOMAIN),
+        ("anna@localhost", AddressFault.DOMAIN_WITHOUT_DOT),
+        ("anna@hidden.onion", AddressFault.RESERVED_DOMAIN),
+        ("Anna <anna@example.com>", AddressFault.SPACE),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, fault: AddressFault) -> None:
+    with pytest.raises(InvalidEmail) as raised:
+        parse_address(text)
+    assert raised.value.fault == fault
+    assert str(raised.value) == str(ADDRESS_FAULTS[fault])
+
+
+@given(st.one_of(st.text(), st.text(ADDRESS_LETTERS, max_size=40), st.emails()))
+def test_an_accepted_address_is_safe_and_stays_the_same(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except InvalidEmail:
+        return
+    assert address.isascii()
+    assert address.isprintable()
+    assert not set(address) & set(' "<>,;:\\()[]')
+    assert address.count("@") == 1
+    assert len(address) <= 254
+    assert parse_address(address) == address
+    assert parse_address(display_address(address)) == address
+    assert address_key(address) == address_key(parse_address(address_key(address)))
+
+
+@given(st.builds("{}@{}.{}".format, WORDS, WORDS, TOPS))
+@example("a@xn--.com")
+@example("a@ab--c.com")
+@example(f"a@{'b' * 64}.com")
+@example(f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 57}.com")
+@example("Sales@example.com")
+def test_the_quick_way_accepts_nothing_that_the_exact_one_refuses(text: str) -> None:
+    plain = PLAIN_ADDRESS.fullmatch(text)
+    if plain is None or not is_surely_valid(text, plain):
+        return
+    try:
+        exact = parse_strictly(text)
+    except EmailSyntaxError as error:
+        pytest.fail(f"{text!r} is refused: {error}")
+    assert tidy(plain["local"], plain["domain"]) == exact
+
+
+def test_people_see_international_domains_in_their_letters() -> None:
+    assert display_address("anna@xn--e1afmkfd.xn--p1ai") == "anna@пример.рф"
+    assert display_address("anna@example.com") == "anna@example.com"
+    assert display_address("anna@xn--broken-.com") == "anna@xn--broken-.com"
+
+
+def test_a_masked_address_tells_only_its_owner_whose_it_is() -> None:
+    assert mask_address("anna.petrova@xn--e1afmkfd.xn--p1ai") == "a***@пример.рф"
