@@ -1,7 +1,13 @@
 """What can go wrong in our own terms; the message of each is fit to be shown to a person."""
 
+import logging
 
-from flask import Flask
+from flask import Flask, Response, make_response, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+logger = logging.getLogger(__name__)
 
 
 class SkyMailingError(Exception):
@@ -22,4 +28,68 @@ class IllegalTransition(SkyMailingError):
 
 
 def register_error_pages(app: Flask) -> None:
-    """Show HTTP errors in the site's own look."""
+    """Show HTTP errors in the site's own look, and in plain words to programs."""
+    app.register_error_handler(HTTPException, show_error)
+
+
+def show_error(error: HTTPException) -> Response:
+    """Return the page for an HTTP error with the error's own status and headers."""
+    if error.response is not None or error.code is None:  # an abort() with a ready answer
+        return make_response(error.get_response())
+    title, text = describe_error(error)
+    response = make_response(render_error(error.code, title, text))
+    response.status_code = error.code
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def render_error(code: int, title: str, text: str) -> Response:
+    if "text/html" in request.accept_mimetypes.values():
+        try:
+            return make_response(render_template("errors/error.html", code=code, title=title, text=text))
+        except Exception:
+            # What broke the page may break its error page as well: the database, most likely.
+            logger.exception("The error page for %s could not be shown", code)
+    response = make_response(f"{code} {title}\n{text}\n")
+    response.mimetype = "text/plain"
+    return response
+
+
+def describe_error(error: HTTPException) -> tuple[str, str]:
+    """Return what happened and what to do about it."""
+    try:
+        return _describe(error)
+    except Exception:
+        # Finding the reader's language may need the database that has just failed.
+        logger.exception("The words for error %s could not be found", error.code)
+        return error.name, InternalServerError.description
+
+
+def _describe(error: HTTPException) -> tuple[str, str]:
+    if isinstance(error, CSRFError):
+        return (
+            _("This page was open too long"),
+            _("Nothing was changed. Go back, load the page again and repeat what you did."),
+        )
+    described = {
+        400: (_("That request was not understood"), _("Go back, check what you entered and try again.")),
+        403: (_("You may not do this"), _("Your account has no right to this page.")),
+        404: (
+            _("There is no such page"),
+            _("It may have been deleted, or the address has a typing error."),
+        ),
+        405: (
+            _("This address is not for visiting"),
+            _("It is used by buttons inside the site. Go to the page with the button."),
+        ),
+        413: (_("That is too large"), _("Send a smaller file, or divide it into several.")),
+        429: (_("Too many attempts"), _("Wait a few minutes and try again.")),
+        500: (
+            _("Something broke on our side"),
+            _("The fault has been written down. What you had saved is safe; try again in a minute."),
+        ),
+        503: (_("The service is busy"), _("Try again in a minute.")),
+    }
+    return described.get(error.code or 500, (error.name, error.description or ""))

@@ -7,6 +7,10 @@ from flask_login import current_user
 
 from skymailing.extensions import babel
 
+# Each in its own words, so that whoever landed in a foreign one finds theirs.
+LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
+LANGUAGE_COOKIE = "language"
+
 
 def configure(app: Flask) -> None:
     """Let Flask-Babel ask us for every request."""
@@ -14,12 +18,15 @@ def configure(app: Flask) -> None:
 
 
 def choose_locale() -> str:
-    """Return the profile's language, else the best the browser wishes for."""
+    """Return the profile's language, else the visitor's choice, else the best the browser wishes for."""
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if not has_request_context():
         return languages[0]
     if current_user.is_authenticated and current_user.locale in languages:
         return str(current_user.locale)
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in languages:
+        return chosen
     return request.accept_languages.best_match(languages) or languages[0]
 
 

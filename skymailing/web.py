@@ -1,7 +1,135 @@
 """What every response carries and every template may use."""
 
-from flask import Flask
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlencode
+
+from flask import Flask, Response, current_app, request, session, url_for
+from flask_babel import format_datetime, format_decimal, get_locale
+from markupsafe import Markup, escape
+
+from skymailing import states
+from skymailing.addresses import display_address
+from skymailing.i18n import LANGUAGE_NAMES, user_zone
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",  # Bootstrap draws its arrows and ticks as data: images
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # Links in letters carry tokens; no other site shall learn them.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+A_YEAR = 365 * 24 * 60 * 60  # seconds
 
 
 def configure(app: Flask) -> None:
     """Install response headers and template helpers."""
+    app.after_request(add_security_headers)
+    app.after_request(add_cache_headers)
+    app.add_template_filter(address)
+    app.add_template_filter(local_time)
+    app.add_template_filter(number)
+    for helper in (asset, icon, url_with, page_url, languages, get_locale, zone_label):
+        app.add_template_global(helper)
+    app.add_template_global(states.state_label)
+    app.add_template_global(states.state_tone)
+
+
+def add_security_headers(response: Response) -> Response:
+    """Set what is missing; a view that serves a preview frame has set its own policy."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if current_app.config["ENVIRONMENT"] == "production":
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
+    return response
+
+
+def add_cache_headers(response: Response) -> Response:
+    """Let assets with a hash stay for good, and a signed-in user's pages nowhere."""
+    if request.endpoint == "static":
+        if "v" in request.args and response.status_code in (200, 206, 304):
+            response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
+    elif "_user_id" in session:
+        response.headers.setdefault("Cache-Control", "private, no-store")
+    return response
+
+
+@cache
+def _content_hash(path: Path, _modified: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def asset(path: str) -> str:
+    """Return the address of a static file, which changes with its content."""
+    file = Path(current_app.static_folder or "", path)
+    return url_for("static", filename=path, v=_content_hash(file, file.stat().st_mtime_ns))
+
+
+def icon(name: str) -> Markup:
+    """Return a Bootstrap icon of our sprite; it says nothing to a screen reader."""
+    source = asset("vendor/bootstrap-icons/icons.svg")
+    return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(
+        source, name
+    )
+
+
+def url_with(**changes: str | int | None) -> str:
+    """Return this page's address with some query arguments changed, or left out when None."""
+    pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in changes]
+    pairs += [(key, str(value)) for key, value in changes.items() if value is not None]
+    return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
+
+
+def page_url(endpoint: str) -> str:
+    """Return a page's address; the home page's while that page is still being written."""
+    return url_for(endpoint if endpoint in current_app.view_functions else "home.index")
+
+
+def languages() -> list[tuple[str, str]]:
+    """Return code and own name of each language that the service speaks."""
+    return [(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]]
+
+
+def address(email: str) -> str:
+    """Return an e-mail address as people write it."""
+    return display_address(email)
+
+
+def number(value: float) -> str:
+    """Return a number with the language's own separators."""
+    return str(format_decimal(value))
+
+
+def local_time(moment: datetime | None, *, zone: bool = True) -> Markup:
+    """Return a <time> in the reader's time zone; a dash when there is no moment."""
+    if moment is None:
+        return Markup('<span class="no-value">–</span>')
+    text = escape(format_datetime(moment, "d MMM y, HH:mm"))
+    if zone:
+        text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), user_zone().key, text
+    )
+
+
+def zone_label(moment: datetime) -> str:
+    """Return how far the reader's clock is from UTC at a moment, such as UTC+3 or UTC-3:30."""
+    offset = moment.astimezone(user_zone()).utcoffset()
+    minutes = round(offset.total_seconds() / 60) if offset else 0
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '−'}{hours}" + (f":{rest:02}" if rest else "")

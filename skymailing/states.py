@@ -1,0 +1,143 @@
+"""What people read for every state, and the tone that it is shown in: one word and colour everywhere."""
+
+from enum import StrEnum
+
+from flask_babel import LazyString, lazy_pgettext
+
+from skymailing.models import (
+    Audience,
+    DeliveryState,
+    ImportState,
+    MailingState,
+    MessageFormat,
+    OnUnknown,
+    Outcome,
+    Periodicity,
+    Role,
+    RunState,
+    SuppressionReason,
+)
+
+# Tones, each a colour in site.css: quiet (nothing going on), planned, active, waiting, good, bad,
+# doubt (nobody can know) and gone (over without having happened).
+
+# Keyed by the enum as well: members of different ones are equal when their text is.
+_STATES: dict[tuple[type[StrEnum], str], tuple[LazyString, str]] = {}
+
+
+def _describe(enum: type[StrEnum], described: dict[StrEnum, tuple[LazyString, str]]) -> None:
+    for member, (label, tone) in described.items():
+        _STATES[enum, member.value] = (label, tone)
+
+
+_describe(
+    MailingState,
+    {
+        MailingState.DRAFT: (lazy_pgettext("mailing", "draft"), "quiet"),
+        MailingState.SCHEDULED: (lazy_pgettext("mailing", "scheduled"), "planned"),
+        MailingState.RUNNING: (lazy_pgettext("mailing", "running"), "active"),
+        MailingState.PAUSED: (lazy_pgettext("mailing", "paused"), "waiting"),
+        MailingState.FINISHED: (lazy_pgettext("mailing", "finished"), "good"),
+        MailingState.CANCELLED: (lazy_pgettext("mailing", "cancelled"), "gone"),
+    },
+)
+_describe(
+    RunState,
+    {
+        RunState.PLANNED: (lazy_pgettext("run", "planned"), "planned"),
+        RunState.SENDING: (lazy_pgettext("run", "sending"), "active"),
+        RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
+        RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
+    },
+)
+_describe(
+    DeliveryState,
+    {
+        DeliveryState.PENDING: (lazy_pgettext("delivery", "pending"), "quiet"),
+        DeliveryState.SENDING: (lazy_pgettext("delivery", "sending"), "active"),
+        DeliveryState.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
+        DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
+        DeliveryState.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
+        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
+        DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "suppressed"), "gone"),
+        DeliveryState.EXPIRED: (lazy_pgettext("delivery", "expired"), "gone"),
+        DeliveryState.CANCELLED: (lazy_pgettext("delivery", "cancelled"), "gone"),
+    },
+)
+_describe(
+    Outcome,
+    {
+        Outcome.SENT: (lazy_pgettext("delivery", "sent"), "good"),
+        Outcome.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
+        Outcome.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
+        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
+    },
+)
+_describe(
+    ImportState,
+    {
+        ImportState.PENDING: (lazy_pgettext("import", "waiting"), "quiet"),
+        ImportState.RUNNING: (lazy_pgettext("import", "running"), "active"),
+        ImportState.FINISHED: (lazy_pgettext("import", "finished"), "good"),
+        ImportState.FAILED: (lazy_pgettext("import", "failed"), "bad"),
+    },
+)
+_describe(
+    SuppressionReason,
+    {
+        SuppressionReason.UNSUBSCRIBED: (lazy_pgettext("client", "unsubscribed"), "gone"),
+        SuppressionReason.BOUNCED: (lazy_pgettext("client", "address refused"), "bad"),
+        SuppressionReason.COMPLAINED: (lazy_pgettext("client", "complained"), "bad"),
+        SuppressionReason.MANUAL: (lazy_pgettext("client", "never mailed"), "gone"),
+    },
+)
+_describe(
+    Periodicity,
+    {
+        Periodicity.ONCE: (lazy_pgettext("periodicity", "once"), "quiet"),
+        Periodicity.DAILY: (lazy_pgettext("periodicity", "daily"), "quiet"),
+        Periodicity.WEEKLY: (lazy_pgettext("periodicity", "weekly"), "quiet"),
+        Periodicity.MONTHLY: (lazy_pgettext("periodicity", "monthly"), "quiet"),
+    },
+)
+_describe(
+    Audience,
+    {
+        Audience.ALL: (lazy_pgettext("audience", "all clients"), "quiet"),
+        Audience.SELECTED: (lazy_pgettext("audience", "selected clients"), "quiet"),
+    },
+)
+_describe(
+    OnUnknown,
+    {
+        OnUnknown.RESEND: (lazy_pgettext("policy", "send once more after 30 minutes"), "quiet"),
+        OnUnknown.HOLD: (lazy_pgettext("policy", "leave it to me"), "quiet"),
+    },
+)
+_describe(
+    MessageFormat,
+    {
+        MessageFormat.MARKDOWN: (lazy_pgettext("format", "Markdown"), "quiet"),
+        MessageFormat.HTML: (lazy_pgettext("format", "HTML"), "quiet"),
+        MessageFormat.TEXT: (lazy_pgettext("format", "plain text"), "quiet"),
+    },
+)
+_describe(
+    Role,
+    {
+        Role.USER: (lazy_pgettext("role", "user"), "quiet"),
+        Role.MANAGER: (lazy_pgettext("role", "manager"), "planned"),
+        Role.CONTENT: (lazy_pgettext("role", "content manager"), "planned"),
+        Role.ADMIN: (lazy_pgettext("role", "administrator"), "active"),
+    },
+)
+
+
+def state_label(state: StrEnum) -> LazyString:
+    """Return the translated word for a state, or for any other choice of the models."""
+    return _STATES[type(state), state.value][0]
+
+
+def state_tone(state: StrEnum) -> str:
+    """Return the tone of a state; `state-<tone>` is its CSS class."""
+    return _STATES[type(state), state.value][1]
