@@ -1,5 +1,6 @@
 """The real servers that tests talk to: Valkey, PostgreSQL and an SMTP server that keeps letters."""
 
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -25,9 +26,10 @@ class RedisServer:
 
     def start(self) -> None:
         log = self.data_dir / "redis.log"
-        self.process = subprocess.Popen(
-            redis_command(self.data_dir), stdout=log.open("ab"), stderr=subprocess.STDOUT
-        )
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                redis_command(self.data_dir), stdout=output, stderr=subprocess.STDOUT
+            )
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -84,10 +86,11 @@ class SmtpServer:
     data_replies: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
-        self.controller = Controller(self, hostname="127.0.0.1", port=0)
-        # aiosmtpd asks the controller's port before it is bound when it is 0; it can bind by itself.
+        # aiosmtpd connects to its own port once to be sure that it is up, so 0 is not a port for it.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self.controller.start()
-        self.port = self.controller.server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
         self.controller.stop()

@@ -1,0 +1,159 @@
+"""Reading long lists page by page."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.extensions import db
+from skymailing.models import Client, User
+from skymailing.pagination import Order, Page, count_up_to, paginate
+from tests.factories import ClientFactory
+
+BY_NAME: Order = [(Client.full_name, False), (Client.id, False)]
+NEWEST_FIRST: Order = [(Client.created_at, True), (Client.id, True)]
+MIXED: Order = [(Client.full_name, False), (Client.id, True)]
+STATEMENT = select(Client)
+
+
+@pytest.fixture
+def context(app: Flask, session: Session) -> Iterator[None]:
+    with app.test_request_context():  # a GET, whose reading locks nothing
+        yield
+
+
+def add(user: User, names: str) -> list[Client]:
+    return [ClientFactory.create(owner=user, full_name=name) for name in names]
+
+
+def names(page: Page) -> str:
+    return "".join(client.full_name for client in page)
+
+
+def read_forward(order: Order, per_page: int) -> list[Page]:
+    pages = [paginate(STATEMENT, order, None, per_page)]
+    while pages[-1].next_cursor:
+        pages.append(paginate(STATEMENT, order, pages[-1].next_cursor, per_page))
+    return pages
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("order", [BY_NAME, NEWEST_FIRST, MIXED])
+@pytest.mark.parametrize("per_page", [1, 2, 3, 7, 8])
+def test_forward_and_back_show_each_row_once(user: User, order: Order, per_page: int) -> None:
+    add(user, "caabcba")
+    pages = read_forward(order, per_page)
+    everything = [client.id for page in pages for client in page]
+    columns = [column.desc() if descending else column.asc() for column, descending in order]
+    assert everything == [client.id for client in paginate(STATEMENT.order_by(*columns), order, None, 100)]
+    assert len(everything) == 7
+    assert pages[0].previous_cursor is None
+    for earlier, later in zip(reversed(pages[:-1]), reversed(pages[1:]), strict=True):
+        back = paginate(STATEMENT, order, later.previous_cursor, per_page)
+        assert [client.id for client in back] == [client.id for client in earlier]
+        assert bool(back.previous_cursor) == bool(earlier.previous_cursor)
+
+
+@pytest.mark.usefixtures("context")
+def test_rows_that_come_meanwhile_neither_repeat_nor_hide_others(user: User) -> None:
+    add(user, "bdfh")
+    first = paginate(STATEMENT, BY_NAME, None, 2)
+    db.session.rollback()
+    add(user, "acx")
+    second = paginate(STATEMENT, BY_NAME, first.next_cursor, 2)
+    assert (names(first), names(second)) == ("bd", "fh")
+    assert names(paginate(STATEMENT, BY_NAME, second.previous_cursor, 2)) == "cd"
+
+
+@pytest.mark.usefixtures("context")
+def test_the_way_back_ends_with_a_full_first_page(user: User) -> None:
+    add(user, "bcd")
+    page = paginate(STATEMENT, BY_NAME, paginate(STATEMENT, BY_NAME, None, 2).next_cursor, 2)
+    db.session.rollback()
+    add(user, "a")
+    back = paginate(STATEMENT, BY_NAME, page.previous_cursor, 2)
+    assert names(back) == "bc"
+    assert names(paginate(STATEMENT, BY_NAME, back.previous_cursor, 2)) == "ab"
+
+
+@pytest.mark.usefixtures("context")
+def test_a_page_whose_rows_were_deleted_is_the_first_one(user: User, session: Session) -> None:
+    last = add(user, "abc")[-1]
+    page = paginate(STATEMENT, BY_NAME, None, 2)
+    db.session.rollback()
+    session.delete(last)
+    session.flush()
+    assert names(paginate(STATEMENT, BY_NAME, page.next_cursor, 2)) == "ab"
+
+
+@pytest.mark.usefixtures("context")
+def test_several_selected_things_come_as_a_row(user: User) -> None:
+    client = add(user, "a")[0]
+    page = paginate(select(Client.id, Client.full_name), BY_NAME, None)
+    assert (page.items[0].id, page.items[0].full_name) == (client.id, "a")
+
+
+def encode(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+NAME_AND_ID = "full_name+,id+"
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "nonsense",
+        "é",
+        "====",
+        encode(None),
+        encode(7),
+        encode([NAME_AND_ID, False]),
+        encode([NAME_AND_ID, False, ["a"]]),
+        encode([NAME_AND_ID, False, ["a", "1"]]),
+        encode([NAME_AND_ID, False, ["a", True]]),
+        encode([NAME_AND_ID, False, ["a", 10**30]]),
+        encode([NAME_AND_ID, False, [None, 1]]),
+        encode([NAME_AND_ID, False, ["\0", 1]]),
+        encode([NAME_AND_ID, False, ["\ud800", 1]]),
+        encode([NAME_AND_ID, "no", ["a", 1]]),
+        encode(["full_name-,id-", False, ["a", 1]]),
+        encode(["created_at-,id-", False, ["2026-01-01T00:00:00", 1]]),
+    ],
+)
+def test_a_broken_cursor_gives_the_first_page(user: User, cursor: str) -> None:
+    add(user, "ab")
+    assert names(paginate(STATEMENT, BY_NAME, cursor)) == "ab"
+    assert len(paginate(STATEMENT, NEWEST_FIRST, cursor)) == 2
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(cursor=st.text())
+@pytest.mark.usefixtures("context")
+def test_no_cursor_breaks_a_page(cursor: str) -> None:
+    assert len(paginate(STATEMENT, BY_NAME, cursor)) == 0
+
+
+@pytest.mark.usefixtures("context")
+def test_counting_stops_at_its_limit(user: User) -> None:
+    add(user, "abc")
+    assert str(count_up_to(STATEMENT, limit=2)) == "2+"
+    assert str(count_up_to(STATEMENT, limit=3)) == "3"
+    assert str(count_up_to(STATEMENT.order_by(Client.id), limit=4)) == "3"
+
+
+@pytest.mark.usefixtures("context")
+def test_moments_keep_their_precision_in_a_cursor(user: User) -> None:
+    first, second = add(user, "ab")
+    assert second.created_at - first.created_at < timedelta(seconds=1)
+    page = paginate(STATEMENT, NEWEST_FIRST, None, 1)
+    assert names(page) == "b"
+    assert names(paginate(STATEMENT, NEWEST_FIRST, page.next_cursor, 1)) == "a"
