@@ -4,7 +4,12 @@ The only importer of rq. Jobs are named by their import path and take plain JSON
 after the commit; when Redis is away the hint is lost and the sweep finds the work later.
 """
 
+import contextlib
 import logging
+import os
+import socket
+import threading
+import time
 from typing import Any
 
 from flask import current_app
@@ -25,12 +30,18 @@ JOB_TIMEOUT = 600  # seconds; a job is a slice of about 20, so this only ends on
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of what dead workers left in Redis
 HINT_LIFETIME = 60  # seconds after which a hint that nobody took may be given again
+WORKER_CLIENT_NAME = "skymailing-worker:"  # of its connections, with host and process id behind
+REDIS_START_TIMEOUT = 15  # seconds that a booting process waits for Redis
+
+_stop_requested = threading.Event()
 
 
 class JsonJob(Job):
     """A job whose arguments are JSON, never pickle: whoever can write to Redis cannot run code."""
 
-    def __init__(self, id: str | None = None, connection: Redis | None = None, serializer: Any = None) -> None:
+    def __init__(
+        self, id: str | None = None, connection: Redis | None = None, serializer: Any = None
+    ) -> None:
         super().__init__(id, connection, serializer or JSONSerializer)
 
 
@@ -99,14 +110,34 @@ def others_are_waiting() -> bool:
         return False
 
 
-def make_worker() -> SimpleWorker:
-    """Return a worker that runs jobs in its own process.
+class Worker(SimpleWorker):
+    """A worker that runs jobs in its own process.
 
     No fork per job: sessions to the mail server live on between slices, and kill -9 ends worker
     and job together, so a lease never has two holders.
     """
-    redis = connect(socket_timeout=WORKER_TTL)
-    return SimpleWorker(
+
+    max_connection_wait_time = 2.0  # seconds between tries while Redis is away; rq would grow it to 60
+
+    def handle_warm_shutdown_request(self) -> None:
+        _stop_requested.set()
+
+    def set_shutdown_requested_date(self) -> None:
+        # Called by a signal, perhaps in the middle of a job, which can do without Redis.
+        with contextlib.suppress(RedisError):
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
+
+
+def stop_is_requested() -> bool:
+    """Whether this worker was asked to stop, so that its job should end after the present window."""
+    return _stop_requested.is_set()
+
+
+def make_worker() -> Worker:
+    """Return a worker for every queue; `work()` serves until SIGTERM."""
+    client_name = f"{WORKER_CLIENT_NAME}{socket.gethostname()}:{os.getpid()}"
+    redis = connect(socket_timeout=WORKER_TTL, client_name=client_name)
+    return Worker(
         [get_queue(SYSTEM, redis), get_queue(DELIVERY, redis)],
         connection=redis,
         serializer=JSONSerializer,
@@ -114,3 +145,26 @@ def make_worker() -> SimpleWorker:
         worker_ttl=WORKER_TTL,
         maintenance_interval=MAINTENANCE_INTERVAL,
     )
+
+
+def count_workers() -> int:
+    """Return how many workers are connected to Redis; raises RedisError.
+
+    Asked of the connections, because what rq keeps of a killed worker stays for minutes, and what
+    it keeps of a living one is gone when Redis is emptied.
+    """
+    names = {client["name"] for client in connection().client_list()}
+    return sum(name.startswith(WORKER_CLIENT_NAME) for name in names)
+
+
+def wait_for_redis() -> None:
+    """Return as soon as Redis answers; raises RedisError when it does not within its time to start."""
+    deadline = time.monotonic() + REDIS_START_TIMEOUT
+    while True:
+        try:
+            connection().ping()
+            return
+        except RedisError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)

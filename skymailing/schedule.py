@@ -20,6 +20,8 @@ from skymailing.models import Mailing, MailingState
 logger = logging.getLogger(__name__)
 
 TICK = 1  # seconds between looks at what is due: a start is late by no more than that
+LOCK_LIFETIME = 1500  # milliseconds; a scheduler killed while it holds the lock delays the next by no more
+HEARTBEAT_LIFETIME = 10  # seconds after which a silent scheduler counts as dead
 SWEEP_INTERVAL = 15  # seconds
 SWEEP_ID = "sweep"
 # Starts further away than this are not scheduled yet; the sweep gets to them in time.
@@ -28,6 +30,23 @@ HORIZON = timedelta(days=2)
 
 class SweepingScheduler(Scheduler):
     """Puts the periodic sweep back whenever it is gone: at first boot, or after Redis was emptied."""
+
+    def acquire_lock(self) -> bool:
+        """Take the lock, as rq_scheduler does but for a shorter time.
+
+        Should a slow look at what is due outlast it, two schedulers enqueue the same start, which
+        the keys of the database make harmless.
+        """
+        taken = self.connection.set(self.scheduler_lock_key, self.name, px=LOCK_LIFETIME, nx=True)
+        self._lock_acquired = bool(taken)
+        return self._lock_acquired
+
+    def heartbeat(self) -> None:
+        """Renew the sign of life, also after Redis was emptied."""
+        with self.connection.pipeline() as pipeline:
+            pipeline.hsetnx(self.key, "birth", utcnow().timestamp())
+            pipeline.expire(self.key, HEARTBEAT_LIFETIME)
+            pipeline.execute()
 
     def enqueue_jobs(self) -> Any:
         if SWEEP_ID not in self:
@@ -61,9 +80,9 @@ def schedule_start(mailing: Mailing) -> None:
     """Make the scheduler agree with the mailing's `next_run_at`; call after the commit."""
     try:
         scheduler = make_scheduler()
-        if _wants_start(mailing):
-            assert mailing.next_run_at is not None
-            _schedule(scheduler, mailing.id, mailing.next_run_at)
+        start = mailing.next_run_at
+        if start is not None and _wants_start(mailing):
+            _schedule(scheduler, mailing.id, start)
         else:
             scheduler.cancel(job_id(mailing.id))
     except RedisError as error:

@@ -1,5 +1,111 @@
-"""Pages of catcher."""
+"""The pages of caught letters; only there while the catcher is in use."""
 
-from flask import Blueprint
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
+from flask_babel import ngettext
+from werkzeug.wrappers import Response as BaseResponse
+
+from skymailing.catcher.store import CaughtLetter, LetterStore
+from skymailing.pagination import PER_PAGE, Page
 
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
+
+# A letter may look as it likes and do nothing; its links open in a page of their own.
+LETTER_POLICY = (
+    "default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; base-uri 'self'; "
+    "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+@dataclass(frozen=True)
+class ListedLetter:
+    """A line of the list."""
+
+    letter: CaughtLetter
+    headers: EmailMessage
+
+
+@bp.get("/")
+def index() -> str:
+    query = request.args.get("q", "").strip()
+    letters = get_store().list_letters(query)
+    page = paginate(letters, request.args.get("cursor"))
+    return render_template("catcher/index.html", page=page, total=len(letters), query=query)
+
+
+@bp.get("/<letter_id>")
+def show(letter_id: str) -> str:
+    letter = get_letter(letter_id)
+    message = letter.message
+    return render_template(
+        "catcher/show.html",
+        letter=letter,
+        message=message,
+        text=read_part(message, "plain"),
+        has_html=message.get_body(("html",)) is not None,
+    )
+
+
+@bp.get("/<letter_id>/html")
+def html(letter_id: str) -> Response:
+    """The HTML part by itself, for the frame."""
+    content = read_part(get_letter(letter_id).message, "html")
+    if content is None:
+        abort(404)
+    response = Response(f'<base target="_blank">{content}', mimetype="text/html")
+    response.headers["Content-Security-Policy"] = LETTER_POLICY
+    return response
+
+
+@bp.get("/<letter_id>.eml")
+def raw(letter_id: str) -> Response:
+    """The letter as it was handed over, byte for byte, behind its envelope."""
+    response = Response(get_letter(letter_id).raw, mimetype="message/rfc822")
+    response.headers.set("Content-Disposition", "attachment", filename=f"{letter_id}.eml")
+    return response
+
+
+@bp.route("/delete", methods=["GET", "POST"])
+def delete_all() -> str | BaseResponse:
+    """Ask on GET, delete on POST."""
+    if request.method == "GET":
+        return render_template("catcher/delete.html", total=len(get_store().list_letters()))
+    count = get_store().delete_all()
+    flash(ngettext("%(num)d letter deleted.", "%(num)d letters deleted.", count), "success")
+    return redirect(url_for("catcher.index"))
+
+
+def get_store() -> LetterStore:
+    return LetterStore(current_app.config["DATA_DIR"] / "outbox")
+
+
+def get_letter(letter_id: str) -> CaughtLetter:
+    letter = get_store().find(letter_id)
+    if letter is None:
+        abort(404)
+    return letter
+
+
+def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
+    """Return the page that begins with the letter `cursor` names; letters that arrive do not shift it."""
+    start = sum(letter.id > cursor for letter in letters) if cursor else 0
+    shown = letters[start : start + PER_PAGE]
+    end = start + PER_PAGE
+    return Page(
+        [ListedLetter(letter, letter.headers) for letter in shown],
+        next_cursor=letters[end].id if end < len(letters) else None,
+        previous_cursor=letters[max(0, start - PER_PAGE)].id if start else None,
+    )
+
+
+def read_part(message: EmailMessage, subtype: str) -> str | None:
+    """Return the text of the plain or html part; None when the letter has none."""
+    part = message.get_body((subtype,))
+    if part is None:
+        return None
+    try:
+        return str(part.get_content())
+    except (LookupError, UnicodeError):  # a charset that nobody knows
+        return part.as_string() if subtype == "plain" else None

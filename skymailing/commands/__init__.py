@@ -2,4 +2,12 @@
 
 from click import Command
 
-COMMANDS: tuple[Command, ...] = ()
+from skymailing.commands import doctor, processes
+
+COMMANDS: tuple[Command, ...] = (
+    processes.up,
+    processes.worker,
+    processes.scheduler,
+    processes.catcher,
+    doctor.doctor,
+)

@@ -1,0 +1,146 @@
+"""The service's processes: all of them under one supervisor, or each by itself."""
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from redis import RedisError
+
+from skymailing import checks, instance, programs, queue, schedule, supervise
+from skymailing.errors import SkyMailingError
+from skymailing.extensions import db
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+
+
+@click.command("up")
+@click.option("--migrate", is_flag=True, help="Bring the database's tables up to date first.")
+@with_appcontext
+def up(migrate: bool) -> None:
+    """Run everything: web, workers, scheduler, and what is embedded. Ctrl-C stops it."""
+    config = current_app.config
+    run_directory = config["DATA_DIR"] / "run"
+    use_utc()
+    try:
+        with instance.exclusive(run_directory, config["PUBLIC_URL"]) as was_unclean:
+            if was_unclean:
+                instance.wait_for_leavers(_ports(), queue.connection() if config["EMBEDDED_REDIS"] else None)
+            _check_ports()
+            _prepare_database(migrate)
+            _supervise(run_directory)
+    except SkyMailingError as error:
+        fail(str(error))
+    say("Stopped.")
+
+
+@click.command("worker")
+@with_appcontext
+def worker() -> None:
+    """Run one worker; SIGTERM lets it finish the window of letters that it has begun."""
+    _begin("worker")
+    queue.make_worker().work()
+
+
+@click.command("scheduler")
+@with_appcontext
+def scheduler() -> None:
+    """Run the scheduler of start times and sweeps."""
+    _begin("scheduler")
+    schedule.make_scheduler().run()
+
+
+@click.command("catcher")
+@with_appcontext
+def catcher() -> None:
+    """Run the mail catcher of development, which keeps letters instead of sending them."""
+    from skymailing.catcher.server import serve  # aiosmtpd is of no use to the other commands
+
+    if not current_app.config["MAIL_CATCHER"]:
+        fail("MAIL_SERVER is set, so letters go there; the catcher is for when it is not.")
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    try:
+        serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
+    except OSError as error:
+        fail(f"The catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
+
+
+def use_utc() -> None:
+    """Let this process and its children live in UTC, as rq-scheduler expects."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
+def say(text: str) -> None:
+    """Tell the person at the console."""
+    click.echo(text)
+
+
+def fail(text: str) -> NoReturn:
+    """End with an explanation."""
+    click.echo(text, err=True)
+    sys.exit(1)
+
+
+def _begin(name: str) -> None:
+    use_utc()
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    try:
+        queue.wait_for_redis()
+    except RedisError as error:
+        fail(f"The {name} needs Redis, which does not answer: {error}")
+
+
+def _ports() -> list[tuple[str, int]]:
+    config = current_app.config
+    ports = [(config["HOST"], config["PORT"])]
+    if config["MAIL_CATCHER"]:
+        ports.append((config["MAIL_SERVER"], config["MAIL_PORT"]))
+    return ports
+
+
+def _check_ports() -> None:
+    for (host, port), variable in zip(_ports(), ("PORT", "MAIL_PORT"), strict=False):
+        instance.check_port(host, port, variable)
+
+
+def _prepare_database(migrate: bool) -> None:
+    if migrate:
+        from flask_migrate import upgrade
+
+        upgrade(str(PROJECT_DIR / "migrations"))
+    database = checks.check_database()
+    # An SQLite connection must not be carried into the children.
+    db.engine.dispose()
+    if not database.is_ok:
+        fail(f"The database is not ready: {database.finding}. {database.advice}")
+
+
+def _supervise(run_directory: Path) -> None:
+    config = current_app.config
+    logs = programs.logs_directory(config["DATA_DIR"])
+    logs.mkdir(mode=0o700, exist_ok=True)
+    configuration = run_directory / "supervisor.conf"
+    configuration.write_text(programs.supervisor_configuration(programs.list_programs(config)))
+    # The children are started from the project's directory and must find the same files.
+    os.environ["DATA_DIR"] = str(config["DATA_DIR"])
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    os.chdir(PROJECT_DIR)
+    host = "127.0.0.1" if config["HOST"] in ("0.0.0.0", "::", "") else config["HOST"]  # noqa: S104
+    health_url = f"http://{programs.bind_address(host, config['PORT'])}/healthz"
+    say("Starting ...")
+    supervise.supervise(configuration, health_url, _announce, say)
+
+
+def _announce() -> None:
+    config = current_app.config
+    say(f"SkyMailing is running: {config['PUBLIC_URL']}/")
+    if config["MAIL_CATCHER"]:
+        say(f"Letters are not sent but kept here: {config['PUBLIC_URL']}/outbox/")
+    say(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Ctrl-C stops it.")

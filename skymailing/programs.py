@@ -1,0 +1,130 @@
+"""The processes of the service, and the supervisor's configuration for them."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skymailing.embedded import redis_command
+
+WEB_PROCESSES = 2
+WEB_THREADS = 8
+LOG_SIZE = "10MB"
+LOG_BACKUPS = 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process, or `copies` of it; the lowest `order` starts first and stops last."""
+
+    name: str
+    command: list[str]
+    order: int
+    stop_seconds: int  # between the polite signal and the last one
+    copies: int = 1
+
+
+def list_programs(config: dict[str, Any]) -> list[Program]:
+    """Return what has to run for these settings; makes the embedded Redis' directories."""
+    programs = []
+    if config["EMBEDDED_REDIS"]:
+        programs.append(Program("redis", redis_command(config["DATA_DIR"]), order=10, stop_seconds=15))
+    if config["MAIL_CATCHER"]:
+        programs.append(Program("catcher", _flask("catcher"), order=20, stop_seconds=5))
+    if config["WORKERS"]:
+        # A worker finishes the window of letters that it has begun.
+        programs.append(
+            Program("worker", _flask("worker"), order=30, stop_seconds=40, copies=config["WORKERS"])
+        )
+    programs.append(Program("scheduler", _flask("scheduler"), order=40, stop_seconds=5))
+    programs.append(Program("web", _web_command(config), order=50, stop_seconds=15))
+    return programs
+
+
+def supervisor_configuration(programs: list[Program]) -> str:
+    """Return the text of a configuration file that lies in DATA_DIR/run, beside DATA_DIR/logs.
+
+    Paths are relative to the file (`here`), because supervisor reads `%`, `;` and `#` in them as
+    its own signs.
+    """
+    parts = [
+        _section(
+            "supervisord",
+            nodaemon="true",
+            silent="true",
+            identifier="skymailing",
+            pidfile="%(here)s/supervisor.pid",
+            childlogdir="%(here)s/../logs",
+            nocleanup="true",
+            **_log("supervisor", ""),
+        )
+    ]
+    parts += [_program_section(program) for program in programs]
+    return "\n".join(parts)
+
+
+def bind_address(host: str, port: int) -> str:
+    """Return host:port as gunicorn and URLs want it, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def logs_directory(data_dir: Path) -> Path:
+    """Return where every process writes its log."""
+    return data_dir / "logs"
+
+
+def _flask(command: str) -> list[str]:
+    return [sys.executable, "-m", "flask", "--app", "wsgi", command]
+
+
+def _web_command(config: dict[str, Any]) -> list[str]:
+    options = {
+        "bind": bind_address(config["HOST"], config["PORT"]),
+        "worker-class": "gthread",
+        "workers": str(WEB_PROCESSES),
+        "threads": str(WEB_THREADS),
+        "graceful-timeout": "10",
+        "log-level": "warning",
+    }
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "--no-control-socket"]
+    return command + [f"--{name}={value}" for name, value in options.items()]
+
+
+def _program_section(program: Program) -> str:
+    numbered = program.copies > 1
+    return _section(
+        f"program:{program.name}",
+        command=_quote(program.command),
+        process_name="%(program_name)s-%(process_num)d" if numbered else "%(program_name)s",
+        numprocs=program.copies,
+        numprocs_start=1,
+        priority=program.order,
+        autorestart="true",
+        startsecs=1,
+        # Never given up: whatever keeps a process from starting may be mended at any time.
+        startretries=1_000_000_000,
+        stopsignal="TERM",
+        stopwaitsecs=program.stop_seconds,
+        killasgroup="true",
+        redirect_stderr="true",
+        **_log(program.name + ("-%(process_num)d" if numbered else ""), "stdout_"),
+    )
+
+
+def _log(name: str, prefix: str) -> dict[str, object]:
+    return {
+        f"{prefix}logfile": f"%(here)s/../logs/{name}.log",
+        f"{prefix}logfile_maxbytes": LOG_SIZE,
+        f"{prefix}logfile_backups": LOG_BACKUPS,
+    }
+
+
+def _quote(command: list[str]) -> str:
+    quoted = shlex.join(command).replace("%", "%%")
+    # A comment would begin at a space before one of these, quotes or not; '' ends and begins a quote.
+    return quoted.replace(" #", " ''#").replace(" ;", " '';")
+
+
+def _section(name: str, **options: object) -> str:
+    return "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in options.items()), ""])
