@@ -1,0 +1,59 @@
+# Thin: each target says what it runs. Needs Python >= 3.11 and make, nothing else.
+#   make run     everything, on http://127.0.0.1:5000/   (PORT=5001 make run for another port)
+#   make test    the whole suite                         (make test ARGS="tests/clients -x")
+# Another interpreter: make PYTHON=/path/to/python3.12 run
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
+	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+ARGS ?=
+# Always through the interpreter: scripts in a virtualenv fail below a path with spaces.
+RUN := .venv/bin/python -m
+# uv needs seconds where pip needs a minute; pip knows proxies and mirrors that uv does not.
+INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null || $(RUN) pip install -q -r $(1)
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
+
+.NOTPARALLEL:
+.PHONY: run test lint format install install-dev clean
+
+run: install
+	@$(RUN) flask --app wsgi up --migrate
+
+test: install-dev
+	$(RUN) pytest -n 2 --dist loadfile $(ARGS)
+
+lint: install-dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+format: install-dev
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+install: .venv/installed $(CATALOGUES)
+
+install-dev: .venv/installed-dev $(CATALOGUES)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis $(CATALOGUES)
+	find skymailing migrations tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "SkyMailing needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.12 run" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=/path/to/python3.12 run" >&2; exit 1; }
+	@echo "Making a virtualenv in .venv ..."
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "Python cannot make a virtualenv; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	@$(RUN) pip install -q --disable-pip-version-check uv || true
+
+.venv/installed: requirements.txt | .venv/pyvenv.cfg
+	@echo "Installing what the service needs ..."
+	@$(call INSTALL,requirements.txt)
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt requirements.txt | .venv/pyvenv.cfg
+	@echo "Installing what tests and lint need ..."
+	@$(call INSTALL,requirements-dev.txt)
+	@touch $@ .venv/installed
+
+%.mo: %.po | .venv/installed
+	@$(RUN) babel.messages.frontend -q compile -i $< -o $@
