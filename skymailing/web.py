@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, request, session, url_for
-from flask_babel import format_datetime, format_decimal, get_locale
+from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from markupsafe import Markup, escape
 
 from skymailing import states
@@ -41,6 +41,7 @@ def configure(app: Flask) -> None:
     app.after_request(add_cache_headers)
     app.add_template_filter(address)
     app.add_template_filter(local_time)
+    app.add_template_filter(local_date)
     app.add_template_filter(number)
     for helper in (asset, icon, url_with, page_url, languages, get_locale, zone_label):
         app.add_template_global(helper)
@@ -122,6 +123,13 @@ def local_time(moment: datetime | None, *, zone: bool = True) -> Markup:
         text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), user_zone().key, text
+    )
+
+
+def local_date(moment: datetime) -> Markup:
+    """Return the day of a moment as a <time>, written out."""
+    return Markup('<time datetime="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), format_date(moment, "long")
     )
 
 

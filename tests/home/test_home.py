@@ -1,0 +1,85 @@
+"""The home page of visitors and of signed-in users."""
+
+from datetime import timedelta
+
+from flask.testing import FlaskClient
+
+from skymailing.clock import utcnow
+from skymailing.models import MailingState, User
+from tests.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
+
+
+def numbers(page: str) -> list[str]:
+    section = page.partition('class="totals"')[2].partition("</section>")[0]
+    return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
+
+
+def test_a_visitor_reads_what_this_is_and_finds_the_first_step(visitor: FlaskClient) -> None:
+    page = visitor.get("/").text
+
+    assert "Every customer gets their own letter" in page
+    assert 'href="/auth/register"' in page
+
+
+def test_the_counters_count_mailings_active_ones_and_unique_clients(visitor: FlaskClient) -> None:
+    now = utcnow()
+    owner, other = UserFactory.create(), UserFactory.create()
+    ClientFactory.create(owner=owner, email="anna@example.org")
+    ClientFactory.create(owner=other, email="Anna@example.org")
+    ClientFactory.create(owner=other, email="boris@example.org")
+    MailingFactory.create(owner=owner, state=MailingState.RUNNING)
+    MailingFactory.create(owner=owner, state=MailingState.SCHEDULED)
+    MailingFactory.create(owner=owner, state=MailingState.SCHEDULED, starts_at=now + timedelta(hours=1))
+    MailingFactory.create(owner=owner, state=MailingState.RUNNING, disabled_at=now)
+    MailingFactory.create(owner=other, state=MailingState.FINISHED)
+
+    assert numbers(visitor.get("/").text) == ["5", "2", "2"]
+
+
+def test_three_published_articles_are_shown_and_no_draft(visitor: FlaskClient) -> None:
+    shown = {f"/blog/{ArticleFactory.create().slug}" for _ in range(4)}
+    draft = ArticleFactory.create(published_at=None)
+    future = ArticleFactory.create(published_at=utcnow() + timedelta(days=1))
+
+    for _ in range(5):
+        page = visitor.get("/").text
+        assert sum(f'href="{path}"' in page for path in shown) == 3
+        assert draft.slug not in page
+        assert future.slug not in page
+
+
+def test_without_articles_the_home_page_does_not_mention_them(visitor: FlaskClient) -> None:
+    assert "From the blog" not in visitor.get("/").text
+
+
+def test_a_new_user_sees_three_steps_and_what_is_done(browser: FlaskClient, user: User) -> None:
+    assert browser.get("/").text.count("Done:") == 0
+
+    ClientFactory.create(owner=user)
+    MessageFactory.create()  # somebody else's counts for nobody but them
+
+    page = browser.get("/").text
+    assert page.count("Done:") == 1
+    assert 'href="/clients/import"' not in page.partition('class="step step-done"')[2].partition("</li>")[0]
+    assert "Write a message" in page
+
+
+def test_a_user_sees_own_running_and_next_mailings_only(browser: FlaskClient, user: User) -> None:
+    tomorrow = utcnow() + timedelta(days=1)
+    running = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    paused = MailingFactory.create(owner=user, state=MailingState.PAUSED)
+    later = MailingFactory.create(
+        owner=user, state=MailingState.SCHEDULED, starts_at=tomorrow, ends_at=tomorrow + timedelta(days=1)
+    )
+    finished = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    foreign = MailingFactory.create(state=MailingState.RUNNING)
+
+    page = browser.get("/").text
+
+    under_way, _, upcoming = page.partition("<h2>Next</h2>")
+    assert running.name in under_way
+    assert paused.name in under_way
+    assert later.name in upcoming
+    assert later.name not in under_way
+    assert finished.name not in page
+    assert foreign.name not in page

@@ -1,0 +1,53 @@
+"""Which language a page speaks, and how a person changes it."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.models import User
+
+RUSSIAN = 'lang="ru"'
+
+
+def language_of(page: str) -> str:
+    return page.partition('<html lang="')[2].partition('"')[0]
+
+
+def test_a_visitor_reads_what_the_browser_wishes(visitor: FlaskClient) -> None:
+    assert language_of(visitor.get("/", headers={"Accept-Language": "ru,en;q=0.5"}).text) == "ru"
+    assert language_of(visitor.get("/", headers={"Accept-Language": "fr"}).text) == "en"
+
+
+def test_a_visitors_choice_is_remembered_and_leads_back(visitor: FlaskClient) -> None:
+    answer = visitor.post("/language?next=/blog/", data={"language": "ru"})
+
+    assert answer.status_code == 302
+    assert answer.location == "/blog/"
+    assert language_of(visitor.get("/", headers={"Accept-Language": "en"}).text) == "ru"
+
+
+def test_a_users_choice_is_kept_in_the_profile(browser: FlaskClient, user: User, session: Session) -> None:
+    browser.post("/language", data={"language": "ru"})
+
+    session.refresh(user)
+    assert user.locale == "ru"
+    assert language_of(browser.get("/", headers={"Accept-Language": "en"}).text) == "ru"
+
+
+def test_looking_at_the_choice_changes_nothing(visitor: FlaskClient) -> None:
+    answer = visitor.get("/language?language=ru")
+
+    assert "language=" not in answer.headers.get("Set-Cookie", "")
+    assert language_of(visitor.get("/").text) == "en"
+
+
+@pytest.mark.parametrize("language", ["", "fr", "../en"])
+def test_an_unknown_language_is_refused(visitor: FlaskClient, language: str) -> None:
+    assert visitor.post("/language", data={"language": language}).status_code == 400
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil"])
+def test_the_way_back_never_leaves_the_site(visitor: FlaskClient, target: str) -> None:
+    answer = visitor.post("/language", query_string={"next": target}, data={"language": "ru"})
+
+    assert answer.location == "/"

@@ -1,0 +1,74 @@
+"""The words, times and numbers that templates show."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import pytest
+from flask import Flask
+from flask_babel import force_locale
+
+from skymailing import models
+from skymailing.states import state_label, state_tone
+from skymailing.web import address, icon, local_time, number, url_with
+
+SUMMER = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
+CHOICES: list[StrEnum] = [
+    *models.MailingState,
+    *models.RunState,
+    *models.DeliveryState,
+    *models.Outcome,
+    *models.ImportState,
+    *models.SuppressionReason,
+    *models.Periodicity,
+    *models.Audience,
+    *models.OnUnknown,
+    *models.MessageFormat,
+    *models.Role,
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{type(choice).__name__}.{choice}")
+def test_every_state_has_a_word_and_a_tone(app: Flask, choice: StrEnum) -> None:
+    with app.test_request_context():
+        assert str(state_label(choice))
+        assert state_tone(choice)
+
+
+def test_times_are_shown_in_the_zone_of_the_reader_with_the_zone(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "DEFAULT_TIMEZONE", "Asia/Kolkata")
+    with app.test_request_context():
+        shown = local_time(SUMMER)
+
+    assert "1 Jul 2026, 15:00" in shown
+    assert "UTC+5:30" in shown
+    assert 'datetime="2026-07-01T09:30:00+00:00"' in shown
+
+
+def test_no_moment_is_a_dash(app: Flask) -> None:
+    with app.test_request_context():
+        assert "–" in local_time(None)
+
+
+def test_numbers_are_written_as_the_language_does(app: Flask) -> None:
+    with app.test_request_context():
+        with force_locale("en"):
+            assert number(12345) == "12,345"
+        with force_locale("ru"):
+            assert number(12345) == "12\xa0345"
+
+
+def test_addresses_are_shown_in_their_own_letters() -> None:
+    assert address("info@xn--e1afmkfd.xn--p1ai") == "info@пример.рф"
+
+
+def test_a_link_that_changes_one_argument_keeps_the_others(app: Flask) -> None:
+    with app.test_request_context("/clients/?q=Ольга&sort=name&cursor=abc"):
+        assert url_with(sort="-name", cursor=None) == "/clients/?q=%D0%9E%D0%BB%D1%8C%D0%B3%D0%B0&sort=-name"
+        assert url_with(q=None, sort=None, cursor=None) == "/clients/"
+
+
+def test_an_icon_is_silent_to_screen_readers(app: Flask) -> None:
+    with app.test_request_context():
+        assert 'aria-hidden="true"' in icon("trash")
