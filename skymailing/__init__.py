@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from skymailing import database, errors, i18n, web
-from skymailing.extensions import babel, bootstrap, cache, csrf, db, limiter, login, mail, migrate
+from skymailing.extensions import bootstrap, cache, csrf, db, limiter, login, migrate
+from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
 
 if TYPE_CHECKING:
     from config import Config
@@ -38,13 +39,14 @@ def bind_extensions(app: Flask) -> None:
     migrate.init_app(app, db, render_as_batch=True)
     csrf.init_app(app)
     login.init_app(app)
-    mail.init_app(app)
+    flask_mail.init_app(app)
     cache.init_app(app)
     bootstrap.init_app(app)
     limiter.init_app(app)
 
 
 def register_blueprints(app: Flask) -> None:
+    from skymailing.auth import passwords  # noqa: F401 - more pages of auth
     from skymailing.auth import views as auth
     from skymailing.blog import views as blog
     from skymailing.catcher import views as catcher

@@ -6,7 +6,14 @@ from typing import ParamSpec
 
 from flask import current_app
 
+from skymailing import mail, queue, schedule
+from skymailing.clock import utcnow
+from skymailing.delivery import plan, recover, send
+
 P = ParamSpec("P")
+
+SLICE_SECONDS = 20.0  # after which a run goes to the tail of the queue
+LEAST_SLICE_SECONDS = 1.0  # the same when others wait
 
 
 def job(function: Callable[P, None]) -> Callable[P, None]:
@@ -18,3 +25,55 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
 
     return run
+
+
+@job
+def send_outbox() -> None:
+    """Send the account letters that are due."""
+    mail.send_due_letters(utcnow())
+
+
+@job
+def start_mailing(mailing_id: int) -> None:
+    """Plan the run of a mailing that is due and let workers send it."""
+    run_id = plan.start_due_run(mailing_id, utcnow())
+    if run_id is not None:
+        hint_run(run_id)
+
+
+@job
+def send_slice(run_id: int, slot: int) -> None:
+    """Send letters of a run for a while, then queue up again behind the others."""
+    queue.take_hint(_slice_name(run_id, slot))
+    if send.send_slice(run_id, _should_hand_back):
+        queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
+
+
+@job
+def sweep() -> None:
+    """Find in the database what lost hints, dead workers and an emptied Redis left behind."""
+    now = utcnow()
+    found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
+    for mailing_id in found.due_mailings:
+        queue.hint(f"mailing-{mailing_id}", "start_mailing", mailing_id, queue=queue.SYSTEM)
+    for run_id in found.due_runs:
+        hint_run(run_id)
+    queue.hint("outbox", "send_outbox", queue=queue.SYSTEM)
+    schedule.reconcile()
+
+
+def _should_hand_back(elapsed: float) -> bool:
+    """Whether a slice that has taken `elapsed` seconds should let others have the worker."""
+    if elapsed > SLICE_SECONDS or queue.stop_is_requested():
+        return True
+    return elapsed > LEAST_SLICE_SECONDS and queue.others_are_waiting()
+
+
+def hint_run(run_id: int) -> None:
+    """Ask as many workers as there are to send a run's letters side by side."""
+    for slot in range(current_app.config["WORKERS"]):
+        queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
+
+
+def _slice_name(run_id: int, slot: int) -> str:
+    return f"run-{run_id}-{slot}"

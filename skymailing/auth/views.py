@@ -1,5 +1,161 @@
-"""Pages of auth."""
+"""Signing up, confirming the address, signing in and out."""
 
-from flask import Blueprint
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from skymailing import queue
+from skymailing.auth import services
+from skymailing.auth.forms import LoginForm, RegisterForm
+from skymailing.auth.sessions import LETTER_TO, UNCONFIRMED, VERIFY_TOKEN, end_session, renew_session
+from skymailing.auth.throttle import (
+    even_time,
+    limit_letters,
+    limit_letters_by_address,
+    limit_logins,
+    limit_logins_by_address,
+    limit_resends,
+)
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import User
+from skymailing.security import BadToken, hash_password, is_safe_next, needs_rehash
+from skymailing.web import page_url
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
+
+
+@bp.after_request
+def forbid_storing(response: Response) -> Response:
+    """Keep pages with tokens, addresses and forms out of every cache."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.errorhandler(429)
+def show_throttled(_error: Exception) -> ResponseReturnValue:
+    return render_template("auth/throttled.html"), 429
+
+
+@bp.route("/register", methods=["GET", "POST"])
+@limit_letters
+@limit_letters_by_address
+def register() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(landing_page())
+    form = RegisterForm()
+    if not form.validate_on_submit():
+        return render_template("auth/register.html", form=form)
+    with even_time():
+        password_hash = hash_password(form.password.data)
+        services.register_user(form.email.data, password_hash, locale=str(get_locale()))
+        db.session.commit()
+        queue.enqueue("send_outbox")
+    session[LETTER_TO] = form.email.data
+    return redirect(url_for("auth.registered"))
+
+
+@bp.get("/registered")
+def registered() -> ResponseReturnValue:
+    if LETTER_TO not in session:
+        return redirect(url_for("auth.register"))
+    return render_template("auth/registered.html", email=session[LETTER_TO])
+
+
+@bp.route("/verify/<token>", methods=["GET", "POST"])
+def verify(token: str) -> ResponseReturnValue:
+    """Show a button on GET, as mail scanners open links; POST confirms.
+
+    The session remembers the token, so that signing in right after opening the link confirms too.
+    """
+    try:
+        if request.method == "POST":
+            services.confirm_user(token, utcnow())
+            db.session.commit()
+        else:
+            email = services.user_of_verification(token).email
+    except BadToken as error:
+        return render_template("auth/verify_failed.html", reason=error.reason), 410
+    if request.method == "GET":
+        session[VERIFY_TOKEN] = token
+        return render_template("auth/verify.html", email=email, form=LoginForm(formdata=None))
+    session.pop(VERIFY_TOKEN, None)
+    flash(_("Your address is confirmed. You can sign in now."), "success")
+    return redirect(url_for("auth.login"))
+
+
+@bp.route("/login", methods=["GET", "POST"])
+@limit_logins
+@limit_logins_by_address
+def login() -> ResponseReturnValue:
+    target = request.args.get("next")
+    target = target if target and is_safe_next(target) else landing_page()
+    form = LoginForm()
+    if not form.validate_on_submit():
+        if current_user.is_authenticated:
+            return redirect(target)
+        return render_template("auth/login.html", form=form)
+    user = services.check_password(form.email.data, form.password.data)
+    if user is None:
+        form.password.errors = [_("The address or the password is wrong.")]
+        return render_template("auth/login.html", form=form)
+    if user.is_blocked:
+        return render_template("auth/blocked.html", user=user), 403
+    if not user.is_confirmed and not confirm_by_session(user):
+        session[UNCONFIRMED] = user.id
+        return render_template("auth/unconfirmed.html", email=user.email), 403
+    if needs_rehash(user.password_hash):
+        user.password_hash = hash_password(form.password.data)
+    user.last_login_at = utcnow()
+    renew_session(user, remember=form.remember.data)
+    db.session.commit()
+    return redirect(target)
+
+
+@bp.post("/logout")
+def logout() -> ResponseReturnValue:
+    end_session()
+    flash(_("You are signed out."), "info")
+    return redirect(url_for("auth.login"))
+
+
+@bp.post("/resend")
+@limit_resends
+def resend() -> ResponseReturnValue:
+    """Send the confirmation again to somebody who has just given the right password."""
+    user = db.session.get(User, session.get(UNCONFIRMED, 0))
+    if user is None:
+        return redirect(url_for("auth.login"))
+    services.request_verification(user)
+    session[LETTER_TO] = user.email
+    db.session.commit()
+    queue.enqueue("send_outbox")
+    return redirect(url_for("auth.registered"))
+
+
+def landing_page() -> str:
+    """Return where a person who has just signed in goes on."""
+    return page_url("mailings.index")
+
+
+def confirm_by_session(user: User) -> bool:
+    """Confirm the user's address by the link opened in this browser before; whether that worked."""
+    token = session.get(VERIFY_TOKEN)
+    try:
+        if token is None or services.user_of_verification(token) != user:
+            return False
+        services.confirm_user(token, utcnow())
+    except BadToken:
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""What people fill in to sign up, in and out, and about themselves."""
+
+from functools import cache
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, EmailField, Field, PasswordField, SelectField, StringField
+from wtforms.fields import SelectChoice
+from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
+
+from skymailing.addresses import InvalidEmail, address_key, parse_address
+from skymailing.i18n import LANGUAGE_NAMES
+
+PASSWORD_MIN_LENGTH = 8
+PASSWORD_MAX_LENGTH = 1000  # characters; nobody types more, and hashing more only costs us
+COMMON_PASSWORDS = Path(__file__).with_name("common-passwords.txt")
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """Return passwords that guessing starts with, in lower case."""
+    return frozenset(COMMON_PASSWORDS.read_text(encoding="utf-8").split())
+
+
+def check_address(_form: FlaskForm, field: Field) -> None:
+    """Replace what was typed by the account's key for it, or say what is wrong with it."""
+    try:
+        field.data = address_key(parse_address(field.data))
+    except InvalidEmail as error:
+        raise ValidationError(str(error)) from error
+
+
+def check_new_password(form: FlaskForm, field: Field) -> None:
+    """Refuse what is guessed first: common passwords, one repeated character, the address itself."""
+    password = field.data.lower()
+    email = form.email.data if "email" in form else ""
+    if password in common_passwords() or len(set(password)) < 3:
+        raise ValidationError(_l("This password is among the first that are guessed. Please choose another."))
+    if email and password in {email.lower(), email.lower().partition("@")[0]}:
+        raise ValidationError(_l("Please choose a password that is not your address."))
+
+
+def email_field() -> EmailField:
+    return EmailField(
+        _l("E-mail"),
+        validators=[DataRequired(_l("Please enter your e-mail address.")), Length(max=320), check_address],
+        filters=[lambda text: text.strip() if text else text],
+        render_kw={"autocomplete": "username", "inputmode": "email"},
+    )
+
+
+def new_password_field(label: str) -> PasswordField:
+    return PasswordField(
+        label,
+        validators=[
+            DataRequired(_l("Please choose a password.")),
+            Length(min=PASSWORD_MIN_LENGTH, message=_l("The password needs at least 8 characters.")),
+            Length(max=PASSWORD_MAX_LENGTH, message=_l("The password is longer than 1000 characters.")),
+            check_new_password,
+        ],
+        description=_l("At least 8 characters. A few unrelated words are easy to keep in mind."),
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+def repeat_password_field() -> PasswordField:
+    return PasswordField(
+        _l("Password once more"),
+        validators=[EqualTo("password", message=_l("The two passwords differ."))],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class RegisterForm(FlaskForm):
+    """A new account."""
+
+    email = email_field()
+    password = new_password_field(_l("Password"))
+    password_confirm = repeat_password_field()
+
+
+class LoginForm(FlaskForm):
+    """Signing in."""
+
+    email = email_field()
+    password = PasswordField(
+        _l("Password"),
+        validators=[DataRequired(_l("Please enter your password.")), Length(max=PASSWORD_MAX_LENGTH)],
+        render_kw={"autocomplete": "current-password"},
+    )
+    remember = BooleanField(_l("Keep me signed in on this device"))
+
+
+class ResetRequestForm(FlaskForm):
+    """A forgotten password."""
+
+    email = email_field()
+
+
+class NewPasswordForm(FlaskForm):
+    """A new password, after a link from a letter."""
+
+    password = new_password_field(_l("New password"))
+    password_confirm = repeat_password_field()
+
+
+class ProfileForm(FlaskForm):
+    """How the service speaks to the user and signs their letters."""
+
+    name = StringField(
+        _l("Name"),
+        validators=[Length(max=200, message=_l("The name is longer than 200 characters."))],
+        filters=[lambda text: " ".join(text.split()) if text else ""],
+        description=_l("Stands as the sender of new mailings. A person's or a company's name works best."),
+        render_kw={"autocomplete": "organization"},
+    )
+    locale = SelectField(
+        _l("Language"),
+        choices=[
+            SelectChoice("", _l("As my browser wishes")),
+            *(SelectChoice(code, name) for code, name in LANGUAGE_NAMES.items()),
+        ],
+    )
+    timezone = SelectField(_l("Time zone"), description=_l("All times are shown and entered in it."))
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.timezone.choices = timezone_choices()
+
+
+class PasswordForm(FlaskForm):
+    """A new password for somebody who knows the present one."""
+
+    current_password = PasswordField(
+        _l("Present password"),
+        validators=[DataRequired(_l("Please enter your present password.")), Length(max=PASSWORD_MAX_LENGTH)],
+        render_kw={"autocomplete": "current-password"},
+    )
+    password = new_password_field(_l("New password"))
+    password_confirm = repeat_password_field()
+
+
+@cache
+def timezone_choices() -> list[SelectChoice]:
+    """Return all time zones of the IANA database that name a place, grouped by region; UTC first."""
+    choices = [SelectChoice("UTC", "UTC")]
+    for name in sorted(available_timezones()):
+        region, _, place = name.partition("/")
+        if place and region not in {"Etc", "SystemV", "posix", "right"}:
+            choices.append(SelectChoice(name, place.replace("_", " "), optgroup=region))
+    return choices

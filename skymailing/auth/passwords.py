@@ -1,0 +1,92 @@
+"""Pages of auth: a forgotten password, and the profile."""
+
+from flask import flash, redirect, render_template, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing import queue
+from skymailing.auth import services
+from skymailing.auth.forms import NewPasswordForm, PasswordForm, ProfileForm, ResetRequestForm
+from skymailing.auth.sessions import LETTER_TO, is_remembered, renew_session
+from skymailing.auth.throttle import even_time, limit_letters, limit_letters_by_address, limit_password_checks
+from skymailing.auth.views import bp
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.security import BadToken, hash_password, verify_password
+
+
+@bp.route("/reset", methods=["GET", "POST"])
+@limit_letters
+@limit_letters_by_address
+def reset_request() -> ResponseReturnValue:
+    form = ResetRequestForm()
+    if not form.validate_on_submit():
+        return render_template("auth/reset_request.html", form=form)
+    with even_time():
+        services.request_reset(form.email.data)
+        db.session.commit()
+        queue.enqueue("send_outbox")
+    session[LETTER_TO] = form.email.data
+    return redirect(url_for("auth.reset_requested"))
+
+
+@bp.get("/reset/sent")
+def reset_requested() -> ResponseReturnValue:
+    if LETTER_TO not in session:
+        return redirect(url_for("auth.reset_request"))
+    return render_template("auth/reset_requested.html", email=session[LETTER_TO])
+
+
+@bp.route("/reset/<token>", methods=["GET", "POST"])
+def reset(token: str) -> ResponseReturnValue:
+    form = NewPasswordForm()
+    try:
+        email = services.user_of_reset(token).email
+        if not form.validate_on_submit():
+            return render_template("auth/reset.html", form=form, email=email)
+        db.session.rollback()  # nobody waits for the hash
+        password_hash = hash_password(form.password.data)
+        services.reset_password(token, password_hash, utcnow())
+    except BadToken as error:
+        return render_template("auth/reset_failed.html", reason=error.reason), 410
+    db.session.commit()
+    queue.enqueue("send_outbox")
+    flash(_("The new password is saved. You can sign in with it now."), "success")
+    return redirect(url_for("auth.login"))
+
+
+@bp.route("/profile", methods=["GET", "POST"])
+@login_required
+def profile() -> ResponseReturnValue:
+    form = ProfileForm(obj=current_user)
+    if not form.validate_on_submit():
+        return render_template("auth/profile.html", form=form, password_form=PasswordForm(formdata=None))
+    form.populate_obj(current_user)
+    db.session.commit()
+    flash(_("Your profile is saved."), "success")
+    return redirect(url_for("auth.profile"))
+
+
+@bp.post("/profile/password")
+@login_required
+@limit_password_checks
+def change_password() -> ResponseReturnValue:
+    form = PasswordForm()
+    accepted = form.validate_on_submit()
+    known_hash = current_user.password_hash
+    db.session.rollback()  # nobody waits for the hashes
+    if accepted and not verify_password(known_hash, form.current_password.data):
+        form.current_password.errors = [_("This is not your present password.")]
+        accepted = False
+    if not accepted:
+        return render_template(
+            "auth/profile.html", form=ProfileForm(None, obj=current_user), password_form=form
+        )
+    password_hash = hash_password(form.password.data)
+    services.change_password(current_user, password_hash)
+    renew_session(current_user, remember=is_remembered())
+    db.session.commit()
+    queue.enqueue("send_outbox")
+    flash(_("The password is changed. All other devices are signed out."), "success")
+    return redirect(url_for("auth.profile"))

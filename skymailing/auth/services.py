@@ -1,0 +1,161 @@
+"""What happens to accounts; adds and flushes, never commits.
+
+Hashing a password takes some 50 ms, in which on SQLite nobody else could write: hashes come from
+outside of a transaction, so these functions take them ready made.
+"""
+
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from skymailing import mail
+from skymailing.clock import utcnow
+from skymailing.errors import SkyMailingError
+from skymailing.extensions import db
+from skymailing.models import OutboxLetter, Role, User
+from skymailing.security import (
+    RESET,
+    RESET_LIFETIME,
+    VERIFY,
+    VERIFY_LIFETIME,
+    read_account_token,
+    verify_password,
+)
+
+# Letters of one kind to one account within an hour: enough for the impatient, no weapon against others.
+LETTERS_PER_HOUR = 5
+
+
+class AddressTaken(SkyMailingError):
+    """There is an account with this address already."""
+
+
+def find_user(email: str) -> User | None:
+    """Return the account with this address, which is in lower case."""
+    return db.session.scalar(select(User).where(User.email == email))
+
+
+def check_password(email: str, password: str) -> User | None:
+    """Return the account with this address and password, in the same time whatever is wrong.
+
+    Ends the transaction before it hashes, so that nobody waits for it; call it before any change.
+    """
+    password_hash = db.session.scalar(select(User.password_hash).where(User.email == email))
+    db.session.rollback()
+    if not verify_password(password_hash, password):
+        return None
+    return find_user(email)
+
+
+def register_user(email: str, password_hash: str, locale: str) -> User | None:
+    """Create an account and post its confirmation; None, and another letter, when there is one."""
+    known = find_user(email)
+    if known is None:
+        try:
+            user = create_user(email, password_hash, locale=locale)
+        except AddressTaken:  # the same form sent twice at once
+            return None
+        mail.post(user, VERIFY)
+        return user
+    post_sparingly(known, "already-registered")
+    return None
+
+
+def create_user(
+    email: str,
+    password_hash: str,
+    *,
+    role: Role = Role.USER,
+    locale: str = "",
+    confirmed_at: datetime | None = None,
+) -> User:
+    """Add an account; raises AddressTaken, with the transaction still usable."""
+    user = User(
+        email=email,
+        password_hash=password_hash,
+        role=role,
+        locale=locale,
+        timezone=current_app.config["DEFAULT_TIMEZONE"],
+        confirmed_at=confirmed_at,
+    )
+    try:
+        with db.session.begin_nested():
+            db.session.add(user)
+    except IntegrityError as error:
+        raise AddressTaken(email) from error
+    return user
+
+
+def user_of_verification(token: str) -> User:
+    """Return the user whose address the token confirms; raises BadToken."""
+    return read_account_token(VERIFY, token, VERIFY_LIFETIME)
+
+
+def user_of_reset(token: str) -> User:
+    """Return the user whose password the token may set; raises BadToken."""
+    return read_account_token(RESET, token, RESET_LIFETIME)
+
+
+def confirm_user(token: str, now: datetime) -> User:
+    """Confirm the address that the token was mailed to, once; raises BadToken."""
+    user = user_of_verification(token)
+    user.confirmed_at = now
+    db.session.flush()
+    return user
+
+
+def request_verification(user: User) -> None:
+    """Post the confirmation again, unless it is not needed or was posted often."""
+    if not user.is_confirmed:
+        post_sparingly(user, VERIFY)
+
+
+def request_reset(email: str) -> None:
+    """Post a link that sets a new password, if there is such an account and it is not blocked."""
+    user = find_user(email)
+    if user is not None and not user.is_blocked:
+        post_sparingly(user, RESET)
+
+
+def reset_password(token: str, password_hash: str, now: datetime) -> User:
+    """Set the password by a mailed token, once; it proves the address too. Raises BadToken."""
+    user = user_of_reset(token)
+    user.confirmed_at = user.confirmed_at or now
+    change_password(user, password_hash)
+    return user
+
+
+def change_password(user: User, password_hash: str) -> None:
+    """Set the password, sign the user out everywhere, and tell them by a letter."""
+    user.password_hash = password_hash
+    user.session_epoch += 1
+    mail.post(user, "password-changed")
+    db.session.flush()
+
+
+def block_user(user: User, reason: str, now: datetime) -> None:
+    """Shut the user out; nothing of theirs is sent from now on."""
+    user.blocked_at = now
+    user.blocked_reason = reason
+    user.session_epoch += 1
+    db.session.flush()
+
+
+def unblock_user(user: User) -> None:
+    """Let the user in again."""
+    user.blocked_at = None
+    user.blocked_reason = ""
+    db.session.flush()
+
+
+def post_sparingly(user: User, template: str) -> None:
+    """Post a letter unless this account got several of its kind lately: nobody's inbox is flooded."""
+    lately = select(func.count()).where(
+        OutboxLetter.user_id == user.id,
+        OutboxLetter.template == template,
+        OutboxLetter.created_at > utcnow() - timedelta(hours=1),
+    )
+    if (db.session.scalar(lately) or 0) < LETTERS_PER_HOUR:
+        mail.post(user, template)

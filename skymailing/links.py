@@ -1,0 +1,11 @@
+"""Links that leave the site, in letters: built from PUBLIC_URL, never from a request's Host header."""
+
+from typing import Any
+
+from flask import current_app
+
+
+def public_url(endpoint: str, **values: Any) -> str:
+    """Return the absolute address of a page, as the outside world reaches it."""
+    path = current_app.url_map.bind("", script_name="/").build(endpoint, values)
+    return f"{current_app.config['PUBLIC_URL']}{path}"

@@ -1,0 +1,213 @@
+"""Who may do what: sign-in, roles, ownership, passwords, and signed tokens in links."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from flask import abort, current_app
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user, login_required
+from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
+from sqlalchemy import select
+
+from skymailing.errors import SkyMailingError
+from skymailing.extensions import db, login
+from skymailing.models import Role, User
+
+VERIFY = "verify-address"
+RESET = "reset-password"
+VERIFY_LIFETIME = timedelta(hours=24)
+RESET_LIFETIME = timedelta(hours=1)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+M = TypeVar("M")
+
+
+class BadToken(SkyMailingError):
+    """A token is forged, damaged, too old, or was used already; `reason` says which."""
+
+    def __init__(self, reason: Literal["invalid", "expired", "used"] = "invalid") -> None:
+        super().__init__(f"this link is {reason}")
+        self.reason = reason
+
+
+# --- Signing in -------------------------------------------------------------------------------
+
+login.login_view = "auth.login"
+login.login_message = _l("Please sign in to see this page.")
+login.login_message_category = "info"
+# "strong" would sign people out whenever their phone changes networks.
+login.session_protection = "basic"
+
+
+def load_user(identity: str) -> User | None:
+    """Return the user of a session, unless blocked, unconfirmed or signed out everywhere since."""
+    id_text, _, epoch = identity.partition(".")
+    if not (id_text.isdecimal() and epoch.isdecimal()):
+        return None
+    user = db.session.get(User, int(id_text))
+    if user is None or not user.is_active or user.session_epoch != int(epoch):
+        return None
+    return user
+
+
+login.user_loader(load_user)
+
+
+# --- Rights -----------------------------------------------------------------------------------
+
+
+def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only users of these roles, and administrators, call the view; others get 403."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if current_user.role not in {*roles, Role.ADMIN}:
+                abort(403)
+            return view(*args, **kwargs)
+
+        return cast("Callable[P, R]", login_required(guarded))
+
+    return decorate
+
+
+def get_own(model: type[M], id: int) -> M:
+    """Return the row with this id if it is the signed-in user's; anything else is 404."""
+    columns = cast(Any, model)
+    row = db.session.scalar(select(model).where(columns.id == id, columns.owner_id == current_user.id))
+    if row is None:
+        abort(404)
+    return row
+
+
+def is_safe_next(target: str | None) -> bool:
+    """Whether a redirect to `target` stays on this site: a path and nothing else.
+
+    Browsers drop tabs and line breaks and read a backslash as a slash, so `/\\evil.example` would leave.
+    """
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return False
+    if "\\" in target or not target.isprintable():
+        return False
+    parts = urlsplit(target)
+    return not parts.scheme and not parts.netloc
+
+
+# --- Passwords --------------------------------------------------------------------------------
+
+
+def password_hasher() -> PasswordHasher:
+    """Return the Argon2id hasher, made once per app from PASSWORD_HASH_COST."""
+    hasher: PasswordHasher | None = current_app.extensions.get("skymailing_hasher")
+    if hasher is None:
+        hasher = PasswordHasher(**current_app.config["PASSWORD_HASH_COST"])
+        current_app.extensions["skymailing_hasher"] = hasher
+        current_app.extensions["skymailing_dummy_hash"] = hasher.hash("nobody's password")
+    return hasher
+
+
+def hash_password(password: str) -> str:
+    """Return a new Argon2id hash; slow on purpose, so hold no transaction meanwhile."""
+    return password_hasher().hash(password)
+
+
+def verify_password(password_hash: str | None, password: str) -> bool:
+    """Whether the password matches; None, for nobody, is never true and takes the same time."""
+    hasher = password_hasher()
+    known = password_hash is not None
+    try:
+        hasher.verify(password_hash or current_app.extensions["skymailing_dummy_hash"], password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return known
+
+
+def needs_rehash(password_hash: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return password_hasher().check_needs_rehash(password_hash)
+
+
+# --- Tokens -----------------------------------------------------------------------------------
+
+
+def make_token(purpose: str, payload: dict[str, Any]) -> str:
+    """Return a signed, dated token that only `read_token` with the same purpose accepts."""
+    return str(_serializer(purpose).dumps(payload))
+
+
+def read_token(purpose: str, token: str, max_age: timedelta | None) -> dict[str, Any]:
+    """Return the payload; raises BadToken."""
+    seconds = None if max_age is None else int(max_age.total_seconds())
+    try:
+        payload = _serializer(purpose).loads(token, max_age=seconds)
+    except SignatureExpired as error:
+        raise BadToken("expired") from error
+    except BadData as error:
+        raise BadToken from error
+    if not isinstance(payload, dict):
+        raise BadToken
+    return payload
+
+
+def _serializer(purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(
+        current_app.config["SECRET_KEY"],
+        salt=f"skymailing.{purpose}",
+        signer_kwargs={"digest_method": hashlib.sha256},
+    )
+
+
+def account_token(purpose: str, user: User) -> str:
+    """Return a token that dies with its first use: it names the state that its use will change."""
+    return make_token(purpose, {"user": user.id, "stamp": _stamp(user)})
+
+
+def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
+    """Return the user the token was made for; raises BadToken, also when it was used already."""
+    payload = read_token(purpose, token, max_age)
+    user = db.session.get(User, payload.get("user"))
+    if user is None:
+        raise BadToken
+    if payload.get("stamp") != _stamp(user):
+        raise BadToken("used")
+    return user
+
+
+def _stamp(user: User) -> str:
+    # The epoch counts password changes; the hash itself is left out, as a rehash at sign-in changes it.
+    state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def unsubscribe_token(owner_id: int, email_key: str) -> str:
+    """Return the token of /u/<token>: without a date, as a letter's link works for ever."""
+    value = base64_encode(f"{owner_id}:{email_key}")
+    return _unsubscribe_signer().sign(value).decode("ascii")
+
+
+def read_unsubscribe_token(token: str) -> tuple[int, str]:
+    """Return owner id and address key; raises BadToken."""
+    try:
+        value = base64_decode(_unsubscribe_signer().unsign(token)).decode()
+        owner_id, _, email_key = value.partition(":")
+        return int(owner_id), email_key
+    except (BadData, ValueError) as error:
+        raise BadToken from error
+
+
+def _unsubscribe_signer() -> Signer:
+    signer: Signer | None = current_app.extensions.get("skymailing_unsubscribe_signer")
+    if signer is None:
+        signer = Signer(
+            current_app.config["SECRET_KEY"], salt="skymailing.unsubscribe", digest_method=hashlib.sha256
+        )
+        current_app.extensions["skymailing_unsubscribe_signer"] = signer
+    return signer

@@ -1,0 +1,103 @@
+"""Sessions with the configured mail server: verified TLS or none at all, and never without end."""
+
+import functools
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+
+from flask import current_app
+from flask_mail import Connection
+
+
+def open_smtp(timeout: float) -> smtplib.SMTP:
+    """Return a session that is greeted, encrypted and signed in as Flask-Mail's settings say.
+
+    `timeout` in seconds bounds the opening as a whole and each later operation. Raises OSError, of
+    which smtplib's errors and failed certificates are kinds. Goes on unencrypted never when
+    MAIL_USE_TLS is set, whatever the server offers.
+    """
+    settings = current_app.extensions["mail"]
+    context = ssl.create_default_context()
+    smtp = (
+        smtplib.SMTP_SSL(local_hostname=own_hostname(), timeout=timeout, context=context)
+        if settings.use_ssl
+        else smtplib.SMTP(local_hostname=own_hostname(), timeout=timeout)
+    )
+    # The certificate is checked against this name, which smtplib sets only when it connects at once.
+    smtp._host = settings.server  # type: ignore[attr-defined]
+    try:
+        with time_limit(smtp, timeout):
+            code, greeting = smtp.connect(settings.server, settings.port)
+            if code != 220:
+                raise smtplib.SMTPConnectError(code, greeting)
+            if settings.use_tls:
+                smtp.starttls(context=context)
+            if settings.username and settings.password:
+                smtp.login(settings.username, settings.password)
+            smtp.ehlo_or_helo_if_needed()
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+@contextmanager
+def time_limit(smtp: smtplib.SMTP, seconds: float) -> Iterator[None]:
+    """Hang up after this time: a server that drips a line a second never meets a socket's time-out."""
+    timer = threading.Timer(seconds, _hang_up, [smtp])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(smtp: smtplib.SMTP) -> None:
+    if smtp.sock is not None:
+        with suppress(OSError):
+            smtp.sock.shutdown(socket.SHUT_RDWR)
+
+
+@functools.cache
+def own_hostname() -> str | None:
+    """Return what to say at EHLO, asked once as a slow DNS answers slowly; None lets smtplib choose."""
+    name = socket.getfqdn()
+    return name if "." in name else None
+
+
+class SecureConnection(Connection):
+    """Flask-Mail's connection with time limits and certificates checked, which it lacks."""
+
+    def configure_host(self) -> smtplib.SMTP:
+        return open_smtp(current_app.config["MAIL_TIMEOUT"])
+
+    @property
+    def session(self) -> smtplib.SMTP:
+        """The session with the server, between entering and leaving."""
+        assert self.host is not None  # noqa: S101 - for the type checker
+        return self.host
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Whatever happens at QUIT, the letters before it are accepted.
+        with suppress(OSError):
+            self.session.quit()
+        self.session.close()
+
+
+def describe(error: OSError) -> str:
+    """Return what went wrong with a session in the server's words, or the system's."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        words = error.smtp_error
+        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+        return f"{error.smtp_code} {text}"
+    return str(error)

@@ -1,0 +1,164 @@
+"""Signing in and out."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import User
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, UserFactory
+
+PRIVATE_PAGE = "/auth/profile"
+
+
+def is_signed_in(browser: FlaskClient) -> bool:
+    return browser.get(PRIVATE_PAGE).status_code == 200
+
+
+def log_in(browser: FlaskClient, email: str, password: str = PASSWORD, query: str = "", **more: str):
+    return browser.post(f"/auth/login{query}", data={"email": email, "password": password, **more})
+
+
+def test_right_password_signs_in_and_out_again(visitor: FlaskClient, user: User) -> None:
+    assert log_in(visitor, user.email).status_code == 302
+    assert is_signed_in(visitor)
+    assert visitor.post("/auth/logout").status_code == 302
+    assert not is_signed_in(visitor)
+
+
+def test_address_counts_in_any_case_and_with_spaces_around(visitor: FlaskClient, user: User) -> None:
+    assert log_in(visitor, f"  {user.email.upper()} ").status_code == 302
+
+
+def test_logging_out_needs_a_post(browser: FlaskClient) -> None:
+    assert browser.get("/auth/logout").status_code == 405
+    assert is_signed_in(browser)
+
+
+def test_wrong_password_and_unknown_address_get_the_same_answer(visitor: FlaskClient, user: User) -> None:
+    wrong = log_in(visitor, user.email, "not this one")
+    unknown = log_in(visitor, "nobody@example.com", "not this one")
+    assert "The address or the password is wrong." in wrong.text
+    assert wrong.status_code == unknown.status_code
+    assert wrong.text.replace(user.email, "") == unknown.text.replace("nobody@example.com", "")
+    assert not is_signed_in(visitor)
+
+
+def test_private_page_sends_to_login_and_back(visitor: FlaskClient, user: User) -> None:
+    answer = visitor.get(PRIVATE_PAGE)
+    assert answer.status_code == 302
+    assert answer.location == "/auth/login?next=%2Fauth%2Fprofile"
+    assert visitor.get(answer.location).status_code == 200
+    assert log_in(visitor, user.email, query="?next=%2Fauth%2Fprofile").location == PRIVATE_PAGE
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"],
+)
+def test_login_never_leads_to_another_site(visitor: FlaskClient, user: User, target: str) -> None:
+    answer = visitor.post(
+        "/auth/login", query_string={"next": target}, data={"email": user.email, "password": PASSWORD}
+    )
+    assert answer.status_code == 302
+    assert "evil" not in answer.location
+    assert "javascript" not in answer.location
+
+
+def test_unconfirmed_is_told_so_only_after_the_right_password(visitor: FlaskClient, session: Session) -> None:
+    user = UserFactory.create(confirmed_at=None)
+    assert "not confirmed" not in log_in(visitor, user.email, "not this one").text
+    answer = log_in(visitor, user.email)
+    assert answer.status_code == 403
+    assert "Send the link again" in answer.text
+    assert not is_signed_in(visitor)
+
+
+def test_blocked_is_told_why_only_after_the_right_password(visitor: FlaskClient, session: Session) -> None:
+    user = UserFactory.create(blocked_at=utcnow(), blocked_reason="Complaints <about> spam")
+    assert "Complaints" not in log_in(visitor, user.email, "not this one").text
+    answer = log_in(visitor, user.email)
+    assert answer.status_code == 403
+    assert "Complaints &lt;about&gt; spam" in answer.text
+    assert not is_signed_in(visitor)
+
+
+def test_blocked_user_is_out_at_the_next_request(browser: FlaskClient, user: User, session: Session) -> None:
+    assert is_signed_in(browser)
+    user.blocked_at = utcnow()
+    session.flush()
+    assert not is_signed_in(browser)
+
+
+def test_remember_me_outlives_the_browser(app: Flask, visitor: FlaskClient, user: User) -> None:
+    log_in(visitor, user.email, remember="y")
+    visitor.delete_cookie("session")
+    assert is_signed_in(visitor)
+    visitor.post("/auth/logout")
+    assert visitor.get_cookie("remember_token") is None
+
+
+def test_without_remember_me_closing_the_browser_signs_out(visitor: FlaskClient, user: User) -> None:
+    log_in(visitor, user.email)
+    visitor.delete_cookie("session")
+    assert not is_signed_in(visitor)
+
+
+def test_remember_cookie_lasts_thirty_days(visitor: FlaskClient, user: User) -> None:
+    log_in(visitor, user.email, remember="y")
+    cookie = visitor.get_cookie("remember_token")
+    assert cookie is not None
+    assert cookie.http_only
+    assert cookie.expires is not None
+    lasts = cookie.expires - utcnow()
+    assert timedelta(days=29) < lasts < timedelta(days=31)
+
+
+def test_remember_cookie_dies_with_the_epoch(sign_in: SignIn, visitor: FlaskClient, session: Session) -> None:
+    user = UserFactory.create()
+    log_in(visitor, user.email, remember="y")
+    user.session_epoch += 1
+    session.flush()
+    visitor.delete_cookie("session")
+    assert not is_signed_in(visitor)
+
+
+def test_session_is_renewed_at_login(visitor: FlaskClient, user: User) -> None:
+    with visitor.session_transaction() as planted:
+        planted["planted"] = "by somebody else"
+    log_in(visitor, user.email)
+    with visitor.session_transaction() as renewed:
+        assert "planted" not in renewed
+
+
+def test_old_hash_is_made_anew_at_login(app: Flask, visitor: FlaskClient, session: Session) -> None:
+    from argon2 import PasswordHasher
+
+    weak = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
+    user = UserFactory.create(password_hash=weak)
+    log_in(visitor, user.email)
+    session.refresh(user)
+    assert user.password_hash != weak
+    assert log_in(app.test_client(), user.email).status_code == 302
+
+
+def test_login_is_remembered_with_its_time(visitor: FlaskClient, user: User, session: Session) -> None:
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False):
+        log_in(visitor, user.email)
+    session.refresh(user)
+    assert user.last_login_at is not None
+    assert user.last_login_at.isoformat() == "2026-11-22T10:00:00+00:00"
+
+
+def test_signed_in_user_is_led_past_the_login_page(browser: FlaskClient) -> None:
+    assert browser.get("/auth/login").status_code == 302
+    assert browser.get("/auth/register").status_code == 302
+
+
+def test_pages_of_auth_are_never_stored(visitor: FlaskClient) -> None:
+    assert visitor.get("/auth/login").headers["Cache-Control"] == "no-store"
