@@ -47,6 +47,8 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.SENDING,
             DeliveryState.FAILED,
             DeliveryState.UNKNOWN,
+            # A resend after an assumed unknown, and then word comes that the letter had been taken.
+            DeliveryState.SENT,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,

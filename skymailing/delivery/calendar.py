@@ -1,0 +1,65 @@
+"""Occurrences of a mailing: calendar days, weeks and months in its owner's time zone."""
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from skymailing.models import Periodicity
+
+
+def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, number: int) -> datetime:
+    """Return the occurrence `number` (0 is the anchor itself), in UTC.
+
+    The hour on the wall stays the same across clock changes, and each month keeps the anchor's
+    day as far as it has one: 31 January, 28 February, 31 March.
+    """
+    local = anchor.astimezone(zone)
+    match periodicity:
+        case Periodicity.ONCE:
+            return anchor.astimezone(UTC)
+        case Periodicity.DAILY:
+            day = local.date() + timedelta(days=number)
+        case Periodicity.WEEKLY:
+            day = local.date() + timedelta(weeks=number)
+        case Periodicity.MONTHLY:
+            day = _add_months(local.date(), number)
+    return datetime.combine(day, local.time(), zone).astimezone(UTC)
+
+
+def next_occurrence(
+    anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, after: datetime
+) -> datetime | None:
+    """Return the first occurrence later than `after`; None for a mailing that happens once."""
+    if periodicity is Periodicity.ONCE:
+        return None
+    number = _number_near(anchor, periodicity, zone, after)
+    while (candidate := occurrence(anchor, periodicity, zone, number)) <= after:
+        number += 1
+    return candidate
+
+
+def latest_occurrence(
+    anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, until: datetime
+) -> datetime:
+    """Return the last occurrence that is not later than `until`; the anchor when there is none."""
+    if periodicity is Periodicity.ONCE or until <= anchor:
+        return anchor
+    number = _number_near(anchor, periodicity, zone, until)
+    while occurrence(anchor, periodicity, zone, number + 1) <= until:
+        number += 1
+    return occurrence(anchor, periodicity, zone, number)
+
+
+def _number_near(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime) -> int:
+    """Return the number of an occurrence shortly before `moment`, at least 0."""
+    start, end = anchor.astimezone(zone).date(), moment.astimezone(zone).date()
+    if periodicity is Periodicity.MONTHLY:
+        number = (end.year - start.year) * 12 + end.month - start.month
+    else:
+        number = (end - start).days // (7 if periodicity is Periodicity.WEEKLY else 1)
+    return max(0, number - 1)
+
+
+def _add_months(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

@@ -1,0 +1,179 @@
+"""Taking deliveries to hand over: which runs may send now, and a lease on a window of theirs.
+
+Each function works in the caller's transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select, update
+
+from skymailing.delivery.retry import Policy
+from skymailing.models import (
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    MessageFormat,
+    Run,
+    RunState,
+    Suppression,
+    User,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """What sending needs to know of a run whose mailing may send now."""
+
+    id: int
+    uuid: UUID
+    mailing_id: int
+    owner_id: int
+    subject: str
+    format: MessageFormat
+    body: str
+    sender_name: str
+    reply_to: str
+    ends_at: datetime
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this worker may hand over now, with the values its letter is filled with."""
+
+    id: int
+    email: str
+    email_key: str
+    attempts: int
+    unknowns: int
+    full_name: str
+    attributes: Mapping[str, Any]
+
+
+def may_send(now: datetime) -> ColumnElement[bool]:
+    """The condition, over Mailing and its owner, under which something of a mailing may leave."""
+    return (
+        (Mailing.state == MailingState.RUNNING)
+        & Mailing.disabled_at.is_(None)
+        & (Mailing.ends_at > now)
+        & User.blocked_at.is_(None)
+    )
+
+
+def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
+    """Return the run if its mailing may send now."""
+    is_open = Run.state.in_([RunState.PLANNED, RunState.SENDING])
+    row = connection.execute(_run_columns(run_id).where(is_open, may_send(now))).one_or_none()
+    return None if row is None else _open_run(row)
+
+
+def load_run(connection: Connection, run_id: int) -> OpenRun:
+    """Return the run whatever its state, for recording what was already under way."""
+    return _open_run(connection.execute(_run_columns(run_id)).one())
+
+
+def _run_columns(run_id: int) -> Select[Any]:
+    return (
+        select(Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(Run.id == run_id)
+    )
+
+
+def _open_run(row: Any) -> OpenRun:
+    return OpenRun(
+        id=row.id,
+        uuid=row.uuid,
+        mailing_id=row.mailing_id,
+        owner_id=row.owner_id,
+        subject=row.subject,
+        format=row.format,
+        body=row.body,
+        sender_name=row.sender_name,
+        reply_to=row.reply_to,
+        ends_at=row.ends_at,
+        policy=Policy(row.started_at, row.on_unknown),
+    )
+
+
+def claim(
+    connection: Connection, run: OpenRun, token: str, lease_until: datetime, limit: int, now: datetime
+) -> list[Claimed]:
+    """Mark up to `limit` deliveries of the run as being sent by the holder of `token`.
+
+    Whether the mailing may still send and who has unsubscribed is asked here, in the same
+    transaction, so that a pause or an unsubscription holds from its commit on.
+    """
+    allowed = connection.execute(
+        select(exists().where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)))
+    ).scalar_one()
+    if not allowed:
+        return []
+    due = (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now)
+    rows = _candidates(connection, run, due, limit)
+    if len(rows) < limit:
+        rows += _candidates(connection, run, Delivery.state == DeliveryState.PENDING, limit - len(rows))
+    claimed = [row for row in rows if not row.is_suppressed]
+    _set_state(
+        connection,
+        [row.id for row in rows if row.is_suppressed],
+        {"state": DeliveryState.SUPPRESSED, "finished_at": now, "due_at": None},
+    )
+    _set_state(
+        connection,
+        [row.id for row in claimed],
+        {"state": DeliveryState.SENDING, "lease_token": token, "lease_until": lease_until, "due_at": None},
+    )
+    return [
+        Claimed(
+            row.id,
+            row.email,
+            row.email_key,
+            row.attempts,
+            row.unknowns,
+            row.full_name or "",
+            row.attributes or {},
+        )
+        for row in claimed
+    ]
+
+
+def _candidates(
+    connection: Connection, run: OpenRun, condition: ColumnElement[bool], limit: int
+) -> list[Any]:
+    statement = (
+        select(
+            Delivery.id,
+            Delivery.email,
+            Delivery.email_key,
+            Delivery.attempts,
+            Delivery.unknowns,
+            Client.full_name,
+            Client.attributes,
+            exists()
+            .where(Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key)
+            .label("is_suppressed"),
+        )
+        .outerjoin(Client, Client.id == Delivery.client_id)
+        .where(Delivery.run_id == run.id, condition)
+        .order_by(Delivery.id)
+        .limit(limit)
+        # SQLite has one writer, which this transaction already is; there the clause is left out.
+        .with_for_update(of=Delivery, skip_locked=True)
+    )
+    return list(connection.execute(statement))
+
+
+def _set_state(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
+    if ids:
+        connection.execute(
+            update(Delivery).where(Delivery.id.in_(bindparam("ids", expanding=True))).values(values),
+            {"ids": list(ids)},
+        )

@@ -1,0 +1,126 @@
+"""A worker's own record of what it handed over, which survives its death.
+
+One file per worker, locked while the worker lives. Each line is written with one system call, so a
+killed process leaves what it knew with the operating system. When the lock can be had, its
+holder is dead and `read` tells for each of its leases which letters were under way (unknown), which
+had an answer, and, by their absence, which were never begun.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from skymailing.delivery.smtp import Letter, Result, Verdict
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Return what changes with every start of the operating system; empty where unknown."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+class WorkerJournal:
+    """The journal that a living worker writes; a context manager that removes it at the end."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = directory / f"{uuid4().hex}.jsonl"
+        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._write({"boot": boot_id()})
+
+    def claim(self, token: str) -> None:
+        """Note a lease before its claim is committed."""
+        self._write({"claim": token})
+
+    def begin(self, letter: Letter) -> None:
+        """Note that the letter's body is about to be written."""
+        self._write({"begin": letter.delivery_id, "number": letter.number})
+
+    def end(self, result: Result) -> None:
+        """Note how the letter ended."""
+        entry = {"end": result.letter.delivery_id, "number": result.letter.number, "verdict": result.verdict}
+        self._write(entry | {"code": result.code, "answer": result.answer})
+
+    def clear(self) -> None:
+        """Forget everything: no lease is held now."""
+        os.ftruncate(self._file, 0)
+        self._write({"boot": boot_id()})
+
+    def close(self) -> None:
+        """Remove the journal; only when no lease is held."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._file)
+
+    def abandon(self) -> None:
+        """Leave the journal to the sweep, as if this worker were dead."""
+        os.close(self._file)
+
+    def _write(self, entry: dict[str, object]) -> None:
+        os.write(self._file, json.dumps(entry).encode() + b"\n")
+
+
+@dataclass
+class Lease:
+    """What a dead worker knew of one of its leases."""
+
+    token: str
+    results: list[Result] = field(default_factory=list)
+    begun: dict[int, int] = field(default_factory=dict)  # delivery id -> attempt number
+
+
+@dataclass
+class DeadJournal:
+    """A journal whose worker is dead, held locked while it is read back."""
+
+    path: Path
+    leases: list[Lease]
+    # False after a power cut: what the operating system had not written yet is missing.
+    complete: bool
+
+
+def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
+    """Yield each journal that no living worker holds; the caller settles it, then it is removed."""
+    for path in sorted(directory.glob("*.jsonl")):
+        try:
+            file = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield _read(path)
+            path.unlink(missing_ok=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(file)
+
+
+def _read(path: Path) -> DeadJournal:
+    journal = DeadJournal(path, [], complete=False)
+    lease: Lease | None = None
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # the line that the death cut short, or the empty one at the end
+        if "boot" in entry:
+            journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
+        elif "claim" in entry:
+            lease = Lease(entry["claim"])
+            journal.leases.append(lease)
+        elif lease and "begin" in entry:
+            lease.begun[entry["begin"]] = entry["number"]
+        elif lease and "end" in entry:
+            letter = Letter(entry["end"], entry["number"], "", b"")
+            lease.begun.pop(letter.delivery_id, None)
+            lease.results.append(Result(letter, Verdict(entry["verdict"]), entry["code"], entry["answer"]))
+    return journal

@@ -1,0 +1,153 @@
+"""A due mailing becomes a run with its deliveries, and a run that is over ends."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.delivery import ledger
+from skymailing.delivery.calendar import latest_occurrence, next_occurrence
+from skymailing.extensions import db
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    RUN_TRANSITIONS,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Run,
+    RunState,
+    User,
+)
+
+
+def start_due_run(mailing_id: int, now: datetime) -> int | None:
+    """Plan the run of a mailing that is due; return its id, or None when there is nothing to do.
+
+    Safe to call at any time and from several places at once: the mailing's row is locked, and
+    whoever comes second finds it running.
+    """
+    with Session(db.engine) as session, session.begin():
+        mailing = session.scalar(
+            select(Mailing)
+            .join(User, User.id == Mailing.owner_id)
+            .where(Mailing.id == mailing_id, Mailing.disabled_at.is_(None), User.blocked_at.is_(None))
+            .with_for_update(of=Mailing)
+        )
+        if mailing is None or mailing.state is not MailingState.SCHEDULED:
+            return None
+        if now >= mailing.ends_at:
+            end_unsent(mailing)
+            return None
+        if mailing.next_run_at is None or mailing.next_run_at > now:
+            return None
+        return _plan(session, mailing, now)
+
+
+def _plan(session: Session, mailing: Mailing, now: datetime) -> int:
+    message = mailing.message
+    run = Run(
+        mailing_id=mailing.id,
+        scheduled_for=_slot(mailing, now),
+        started_at=now,
+        subject=message.subject,
+        format=message.format,
+        body=message.body,
+        sender_name=mailing.sender_name or mailing.owner.sender_name,
+        reply_to=mailing.owner.email,
+    )
+    session.add(run)
+    session.flush()
+    run.planned = ledger.insert_deliveries(session.connection(), run.id, mailing, now)
+    mailing.next_run_at = None
+    MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
+    mailing.state_reason = ""
+    return run.id
+
+
+def _slot(mailing: Mailing, now: datetime) -> datetime:
+    """Return the occurrence that a run starting now stands for: of several missed ones the last."""
+    assert mailing.next_run_at is not None
+    latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
+    return max(mailing.next_run_at, latest)
+
+
+def _zone(mailing: Mailing) -> ZoneInfo:
+    return ZoneInfo(mailing.owner.timezone)
+
+
+def end_unsent(mailing: Mailing) -> None:
+    """Finish a mailing whose window was over before its next run could start."""
+    mailing.next_run_at = None
+    MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
+    if not mailing.runs:
+        mailing.state_reason = "window-over"
+
+
+def settle_run(run_id: int, now: datetime) -> bool:
+    """Bring a run to the end that its mailing asks for; return whether it has ended.
+
+    What waits expires when the window is over and is cancelled with its mailing; a run with
+    nothing open is finished, and its mailing goes on to the next occurrence or is finished too.
+    """
+    while _close_some(run_id, now):
+        pass
+    with Session(db.engine) as session, session.begin():
+        run, mailing = _locked_run(session, run_id)
+        if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):
+            return True
+        if ledger.is_open(session.connection(), run_id):
+            return False
+        cancelled = mailing.state is MailingState.CANCELLED
+        RUN_TRANSITIONS.move(run, RunState.CANCELLED if cancelled else RunState.FINISHED)
+        run.finished_at = now
+        if not cancelled:
+            _move_on(mailing, run, now)
+        return True
+
+
+def _close_some(run_id: int, now: datetime) -> int:
+    with Session(db.engine) as session, session.begin():
+        run, mailing = _locked_run(session, run_id)
+        if run is None or mailing is None:
+            return 0
+        if mailing.state is MailingState.CANCELLED:
+            state = DeliveryState.CANCELLED
+        elif now >= mailing.ends_at:
+            state = DeliveryState.EXPIRED
+        else:
+            return 0
+        return ledger.close_waiting(session.connection(), run_id, state, now)
+
+
+def _locked_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None]:
+    run = session.get(Run, run_id)
+    if run is None:
+        return None, None
+    mailing = session.scalar(select(Mailing).where(Mailing.id == run.mailing_id).with_for_update())
+    session.refresh(run)
+    return run, mailing
+
+
+def _move_on(mailing: Mailing, run: Run, now: datetime) -> None:
+    following = next_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), run.scheduled_for)
+    if following is not None and following <= now:
+        # Missed while the run was under way: one run makes up for all of them.
+        following = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
+    if following is not None and following < mailing.ends_at:
+        mailing.next_run_at = following
+        if mailing.state is MailingState.RUNNING:
+            MAILING_TRANSITIONS.move(mailing, MailingState.SCHEDULED)
+    elif mailing.state is not MailingState.FINISHED:
+        MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
+        if not run.planned:
+            mailing.state_reason = "no-clients"
+
+
+def pause_for_refusal(run_id: int, answer: str) -> None:
+    """Pause the mailing whose sender the mail server refuses: nothing would fare better one by one."""
+    with Session(db.engine) as session, session.begin():
+        run, mailing = _locked_run(session, run_id)
+        if run is not None and mailing is not None and mailing.state is MailingState.RUNNING:
+            MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
+            mailing.state_reason = f"refused: {answer}"[:500]

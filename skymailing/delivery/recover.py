@@ -1,0 +1,183 @@
+"""The sweep: everything that a lost hint or a dead worker left behind is found in the database."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import Session
+
+from skymailing.delivery import claims, ledger, plan
+from skymailing.delivery.claims import OpenRun
+from skymailing.delivery.journal import DeadJournal, Lease, read_dead_journals
+from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.extensions import db
+from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1_000
+DEAD_WORKER = "the sending process ended between handing the letter over and the server's answer"
+LOST_LEASE = "the sending process ended and left no record of this letter"
+
+
+@dataclass
+class Findings:
+    """What the sweep found: mailings whose run is due and runs with letters to send now."""
+
+    due_mailings: list[int] = field(default_factory=list)
+    due_runs: list[int] = field(default_factory=list)
+
+
+def sweep(journals: Path, now: datetime) -> Findings:
+    """Settle what dead workers held, end what is over, and return what is due."""
+    for journal in read_dead_journals(journals):
+        settle_journal(journal, now)
+    settle_expired_leases(now)
+    end_closed_windows(now)
+    return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
+
+
+def settle_journal(journal: DeadJournal, now: datetime) -> None:
+    """Record what a dead worker knew; what it never began goes back to pending."""
+    for lease in journal.leases:
+        with Session(db.engine) as session, session.begin():
+            held = _held(session, Delivery.lease_token == lease.token)
+            if held:
+                logger.warning("settling %d letters of a worker that died", len(held))
+            for run, rows in _by_run(session, held):
+                _settle(
+                    session, run, lease.token, rows, _known(lease, journal.complete, rows, DEAD_WORKER), now
+                )
+
+
+def _known(lease: Lease, complete: bool, rows: list[Delivery], reason: str) -> list[Result]:
+    """Return a result for each of the lease's rows, from what the journal says and leaves out."""
+    ended = {result.letter.delivery_id: result for result in lease.results}
+    results = []
+    for row in rows:
+        letter = Letter(row.id, row.attempts + 1, row.email, b"")
+        if row.id in ended:
+            results.append(ended[row.id])
+        elif row.id in lease.begun or not complete:
+            results.append(Result(letter, Verdict.UNKNOWN, None, reason))
+        else:
+            results.append(Result(letter, Verdict.RELEASED))
+    return results
+
+
+def settle_expired_leases(now: datetime) -> None:
+    """Mark unknown what was being sent by somebody of whom no journal tells."""
+    while True:
+        with Session(db.engine) as session, session.begin():
+            expired = (Delivery.state == DeliveryState.SENDING) & (Delivery.lease_until < now)
+            held = _held(session, expired)
+            if not held:
+                return
+            logger.warning("%d letters were held by a worker that is gone", len(held))
+            for token in {row.lease_token or "" for row in held}:
+                mine = [row for row in held if (row.lease_token or "") == token]
+                for run, rows in _by_run(session, mine):
+                    results = [
+                        Result(
+                            Letter(row.id, row.attempts + 1, row.email, b""),
+                            Verdict.UNKNOWN,
+                            None,
+                            LOST_LEASE,
+                        )
+                        for row in rows
+                    ]
+                    _settle(session, run, token, rows, results, now)
+
+
+def _held(session: Session, condition: object) -> list[Delivery]:
+    statement = (
+        select(Delivery)
+        .where(condition, Delivery.state == DeliveryState.SENDING)  # type: ignore[arg-type]  # a SQL condition
+        .order_by(Delivery.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    return list(session.scalars(statement))
+
+
+def _by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:
+    for run_id in {row.run_id for row in rows}:
+        run = claims.load_run(session.connection(), run_id)
+        yield run, [row for row in rows if row.run_id == run_id]
+
+
+def _settle(
+    session: Session, run: OpenRun, token: str, rows: list[Delivery], results: list[Result], now: datetime
+) -> None:
+    unknowns = {row.id: row.unknowns for row in rows}
+    ledger.record(session.connection(), run, token, results, unknowns, "", now)
+
+
+def end_closed_windows(now: datetime) -> None:
+    """Finish mailings whose window closed while no run of theirs was open."""
+    open_run = exists().where(
+        Run.mailing_id == Mailing.id, Run.state.in_([RunState.PLANNED, RunState.SENDING])
+    )
+    with Session(db.engine) as session, session.begin():
+        over = session.scalars(
+            select(Mailing)
+            .where(
+                Mailing.state.in_([MailingState.SCHEDULED, MailingState.PAUSED]),
+                Mailing.ends_at <= now,
+                ~open_run,
+            )
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        for mailing in over:
+            plan.end_unsent(mailing)
+
+
+def _due_mailings(now: datetime) -> list[int]:
+    with Session(db.engine) as session, session.begin():
+        return list(
+            session.scalars(
+                select(Mailing.id)
+                .join(User, User.id == Mailing.owner_id)
+                .where(
+                    Mailing.state == MailingState.SCHEDULED,
+                    Mailing.next_run_at <= now,
+                    Mailing.disabled_at.is_(None),
+                    User.blocked_at.is_(None),
+                )
+                .order_by(Mailing.next_run_at)
+                .limit(BATCH)
+            )
+        )
+
+
+def _settle_runs(now: datetime) -> list[int]:
+    """Settle every run that is not over and return those with something to send now."""
+    with Session(db.engine) as session, session.begin():
+        runs = session.execute(
+            select(Run.id, Mailing.state, Mailing.ends_at, Mailing.disabled_at, User.blocked_at)
+            .join(Mailing, Mailing.id == Run.mailing_id)
+            .join(User, User.id == Mailing.owner_id)
+            .where(Run.state.in_([RunState.PLANNED, RunState.SENDING]))
+            .order_by(Run.id)
+        ).all()
+    due = []
+    for run in runs:
+        if plan.settle_run(run.id, now):
+            continue
+        sendable = run.state is MailingState.RUNNING and not run.disabled_at and not run.blocked_at
+        if sendable and _has_due(run.id, now):
+            due.append(run.id)
+    return due
+
+
+def _has_due(run_id: int, now: datetime) -> bool:
+    ready = or_(
+        Delivery.state == DeliveryState.PENDING,
+        (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now),
+    )
+    with Session(db.engine) as session, session.begin():
+        return bool(session.scalar(select(exists().where(Delivery.run_id == run_id, ready))))

@@ -1,0 +1,233 @@
+"""A slice of a run: claim -> hand over -> record, a window at a time."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from uuid import uuid4
+
+from flask import current_app
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from skymailing import transport
+from skymailing.clock import utcnow
+from skymailing.delivery import claims, ledger, plan, routes
+from skymailing.delivery.claims import Claimed, OpenRun
+from skymailing.delivery.exchange import Exchange
+from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
+from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.extensions import db
+from skymailing.models import Run, RunState
+from skymailing.security import unsubscribe_token
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 1.0  # no letter of a window is begun later: bounds what a pause cannot stop
+FIRST_WINDOW = 20
+LARGEST_WINDOW = 500
+LETTER_SECONDS = 60.0  # for all replies to one letter together
+# Past the window and its slowest letter; then the sweep believes that the holder is gone.
+LEASE = timedelta(seconds=WINDOW_SECONDS + LETTER_SECONDS + 120)
+IDLE_SECONDS = 30.0  # sessions that rested longer are opened anew
+RECORD_PATIENCE = 90.0  # seconds to go on trying to record when the database is away
+
+
+@dataclass
+class Batch:
+    """A lease's letters and how they ended."""
+
+    token: str
+    claimed: list[Claimed]
+    results: list[Result]
+
+
+class Dispatcher:
+    """What a worker keeps from slice to slice: its journal, its sessions, what it learned."""
+
+    def __init__(self, data_dir: Path, most_sessions: int, sender: str) -> None:
+        self.journal = WorkerJournal(data_dir / "journal")
+        self.concurrency = routes.Concurrency(most_sessions)
+        self.sender = sender
+        self.window = FIRST_WINDOW
+        self._exchange: Exchange | None = None
+        self._rested_since = 0.0
+
+    def exchange(self) -> Exchange:
+        """Return the exchange with as many sessions as seem right; raises what opening one raises."""
+        if self._exchange and time.monotonic() - self._rested_since > IDLE_SECONDS:
+            self.disconnect()
+        if self._exchange is None:
+            self._exchange = Exchange(
+                lambda: transport.open_smtp(current_app.config["MAIL_TIMEOUT"]),
+                self.sender,
+                self.journal,
+                LETTER_SECONDS,
+            )
+        try:
+            self._exchange.connect(self.concurrency.target)
+        except OSError:
+            if not len(self._exchange):
+                raise
+            self.concurrency.target = len(self._exchange)  # the server has enough of us
+        return self._exchange
+
+    def rest(self) -> None:
+        """Note that the sessions are idle from now on."""
+        self._rested_since = time.monotonic()
+
+    def disconnect(self) -> None:
+        """End all sessions."""
+        if self._exchange:
+            self._exchange.close()
+        self._exchange = None
+
+    def learn(self, results: list[Result], seconds: float) -> None:
+        """Adapt sessions and window to how the last window went."""
+        self.concurrency.learn(results)
+        if seconds > WINDOW_SECONDS:
+            self.window = max(FIRST_WINDOW, self.window // 2)
+        elif seconds < WINDOW_SECONDS / 2:
+            self.window = min(LARGEST_WINDOW, self.window * 2)
+
+
+def dispatcher() -> Dispatcher:
+    """Return this process's dispatcher, made at first use."""
+    existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
+    if existing is None:
+        config = current_app.config
+        existing = current_app.extensions["skymailing_dispatcher"] = Dispatcher(
+            config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], parseaddr(config["MAIL_DEFAULT_SENDER"])[1]
+        )
+    return existing
+
+
+def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
+    """Send letters of a run for a while; return whether there may be more to send right now.
+
+    Ends when `hand_back(seconds so far)` says so, at the first fault of the route, or when nothing
+    is due. Every claimed letter is recorded before it returns.
+    """
+    started = time.monotonic()
+    own = dispatcher()
+    own.journal.clear()
+    try:
+        while _send_window(run_id, own):
+            if hand_back(time.monotonic() - started):
+                return True
+    finally:
+        own.rest()
+    plan.settle_run(run_id, utcnow())
+    return False
+
+
+def _send_window(run_id: int, own: Dispatcher) -> bool:
+    """Claim, hand over and record one window; return whether it is worth asking for another."""
+    now = utcnow()
+    with db.engine.connect() as connection, connection.begin():
+        run = claims.load_open_run(connection, run_id, now)
+    if run is None or not routes.admit(routes.PRIMARY, now):
+        return False
+    try:
+        exchange = own.exchange()
+    except OSError as error:
+        logger.warning("the mail server cannot be used: %s", error)
+        routes.report_fault(routes.PRIMARY, transport.describe(error), utcnow())
+        return False
+    batch = _claim(run, own)
+    if not batch.claimed:
+        return False
+    begun = time.monotonic()
+    left = (run.ends_at - utcnow()).total_seconds()
+    try:
+        letters = _letters(run, batch, own.sender)
+        batch.results += exchange.hand_over(letters, begun + min(WINDOW_SECONDS, left))
+    finally:
+        _record(run, batch, own)
+    own.learn(batch.results, time.monotonic() - begun)
+    return _judge_route(run, batch)
+
+
+def _claim(run: OpenRun, own: Dispatcher) -> Batch:
+    token = str(uuid4())
+    own.journal.claim(token)
+    now = utcnow()
+    with db.engine.connect() as connection, connection.begin():
+        claimed = claims.claim(connection, run, token, now + LEASE, own.window, now)
+        if claimed:
+            connection.execute(
+                update(Run)
+                .where(Run.id == run.id, Run.state == RunState.PLANNED)
+                .values(state=RunState.SENDING)
+            )
+    return Batch(token, claimed, [])
+
+
+def _letters(run: OpenRun, batch: Batch, address: str) -> Iterator[Letter]:
+    """Yield the letters of a batch, each rendered when a session is free for it."""
+    base = current_app.config["PUBLIC_URL"]
+    template = LetterTemplate(
+        Content(run.subject, run.format, run.body),
+        Sender(run.sender_name, address, run.reply_to),
+        run.uuid,
+        f"mailing-{run.mailing_id}",
+    )
+    now = utcnow()
+    for claimed in batch.claimed:
+        recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
+        url = f"{base}/u/{unsubscribe_token(run.owner_id, claimed.email_key)}"
+        number = claimed.attempts + 1
+        try:
+            content = template.render(claimed.id, recipient, url, now)
+        except TemplateError as error:
+            # This client's values break the letter; the others' letters are not harmed.
+            letter = Letter(claimed.id, number, claimed.email, b"")
+            batch.results.append(
+                Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
+            )
+            continue
+        yield Letter(claimed.id, number, claimed.email, content)
+
+
+def _record(run: OpenRun, batch: Batch, own: Dispatcher) -> None:
+    """Record a batch, letters that were not begun included; waits for a database that is away."""
+    ended = {result.letter.delivery_id for result in batch.results}
+    left_over = [
+        Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), Verdict.RELEASED)
+        for claimed in batch.claimed
+        if claimed.id not in ended
+    ]
+    unknowns = {claimed.id: claimed.unknowns for claimed in batch.claimed if claimed.unknowns}
+    give_up = time.monotonic() + RECORD_PATIENCE
+    while True:
+        try:
+            with db.engine.connect() as connection, connection.begin():
+                results = [*batch.results, *left_over]
+                ledger.record(connection, run, batch.token, results, unknowns, routes.PRIMARY, utcnow())
+            return
+        except OperationalError as error:
+            if time.monotonic() > give_up:
+                own.journal.abandon()  # the sweep reads it back once the database is there again
+                current_app.extensions.pop("skymailing_dispatcher")
+                raise
+            logger.warning("the database is away, recording waits: %s", error.orig)
+            time.sleep(1)
+
+
+def _judge_route(run: OpenRun, batch: Batch) -> bool:
+    """Tell the breaker and the mailing what the window showed; return whether to go on."""
+    refused = next((result for result in batch.results if result.verdict is Verdict.SENDER_REFUSED), None)
+    if refused:
+        plan.pause_for_refusal(run.id, f"{refused.code} {refused.answer}")
+        return False
+    fault = next((result for result in batch.results if result.verdict is Verdict.ROUTE_FAULT), None)
+    if fault:
+        routes.report_fault(routes.PRIMARY, f"{fault.code} {fault.answer}", utcnow())
+        return False
+    if any(result.code is not None for result in batch.results):
+        routes.report_success(routes.PRIMARY)
+    return True

@@ -1,0 +1,301 @@
+"""One SMTP session, pipelined where the server offers it, and what its replies mean.
+
+A session is a conversation without a clock or a socket of its own will: `Exchange` feeds it bytes
+and tells it when time is up. Sources: RFC 5321 (replies), RFC 2920 (pipelining).
+"""
+
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+MAX_REPLY_BYTES = 16_384
+MAX_REPLY_LINES = 100
+# Sessions and credentials, not letters, are what these codes complain about.
+ROUTE_FAULT_CODES = {421, 454, 530, 535}
+REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
+
+
+class Verdict(StrEnum):
+    """What became of one letter in one session."""
+
+    SENT = "sent"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    # Not the letter's doing; it goes back to pending and no attempt is counted.
+    RELEASED = "released"
+    ROUTE_FAULT = "route-fault"
+    SENDER_REFUSED = "sender-refused"
+
+
+# After these there is nothing more to hand over in this session.
+ENDS_SESSION = {Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
+
+
+class Stage(StrEnum):
+    """Which command a reply answers."""
+
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    DOT = "after the dot"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One recipient's letter, ready to be handed over; `content` has CRLF line ends."""
+
+    delivery_id: int
+    number: int
+    recipient: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How handing over one letter ended, with the server's own words."""
+
+    letter: Letter
+    verdict: Verdict
+    code: int | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    code: int
+    text: str
+
+
+class SessionLost(Exception):
+    """The conversation cannot go on: closed, timed out, or unintelligible."""
+
+
+class Journal(Protocol):
+    """Where a session notes, before it is too late to ask, what it is about to do and what came back."""
+
+    def begin(self, letter: Letter) -> None: ...
+
+    def end(self, result: Result) -> None: ...
+
+
+def classify(stage: Stage, code: int) -> Verdict:
+    """Return what a reply to `stage` means for the letter; DATA's 354 is not asked about."""
+    if code in ROUTE_FAULT_CODES:
+        return Verdict.ROUTE_FAULT
+    if 400 <= code < 500:
+        return Verdict.DEFERRED
+    if 500 <= code < 600:
+        return Verdict.SENDER_REFUSED if stage is Stage.MAIL else Verdict.FAILED
+    if 200 <= code < 300 and stage is Stage.DOT:
+        return Verdict.SENT
+    # A code that no server should give here says nothing about the letter.
+    return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
+
+
+class ReplyReader:
+    """Cuts a stream of bytes into replies, bounded in lines and bytes."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._texts: list[str] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Return the replies that are complete now; raises SessionLost for what is not SMTP."""
+        self._buffer += data
+        replies = []
+        while (end := self._buffer.find(b"\n")) >= 0:
+            line = bytes(self._buffer[:end]).rstrip(b"\r")
+            del self._buffer[: end + 1]
+            if reply := self._take_line(line):
+                replies.append(reply)
+        if self._size + len(self._buffer) > MAX_REPLY_BYTES:
+            raise SessionLost("the server's reply does not end")
+        return replies
+
+    def _take_line(self, line: bytes) -> Reply | None:
+        match = REPLY_LINE.match(line)
+        if match is None:
+            raise SessionLost(f"the server answered {line[:200]!r}, which is not SMTP")
+        self._texts.append((match[3] or b"").decode("utf-8", "replace"))
+        self._size += len(line)
+        if match[2] == b"-":
+            if len(self._texts) > MAX_REPLY_LINES:
+                raise SessionLost("the server's reply does not end")
+            return None
+        reply = Reply(int(match[1]), printable(" ".join(self._texts)))
+        self._texts, self._size = [], 0
+        return reply
+
+
+def printable(text: str) -> str:
+    """Return `text` without control characters, as it can be stored and shown."""
+    return "".join(character if character.isprintable() else " " for character in text).strip()
+
+
+class Session:
+    """The conversation over one connection: takes letters as long as `take` gives any.
+
+    `outgoing` is what waits to be written; the owner reports progress with `sent`, `receive`
+    and `lose`, and reads `idle`.
+    """
+
+    def __init__(self, sender: str, pipelining: bool) -> None:
+        self.sender = sender
+        self.pipelining = pipelining
+        self.outgoing = bytearray()
+        self.idle = True
+        self.letters_done = 0
+        self._reader = ReplyReader()
+        # Bytes still to be written before the current body's final dot has left this process.
+        self._body_left = 0
+        self._following: Letter | None = None
+        self._turn_to(None)
+
+    def start(
+        self,
+        take: Callable[[], Letter | None],
+        report: Callable[[Result], None],
+        journal: Journal,
+    ) -> None:
+        """Begin handing over letters from `take`, reporting each taken one exactly once."""
+        self._take, self._report, self._journal = take, report, journal
+        self.idle = False
+        self._conversation = self._converse()
+        self._advance(None)
+
+    @property
+    def letter(self) -> Letter | None:
+        """The letter whose replies are awaited."""
+        return self._current
+
+    def sent(self, count: int) -> None:
+        """Note that `count` bytes of `outgoing` have been written."""
+        del self.outgoing[:count]
+        self._body_left = max(0, self._body_left - count)
+
+    def receive(self, data: bytes) -> None:
+        """Take what the server said; raises SessionLost when it makes no sense."""
+        for reply in self._reader.feed(data):
+            if self.idle:
+                raise SessionLost(f"{reply.code} {reply.text}")
+            self._answered = True
+            self._advance(reply)
+
+    def lose(self, reason: str) -> None:
+        """Report the letters of a conversation that cannot go on."""
+        letter, following = self._current, self._following
+        if letter and self._begun and self._body_left == 0:
+            verdict = Verdict.UNKNOWN
+        elif self.letters_done and not self._answered:
+            # A server may end a session between two letters; this one was never looked at.
+            verdict = Verdict.RELEASED
+        else:
+            verdict = Verdict.DEFERRED
+        self._following = None
+        self._turn_to(None)
+        self.idle = True
+        if letter:
+            self._finish(letter, verdict, None, reason)
+        if following:
+            self._finish(following, Verdict.RELEASED, None, reason)
+
+    def _advance(self, reply: Reply | None) -> None:
+        try:
+            if reply is None:
+                next(self._conversation)
+            else:
+                self._conversation.send(reply)
+        except StopIteration:
+            self.idle = True
+
+    def _turn_to(self, letter: Letter | None) -> None:
+        self._current = letter
+        self._begun = False  # whether its body is on the way
+        self._answered = False  # whether the server said anything about it
+
+    def _converse(self) -> Generator[None, Reply, None]:
+        self._turn_to(self._take())
+        ahead = False  # whether the current letter's envelope already went out behind a body
+        while (letter := self._current) is not None:
+            refusal = yield from self._envelope(letter, ahead)
+            if refusal is None:
+                ahead = self._write_body(letter)
+                reply = yield
+                verdict, code, text = classify(Stage.DOT, reply.code), reply.code, reply.text
+            else:
+                ahead = False
+                verdict, code, text = refusal
+            self._turn_to(self._following)
+            self._following = None
+            self._finish(letter, verdict, code, text)
+            if verdict in ENDS_SESSION or not 200 <= code < 600:
+                raise SessionLost(f"{code} {text}")
+            if not ahead:
+                self._turn_to(self._take())
+
+    def _envelope(
+        self, letter: Letter, ahead: bool
+    ) -> Generator[None, Reply, tuple[Verdict, int, str] | None]:
+        """Bring the server to the point where it waits for the body, or return its refusal."""
+        commands = self._commands(letter)
+        if self.pipelining and not ahead:
+            self.outgoing += b"".join(commands)
+        refusal: tuple[Verdict, int, str] | None = None
+        accepted = False
+        for stage, command in zip((Stage.MAIL, Stage.RCPT, Stage.DATA), commands, strict=True):
+            if not self.pipelining:
+                if refusal:
+                    break
+                self.outgoing += command
+            reply = yield
+            accepted = stage is Stage.DATA and reply.code == 354
+            agreed = accepted if stage is Stage.DATA else 200 <= reply.code < 300
+            if refusal is None and not agreed:
+                refusal = (classify(stage, reply.code), reply.code, reply.text)
+                if refusal[0] in ENDS_SESSION:
+                    return refusal
+        if refusal is None:
+            return None
+        # RFC 2920: a server may say 354 although it refused the recipient; an empty letter ends that.
+        self.outgoing += b".\r\n" if accepted else b"RSET\r\n"
+        yield
+        return refusal
+
+    def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
+        return (
+            b"MAIL FROM:<%s>\r\n" % self.sender.encode("ascii"),
+            b"RCPT TO:<%s>\r\n" % letter.recipient.encode("ascii"),
+            b"DATA\r\n",
+        )
+
+    def _write_body(self, letter: Letter) -> bool:
+        """Write the body and, when the server lets us, the next envelope behind it."""
+        self._journal.begin(letter)
+        self._begun = True
+        self.outgoing += dot_stuffed(letter.content)
+        self._body_left = len(self.outgoing)
+        if not self.pipelining:
+            return False
+        self._following = self._take()
+        if self._following is None:
+            return False
+        self.outgoing += b"".join(self._commands(self._following))
+        return True
+
+    def _finish(self, letter: Letter, verdict: Verdict, code: int | None, text: str) -> None:
+        result = Result(letter, verdict, code, text)
+        self._journal.end(result)
+        self.letters_done += 1
+        self._report(result)
+
+
+def dot_stuffed(content: bytes) -> bytes:
+    """Return the content as it goes over the wire, the final dot included (RFC 5321, 4.5.2)."""
+    if content.startswith(b"."):
+        content = b"." + content
+    content = content.replace(b"\r\n.", b"\r\n..")
+    return content + (b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n")

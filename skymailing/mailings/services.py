@@ -1,0 +1,173 @@
+"""The verbs of a mailing; each moves states, none sends: workers do, once the caller has committed."""
+
+from datetime import datetime
+
+from flask_babel import gettext as _
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import object_session
+
+from skymailing.delivery import plan
+from skymailing.errors import IllegalTransition, SkyMailingError
+from skymailing.extensions import db
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    RUN_TRANSITIONS,
+    Audience,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Run,
+    RunState,
+    mailing_clients,
+)
+
+
+class MailingError(SkyMailingError):
+    """What was asked for does not fit the mailing's state; the message says why."""
+
+
+def activate_mailing(mailing: Mailing, now: datetime) -> None:
+    """Take a draft into service: it starts by itself at its start time, or at once when that is past.
+
+    A window that is over already finishes the mailing, which then says that nothing was sent.
+    """
+    _refuse_disabled(mailing)
+    _move(mailing, MailingState.SCHEDULED)
+    reschedule(mailing, now)
+
+
+def reschedule(mailing: Mailing, now: datetime) -> None:
+    """Make a scheduled mailing's next run agree with its window; a draft stays without one."""
+    if mailing.state is not MailingState.SCHEDULED:
+        return
+    if now >= mailing.ends_at:
+        plan.end_unsent(mailing)
+    else:
+        mailing.next_run_at = mailing.starts_at
+
+
+def start_now(mailing: Mailing, now: datetime) -> None:
+    """Make a draft or scheduled mailing due at once; harmless for one that is running."""
+    _refuse_disabled(mailing)
+    if mailing.state is MailingState.RUNNING:
+        return
+    if now >= mailing.ends_at:
+        raise MailingError(_("The window of this mailing is over. Choose a later end first."))
+    if not audience_size(mailing):
+        raise MailingError(_("This mailing would reach nobody. Add clients first."))
+    if mailing.state is MailingState.DRAFT:
+        _move(mailing, MailingState.SCHEDULED)
+    if mailing.state is not MailingState.SCHEDULED:
+        raise MailingError(_("Only a draft or a scheduled mailing can be started."))
+    if mailing.starts_at > now:
+        # What starts early has its window from now on; a recurring one keeps its rhythm from here.
+        mailing.starts_at = now
+    mailing.next_run_at = now
+
+
+def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape
+    """Stop a mailing: nothing new leaves after the letters that are being handed over right now."""
+    if mailing.state is not MailingState.PAUSED:
+        _move(mailing, MailingState.PAUSED)
+        mailing.state_reason = ""
+
+
+def resume_mailing(mailing: Mailing, now: datetime) -> None:
+    """Go on with a paused mailing where it stopped; nobody who has had a letter gets another."""
+    _refuse_disabled(mailing)
+    if mailing.state in (MailingState.RUNNING, MailingState.SCHEDULED):
+        return
+    if mailing.state is not MailingState.PAUSED:
+        raise MailingError(_("Only a paused mailing can be resumed."))
+    if now >= mailing.ends_at:
+        raise MailingError(_("The window of this mailing is over. Choose a later end first."))
+    mailing.state_reason = ""
+    _move(mailing, MailingState.RUNNING if open_run(mailing) else MailingState.SCHEDULED)
+
+
+def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape
+    """End a mailing for good; letters that wait are cancelled by a worker, sent ones stay sent."""
+    if mailing.state is MailingState.CANCELLED:
+        return
+    _move(mailing, MailingState.CANCELLED)
+    mailing.next_run_at = None
+    mailing.state_reason = ""
+
+
+def resend_failed(mailing: Mailing, now: datetime) -> int:
+    """Put the failed deliveries of the last run back to pending; return how many there are."""
+    _refuse_disabled(mailing)
+    if now >= mailing.ends_at:
+        raise MailingError(_("The window of this mailing is over. Choose a later end first."))
+    run = last_run(mailing)
+    if run is None or mailing.state is MailingState.CANCELLED:
+        raise MailingError(_("There is no run whose letters could be sent again."))
+    failed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.FAILED)
+    count = db.session.scalar(select(func.count()).select_from(Delivery).where(failed)) or 0
+    if not count:
+        return 0
+    db.session.execute(
+        update(Delivery)
+        .where(failed)
+        .values(state=DeliveryState.PENDING, finished_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    if run.state is RunState.FINISHED:
+        RUN_TRANSITIONS.move(run, RunState.SENDING)
+        run.finished_at = None
+    if mailing.state in (MailingState.FINISHED, MailingState.SCHEDULED):
+        _move(mailing, MailingState.RUNNING)
+    return count
+
+
+def disable_mailing(mailing: Mailing, reason: str, now: datetime) -> None:
+    """Set a manager's mark: nothing of the mailing is sent until it is lifted."""
+    mailing.disabled_at = mailing.disabled_at or now
+    mailing.disabled_reason = reason
+
+
+def enable_mailing(mailing: Mailing) -> None:
+    """Lift a manager's mark; the mailing goes on in the state it was in."""
+    mailing.disabled_at = None
+    mailing.disabled_reason = ""
+
+
+def audience_size(mailing: Mailing) -> int:
+    """Return how many clients the mailing is for, suppressed ones included."""
+    session = object_session(mailing)
+    assert session is not None
+    if mailing.audience is Audience.SELECTED:
+        members = select(func.count()).where(mailing_clients.c.mailing_id == mailing.id)
+        return session.scalar(members) or 0
+    return session.scalar(select(func.count()).where(Client.owner_id == mailing.owner_id)) or 0
+
+
+def last_run(mailing: Mailing) -> Run | None:
+    """Return the mailing's latest run."""
+    return db.session.scalar(
+        select(Run).where(Run.mailing_id == mailing.id).order_by(Run.scheduled_for.desc()).limit(1)
+    )
+
+
+def open_run(mailing: Mailing) -> Run | None:
+    """Return the run that is under way."""
+    run = last_run(mailing)
+    return run if run and run.state in (RunState.PLANNED, RunState.SENDING) else None
+
+
+def _refuse_disabled(mailing: Mailing) -> None:
+    if mailing.is_disabled:
+        raise MailingError(
+            _("A manager has disabled this mailing: %(reason)s", reason=mailing.disabled_reason or "-")
+        )
+
+
+def _move(mailing: Mailing, state: MailingState) -> None:
+    try:
+        MAILING_TRANSITIONS.move(mailing, state)
+    except IllegalTransition as error:
+        raise MailingError(
+            _("A mailing that is %(old)s cannot become %(new)s.", old=error.old, new=error.new)
+        ) from error

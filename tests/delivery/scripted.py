@@ -1,0 +1,92 @@
+"""An SMTP server of a few lines that misbehaves as a test tells it to."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+Dialogue = Callable[["Peer"], None]
+
+
+@dataclass
+class Peer:
+    """One accepted connection, seen from the server."""
+
+    connection: socket.socket
+    received: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.file = self.connection.makefile("rb")
+
+    def say(self, text: str | bytes) -> None:
+        self.connection.sendall(text if isinstance(text, bytes) else text.encode() + b"\r\n")
+
+    def hear(self) -> str:
+        line = self.file.readline()
+        if not line:
+            raise ConnectionError
+        text = line.decode().rstrip("\r\n")
+        self.received.append(text)
+        return text
+
+    def greet(self, *extensions: str) -> None:
+        self.say("220 scripted")
+        self.hear()
+        self.say("250-scripted")
+        for extension in extensions:
+            self.say(f"250-{extension}")
+        self.say("250 HELP")
+
+    def body(self) -> str:
+        lines = []
+        while (line := self.hear()) != ".":
+            lines.append(line)
+        return "\n".join(lines)
+
+    def accept(self) -> str:
+        """Take one letter as a good server does and return its recipient."""
+        self.hear()
+        self.say("250 sender ok")
+        recipient = self.hear()
+        self.say("250 recipient ok")
+        self.hear()
+        self.say("354 go on")
+        self.body()
+        self.say("250 2.0.0 taken")
+        return recipient.removeprefix("RCPT TO:<").rstrip(">")
+
+
+@contextmanager
+def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
+    """Serve one connection after another, each by its own dialogue; the last one repeats. Yield the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    open_connections: list[socket.socket] = []
+
+    def serve(number: int, connection: socket.socket) -> None:
+        try:
+            dialogues[min(number, len(dialogues) - 1)](Peer(connection))
+        except (ConnectionError, OSError):
+            pass
+        finally:
+            connection.close()
+
+    def accept() -> None:
+        number = 0
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            open_connections.append(connection)
+            threading.Thread(target=serve, args=(number, connection), daemon=True).start()
+            number += 1
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for connection in open_connections:
+            connection.close()
