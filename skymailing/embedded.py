@@ -2,17 +2,20 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 
 # A unix socket's path is limited to 104 bytes on macOS and 108 on Linux.
 MAX_SOCKET_PATH = 100
+# Others mean something in a URL, and redis-py cannot read a client's address that contains a space.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
 
 def redis_socket(data_dir: Path) -> Path:
-    """Return where the embedded Redis listens; a short path elsewhere when DATA_DIR's is too long."""
+    """Return where the embedded Redis listens; a plain path elsewhere when DATA_DIR's would not do."""
     path = data_dir / "redis" / "redis.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH and PLAIN_PATH.fullmatch(str(path)):
         return path
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"skymailing-{os.getuid()}-{digest}" / "redis.sock"
