@@ -7,6 +7,7 @@ from typing import ParamSpec
 from flask import current_app
 
 from skymailing import mail, queue, schedule
+from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
 
@@ -34,6 +35,14 @@ def send_outbox() -> None:
 
 
 @job
+def import_clients(import_id: int) -> None:
+    """Import rows of a file for a while, then queue up again behind the others."""
+    queue.take_hint(_import_name(import_id))
+    if imports.run_import_slice(import_id, should_hand_back=_should_hand_back):
+        queue.hint(_import_name(import_id), "import_clients", import_id)
+
+
+@job
 def start_mailing(mailing_id: int) -> None:
     """Plan the run of a mailing that is due and let workers send it."""
     run_id = plan.start_due_run(mailing_id, utcnow())
@@ -58,6 +67,8 @@ def sweep() -> None:
         queue.hint(f"mailing-{mailing_id}", "start_mailing", mailing_id, queue=queue.SYSTEM)
     for run_id in found.due_runs:
         hint_run(run_id)
+    for import_id in imports.resume_stalled_imports(now):
+        queue.hint(_import_name(import_id), "import_clients", import_id)
     queue.hint("outbox", "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
 
@@ -77,3 +88,7 @@ def hint_run(run_id: int) -> None:
 
 def _slice_name(run_id: int, slot: int) -> str:
     return f"run-{run_id}-{slot}"
+
+
+def _import_name(import_id: int) -> str:
+    return f"import-{import_id}"

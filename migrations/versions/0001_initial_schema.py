@@ -73,6 +73,7 @@ def upgrade():
     sa.Column('owner_id', sa.Integer(), nullable=False),
     sa.Column('filename', sa.String(length=255), nullable=False),
     sa.Column('content', sa.LargeBinary(), nullable=True),
+    sa.Column('headers', sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), 'postgresql'), nullable=False),
     sa.Column('state', sa.Enum('pending', 'running', 'finished', 'failed', name='state', native_enum=False, create_constraint=True, length=16), nullable=False),
     sa.Column('rows_done', sa.Integer(), nullable=False),
     sa.Column('rows_total', sa.Integer(), nullable=True),

@@ -1,7 +1,7 @@
 """The aggregates, one file each; importing this package registers every table."""
 
 from skymailing.models.article import Article
-from skymailing.models.client import Client, ClientImport, ImportRejection, ImportState
+from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
 from skymailing.models.delivery import (
     DELIVERY_TRANSITIONS,
     OPEN_STATES,
@@ -33,6 +33,7 @@ from skymailing.models.user import Role, User
 
 __all__ = [
     "DELIVERY_TRANSITIONS",
+    "IMPORT_TRANSITIONS",
     "LETTER_TRANSITIONS",
     "MAILING_TRANSITIONS",
     "OPEN_STATES",

@@ -65,7 +65,9 @@ class ClientImport(Timestamps, Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
     # In the database, so that a worker on another host can read it; emptied when done.
-    content: Mapped[bytes | None] = mapped_column(LargeBinary)
+    content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    # The column names as found, for the file of rejected rows.
+    headers: Mapped[list[str]] = mapped_column(JsonObject, default=list)
     state: Mapped[ImportState] = mapped_column(enum_column(ImportState, "state"), default=ImportState.PENDING)
     # Rows dealt with, committed together with their effect: a restarted import goes on after them.
     rows_done: Mapped[int] = mapped_column(default=0)

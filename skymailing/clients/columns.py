@@ -1,0 +1,139 @@
+"""What the columns of a table mean: known ones by their many spellings, the others as attributes."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from skymailing.errors import SkyMailingError
+
+ATTRIBUTE_KEY_MAX_LENGTH = 50
+
+# Spellings with everything but letters and digits taken out; each list from sure to doubtful.
+SPELLINGS = {
+    "email": (
+        *("email", "mail", "emailaddress", "mailaddress", "емейл", "имейл", "емайл", "мейл", "майл"),
+        *("электроннаяпочта", "элпочта", "эпочта", "почта", "адресэлектроннойпочты", "адресэлпочты"),
+        *("электронныйадрес", "адреспочты", "emailадрес", "адресemail", "почтовыйадрес", "адрес", "address"),
+    ),
+    "full_name": (
+        *("fullname", "фио", "полноеимя", "имяифамилия", "фамилияиимя", "имяфамилия", "фамилияимя"),
+        *("фамилияимяотчество", "name", "имя", "contactname", "customername", "clientname", "имяклиента"),
+        *("клиент", "client", "customer", "contact", "контакт", "firstname"),
+    ),
+    "comment": (
+        *("comment", "comments", "комментарий", "комментарии", "коммент", "примечание", "примечания"),
+        *("note", "notes", "заметка", "заметки", "remark", "remarks"),
+    ),
+}
+# What our own file of rejected rows adds; it is corrected and imported again.
+REJECTED_LINE = "rejected_line"
+REJECTED_REASON = "rejected_reason"
+
+# {{ client.name }} and the like have a meaning of their own in letters.
+RESERVED_KEYS = {"email", "name", "full_name", "comment"}
+# Words that Liquid does not take for a name after the dot (python-liquid's keywords), or that it
+# answers itself.
+LIQUID_WORDS = set(
+    "and or not contains true false nil null empty blank in if else for continue with as by reversed "
+    "limit offset cols required size first last".split()
+)
+
+
+class NoAddressColumn(SkyMailingError):
+    """No column of a table can be recognised as the one with addresses."""
+
+    def __init__(self, headers: Sequence[str]) -> None:
+        super().__init__(headers)
+        self.headers = list(headers)
+
+    def __str__(self) -> str:
+        found = ", ".join(f"“{header.strip()[:50]}”" for header in self.headers[:20] if header.strip()) or "–"
+        return str(
+            _(
+                "No column with e-mail addresses was found. The first row must name the columns, one of "
+                "them “email” or “почта”. It has: %(found)s.",
+                found=found,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where in a row each thing stands; `attributes` by position."""
+
+    headers: list[str]
+    email: int
+    full_name: int | None
+    comment: int | None
+    attributes: dict[int, str]
+
+
+def recognise_columns(headers: Sequence[str]) -> Columns:
+    """Return what each column means; raises NoAddressColumn."""
+    spellings = [simplify(header) for header in headers]
+    found = {field: find_column(spellings, names) for field, names in SPELLINGS.items()}
+    email = found["email"]
+    if email is None:
+        raise NoAddressColumn(headers)
+    known = {position for position in found.values() if position is not None}
+    known |= {position for position, header in enumerate(headers) if is_ours(header)}
+    return Columns(
+        headers=list(headers),
+        email=email,
+        full_name=found["full_name"],
+        comment=found["comment"],
+        attributes=name_attributes({i: header for i, header in enumerate(headers) if i not in known}),
+    )
+
+
+def simplify(header: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFKC", header).lower() if letter.isalnum())
+
+
+def find_column(spellings: list[str], names: Sequence[str]) -> int | None:
+    for name in names:
+        if name in spellings:
+            return spellings.index(name)
+    return None
+
+
+def is_ours(header: str) -> bool:
+    return header.strip() in (REJECTED_LINE, REJECTED_REASON)
+
+
+def name_attributes(headers: dict[int, str]) -> dict[int, str]:
+    """Return a key of its own for each column that has a header."""
+    keys: dict[int, str] = {}
+    # Keys that a header states as they are come first: an export must come back as it was.
+    for i in sorted(headers, key=lambda i: attribute_key(headers[i]) != headers[i]):
+        key = attribute_key(headers[i])
+        if key:
+            keys[i] = make_unique(key, set(keys.values()))
+    return dict(sorted(keys.items()))
+
+
+def attribute_key(name: str) -> str:
+    """Return the name as it is written in {{ client.<key> }}; empty when nothing is left of it.
+
+    Liquid takes letters of any alphabet, digits and _, but no spaces, signs or words of its own.
+    """
+    text = unicodedata.normalize("NFKC", name).lower()
+    key = re.sub(r"\W+|_+", "_", unicodedata.normalize("NFKC", text)).strip("_")
+    key = key[:ATTRIBUTE_KEY_MAX_LENGTH].strip("_")
+    if key.isdigit():
+        return f"column_{key}"[:ATTRIBUTE_KEY_MAX_LENGTH]
+    if key in RESERVED_KEYS | LIQUID_WORDS:
+        return f"{key}_2"
+    return key
+
+
+def make_unique(key: str, taken: set[str]) -> str:
+    candidate, number = key, 2
+    while candidate in taken:
+        suffix = f"_{number}"
+        candidate = key[: ATTRIBUTE_KEY_MAX_LENGTH - len(suffix)] + suffix
+        number += 1
+    return candidate

@@ -1,0 +1,97 @@
+"""Reading the address book."""
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from skymailing.addresses import address_key
+from skymailing.extensions import db
+from skymailing.models import (
+    Client,
+    ClientImport,
+    ImportRejection,
+    Mailing,
+    MailingState,
+    Suppression,
+    mailing_clients,
+)
+from skymailing.pagination import Order
+
+ORDERS: dict[str, Order] = {
+    "-added": [(Client.id, True)],
+    "added": [(Client.id, False)],
+    "email": [(Client.email_key, False)],
+    "-email": [(Client.email_key, True)],
+    "name": [(Client.full_name, False), (Client.id, False)],
+    "-name": [(Client.full_name, True), (Client.id, True)],
+}
+DEFAULT_ORDER = "-added"
+
+
+def list_clients(owner_id: int, search: str = "") -> Select[Any]:
+    """Return a statement for clients with the reason, if any, why each is never mailed."""
+    statement = (
+        select(Client, Suppression.reason.label("suppressed"))
+        .outerjoin(
+            Suppression,
+            (Suppression.owner_id == Client.owner_id) & (Suppression.email_key == Client.email_key),
+        )
+        .where(Client.owner_id == owner_id)
+    )
+    search = search.strip().replace("\0", "")[:200]
+    if search:
+        statement = statement.where(matches(search))
+    return statement
+
+
+def count_clients(owner_id: int, search: str = "") -> Select[Any]:
+    """Return the same rows without what only the list shows, for counting."""
+    statement = select(Client.id).where(Client.owner_id == owner_id)
+    return statement.where(matches(search)) if search else statement
+
+
+def matches(search: str) -> Any:
+    return func.lower(Client.full_name).contains(search.lower(), autoescape=True) | Client.email_key.contains(
+        address_pattern(search), autoescape=True
+    )
+
+
+def address_pattern(search: str) -> str:
+    """Return what to look for among stored addresses, where international domains are in ASCII."""
+    local, at, domain = search.lower().partition("@")
+    try:
+        return address_key(local + at + domain.encode("idna").decode())
+    except UnicodeError:
+        return search.lower()
+
+
+def count_selections(client_ids: list[int]) -> int:
+    """Return how many mailings that may still send have one of the clients selected."""
+    return (
+        db.session.scalar(
+            select(func.count(func.distinct(Mailing.id)))
+            .join(mailing_clients, mailing_clients.c.mailing_id == Mailing.id)
+            .where(
+                mailing_clients.c.client_id.in_(client_ids),
+                Mailing.state.not_in([MailingState.FINISHED, MailingState.CANCELLED]),
+            )
+        )
+        or 0
+    )
+
+
+def list_rejections(import_: ClientImport) -> Select[Any]:
+    """Return a statement for the rows that an import did not take."""
+    return select(ImportRejection).where(ImportRejection.import_id == import_.id)
+
+
+def latest_imports(owner_id: int, limit: int = 5) -> list[ClientImport]:
+    """Return the owner's last imports, newest first, without their files."""
+    return list(
+        db.session.scalars(
+            select(ClientImport)
+            .where(ClientImport.owner_id == owner_id)
+            .order_by(ClientImport.id.desc())
+            .limit(limit)
+        )
+    )

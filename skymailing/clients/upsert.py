@@ -1,0 +1,70 @@
+"""Writing many clients at once: INSERT ... ON CONFLICT, which both databases have under two names."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from skymailing.clients.rows import ClientRow
+from skymailing.extensions import db
+from skymailing.models import Client
+
+
+def is_postgresql() -> bool:
+    return db.engine.dialect.name == "postgresql"
+
+
+def insert_into(model: Any) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    return postgresql.insert(model) if is_postgresql() else sqlite.insert(model)
+
+
+def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
+    """Add the rows to the address book or to the clients already there; return how many are new.
+
+    What a row leaves empty stays as it was; the spelling of a known address stays, too.
+    """
+    merged: dict[str, ClientRow] = {}
+    for row in rows:
+        earlier = merged.get(row.email_key)
+        merged[row.email_key] = earlier.merge(row) if earlier else row
+    known = select(func.count()).where(Client.owner_id == owner_id, Client.email_key.in_(merged))
+    new = len(merged) - (db.session.scalar(known) or 0)
+    if merged:
+        db.session.execute(
+            make_upsert(),
+            # In one order for all, so that two imports at once never wait for each other in a ring.
+            [describe(merged[key], owner_id, now) for key in sorted(merged)],
+        )
+    return new
+
+
+def make_upsert() -> Any:
+    statement = insert_into(Client)
+    given = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["owner_id", "email_key"],
+        set_={
+            "full_name": case((given.full_name != "", given.full_name), else_=Client.full_name),
+            "comment": case((given.comment != "", given.comment), else_=Client.comment),
+            "attributes": Client.attributes.op("||")(given.attributes)
+            if is_postgresql()
+            else func.json_patch(Client.attributes, given.attributes),
+            "updated_at": given.updated_at,
+        },
+    )
+
+
+def describe(row: ClientRow, owner_id: int, now: datetime) -> dict[str, Any]:
+    return {
+        "owner_id": owner_id,
+        "email": row.email,
+        "email_key": row.email_key,
+        "full_name": row.full_name,
+        "comment": row.comment,
+        "attributes": row.attributes,
+        "created_at": now,
+        "updated_at": now,
+    }
