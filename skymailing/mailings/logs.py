@@ -1,5 +1,89 @@
-"""The log of attempts over all of a user's mailings."""
+"""The logs: every attempt with the mail server's own words, of one mailing or of all of mine."""
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, abort, render_template, request
+from flask_login import current_user, login_required
+from werkzeug.wrappers import Response
+
+from skymailing.csv_export import csv_response
+from skymailing.i18n import user_zone
+from skymailing.local_time import day_ends, day_starts
+from skymailing.mailings import log_queries
+from skymailing.mailings.blueprint import bp as mailings_bp
+from skymailing.mailings.blueprint import get_own_mailing
+from skymailing.mailings.forms import LogFilterForm
+from skymailing.mailings.log_queries import LogFilter
+from skymailing.models import Mailing, Outcome
 
 bp = Blueprint("logs", __name__, url_prefix="/logs")
+
+
+@bp.get("/")
+@login_required
+def index() -> str:
+    """Show the attempts of all of my mailings."""
+    return render_log(None)
+
+
+@bp.get("/log.csv")
+@login_required
+def csv() -> Response:
+    """Download what the page shows, all of it."""
+    return download_log(None)
+
+
+@mailings_bp.get("/<int:mailing_id>/log")
+@login_required
+def log(mailing_id: int) -> str:
+    """Show the attempts of one mailing."""
+    return render_log(get_own_mailing(mailing_id))
+
+
+@mailings_bp.get("/<int:mailing_id>/log.csv")
+@login_required
+def log_csv(mailing_id: int) -> Response:
+    """Download what the page shows, all of it."""
+    return download_log(get_own_mailing(mailing_id))
+
+
+def render_log(mailing: Mailing | None) -> str:
+    form, wanted = read_filter(mailing)
+    form.validate()
+    page = log_queries.list_attempts(wanted, request.args.get("cursor"))
+    # The download keeps the filter, but not the page.
+    arguments = {key: value for key, value in request.args.items() if key != "cursor" and value}
+    return render_template(
+        "mailings/log.html", form=form, mailing=mailing, page=page, arguments=arguments, is_filtered=arguments
+    )
+
+
+def download_log(mailing: Mailing | None) -> Response:
+    form, wanted = read_filter(mailing)
+    if not form.validate():
+        abort(400)
+    name = f"mailing-{mailing.id}-log.csv" if mailing else "log.csv"
+    return csv_response(log_queries.export_attempts(wanted), name)
+
+
+def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
+    """Return the filter's form and what it asks for; a field with an error asks for nothing."""
+    form = LogFilterForm([] if mailing else log_queries.offered_mailings(current_user), formdata=request.args)
+    form.validate()
+    zone = user_zone()
+    mailing_id = mailing.id if mailing else form.mailing.data or None
+    if mailing is None and mailing_id is not None:
+        get_own_mailing(mailing_id)
+
+    def valid(name: str) -> Any:
+        return None if form[name].errors else form[name].data
+
+    since, until, outcome = valid("since"), valid("until"), valid("outcome")
+    return form, LogFilter(
+        owner_id=current_user.id,
+        mailing_id=mailing_id,
+        outcome=Outcome(outcome) if outcome else None,
+        since=day_starts(since, zone) if since else None,
+        until=day_ends(until, zone) if until else None,
+        address=valid("q") or "",
+    )

@@ -1,5 +1,110 @@
-"""Pages of mailings."""
+"""Pages that show mailings; `editing`, `actions` and `logs` add theirs to the same blueprint."""
 
-from flask import Blueprint
+from datetime import timedelta
+from typing import Any
 
-bp = Blueprint("mailings", __name__, url_prefix="/mailings")
+from flask import render_template, request
+from flask_login import current_user, login_required
+
+from skymailing import clock
+from skymailing.mailings import actions, editing, log_queries, logs, queries, services
+from skymailing.mailings.blueprint import bp, get_own_mailing
+from skymailing.models import Audience, DeliveryState, Mailing, MailingState
+
+__all__ = ["actions", "bp", "editing", "logs"]
+
+# A page that waits for a start this near looks for it by itself.
+SOON = timedelta(minutes=1)
+RECENT_ATTEMPTS = 8
+
+
+@bp.get("/")
+@login_required
+def index() -> str:
+    """List my mailings."""
+    query = request.args.get("q", "").replace("\0", "").strip()[:200]
+    state = request.args.get("state", "")
+    sort = request.args.get("sort", "")
+    page = queries.list_mailings(
+        current_user,
+        query,
+        MailingState(state) if state in set(MailingState) else None,
+        sort if sort in queries.SORTS else queries.DEFAULT_SORT,
+        request.args.get("cursor"),
+    )
+    return render_template(
+        "mailings/index.html",
+        page=page,
+        progress=queries.last_runs([mailing.id for mailing in page]),
+        query=query,
+        state=state,
+        sort=sort or queries.DEFAULT_SORT,
+        states=list(MailingState),
+    )
+
+
+@bp.get("/<int:mailing_id>")
+@login_required
+def show(mailing_id: int) -> str:
+    """Show what is sent to whom and when, how far it has come, and what can be done."""
+    mailing = get_own_mailing(mailing_id)
+    waits = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
+    return render_template(
+        "mailings/show.html",
+        audience=services.audience_size(mailing) if waits or mailing.audience is Audience.SELECTED else None,
+        suppressed=queries.count_suppressed(mailing) if waits else 0,
+        runs=queries.list_runs(mailing),
+        has_runs=queries.has_runs(mailing),
+        can_be_edited=editing.can_be_edited(mailing),
+        **live_part(mailing),
+    )
+
+
+@bp.get("/<int:mailing_id>/progress")
+@login_required
+def progress(mailing_id: int) -> str:
+    """Return the part of the page that changes while letters are sent."""
+    return render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id)))
+
+
+def live_part(mailing: Mailing) -> dict[str, Any]:
+    """Return what `mailings/_live.html` needs."""
+    last = queries.last_run(mailing)
+    wanted = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id)
+    return {
+        "mailing": mailing,
+        "progress": last,
+        "attempts": log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
+        "is_live": is_live(mailing),
+        "possible": possible_actions(mailing, last),
+        "states": list(DeliveryState),
+    }
+
+
+def is_live(mailing: Mailing) -> bool:
+    """Whether the page should look again by itself: letters leave now or within a minute."""
+    if mailing.is_disabled:
+        return False
+    if mailing.state is MailingState.RUNNING:
+        return True
+    starts = mailing.next_run_at if mailing.state is MailingState.SCHEDULED else None
+    return starts is not None and starts <= clock.utcnow() + SOON
+
+
+def possible_actions(mailing: Mailing, last: queries.Progress | None) -> set[str]:
+    """Return the actions that make sense now; a verb refuses the others in any case."""
+    by_state = {
+        MailingState.DRAFT: {"start"},
+        MailingState.SCHEDULED: {"start", "pause", "cancel"},
+        MailingState.RUNNING: {"pause", "cancel"},
+        MailingState.PAUSED: {"resume", "cancel"},
+        MailingState.FINISHED: set[str](),
+        MailingState.CANCELLED: set[str](),
+    }
+    possible = by_state[mailing.state]
+    window_is_open = mailing.ends_at > clock.utcnow()
+    if last and last.counts[DeliveryState.FAILED] and mailing.state is not MailingState.CANCELLED:
+        possible.add("resend-failed")
+    if mailing.is_disabled or not window_is_open:
+        possible -= {"start", "resume", "resend-failed"}
+    return possible

@@ -1,0 +1,33 @@
+"""Telling scheduler and workers, after a commit, that a mailing may have become due."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from skymailing import jobs, queue, schedule
+from skymailing.extensions import db
+from skymailing.models import Mailing, MailingState, Run, RunState
+
+OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING)
+
+
+def announce(mailing: Mailing, now: datetime) -> None:
+    """Move the mailing's start job and wake a worker when there is work at once; call after the commit.
+
+    The mailing is read anew and then detached: no transaction stays open while Redis is asked,
+    since on SQLite it would keep every other writer waiting.
+    """
+    db.session.refresh(mailing)
+    run_id = db.session.scalar(
+        select(Run.id).where(Run.mailing_id == mailing.id, Run.state.in_(OPEN_RUN_STATES)).limit(1)
+    )
+    db.session.expunge(mailing)
+    db.session.rollback()
+    schedule.schedule_start(mailing)
+    if mailing.is_disabled:
+        return
+    if mailing.state is MailingState.SCHEDULED and mailing.next_run_at and mailing.next_run_at <= now:
+        queue.enqueue("start_mailing", mailing.id)
+    # A cancelled one as well: a worker closes its ledger.
+    if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:
+        jobs.hint_run(run_id)

@@ -1,0 +1,211 @@
+"""The forms of mailings: what a person may ask for, and what is said when it does not work out."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from sqlalchemy import select
+from wtforms import (
+    DateField,
+    Field,
+    RadioField,
+    SearchField,
+    SelectChoice,
+    SelectField,
+    StringField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.widgets import DateTimeLocalInput
+
+from skymailing.errors import SkyMailingError
+from skymailing.extensions import db
+from skymailing.i18n import user_zone
+from skymailing.local_time import FIRST_YEAR, LAST_YEAR, format_local, parse_local
+from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
+from skymailing.models import Audience, Mailing, Message, OnUnknown, Outcome, Periodicity, User
+from skymailing.states import state_label
+
+
+class LocalTimeField(Field):
+    """A moment typed in the user's time zone; `data` is in UTC, or None when nothing was typed."""
+
+    widget = DateTimeLocalInput()
+
+    def __init__(self, label: Any, validators: Sequence[Any] = (), **options: Any) -> None:
+        # Seconds are allowed: without a step, browsers refuse a time that has them.
+        super().__init__(label, validators, **{"render_kw": {"step": "1"}, **options})
+        self.zone: ZoneInfo = user_zone()
+
+    def process_formdata(self, values: list[str]) -> None:
+        self.data: datetime | None = None
+        if not values or not values[0].strip():
+            return
+        try:
+            self.data = parse_local(values[0], self.zone)
+        except SkyMailingError as error:
+            raise ValueError(str(error)) from error
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return format_local(self.data, self.zone) if self.data else ""
+
+
+class SelectionField(Field):
+    """Clients by id, one or several in each value: `7`, `7-300`, `7,9-12`."""
+
+    def process_formdata(self, values: list[str]) -> None:
+        self.data: Selection = Selection()
+        try:
+            self.data = Selection.parse(values)
+        except UnreadableSelection as error:
+            raise ValueError(_("One of the clients does not exist.")) from error
+
+
+def one_line(_form: FlaskForm, field: Field) -> None:
+    """Refuse line breaks and control characters: the text becomes part of a letter's header."""
+    if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in field.data or ""):
+        raise ValidationError(_("Only letters, digits and signs on one line, please."))
+
+
+def strip(text: str | None) -> str | None:
+    """Return the text without spaces around it, and without what no database stores."""
+    return text.replace("\0", "").strip() if text else text
+
+
+def read_id(text: Any) -> int:
+    """Return a posted id, or 0, which is nobody's."""
+    text = str(text)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def offer(enum: type[StrEnum]) -> list[SelectChoice]:
+    """Return the choices for every member of an enum, in its words."""
+    return [SelectChoice(item.value, state_label(item)) for item in enum]
+
+
+class MailingForm(FlaskForm):
+    """A new mailing or one that has not started yet."""
+
+    name = StringField(_l("Name"), [DataRequired(), Length(max=200), one_line], filters=[strip])
+    message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
+    sender_name = StringField(
+        _l("Sender's name"),
+        [Length(max=200), one_line],
+        filters=[strip],
+        description=_l("What the clients see as the sender; empty means the name in your profile."),
+    )
+    audience = RadioField(
+        _l("For whom"),
+        choices=[
+            SelectChoice(Audience.ALL.value, _l("All clients")),
+            SelectChoice(Audience.SELECTED.value, _l("Selected clients")),
+        ],
+        default=Audience.ALL.value,
+    )
+    clients = SelectionField(_l("Clients"), default=Selection())
+    starts_at = LocalTimeField(_l("Start"), [Optional()], description=_l("Empty means: at once."))
+    ends_at = LocalTimeField(
+        _l("End"),
+        [InputRequired(_l("Say until when letters may be sent."))],
+        description=_l("Nothing is sent after this time."),
+    )
+    periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
+    on_unknown = SelectField(
+        _l("When it is unclear whether a letter arrived"),
+        default=OnUnknown.RESEND.value,
+        description=_l(
+            "Rarely, the connection breaks just when the mail server takes a letter. "
+            "Sending once more may then be the second copy."
+        ),
+    )
+
+    def __init__(
+        self, owner: User, messages: Sequence[tuple[int, str]], now: datetime, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.owner = owner
+        self.now = now
+        self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
+        self.periodicity.choices = offer(Periodicity)
+        self.on_unknown.choices = offer(OnUnknown)
+
+    def validate_message(self, field: SelectField) -> None:
+        """Refuse a message that is not the owner's as if it did not exist."""
+        if not field.data:
+            raise ValidationError(_("Choose a message."))
+        own = select(Message.id).where(Message.id == field.data, Message.owner_id == self.owner.id)
+        # Locked against being deleted until the mailing that uses it is committed.
+        if db.session.scalar(own.with_for_update(read=True, key_share=True)) is None:
+            raise ValidationError(_("This message does not exist. Choose another."))
+
+    def validate_clients(self, field: SelectionField) -> None:
+        """Refuse clients that are not the owner's, and a selection of nobody."""
+        if self.audience.data != Audience.SELECTED.value:
+            return
+        if not field.data:
+            raise ValidationError(_("Choose at least one client, or send to all of them."))
+        if count_owned(self.owner, field.data) != len(field.data):
+            raise ValidationError(_("One of the clients does not exist, or was deleted meanwhile."))
+
+    def validate_ends_at(self, field: LocalTimeField) -> None:
+        """Refuse a window that ends before it starts; an empty start is now."""
+        if field.data is None or self.starts_at.errors:
+            return
+        if field.data <= (self.starts_at.data or self.now):
+            raise ValidationError(
+                _("The end must be after the start.")
+                if self.starts_at.data
+                else _("The end must be in the future, as the mailing starts at once.")
+            )
+
+    def fill(self, mailing: Mailing) -> None:
+        """Write what was typed into the mailing; its clients are saved apart."""
+        mailing.name = self.name.data
+        mailing.message_id = self.message.data
+        mailing.sender_name = self.sender_name.data or ""
+        mailing.audience = Audience(self.audience.data)
+        mailing.starts_at = self.starts_at.data or self.now
+        assert self.ends_at.data is not None  # required
+        mailing.ends_at = self.ends_at.data
+        mailing.periodicity = Periodicity(self.periodicity.data)
+        mailing.on_unknown = OnUnknown(self.on_unknown.data)
+
+
+class LogFilterForm(FlaskForm):
+    """Which attempts a log shows; read from the address of the page, so that it can be shared."""
+
+    class Meta:
+        csrf = False
+
+    q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
+    mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
+    outcome = SelectField(_l("Outcome"), default="")
+    since = DateField(_l("From"), [Optional()])
+    until = DateField(_l("To"), [Optional()])
+
+    def __init__(self, mailings: Sequence[tuple[int, str]], **options: Any) -> None:
+        super().__init__(**options)
+        self.mailing.choices = [(0, _("all mailings")), *mailings]
+        self.outcome.choices = [
+            ("", _("all outcomes")),
+            *((item.value, state_label(item)) for item in Outcome),
+        ]
+
+    def validate_since(self, field: DateField) -> None:
+        """Keep to years that every database knows."""
+        if field.data and not FIRST_YEAR <= field.data.year <= LAST_YEAR:
+            raise ValidationError(_("Choose a year between 1970 and 9000."))
+
+    def validate_until(self, field: DateField) -> None:
+        """Refuse a period that ends before it begins."""
+        self.validate_since(field)
+        if field.data and self.since.data and field.data < self.since.data:
+            raise ValidationError(_("The end of the period is before its beginning."))

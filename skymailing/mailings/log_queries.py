@@ -1,0 +1,107 @@
+"""What the logs read: attempts, newest first on pages, oldest first in files."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from skymailing.extensions import db
+from skymailing.models import Attempt, Delivery, Mailing, Outcome, User
+from skymailing.pagination import Page, paginate
+
+EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
+EXPORT_CHUNK = 2000  # rows read in one short transaction
+MAILINGS_OFFERED = 500
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """Which of an owner's attempts are wanted; `since` is included, `until` is not."""
+
+    owner_id: int
+    mailing_id: int | None = None
+    outcome: Outcome | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    address: str = ""
+
+    def apply(self, statement: Select[Any]) -> Select[Any]:
+        """Narrow a statement that joins attempts with their deliveries."""
+        # By one of them alone, so that one index gives the rows in their order.
+        if self.mailing_id is None:
+            statement = statement.where(Attempt.owner_id == self.owner_id)
+        else:
+            statement = statement.where(Attempt.mailing_id == self.mailing_id)
+        if self.outcome is not None:
+            statement = statement.where(Attempt.outcome == self.outcome)
+        if self.since is not None:
+            statement = statement.where(Attempt.at >= self.since)
+        if self.until is not None:
+            statement = statement.where(Attempt.at < self.until)
+        if self.address:
+            statement = statement.where(Delivery.email_key.contains(self.address.lower(), autoescape=True))
+        return statement
+
+
+def list_attempts(wanted: LogFilter, cursor: str | None, per_page: int = 50) -> Page:
+    """Return a page of (Attempt, Delivery, mailing's name), newest first."""
+    statement = (
+        select(Attempt, Delivery, Mailing.name.label("mailing_name"))
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .join(Mailing, Mailing.id == Attempt.mailing_id)
+    )
+    return paginate(wanted.apply(statement), [(Attempt.id, True)], cursor, per_page)
+
+
+def export_attempts(wanted: LogFilter) -> Iterator[Sequence[Any]]:
+    """Yield the rows of log.csv, header first, as they were when the export began.
+
+    Read in chunks by key, each in a transaction of its own: a slow download holds nothing open.
+    """
+    yield EXPORT_COLUMNS
+    last = db.session.scalar(select(func.max(Attempt.id))) or 0
+    position = 0
+    while True:
+        rows = db.session.execute(
+            wanted.apply(_export_statement())
+            .where(Attempt.id > position, Attempt.id <= last)
+            .order_by(Attempt.id)
+            .limit(EXPORT_CHUNK)
+        ).all()
+        db.session.rollback()
+        for id, at, mailing, run, email, number, outcome, code, answer in rows:
+            yield (format_time(at), mailing, run, email, number, outcome.value, code, answer)
+            position = id
+        if len(rows) < EXPORT_CHUNK:
+            return
+
+
+def _export_statement() -> Select[Any]:
+    return (
+        select(
+            Attempt.id,
+            Attempt.at,
+            Mailing.name,
+            Delivery.run_id,
+            Delivery.email,
+            Attempt.number,
+            Attempt.outcome,
+            Attempt.code,
+            Attempt.answer,
+        )
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .join(Mailing, Mailing.id == Attempt.mailing_id)
+    )
+
+
+def format_time(moment: datetime) -> str:
+    """Return a moment in UTC as in 2026-11-22T10:00:00.123Z (ISO 8601)."""
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def offered_mailings(owner: User) -> list[tuple[int, str]]:
+    """Return id and name of the owner's latest mailings, newest first."""
+    statement = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id)
+    return list(db.session.execute(statement.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())

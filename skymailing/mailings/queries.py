@@ -1,0 +1,194 @@
+"""What the pages of mailings read."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+
+from skymailing.extensions import db
+from skymailing.models import (
+    OPEN_STATES,
+    Audience,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Message,
+    Run,
+    Suppression,
+    User,
+    mailing_clients,
+)
+from skymailing.pagination import Order, Page, paginate
+
+SORTS: dict[str, Order] = {
+    "name": [(func.lower(Mailing.name), False), (Mailing.id, False)],
+    "-name": [(func.lower(Mailing.name), True), (Mailing.id, True)],
+    "starts_at": [(Mailing.starts_at, False), (Mailing.id, False)],
+    "-starts_at": [(Mailing.starts_at, True), (Mailing.id, True)],
+    "created": [(Mailing.id, False)],
+    "-created": [(Mailing.id, True)],
+}
+DEFAULT_SORT = "-created"
+SHOWN_RUNS = 20
+MATCHES_SHOWN = 50
+MESSAGES_OFFERED = 500
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The ledger of one run in numbers."""
+
+    run: Run
+    counts: Mapping[DeliveryState, int] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> int:
+        return self.run.planned
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def closes(self) -> bool:
+        """Whether the states add up to what was planned."""
+        return self.total == self.planned
+
+    @property
+    def open(self) -> int:
+        """How many deliveries may still change."""
+        return sum(self.counts[state] for state in OPEN_STATES)
+
+    @property
+    def done(self) -> int:
+        return self.total - self.open
+
+    @property
+    def percent(self) -> int:
+        """How much of the run is over, rounded down so that 100 means all of it."""
+        return 100 * self.done // self.total if self.total else 100
+
+    @property
+    def unknown(self) -> int:
+        return self.counts[DeliveryState.UNKNOWN]
+
+    def __getitem__(self, state: str) -> int:
+        return self.counts[DeliveryState(state)]
+
+
+def list_mailings(owner: User, query: str, state: MailingState | None, sort: str, cursor: str | None) -> Page:
+    """Return a page of the owner's mailings, their messages loaded."""
+    statement = select(Mailing).where(Mailing.owner_id == owner.id)
+    if query:
+        statement = statement.where(contains(Mailing.name, query))
+    if state:
+        statement = statement.where(Mailing.state == state)
+    return paginate(statement, SORTS[sort], cursor)
+
+
+def contains(column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a column holds `text`, whatever the case, as far as the database knows.
+
+    SQLite folds only Latin letters, so the usual spellings of a Cyrillic word are tried one by one.
+    """
+    spellings = {text, text.lower(), text.upper(), text.capitalize(), text.title()}
+    return or_(*(column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)))
+
+
+def last_runs(mailing_ids: Collection[int]) -> dict[int, Progress]:
+    """Return the progress of the last run by mailing id, for those that have had one."""
+    newest = (
+        select(func.max(Run.id)).where(Run.mailing_id.in_(mailing_ids)).group_by(Run.mailing_id)
+    ).scalar_subquery()
+    runs = db.session.scalars(select(Run).where(Run.id.in_(newest))).all()
+    return {progress.run.mailing_id: progress for progress in count_runs(runs)}
+
+
+def list_runs(mailing: Mailing) -> list[Progress]:
+    """Return the mailing's latest runs, newest first."""
+    statement = select(Run).where(Run.mailing_id == mailing.id).order_by(Run.id.desc())
+    return count_runs(db.session.scalars(statement.limit(SHOWN_RUNS)).all())
+
+
+def last_run(mailing: Mailing) -> Progress | None:
+    """Return the progress of the run under way, or of the last one; None before the first."""
+    return last_runs([mailing.id]).get(mailing.id)
+
+
+def count_runs(runs: Collection[Run]) -> list[Progress]:
+    """Return the runs with their deliveries counted by state, all nine of them."""
+    counts = {run.id: dict.fromkeys(DeliveryState, 0) for run in runs}
+    statement = (
+        select(Delivery.run_id, Delivery.state, func.count())
+        .where(Delivery.run_id.in_(counts))
+        .group_by(Delivery.run_id, Delivery.state)
+    )
+    for run_id, state, count in db.session.execute(statement).tuples():
+        counts[run_id][state] = count
+    return [Progress(run, counts[run.id]) for run in runs]
+
+
+def has_runs(mailing: Mailing) -> bool:
+    """Whether the mailing has a history to keep."""
+    return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id))))
+
+
+def audience_clients(mailing: Mailing) -> Select[tuple[Client]]:
+    """Return the statement for the clients that a run starting now would be for."""
+    statement = select(Client).where(Client.owner_id == mailing.owner_id)
+    if mailing.audience is Audience.SELECTED:
+        chosen = mailing_clients.c
+        statement = statement.join(mailing_clients, chosen.client_id == Client.id).where(
+            chosen.mailing_id == mailing.id
+        )
+    return statement
+
+
+def count_suppressed(mailing: Mailing) -> int:
+    """Return how many of the audience get no letter, as their address is suppressed."""
+    statement = audience_clients(mailing).where(
+        exists().where(Suppression.owner_id == Client.owner_id, Suppression.email_key == Client.email_key)
+    )
+    return db.session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+
+
+def matching_clients(owner: User, query: str) -> Select[tuple[Client]]:
+    """Return the statement for the owner's clients whose name or address holds `query`."""
+    statement = select(Client).where(Client.owner_id == owner.id)
+    if query:
+        statement = statement.where(
+            or_(Client.email_key.contains(query.lower(), autoescape=True), contains(Client.full_name, query))
+        )
+    return statement
+
+
+def page_of_clients(owner: User, query: str, after: int) -> list[Client]:
+    """Return the next matches in the order of their ids, one more than are shown when there are more."""
+    statement = matching_clients(owner, query).where(Client.id > after)
+    return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN + 1)))
+
+
+def suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
+    """Return which of these address keys the owner never mails."""
+    return set(
+        db.session.scalars(
+            select(Suppression.email_key).where(
+                Suppression.owner_id == owner.id, Suppression.email_key.in_(keys)
+            )
+        )
+    )
+
+
+def offered_messages(owner: User) -> list[tuple[int, str]]:
+    """Return id and subject of the owner's latest messages, newest first."""
+    statement = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
+    return list(db.session.execute(statement.order_by(Message.id.desc()).limit(MESSAGES_OFFERED)).tuples())
+
+
+def next_moment(mailing: Mailing) -> datetime | None:
+    """Return when the mailing starts next, as far as it is set to."""
+    return mailing.next_run_at if mailing.state is MailingState.SCHEDULED else None

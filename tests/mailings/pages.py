@@ -1,0 +1,59 @@
+"""What tests of pages look for."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bs4 import BeautifulSoup, Tag
+from werkzeug.test import TestResponse
+
+from skymailing.clock import utcnow
+from skymailing.models import Message
+
+
+def soup(answer: TestResponse) -> BeautifulSoup:
+    return BeautifulSoup(answer.text, "html.parser")
+
+
+def main(answer: TestResponse) -> str:
+    """Return the text of a page's main part, spaces made one."""
+    part = soup(answer).find("main")
+    assert isinstance(part, Tag)
+    return " ".join(part.get_text(" ").split())
+
+
+def error_beside(answer: TestResponse, field: str) -> str:
+    """Return the error shown beside a field; empty when there is none."""
+    note = soup(answer).find(id=f"{field}-error")
+    return " ".join(note.get_text(" ").split()) if note else ""
+
+
+def value_of(answer: TestResponse, field: str) -> str:
+    tag = soup(answer).find(attrs={"name": field})
+    assert isinstance(tag, Tag), field
+    if tag.name == "select":
+        chosen = tag.find("option", selected=True)
+        return str(chosen["value"]) if isinstance(chosen, Tag) else ""
+    return str(tag.get("value", ""))
+
+
+def local(moment: datetime, zone: str = "UTC") -> str:
+    """Return a moment as a browser sends it."""
+    return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M")
+
+
+def mailing_fields(message: Message, **changes: Any) -> dict[str, Any]:
+    """Return a valid form: to all, at once, for a day."""
+    return {
+        "name": "Осенние скидки",
+        "message": str(message.id),
+        "audience": "all",
+        "starts_at": "",
+        "ends_at": local(utcnow() + timedelta(days=1)),
+        "periodicity": "once",
+        "on_unknown": "resend",
+    } | changes
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

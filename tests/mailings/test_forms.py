@@ -1,0 +1,197 @@
+"""What the form of a mailing takes, and what it says about the rest."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import Audience, Mailing, MailingState, OnUnknown, Periodicity, User
+from tests.conftest import SignIn
+from tests.factories import ClientFactory, MessageFactory, UserFactory
+from tests.mailings.pages import at, error_beside, local, mailing_fields, value_of
+
+
+def only_mailing(session: Session) -> Mailing:
+    session.expire_all()
+    return session.scalars(select(Mailing)).one()
+
+
+def nothing_was_saved(session: Session) -> bool:
+    return session.scalar(select(Mailing.id)) is None
+
+
+def test_a_mailing_is_saved_as_it_was_typed(browser: FlaskClient, user: User, session: Session) -> None:
+    message = MessageFactory.create(owner=user)
+    clients = [ClientFactory.create(owner=user) for _ in range(3)]
+    fields = mailing_fields(
+        message,
+        name="  Новости  ",
+        audience="selected",
+        clients=[clients[0].id, clients[2].id],
+        sender_name="Мастерская «Ёлка» 🎄",
+        starts_at="2027-05-01T10:00",
+        ends_at="2027-05-02T10:00:30",
+        periodicity="daily",
+        on_unknown="hold",
+    )
+    answer = browser.post("/mailings/new", data=fields)
+    mailing = only_mailing(session)
+    assert answer.location == f"/mailings/{mailing.id}"
+    assert (mailing.name, mailing.message_id) == ("Новости", message.id)
+    assert mailing.sender_name == "Мастерская «Ёлка» 🎄"
+    assert mailing.audience is Audience.SELECTED
+    assert (mailing.starts_at, mailing.ends_at) == (at("2027-05-01T10:00"), at("2027-05-02T10:00:30"))
+    assert (mailing.periodicity, mailing.on_unknown) == (Periodicity.DAILY, OnUnknown.HOLD)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, at("2027-05-01T10:00"))
+    form = browser.get(f"/mailings/{mailing.id}/edit").text
+    assert f'value="{clients[0].id}" id="client-{clients[0].id}" checked' in form
+    assert f'id="client-{clients[1].id}" checked' not in form
+
+
+def test_the_draft_button_keeps_a_draft(browser: FlaskClient, user: User, session: Session) -> None:
+    browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user), draft="1"))
+    mailing = only_mailing(session)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.DRAFT, None)
+
+
+def test_an_empty_start_means_now(browser: FlaskClient, user: User, session: Session) -> None:
+    before = utcnow()
+    browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)))
+    mailing = only_mailing(session)
+    assert before <= mailing.starts_at <= utcnow()
+    assert mailing.next_run_at == mailing.starts_at
+
+
+def test_times_are_those_of_the_users_zone(sign_in: SignIn, session: Session) -> None:
+    owner = UserFactory.create(timezone="Europe/Moscow")
+    fields = mailing_fields(
+        MessageFactory.create(owner=owner), starts_at="2027-05-01T10:00", ends_at="2027-05-02T10:00"
+    )
+    browser = sign_in(owner)
+    page = browser.post("/mailings/new", data=fields, follow_redirects=True)
+    assert only_mailing(session).starts_at == at("2027-05-01T07:00")
+    assert "1 May 2027, 10:00" in page.text
+    form = browser.get(f"/mailings/{only_mailing(session).id}/edit")
+    assert value_of(form, "starts_at") == "2027-05-01T10:00"
+    assert "Europe/Moscow" in form.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"name": " "}, "name", "required"),
+        ({"name": "x" * 201}, "name", "200"),
+        ({"name": "two\nlines"}, "name", "one line"),
+        ({"sender_name": "Evil\r\nBcc: x@example.com"}, "sender_name", "one line"),
+        ({"message": ""}, "message", "Choose a message"),
+        ({"message": "no number"}, "message", "Choose a message"),
+        ({"message": "999999"}, "message", "does not exist"),
+        ({"audience": "everybody"}, "audience", "valid"),
+        ({"periodicity": "hourly"}, "periodicity", "valid"),
+        ({"on_unknown": "shrug"}, "on_unknown", "valid"),
+        ({"starts_at": "tomorrow"}, "starts_at", "date and a time"),
+        ({"ends_at": ""}, "ends_at", "until when"),
+        ({"ends_at": "2027-02-30T10:00"}, "ends_at", "date and a time"),
+        ({"starts_at": "2027-05-02T10:00", "ends_at": "2027-05-01T10:00"}, "ends_at", "after the start"),
+        ({"starts_at": "2027-05-01T10:00", "ends_at": "2027-05-01T10:00"}, "ends_at", "after the start"),
+        ({"ends_at": "2020-05-01T10:00"}, "ends_at", "in the future"),
+    ],
+)
+def test_a_wrong_field_says_so_beside_it_and_nothing_changes(
+    browser: FlaskClient, user: User, session: Session, changes: dict[str, Any], field: str, words: str
+) -> None:
+    fields = mailing_fields(MessageFactory.create(owner=user), sender_name="Typed before") | changes
+    answer = browser.post("/mailings/new", data=fields)
+    assert answer.status_code == 200
+    assert words in error_beside(answer, field)
+    assert nothing_was_saved(session)
+    for kept in ("sender_name", "ends_at", "starts_at"):
+        assert value_of(answer, kept).split() == fields[kept].split()
+
+
+def test_a_message_of_somebody_else_does_not_exist(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    MessageFactory.create(owner=user)
+    answer = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
+    assert "does not exist" in error_beside(answer, "message")
+    assert nothing_was_saved(session)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "unknown", "words", "range"])
+def test_a_client_of_somebody_else_does_not_exist(
+    browser: FlaskClient, user: User, session: Session, kind: str
+) -> None:
+    own, foreign = ClientFactory.create(owner=user), ClientFactory.create()
+    forged = {"foreign": foreign.id, "unknown": 10**15, "words": "me", "range": "1-9223372036854775807"}[kind]
+    fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", clients=[own.id, forged])
+    answer = browser.post("/mailings/new", data=fields)
+    assert "One of the clients does not exist" in answer.text
+    assert nothing_was_saved(session)
+    assert foreign.email not in answer.text
+
+
+def test_selected_clients_need_somebody(browser: FlaskClient, user: User, session: Session) -> None:
+    fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
+    assert "Choose at least one client" in browser.post("/mailings/new", data=fields).text
+    assert nothing_was_saved(session)
+
+
+def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: Session) -> None:
+    owner = UserFactory.create(timezone="Europe/Berlin")
+    fields = mailing_fields(
+        MessageFactory.create(owner=owner), starts_at="2027-03-28T02:30", ends_at="2027-04-28T02:30"
+    )
+    answer = sign_in(owner).post("/mailings/new", data=fields)
+    assert "does not exist on that day" in error_beside(answer, "starts_at")
+    assert nothing_was_saved(session)
+
+
+def test_somebody_without_a_message_is_led_to_writing_one(browser: FlaskClient) -> None:
+    page = browser.get("/mailings/new").text
+    assert "/messages/new" in page
+    assert "ends_at" not in page
+
+
+def test_editing_changes_the_mailing_and_its_next_start(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    message = MessageFactory.create(owner=user)
+    later = utcnow() + timedelta(days=3)
+    browser.post(
+        "/mailings/new", data=mailing_fields(message, starts_at=local(utcnow() + timedelta(hours=5)))
+    )
+    mailing = only_mailing(session)
+    fields = mailing_fields(
+        message, name="Renamed", starts_at=local(later), ends_at=local(later + timedelta(hours=1))
+    )
+    answer = browser.post(f"/mailings/{mailing.id}/edit", data=fields)
+    assert answer.location == f"/mailings/{mailing.id}"
+    mailing = only_mailing(session)
+    assert (mailing.name, local(mailing.starts_at)) == ("Renamed", local(later))
+    assert mailing.next_run_at == mailing.starts_at
+
+
+def test_a_wrong_edit_changes_nothing(browser: FlaskClient, user: User, session: Session) -> None:
+    message = MessageFactory.create(owner=user)
+    browser.post("/mailings/new", data=mailing_fields(message, draft="1"))
+    mailing = only_mailing(session)
+    answer = browser.post(
+        f"/mailings/{mailing.id}/edit", data=mailing_fields(message, name="New", ends_at="")
+    )
+    assert error_beside(answer, "ends_at")
+    assert only_mailing(session).name == "Осенние скидки"
+
+
+def test_the_owner_and_the_state_cannot_be_set_by_a_form(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    forged = {"owner_id": "1", "state": "finished", "disabled_at": "2020-01-01T00:00", "draft": "1"}
+    browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)) | forged)
+    mailing = only_mailing(session)
+    assert (mailing.owner_id, mailing.state) == (user.id, MailingState.DRAFT)
+    assert not mailing.is_disabled
