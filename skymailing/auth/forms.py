@@ -1,27 +1,18 @@
 """What people fill in to sign up, in and out, and about themselves."""
 
 from functools import cache
-from pathlib import Path
 from zoneinfo import available_timezones
 
 from flask_babel import lazy_gettext as _l
+from flask_login import current_user
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, EmailField, Field, PasswordField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from skymailing.addresses import InvalidEmail, address_key, parse_address
+from skymailing.auth.policy import MAX_LENGTH, password_fault
 from skymailing.i18n import LANGUAGE_NAMES
-
-PASSWORD_MIN_LENGTH = 8
-PASSWORD_MAX_LENGTH = 1000  # characters; nobody types more, and hashing more only costs us
-COMMON_PASSWORDS = Path(__file__).with_name("common-passwords.txt")
-
-
-@cache
-def common_passwords() -> frozenset[str]:
-    """Return passwords that guessing starts with, in lower case."""
-    return frozenset(COMMON_PASSWORDS.read_text(encoding="utf-8").split())
 
 
 def check_address(_form: FlaskForm, field: Field) -> None:
@@ -33,19 +24,16 @@ def check_address(_form: FlaskForm, field: Field) -> None:
 
 
 def check_new_password(form: FlaskForm, field: Field) -> None:
-    """Refuse what is guessed first: common passwords, one repeated character, the address itself."""
-    password = field.data.lower()
-    email = form.email.data if "email" in form else ""
-    if password in common_passwords() or len(set(password)) < 3:
-        raise ValidationError(_l("This password is among the first that are guessed. Please choose another."))
-    if email and password in {email.lower(), email.lower().partition("@")[0]}:
-        raise ValidationError(_l("Please choose a password that is not your address."))
+    """Refuse what is short or guessed first."""
+    email = form.email.data if "email" in form else getattr(current_user, "email", "")
+    if fault := password_fault(field.data, email or ""):
+        raise ValidationError(fault)
 
 
 def email_field() -> EmailField:
     return EmailField(
         _l("E-mail"),
-        validators=[DataRequired(_l("Please enter your e-mail address.")), Length(max=320), check_address],
+        validators=[DataRequired(_l("Please enter your e-mail address.")), check_address],
         filters=[lambda text: text.strip() if text else text],
         render_kw={"autocomplete": "username", "inputmode": "email"},
     )
@@ -54,12 +42,7 @@ def email_field() -> EmailField:
 def new_password_field(label: str) -> PasswordField:
     return PasswordField(
         label,
-        validators=[
-            DataRequired(_l("Please choose a password.")),
-            Length(min=PASSWORD_MIN_LENGTH, message=_l("The password needs at least 8 characters.")),
-            Length(max=PASSWORD_MAX_LENGTH, message=_l("The password is longer than 1000 characters.")),
-            check_new_password,
-        ],
+        validators=[DataRequired(_l("Please choose a password.")), check_new_password],
         description=_l("At least 8 characters. A few unrelated words are easy to keep in mind."),
         render_kw={"autocomplete": "new-password"},
     )
@@ -87,7 +70,7 @@ class LoginForm(FlaskForm):
     email = email_field()
     password = PasswordField(
         _l("Password"),
-        validators=[DataRequired(_l("Please enter your password.")), Length(max=PASSWORD_MAX_LENGTH)],
+        validators=[DataRequired(_l("Please enter your password.")), Length(max=MAX_LENGTH)],
         render_kw={"autocomplete": "current-password"},
     )
     remember = BooleanField(_l("Keep me signed in on this device"))
@@ -135,7 +118,7 @@ class PasswordForm(FlaskForm):
 
     current_password = PasswordField(
         _l("Present password"),
-        validators=[DataRequired(_l("Please enter your present password.")), Length(max=PASSWORD_MAX_LENGTH)],
+        validators=[DataRequired(_l("Please enter your present password.")), Length(max=MAX_LENGTH)],
         render_kw={"autocomplete": "current-password"},
     )
     password = new_password_field(_l("New password"))

@@ -13,6 +13,7 @@ from skymailing.auth.throttle import even_time, limit_letters, limit_letters_by_
 from skymailing.auth.views import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.models import User
 from skymailing.security import BadToken, hash_password, verify_password
 
 
@@ -74,7 +75,8 @@ def profile() -> ResponseReturnValue:
 def change_password() -> ResponseReturnValue:
     form = PasswordForm()
     accepted = form.validate_on_submit()
-    known_hash = current_user.password_hash
+    user = db.session.get_one(User, current_user.id)
+    known_hash = user.password_hash
     db.session.rollback()  # nobody waits for the hashes
     if accepted and not verify_password(known_hash, form.current_password.data):
         form.current_password.errors = [_("This is not your present password.")]
@@ -84,8 +86,8 @@ def change_password() -> ResponseReturnValue:
             "auth/profile.html", form=ProfileForm(None, obj=current_user), password_form=form
         )
     password_hash = hash_password(form.password.data)
-    services.change_password(current_user, password_hash)
-    renew_session(current_user, remember=is_remembered())
+    services.change_password(user, password_hash)
+    renew_session(user, remember=is_remembered())
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("The password is changed. All other devices are signed out."), "success")

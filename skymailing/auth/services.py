@@ -37,6 +37,11 @@ def find_user(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email == email))
 
 
+def list_users() -> list[User]:
+    """Return every account, by address."""
+    return list(db.session.scalars(select(User).order_by(User.email)))
+
+
 def check_password(email: str, password: str) -> User | None:
     """Return the account with this address and password, in the same time whatever is wrong.
 

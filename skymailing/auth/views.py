@@ -31,7 +31,6 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.security import BadToken, hash_password, is_safe_next, needs_rehash
-from skymailing.web import page_url
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -87,7 +86,7 @@ def verify(token: str) -> ResponseReturnValue:
             email = services.user_of_verification(token).email
     except BadToken as error:
         return render_template("auth/verify_failed.html", reason=error.reason), 410
-    if request.method == "GET":
+    if request.method != "POST":
         session[VERIFY_TOKEN] = token
         return render_template("auth/verify.html", email=email, form=LoginForm(formdata=None))
     session.pop(VERIFY_TOKEN, None)
@@ -146,7 +145,7 @@ def resend() -> ResponseReturnValue:
 
 def landing_page() -> str:
     """Return where a person who has just signed in goes on."""
-    return page_url("mailings.index")
+    return url_for("home.index")
 
 
 def confirm_by_session(user: User) -> bool:

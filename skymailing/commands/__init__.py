@@ -2,7 +2,7 @@
 
 from click import Command
 
-from skymailing.commands import doctor, processes
+from skymailing.commands import doctor, processes, users
 
 COMMANDS: tuple[Command, ...] = (
     processes.up,
@@ -10,4 +10,5 @@ COMMANDS: tuple[Command, ...] = (
     processes.scheduler,
     processes.catcher,
     doctor.doctor,
+    users.users,
 )

@@ -1,0 +1,84 @@
+"""flask users: accounts without the web."""
+
+import secrets
+
+import click
+from flask.cli import AppGroup
+
+from skymailing.addresses import InvalidEmail, address_key, parse_address
+from skymailing.auth import services
+from skymailing.auth.policy import password_fault
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Role, User
+from skymailing.security import hash_password
+
+users = AppGroup("users", help="Create, block and list accounts.")
+
+
+@users.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default="user", show_default=True)
+@click.option("--password", help="Without it, one is made up and printed.")
+def create(email: str, role: str, password: str | None) -> None:
+    """Create an account that may sign in at once."""
+    try:
+        address = address_key(parse_address(email))
+    except InvalidEmail as error:
+        raise click.ClickException(f"{email}: {error}") from error
+    chosen = password or secrets.token_urlsafe(12)
+    if fault := password_fault(chosen, address):
+        raise click.ClickException(fault)
+    password_hash = hash_password(chosen)
+    try:
+        services.create_user(address, password_hash, role=Role(role), confirmed_at=utcnow())
+    except services.AddressTaken as error:
+        raise click.ClickException(f"There is an account with the address {address} already.") from error
+    db.session.commit()
+    click.echo(f"Created {address} with the role {role}.")
+    if password is None:
+        click.echo(f"Password: {chosen}")
+
+
+@users.command("block")
+@click.argument("email")
+@click.option("--reason", default="", help="Shown to the user who tries to sign in.")
+def block(email: str, reason: str) -> None:
+    """Shut an account out and stop what it sends."""
+    user = find(email)
+    services.block_user(user, reason, utcnow())
+    db.session.commit()
+    click.echo(f"Blocked {user.email}.")
+
+
+@users.command("unblock")
+@click.argument("email")
+def unblock(email: str) -> None:
+    """Let a blocked account in again."""
+    user = find(email)
+    services.unblock_user(user)
+    db.session.commit()
+    click.echo(f"Unblocked {user.email}.")
+
+
+@users.command("list")
+def list_users() -> None:
+    """Show every account with role and state."""
+    accounts = services.list_users()
+    width = max((len(user.email) for user in accounts), default=0)
+    for user in accounts:
+        click.echo(f"{user.email:{width}}  {user.role:8} {state_of(user)}")
+
+
+def find(email: str) -> User:
+    """Return the account; raises ClickException when there is none."""
+    user = services.find_user(email.strip().lower())
+    if user is None:
+        raise click.ClickException(f"There is no account with the address {email}; see `flask users list`.")
+    return user
+
+
+def state_of(user: User) -> str:
+    if user.is_blocked:
+        return f"blocked: {user.blocked_reason}" if user.blocked_reason else "blocked"
+    return "active" if user.is_confirmed else "unconfirmed"

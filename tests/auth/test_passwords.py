@@ -1,0 +1,160 @@
+"""A forgotten password, and a changed one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import OutboxLetter, User
+from tests.auth.test_register import link_in
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, UserFactory
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+PASSWORD_2 = "three odd words"
+NEW = {"password": PASSWORD_2, "password_confirm": PASSWORD_2}
+
+
+def can_sign_in(app: Flask, user: User, password: str) -> bool:
+    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": password})
+    return answer.status_code == 302
+
+
+@pytest.fixture
+def link(app: Flask, user: User, smtp: SmtpServer, work: Work) -> str:
+    """The link that `user` was sent for a forgotten password."""
+    assert app.test_client().post("/auth/reset", data={"email": user.email}).status_code == 302
+    work()
+    (letter,) = smtp.letters
+    assert letter.to == user.email
+    return link_in(letter)
+
+
+def test_link_sets_a_new_password_and_signs_out_everywhere(
+    app: Flask, browser: FlaskClient, visitor: FlaskClient, user: User, link: str
+) -> None:
+    assert visitor.get(link).status_code == 200
+    assert visitor.post(link, data=NEW).status_code == 302
+    assert browser.get("/auth/profile").status_code == 302
+    assert can_sign_in(app, user, PASSWORD_2)
+    assert not can_sign_in(app, user, PASSWORD)
+
+
+def test_link_works_once(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
+    visitor.post(link, data=NEW)
+    again = visitor.post(link, data={"password": "four odd words", "password_confirm": "four odd words"})
+    assert again.status_code == 410
+    assert "used already" in again.text
+    assert can_sign_in(app, user, PASSWORD_2)
+
+
+def test_link_works_for_an_hour(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
+    with time_machine.travel(utcnow() + timedelta(minutes=59)):
+        assert visitor.get(link).status_code == 200
+    with time_machine.travel(utcnow() + timedelta(minutes=61)):
+        answer = visitor.post(link, data=NEW)
+    assert answer.status_code == 410
+    assert 'href="/auth/reset"' in answer.text
+    assert can_sign_in(app, user, PASSWORD)
+
+
+def test_weak_new_password_is_refused_and_the_link_still_works(visitor: FlaskClient, link: str) -> None:
+    answer = visitor.post(link, data={"password": "12345678", "password_confirm": "12345678"})
+    assert "first that are guessed" in answer.text
+    assert visitor.post(link, data=NEW).status_code == 302
+
+
+def test_confirmation_link_sets_no_password(visitor: FlaskClient, smtp: SmtpServer, work: Work) -> None:
+    visitor.post("/auth/register", data=NEW | {"email": "new@example.com"})
+    work()
+    token = link_in(smtp.letters[0]).rpartition("/")[2]
+    assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
+
+
+def test_reset_confirms_the_address(
+    app: Flask, visitor: FlaskClient, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    user = UserFactory.create(confirmed_at=None)
+    visitor.post("/auth/reset", data={"email": user.email})
+    work()
+    visitor.post(link_in(smtp.letters[0]), data=NEW)
+    assert can_sign_in(app, user, PASSWORD_2)
+
+
+def test_unknown_and_blocked_get_the_same_answer_and_no_letter(app: Flask, session: Session) -> None:
+    addresses = (
+        UserFactory.create().email,
+        UserFactory.create(blocked_at=utcnow()).email,
+        "nobody@example.com",
+    )
+    pages = []
+    for email in addresses:
+        browser = app.test_client()
+        answer = browser.post("/auth/reset", data={"email": email})
+        page = browser.get(answer.location)
+        pages.append((answer.status_code, answer.location, page.text.replace(email, "")))
+    assert pages[0] == pages[1] == pages[2]
+    assert [letter.to for letter in session.scalars(select(OutboxLetter))] == [addresses[0]]
+
+
+def test_changed_password_keeps_this_device_and_signs_out_the_others(
+    app: Flask, sign_in: SignIn, user: User, smtp: SmtpServer, work: Work
+) -> None:
+    here, elsewhere = sign_in(user), sign_in(user)
+    answer = here.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
+    assert answer.status_code == 302
+    assert "The password is changed" in here.get("/auth/profile").text
+    assert elsewhere.get("/auth/profile").status_code == 302
+    assert can_sign_in(app, user, PASSWORD_2)
+    work()
+    assert [letter.parsed["Subject"] for letter in smtp.letters] == ["Your password was changed"]
+
+
+def test_remembered_device_stays_remembered_after_a_changed_password(
+    visitor: FlaskClient, user: User
+) -> None:
+    visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD, "remember": "y"})
+    visitor.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
+    visitor.delete_cookie("session")
+    assert visitor.get("/auth/profile").status_code == 200
+
+
+def test_changing_the_password_asks_for_the_present_one(app: Flask, browser: FlaskClient, user: User) -> None:
+    answer = browser.post("/auth/profile/password", data=NEW | {"current_password": "guessed at"})
+    assert "This is not your present password." in answer.text
+    assert can_sign_in(app, user, PASSWORD)
+    assert browser.get("/auth/profile").status_code == 200
+
+
+def test_profile_keeps_name_language_and_zone(browser: FlaskClient, user: User, session: Session) -> None:
+    data = {"name": "  Мастерская\r\nBcc: x  ", "locale": "ru", "timezone": "Asia/Yekaterinburg"}
+    assert browser.post("/auth/profile", data=data).status_code == 302
+    session.refresh(user)
+    assert (user.name, user.locale, user.timezone) == ("Мастерская Bcc: x", "ru", "Asia/Yekaterinburg")
+    assert '<html lang="ru">' in browser.get("/auth/profile").text
+
+
+@pytest.mark.parametrize("change", [{"timezone": "Mars/Olympus"}, {"locale": "xx"}, {"name": "x" * 201}])
+def test_profile_refuses_what_does_not_exist(
+    browser: FlaskClient, user: User, session: Session, change: dict[str, str]
+) -> None:
+    data = {"name": "Other", "locale": "en", "timezone": "UTC"} | change
+    assert browser.post("/auth/profile", data=data).status_code == 200
+    name = user.name
+    session.refresh(user)
+    assert user.name == name
+
+
+def test_profile_changes_neither_role_nor_address(browser: FlaskClient, user: User, session: Session) -> None:
+    email = user.email
+    data = {"name": "Other", "locale": "en", "timezone": "UTC", "role": "admin", "email": "x@example.com"}
+    browser.post("/auth/profile", data=data)
+    session.refresh(user)
+    assert (user.name, user.role, user.email) == ("Other", "user", email)

@@ -1,0 +1,77 @@
+"""flask users."""
+
+import re
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Role, User
+from tests.conftest import SignIn
+from tests.factories import UserFactory
+
+
+@pytest.fixture
+def run(app: Flask, session: Session):
+    def do(*arguments: str) -> Result:
+        return app.test_cli_runner().invoke(args=["users", *arguments])
+
+    return do
+
+
+def test_created_user_has_a_role_and_may_sign_in_with_the_printed_password(app, run, session) -> None:
+    result = run("create", "Boss@Example.com", "--role", "manager")
+    assert result.exit_code == 0, result.output
+    password = re.search(r"Password: (\S+)", result.output)[1]
+    user = session.scalar(select(User))
+    assert (user.email, user.role, user.is_confirmed) == ("boss@example.com", Role.MANAGER, True)
+    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": password})
+    assert answer.status_code == 302
+
+
+def test_given_password_is_not_printed(run, session) -> None:
+    result = run("create", "boss@example.com", "--password", "three odd words")
+    assert result.exit_code == 0
+    assert "three odd words" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["create", "no-address"], "@"),
+        (["create", "a@example.com", "--role", "king"], "king"),
+        (["create", "a@example.com", "--password", "short"], "8 characters"),
+        (["create", "a@example.com", "--password", "password123"], "first that are guessed"),
+        (["create", "taken@example.com"], "already"),
+        (["block", "nobody@example.com"], "no account"),
+    ],
+)
+def test_mistakes_are_told_and_change_nothing(run, session, arguments: list[str], says: str) -> None:
+    UserFactory.create(email="taken@example.com")
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert says in result.output
+    assert "Traceback" not in result.output
+    assert len(session.scalars(select(User)).all()) == 1
+
+
+def test_block_shuts_out_and_unblock_lets_in(run, sign_in: SignIn, user: User, session) -> None:
+    browser = sign_in(user)
+    assert run("block", user.email, "--reason", "spam").exit_code == 0
+    assert browser.get("/auth/profile").status_code == 302
+    assert run("unblock", user.email).exit_code == 0
+    assert browser.get("/auth/profile").status_code == 302, "an old session stays dead"
+    sign_in(user)
+
+
+def test_list_shows_address_role_and_state(run, session) -> None:
+    UserFactory.create(email="b@example.com", role=Role.CONTENT, confirmed_at=None)
+    UserFactory.create(email="a@example.com")
+    run("block", "a@example.com", "--reason", "spam")
+    lines = [line.split() for line in run("list").output.splitlines()]
+    assert lines == [
+        ["a@example.com", "user", "blocked:", "spam"],
+        ["b@example.com", "content", "unconfirmed"],
+    ]

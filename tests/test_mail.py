@@ -1,0 +1,249 @@
+"""The outbox: account letters that survive a mail server's bad days."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+import trustme
+from aiosmtpd.controller import Controller
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing import mail
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import LetterState, OutboxLetter, User
+from tests.factories import ClientFactory, MessageFactory, UserFactory
+from tests.servers import SmtpServer
+
+
+@pytest.fixture
+def settings(app: Flask) -> Iterator:
+    """Flask-Mail's settings, put back afterwards."""
+    state = app.extensions["mail"]
+    before = dict(vars(state))
+    timeout = app.config["MAIL_TIMEOUT"]
+    yield state
+    vars(state).update(before)
+    app.config["MAIL_TIMEOUT"] = timeout
+
+
+@pytest.fixture
+def send(app: Flask, session: Session) -> Callable[..., int]:
+    def do(after: timedelta = timedelta()) -> int:
+        with app.app_context():
+            return mail.send_due_letters(utcnow() + after)
+
+    return do
+
+
+@pytest.fixture
+def letter(app: Flask, session: Session) -> OutboxLetter:
+    """A password-changed letter to a new user."""
+    return post(app, session, UserFactory.create(), "password-changed")
+
+
+def post(app: Flask, session: Session, user: User, template: str, **params) -> OutboxLetter:
+    with app.app_context():
+        letter_id = mail.post(db.session.get(User, user.id), template, **params).id
+        db.session.commit()
+    return session.get(OutboxLetter, letter_id)
+
+
+def closed_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return server.getsockname()[1]
+
+
+def test_letter_arrives_in_two_parts_from_the_service(send, letter, smtp: SmtpServer, session) -> None:
+    assert send() == 1
+    session.refresh(letter)
+    assert letter.state == LetterState.SENT
+    assert letter.sent_at is not None
+    (arrived,) = smtp.letters
+    assert (arrived.sender, arrived.to) == ("letters@sky.example", letter.to)
+    assert arrived.parsed["From"] == "letters@sky.example"
+    assert arrived.parsed["To"] == letter.to
+    assert arrived.parsed["Auto-Submitted"] == "auto-generated"
+    assert arrived.parsed["Message-ID"].endswith("@sky.example>")
+    assert "http://sky.example/auth/reset" in arrived.text
+    assert "http://sky.example/auth/reset" in arrived.html
+
+
+def test_letter_is_sent_once(send, letter, smtp: SmtpServer) -> None:
+    assert send() == 1
+    assert send(timedelta(days=1)) == 0
+    assert len(smtp.letters) == 1
+
+
+def test_letter_leaves_only_after_the_commit(app: Flask, send, user: User, smtp: SmtpServer) -> None:
+    with app.app_context():
+        mail.post(db.session.get(User, user.id), "password-changed")
+        db.session.rollback()
+    assert send() == 0
+
+
+def test_many_letters_share_one_connection(app, send, session, smtp: SmtpServer) -> None:
+    for _ in range(25):
+        post(app, session, UserFactory.create(), "password-changed")
+    assert send() == 25
+    assert set(smtp.per_address().values()) == {1}
+
+
+def test_dead_server_only_postpones(send, letter, settings, smtp: SmtpServer, session) -> None:
+    working = settings.port
+    settings.port = closed_port()
+    assert send() == 0
+    session.refresh(letter)
+    assert (letter.state, letter.attempts) == (LetterState.PENDING, 0)
+    assert "refused" in letter.last_error
+    assert letter.due_at > utcnow()
+    settings.port = working
+    assert send() == 0, "not before its time"
+    assert send(timedelta(minutes=2)) == 1
+    assert len(smtp.letters) == 1
+
+
+def test_temporary_refusal_is_tried_again_later_and_later(send, letter, smtp: SmtpServer, session) -> None:
+    smtp.rcpt_replies[letter.to] = "451 4.7.1 greylisted"
+    waits = []
+    for _ in range(4):
+        now = utcnow() + sum(waits, timedelta())
+        with time_machine.travel(now, tick=False):
+            send()
+            session.refresh(letter)
+            waits.append(letter.due_at - now)
+    assert [round(wait.total_seconds() / 60) for wait in waits] == [1, 5, 15, 30]
+    assert letter.last_error == "451 4.7.1 greylisted"
+    smtp.rcpt_replies.clear()
+    assert send(timedelta(hours=1)) == 1
+
+
+def test_permanent_refusal_fails_with_the_servers_words(send, letter, smtp: SmtpServer, session) -> None:
+    smtp.rcpt_replies[letter.to] = "550 5.1.1 no such user"
+    assert send() == 0
+    session.refresh(letter)
+    assert (letter.state, letter.last_error) == (LetterState.FAILED, "550 5.1.1 no such user")
+
+
+def test_one_refused_letter_does_not_hold_up_the_others(app, send, letter, smtp: SmtpServer, session) -> None:
+    smtp.data_replies[letter.to] = "554 5.7.1 rejected"
+    other = post(app, session, UserFactory.create(), "password-changed")
+    assert send() == 1
+    assert smtp.letters[0].to == other.to
+
+
+def test_letter_is_given_up_after_three_days(send, letter, smtp: SmtpServer, session) -> None:
+    assert send(timedelta(days=3, minutes=1)) == 0
+    session.refresh(letter)
+    assert letter.state == LetterState.FAILED
+    assert smtp.letters == []
+
+
+def test_letter_of_a_dead_worker_is_taken_over_after_its_lease(send, letter, smtp, session) -> None:
+    letter.state = LetterState.SENDING
+    letter.lease_until = utcnow() + timedelta(minutes=5)
+    session.flush()
+    assert send() == 0
+    assert send(timedelta(minutes=6)) == 1
+
+
+def test_lost_hint_is_made_good_by_the_next_look(app, send, user: User, smtp: SmtpServer, session) -> None:
+    post(app, session, user, "reset-password")
+    assert send() == 1
+
+
+def test_letter_in_russian(app, send, session, smtp: SmtpServer) -> None:
+    user = UserFactory.create(locale="ru")
+    post(app, session, user, "password-changed")
+    assert send() == 1
+    assert '<html lang="ru">' in smtp.letters[0].html
+
+
+def test_test_letter_carries_the_message(app, send, user: User, smtp: SmtpServer, session) -> None:
+    message = MessageFactory.create(owner=user, subject="Hello, {{ name }}")
+    client = ClientFactory.create(owner=user, full_name="Anna")
+    post(app, session, user, "test-letter", message_id=message.id, client_id=client.id)
+    assert send() == 1
+    assert smtp.letters[0].to == user.email
+    assert "Hello, Anna" in str(smtp.letters[0].parsed["Subject"])
+
+
+@pytest.mark.parametrize("whose", ["deleted", "somebody else's"])
+def test_test_letter_without_its_message_says_so(app, send, user: User, smtp, session, whose: str) -> None:
+    message_id = 999 if whose == "deleted" else MessageFactory.create().id
+    letter = post(app, session, user, "test-letter", message_id=message_id, client_id=None)
+    assert send() == 0
+    session.refresh(letter)
+    assert letter.state == LetterState.FAILED
+    assert "deleted" in letter.last_error
+
+
+def test_server_without_starttls_gets_no_letter(send, letter, settings, smtp: SmtpServer, session) -> None:
+    settings.use_tls = True
+    assert send() == 0
+    session.refresh(letter)
+    assert letter.state == LetterState.PENDING
+    assert "STARTTLS" in letter.last_error
+    assert smtp.letters == []
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """An authority for certificates that nobody trusts yet."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this machine trust the authority."""
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+
+
+@pytest.fixture
+def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
+    """The port of a server, named localhost, that takes letters only after STARTTLS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    controller = Controller(smtp, hostname="127.0.0.1", port=0, tls_context=context, require_starttls=True)
+    controller.start()
+    yield controller.server.sockets[0].getsockname()[1]
+    controller.stop()
+
+
+def test_unknown_certificate_gets_no_letter(send, letter, settings, tls_server: int, smtp, session) -> None:
+    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
+    assert send() == 0
+    session.refresh(letter)
+    assert "certificate verify failed" in letter.last_error
+    assert smtp.letters == []
+
+
+def test_trusted_certificate_gets_the_letter(send, letter, settings, tls_server: int, trust, smtp) -> None:
+    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
+    assert send() == 1
+    assert len(smtp.letters) == 1
+
+
+def test_certificate_of_another_host_gets_no_letter(
+    send, letter, settings, tls_server: int, trust, smtp, session
+) -> None:
+    settings.use_tls, settings.server, settings.port = True, "127.0.0.1", tls_server
+    assert send() == 0
+    session.refresh(letter)
+    assert "certificate verify failed" in letter.last_error
+
+
+def test_server_that_says_nothing_holds_nobody_up(app, send, letter, settings, session) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        settings.port = silent.getsockname()[1]
+        app.config["MAIL_TIMEOUT"] = 0.2
+        assert send() == 0
+    session.refresh(letter)
+    assert letter.state == LetterState.PENDING
