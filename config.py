@@ -134,6 +134,7 @@ class DevelopmentConfig(Config):
 class TestingConfig(Config):
     """For the test suite: real parts, no throttling of logins, no CSRF tokens to fetch."""
 
+    __test__ = False  # pytest takes the name for a test class
     ENVIRONMENT = "testing"
     TESTING = True
     WTF_CSRF_ENABLED = False

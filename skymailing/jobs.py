@@ -13,6 +13,7 @@ from skymailing.delivery import plan, recover, send
 
 P = ParamSpec("P")
 
+OUTBOX = "outbox"  # the name of its hint
 SLICE_SECONDS = 20.0  # after which a run goes to the tail of the queue
 LEAST_SLICE_SECONDS = 1.0  # the same when others wait
 
@@ -31,6 +32,7 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
 @job
 def send_outbox() -> None:
     """Send the account letters that are due."""
+    queue.take_hint(OUTBOX)
     mail.send_due_letters(utcnow())
 
 
@@ -45,6 +47,7 @@ def import_clients(import_id: int) -> None:
 @job
 def start_mailing(mailing_id: int) -> None:
     """Plan the run of a mailing that is due and let workers send it."""
+    queue.take_hint(_start_name(mailing_id))
     run_id = plan.start_due_run(mailing_id, utcnow())
     if run_id is not None:
         hint_run(run_id)
@@ -64,12 +67,12 @@ def sweep() -> None:
     now = utcnow()
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
     for mailing_id in found.due_mailings:
-        queue.hint(f"mailing-{mailing_id}", "start_mailing", mailing_id, queue=queue.SYSTEM)
+        queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
     for run_id in found.due_runs:
         hint_run(run_id)
     for import_id in imports.resume_stalled_imports(now):
         queue.hint(_import_name(import_id), "import_clients", import_id)
-    queue.hint("outbox", "send_outbox", queue=queue.SYSTEM)
+    queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
 
 
@@ -84,6 +87,10 @@ def hint_run(run_id: int) -> None:
     """Ask as many workers as there are to send a run's letters side by side."""
     for slot in range(current_app.config["WORKERS"]):
         queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
+
+
+def _start_name(mailing_id: int) -> str:
+    return f"mailing-{mailing_id}"
 
 
 def _slice_name(run_id: int, slot: int) -> str:

@@ -29,7 +29,7 @@ DELIVERY = "delivery"
 JOB_TIMEOUT = 600  # seconds; a job is a slice of about 20, so this only ends one that hangs
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of what dead workers left in Redis
-HINT_LIFETIME = 60  # seconds after which a hint that nobody took may be given again
+HINT_LIFETIME = 15  # seconds after which a hint may be given again: its worker may have died, or be busy
 WORKER_CLIENT_NAME = "skymailing-worker:"  # of its connections, with host and process id behind
 REDIS_START_TIMEOUT = 15  # seconds that a booting process waits for Redis
 

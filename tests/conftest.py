@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 from skymailing import create_app, queue
+from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import User
 from tests import factories
@@ -115,6 +116,7 @@ def session(
     smtp_server.clear()
     with app.app_context():
         cache.clear()
+        close_dispatcher()
 
 
 @pytest.fixture

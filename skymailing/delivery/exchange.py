@@ -21,6 +21,7 @@ class Line:
 
     def __init__(self, smtp: smtplib.SMTP, sender: str) -> None:
         assert smtp.sock is not None
+        self._smtp = smtp  # holds a second handle to the socket, which has to be closed with it
         self.socket: socket.socket = smtp.sock
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -68,7 +69,7 @@ class Line:
                 self.socket.send(b"QUIT\r\n")
         except OSError:
             pass
-        self.socket.close()
+        self._smtp.close()
 
 
 class Exchange:

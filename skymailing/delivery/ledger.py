@@ -182,7 +182,9 @@ def insert_deliveries(connection: Connection, run_id: int, mailing: Mailing, now
         members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
         clients = clients.where(Client.id.in_(members))
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
-    result = connection.execute(insert(Delivery).from_select(columns, clients, include_defaults=False))
+    statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
+    # Without the option PostgreSQL's driver does not say how many rows there were.
+    result = connection.execute(statement, execution_options={"preserve_rowcount": True})
     return result.rowcount
 
 

@@ -86,6 +86,11 @@ class Dispatcher:
             self._exchange.close()
         self._exchange = None
 
+    def close(self) -> None:
+        """End the sessions and the journal; only when no lease is held."""
+        self.disconnect()
+        self.journal.close()
+
     def learn(self, results: list[Result], seconds: float) -> None:
         """Adapt sessions and window to how the last window went."""
         self.concurrency.learn(results)
@@ -104,6 +109,13 @@ def dispatcher() -> Dispatcher:
             config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], parseaddr(config["MAIL_DEFAULT_SENDER"])[1]
         )
     return existing
+
+
+def close_dispatcher() -> None:
+    """Let go of what this process keeps between slices."""
+    existing: Dispatcher | None = current_app.extensions.pop("skymailing_dispatcher", None)
+    if existing:
+        existing.close()
 
 
 def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:

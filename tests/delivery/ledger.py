@@ -1,0 +1,45 @@
+"""What must hold for every run at every moment, checked from the rows and from the server's letters."""
+
+from collections import Counter
+from email import message_from_bytes
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Attempt, Delivery, DeliveryState, Outcome, Run
+from tests.servers import Letter
+
+
+def states(session: Session, run: Run) -> dict[str, int]:
+    """Return the run's counts by state, only those that are not zero."""
+    rows = session.execute(
+        select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
+    )
+    return {state.value: count for state, count in rows.tuples()}
+
+
+def only_run(session: Session) -> Run:
+    session.expire_all()
+    return session.execute(select(Run)).scalar_one()
+
+
+def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
+    """Assert that the run's ledger closes and that nobody got a letter behind its back."""
+    session.expire_all()
+    assert sum(states(session, run).values()) == run.planned
+    got = Counter(letter.to for letter in letters)
+    identities = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)
+    deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()
+    assert set(got) <= {delivery.email for delivery in deliveries}
+    for delivery in deliveries:
+        attempts = session.scalars(
+            select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
+        ).all()
+        assert [attempt.number for attempt in attempts] == list(range(1, delivery.attempts + 1))
+        unknowns = sum(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
+        assert delivery.unknowns == unknowns
+        assert got[delivery.email] <= 1 + unknowns
+        if delivery.state is DeliveryState.SENT:
+            assert attempts[-1].outcome in (Outcome.SENT, Outcome.UNKNOWN)
+            assert got[delivery.email] >= 1
+    assert len(identities) == len(got)

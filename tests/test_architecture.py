@@ -1,0 +1,172 @@
+"""Who may import whom, checked on the source: left may import right, never back (DESIGN, section 3)."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "skymailing"
+
+# From left to right; a module belongs to the longest name that fits. A new module needs a place here.
+LAYERS: list[set[str]] = [
+    {"wsgi"},
+    {"skymailing"},
+    {"skymailing.commands"},
+    {
+        *(f"skymailing.{feature}" for feature in ("auth", "blog", "clients", "home", "mailings", "messages")),
+        "skymailing.catcher",
+        "skymailing.checks",
+        "skymailing.i18n",
+        "skymailing.instance",
+        "skymailing.programs",
+        "skymailing.supervise",
+        "skymailing.web",
+    },
+    {"skymailing.jobs", "skymailing.schedule"},
+    {
+        "skymailing.auth.services",
+        "skymailing.blog.content",
+        "skymailing.blog.queries",
+        "skymailing.catcher.store",
+        "skymailing.clients.columns",
+        "skymailing.clients.csv_reader",
+        "skymailing.clients.exports",
+        "skymailing.clients.imports",
+        "skymailing.clients.queries",
+        "skymailing.clients.rows",
+        "skymailing.clients.services",
+        "skymailing.clients.suppression",
+        "skymailing.clients.upsert",
+        "skymailing.clients.values",
+        "skymailing.home.queries",
+        "skymailing.mailings.log_queries",
+        "skymailing.mailings.queries",
+        "skymailing.mailings.services",
+        "skymailing.messages.queries",
+        "skymailing.messages.services",
+    },
+    {
+        "skymailing.delivery",
+        "skymailing.letters",
+        "skymailing.mail",
+        "skymailing.security",
+        "skymailing.states",
+        "skymailing.transport",
+    },
+    {"skymailing.models", "skymailing.queue"},
+    {
+        "skymailing.addresses",
+        "skymailing.clock",
+        "skymailing.csv_export",
+        "skymailing.database",
+        "skymailing.embedded",
+        "skymailing.errors",
+        "skymailing.extensions",
+        "skymailing.links",
+        "skymailing.local_time",
+        "skymailing.pagination",
+    },
+]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in [*PACKAGE.rglob("*.py"), ROOT / "wsgi.py"]}
+
+
+def imports_of(name: str) -> Iterator[str]:
+    """Yield our own modules that a module imports, inside functions too."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole in MODULES:
+                    yield whole
+                elif node.module in MODULES:
+                    yield node.module
+
+
+def layer_of(name: str) -> int:
+    best = max(
+        ((len(entry), number) for number, layer in enumerate(LAYERS) for entry in layer if fits(name, entry)),
+        default=None,
+    )
+    assert best is not None, f"{name} has no place in the layers"
+    return best[1]
+
+
+def fits(name: str, entry: str) -> bool:
+    # `skymailing` is create_app alone, not everything below it.
+    return name == entry or (entry != "skymailing" and name.startswith(entry + "."))
+
+
+def test_every_module_has_a_place() -> None:
+    assert [name for name in MODULES if layer_of(name) < 0] == []
+
+
+def test_imports_point_to_the_right() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name in MODULES
+        for imported in imports_of(name)
+        if layer_of(imported) < layer_of(name)
+    ]
+    assert wrong == []
+
+
+def test_no_import_cycle() -> None:
+    graph = {name: set(imports_of(name)) - {name} for name in MODULES}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
+
+
+def test_a_feature_uses_services_and_queries_of_others_never_their_pages() -> None:
+    features = {path.parent.name for path in PACKAGE.glob("*/views.py")}
+    wrong = []
+    for name in MODULES:
+        feature = name.split(".")[1] if name.count(".") > 1 else ""
+        for imported in imports_of(name):
+            other = imported.split(".")[1] if imported.count(".") > 1 else ""
+            if (
+                feature in features
+                and other in features - {feature}
+                and layer_of(imported) < layer_of("skymailing.clients.services")
+            ):
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+
+
+def test_only_one_module_knows_rq_and_one_rq_scheduler() -> None:
+    users: dict[str, set[str]] = {"rq": set(), "rq_scheduler": set()}
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            for library in users:
+                if any(imported.split(".")[0] == library for imported in names):
+                    users[library].add(name)
+    assert users == {"rq": {"skymailing.queue"}, "rq_scheduler": {"skymailing.schedule"}}
+
+
+def test_the_engine_knows_no_request() -> None:
+    for name, path in MODULES.items():
+        if name.startswith("skymailing.delivery"):
+            text = path.read_text()
+            assert "request" not in {
+                alias.name
+                for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.ImportFrom) and node.module == "flask"
+                for alias in node.names
+            }
+            assert "current_user" not in text
+
+
+def test_migrations_import_no_model() -> None:
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        assert "skymailing" not in path.read_text()

@@ -1,0 +1,106 @@
+"""The schema on both databases, and the state machines."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
+from pathlib import Path
+
+import pytest
+from config import TestingConfig
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from skymailing import create_app
+from skymailing.errors import IllegalTransition
+from skymailing.extensions import db
+from skymailing.models import DELIVERY_TRANSITIONS, Client, DeliveryState, User
+from tests.factories import ClientFactory, UserFactory
+
+MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
+
+
+@pytest.fixture
+def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Flask:
+    """An app on an empty database of the same kind."""
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    if not environment["DATABASE_URL"].startswith("sqlite"):
+        with app.app_context(), db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+            admin.execute(text("DROP DATABASE IF EXISTS empty"))
+            admin.execute(text("CREATE DATABASE empty"))
+            url = db.engine.url.set(database="empty").render_as_string(hide_password=False)
+    return create_app(TestingConfig(environment | {"DATABASE_URL": url}))
+
+
+def test_migrations_go_up_agree_with_the_models_and_go_down_again(empty_app: Flask) -> None:
+    runner = empty_app.test_cli_runner()
+    with empty_app.app_context():
+        upgrade(MIGRATIONS)
+        assert set(inspect(db.engine).get_table_names()) >= set(db.metadata.tables)
+        check = runner.invoke(args=["db", "check", "-d", MIGRATIONS])
+        assert check.exit_code == 0, check.output
+        downgrade(MIGRATIONS, revision="base")
+        assert inspect(db.engine).get_table_names() == ["alembic_version"]
+        upgrade(MIGRATIONS)
+        db.engine.dispose()
+
+
+def test_one_owner_has_an_address_once_whatever_its_case(session: Session, user: User) -> None:
+    ClientFactory.create(owner=user, email="Anna@example.org")
+
+    with pytest.raises(IntegrityError):
+        ClientFactory.create(owner=user, email="anna@EXAMPLE.org")
+    session.rollback()
+
+    ClientFactory.create(owner=UserFactory.create(), email="anna@example.org")
+
+
+def test_moments_come_back_aware_and_in_utc(session: Session, user: User) -> None:
+    moscow = timezone(timedelta(hours=3))
+    user.confirmed_at = datetime(2026, 11, 22, 12, 0, tzinfo=moscow)
+    session.flush()
+    session.refresh(user)
+
+    assert user.confirmed_at == datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+    assert user.confirmed_at.tzinfo is UTC
+
+
+def test_naive_moments_are_refused() -> None:
+    from skymailing.models.types import UTCDateTime
+
+    with pytest.raises(ValueError, match="naive"):
+        UTCDateTime().process_bind_param(datetime(2026, 1, 1), None)  # type: ignore[arg-type]
+
+
+def test_a_state_outside_the_enum_is_refused_by_the_database(session: Session, user: User) -> None:
+    with pytest.raises(IntegrityError):
+        session.execute(text("UPDATE users SET role = 'emperor'"))
+    session.rollback()
+
+
+def test_deleting_a_user_takes_what_they_own(session: Session, user: User) -> None:
+    ClientFactory.create(owner=user)
+    session.execute(text("DELETE FROM users WHERE id = :id"), {"id": user.id})
+
+    assert session.query(Client).count() == 0
+
+
+@pytest.mark.parametrize(("old", "new"), list(product(DeliveryState, DeliveryState)))
+def test_a_delivery_moves_only_along_its_table(old: DeliveryState, new: DeliveryState) -> None:
+    class Row:
+        state = old
+
+    row = Row()
+    if DELIVERY_TRANSITIONS.allows(old, new):
+        DELIVERY_TRANSITIONS.move(row, new)
+        assert row.state is new
+        assert old in DELIVERY_TRANSITIONS.sources(new)
+    else:
+        with pytest.raises(IllegalTransition):
+            DELIVERY_TRANSITIONS.move(row, new)
+        assert row.state is old
+
+
+def test_nothing_follows_a_sent_letter() -> None:
+    assert not any(DELIVERY_TRANSITIONS.allows(DeliveryState.SENT, new) for new in DeliveryState)
