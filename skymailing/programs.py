@@ -43,10 +43,10 @@ def list_programs(config: dict[str, Any]) -> list[Program]:
 
 
 def supervisor_configuration(programs: list[Program]) -> str:
-    """Return the text of a configuration file that lies in DATA_DIR/run, beside DATA_DIR/logs.
+    """Return the text of a configuration file for a supervisor whose directory is that of the logs.
 
-    Paths are relative to the file (`here`), because supervisor reads `%`, `;` and `#` in them as
-    its own signs.
+    Logs are named without a path, because supervisor would read `%`, `;` and `#` in it as its own
+    signs.
     """
     parts = [
         _section(
@@ -54,8 +54,8 @@ def supervisor_configuration(programs: list[Program]) -> str:
             nodaemon="true",
             silent="true",
             identifier="skymailing",
-            pidfile="%(here)s/supervisor.pid",
-            childlogdir="%(here)s/../logs",
+            pidfile="supervisor.pid",
+            childlogdir=".",
             nocleanup="true",
             **_log("supervisor", ""),
         )
@@ -114,7 +114,7 @@ def _program_section(program: Program) -> str:
 
 def _log(name: str, prefix: str) -> dict[str, object]:
     return {
-        f"{prefix}logfile": f"%(here)s/../logs/{name}.log",
+        f"{prefix}logfile": f"{name}.log",
         f"{prefix}logfile_maxbytes": LOG_SIZE,
         f"{prefix}logfile_backups": LOG_BACKUPS,
     }

@@ -28,21 +28,23 @@ FAILURES_TO_REPORT = 3
 
 
 class Options(ServerOptions):
-    """Supervisor's options, with children that do not outlive it."""
+    """Supervisor's options, with children that do not outlive it and work in `directory`."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
         super().__init__()
         # Loaded before any fork; other systems than Linux have no prctl.
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._parent = os.getpid()
+        self._directory = directory
 
-    def setpgrp(self) -> None:
-        """Called in each new child: leave the terminal's process group, so that Ctrl-C is ours alone."""
-        super().setpgrp()
+    def execve(self, filename: str, argv: list[str], environ: dict[str, str]) -> None:
+        """Become the program; called in each new child."""
         if self._libc is not None:
             self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
             if os.getppid() != self._parent:  # it died before the line above
                 os._exit(1)
+        os.chdir(self._directory)
+        super().execve(filename, argv, environ)
 
     def setsignals(self) -> None:
         """Let a closed terminal end the service; supervisor would restart it out of sight."""
@@ -114,10 +116,17 @@ def answers(url: str) -> bool:
 
 
 def supervise(
-    configuration: Path, health_url: str, on_ready: Callable[[], None], say: Callable[[str], None]
+    configuration: Path,
+    directory: Path,
+    health_url: str,
+    on_ready: Callable[[], None],
+    say: Callable[[str], None],
 ) -> None:
-    """Run until SIGINT, SIGTERM or SIGHUP; return when every child has ended."""
-    options: Any = Options()
+    """Run until SIGINT, SIGTERM or SIGHUP; return when every child has ended.
+
+    The children work in `directory`; their logs are written where this process works.
+    """
+    options: Any = Options(directory)
     options.realize(["-c", str(configuration)])
     options.first = True
     options.test = False

@@ -111,11 +111,13 @@ def _check_ports() -> None:
 
 
 def _prepare_database(migrate: bool) -> None:
+    logging.disable(logging.INFO)  # a person who starts the service need not read Alembic's notes
     if migrate:
         from flask_migrate import upgrade
 
         upgrade(str(PROJECT_DIR / "migrations"))
     database = checks.check_database()
+    logging.disable(logging.NOTSET)
     # An SQLite connection must not be carried into the children.
     db.engine.dispose()
     if not database.is_ok:
@@ -128,14 +130,14 @@ def _supervise(run_directory: Path) -> None:
     logs.mkdir(mode=0o700, exist_ok=True)
     configuration = run_directory / "supervisor.conf"
     configuration.write_text(programs.supervisor_configuration(programs.list_programs(config)))
-    # The children are started from the project's directory and must find the same files.
+    # The children are started from another directory and must find the same files.
     os.environ["DATA_DIR"] = str(config["DATA_DIR"])
     os.environ["PYTHONUNBUFFERED"] = "1"
-    os.chdir(PROJECT_DIR)
+    os.chdir(logs)
     host = "127.0.0.1" if config["HOST"] in ("0.0.0.0", "::", "") else config["HOST"]  # noqa: S104
     health_url = f"http://{programs.bind_address(host, config['PORT'])}/healthz"
     say("Starting ...")
-    supervise.supervise(configuration, health_url, _announce, say)
+    supervise.supervise(configuration, PROJECT_DIR, health_url, _announce, say)
 
 
 def _announce() -> None:

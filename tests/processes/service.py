@@ -1,0 +1,133 @@
+"""A whole service as a person starts it, in a DATA_DIR of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+SPAWNED = re.compile(r"spawned: '([^']+)' with pid (\d+)")
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> None:
+    """Return once the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+class Service:
+    """`flask up` and the commands beside it, with free ports and one worker."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.mail_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "DATA_DIR": str(data_dir),
+            "PORT": str(self.port),
+            "MAIL_PORT": str(self.mail_port),
+            "WORKERS": "1",
+        } | settings
+
+    def start(self) -> None:
+        """Start everything as a terminal would: a process group of its own in the foreground."""
+        self.output = self.data_dir.parent / "console"
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                self._command("up", "--migrate"),
+                cwd=PROJECT_DIR,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(self._is_announced_or_ended, "the address is printed")
+        assert self.process.poll() is None, self.console + self.log("supervisor")
+
+    def press_ctrl_c(self) -> int:
+        """Send SIGINT to the whole foreground group; return the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(60)
+
+    def stop(self) -> None:
+        """End it, whatever state a test left it in."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run another command with this service's settings."""
+        return subprocess.run(
+            self._command(*arguments),
+            cwd=PROJECT_DIR,
+            env=self.environment | settings,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+        )
+
+    @property
+    def console(self) -> str:
+        return self.output.read_text()
+
+    def log(self, name: str) -> str:
+        path = self.data_dir / "logs" / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def pids(self) -> dict[str, int]:
+        """Return the newest process of each name."""
+        return {name: int(pid) for name, pid in SPAWNED.findall(self.log("supervisor"))}
+
+    def all_pids(self) -> set[int]:
+        """Return every process that the supervisor ever started here."""
+        return {int(pid) for _, pid in SPAWNED.findall(self.log("supervisor"))}
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and text of a page; 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def is_ready(self) -> bool:
+        status, text = self.get("/readyz")
+        return status == 200 and json.loads(text)["status"] == "ready"
+
+    def _is_announced_or_ended(self) -> bool:
+        return self.process.poll() is not None or "is running" in self.console
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether neither the process nor any of its group (gunicorn's own children) lives."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
