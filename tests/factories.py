@@ -1,5 +1,6 @@
 """One factory per model: `ClientFactory.create(owner=user)`; what is not given is plausible."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +11,17 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import (
     Article,
+    Attempt,
     Client,
+    Delivery,
+    DeliveryState,
     Mailing,
     MailingState,
     Message,
     MessageFormat,
+    Outcome,
+    Run,
+    RunState,
     Suppression,
     SuppressionReason,
     User,
@@ -85,6 +92,51 @@ class MailingFactory(ModelFactory):
     state = MailingState.DRAFT
 
 
+class RunFactory(ModelFactory):
+    """A finished run without deliveries; `create_run` makes one whose ledger closes."""
+
+    class Meta:
+        model = Run
+
+    mailing = factory.SubFactory(MailingFactory)
+    scheduled_for = factory.LazyAttribute(lambda run: run.mailing.starts_at)
+    started_at = factory.LazyAttribute(lambda run: run.scheduled_for)
+    state = RunState.FINISHED
+    subject = factory.LazyAttribute(lambda run: run.mailing.message.subject)
+    format = factory.LazyAttribute(lambda run: run.mailing.message.format)
+    body = factory.LazyAttribute(lambda run: run.mailing.message.body)
+    sender_name = "Мастерская"
+    reply_to = factory.LazyAttribute(lambda run: run.mailing.owner.email)
+
+
+class DeliveryFactory(ModelFactory):
+    class Meta:
+        model = Delivery
+        exclude = ("client",)
+
+    run = factory.SubFactory(RunFactory)
+    client = factory.LazyAttribute(lambda delivery: ClientFactory.create(owner=delivery.run.mailing.owner))
+    client_id = factory.LazyAttribute(lambda delivery: delivery.client.id)
+    email = factory.LazyAttribute(lambda delivery: delivery.client.email)
+    email_key = factory.LazyAttribute(lambda delivery: delivery.client.email_key)
+    state = DeliveryState.SENT
+
+
+class AttemptFactory(ModelFactory):
+    class Meta:
+        model = Attempt
+
+    delivery = factory.SubFactory(DeliveryFactory)
+    mailing_id = factory.LazyAttribute(lambda attempt: attempt.delivery.run.mailing_id)
+    owner_id = factory.LazyAttribute(lambda attempt: attempt.delivery.run.mailing.owner_id)
+    number = 1
+    at = factory.LazyFunction(utcnow)
+    outcome = Outcome.SENT
+    code = 250
+    answer = "2.0.0 queued"
+    route = "default"
+
+
 class SuppressionFactory(ModelFactory):
     class Meta:
         model = Suppression
@@ -106,3 +158,12 @@ class ArticleFactory(ModelFactory):
 def create_clients(owner: User, count: int, **values: Any) -> list[Client]:
     """Create `count` clients of `owner`."""
     return [ClientFactory.create(owner=owner, **values) for _ in range(count)]
+
+
+def create_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: Any) -> Run:
+    """Create a run with so many deliveries in each state; planned is their sum."""
+    run = RunFactory.create(mailing=mailing, planned=sum(counts.values()), **values)
+    for state, count in counts.items():
+        for _ in range(count):
+            DeliveryFactory.create(run=run, state=state)
+    return run

@@ -2,13 +2,15 @@
 
 from click import Command
 
-from skymailing.commands import doctor, processes, users
+from skymailing.commands import clients, doctor, mailings, processes, users
 
 COMMANDS: tuple[Command, ...] = (
+    clients.clients,
     processes.up,
     processes.worker,
     processes.scheduler,
     processes.catcher,
     doctor.doctor,
     users.users,
+    mailings.mailings,
 )

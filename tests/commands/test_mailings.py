@@ -1,0 +1,86 @@
+"""flask mailings."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import DeliveryState, MailingState, User
+from tests.factories import ClientFactory, MailingFactory, create_clients, create_run
+from tests.servers import SmtpServer
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(app: Flask, session: Session) -> Run:
+    def do(*arguments: object) -> Result:
+        return app.test_cli_runner().invoke(args=["mailings", *map(str, arguments)])
+
+    return do
+
+
+def test_list_names_every_mailing_with_its_state_and_owner(run: Run, user: User) -> None:
+    first = MailingFactory.create(owner=user, name="Весна")
+    other = MailingFactory.create(name="Summer", state=MailingState.PAUSED, disabled_at=utcnow())
+    lines = run("list").output.splitlines()
+    assert lines[0].split("\t") == [str(other.id), "paused disabled", other.owner.email, "Summer"]
+    assert lines[1].split("\t") == [str(first.id), "draft", user.email, "Весна"]
+
+
+def test_start_sends_the_letters(run: Run, user: User, smtp: SmtpServer, work: Callable[[], None]) -> None:
+    clients = create_clients(user, 3)
+    mailing = MailingFactory.create(owner=user)
+    result = run("start", mailing.id)
+    assert result.exit_code == 0, result.output
+    work()
+    assert sorted(letter.to for letter in smtp.letters) == sorted(client.email for client in clients)
+    assert "sent 3" in run("status", mailing.id).output.splitlines()
+
+
+def test_pause_resume_and_cancel_move_the_mailing(run: Run, user: User, session: Session) -> None:
+    later = utcnow() + timedelta(hours=3)
+    mailing = MailingFactory.create(
+        owner=user, state=MailingState.SCHEDULED, starts_at=later, next_run_at=later
+    )
+    for command, state in [("pause", "paused"), ("resume", "scheduled"), ("cancel", "cancelled")]:
+        assert run(command, mailing.id).exit_code == 0
+        assert f"state {state}" in run("status", mailing.id).output.splitlines()
+
+
+def test_status_has_a_line_for_every_state_and_they_add_up(run: Run, user: User) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    create_run(mailing, {DeliveryState.SENT: 9}, scheduled_for=utcnow() - timedelta(days=9))
+    last = create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN: 1})
+    lines = dict(line.split(" ", 1) for line in run("status", mailing.id).output.splitlines())
+    assert lines["state"] == "finished"
+    assert lines["run"] == str(last.id)
+    assert (lines["planned"], lines["sent"], lines["failed"], lines["unknown"]) == ("6", "3", "2", "1")
+    assert sum(int(lines[state.value]) for state in DeliveryState) == int(lines["planned"])
+    values = json.loads(run("status", mailing.id, "--json").output)
+    assert values.keys() == lines.keys()
+    assert values["sent"] == 3
+
+
+def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:
+    values = json.loads(run("status", MailingFactory.create(owner=user).id, "--json").output)
+    assert (values["run"], values["planned"], values["pending"]) == (None, 0, 0)
+
+
+def test_what_cannot_be_done_is_said_and_fails(run: Run, user: User) -> None:
+    ClientFactory.create(owner=user)
+    over = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
+    for arguments, words in [
+        (("start", over.id), "window"),
+        (("resume", over.id), "paused"),
+        (("start", 999_999), "no mailing 999999"),
+        (("status", 999_999), "no mailing 999999"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert words in result.output
