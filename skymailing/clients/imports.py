@@ -78,7 +78,7 @@ def run_import_slice(
     import_id: int,
     source: BinaryIO | None = None,
     *,
-    should_hand_back: HandBack = lambda elapsed: False,
+    should_hand_back: HandBack | None = None,
     on_progress: Progress | None = None,
 ) -> bool:
     """Import rows until all are done or it is time to hand back; return whether more is left to do."""
@@ -108,7 +108,7 @@ def import_rows(
     import_id: int,
     lease: datetime,
     source: BinaryIO,
-    should_hand_back: HandBack,
+    should_hand_back: HandBack | None,
     on_progress: Progress | None,
 ) -> bool:
     began = time.monotonic()
@@ -120,7 +120,7 @@ def import_rows(
         done += len(batch)
         if on_progress:
             on_progress(done, total)
-        if should_hand_back(time.monotonic() - began):
+        if should_hand_back and should_hand_back(time.monotonic() - began):
             give_back(import_id, lease)
             return True
     finish(import_id, lease, done)

@@ -1,5 +1,6 @@
 """Reading the address book."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -26,6 +27,7 @@ ORDERS: dict[str, Order] = {
     "-name": [(Client.full_name, True), (Client.id, True)],
 }
 DEFAULT_ORDER = "-added"
+REJECTION_ORDER: Order = [(ImportRejection.id, False)]
 
 
 def list_clients(owner_id: int, search: str = "") -> Select[Any]:
@@ -78,6 +80,12 @@ def count_selections(client_ids: list[int]) -> int:
         )
         or 0
     )
+
+
+def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
+    """Return those of the clients that are the owner's, by address."""
+    own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
+    return list(db.session.scalars(own.order_by(Client.email_key)))
 
 
 def list_rejections(import_: ClientImport) -> Select[Any]:

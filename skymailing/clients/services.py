@@ -1,10 +1,11 @@
 """Changing the address book."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.addresses import address_key, parse_address
@@ -31,16 +32,16 @@ class ClientValues:
 def create_client(owner_id: int, values: ClientValues) -> Client:
     """Return the new client; raises InvalidEmail, InvalidValue or DuplicateClient."""
     client = Client(owner_id=owner_id)
-    fill(client, values)
-    db.session.add(client)
-    flush()
+    with unique_address():
+        fill(client, values)
+        db.session.add(client)
     return client
 
 
 def update_client(client: Client, values: ClientValues) -> None:
     """Change a client; raises InvalidEmail, InvalidValue or DuplicateClient."""
-    fill(client, values)
-    flush()
+    with unique_address():
+        fill(client, values)
 
 
 def fill(client: Client, values: ClientValues) -> None:
@@ -51,10 +52,12 @@ def fill(client: Client, values: ClientValues) -> None:
     client.full_name, client.comment, client.attributes = full_name, comment, attributes
 
 
-def flush() -> None:
+@contextmanager
+def unique_address() -> Iterator[None]:
+    """Flush what is done inside; nothing of it stays when the owner has that address already."""
     try:
         with db.session.begin_nested():
-            db.session.flush()
+            yield
     except IntegrityError as error:
         # Two requests may both have seen no such client; the key is what decides.
         if "email_key" in str(error.orig):
@@ -69,7 +72,7 @@ def delete_clients(owner_id: int, client_ids: Iterable[int], now: datetime) -> i
     """
     ids = list(client_ids)
     own = Client.id.in_(ids) & (Client.owner_id == owner_id)
-    owned = list(db.session.scalars(db.select(Client.id).where(own).with_for_update()))
+    owned = list(db.session.scalars(select(Client.id).where(own).with_for_update()))
     db.session.execute(
         update(Delivery)
         .where(

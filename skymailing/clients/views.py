@@ -1,5 +1,146 @@
 """Pages of clients."""
 
-from flask import Blueprint
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user, login_required
 
-bp = Blueprint("clients", __name__, url_prefix="/clients")
+from skymailing.clients import queries, services, suppression, transfer  # noqa: F401 - adds its pages
+from skymailing.clients.blueprint import bp
+from skymailing.clients.forms import ClientForm, make_client_form
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Client, SuppressionReason
+from skymailing.pagination import count_up_to, paginate
+from skymailing.security import get_own
+
+MAX_SELECTED = 1000  # clients deleted at once from the list
+
+
+@bp.get("/")
+@login_required
+def index() -> ResponseReturnValue:
+    """List the address book, searched and sorted."""
+    search = request.args.get("q", "").strip()
+    sort = request.args.get("sort", queries.DEFAULT_ORDER)
+    if sort not in queries.ORDERS:
+        sort = queries.DEFAULT_ORDER
+    page = paginate(
+        queries.list_clients(current_user.id, search), queries.ORDERS[sort], request.args.get("cursor")
+    )
+    count = count_up_to(queries.count_clients(current_user.id, search))
+    return render_template("clients/index.html", page=page, count=count, search=search, sort=sort)
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@login_required
+def new() -> ResponseReturnValue:
+    """Add one client."""
+    form = make_client_form()
+    if wants_more_pairs(form):
+        return render_template("clients/edit.html", form=form, client=None)
+    if form.validate_on_submit():
+        try:
+            services.create_client(current_user.id, form.read_values())
+        except services.DuplicateClient:
+            show_duplicate(form)
+        else:
+            db.session.commit()
+            flash(_("The client was added."), "success")
+            return redirect(url_for("clients.index"))
+    return render_template("clients/edit.html", form=form, client=None)
+
+
+@bp.route("/<int:client_id>/edit", methods=["GET", "POST"])
+@login_required
+def edit(client_id: int) -> ResponseReturnValue:
+    """Change a client, and see whether letters may go there."""
+    client = get_own(Client, client_id)
+    form = make_client_form(client)
+    if not wants_more_pairs(form) and form.validate_on_submit():
+        try:
+            services.update_client(client, form.read_values())
+        except services.DuplicateClient:
+            db.session.refresh(client)
+            show_duplicate(form)
+        else:
+            db.session.commit()
+            flash(_("The client was saved."), "success")
+            return redirect(url_for("clients.index"))
+    return render_template(
+        "clients/edit.html",
+        form=form,
+        client=client,
+        suppressed=suppression.find_suppression(client.owner_id, client.email_key),
+    )
+
+
+def wants_more_pairs(form: ClientForm) -> bool:
+    """Whether the form was sent only to get more room for values; makes the room."""
+    if not form.is_submitted() or "more" not in request.form:
+        return False
+    form.add_blank_pairs()
+    return True
+
+
+def show_duplicate(form: ClientForm) -> None:
+    form.email.errors = [*form.email.errors, _("You already have a client with this address.")]
+
+
+@bp.route("/<int:client_id>/delete", methods=["GET", "POST"])
+@login_required
+def delete(client_id: int) -> ResponseReturnValue:
+    """Ask, then delete a client; the log keeps what was sent."""
+    client = get_own(Client, client_id)
+    if request.method == "POST":
+        services.delete_clients(current_user.id, [client.id], utcnow())
+        db.session.commit()
+        flash(_("The client was deleted."), "success")
+        return redirect(url_for("clients.index"))
+    return render_template(
+        "clients/delete.html", clients=[client], selected_in=queries.count_selections([client.id])
+    )
+
+
+@bp.post("/delete-selected")
+@login_required
+def delete_selected() -> ResponseReturnValue:
+    """Ask about the clients ticked in the list, then delete them."""
+    ids = [int(text) for text in request.form.getlist("id") if text.isdecimal() and len(text) < 19]
+    clients = queries.find_own_clients(current_user.id, ids[:MAX_SELECTED])
+    if not clients:
+        flash(_("Tick the clients first."), "warning")
+        return redirect(url_for("clients.index"))
+    if "confirmed" in request.form:
+        count = services.delete_clients(current_user.id, [client.id for client in clients], utcnow())
+        db.session.commit()
+        flash(ngettext("%(num)d client was deleted.", "%(num)d clients were deleted.", count), "success")
+        return redirect(url_for("clients.index"))
+    selected_in = queries.count_selections([client.id for client in clients])
+    return render_template("clients/delete.html", clients=clients, selected_in=selected_in)
+
+
+@bp.post("/<int:client_id>/suppress")
+@login_required
+def suppress(client_id: int) -> ResponseReturnValue:
+    """Never mail a client's address again, by the owner's own decision."""
+    client = get_own(Client, client_id)
+    suppression.suppress(client.owner_id, client.email_key, SuppressionReason.MANUAL, "", utcnow())
+    db.session.commit()
+    flash(_("No letter will go to this address any more."), "success")
+    return redirect(url_for("clients.edit", client_id=client.id))
+
+
+@bp.post("/<int:client_id>/allow")
+@login_required
+def allow(client_id: int) -> ResponseReturnValue:
+    """Take the owner's own decision back; nobody else's."""
+    client = get_own(Client, client_id)
+    if not suppression.lift_manual(client.owner_id, client.email_key):
+        if suppression.is_suppressed(client.owner_id, client.email_key):
+            abort(403)
+        return redirect(url_for("clients.edit", client_id=client.id))
+    db.session.commit()
+    flash(_("Letters may go to this address again."), "success")
+    return redirect(url_for("clients.edit", client_id=client.id))

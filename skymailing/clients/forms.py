@@ -1,0 +1,111 @@
+"""Forms of clients."""
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from flask_wtf.file import FileField, FileRequired
+from wtforms import FieldList, Form, FormField, StringField, TextAreaField
+from wtforms.validators import InputRequired, ValidationError
+
+from skymailing.addresses import InvalidEmail, display_address, parse_address
+from skymailing.clients.services import ClientValues
+from skymailing.clients.values import (
+    MAX_ATTRIBUTES,
+    InvalidValue,
+    clean_attribute,
+    clean_comment,
+    clean_name,
+)
+from skymailing.models import Client
+
+BLANK_PAIRS = 2  # shown below the filled ones, to be typed into without JavaScript
+
+
+def check_address(_form: Any, field: Any) -> None:
+    """Validate an address as it is used everywhere."""
+    try:
+        parse_address(field.data or "")
+    except InvalidEmail as error:
+        raise ValidationError(str(error)) from error
+
+
+def check_with(clean: Any) -> Any:
+    """Return a validator that asks one of the cleaning functions."""
+
+    def check(_form: Any, field: Any) -> None:
+        try:
+            clean(field.data or "")
+        except InvalidValue as error:
+            raise ValidationError(str(error)) from error
+
+    return check
+
+
+class AttributeForm(Form):
+    """One value of a client's own, by name."""
+
+    name = StringField(_l("Name"))
+    value = StringField(_l("Value"), [check_with(clean_attribute)])
+
+    def validate_name(self, field: Any) -> None:
+        if (self.value.data or "").strip() and not (field.data or "").strip():
+            raise ValidationError(_("Give this value a name."))
+
+
+class ClientForm(FlaskForm):
+    """A client, new or known."""
+
+    email = StringField(
+        _l("E-mail"), [InputRequired(_l("Enter the client's e-mail address.")), check_address]
+    )
+    full_name = StringField(_l("Full name"), [check_with(clean_name)])
+    comment = TextAreaField(
+        _l("Comment"),
+        [check_with(clean_comment)],
+        description=_l("For yourself; it never appears in a letter."),
+    )
+    attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
+
+    def add_blank_pairs(self) -> None:
+        for _number in range(BLANK_PAIRS):
+            if len(self.attributes) < MAX_ATTRIBUTES:
+                self.attributes.append_entry()
+
+    def read_values(self) -> ClientValues:
+        """Return what was typed."""
+        return ClientValues(
+            email=self.email.data or "",
+            full_name=self.full_name.data or "",
+            comment=self.comment.data or "",
+            attributes=[(pair.form.name.data or "", pair.form.value.data or "") for pair in self.attributes],
+        )
+
+
+def make_client_form(client: Client | None = None) -> ClientForm:
+    """Return the form as it was sent, or filled with the client's values."""
+    if client is None:
+        form = ClientForm()
+    else:
+        form = ClientForm(
+            data={
+                "email": display_address(client.email),
+                "full_name": client.full_name,
+                "comment": client.comment,
+                "attributes": [{"name": key, "value": value} for key, value in client.attributes.items()],
+            }
+        )
+    if not form.is_submitted():
+        form.add_blank_pairs()
+    return form
+
+
+class ImportForm(FlaskForm):
+    """The upload of a table."""
+
+    file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])
+
+
+class EmptyForm(FlaskForm):
+    """A button; carries only the CSRF token."""

@@ -1,0 +1,117 @@
+"""Pages that bring a whole address book in and out."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_required
+
+from skymailing import queue
+from skymailing.clients import exports, imports, queries
+from skymailing.clients.blueprint import bp
+from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
+from skymailing.clients.forms import ImportForm
+from skymailing.clients.rows import describe_reason
+from skymailing.csv_export import csv_response, csv_restore
+from skymailing.errors import SkyMailingError
+from skymailing.extensions import db
+from skymailing.models import ClientImport, ImportRejection
+from skymailing.pagination import paginate
+from skymailing.security import get_own
+
+BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the old Windows letters
+MAX_IMPORTS_AT_ONCE = 3
+SAMPLE = (
+    ("email", "full_name", "comment", "city", "birthday"),
+    ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
+    ("john@example.org", "John Smith", "", "London", ""),
+)
+
+
+@bp.route("/import", methods=["GET", "POST"])
+@login_required
+def import_new() -> ResponseReturnValue:
+    """Take a file and let a worker import it."""
+    form = ImportForm()
+    if form.validate_on_submit():
+        import_ = receive_file(form)
+        if import_:
+            db.session.commit()
+            queue.enqueue("import_clients", import_.id, queue=queue.DELIVERY)
+            return redirect(url_for("clients.import_show", import_id=import_.id))
+    return render_template("clients/import.html", form=form, imports=queries.latest_imports(current_user.id))
+
+
+def receive_file(form: ImportForm) -> ClientImport | None:
+    """Return the new import, or None with the reason beside the field."""
+    if imports.count_imports_under_way(current_user.id) >= MAX_IMPORTS_AT_ONCE:
+        form.file.errors = [_("Wait until your other imports are over.")]
+        return None
+    upload = form.file.data
+    try:
+        return imports.create_import(
+            current_user.id, upload.filename or "", upload.stream.read(), upload.stream
+        )
+    except SkyMailingError as error:
+        form.file.errors = [str(error)]
+        return None
+
+
+@bp.get("/import/sample.csv")
+@login_required
+def import_sample() -> ResponseReturnValue:
+    """Return a table to fill in."""
+    return csv_response(SAMPLE, "clients-sample.csv", start=BYTE_ORDER_MARK)
+
+
+@bp.get("/imports/<int:import_id>")
+@login_required
+def import_show(import_id: int) -> ResponseReturnValue:
+    """Show how far an import has come and what it did not take; htmx fetches only that part."""
+    import_ = get_own(ClientImport, import_id)
+    page = paginate(queries.list_rejections(import_), queries.REJECTION_ORDER, request.args.get("cursor"))
+    template = (
+        "clients/_import_progress.html" if "HX-Request" in request.headers else "clients/import_show.html"
+    )
+    return render_template(
+        template,
+        import_=import_,
+        is_under_way=import_.state in imports.OPEN_STATES,
+        page=page,
+        describe_reason=describe_reason,
+        placeholders=list_placeholders(import_),
+    )
+
+
+def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
+    """Return each further column's header and what it is called in letters."""
+    if not import_.headers:
+        return []
+    columns = recognise_columns(import_.headers)
+    return [(import_.headers[position], key) for position, key in columns.attributes.items()]
+
+
+@bp.get("/imports/<int:import_id>/rejections.csv")
+@login_required
+def import_rejections(import_id: int) -> ResponseReturnValue:
+    """Return the rows that were not taken, to be corrected and imported again."""
+    import_ = get_own(ClientImport, import_id)
+    return csv_response(rejection_rows(import_), f"rejected-rows-{import_.id}.csv", start=BYTE_ORDER_MARK)
+
+
+def rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
+    yield [REJECTED_LINE, REJECTED_REASON, *import_.headers]
+    statement = queries.list_rejections(import_).order_by(ImportRejection.id).execution_options(yield_per=500)
+    for rejection in db.session.scalars(statement):
+        cells = next(csv.reader([rejection.value]), [])
+        yield [rejection.line, describe_reason(rejection.reason), *map(csv_restore, cells)]
+
+
+@bp.get("/export")
+@login_required
+def export() -> ResponseReturnValue:
+    """Return the whole address book as a table."""
+    return csv_response(exports.export_rows(current_user.id), "clients.csv", start=BYTE_ORDER_MARK)
