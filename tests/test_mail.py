@@ -2,8 +2,11 @@
 
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -211,9 +214,11 @@ def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
     """The port of a server, named localhost, that takes letters only after STARTTLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
-    controller = Controller(smtp, hostname="127.0.0.1", port=0, tls_context=context, require_starttls=True)
+    controller = Controller(
+        smtp, hostname="127.0.0.1", port=closed_port(), tls_context=context, require_starttls=True
+    )
     controller.start()
-    yield controller.server.sockets[0].getsockname()[1]
+    yield controller.port
     controller.stop()
 
 
@@ -247,3 +252,41 @@ def test_server_that_says_nothing_holds_nobody_up(app, send, letter, settings, s
         assert send() == 0
     session.refresh(letter)
     assert letter.state == LetterState.PENDING
+
+
+def test_server_that_drips_lines_holds_nobody_up(app, send, letter, settings, session) -> None:
+    with dripping_server() as settings.port:
+        app.config["MAIL_TIMEOUT"] = 0.5
+        started = time.monotonic()
+        assert send() == 0
+        assert time.monotonic() - started < 5
+    session.refresh(letter)
+    assert letter.state == LetterState.PENDING
+
+
+@contextmanager
+def dripping_server() -> Iterator[int]:
+    """Serve one greeting that never ends, a line at a time, each well within any socket's time-out."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _address = listener.accept()
+        with connection, suppress(OSError):
+            while True:
+                connection.sendall(b"220-still here\r\n")
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1]
+    thread.join(5)
+    listener.close()
+
+
+def test_two_workers_at_once_send_each_letter_once(app, send, session, smtp: SmtpServer) -> None:
+    for _ in range(40):
+        post(app, session, UserFactory.create(), "password-changed")
+    with ThreadPoolExecutor(2) as workers:
+        counts = list(workers.map(lambda _: send(), range(2)))
+    assert sum(counts) == 40
+    assert set(smtp.per_address().values()) == {1}
