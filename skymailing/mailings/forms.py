@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import (
@@ -94,7 +95,9 @@ def offer(enum: type[StrEnum]) -> list[SelectChoice]:
 class MailingForm(FlaskForm):
     """A new mailing or one that has not started yet."""
 
-    name = StringField(_l("Name"), [DataRequired(), Length(max=200), one_line], filters=[strip])
+    name = StringField(
+        lazy_pgettext("mailing", "Name"), [DataRequired(), Length(max=200), one_line], filters=[strip]
+    )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
         _l("Sender's name"),
@@ -188,12 +191,12 @@ class LogFilterForm(FlaskForm):
     q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
     outcome = SelectField(_l("Outcome"), default="")
-    since = DateField(_l("From"), [Optional()])
-    until = DateField(_l("To"), [Optional()])
+    since = DateField(_l("Since"), [Optional()])
+    until = DateField(_l("Until"), [Optional()])
 
     def __init__(self, mailings: Sequence[tuple[int, str]], **options: Any) -> None:
         super().__init__(**options)
-        self.mailing.choices = [(0, _("all mailings")), *mailings]
+        self.mailing.choices = [(0, _("all mailings")), *((id, name) for id, name in mailings)]
         self.outcome.choices = [
             ("", _("all outcomes")),
             *((item.value, state_label(item)) for item in Outcome),

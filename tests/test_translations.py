@@ -1,0 +1,91 @@
+"""Every string that a person reads is there in Russian."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.frontend import parse_keywords, parse_mapping_cfg
+from babel.messages.pofile import read_po
+
+PROJECT = Path(__file__).parent.parent
+# As in docs/translations.md.
+KEYWORDS = DEFAULT_KEYWORDS | parse_keywords(["_l", "lazy_gettext", "lazy_pgettext:1c,2"])
+
+
+@pytest.fixture(scope="module")
+def extracted() -> dict[tuple[str, str], set[str]]:
+    """What the code says now: the files that say it, by context and text."""
+    with open(PROJECT / "babel.cfg") as file:
+        methods, options = parse_mapping_cfg(file)
+    found: dict[tuple[str, str], set[str]] = {}
+    for filename, _line, text, _comments, context in extract_from_dir(
+        str(PROJECT / "skymailing"), methods, options, KEYWORDS
+    ):
+        singular = text[0] if isinstance(text, tuple) else text
+        found.setdefault((context or "", singular), set()).add(filename)
+    return found
+
+
+@pytest.fixture(scope="module")
+def russian() -> Catalog:
+    path = PROJECT / "skymailing" / "translations" / "ru" / "LC_MESSAGES" / "messages.po"
+    return read_po(BytesIO(path.read_bytes()), locale="ru")
+
+
+def entries(catalog: Catalog) -> list[Message]:
+    return [message for message in catalog if message.id]
+
+
+def test_strings_are_found_in_code_and_templates(extracted: dict[tuple[str, str], set[str]]) -> None:
+    files = set().union(*extracted.values())
+
+    assert any(name.endswith(".py") for name in files)
+    assert any(name.endswith(".html") for name in files)
+    assert any(name.endswith(".txt") for name in files)
+
+
+def test_no_string_is_missing_in_russian(
+    extracted: dict[tuple[str, str], set[str]], russian: Catalog
+) -> None:
+    missing = {
+        text: sorted(files)
+        for (context, text), files in extracted.items()
+        if (message := russian.get(text, context or None)) is None or not all(translations(message))
+    }
+
+    assert not missing, "run `make translations` and translate"
+
+
+def test_nothing_is_fuzzy_or_damaged(russian: Catalog) -> None:
+    assert [message.id for message in entries(russian) if message.fuzzy] == []
+    # Placeholders that a translation lost or invented would break the page.
+    assert [
+        (message.id, list(message.check(russian)))
+        for message in entries(russian)
+        if list(message.check(russian))
+    ] == []
+
+
+def test_nothing_is_kept_that_no_page_says(
+    extracted: dict[tuple[str, str], set[str]], russian: Catalog
+) -> None:
+    texts = {(message.context or "", first(message.id)) for message in entries(russian)}
+
+    assert texts - set(extracted) == set()
+
+
+def test_plural_forms_are_three(russian: Catalog) -> None:
+    assert russian.num_plurals == 3
+    for message in entries(russian):
+        if message.pluralizable:
+            assert len(message.string) == 3
+
+
+def first(text: str | tuple[str, ...]) -> str:
+    return text[0] if isinstance(text, tuple) else text
+
+
+def translations(message: Message) -> tuple[str, ...]:
+    return message.string if isinstance(message.string, tuple) else (message.string,)
