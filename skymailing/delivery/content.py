@@ -1,18 +1,60 @@
-"""What an author wrote, compiled."""
+"""What an author wrote, turned into the sources of a letter's subject, text and HTML.
 
+Markdown and HTML are converted once, before any value is filled in: a client's data is never read
+as Markdown, and the work is not repeated per letter. Placeholders pass through as opaque words.
+"""
+
+import re
 from dataclasses import dataclass
 
-from skymailing.errors import SkyMailingError
+from markdown_it import MarkdownIt
+
+from skymailing.delivery.plaintext import html_to_text
+from skymailing.delivery.templates import N_, Parsed, Tag, TemplateError, find_tags, parse, render
 from skymailing.models import MessageFormat
 
+__all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
 
-class TemplateError(SkyMailingError):
-    """A letter's template is wrong; `line` counts from 1 in what the author typed."""
+MAX_BODY = 500_000  # characters
+UNSUBSCRIBE = ("unsubscribe_url",)
+# Line breaks stay, as people who write letters expect; unlike values, the author's HTML is trusted.
+MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
-    def __init__(self, message: str, line: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+FOOTERS = {"en": "Unsubscribe", "ru": "Отписаться"}
+PAGE = """\
+<!DOCTYPE html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<style>
+body {{ margin: 0; padding: 24px 16px; }}
+.letter {{ max-width: 600px; margin: 0 auto; }}
+.letter {{ font: 16px/1.55 -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }}
+.letter h1 {{ font-size: 26px; line-height: 1.25; }}
+.letter h2 {{ font-size: 21px; line-height: 1.3; }}
+.letter a {{ color: #0b63ce; }}
+.letter img {{ max-width: 100%; height: auto; }}
+.letter blockquote {{ margin: 16px 0; padding: 0 0 0 16px; border-left: 3px solid #c8cdd3; }}
+.letter pre {{ padding: 12px; overflow-x: auto; background: #8881; }}
+.letter table {{ border-collapse: collapse; }}
+.letter th, .letter td {{ padding: 6px 10px; border: 1px solid #c8cdd3; text-align: left; }}
+.letter hr {{ border: 0; border-top: 1px solid #c8cdd3; }}
+@media (prefers-color-scheme: dark) {{ .letter a {{ color: #7db4ff; }} }}
+</style>
+</head>
+<body>
+<div class="letter">
+{body}</div>
+</body>
+</html>
+"""
+HTML_FOOTER = (
+    '<p style="margin-top:32px;font-size:13px;color:#767b82">'
+    '<a href="{{{{ unsubscribe_url }}}}" style="color:#767b82">{label}</a></p>\n'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +66,155 @@ class Content:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The parsed templates of a letter; there is no `html` for a plain-text message."""
+
+    subject: Parsed
+    text: Parsed
+    html: Parsed | None
+
+
+def clean(text: str) -> str:
+    """Return `text` with LF line ends and without control characters, tabs excepted."""
+    return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def compile_content(content: Content) -> Compiled:
+    """Return the content ready to be filled in; raises TemplateError."""
+    body = clean(content.body)
+    if len(body) > MAX_BODY:
+        raise TemplateError(N_("The letter is longer than %(limit)s characters"), limit=str(MAX_BODY))
+    subject = parse(clean(content.subject), escape=False)
+    written = parse(body, escape=False)
+    language = guess_language(body)
+    needs_footer = UNSUBSCRIBE not in written.variables
+    text_footer = f"\n\n-- \n{FOOTERS[language]}: {{{{ unsubscribe_url }}}}\n" if needs_footer else ""
+    html_footer = HTML_FOOTER.format(label=FOOTERS[language]) if needs_footer else ""
+    if content.format is MessageFormat.TEXT:
+        return Compiled(subject, parse(trim_statements(body) + text_footer, escape=False), None)
+    if content.format is MessageFormat.MARKDOWN:
+        html = PAGE.format(language=language, body=convert_markdown(body) + html_footer)
+        text = parse(trim_statements(body) + text_footer, escape=False)
+        return Compiled(subject, text, parse(html, escape=True))
+    html = add_to_page(body, html_footer)
+    return Compiled(subject, derive_text(body, text_footer), parse(html, escape=True))
+
+
+def guess_language(body: str) -> str:
+    """Return "ru" for a text that is mostly Cyrillic, else "en"; for `lang` and the footer."""
+    text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", body))
+    cyrillic = len(re.findall(r"[а-яё]", text, re.IGNORECASE))
+    return "ru" if cyrillic > len(re.findall(r"[a-z]", text, re.IGNORECASE)) else "en"
+
+
+def add_to_page(html: str, footer: str) -> str:
+    """Return `html` with `footer` before the end of its body."""
+    end = html.lower().rfind("</body")
+    return html + footer if end < 0 else html[:end] + footer + html[end:]
+
+
+class Placeholders:
+    """A source whose Liquid tags are replaced by words that a converter leaves alone."""
+
+    def __init__(self, source: str) -> None:
+        self.tags: list[Tag] = list(find_tags(source))
+        number = 0
+        while f"lq{number}x" in source.lower():
+            number += 1
+        self.mark = f"lq{number}x"
+        # Patterns: an output's word, and statements with nothing else on their line.
+        self.output = self.mark + r"o\d+q"
+        self.statements = rf"(?:{self.mark}s\d+q[ ]{{0,9}})+"
+        pieces: list[str] = []
+        end = 0
+        for place, tag in enumerate(self.tags):
+            kind = "o" if tag.is_output else "s"
+            pieces += source[end : tag.start], f"{self.mark}{kind}{place}q"
+            end = tag.end
+        self.source = "".join(pieces) + source[end:]
+
+    def get(self, word: str) -> Tag:
+        return self.tags[int(word[len(self.mark) + 1 : -1])]
+
+    def restore(self, text: str, brace: str) -> str:
+        """Put the tags back; braces that the conversion has made up are written as `brace`."""
+        text = re.sub(r"\{(?=[{%])", lambda _: brace, text)
+        return re.sub(self.mark + r"[os]\d+q", lambda word: self.get(word.group()).text, text)
+
+
+def trim_statements(source: str) -> str:
+    """Return a text template in which a line of nothing but statements leaves no empty line behind."""
+    placeholders = Placeholders(source)
+    # Of blank lines on both sides, one is too many.
+    alone = rf"(?m)(?P<blank>^\n|\A)?^[ ]{{0,9}}(?P<tags>{placeholders.statements})\n(?P<next>\n?)"
+
+    def trim(line: re.Match[str]) -> str:
+        if line["blank"] is None:
+            return line["tags"] + line["next"]
+        return line["blank"] + line["tags"]
+
+    return placeholders.restore(re.sub(alone, trim, placeholders.source), '{{ "{" }}')
+
+
+def convert_markdown(body: str) -> str:
+    """Return the HTML of a Markdown template."""
+    placeholders = Placeholders(body)
+    statements, item = placeholders.statements, r"[ ]{0,3}(?:[-*+>#|]|\d+[.)])"
+
+    def write_autolink(match: re.Match[str]) -> str:
+        # Only a name tells whether <{{ ... }}> will be a link; the value comes later.
+        word = match.group(1)
+        return f"[{word}]({word})" if "url" in placeholders.get(word).text else f"&lt;{word}&gt;"
+
+    source = re.sub(rf"<({placeholders.output})>", write_autolink, placeholders.source)
+    # A loop around list items: its tags are no part of the first and the last item.
+    source = re.sub(rf"(?m)^[ ]{{0,9}}({statements})\n(?={item})", r"\n\1\n\n", source)
+    source = re.sub(rf"(?m)^({item}.*\n)[ ]{{0,9}}({statements})$", r"\1\n\2\n", source)
+    html = MARKDOWN.render(source)
+    # A line of statements alone is no line of the letter.
+    html = re.sub(rf"(?m)^((?:<p>)?{statements})<br />\n", r"\1", html)
+    html = re.sub(rf"<p>({statements}(?:\n|<br />|{statements})*)</p>", r"\1", html)
+    return placeholders.restore(html, "&#123;")
+
+
+def derive_text(html: str, footer: str) -> Parsed:
+    """Return the text part of an HTML template."""
+    placeholders = Placeholders(html)
+    text = html_to_text(placeholders.source).rstrip("\n") + (footer or "\n")
+    brace = '{{ "{" }}'
+    try:
+        return parse(placeholders.restore(text, brace), escape=False)
+    except TemplateError:
+        # Half of a pair stood in an attribute, which a reader does not see: the values alone remain.
+        text = re.sub(placeholders.statements, "", text)
+        return parse(placeholders.restore(text, brace), escape=False)
+
+
+def find_placeholders(content: Content) -> list[tuple[str, ...]]:
+    """Return the paths of all values that the content asks for; raises TemplateError."""
+    parsed = (parse(clean(source), escape=False) for source in (content.subject, content.body))
+    return sorted(set().union(*(template.variables for template in parsed)))
+
+
+EXAMPLE_VALUES = {
+    "name": "Ann",
+    "email": "ann@example.com",
+    "client": {"name": "Ann", "full_name": "Ann", "email": "ann@example.com"},
+    "unsubscribe_url": "https://example.com/u/example",
+    "sender_name": "Ann",
+}
+
+
 def check_content(content: Content) -> None:
-    """Raise TemplateError, with the line, when the content cannot be rendered."""
-    raise NotImplementedError
+    """Raise TemplateError, with the line in the body as typed, when the content cannot be rendered."""
+    subject, body = clean(content.subject), clean(content.body)
+    try:
+        render(parse(subject, escape=False), EXAMPLE_VALUES, subject)
+    except TemplateError as error:
+        raise TemplateError(error.message, error.line, in_subject=True, **error.params) from error
+    render(parse(body, escape=False), EXAMPLE_VALUES, body)
+    compiled = compile_content(content)
+    for part in (compiled.text, compiled.html):
+        if part is not None:
+            render(part, EXAMPLE_VALUES)

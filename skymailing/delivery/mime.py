@@ -1,0 +1,123 @@
+"""Headers and parts of a letter as bytes (RFC 5322, 2045, 2047), without `email.message`'s price.
+
+Everything written here ends lines with CRLF, keeps them short, and takes no line end or control
+character out of a value.
+"""
+
+import re
+from binascii import b2a_base64
+from datetime import datetime
+from email.utils import format_datetime
+
+from skymailing.delivery.templates import N_, TemplateError
+
+CRLF = b"\r\n"
+LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
+WORD = 42  # bytes in an encoded word, so that one fits behind "Subject: " in 78 columns
+PLAIN_LENGTH = 64  # characters of a value that is written as it is
+MAX_SUBJECT = 20_000  # characters; no reader shows more
+
+# ASCII that needs no quoting in an unstructured header, nor looks like an encoded word.
+PLAIN = re.compile(r"(?!.*=\?)[ -~]*")
+ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=^_`{|}~-]+)*")
+ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}")
+URL = re.compile(r"[!-;=?-~]{1,900}")  # printable ASCII without angle brackets
+LIST_ID = re.compile(r"[A-Za-z0-9._-]{1,255}")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def clean_line(text: str) -> str:
+    """Return `text` as one line: white space collapsed, control characters removed."""
+    if not text.isprintable():
+        # What is only white space and control characters separates words, as a line end does.
+        text = CONTROLS.sub(lambda match: " " if set(match.group()) & set("\t\n\r\v\f\x85") else "", text)
+    return " ".join(text.split())
+
+
+def encode_words(text: str) -> bytes:
+    """Return `text` as encoded words of whole characters, folded (RFC 2047)."""
+    words: list[bytes] = []
+    data = text.encode("utf-8", "replace")
+    start = 0
+    while start < len(data):
+        end = min(start + WORD, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(b"=?utf-8?b?" + b2a_base64(data[start:end], newline=False) + b"?=")
+        start = end
+    return b"\r\n ".join(words)
+
+
+def encode_text(text: str) -> bytes:
+    """Return a one-line text as the value of an unstructured header such as Subject."""
+    if len(text) <= PLAIN_LENGTH and PLAIN.fullmatch(text):
+        return text.encode("ascii")
+    return encode_words(text)
+
+
+def encode_phrase(name: str) -> bytes:
+    """Return a one-line text as a display name."""
+    if len(name) <= PLAIN_LENGTH and name.isascii():
+        if ATOMS.fullmatch(name) and "=?" not in name:
+            return name.encode("ascii")
+        if PLAIN.fullmatch(name):
+            return b'"' + name.replace("\\", "\\\\").replace('"', '\\"').encode("ascii") + b'"'
+    return encode_words(name)
+
+
+def check_address(address: str) -> str:
+    """Return `address` when it may stand in a header; raises TemplateError."""
+    if ADDRESS.fullmatch(address) is None:
+        raise TemplateError(N_("%(address)s is not an address that can be written to"), address=repr(address))
+    return address
+
+
+def encode_mailbox(name: str, address: str) -> bytes:
+    """Return "name <address>", or the address alone when there is no name."""
+    mailbox = check_address(address).encode("ascii")
+    name = clean_line(name)
+    if not name:
+        return mailbox
+    phrase = encode_phrase(name)
+    last = len(phrase) - phrase.rfind(b"\n")
+    return phrase + (b" <" if last + len(mailbox) < LINE - 4 else b"\r\n <") + mailbox + b">"
+
+
+def encode_body(body: bytes) -> bytes:
+    """Return `body` in base64, in lines."""
+    data = b2a_base64(body, newline=False)
+    return CRLF.join([data[start : start + LINE] for start in range(0, len(data), LINE)])
+
+
+_dates: dict[int, bytes] = {}
+
+
+def encode_date(moment: datetime) -> bytes:
+    """Return a moment as the Date header wants it; remembers the last second."""
+    second = int(moment.timestamp())
+    found = _dates.get(second)
+    if found is None:
+        _dates.clear()
+        found = _dates[second] = format_datetime(moment).encode("ascii")
+    return found
+
+
+def part_head(subtype: str) -> bytes:
+    """Return the headers of a text part in UTF-8."""
+    return (
+        f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    ).encode("ascii")
+
+
+def check_url(url: str) -> str:
+    """Return `url` when it may stand between angle brackets in a header; raises TemplateError."""
+    if URL.fullmatch(url) is None:
+        raise TemplateError(N_("%(address)s is not an address that can be written to"), address=repr(url))
+    return url
+
+
+def check_list_id(name: str) -> str:
+    """Return `name` when it is a dotted name in ASCII (RFC 2919); raises TemplateError."""
+    if LIST_ID.fullmatch(name) is None:
+        raise TemplateError(N_("%(address)s is not an address that can be written to"), address=repr(name))
+    return name

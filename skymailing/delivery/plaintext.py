@@ -1,0 +1,145 @@
+"""The plain-text part of a letter that was written in HTML.
+
+The standard library's HTMLParser needs minutes for some 100 KB of hostile HTML (`<a ` again and
+again), and authors' HTML is read in the web process; so tags are found here, in linear time.
+"""
+
+import re
+from html import unescape
+
+BLOCKS = frozenset(
+    "address article aside blockquote body center dd div dl dt fieldset figcaption figure footer "
+    "form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tbody tfoot thead tr ul".split()
+)
+# A blank line before and after; other blocks only begin a new line.
+SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split())
+SPACE = re.compile(r"[ \t\n]+")
+BREAKS = re.compile(r"[\v\f][ \v\f]*")
+HIDDEN = frozenset("head script style template title".split())
+
+
+TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9]*+)((?:"[^"<]*+"|'[^'<]*+'|[^<>"'])*+)>""")
+DECLARATION = re.compile(r"<[!?][^<>]*+>")
+ATTRIBUTE = re.compile(
+    r"""(?<![^\s"'])(href|alt)\s{0,9}=\s{0,9}("[^"]*+"|'[^']*+'|[^\s"']++)""", re.IGNORECASE
+)
+
+
+def strip_comments(html: str) -> str:
+    """Return `html` without its comments; one that never ends hides the rest, as in a browser."""
+    pieces, end = [], 0
+    while (start := html.find("<!--", end)) >= 0:
+        pieces.append(html[end:start])
+        end = html.find("-->", start)
+        if end < 0:
+            return "".join(pieces)
+        end += 3
+    return "".join(pieces) + html[end:]
+
+
+class TextWriter:
+    """Collects the text as a reader would see it."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.hidden = 0
+        self.preformatted = 0
+        self.lists: list[int | None] = []
+        self.link: tuple[str, int] | None = None
+
+    def feed(self, html: str) -> None:
+        end = 0
+        html = DECLARATION.sub("", strip_comments(html))
+        for match in TAG.finditer(html):
+            self.handle_data(html[end : match.start()])
+            end = match.end()
+            if match.group(1):
+                self.handle_endtag(match.group(2).lower())
+            else:
+                self.handle_starttag(match.group(2).lower(), match.group(3))
+        self.handle_data(html[end:])
+
+    def handle_starttag(self, tag: str, attributes: str) -> None:
+        if tag in HIDDEN:
+            self.hidden += 1
+        if tag in BLOCKS:
+            self.break_line(tag)
+        match tag:
+            case "br":
+                self.pieces.append("\n")
+            case "hr":
+                self.pieces.append("-" * 20)
+                self.break_line(tag)
+            case "a":
+                self.link = (find_attribute("href", attributes), len(self.pieces))
+            case "img":
+                self.pieces.append(find_attribute("alt", attributes))
+            case "td" | "th":
+                self.pieces.append(" ")
+            case "pre":
+                self.preformatted += 1
+            case "ul" | "ol":
+                self.lists.append(1 if tag == "ol" else None)
+            case "li":
+                self.pieces.append(self.mark_item())
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in HIDDEN and self.hidden:
+            self.hidden -= 1
+        if tag == "a" and self.link:
+            self.end_link(*self.link)
+        if tag == "pre" and self.preformatted:
+            self.preformatted -= 1
+        if tag in {"ul", "ol"} and self.lists:
+            self.lists.pop()
+        if tag in BLOCKS:
+            self.break_line(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.hidden:
+            return
+        data = unescape(data)
+        # A space that must stay is a no-break one until the end.
+        self.pieces.append(data.replace(" ", "\u00a0") if self.preformatted else SPACE.sub(" ", data))
+
+    def break_line(self, tag: str) -> None:
+        # \v and \f stand for line and paragraph breaks until `get_text` merges them.
+        nested_list = tag in {"ul", "ol"} and self.lists
+        self.pieces.append("\f" if tag in SPACED and not nested_list else "\v")
+
+    def mark_item(self) -> str:
+        number = self.lists[-1] if self.lists else None
+        indent = "\u00a0\u00a0" * min(len(self.lists) - 1, 9)
+        if number is None:
+            return f"{indent}- "
+        self.lists[-1] = number + 1
+        return f"{indent}{number}. "
+
+    def end_link(self, url: str, start: int) -> None:
+        self.link = None
+        text = "".join(self.pieces[start:]).strip()
+        url = url.strip()
+        if url and not url.startswith(("#", "mailto:")) and url != text:
+            self.pieces.append(f" ({url})" if text else url)
+
+    def get_text(self) -> str:
+        text = "".join(self.pieces)
+        text = re.sub(r"\n +", "\n", text)
+        text = BREAKS.sub(lambda match: "\n\n" if "\f" in match.group() else "\n", text)
+        text = re.sub(r"\n{3,}", "\n\n", text).strip("\n \v\f") + "\n"
+        return text.replace("\u00a0", " ")
+
+
+def find_attribute(name: str, attributes: str) -> str:
+    """Return the value of an attribute in the inside of a tag, empty when it has none."""
+    for match in ATTRIBUTE.finditer(attributes):
+        if match.group(1).lower() == name:
+            return unescape(match.group(2).strip("\"'"))
+    return ""
+
+
+def html_to_text(html: str) -> str:
+    """Return what a reader sees of `html`: lists, paragraphs, links as "text (url)"."""
+    writer = TextWriter()
+    writer.feed(re.sub(r"[\v\f\r]", " ", html))
+    return writer.get_text()

@@ -1,0 +1,324 @@
+"""Liquid with bounds: templates that users write can neither reach Python nor use up the machine.
+
+python-liquid limits loops, output and memory per statement. What single filters and ranges may
+cost is bounded here, by one budget per letter, and its quadratic lexer only sees sound sources.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from liquid import BoundTemplate, Environment, RenderContext
+from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.exceptions import LiquidError, ResourceLimitError
+from liquid.filter import with_context
+from liquid.undefined import Undefined
+
+from skymailing.errors import SkyMailingError
+
+MAX_OUTPUT = 1_000_000  # bytes of one rendered part
+MAX_LOCALS = 200_000  # bytes that a template's own variables may hold
+MAX_WORK = 1_000_000  # steps of one rendering; some tenths of a second at worst
+MAX_TAG = 1_000  # characters between {{ and }}
+MAX_BRACKETS = 20  # in one tag
+MAX_RANGE = 10_000
+MAX_INTEGER_BITS = 4_096
+MAX_EXPONENT = 100
+
+TAGS = frozenset(
+    "content output illegal if comment unless case for break continue capture cycle assign "
+    "increment decrement echo ifchanged #".split()
+)
+# `safe` would let a client's own data into the HTML unescaped; `escapejs` has no place in a letter.
+REFUSED_FILTERS = frozenset({"safe", "escapejs"})
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
+    """Mark a message for translation where it is shown."""
+    return text
+
+
+class TemplateError(SkyMailingError):
+    """A template is wrong; `line` counts from 1 in what its author typed.
+
+    `message % params` is English; a page translates `message` first.
+    """
+
+    def __init__(
+        self, message: str, line: int | None = None, *, in_subject: bool = False, **params: str
+    ) -> None:
+        super().__init__(message % params)
+        self.message = message
+        self.line = line
+        self.in_subject = in_subject
+        self.params = params
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One `{{ output }}` or `{% statement %}` in a source; a raw block counts as one."""
+
+    start: int
+    end: int
+    text: str
+
+    @property
+    def is_output(self) -> bool:
+        return self.text.startswith("{{")
+
+
+def line_at(source: str, index: int) -> int:
+    """Return the number, from 1, of the line on which `index` lies."""
+    return source.count("\n", 0, index) + 1
+
+
+OPENING = re.compile(r"\{\{|\{%")
+RAW = re.compile(r"\{%-?\s{0,99}(raw|comment|doc)\b")
+SPACES = re.compile(r"\s{50}")
+NAME = re.compile(r"\{%-?\s*(\w+)")
+BLOCKS = frozenset({"if", "unless", "case", "for", "capture", "ifchanged"})
+END = {name: re.compile(r"\{%-?\s{0,99}end" + name + r"\s{0,99}-?%\}") for name in ("raw", "comment", "doc")}
+
+
+def find_tags(source: str) -> Iterator[Tag]:
+    """Yield the tags of `source` in one pass; raises TemplateError when one is never closed."""
+    position = 0
+    while opening := OPENING.search(source, position):
+        start = opening.start()
+        closing = "}}" if opening.group() == "{{" else "%}"
+        position = source.find(closing, start + 2, start + MAX_TAG)
+        if position < 0:
+            raise TemplateError(
+                N_("%(opening)s is not closed by %(closing)s"),
+                line_at(source, start),
+                opening=opening.group(),
+                closing=closing,
+            )
+        position += 2
+        # Long runs of spaces and deep brackets take the library's parser quadratic time.
+        if SPACES.search(source, start, position) or source.count("[", start, position) > MAX_BRACKETS:
+            raise TemplateError(N_("A placeholder is too long"), line_at(source, start))
+        if block := RAW.match(source, start):
+            end = END[block.group(1)].search(source, position)
+            if end is None:
+                raise TemplateError(
+                    N_("%(opening)s is not closed by %(closing)s"),
+                    line_at(source, start),
+                    opening=f"{{% {block.group(1)} %}}",
+                    closing=f"{{% end{block.group(1)} %}}",
+                )
+            position = end.end()
+        yield Tag(start, position, source[start:position])
+
+
+def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
+    @functools.wraps(original)
+    def make_range(self: RangeLiteral, start: Any, stop: Any) -> range:
+        result = original(self, start, stop)
+        if result and result[-1] - result[0] >= MAX_RANGE:
+            raise ResourceLimitError("range limit reached", token=self.token)
+        return result
+
+    return make_range
+
+
+# A range is cheap to write and endless to join, sort or search; the library has no limit for it.
+# Every expression may hold one, so it is bounded where all of them are made.
+RangeLiteral._make_range = limit_ranges(RangeLiteral._make_range)  # type: ignore[method-assign]
+
+
+class Context(RenderContext):
+    """One rendering, which counts its work."""
+
+    def __init__(self, template: BoundTemplate, values: Mapping[str, object], tag_count: int) -> None:
+        super().__init__(template, globals=values)
+        self.tag_count = tag_count
+        self.work = 0
+
+    def spend(self, work: int) -> None:
+        """Count `work` steps; raises ResourceLimitError when there were too many."""
+        self.work += work
+        if self.work > MAX_WORK:
+            raise ResourceLimitError("the template does too much", token=None)
+
+    def raise_for_loop_limit(self, length: int = 1) -> None:
+        """Count a loop before its first turn, as if each turn visited the whole template."""
+        self.spend(length * self.tag_count)
+
+
+def measure(value: object) -> int:
+    """Return about how many steps a filter needs for an argument."""
+    if isinstance(value, str):
+        if EXPONENT.search(value[:MAX_TAG]):
+            check_exponent(value)
+        return len(value)
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        raise ResourceLimitError("the number is too large", token=None)
+    if isinstance(value, list | tuple):
+        return len(value) + sum(len(item) for item in value if isinstance(item, str))
+    if isinstance(value, range):
+        return len(value)
+    return 1
+
+
+EXPONENT = re.compile(r"^\s*[-+]?[\d.]+[eE][-+]?(\d+)\s*$")
+
+
+def check_exponent(value: str) -> None:
+    """Refuse numbers such as 1e999999999, which would be written out digit by digit."""
+    match = EXPONENT.search(value)
+    if match and int(match.group(1)[:9]) > MAX_EXPONENT:
+        raise ResourceLimitError("the number is too large", token=None)
+
+
+def estimate(name: str, value: object, args: tuple[Any, ...]) -> int:
+    """Return the size of a result that may be the product of its arguments."""
+    if name == "replace" and args:
+        return str(value).count(str(args[0])) * len(str(args[1])) if len(args) > 1 else 0
+    if name == "join" and isinstance(value, list | tuple | range):
+        return len(value) * (len(str(args[0])) if args else 1)
+    return 0
+
+
+def bound_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the filter so that it counts its work before it begins."""
+    wants_context = getattr(function, "with_context", False)
+    wants_environment = getattr(function, "with_environment", False)
+
+    def run(value: object, *args: Any, context: Context, **options: Any) -> Any:
+        work = 10 + measure(value) + sum(map(measure, args)) + sum(map(measure, options.values()))
+        context.spend(work + estimate(name, value, args))
+        if wants_context:
+            options["context"] = context
+        if wants_environment:
+            options["environment"] = context.env
+        return function(value, *args, **options)
+
+    return with_context(run)
+
+
+class LetterEnvironment(Environment):
+    """Liquid's standard tags and filters, those that suit a letter."""
+
+    output_stream_limit = MAX_OUTPUT
+    local_namespace_limit = MAX_LOCALS
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS}
+        self.filters = {
+            name: bound_filter(name, function)
+            for name, function in self.filters.items()
+            if name not in REFUSED_FILTERS
+        }
+
+
+TEXT = LetterEnvironment()
+HTML = LetterEnvironment(autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A template with what is known of it without rendering."""
+
+    template: BoundTemplate
+    tag_count: int
+    # Paths of the values that it asks for, such as ("client", "city").
+    variables: frozenset[tuple[str, ...]]
+    # Names that the template gives values itself.
+    locals: frozenset[str]
+
+
+def parse(source: str, *, escape: bool) -> Parsed:
+    """Return the template; raises TemplateError with the line of what is wrong."""
+    count = sum(1 for _ in find_tags(source))
+    environment = HTML if escape else TEXT
+    try:
+        template = environment.from_string(source)
+        found = template.analyze()
+    except LiquidError as error:
+        raise explain(error, source) from error
+    except Exception as error:  # the parser on hostile input: a recursion, an odd number
+        raise TemplateError(N_("The template is too complicated")) from error
+    for name, spans in found.filters.items():
+        if name not in environment.filters:
+            raise TemplateError(
+                N_("There is no filter “%(name)s”"), line_at(source, spans[0].index), name=name
+            )
+    variables = frozenset(
+        tuple(str(segment) for segment in variable.segments)
+        for group in found.globals.values()
+        for variable in group
+    )
+    return Parsed(template, count + 1, variables, frozenset(found.locals))
+
+
+def find_unclosed(source: str) -> Tag | None:
+    """Return the innermost block tag that has no end tag."""
+    opened: list[Tag] = []
+    for tag in find_tags(source):
+        name = NAME.match(tag.text)
+        if name and name.group(1) in BLOCKS:
+            opened.append(tag)
+        elif name and name.group(1).startswith("end") and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
+def find_line(error: LiquidError, source: str) -> int | None:
+    """Return the line of an error, also of those that the library gives no place."""
+    index = error.token.start_index if error.token is not None else -1
+    if source and 0 <= index <= len(source):
+        return line_at(source, index)
+    for tag in find_tags(source):
+        try:
+            if tag.is_output:
+                TEXT.from_string(tag.text)
+        except LiquidError:
+            return line_at(source, tag.start)
+    return None
+
+
+def explain(error: LiquidError, source: str) -> TemplateError:
+    """Return an error of the library as our own."""
+    if "expected tag end" in str(error.message) and (tag := find_unclosed(source)):
+        name = NAME.match(tag.text)
+        return TemplateError(
+            N_("%(opening)s is not closed by %(closing)s"),
+            line_at(source, tag.start),
+            opening=tag.text,
+            closing=f"{{% end{name.group(1) if name else ''} %}}",
+        )
+    line = find_line(error, source)
+    if isinstance(error, ResourceLimitError):
+        return TemplateError(
+            N_("The template asks for too much: a loop, a range or its output is too long"), line
+        )
+    return TemplateError(N_("The template has an error: %(problem)s"), line, problem=str(error.message))
+
+
+def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> str:
+    """Return the whole template filled in; raises TemplateError, with a line when `source` is given."""
+    context = Context(parsed.template, values, parsed.tag_count)
+    buffer = parsed.template._get_buffer()
+    try:
+        for node in parsed.template.nodes:
+            node.render(context, buffer)
+    except LiquidError as error:
+        error.token = error.token or node.token
+        raise explain(error, source) from error
+    except Exception as error:
+        raise TemplateError(
+            N_("The template cannot be rendered"), line_at(source, node.token.start_index)
+        ) from error
+    return buffer.getvalue()
+
+
+def lookup(path: tuple[str, ...], values: Mapping[str, object]) -> str:
+    """Return the value at `path` as text, empty when there is none."""
+    found: object = values
+    for segment in path:
+        found = found.get(segment) if isinstance(found, Mapping) else None
+    return "" if found is None or isinstance(found, Mapping | Undefined) else str(found)
