@@ -121,7 +121,7 @@ def attribute_key(name: str) -> str:
     Liquid takes letters of any alphabet, digits and _, but no spaces, signs or words of its own.
     """
     text = unicodedata.normalize("NFKC", name).lower()
-    key = re.sub(r"\W+|_+", "_", unicodedata.normalize("NFKC", text)).strip("_")
+    key = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", text)).strip("_")
     key = key[:ATTRIBUTE_KEY_MAX_LENGTH].strip("_")
     if key.isdigit():
         return f"column_{key}"[:ATTRIBUTE_KEY_MAX_LENGTH]

@@ -15,7 +15,7 @@ MAX_LINE_LENGTH = 64 * 1024  # characters of one physical line
 MAX_RECORD_LENGTH = 64 * 1024  # characters of one record, its quoted line breaks included
 MAX_RECORD_LINES = 200
 SAMPLE_SIZE = 64 * 1024  # bytes that must hold the header row
-CHUNK_SIZE = 1024 * 1024
+CHUNK_SIZE = 64 * 1024
 SEPARATORS = (",", ";", "\t")
 REPLACEMENT = "\ufffd"
 

@@ -1,0 +1,102 @@
+"""An export that is imported again gives the same clients."""
+
+import io
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from skymailing.addresses import address_key
+from skymailing.clients import exports, imports
+from skymailing.clients.services import ClientValues, DuplicateClient, create_client
+from skymailing.csv_export import stream_csv
+from skymailing.extensions import db
+from skymailing.models import Client, User
+from tests.factories import ClientFactory, UserFactory
+
+TEXT = st.text(max_size=30) | st.text(st.sampled_from("'=+-@\t\r\n\",; я"), max_size=8)
+NAMES = st.text(max_size=20) | st.sampled_from(
+    ["city", "Город", "name", "имя", "email", "почта", "for", "2024"]
+)
+CLIENTS = st.lists(
+    st.builds(
+        ClientValues,
+        email=st.sampled_from(["a@x.com", "=B@x.com", "+c@x.com", "'+d@x.com", "e'@пример.рф", "f@x.com"]),
+        full_name=TEXT,
+        comment=TEXT,
+        attributes=st.lists(st.tuples(NAMES, TEXT), max_size=4),
+    ),
+    max_size=4,
+    unique_by=lambda values: address_key(values.email),
+)
+
+
+def read(owner_id: int) -> list[tuple[Any, ...]]:
+    statement = select(Client.email, Client.full_name, Client.comment, Client.attributes)
+    rows = db.session.execute(statement.where(Client.owner_id == owner_id).order_by(Client.email_key)).all()
+    return [tuple(row) for row in rows]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(clients=CLIENTS)
+def test_export_and_import_give_the_same_clients(
+    app: Flask, session: Session, user: User, clients: list[ClientValues]
+) -> None:
+    with app.app_context():
+        db.session.execute(delete(Client))
+        for values in clients:
+            create_client(user.id, values)
+        before = read(user.id)
+        db.session.commit()
+        content = "".join(stream_csv(exports.export_rows(user.id))).encode()
+        db.session.execute(delete(Client))
+        db.session.commit()
+        import_ = imports.create_import(user.id, "clients.csv", None, io.BytesIO(content))
+        import_id = import_.id
+        db.session.commit()
+        imports.run_import_slice(import_id, io.BytesIO(content))
+        assert read(user.id) == before
+        db.session.rollback()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2001])
+def test_every_client_is_exported_once(app: Flask, session: Session, user: User, count: int) -> None:
+    rows = [
+        {
+            "owner_id": user.id,
+            "email": f"c{n}@x.com",
+            "email_key": f"c{n}@x.com",
+            "full_name": "",
+            "comment": "",
+        }
+        for n in range(count)
+    ]
+    if rows:
+        session.execute(Client.__table__.insert(), [row | {"attributes": {}} for row in rows])
+    with app.app_context():
+        exported = list(exports.export_rows(user.id))
+    assert exported[0] == ["email", "full_name", "comment"]
+    assert len({row[0] for row in exported[1:]}) == len(exported) - 1 == count
+
+
+def test_the_download_opens_in_a_spreadsheet_and_runs_nothing(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(
+        owner=user, email="a@x.com", full_name="=cmd()", comment="", attributes={"город": "Омск"}
+    )
+    ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
+    answer = browser.get("/clients/export")
+    assert answer.data.decode("utf-8") == "\ufeffemail,full_name,comment,город\r\na@x.com,'=cmd(),,Омск\r\n"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
+
+
+def test_a_repeated_address_is_named(app: Flask, session: Session, user: User) -> None:
+    with app.app_context():
+        create_client(user.id, ClientValues("anna@x.com"))
+        with pytest.raises(DuplicateClient):
+            create_client(user.id, ClientValues("ANNA@X.com"))
+        db.session.rollback()

@@ -1,0 +1,275 @@
+"""Importing files of clients."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from skymailing import jobs
+from skymailing.clients import imports
+from skymailing.clients.rows import REASONS
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Client, ClientImport, ImportRejection, ImportState, User
+from tests.factories import ClientFactory, SuppressionFactory, UserFactory
+
+DATA = Path(__file__).parent.parent / "data"
+
+Import = Callable[..., ClientImport]
+
+
+@pytest.fixture
+def context(app: Flask, session: Session) -> Iterator[None]:
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def create(context: None, session: Session, user: User) -> Import:
+    """Return a function that receives a file as the page does."""
+
+    def do(content: str | bytes, owner: User = user) -> ClientImport:
+        data = content.encode() if isinstance(content, str) else content
+        import_ = imports.create_import(owner.id, "clients.csv", data, io.BytesIO(data))
+        db.session.commit()
+        import_id = import_.id
+        db.session.remove()
+        return session.get_one(ClientImport, import_id)
+
+    return do
+
+
+@pytest.fixture
+def run(create: Import, session: Session) -> Import:
+    """Return a function that imports a file to its end."""
+
+    def do(content: str | bytes, **values: User) -> ClientImport:
+        import_ = create(content, **values)
+        assert imports.run_import_slice(import_.id) is False
+        db.session.remove()
+        session.refresh(import_)
+        return import_
+
+    return do
+
+
+def read_clients(session: Session) -> list[tuple[str, str, str, dict[str, str]]]:
+    session.expire_all()
+    return [
+        (client.email, client.full_name, client.comment, client.attributes)
+        for client in session.scalars(select(Client).order_by(Client.email_key))
+    ]
+
+
+def test_columns_in_russian_become_client_fields_and_attributes(run: Import, session: Session) -> None:
+    import_ = run(
+        "Почта;ФИО;Примечание;Город;Дата рождения\nАнна@x\n anna@Пример.РФ ;Анна;VIP;Омск;17.05.1990\n"
+    )
+    assert (import_.state, import_.created, import_.updated, import_.rejected) == (
+        ImportState.FINISHED,
+        1,
+        0,
+        1,
+    )
+    assert read_clients(session) == [
+        ("anna@xn--e1afmkfd.xn--p1ai", "Анна", "VIP", {"город": "Омск", "дата_рождения": "17.05.1990"})
+    ]
+    assert import_.content is None
+
+
+def test_repeats_update_and_blanks_erase_nothing(run: Import, session: Session, user: User) -> None:
+    ClientFactory.create(
+        owner=user,
+        email="Anna@example.com",
+        full_name="Анна",
+        comment="VIP",
+        attributes={"city": "Омск", "age": "30"},
+    )
+    import_ = run(
+        "email,name,comment,city,age\nANNA@example.com,,,Казань,\nb@x.com,Боб,,,\nB@X.com,,спит,,5\n"
+    )
+    assert (import_.created, import_.updated, import_.rejected, import_.rows_done) == (1, 2, 0, 3)
+    assert read_clients(session) == [
+        ("Anna@example.com", "Анна", "VIP", {"city": "Казань", "age": "30"}),
+        ("b@x.com", "Боб", "спит", {"age": "5"}),
+    ]
+
+
+def test_repeats_in_different_batches_update_as_well(run: Import, session: Session) -> None:
+    rows = "".join(f"client{number}@x.com,Имя\n" for number in range(imports.BATCH_SIZE))
+    import_ = run(f"email,name\n{rows}CLIENT0@x.com,Новое имя\n")
+    assert (import_.created, import_.updated) == (imports.BATCH_SIZE, 1)
+    assert session.scalar(select(Client.full_name).where(Client.email_key == "client0@x.com")) == "Новое имя"
+
+
+def test_each_bad_row_is_kept_with_its_line_and_reason(run: Import, session: Session) -> None:
+    import_ = run(
+        "email,name\n"
+        '"two\nlines",x\n'
+        "good@x.com,Good\n"
+        "bad@,Bad\n"
+        f"long@x.com,{'я' * 201}\n"
+        "more@x.com,a,b\n"
+        "short@x.com\n"
+        'open@x.com,"Ann\n'
+        "nul@x.com,A\0nn\n"
+        "spaces@x.com,a,,\n"
+    )
+    rejections = session.scalars(select(ImportRejection).order_by(ImportRejection.id)).all()
+    assert [(rejection.line, rejection.reason) for rejection in rejections] == [
+        (2, "control_character"),
+        (5, "domain"),
+        (6, "name_too_long"),
+        (7, "too_many_cells"),
+        (9, "open_quote"),
+    ]
+    assert import_.rejected == len(rejections)
+    assert {rejection.reason for rejection in rejections} <= set(REASONS)
+    assert rejections[1].value == "bad@,Bad"
+    assert [row[:2] for row in read_clients(session)] == [
+        ("good@x.com", "Good"),
+        ("nul@x.com", "Ann"),
+        ("short@x.com", ""),
+        ("spaces@x.com", "a"),
+    ]
+
+
+def test_formulas_are_kept_as_text(run: Import, session: Session) -> None:
+    run("email,name,comment\na@x.com,=1+1,'=2+2\n")
+    assert read_clients(session)[0][1:3] == ("=1+1", "=2+2")
+
+
+def test_an_import_never_revives_an_address(
+    run: Import, user: User, sign_in: Callable[[User], object]
+) -> None:
+    SuppressionFactory.create(owner_id=user.id, email_key="anna@x.com")
+    import_ = run("email\nAnna@x.com\n")
+    assert import_.created == 1
+    browser = sign_in(user)
+    assert "unsubscribed" in browser.get("/clients/").text  # type: ignore[attr-defined]
+
+
+def test_everybody_has_an_address_book_of_their_own(run: Import, session: Session, user: User) -> None:
+    other = UserFactory.create()
+    run("email,name\na@x.com,Mine\n")
+    run("email,name\na@x.com,Theirs\n", owner=other)
+    names = session.scalars(select(Client.full_name).order_by(Client.full_name)).all()
+    assert names == ["Mine", "Theirs"]
+
+
+def test_the_untidy_file_is_imported_whole(run: Import, session: Session) -> None:
+    import_ = run((DATA / "clients-utf8.csv").read_bytes())
+    assert (import_.rows_done, import_.rows_total) == (5000, 5000)
+    assert (import_.created, import_.updated, import_.rejected) == (4731, 158, 111)
+    assert session.scalar(select(func.count()).select_from(Client)) == 4731
+    reasons = Counter(session.scalars(select(ImportRejection.reason)))
+    assert sum(reasons.values()) == 111
+    assert set(reasons) <= set(REASONS)
+
+
+def test_the_same_file_from_a_russian_excel_gives_the_same_clients(run: Import, session: Session) -> None:
+    lines = (DATA / "clients-utf8.csv").read_bytes()
+    run(lines)
+    import_ = run((DATA / "clients-excel-cp1251.csv").read_bytes())
+    assert (import_.rows_done, import_.created, import_.updated, import_.rejected) == (1000, 0, 973, 27)
+    client = session.scalar(select(Client).where(Client.email == "anna5@example.com"))
+    assert (client.full_name, client.comment) == ("Зоя de", "многострочный\nкомментарий")
+    assert (client.attributes["город"], client.attributes["city"]) == ("Омск", "Омск")
+
+
+def make_table(rows: int) -> str:
+    return "email\n" + "".join(f"client{number}@x.com\n" for number in range(rows))
+
+
+def test_an_interrupted_import_goes_on_where_it_stopped(create: Import, session: Session) -> None:
+    import_ = create(make_table(1200))
+    assert imports.run_import_slice(import_.id, should_hand_back=lambda elapsed: True)
+    db.session.remove()
+    session.refresh(import_)
+    assert (import_.state, import_.rows_done, import_.created) == (ImportState.RUNNING, 500, 500)
+    assert imports.run_import_slice(import_.id) is False
+    db.session.remove()
+    session.refresh(import_)
+    assert (import_.state, import_.rows_done, import_.created, import_.updated) == (
+        ImportState.FINISHED,
+        1200,
+        1200,
+        0,
+    )
+
+
+def test_an_import_that_somebody_works_at_is_left_alone(create: Import, session: Session) -> None:
+    import_ = create(make_table(3))
+    session.execute(
+        update(ClientImport).values(lease_until=utcnow() + timedelta(seconds=30), state="running")
+    )
+    assert imports.run_import_slice(import_.id) is False
+    session.refresh(import_)
+    assert import_.rows_done == 0
+    assert imports.resume_stalled_imports(utcnow()) == []
+    db.session.rollback()
+
+
+def test_a_worker_thought_dead_writes_nothing_more(create: Import, session: Session) -> None:
+    import_ = create(make_table(1200))
+    # The lease is over before the first batch is recorded, and another worker takes it.
+    lease = imports.take_lease(import_.id, utcnow() - timedelta(hours=1))
+    assert lease is not None
+    assert imports.take_lease(import_.id, utcnow()) is not None
+    columns, records = imports.open_table(io.BytesIO(make_table(1200).encode()))
+    with pytest.raises(imports.LeaseLost):
+        imports.import_batch(import_.id, lease, [next(records)], columns)
+    db.session.rollback()
+    assert session.scalar(select(func.count()).select_from(Client)) == 0
+
+
+def test_the_sweep_finds_what_a_dead_worker_or_a_lost_hint_left(
+    create: Import, session: Session, work: Callable[[], None]
+) -> None:
+    dead, lost = create(make_table(3)), create("email\nother@x.com\n")
+    session.execute(update(ClientImport).values(updated_at=utcnow() - timedelta(minutes=1)))
+    session.execute(
+        update(ClientImport)
+        .where(ClientImport.id == dead.id)
+        .values(state="running", lease_until=utcnow() - timedelta(seconds=1))
+    )
+    assert imports.resume_stalled_imports(utcnow()) == [dead.id, lost.id]
+    db.session.rollback()
+    jobs.sweep()
+    work()
+    session.refresh(dead)
+    session.refresh(lost)
+    assert (dead.state, lost.state) == (ImportState.FINISHED, ImportState.FINISHED)
+
+
+def test_too_many_rows_are_refused_before_the_first_is_taken(
+    create: Import, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "MAX_ROWS", 2)
+    import_ = create(make_table(3))
+    imports.run_import_slice(import_.id)
+    session.refresh(import_)
+    assert import_.state == ImportState.FAILED
+    assert "divide it" in import_.error
+    assert session.scalar(select(func.count()).select_from(Client)) == 0
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "empty"),
+        ("\n\n", "empty"),
+        ("city,age\nОмск,5\n", "“city”"),
+        (",".join("a" * 101), "100 columns"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(user: User, content: str, words: str) -> None:
+    with pytest.raises(imports.SkyMailingError, match=words):
+        imports.create_import(user.id, "x.csv", content.encode(), io.BytesIO(content.encode()))
