@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from skymailing import database, errors, i18n, web
-from skymailing.extensions import bootstrap, cache, csrf, db, limiter, login, migrate
+from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ def bind_extensions(app: Flask) -> None:
     login.init_app(app)
     flask_mail.init_app(app)
     cache.init_app(app)
-    bootstrap.init_app(app)
     limiter.init_app(app)
 
 

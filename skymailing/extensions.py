@@ -1,7 +1,6 @@
 """The Flask extensions, created once, bound to an app by `create_app`; imports nothing of ours."""
 
 from flask_babel import Babel
-from flask_bootstrap import Bootstrap5
 from flask_caching import Cache
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -35,5 +34,4 @@ csrf = CSRFProtect()
 mail = Mail()
 cache = Cache()
 babel = Babel()
-bootstrap = Bootstrap5()
 limiter = Limiter(get_remote_address)
