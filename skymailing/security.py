@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db, login
-from skymailing.models import Role, User
+from skymailing.models import EndedSession, Role, User
 
 VERIFY = "verify-address"
 RESET = "reset-password"
@@ -48,13 +48,16 @@ login.session_protection = "basic"
 
 
 def load_user(identity: str) -> User | None:
-    """Return the user of a session, unless blocked, unconfirmed or signed out everywhere since."""
-    id_text, _, epoch = identity.partition(".")
+    """Return the user of a session, unless blocked or unconfirmed, or signed out here or everywhere."""
+    id_text, _, rest = identity.partition(".")
+    epoch, _, key = rest.partition(".")
     if not (id_text.isdecimal() and epoch.isdecimal()):
         return None
-    user = db.session.get(User, int(id_text))
+    has_ended = select(EndedSession.key).where(EndedSession.key == key).exists()
+    user = db.session.scalar(select(User).where(User.id == int(id_text), ~has_ended))
     if user is None or not user.is_active or user.session_epoch != int(epoch):
         return None
+    user.session_key = key
     return user
 
 

@@ -47,6 +47,11 @@ def upgrade():
     sa.PrimaryKeyConstraint('id', name=op.f('pk_users')),
     sa.UniqueConstraint('email', name=op.f('uq_users_email'))
     )
+    op.create_table('ended_sessions',
+    sa.Column('key', sa.String(length=32), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_ended_sessions'))
+    )
     op.create_table('articles',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('author_id', sa.Integer(), nullable=True),
@@ -345,6 +350,7 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_articles_published_at'))
 
     op.drop_table('articles')
+    op.drop_table('ended_sessions')
     op.drop_table('users')
     op.drop_table('routes')
     # ### end Alembic commands ###

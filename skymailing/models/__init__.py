@@ -29,7 +29,7 @@ from skymailing.models.mailing import (
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
 from skymailing.models.suppression import Suppression, SuppressionReason
-from skymailing.models.user import Role, User
+from skymailing.models.user import EndedSession, Role, User
 
 __all__ = [
     "DELIVERY_TRANSITIONS",
@@ -48,6 +48,7 @@ __all__ = [
     "ClientImport",
     "Delivery",
     "DeliveryState",
+    "EndedSession",
     "ImportRejection",
     "ImportState",
     "LetterState",
@@ -56,8 +57,8 @@ __all__ = [
     "Message",
     "MessageFormat",
     "OnUnknown",
-    "Outcome",
     "OutboxLetter",
+    "Outcome",
     "Periodicity",
     "Role",
     "Route",

@@ -7,6 +7,7 @@ from flask_login import UserMixin
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from skymailing.clock import utcnow
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import UTCDateTime, enum_column
 
@@ -39,6 +40,8 @@ class User(UserMixin, Timestamps, Model):
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Part of every session's identity: raising it signs the user out everywhere.
     session_epoch: Mapped[int] = mapped_column(default=0)
+    # Not a column: which of the user's sessions this is, so that one can end without the others.
+    session_key = ""
 
     @property
     def is_confirmed(self) -> bool:
@@ -59,4 +62,16 @@ class User(UserMixin, Timestamps, Model):
 
     def get_id(self) -> str:
         """Return the identity kept in session and remember cookie."""
-        return f"{self.id}.{self.session_epoch}"
+        return f"{self.id}.{self.session_epoch}.{self.session_key}"
+
+
+class EndedSession(Model):
+    """A session that was signed out: a copy of its cookie opens nothing any more.
+
+    Kept for good, as a remember cookie carries no date after which it would be refused anyway.
+    """
+
+    __tablename__ = "ended_sessions"
+
+    key: Mapped[str] = mapped_column(String(32), primary_key=True)
+    ended_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

@@ -162,3 +162,18 @@ def test_signed_in_user_is_led_past_the_login_page(browser: FlaskClient) -> None
 
 def test_pages_of_auth_are_never_stored(visitor: FlaskClient) -> None:
     assert visitor.get("/auth/login").headers["Cache-Control"] == "no-store"
+
+
+def test_copied_cookies_are_dead_after_logout_and_other_devices_stay(
+    app: Flask, visitor: FlaskClient, sign_in: SignIn, user: User
+) -> None:
+    other_device = sign_in(user)
+    log_in(visitor, user.email, remember="y")
+    copies = [visitor.get_cookie("session"), visitor.get_cookie("remember_token")]
+    visitor.post("/auth/logout")
+    for cookie in copies:
+        assert cookie is not None
+        thief = app.test_client()
+        thief.set_cookie(cookie.key, cookie.value)
+        assert not is_signed_in(thief), cookie.key
+    assert is_signed_in(other_device)
