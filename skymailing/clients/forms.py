@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 from wtforms import FieldList, Form, FormField, StringField, TextAreaField
@@ -46,7 +47,7 @@ def check_with(clean: Any) -> Any:
 class AttributeForm(Form):
     """One value of a client's own, by name."""
 
-    name = StringField(_l("Name"))
+    name = StringField(lazy_pgettext("value", "Name"))
     value = StringField(_l("Value"), [check_with(clean_attribute)])
 
     def validate_name(self, field: Any) -> None:

@@ -76,7 +76,7 @@ def test_a_user_sees_own_running_and_next_mailings_only(browser: FlaskClient, us
 
     page = browser.get("/").text
 
-    under_way, _, upcoming = page.partition("<h2>Next</h2>")
+    under_way, _, upcoming = page.partition("<h2>Coming up</h2>")
     assert running.name in under_way
     assert paused.name in under_way
     assert later.name in upcoming

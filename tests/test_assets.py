@@ -1,0 +1,38 @@
+"""The files that pages are built from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "skymailing"
+VENDOR = PACKAGE / "static" / "vendor"
+TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
+# Letters are read by mail programs, which know no stylesheets of ours.
+PAGES = [path for path in TEMPLATES if "emails" not in path.parts]
+
+
+def test_every_icon_that_a_page_names_is_in_the_sprite() -> None:
+    sprite = (VENDOR / "bootstrap-icons" / "icons.svg").read_text()
+    there = set(re.findall(r'<symbol id="([\w-]+)"', sprite))
+    named = {name for path in PAGES for name in re.findall(r'icon\("([\w-]+)"\)', path.read_text())}
+
+    assert named - there == set()
+
+
+@pytest.mark.parametrize(
+    "folder", [path for path in VENDOR.iterdir() if path.is_dir()], ids=lambda path: path.name
+)
+def test_every_vendored_package_has_its_licence(folder: Path) -> None:
+    assert (folder / "LICENSE").stat().st_size > 0
+    assert f"| {folder.name} |" in (VENDOR / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PACKAGE / "templates")))
+def test_a_page_obeys_the_content_security_policy(path: Path) -> None:
+    text = path.read_text()
+
+    assert not re.search(r"<script(?![^>]*\bsrc=)", text), "an inline script"
+    assert "<style" not in text, "an inline stylesheet"
+    assert not re.search(r"<[a-z][^>{]*\s(style|on[a-z]+)=", text), "an inline style or handler"
+    assert not re.search(r'(src|href)="(https?:)?//', text), "an asset from elsewhere"
