@@ -17,6 +17,7 @@ LAYERS: list[set[str]] = [
         *(f"skymailing.{feature}" for feature in ("auth", "blog", "clients", "home", "mailings", "messages")),
         "skymailing.catcher",
         "skymailing.checks",
+        "skymailing.demo",
         "skymailing.i18n",
         "skymailing.instance",
         "skymailing.programs",

@@ -2,7 +2,7 @@
 
 from click import Command
 
-from skymailing.commands import clients, doctor, mailings, processes, users
+from skymailing.commands import clients, demo, doctor, mailings, processes, users
 
 COMMANDS: tuple[Command, ...] = (
     clients.clients,
@@ -12,5 +12,6 @@ COMMANDS: tuple[Command, ...] = (
     processes.catcher,
     doctor.doctor,
     users.users,
+    demo.demo,
     mailings.mailings,
 )

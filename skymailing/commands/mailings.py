@@ -12,6 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, queries, services
+from skymailing.mailings.reasons import explain_state
 from skymailing.models import DeliveryState, Mailing, User
 
 mailings = AppGroup("mailings", help="Look at mailings, start, pause, resume and cancel them.")
@@ -87,7 +88,7 @@ def describe(mailing: Mailing) -> dict[str, str | int | bool | None]:
         "mailing": mailing.id,
         "name": mailing.name,
         "state": mailing.state.value,
-        "reason": mailing.state_reason,
+        "reason": explain_state(mailing),
         "disabled": mailing.is_disabled,
         "next_run_at": format_time(mailing.next_run_at),
         "run": last.run.id if last else None,

@@ -9,6 +9,7 @@ from flask_login import current_user, login_required
 from skymailing import clock
 from skymailing.mailings import actions, editing, log_queries, logs, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
+from skymailing.mailings.reasons import explain_state
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 
 __all__ = ["actions", "bp", "editing", "logs"]
@@ -40,6 +41,7 @@ def index() -> str:
         state=state,
         sort=sort or queries.DEFAULT_SORT,
         states=list(MailingState),
+        explain_state=explain_state,
     )
 
 
@@ -78,6 +80,7 @@ def live_part(mailing: Mailing) -> dict[str, Any]:
         "is_live": is_live(mailing),
         "possible": possible_actions(mailing, last),
         "states": list(DeliveryState),
+        "explain_state": explain_state,
     }
 
 

@@ -1,0 +1,41 @@
+"""flask demo: a realistic example to look around in."""
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy import select
+
+from skymailing import schedule
+from skymailing.clock import utcnow
+from skymailing.demo.build import fill, hash_passwords, list_logins
+from skymailing.extensions import db
+from skymailing.models import Mailing, User
+from skymailing.security import verify_password
+
+
+@click.command("demo")
+@with_appcontext
+def demo() -> None:
+    """Add an example (people, clients, messages, mailings, articles) and print how to sign in.
+
+    A second run adds nothing and prints the same.
+    """
+    logins = list_logins(current_app.config["SECRET_KEY"])
+    hashes = hash_passwords(logins)
+    fill(logins, hashes, utcnow())
+    db.session.commit()
+    emails = [login.email for login in logins]
+    statement = select(User.email, User.password_hash).where(User.email.in_(emails))
+    known = dict(db.session.execute(statement).tuples().all())
+    planned = select(Mailing).join(User).where(User.email == emails[0], Mailing.next_run_at.is_not(None))
+    mailings = db.session.scalars(planned).all()
+    db.session.expunge_all()
+    db.session.rollback()
+    for mailing in mailings:
+        schedule.schedule_start(mailing)
+    click.echo(f"The example is ready at {current_app.config['PUBLIC_URL']}. Sign in as")
+    for login in logins:
+        fits = verify_password(known[login.email], login.password)
+        click.echo(
+            f"{login.role.value:8} {login.email:22} {login.password if fits else '(password changed)'}"
+        )

@@ -1,0 +1,131 @@
+"""Five articles for the blog, in Russian and English."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An article and how many days ago it came out."""
+
+    slug: str
+    days_ago: int
+    views: int
+    title: str
+    summary: str
+    body: str
+
+
+ARTICLES = (
+    Piece(
+        "pervaya-rassylka",
+        3,
+        412,
+        "Первая рассылка за пятнадцать минут",
+        "Таблица с адресами, одно письмо и время отправки — больше ничего не нужно.",
+        """Чтобы отправить первую рассылку, не нужен ни маркетолог, ни программист.
+
+## Соберите адреса
+
+Выгрузите клиентов из кассы, таблицы или почты в файл CSV и загрузите на странице «Клиенты».
+Строки с ошибками не потеряются: их покажут с номером и причиной.
+
+## Напишите письмо
+
+Обращайтесь по имени: `{{ name }}` превратится в имя каждого клиента. Проверьте письмо в
+предпросмотре и отправьте пробное себе.
+
+## Выберите время
+
+Укажите начало и конец. Дальше рассылка уйдёт сама, а журнал покажет ответ почтового сервера
+по каждому адресу.
+""",
+    ),
+    Piece(
+        "what-sent-really-means",
+        9,
+        1287,
+        "What “sent” really means",
+        "Between “sent” and “read” lie three machines. Which of them is telling you the truth?",
+        """Most services call a letter *delivered* when their own computer has let go of it. We are stricter.
+
+## Sent
+
+A letter is **sent** when the mail server has accepted it, in so many words: `250 2.0.0 OK`. You find
+these words in the log, one line for every attempt.
+
+## Failed
+
+The server said no, and would say no again: the mailbox does not exist, or it refuses mail for good.
+
+## Unknown
+
+The line broke in the one moment when the letter was on its way and the answer was not. Nobody can
+know what became of it, so we say so instead of guessing. You decide whether it is sent once more.
+""",
+    ),
+    Piece(
+        "imya-v-pisme",
+        16,
+        655,
+        "Имя в письме: как не написать «Уважаемый {{ name }}»",
+        "Подстановки делают письмо личным, если заранее подумать о пустых полях.",
+        """Письмо с именем открывают охотнее. Но у части клиентов имени в базе нет.
+
+## Что подставится
+
+Если имя не указано, подстановка будет пустой. Поэтому начинайте так, чтобы фраза жила и без него:
+
+```
+Здравствуйте{% if name %}, {{ name }}{% endif %}!
+```
+
+## Любой столбец таблицы
+
+Столбцы, которых мы не знаем, становятся свойствами клиента: город, размер, дата покупки.
+В письме они доступны как `{{ client.city }}`.
+
+## Проверьте на троих
+
+Откройте предпросмотр для клиента с полной карточкой, с пустой и с самым длинным именем.
+""",
+    ),
+    Piece(
+        "keep-a-clean-list",
+        24,
+        903,
+        "Keep a clean list, and your letters arrive",
+        "Four habits that matter more than any subject line.",
+        """Mail providers watch how people treat your letters. A clean list is the best protection.
+
+1. **Write only to people who asked.** A bought list costs you the good addresses, too.
+2. **Make leaving easy.** Every letter carries an unsubscribe link, and mail programs show a button
+   for it. One press is enough.
+3. **Let dead addresses go.** When a server says that a mailbox does not exist, we never write to it
+   again. An import does not bring it back.
+4. **Keep a rhythm.** Once a month is remembered; twice a year is a surprise.
+""",
+    ),
+    Piece(
+        "kogda-otpravlyat",
+        33,
+        538,
+        "Когда отправлять письма",
+        "Вторник, десять утра? Разбираемся, что на самом деле влияет на открытия.",
+        """Про «лучшее время» написано много, и почти всё — про чужих клиентов.
+
+## Смотрите на своих
+
+Кафе пишет утром, репетитор — вечером, а мастерская — в пятницу, когда люди строят планы на
+выходные. Попробуйте два времени и сравните.
+
+## Часовые пояса
+
+Время в форме — ваше местное. Переход на летнее время ничего не сдвинет: девять утра останутся
+девятью утра.
+
+## Повторы
+
+Еженедельную рассылку достаточно настроить один раз: каждый выпуск уйдёт в тот же день и час.
+""",
+    ),
+)

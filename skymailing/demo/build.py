@@ -1,0 +1,247 @@
+"""Putting the example into the database, once."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, select
+
+from skymailing.demo.articles import ARTICLES
+from skymailing.demo.history import History
+from skymailing.demo.people import make_clients
+from skymailing.demo.texts import MESSAGES
+from skymailing.extensions import db
+from skymailing.models import (
+    Article,
+    Audience,
+    Client,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Message,
+    OnUnknown,
+    Periodicity,
+    Role,
+    RunState,
+    SuppressionReason,
+    User,
+    mailing_clients,
+)
+from skymailing.security import hash_password
+
+OWNER = "demo@example.com"
+# Every run of the command, and every installation, gives the same people and letters.
+SEED = 20261122
+ZONE = "Europe/Moscow"
+
+
+@dataclass(frozen=True)
+class Login:
+    """An account of the example and what it is for."""
+
+    email: str
+    role: Role
+    name: str
+    password: str
+
+
+def list_logins(secret_key: str) -> list[Login]:
+    """Return the accounts; their passwords follow from the installation's key, so nobody else knows them."""
+    accounts = (
+        (OWNER, Role.USER, "Глина и свет"),
+        ("manager@example.com", Role.MANAGER, "Борис Порядков"),
+        ("editor@example.com", Role.CONTENT, "Ada Writer"),
+    )
+    return [Login(email, role, name, _password(secret_key, email)) for email, role, name in accounts]
+
+
+def _password(secret_key: str, email: str) -> str:
+    digest = hmac.digest(secret_key.encode(), f"demo:{email}".encode(), hashlib.sha256)
+    return "demo-" + base64.b32encode(digest).decode()[:12].lower()
+
+
+def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
+    """Add the example unless it is there; return whether anything was added. Only flushes."""
+    users = {
+        user.email: user
+        for user in db.session.scalars(select(User).where(User.email.in_([login.email for login in logins])))
+    }
+    if OWNER in users:
+        return False
+    for login, password_hash in zip(logins, hashes, strict=True):
+        users.setdefault(
+            login.email,
+            User(
+                email=login.email,
+                password_hash=password_hash,
+                role=login.role,
+                name=login.name,
+                timezone=ZONE,
+                confirmed_at=now - timedelta(days=60),
+                created_at=now - timedelta(days=60),
+            ),
+        )
+    db.session.add_all(users.values())
+    db.session.flush()
+    _add_articles(users["editor@example.com"], now)
+    _Example(users[OWNER], now).add()
+    return True
+
+
+def hash_passwords(logins: Sequence[Login]) -> list[str]:
+    """Return the hashes; slow, so outside of any transaction."""
+    return [hash_password(login.password) for login in logins]
+
+
+def _add_articles(author: User, now: datetime) -> None:
+    taken = set(db.session.scalars(select(Article.slug)))
+    db.session.add_all(
+        Article(
+            author=author,
+            slug=piece.slug,
+            title=piece.title,
+            summary=piece.summary,
+            body=piece.body,
+            published_at=now - timedelta(days=piece.days_ago),
+            views=piece.views,
+        )
+        for piece in ARTICLES
+        if piece.slug not in taken
+    )
+
+
+class _Example:
+    """The owner's address book, messages and mailings around a moment."""
+
+    def __init__(self, owner: User, now: datetime) -> None:
+        self.owner = owner
+        self.random = Random(SEED)  # noqa: S311 - an example, not a secret
+        # Whole minutes look like times that a person has chosen.
+        self.now = now.replace(second=0, microsecond=0)
+        self.history = History(owner, self.random)
+
+    def add(self) -> None:
+        self.clients = make_clients(self.owner, self.random)
+        db.session.add_all(self.clients)
+        self.messages = {
+            text.key: Message(owner=self.owner, subject=text.subject, format=text.format, body=text.body)
+            for text in MESSAGES
+        }
+        db.session.add_all(self.messages.values())
+        db.session.flush()
+        self.english = [client for client in self.clients if client.attributes["language"] == "en"]
+        self._add_past()
+        self._add_present()
+        self._add_future()
+        history = self.history
+        db.session.add_all(history.runs)
+        db.session.add_all(history.deliveries)
+        db.session.add_all(history.suppressions.values())
+        db.session.flush()
+        # The log reads attempts by their number, which is the order of their time.
+        history.attempts.sort(key=lambda attempt: attempt.at)
+        db.session.add_all(history.attempts)
+        db.session.flush()
+
+    def _add_past(self) -> None:
+        for client in self.random.sample(self.clients, 4):
+            self.history.suppress(client, SuppressionReason.UNSUBSCRIBED, self.now - timedelta(days=45))
+        begin = self._at(days=-40, hour=10)
+        autumn = self._mailing("Осенняя коллекция", "autumn", begin, begin + timedelta(days=2))
+        autumn.state = MailingState.FINISHED
+        shares = {DeliveryState.FAILED: 7, DeliveryState.UNKNOWN: 2, DeliveryState.EXPIRED: 3}
+        self.history.add_run(autumn, self.clients, begin, RunState.FINISHED, shares)
+
+        begin = self._at(days=-24, hour=9)
+        digest = self._mailing(
+            "Weekly digest", "digest", begin, begin + timedelta(days=365), self.english, Periodicity.WEEKLY
+        )
+        for week in range(4):
+            at = begin + timedelta(weeks=week)
+            self.history.add_run(
+                digest, self.english, at, RunState.FINISHED, {DeliveryState.FAILED: 1 if week % 2 else 0}
+            )
+        digest.state = MailingState.SCHEDULED
+        digest.next_run_at = begin + timedelta(weeks=4)
+
+        begin = self._at(days=-12, hour=18)
+        closed = self._mailing("Закрыто в понедельник", "hours", begin, begin + timedelta(hours=12))
+        closed.state = MailingState.CANCELLED
+        self.history.add_run(closed, self.clients, begin, RunState.CANCELLED, {DeliveryState.CANCELLED: 120})
+
+        begin = self._at(days=-6, hour=11)
+        late = self._mailing(
+            "How is your mug?", "review", begin, begin + timedelta(hours=1), self.english[:20]
+        )
+        late.state, late.state_reason = MailingState.FINISHED, "window-over"
+
+    def _add_present(self) -> None:
+        begin = self.now - timedelta(minutes=25)
+        course = self._mailing("Вечерний курс", "course", begin, begin + timedelta(days=2))
+        course.state = MailingState.RUNNING
+        # What waits is due in some hours, so that the example looks the same until then.
+        shares = {DeliveryState.DEFERRED: 23, DeliveryState.FAILED: 4, DeliveryState.UNKNOWN: 1}
+        self.history.add_run(course, self.clients, begin, RunState.SENDING, shares)
+
+        begin = self.now - timedelta(minutes=50)
+        fair = self._mailing("Winter fair", "sale", begin, begin + timedelta(days=5), self.english)
+        fair.state = MailingState.PAUSED
+        waiting = len(self.english) // 2
+        self.history.add_run(fair, self.english, begin, RunState.SENDING, {DeliveryState.PENDING: waiting})
+
+    def _add_future(self) -> None:
+        begin = self._at(days=3, hour=12)
+        fair = self._mailing("Зимняя ярмарка", "sale", begin, begin + timedelta(days=3))
+        begin = self._at(days=1, hour=9)
+        daily = self._mailing(
+            "Daily reminder",
+            "review",
+            begin,
+            begin + timedelta(days=14),
+            self.english[20:32],
+            Periodicity.DAILY,
+        )
+        for mailing in (fair, daily):
+            mailing.state, mailing.next_run_at = MailingState.SCHEDULED, mailing.starts_at
+        begin = self._at(days=20, hour=10)
+        self._mailing("Новогоднее поздравление (черновик)", "autumn", begin, begin + timedelta(days=1))
+
+    def _mailing(
+        self,
+        name: str,
+        message: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        audience: Sequence[Client] | None = None,
+        periodicity: Periodicity = Periodicity.ONCE,
+    ) -> Mailing:
+        mailing = Mailing(
+            owner=self.owner,
+            name=name,
+            message=self.messages[message],
+            sender_name="Мастерская «Глина и свет»",
+            audience=Audience.SELECTED if audience else Audience.ALL,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            periodicity=periodicity,
+            on_unknown=OnUnknown.RESEND,
+            state=MailingState.DRAFT,
+            created_at=min(self.now, starts_at) - timedelta(hours=3),
+        )
+        db.session.add(mailing)
+        db.session.flush()
+        if audience:
+            rows = [{"mailing_id": mailing.id, "client_id": client.id} for client in audience]
+            db.session.execute(insert(mailing_clients), rows)
+        return mailing
+
+    def _at(self, *, days: int, hour: int) -> datetime:
+        """Return the hour on the owner's clock, so many days from today."""
+        zone = ZoneInfo(self.owner.timezone)
+        day = (self.now.astimezone(zone) + timedelta(days=days)).date()
+        return datetime(day.year, day.month, day.day, hour, tzinfo=zone)

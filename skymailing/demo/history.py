@@ -1,0 +1,148 @@
+"""Runs of the past and the present whose ledgers close, with the attempts that led there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+from skymailing.models import (
+    OPEN_STATES,
+    Attempt,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    Outcome,
+    Run,
+    RunState,
+    Suppression,
+    SuppressionReason,
+    User,
+)
+
+ROUTE = "default"
+SECONDS_PER_LETTER = 0.4
+
+GREYLISTED = (450, "4.2.0 Greylisted, please try again in 5 minutes")
+BUSY = (451, "4.3.0 The mail system is busy, try again later")
+REFUSALS = (
+    (550, "5.1.1 No such user here"),
+    (550, "5.1.1 Recipient address rejected: user unknown"),
+    (552, "5.2.2 The mailbox is full"),
+    (554, "5.7.1 Message refused by the recipient's policy"),
+)
+LOST = (None, "connection lost after the letter was handed over, before the server's answer")
+
+
+@dataclass
+class History:
+    """Makes runs one after another, in the order of time, so that what one found out the next knows."""
+
+    owner: User
+    random: Random
+    runs: list[Run] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    suppressions: dict[str, Suppression] = field(default_factory=dict)
+
+    def suppress(self, client: Client, reason: SuppressionReason, at: datetime, note: str = "") -> None:
+        """Take an address out of everything that starts later."""
+        self.suppressions.setdefault(
+            client.email_key,
+            Suppression(
+                owner_id=self.owner.id, email_key=client.email_key, reason=reason, note=note, created_at=at
+            ),
+        )
+
+    def add_run(
+        self,
+        mailing: Mailing,
+        audience: Sequence[Client],
+        at: datetime,
+        state: RunState,
+        shares: Mapping[DeliveryState, int],
+    ) -> Run:
+        """Make a run with so many deliveries in each state; whoever is left was sent a letter."""
+        run = Run(
+            mailing_id=mailing.id,
+            scheduled_for=at,
+            started_at=at,
+            state=state,
+            planned=len(audience),
+            subject=mailing.message.subject,
+            format=mailing.message.format,
+            body=mailing.message.body,
+            sender_name=mailing.sender_name,
+            reply_to=self.owner.email,
+        )
+        known = set(self.suppressions)
+        reachable = [client for client in audience if client.email_key not in known]
+        states = [state for state, count in shares.items() for _ in range(count)]
+        chosen = dict(zip(self.random.sample(reachable, len(states)), states, strict=True))
+        latest = at
+        for number, client in enumerate(audience):
+            moment = at + timedelta(seconds=1 + number * SECONDS_PER_LETTER)
+            fate = (
+                DeliveryState.SUPPRESSED
+                if client.email_key in known
+                else chosen.get(client, DeliveryState.SENT)
+            )
+            delivery = self._add_delivery(run, client, fate, moment)
+            latest = max(latest, delivery.finished_at or at)
+        run.finished_at = latest if state in (RunState.FINISHED, RunState.CANCELLED) else None
+        self.runs.append(run)
+        return run
+
+    def _add_delivery(self, run: Run, client: Client, state: DeliveryState, at: datetime) -> Delivery:
+        delivery = Delivery(
+            run=run, client_id=client.id, email=client.email, email_key=client.email_key, state=state
+        )
+        self.deliveries.append(delivery)
+        moments = self._try(delivery, run.mailing_id, client, at)
+        delivery.attempts = len(moments)
+        if state not in OPEN_STATES:
+            delivery.finished_at = moments[-1] if moments else at
+        return delivery
+
+    def _try(self, delivery: Delivery, mailing_id: int, client: Client, at: datetime) -> list[datetime]:
+        """Add the attempts that lead to the delivery's state; return when each was."""
+        outcomes: list[tuple[Outcome, tuple[int | None, str]]] = []
+        match delivery.state:
+            case DeliveryState.SENT:
+                if self.random.random() < 0.06:
+                    outcomes.append((Outcome.DEFERRED, GREYLISTED))
+                queued = f"2.0.0 Ok: queued as {self.random.getrandbits(40):010X}"
+                outcomes.append((Outcome.SENT, (250, queued)))
+            case DeliveryState.FAILED:
+                refusal = self.random.choice(REFUSALS)
+                outcomes.append((Outcome.FAILED, refusal))
+                if refusal[1].startswith("5.1.1"):
+                    self.suppress(client, SuppressionReason.BOUNCED, at, f"{refusal[0]} {refusal[1]}")
+            case DeliveryState.UNKNOWN:
+                # Sent once more after half an hour, and unclear again.
+                outcomes += [(Outcome.UNKNOWN, LOST), (Outcome.UNKNOWN, LOST)]
+                delivery.unknowns = 2
+            case DeliveryState.DEFERRED:
+                outcomes.append((Outcome.DEFERRED, BUSY))
+                delivery.due_at = at + timedelta(hours=self.random.uniform(2, 5))
+            case DeliveryState.EXPIRED:
+                outcomes += [(Outcome.DEFERRED, BUSY)] * 2
+            case _:
+                pass
+        pause = timedelta(minutes=30 if delivery.state is DeliveryState.UNKNOWN else 5)
+        moments = [at + pause * number for number in range(len(outcomes))]
+        for number, (moment, (outcome, (code, answer))) in enumerate(zip(moments, outcomes, strict=True), 1):
+            self.attempts.append(
+                Attempt(
+                    delivery=delivery,
+                    mailing_id=mailing_id,
+                    owner_id=self.owner.id,
+                    number=number,
+                    at=moment,
+                    outcome=outcome,
+                    code=code,
+                    answer=answer,
+                    route=ROUTE,
+                )
+            )
+        return moments

@@ -1,0 +1,73 @@
+"""Two hundred made-up clients; every address is on a domain reserved for examples (RFC 2606)."""
+
+from random import Random
+
+from skymailing.models import Client, User
+
+COUNT = 200
+DOMAINS = ("example.com", "example.org", "example.net")
+CITIES_RU = ("Москва", "Санкт-Петербург", "Казань", "Екатеринбург", "Новосибирск", "Тверь", "Сочи", "Псков")
+CITIES_EN = ("London", "Bristol", "Toronto", "Dublin", "Austin", "Wellington", "Leeds", "Portland")
+COMMENTS = ("", "", "", "", "звонить после обеда", "met at the fair", "постоянный покупатель", "wholesale")
+
+# First names with their Latin spelling, for addresses.
+WOMEN_RU = {
+    "Анна": "anna", "Мария": "maria", "Елена": "elena", "Ольга": "olga", "Татьяна": "tatiana",
+    "Ирина": "irina", "Наталья": "natalia", "Светлана": "svetlana", "Алёна": "alena", "Дарья": "daria",
+}  # fmt: skip
+MEN_RU = {
+    "Иван": "ivan", "Пётр": "petr", "Сергей": "sergey", "Дмитрий": "dmitry", "Алексей": "alexey",
+    "Николай": "nikolay", "Юрий": "yury", "Фёдор": "fedor", "Михаил": "mikhail", "Артём": "artem",
+}  # fmt: skip
+# Family names of a man; a woman's has one letter more.
+FAMILIES_RU = {
+    "Иванов": "ivanov", "Смирнов": "smirnov", "Кузнецов": "kuznetsov", "Попов": "popov",
+    "Соколов": "sokolov", "Лебедев": "lebedev", "Новиков": "novikov", "Морозов": "morozov",
+    "Волков": "volkov", "Зайцев": "zaytsev", "Киселёв": "kiselev", "Ершов": "ershov",
+}  # fmt: skip
+NAMES_EN = (
+    "Alice", "Ben", "Charlotte", "Daniel", "Emma", "Finn", "Grace", "Henry", "Isla", "Jack",
+    "Kate", "Liam", "Mia", "Noah", "Olivia", "Peter", "Ruth", "Sam", "Tessa", "Will",
+)  # fmt: skip
+FAMILIES_EN = (
+    "Smith", "O'Brien", "Taylor", "Walker", "Hughes", "Clarke", "Baker", "Wright", "Green", "Hall",
+    "Young", "King",
+)  # fmt: skip
+
+
+def make_clients(owner: User, random: Random) -> list[Client]:
+    """Return the clients, three in five of them Russian, none added to a session yet."""
+    clients = []
+    for number in range(1, COUNT + 1):
+        is_russian = random.random() < 0.6
+        name, local = _russian(random) if is_russian else _english(random)
+        email = f"{local}{number}@{random.choice(DOMAINS)}"
+        clients.append(
+            Client(
+                owner=owner,
+                email=email,
+                email_key=email,
+                full_name=name,
+                comment=random.choice(COMMENTS),
+                attributes={
+                    "city": random.choice(CITIES_RU if is_russian else CITIES_EN),
+                    "language": "ru" if is_russian else "en",
+                    "bonus": str(random.randrange(0, 1500, 50)),
+                },
+            )
+        )
+    return clients
+
+
+def _russian(random: Random) -> tuple[str, str]:
+    family = random.choice(list(FAMILIES_RU))
+    if random.random() < 0.5:
+        first = random.choice(list(WOMEN_RU))
+        return f"{first} {family}а", f"{WOMEN_RU[first]}.{FAMILIES_RU[family]}a"
+    first = random.choice(list(MEN_RU))
+    return f"{first} {family}", f"{MEN_RU[first]}.{FAMILIES_RU[family]}"
+
+
+def _english(random: Random) -> tuple[str, str]:
+    first, family = random.choice(NAMES_EN), random.choice(FAMILIES_EN)
+    return f"{first} {family}", f"{first}.{family}".lower().replace("'", "")

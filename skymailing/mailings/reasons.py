@@ -1,0 +1,21 @@
+"""Why a mailing is in its state, in words; the engine stores codes, as it knows no reader's language."""
+
+from flask_babel import gettext as _
+
+from skymailing.models import Mailing
+
+
+def explain_state(mailing: Mailing) -> str:
+    """Return the reason for the mailing's state as a sentence; empty when the state says it all."""
+    code, _colon, detail = mailing.state_reason.partition(": ")
+    match code:
+        case "window-over":
+            return str(_("Its window was over before it could start: nothing was sent."))
+        case "no-clients":
+            return str(_("There was nobody to send it to: nothing was sent."))
+        case "refused":
+            return str(
+                _("The mail server refuses the sender, so the mailing paused itself: %(answer)s", answer=detail)
+            )
+        case _:
+            return mailing.state_reason

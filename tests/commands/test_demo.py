@@ -1,0 +1,118 @@
+"""flask demo."""
+
+import re
+from collections import Counter
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import (
+    OPEN_STATES,
+    Article,
+    Attempt,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Message,
+    Role,
+    Run,
+    RunState,
+    Suppression,
+    User,
+)
+from tests.servers import SmtpServer
+
+
+def demo(app: Flask) -> Result:
+    result = app.test_cli_runner().invoke(args=["demo"])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def count_everything(session: Session) -> dict[str, int]:
+    models = (User, Client, Message, Mailing, Run, Delivery, Attempt, Suppression, Article)
+    return {model.__name__: session.scalar(select(func.count()).select_from(model)) or 0 for model in models}
+
+
+def test_the_printed_logins_let_one_in(app: Flask, session: Session) -> None:
+    lines = re.findall(r"^(\w+)\s+(\S+@\S+)\s+(\S+)$", demo(app).output, re.MULTILINE)
+    assert {role for role, _, _ in lines} >= {"user", "manager"}
+    for _, email, password in lines:
+        answer = app.test_client().post("/auth/login", data={"email": email, "password": password})
+        assert answer.status_code == 302, email
+
+
+def test_it_has_what_one_wants_to_see(app: Flask, session: Session) -> None:
+    demo(app)
+    count = count_everything(session)
+    assert (count["Client"], count["Article"]) == (200, 5)
+    assert session.scalar(select(User.role).where(User.email == "manager@example.com")) is Role.MANAGER
+    states = Counter(session.scalars(select(Mailing.state)))
+    assert set(states) == set(MailingState)
+    texts = " ".join(session.scalars(select(Message.subject)))
+    assert re.search("[а-я]{5}", texts)
+    assert re.search("[a-z]{5}", texts)
+    assert set(session.scalars(select(Message.format))) == {"markdown", "html", "text"}
+
+
+def test_a_second_run_adds_nothing_and_prints_the_same(app: Flask, session: Session) -> None:
+    first = demo(app).output
+    count = count_everything(session)
+    assert demo(app).output == first
+    assert count_everything(session) == count
+
+
+def test_its_ledgers_close(app: Flask, session: Session) -> None:
+    demo(app)
+    for run in session.scalars(select(Run)):
+        states = Counter(session.scalars(select(Delivery.state).where(Delivery.run_id == run.id)))
+        assert states.total() == run.planned
+        is_open = sum(states[state] for state in OPEN_STATES) > 0
+        assert is_open == (run.state not in (RunState.FINISHED, RunState.CANCELLED))
+
+
+def test_every_delivery_has_the_attempts_that_it_counts(app: Flask, session: Session) -> None:
+    demo(app)
+    tries = Counter(session.scalars(select(Attempt.delivery_id)))
+    for delivery in session.scalars(select(Delivery)):
+        assert tries[delivery.id] == delivery.attempts
+    last_ids = select(func.max(Attempt.id)).group_by(Attempt.delivery_id)
+    ends = session.execute(
+        select(Delivery.state, Attempt.outcome)
+        .join(Attempt, Attempt.delivery_id == Delivery.id)
+        .where(Attempt.id.in_(last_ids), Delivery.state != DeliveryState.EXPIRED)
+    )
+    for state, outcome in ends:
+        assert state.value == outcome.value
+    assert list(session.scalars(select(Attempt.at).order_by(Attempt.id))) == sorted(
+        session.scalars(select(Attempt.at))
+    )
+
+
+def test_nobody_real_can_be_mailed(app: Flask, session: Session, smtp: SmtpServer, work) -> None:
+    demo(app)
+    work()
+    addresses = list(session.scalars(select(Client.email))) + list(session.scalars(select(User.email)))
+    assert all(re.search(r"@example\.(com|net|org)$", address) for address in addresses)
+    assert smtp.letters == []
+
+
+def test_what_a_person_made_first_is_left_alone(app: Flask, session: Session) -> None:
+    app.test_cli_runner().invoke(
+        args=["users", "create", "manager@example.com", "--role", "manager", "--password", "my own one here"]
+    )
+    assert "(password changed)" in demo(app).output
+
+
+@pytest.mark.parametrize("page", ["/", "/clients/", "/messages/", "/mailings/", "/logs/"])
+def test_every_page_opens_with_it(app: Flask, session: Session, page: str) -> None:
+    password = re.search(r"^user\s+\S+\s+(\S+)$", demo(app).output, re.MULTILINE)
+    assert password
+    browser = app.test_client()
+    browser.post("/auth/login", data={"email": "demo@example.com", "password": password[1]})
+    assert browser.get(page).status_code == 200
