@@ -36,6 +36,7 @@ class Config:
     MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; bounds an import
     MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of one form field; bounds a letter's body
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
+    RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}  # noqa: RUF012 - seconds
     RATELIMIT_HEADERS_ENABLED = False
 
     MAIL_TIMEOUT = 30.0  # seconds for opening a session with the mail server, and for each step of it

@@ -119,3 +119,10 @@ def test_answer_takes_its_time_for_known_and_unknown_addresses(make_app, user: U
         data = {"email": email, "password": "three odd words", "password_confirm": "three odd words"}
         assert browser.post(path, data=data).status_code == 302
         assert 0.3 <= time.monotonic() - started < 0.6
+
+
+@pytest.mark.parametrize("scheme", ["redis+unix:///nowhere/redis.sock", "redis://127.0.0.1:1"])
+def test_people_sign_in_while_redis_is_away(make_app, user: User, scheme: str) -> None:
+    app = make_app(RATELIMIT_ENABLED=True, RATELIMIT_STORAGE_URI=scheme)
+    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    assert answer.status_code == 302
