@@ -65,6 +65,8 @@ def add_cache_headers(response: Response) -> Response:
             response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     elif "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
+    if response.mimetype == "text/html":
+        response.vary.update(("Accept-Language", "Cookie"))  # what choose_locale looks at
     return response
 
 

@@ -199,6 +199,10 @@ def test_pages_of_a_signed_in_user_are_stored_nowhere(browser: FlaskClient, visi
     assert "no-store" not in visitor.get("/").headers.get("Cache-Control", "")
 
 
+def test_caches_keep_one_page_for_each_language(visitor: FlaskClient) -> None:
+    assert {"accept-language", "cookie"} <= visitor.get("/blog/").vary.as_set()
+
+
 def test_pages_hold_no_inline_script_or_style(browser: FlaskClient, visitor: FlaskClient) -> None:
     for page in (browser.get("/").text, visitor.get("/").text, visitor.get("/blog/").text):
         assert not re.search(r"<script(?![^>]*\bsrc=)", page)
