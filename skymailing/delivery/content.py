@@ -91,14 +91,15 @@ def compile_content(content: Content) -> Compiled:
     needs_footer = UNSUBSCRIBE not in written.variables
     text_footer = f"\n\n-- \n{FOOTERS[language]}: {{{{ unsubscribe_url }}}}\n" if needs_footer else ""
     html_footer = HTML_FOOTER.format(label=FOOTERS[language]) if needs_footer else ""
-    if content.format is MessageFormat.TEXT:
-        return Compiled(subject, parse(trim_statements(body) + text_footer, escape=False), None)
+    if content.format is MessageFormat.HTML:
+        html = add_to_page(body, html_footer)
+        return Compiled(subject, derive_text(body, text_footer), parse(html, escape=True))
+    placeholders = Placeholders(body)
+    text = parse(restore_text(placeholders.source, placeholders) + text_footer, escape=False)
     if content.format is MessageFormat.MARKDOWN:
         html = PAGE.format(language=language, body=convert_markdown(body) + html_footer)
-        text = parse(trim_statements(body) + text_footer, escape=False)
         return Compiled(subject, text, parse(html, escape=True))
-    html = add_to_page(body, html_footer)
-    return Compiled(subject, derive_text(body, text_footer), parse(html, escape=True))
+    return Compiled(subject, text, None)
 
 
 def guess_language(body: str) -> str:
@@ -143,9 +144,8 @@ class Placeholders:
         return re.sub(self.mark + r"[os]\d+q", lambda word: self.get(word.group()).text, text)
 
 
-def trim_statements(source: str) -> str:
-    """Return a text template in which a line of nothing but statements leaves no empty line behind."""
-    placeholders = Placeholders(source)
+def trim_statements(text: str, placeholders: Placeholders) -> str:
+    """Return `text` so that a line of nothing but statements leaves no empty line behind."""
     # Of blank lines on both sides, one is too many.
     alone = rf"(?m)(?P<blank>^\n|\A)?^[ ]{{0,9}}(?P<tags>{placeholders.statements})\n(?P<next>\n?)"
 
@@ -154,7 +154,12 @@ def trim_statements(source: str) -> str:
             return line["tags"] + line["next"]
         return line["blank"] + line["tags"]
 
-    return placeholders.restore(re.sub(alone, trim, placeholders.source), '{{ "{" }}')
+    return re.sub(alone, trim, text)
+
+
+def restore_text(text: str, placeholders: Placeholders) -> str:
+    """Return the source of a text part."""
+    return placeholders.restore(trim_statements(text, placeholders), '{{ "{" }}')
 
 
 def convert_markdown(body: str) -> str:
@@ -181,14 +186,15 @@ def convert_markdown(body: str) -> str:
 def derive_text(html: str, footer: str) -> Parsed:
     """Return the text part of an HTML template."""
     placeholders = Placeholders(html)
-    text = html_to_text(placeholders.source).rstrip("\n") + (footer or "\n")
-    brace = '{{ "{" }}'
+    text = html_to_text(placeholders.source)
+    if footer:
+        text = text.rstrip("\n")
     try:
-        return parse(placeholders.restore(text, brace), escape=False)
+        return parse(restore_text(text, placeholders) + footer, escape=False)
     except TemplateError:
         # Half of a pair stood in an attribute, which a reader does not see: the values alone remain.
         text = re.sub(placeholders.statements, "", text)
-        return parse(placeholders.restore(text, brace), escape=False)
+        return parse(restore_text(text, placeholders) + footer, escape=False)
 
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:

@@ -15,7 +15,6 @@ CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
 WORD = 42  # bytes in an encoded word, so that one fits behind "Subject: " in 78 columns
 PLAIN_LENGTH = 64  # characters of a value that is written as it is
-MAX_SUBJECT = 20_000  # characters; no reader shows more
 
 # ASCII that needs no quoting in an unstructured header, nor looks like an encoded word.
 PLAIN = re.compile(r"(?!.*=\?)[ -~]*")

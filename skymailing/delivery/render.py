@@ -92,7 +92,8 @@ class Parts:
         self.html = Filler(compiled.html, escape=True) if compiled.html else None
 
     def fill_subject(self, values: Mapping[str, object]) -> str:
-        return mime.clean_line(self.subject.fill(values).decode("utf-8"))[: mime.MAX_SUBJECT]
+        """Return the subject as one line; raises TemplateError."""
+        return mime.clean_line(self.subject.fill(values).decode("utf-8"))
 
 
 def preview(
@@ -142,7 +143,7 @@ class LetterTemplate:
             self.after = b"\r\n"
         else:
             self.before_text = (
-                b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n\r\n'
+                b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n\r\n'
                 b"--" + boundary + b"\r\n" + mime.part_head("plain")
             )
             self.between = b"\r\n--" + boundary + b"\r\n" + mime.part_head("html")

@@ -75,11 +75,13 @@ def line_at(source: str, index: int) -> int:
 
 
 OPENING = re.compile(r"\{\{|\{%")
-RAW = re.compile(r"\{%-?\s{0,99}(raw|comment|doc)\b")
+RAW = re.compile(r"\{%-?\s{0,99}(raw|doc)\b")
 SPACES = re.compile(r"\s{50}")
 NAME = re.compile(r"\{%-?\s*(\w+)")
+# How the library says that a block does not end where it should.
+NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 BLOCKS = frozenset({"if", "unless", "case", "for", "capture", "ifchanged"})
-END = {name: re.compile(r"\{%-?\s{0,99}end" + name + r"\s{0,99}-?%\}") for name in ("raw", "comment", "doc")}
+END = {name: re.compile(r"\{%-?\s{0,99}end" + name + r"\s{0,99}-?%\}") for name in ("raw", "doc")}
 
 
 def find_tags(source: str) -> Iterator[Tag]:
@@ -263,6 +265,9 @@ def find_unclosed(source: str) -> Tag | None:
         if name and name.group(1) in BLOCKS:
             opened.append(tag)
         elif name and name.group(1).startswith("end") and opened:
+            expected = NAME.match(opened[-1].text)
+            if expected and name.group(1) != f"end{expected.group(1)}":
+                break
             opened.pop()
     return opened[-1] if opened else None
 
@@ -283,7 +288,7 @@ def find_line(error: LiquidError, source: str) -> int | None:
 
 def explain(error: LiquidError, source: str) -> TemplateError:
     """Return an error of the library as our own."""
-    if "expected tag end" in str(error.message) and (tag := find_unclosed(source)):
+    if NO_END.search(str(error.message)) and (tag := find_unclosed(source)):
         name = NAME.match(tag.text)
         return TemplateError(
             N_("%(opening)s is not closed by %(closing)s"),

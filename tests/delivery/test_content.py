@@ -1,0 +1,142 @@
+"""Templates that users write: errors are told by line, and nothing hostile gets anywhere."""
+
+import time
+
+import pytest
+
+from skymailing.delivery.content import Content, check_content, compile_content, find_placeholders
+from skymailing.delivery.plaintext import html_to_text
+from skymailing.delivery.templates import TemplateError, parse, render
+from skymailing.models import MessageFormat
+
+FORMATS = list(MessageFormat)
+
+
+@pytest.mark.parametrize("written", FORMATS)
+@pytest.mark.parametrize(
+    ("body", "line", "words"),
+    [
+        ("one\ntwo\n{{ name", 3, "{{ is not closed by }}"),
+        ("one\r\n\r\n# Two\r\n{% if name %}\r\nfour", 4, "{% if name %} is not closed by {% endif %}"),
+        ("{% for c in client %}\n{% if c %}\n{% endfor %}", 2, "{% endif %}"),
+        ("# Title\n\n- item\n- {% foo %}", 4, "foo"),
+        ("a\n{{ name | shout }}", 2, "There is no filter “shout”"),
+        ("a\n\n{% if false %}{{ name | shout }}{% endif %}", 3, "There is no filter “shout”"),
+        ("a\n{{ }}", 2, "error"),
+        ("a\n{{ name name }}", 2, "error"),
+        ("a\n{{ 1 | divided_by: 0 }}", 2, "divide"),
+        ("a\n\n{% for i in (1..999999999) %}x{% endfor %}", 3, "too much"),
+        ("a\n{% raw %}\n{{ x }}", 2, "{% raw %} is not closed"),
+        ("a\n{% include 'x' %}", 2, "include"),
+    ],
+)
+def test_an_error_is_told_by_its_line(written: MessageFormat, body: str, line: int, words: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        check_content(Content("subject", written, body))
+
+    assert caught.value.line == line
+    assert words in str(caught.value)
+    assert not caught.value.in_subject
+
+
+def test_an_error_of_the_subject_says_so() -> None:
+    with pytest.raises(TemplateError) as caught:
+        check_content(Content("Hello {{ name", MessageFormat.TEXT, "fine"))
+
+    assert caught.value.in_subject
+
+
+@pytest.mark.parametrize("written", FORMATS)
+def test_good_content_passes(written: MessageFormat) -> None:
+    body = (
+        '{% assign who = name | default: "friend" %}Hello, {{ who | capitalize }}!\n\n'
+        "{% if client.city %}In {{ client.city }}{% elsif name %}there{% else %}here{% endif %}\n"
+        "{% case client.plan %}{% when 'a' %}A{% endcase %}{% comment %} {{ name }} {% endcomment %}\n"
+        '{{ "now" | date: "%Y" }} {% raw %}{{ literally }}{% endraw %}'
+    )
+
+    check_content(Content('{{ name | default: "friend" }}', written, body))
+
+
+HOSTILE = [
+    '{{ (1..999999999) | join: "," }}',
+    '{% if (1..9999999999) contains "a" %}{% endif %}',
+    "{% for i in (1..1000) %}{% for j in (1..1000) %}{{ i }}{{ j }}{% endfor %}{% endfor %}",
+    "{% for i in (1..9000) %}" + "{% if 1 %}{% endif %}" * 9000 + "{% endfor %}",
+    '{% assign a = "xxxxxxxxxx" %}{% for i in (1..100) %}{% assign a = a | append: a %}{% endfor %}',
+    '{% assign a = "' + "x" * 900 + '" %}{% assign a = a | replace: "x", a %}{{ a | replace: "x", a }}',
+    '{% assign a = "' + "x" * 900 + '" %}{{ a | split: "" | join: a | split: "" | join: a }}',
+    '{{ "1e999999999" | ceil }}',
+    '{{ "1e999999999" | plus: 1 }}',
+    "{% assign x = 9999999999 %}{% for i in (1..1000) %}{% assign x = x | times: x %}{% endfor %}{{ x }}",
+    "{{ " * 20_000,
+    "{% raw %}" * 20_000,
+    "{{" + " " * 900 + "}}",
+    "{{ a" + "[a" * 400 + "]" * 400 + " }}",
+    "{% if x %}" * 200 + "{% endif %}" * 200,
+    "{% capture a %}" + "x" * 5000 + "{% endcapture %}{% for i in (1..1000) %}{{ a }}{% endfor %}",
+    "{% break %}",
+    '{{ "9999999999999" | date: "%Y" }}',
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE)
+def test_hostile_templates_end_soon_as_an_error(body: str) -> None:
+    start = time.monotonic()
+
+    with pytest.raises(TemplateError):
+        check_content(Content("x", MessageFormat.TEXT, body))
+
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "name.__class__",
+        'name["__class__"]',
+        "client.__class__.__mro__",
+        "client.keys",
+        "name.format",
+        "forloop.x",
+    ],
+)
+def test_a_template_cannot_reach_python(expression: str) -> None:
+    values = {"name": "Ann", "client": {"city": "Rome"}}
+
+    assert render(parse(f"[{{{{ {expression} }}}}]", escape=False), values) == "[]"
+
+
+@pytest.mark.parametrize("name", ["safe", "escapejs"])
+def test_no_filter_lets_a_clients_data_into_html_unescaped(name: str) -> None:
+    with pytest.raises(TemplateError):
+        check_content(Content("x", MessageFormat.HTML, f"{{{{ name | {name} }}}}"))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<a ", "<!--", "<![CDATA[", "<", "&#", '<a href="', "</", "<?", "<ol><li>", "<a>x", "\n ", "*_[", "<<"],
+)
+def test_odd_html_and_markdown_are_read_in_a_moment(piece: str) -> None:
+    start = time.monotonic()
+
+    html_to_text(piece * (200_000 // len(piece)))
+    compile_content(Content("x", MessageFormat.MARKDOWN, piece * (20_000 // len(piece))))
+
+    assert time.monotonic() - start < 5
+
+
+def test_placeholders_are_found_with_their_paths() -> None:
+    content = Content(
+        "{{ name }}",
+        MessageFormat.TEXT,
+        '{% assign x = 1 %}{{ x }} {{ client.city }} {{ client["два слова"] }}',
+    )
+
+    assert find_placeholders(content) == [("client", "city"), ("client", "два слова"), ("name",)]
+
+
+def test_a_conditional_attribute_does_not_spoil_the_text_part() -> None:
+    body = '<p {% if name %}class="a">Yes{% else %}>No{% endif %}, {{ name }}</p>'
+
+    check_content(Content("x", MessageFormat.HTML, body))

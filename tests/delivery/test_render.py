@@ -1,0 +1,320 @@
+"""A letter says what was written, whatever was written, to any reader that follows the RFCs."""
+
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.utils import parseaddr
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from skymailing.delivery.content import clean
+from skymailing.delivery.mime import clean_line
+from skymailing.delivery.render import (
+    Content,
+    LetterTemplate,
+    Recipient,
+    Sender,
+    TemplateError,
+    message_id,
+    preview,
+    render_test_letter,
+)
+from skymailing.models import MessageFormat, User
+from tests.factories import ClientFactory, MessageFactory
+
+RUN = UUID("12345678-1234-5678-1234-567812345678")
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+URL = "https://sky.example/u/token"
+SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")
+ANN = Recipient("ann@xn--e1afmkfd.example", "Анна Петрова", {"city": "Казань"})
+TEXT, HTML, MARKDOWN = MessageFormat.TEXT, MessageFormat.HTML, MessageFormat.MARKDOWN
+
+# No lone surrogates: no database of ours can hold them.
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+NASTY = st.sampled_from(
+    [
+        "\r\nBcc: evil@example.com",
+        "\r",
+        "\n.\r\n",
+        ".",
+        "\x00",
+        "=?utf-8?b?aGk=?=",
+        "\u202e\u200f",
+        "😀" * 30,
+        "Щ" * 10_000,
+        "a" * 10_000,
+        '"\\<>@,;:',
+        "\u2028\x85",
+    ]
+)
+TEXTS = st.lists(st.one_of(st.text(CHARACTERS, max_size=60), NASTY), max_size=4).map("".join)
+LITERALS = TEXTS.filter(lambda text: "{{" not in clean(text) and "{%" not in clean(text))
+
+
+def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER) -> bytes:
+    template = LetterTemplate(content, sender, RUN, "mailing-7.sky.example")
+    return template.render(42, recipient, URL, NOW)
+
+
+def read(letter: bytes) -> EmailMessage:
+    """Parse a letter after checking what every letter must keep."""
+    assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
+    assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
+    parsed = message_from_bytes(letter, policy=policy.default)
+    assert not parsed.defects
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def body_of(parsed: EmailMessage, kind: str) -> str:
+    part = parsed.get_body((kind,))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def name_of(letter: bytes, header: str) -> str:
+    """Read a display name.
+
+    The newer parser of Python 3.11 leaves a space between encoded words in names, against RFC 2047
+    section 6.2; the older one does not.
+    """
+    name, _ = parseaddr(message_from_bytes(letter)[header])
+    return str(make_header(decode_header(name)))
+
+
+def test_a_letter_has_the_headers_of_bulk_mail() -> None:
+    letter = read(render(Content("Привет, {{ name }}", MARKDOWN, "Здравствуйте")))
+
+    assert letter["Subject"] == "Привет, Анна Петрова"
+    assert letter["From"].addresses[0].display_name == "ООО «Небо»"
+    assert letter["From"].addresses[0].addr_spec == "letters@sky.example"
+    assert letter["Reply-To"] == "owner@example.com"
+    assert [address.addr_spec for address in letter["To"].addresses] == [ANN.email]
+    assert letter["To"].addresses[0].display_name == "Анна Петрова"
+    assert letter["Date"].datetime == NOW
+    assert letter["Message-ID"] == message_id(RUN, 42, "sky.example")
+    assert letter["List-Unsubscribe"] == f"<{URL}>"
+    assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert letter["List-Id"] == "<mailing-7.sky.example>"
+    assert letter["Precedence"] == "bulk"
+    assert letter["Auto-Submitted"] is None
+
+
+def test_the_same_delivery_has_the_same_message_id_on_every_attempt() -> None:
+    content = Content("x", TEXT, "y")
+
+    first, again = read(render(content)), read(render(content))
+
+    assert first["Message-ID"] == again["Message-ID"]
+    assert message_id(RUN, 42, "a.example") != message_id(RUN, 43, "a.example")
+
+
+def test_markdown_and_html_have_two_parts_and_plain_text_has_one() -> None:
+    for written in (MARKDOWN, HTML):
+        letter = read(render(Content("x", written, "<p>Hello {{ name }}</p>")))
+        assert letter.get_content_type() == "multipart/alternative"
+        assert [part.get_content_type() for part in letter.iter_parts()] == ["text/plain", "text/html"]
+
+    assert read(render(Content("x", TEXT, "Hello"))).get_content_type() == "text/plain"
+
+
+def test_a_recipient_without_a_name_has_the_address_alone() -> None:
+    letter = render(Content("x", TEXT, "y"), Recipient("ann@example.com", "  ", {}))
+
+    assert b"\r\nTo: ann@example.com\r\n" in letter
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=TEXTS, city=TEXTS, subject=LITERALS, body=LITERALS)
+@example(name="a\r\nBcc: evil@example.com\r\n\r\nbody", city=".", subject="\n.\nx", body=".\r\n..\n.\r")
+@example(name="Щ" * 200, city="", subject="Щ" * 300, body="x" * 10_000)
+def test_any_text_comes_out_as_it_went_in(name: str, city: str, subject: str, body: str) -> None:
+    recipient = Recipient("ann@example.com", name, {"city": city})
+    content = Content(subject + "{{ client.city }}", TEXT, body + "\n{{ client.city }}|{{ unsubscribe_url }}")
+
+    letter = render(content, recipient)
+
+    parsed = read(letter)
+    assert sorted(parsed.keys()) == sorted(
+        "From Reply-To To Subject Date Message-ID List-Unsubscribe List-Unsubscribe-Post List-Id Precedence "
+        "MIME-Version Content-Type Content-Transfer-Encoding".split()
+    )
+    assert parsed["Subject"] == clean_line(clean(subject) + clean(city))
+    assert [address.addr_spec for address in parsed["To"].addresses] == ["ann@example.com"]
+    if clean_line(name):
+        assert name_of(letter, "To") == clean_line(name)
+    assert body_of(parsed, "plain") == clean(body + "\n") + clean(city) + "|" + URL
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=TEXTS, body=LITERALS)
+def test_any_text_comes_out_of_both_parts_of_a_markdown_letter(name: str, body: str) -> None:
+    recipient = Recipient("ann@example.com", "Ann", {"value": name})
+    content = Content("x", MARKDOWN, f"{{{{ client.value }}}}|{{{{ unsubscribe_url }}}}\n\n{body}")
+
+    parsed = read(render(content, recipient))
+
+    assert body_of(parsed, "plain") == f"{clean(name)}|{URL}\n\n{clean(body)}"
+    html = body_of(parsed, "html")
+    escaped = (
+        clean(name)
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace('"', "&#34;")
+        .replace("'", "&#39;")
+    )
+    assert f"<p>{escaped}|{URL}</p>" in html
+    assert html.endswith("</html>\n")
+
+
+@settings(max_examples=100, deadline=None)
+@given(sender=TEXTS)
+def test_any_sender_name_stays_inside_its_header(sender: str) -> None:
+    letter = render(Content("x", TEXT, "y"), sender=Sender(sender, "letters@sky.example", ""))
+
+    parsed = read(letter)
+    assert parsed["From"].addresses[0].addr_spec == "letters@sky.example"
+    assert parsed["Bcc"] is None
+    if clean_line(sender):
+        assert name_of(letter, "From") == clean_line(sender)
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b.c\r\nBcc: x@y.z", "a b@c.d", "<a@b.c>", "no-at", "", "й@b.c", "a@b.c,d@e.f"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(TemplateError):
+        render(Content("x", TEXT, "y"), Recipient(address, "", {}))
+
+
+def test_lines_stay_below_78_columns_with_ordinary_values() -> None:
+    name = "Константин Константинович Константинопольский"
+    letter = render(Content("Новости " * 20, MARKDOWN, "Текст " * 500), Recipient("a@b.example", name, {}))
+
+    assert max(len(line) for line in letter.split(b"\r\n")) <= 78
+
+
+def test_personal_values_are_only_text_in_html() -> None:
+    mallory = Recipient("m@example.com", "<script>alert('1')</script>", {"link": '"><img src=x>'})
+    body = '<a href="{{ client.link }}">{{ name | upcase }}</a>{% if name %}{{ name }}{% endif %}{{ name }}'
+
+    html = body_of(read(render(Content("x", HTML, body), mallory)), "html")
+
+    assert "<script" not in html.lower()
+    assert "<img" not in html
+    assert html.count("&lt;") == 7
+
+
+def test_html_is_sent_as_written_and_its_text_is_readable() -> None:
+    body = (
+        "<!DOCTYPE html><html><head><style>p { color: red }</style></head><body><h1>Hello, {{ name }}</h1>"
+        '<p>See <a href="https://x.example/{{ client.city }}">our site</a>.</p>'
+        "<ul><li>One</li><li>Two</li></ul>{% if client.city %}<p>In {{ client.city }} &lt;3</p>{% endif %}"
+        '<p><a href="{{ unsubscribe_url }}">Stop</a></p></body></html>'
+    )
+
+    letter = read(render(Content("x", HTML, body), Recipient("a@b.example", "Ann", {"city": "Rome"})))
+
+    assert body_of(letter, "html").startswith("<!DOCTYPE html><html><head><style>p { color: red }</style>")
+    assert body_of(letter, "plain") == (
+        "Hello, Ann\n\nSee our site (https://x.example/Rome).\n\n- One\n- Two\n\nIn Rome <3\n\n"
+        f"Stop ({URL})\n"
+    )
+
+
+@pytest.mark.parametrize("written", [MARKDOWN, HTML, TEXT])
+def test_a_letter_without_unsubscribe_link_gets_one(written: MessageFormat) -> None:
+    rendered = preview(Content("x", written, "<p>Hello, world</p>"), ANN, unsubscribe_url=URL)
+
+    assert rendered.text.endswith(f"\n\n-- \nUnsubscribe: {URL}\n")
+    assert (f'<a href="{URL}"' in rendered.html) is (written is not TEXT)
+
+
+def test_a_letter_with_unsubscribe_link_gets_no_second_one() -> None:
+    rendered = preview(
+        Content("x", MARKDOWN, "Привет. [Отписка]({{ unsubscribe_url }})"), ANN, unsubscribe_url=URL
+    )
+
+    assert rendered.html.count(URL) == 1
+    assert rendered.text == f"Привет. [Отписка]({URL})"
+    assert '<html lang="ru">' in rendered.html
+
+
+def test_markdown_and_placeholders_do_not_disturb_each_other() -> None:
+    body = (
+        'Hello **{{ name | default: "friend" }}**, _{{ client.a_b_c }}_\n'
+        "[shop]({{ client.shop }}?a=1&b=2) <{{ unsubscribe_url }}> <{{ email }}>\n\n"
+        "{% if client.city == 'Казань' %}\n\nYou & Kazan\n\n{% endif %}\n"
+        "{% for i in (1..2) %}\n- item {{ i }}\n{% endfor %}\n\n{\\{ not_a_placeholder }}"
+    )
+    recipient = Recipient("a@b.example", "", {"city": "Казань", "a_b_c": "*x*", "shop": "https://s.example/"})
+
+    rendered = preview(Content("x", MARKDOWN, body), recipient, unsubscribe_url=URL)
+
+    assert "<strong>friend</strong>, <em>*x*</em>" in rendered.html
+    assert '<a href="https://s.example/?a=1&amp;b=2">shop</a>' in rendered.html
+    assert f'<a href="{URL}">{URL}</a>' in rendered.html
+    assert "&lt;a@b.example&gt;" in rendered.html
+    assert "<p>You &amp; Kazan</p>" in rendered.html
+    assert rendered.html.count("<li>item 1</li>") == rendered.html.count("<li>item 2</li>") == 1
+    assert "<p></p>" not in rendered.html
+    assert "{{ not_a_placeholder }}" in rendered.html.replace("&#123;", "{")
+    assert "- item 1\n- item 2\n" in rendered.text
+
+
+def test_a_clients_data_is_never_read_as_a_template_or_as_markdown() -> None:
+    tricky = Recipient("a@b.example", "{{ email }} **bold**", {})
+
+    rendered = preview(Content("{{ name }}", MARKDOWN, "{{ name }}"), tricky)
+
+    assert rendered.subject == "{{ email }} **bold**"
+    assert "<p>{{ email }} **bold**</p>" in rendered.html
+
+
+def test_unknown_values_are_empty_and_own_fields_win_over_attributes() -> None:
+    recipient = Recipient(
+        "a@b.example", "Ann", {"email": "fake@x.example", "Город": "Уфа", "два слова": "да"}
+    )
+    body = (
+        '[{{ nothing }}{{ client.no.more }}] {{ client.email }} {{ client.Город }} {{ client["два слова"] }}'
+    )
+
+    rendered = preview(Content("x", TEXT, body), recipient)
+
+    assert rendered.text.startswith("[] a@b.example Уфа да")
+
+
+def test_only_the_recipient_whose_data_break_a_limit_has_no_letter() -> None:
+    template = LetterTemplate(
+        Content("x", TEXT, "{% for i in (1..client.count) %}{{ client.word }}{% endfor %}"),
+        SENDER,
+        RUN,
+        "l.example",
+    )
+
+    with pytest.raises(TemplateError):
+        template.render(1, Recipient("a@b.example", "", {"count": "9000", "word": "x" * 1000}), URL, NOW)
+    assert template.render(2, Recipient("b@b.example", "", {"count": "2", "word": "ok"}), URL, NOW)
+
+
+def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user: User) -> None:
+    message = MessageFactory.create(
+        owner=user, subject="Hi, {{ name }}", body="{{ client.city }} {{ unsubscribe_url }}"
+    )
+    client = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
+
+    with app.app_context():
+        letter = read(render_test_letter(message, client, user))
+        example = read(render_test_letter(message, None, user))
+
+    assert letter["Subject"] == "[test] Hi, Ann"
+    assert [address.addr_spec for address in letter["To"].addresses] == [user.email]
+    assert body_of(letter, "plain") == "Rome http://sky.example/u/example"
+    assert example["Subject"].startswith("[test] Hi, ")
