@@ -9,6 +9,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.home import queries
 from skymailing.i18n import LANGUAGE_COOKIE
+from skymailing.mailings.queries import last_runs
 from skymailing.security import is_safe_next
 
 bp = Blueprint("home", __name__)
@@ -20,10 +21,12 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60  # seconds
 def index() -> ResponseReturnValue:
     """Show a visitor what the service is, and a signed-in user where they stand."""
     if current_user.is_authenticated:
+        running = queries.find_running(current_user.id)
         return render_template(
             "home/dashboard.html",
             progress=queries.find_progress(current_user.id),
-            running=queries.find_running(current_user.id),
+            running=running,
+            runs=last_runs([mailing.id for mailing in running]),
             upcoming=queries.find_upcoming(current_user.id),
         )
     now = utcnow()

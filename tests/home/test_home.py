@@ -5,8 +5,15 @@ from datetime import timedelta
 from flask.testing import FlaskClient
 
 from skymailing.clock import utcnow
-from skymailing.models import MailingState, User
-from tests.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
+from skymailing.models import DeliveryState, MailingState, User
+from tests.factories import (
+    ArticleFactory,
+    ClientFactory,
+    MailingFactory,
+    MessageFactory,
+    UserFactory,
+    create_run,
+)
 
 
 def numbers(page: str) -> list[str]:
@@ -83,3 +90,13 @@ def test_a_user_sees_own_running_and_next_mailings_only(browser: FlaskClient, us
     assert later.name not in under_way
     assert finished.name not in page
     assert foreign.name not in page
+
+
+def test_a_running_mailing_shows_how_far_it_is(browser: FlaskClient, user: User) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1})
+
+    page = browser.get("/").text
+
+    assert "75% done" in page
+    assert "3 of 4 sent" in page
