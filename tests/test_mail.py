@@ -17,7 +17,7 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from skymailing import mail
+from skymailing import mail, transport
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
@@ -203,10 +203,13 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make this machine trust the authority."""
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    transport.verifying_context.cache_clear()
+    yield
+    transport.verifying_context.cache_clear()
 
 
 @pytest.fixture
