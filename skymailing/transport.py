@@ -84,7 +84,7 @@ class SecureConnection(Connection):
     @property
     def session(self) -> smtplib.SMTP:
         """The session with the server, between entering and leaving."""
-        assert self.host is not None  # noqa: S101 - for the type checker
+        assert self.host is not None
         return self.host
 
     def __exit__(
