@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, exists, func, or_, select
 
 from skymailing.extensions import db
 from skymailing.models import (
@@ -25,8 +25,8 @@ from skymailing.models import (
 from skymailing.pagination import Order, Page, paginate
 
 SORTS: dict[str, Order] = {
-    "name": [(func.lower(Mailing.name), False), (Mailing.id, False)],
-    "-name": [(func.lower(Mailing.name), True), (Mailing.id, True)],
+    "name": [(func.lower(Mailing.name, type_=String), False), (Mailing.id, False)],
+    "-name": [(func.lower(Mailing.name, type_=String), True), (Mailing.id, True)],
     "starts_at": [(Mailing.starts_at, False), (Mailing.id, False)],
     "-starts_at": [(Mailing.starts_at, True), (Mailing.id, True)],
     "created": [(Mailing.id, False)],

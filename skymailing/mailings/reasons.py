@@ -15,7 +15,10 @@ def explain_state(mailing: Mailing) -> str:
             return str(_("There was nobody to send it to: nothing was sent."))
         case "refused":
             return str(
-                _("The mail server refuses the sender, so the mailing paused itself: %(answer)s", answer=detail)
+                _(
+                    "The mail server refuses the sender, so the mailing paused itself: %(answer)s",
+                    answer=detail,
+                )
             )
         case _:
             return mailing.state_reason

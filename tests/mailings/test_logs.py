@@ -1,0 +1,158 @@
+"""The logs: pages and files of every attempt."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from skymailing.clock import utcnow
+from skymailing.models import Mailing, Outcome, User
+from tests.conftest import SignIn
+from tests.factories import (
+    AttemptFactory,
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    RunFactory,
+    UserFactory,
+)
+from tests.mailings.pages import main, soup
+
+COLUMNS = ["time", "mailing", "run", "email", "attempt", "outcome", "code", "answer"]
+
+
+@pytest.fixture
+def mailing(user: User) -> Mailing:
+    return MailingFactory.create(owner=user, name="Осень")
+
+
+def attempt_to(mailing: Mailing, email: str, **values: object) -> int:
+    run = RunFactory.create(mailing=mailing, scheduled_for=utcnow())
+    client = ClientFactory.create(owner=mailing.owner, email=email)
+    delivery = DeliveryFactory.create(run=run, client=client)
+    AttemptFactory.create(delivery=delivery, **values)
+    return run.id
+
+
+def addresses(answer: TestResponse) -> list[str]:
+    assert answer.status_code == 200
+    return [link.text for link in soup(answer).select("tbody td a[href*='/clients/']")]
+
+
+def rows(answer: TestResponse) -> list[dict[str, str]]:
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/csv"
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+def test_an_attempt_is_shown_with_the_servers_answer(browser: FlaskClient, mailing: Mailing) -> None:
+    attempt_to(mailing, "anna@example.com", code=451, answer="4.3.0 <try> later", outcome=Outcome.DEFERRED)
+    for url in (f"/mailings/{mailing.id}/log", "/logs/"):
+        text = main(browser.get(url))
+        for part in ("anna@example.com", "deferred", "451", "4.3.0 <try> later"):
+            assert part in text
+
+
+def test_newest_comes_first_and_pages_follow(browser: FlaskClient, mailing: Mailing) -> None:
+    for number in range(60):
+        attempt_to(mailing, f"client{number:02}@example.com")
+    first = browser.get("/logs/")
+    (link,) = soup(first).select("a[rel=next]")
+    second = browser.get(str(link["href"]))
+    expected = [f"client{number:02}@example.com" for number in reversed(range(60))]
+    assert addresses(first) + addresses(second) == expected
+
+
+def test_times_are_local_on_the_page_and_utc_in_the_file(sign_in: SignIn, session: Session) -> None:
+    owner = UserFactory.create(timezone="Asia/Vladivostok")
+    mailing = MailingFactory.create(owner=owner)
+    attempt_to(mailing, "a@example.com", at=datetime(2026, 5, 1, 20, 30, 5, tzinfo=UTC))
+    browser = sign_in(owner)
+    assert "2 May 2026, 06:30" in main(browser.get("/logs/"))
+    (row,) = rows(browser.get("/logs/log.csv"))
+    assert row["time"] == "2026-05-01T20:30:05.000Z"
+    assert addresses(browser.get("/logs/?since=2026-05-02&until=2026-05-02")) == ["a@example.com"]
+    assert addresses(browser.get("/logs/?until=2026-05-01")) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("outcome=failed", ["boris@example.org"]),
+        ("q=ANNA", ["anna@example.com"]),
+        ("q=%25", []),
+        ("q=%00anna", ["anna@example.com"]),
+        ("outcome=", ["boris@example.org", "anna@example.com"]),
+        ("outcome=sent&q=example.org", []),
+    ],
+)
+def test_filters_narrow_page_and_file_alike(
+    browser: FlaskClient, mailing: Mailing, query: str, found: list[str]
+) -> None:
+    attempt_to(mailing, "anna@example.com")
+    attempt_to(mailing, "boris@example.org", outcome=Outcome.FAILED, code=550)
+    for page, file in [
+        ("/logs/", "/logs/log.csv"),
+        *[(f"/mailings/{mailing.id}/log{s}", f"/mailings/{mailing.id}/log.csv") for s in ("",)],
+    ]:
+        assert addresses(browser.get(f"{page}?{query}")) == found
+        assert [row["email"] for row in rows(browser.get(f"{file}?{query}"))] == found[::-1]
+
+
+def test_one_mailing_is_picked_among_all(browser: FlaskClient, user: User, mailing: Mailing) -> None:
+    attempt_to(mailing, "anna@example.com")
+    attempt_to(MailingFactory.create(owner=user), "boris@example.com")
+    assert addresses(browser.get(f"/logs/?mailing={mailing.id}")) == ["anna@example.com"]
+    assert addresses(browser.get("/logs/?mailing=0")) == ["boris@example.com", "anna@example.com"]
+
+
+def test_wrong_filters_say_so_beside_the_field(browser: FlaskClient, mailing: Mailing) -> None:
+    attempt_to(mailing, "anna@example.com")
+    for query in ("since=soon", "outcome=lost", "since=2026-05-02&until=2026-05-01", "since=0001-01-01"):
+        page = browser.get(f"/logs/?{query}")
+        assert page.status_code == 200
+        assert soup(page).select(".field-errors"), query
+        assert browser.get(f"/logs/log.csv?{query}").status_code == 400
+
+
+def test_somebody_elses_attempts_are_nowhere(browser: FlaskClient, mailing: Mailing) -> None:
+    other = MailingFactory.create()
+    attempt_to(other, "secret@example.com")
+    assert "secret@" not in browser.get("/logs/").text
+    assert "secret@" not in browser.get("/logs/log.csv").text
+    assert browser.get(f"/logs/?mailing={other.id}").status_code == 404
+    assert browser.get(f"/logs/log.csv?mailing={other.id}").status_code == 404
+
+
+def test_the_file_has_the_promised_columns_and_no_formulas(browser: FlaskClient, mailing: Mailing) -> None:
+    run_id = attempt_to(
+        mailing, "=cmd@example.com", code=550, answer='=HYPERLINK("x")', outcome=Outcome.FAILED, number=2
+    )
+    attempt_to(mailing, "b@example.com", code=None, answer="", outcome=Outcome.UNKNOWN)
+    answer = browser.get(f"/mailings/{mailing.id}/log.csv")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    first, second = rows(answer)
+    assert list(first) == COLUMNS
+    assert (first["mailing"], first["run"], first["attempt"]) == ("Осень", str(run_id), "2")
+    assert (first["email"], first["answer"]) == ("'=cmd@example.com", '\'=HYPERLINK("x")')
+    assert (second["outcome"], second["code"]) == ("unknown", "")
+
+
+def test_a_long_file_is_complete(
+    browser: FlaskClient, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skymailing.mailings.log_queries.EXPORT_CHUNK", 7)
+    run = RunFactory.create(mailing=mailing)
+    for _ in range(22):
+        AttemptFactory.create(delivery__run=run, at=utcnow() - timedelta(days=1))
+    emails = [row["email"] for row in rows(browser.get("/logs/log.csv"))]
+    assert len(emails) == len(set(emails)) == 22
+
+
+def test_an_empty_log_says_why(browser: FlaskClient, user: User) -> None:
+    assert "Nothing has been sent yet" in browser.get("/logs/").text
+    assert "Nothing matches" in browser.get("/logs/?q=nobody").text
