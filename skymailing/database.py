@@ -36,8 +36,14 @@ def make_sqlite_safe(engine: Engine) -> None:
         # FULL: a committed claim must survive a power cut, or its letter could be sent twice.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
+        # SQLite's own knows only Latin letters, so that a search for "анна" would miss "Анна".
+        connection.create_function("lower", 1, lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = has_request_context() and request.method in SAFE_METHODS
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def lower(text: str | None) -> str | None:
+    return None if text is None else str(text).lower()

@@ -109,6 +109,7 @@ def session(
     """A session of the test's own, on autocommit; everything is emptied afterwards."""
     factories.bind(session_of_test)
     yield session_of_test
+    session_of_test.rollback()  # after a flush that failed
     session_of_test.expunge_all()
     for table in reversed(db.metadata.sorted_tables):
         session_of_test.execute(table.delete())

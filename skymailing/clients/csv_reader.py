@@ -117,7 +117,8 @@ def read_records(source: BinaryIO) -> Iterator[Record]:
             if record.fault or any(cell.strip() for cell in record.cells):
                 yield record
     finally:
-        text.detach()  # the caller's file stays open
+        if not source.closed:
+            text.detach()  # the caller's file stays open
 
 
 def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:

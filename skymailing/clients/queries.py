@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from skymailing.addresses import address_key
+from skymailing.clients.values import clean_text
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -26,8 +27,14 @@ ORDERS: dict[str, Order] = {
     "name": [(Client.full_name, False), (Client.id, False)],
     "-name": [(Client.full_name, True), (Client.id, True)],
 }
+SEARCH_MAX_LENGTH = 200
 DEFAULT_ORDER = "-added"
 REJECTION_ORDER: Order = [(ImportRejection.id, False)]
+
+
+def clean_search(text: str) -> str:
+    """Return what was typed into the search field, fit for every database."""
+    return clean_text(text)[:SEARCH_MAX_LENGTH]
 
 
 def list_clients(owner_id: int, search: str = "") -> Select[Any]:
@@ -40,10 +47,7 @@ def list_clients(owner_id: int, search: str = "") -> Select[Any]:
         )
         .where(Client.owner_id == owner_id)
     )
-    search = search.strip().replace("\0", "")[:200]
-    if search:
-        statement = statement.where(matches(search))
-    return statement
+    return statement.where(matches(search)) if search else statement
 
 
 def count_clients(owner_id: int, search: str = "") -> Select[Any]:

@@ -22,7 +22,7 @@ MAX_SELECTED = 1000  # clients deleted at once from the list
 @login_required
 def index() -> ResponseReturnValue:
     """List the address book, searched and sorted."""
-    search = request.args.get("q", "").strip()
+    search = queries.clean_search(request.args.get("q", ""))
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER

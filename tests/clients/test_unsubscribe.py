@@ -1,0 +1,88 @@
+"""Unsubscribing by the link of a letter."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Suppression, SuppressionReason, User
+from skymailing.security import unsubscribe_token
+from tests.factories import SuppressionFactory, UserFactory
+
+ADDRESS = "anna.petrova@example.com"
+
+
+@pytest.fixture
+def token(app: Flask, user: User) -> str:
+    with app.app_context():
+        return unsubscribe_token(user.id, ADDRESS)
+
+
+def suppressions(session: Session) -> list[tuple[int, str, SuppressionReason]]:
+    session.expire_all()
+    return [(row.owner_id, row.email_key, row.reason) for row in session.scalars(select(Suppression))]
+
+
+def test_opening_the_link_asks_and_changes_nothing(
+    visitor: FlaskClient, session: Session, token: str
+) -> None:
+    page = visitor.get(f"/u/{token}", headers={"Accept-Language": "en"}).text
+    assert "a***@example.com" in page
+    assert "petrova" not in page
+    assert "Unsubscribe</button>" in page
+    assert suppressions(session) == []
+
+
+@pytest.mark.parametrize("data", [{}, {"List-Unsubscribe": "One-Click"}])
+def test_posting_unsubscribes_and_may_be_repeated(
+    app: Flask,
+    session: Session,
+    user: User,
+    token: str,
+    data: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    visitor = app.test_client()
+    for _time in range(2):
+        answer = visitor.post(f"/u/{token}", data=data, headers={"Accept-Language": "en"})
+        assert answer.status_code == 200
+        assert "You are unsubscribed" in answer.text
+    assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
+    assert "You are unsubscribed" in visitor.get(f"/u/{token}", headers={"Accept-Language": "en"}).text
+
+
+def test_what_was_known_about_an_address_stays(
+    visitor: FlaskClient, session: Session, user: User, token: str
+) -> None:
+    SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS, reason=SuppressionReason.COMPLAINED)
+    visitor.post(f"/u/{token}")
+    assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.COMPLAINED)]
+
+
+def test_other_senders_are_not_concerned(
+    visitor: FlaskClient, session: Session, user: User, token: str
+) -> None:
+    UserFactory.create()
+    visitor.post(f"/u/{token}")
+    assert [row[0] for row in suppressions(session)] == [user.id]
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("change", [lambda token: "x", lambda token: token[:-3], lambda token: "A" + token])
+def test_a_damaged_link_gets_a_kind_answer(
+    visitor: FlaskClient, session: Session, token: str, method: str, change
+) -> None:  # type: ignore[no-untyped-def]
+    answer = getattr(visitor, method)(f"/u/{change(token)}", headers={"Accept-Language": "en"})
+    assert answer.status_code == 404
+    assert "This link does not work" in answer.text
+    assert suppressions(session) == []
+
+
+def test_a_link_of_a_deleted_account_does_not_work(
+    visitor: FlaskClient, session: Session, user: User, token: str
+) -> None:
+    session.delete(user)
+    session.flush()
+    assert visitor.post(f"/u/{token}").status_code == 404

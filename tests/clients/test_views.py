@@ -1,0 +1,322 @@
+"""Pages of the address book."""
+
+import io
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Client, Delivery, DeliveryState, Suppression, SuppressionReason, User
+from tests.conftest import SignIn
+from tests.factories import (
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    RunFactory,
+    SuppressionFactory,
+    UserFactory,
+    create_clients,
+)
+
+
+def addresses(page: str) -> list[str]:
+    return [link.text for link in BeautifulSoup(page, "html.parser").select(".client-email a")]
+
+
+def errors(page: str) -> dict[str, str]:
+    """Return what the page says is wrong, by field."""
+    found = BeautifulSoup(page, "html.parser").select(".field-errors")
+    return {str(box.get("id", "")).removesuffix("-error"): box.get_text(strip=True) for box in found}
+
+
+def count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Client)) or 0
+
+
+def test_an_empty_address_book_says_what_to_do(browser: FlaskClient) -> None:
+    page = browser.get("/clients/").text
+    assert "No clients yet" in page
+    assert "/clients/import" in page
+
+
+def test_the_newest_client_is_listed_first_and_columns_sort(browser: FlaskClient, user: User) -> None:
+    for email, name in (("b@x.com", "Яна"), ("c@x.com", "Анна"), ("a@x.com", "Ольга")):
+        ClientFactory.create(owner=user, email=email, full_name=name)
+    ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
+    assert addresses(browser.get("/clients/").text) == ["a@x.com", "c@x.com", "b@x.com"]
+    assert addresses(browser.get("/clients/?sort=email").text) == ["a@x.com", "b@x.com", "c@x.com"]
+    assert addresses(browser.get("/clients/?sort=-email").text) == ["c@x.com", "b@x.com", "a@x.com"]
+    assert addresses(browser.get("/clients/?sort=name").text) == ["c@x.com", "a@x.com", "b@x.com"]
+    assert addresses(browser.get("/clients/?sort=nonsense&cursor=nonsense").text)[0] == "a@x.com"
+
+
+def test_a_long_list_is_read_page_by_page(browser: FlaskClient, user: User) -> None:
+    create_clients(user, 101)
+    seen: list[str] = []
+    url: str | None = "/clients/?sort=email"
+    while url:
+        page = browser.get(url).text
+        seen += addresses(page)
+        following = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
+        url = str(following["href"]) if following else None
+    assert len(seen) == len(set(seen)) == 101
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("петров", ["anna@x.com"]),
+        ("ПЕТРОВ", ["anna@x.com"]),
+        ("Anna@X", ["anna@x.com"]),
+        ("100%", ["sale@x.com"]),
+        ("_", ["under_score@x.com"]),
+        ("\\", []),
+        ("@пример.рф", ["ivan@пример.рф"]),
+        ("\0", ["ivan@пример.рф", "sale@x.com", "under_score@x.com", "anna@x.com"]),
+    ],
+)
+def test_search_takes_names_and_addresses_as_they_are_typed(
+    browser: FlaskClient, user: User, search: str, found: list[str]
+) -> None:
+    ClientFactory.create(owner=user, email="anna@x.com", full_name="Анна Петрова")
+    ClientFactory.create(owner=user, email="under_score@x.com", full_name="")
+    ClientFactory.create(owner=user, email="sale@x.com", full_name="Sale 100% off")
+    ClientFactory.create(owner=user, email="ivan@xn--e1afmkfd.xn--p1ai", full_name="Иван")
+    page = browser.get("/clients/", query_string={"q": search}).text
+    assert addresses(page) == found
+    assert ("Nobody found" in page) == (not found)
+
+
+def test_a_client_is_added_with_values_of_its_own(browser: FlaskClient, session: Session) -> None:
+    answer = browser.post(
+        "/clients/new",
+        data={
+            "email": " Anna@Пример.РФ ",
+            "full_name": "Анна  Петрова",
+            "comment": "один\r\nдва",
+            "attributes-0-name": "Дата рождения",
+            "attributes-0-value": "17 мая",
+            "attributes-1-name": "empty",
+            "attributes-1-value": "",
+            "owner_id": "1000000",
+        },
+    )
+    assert (answer.status_code, answer.location) == (302, "/clients/")
+    client = session.scalar(select(Client))
+    assert (client.email, client.email_key) == ("Anna@xn--e1afmkfd.xn--p1ai", "anna@xn--e1afmkfd.xn--p1ai")
+    assert (client.full_name, client.comment) == ("Анна Петрова", "один\nдва")
+    assert client.attributes == {"дата_рождения": "17 мая"}
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "words"),
+    [
+        ({"email": ""}, "email", "Enter the client"),
+        ({}, "email", "Enter the client"),
+        ({"email": "anna"}, "email", "has an @ sign"),
+        ({"email": "an na@x.com"}, "email", "no spaces"),
+        ({"email": "TAKEN@x.com"}, "email", "already have a client"),
+        ({"email": "a@x.com", "full_name": "я" * 201}, "full_name", "longer than 200"),
+        ({"email": "a@x.com", "comment": "я" * 10_001}, "comment", "longer than 10,000"),
+        ({"email": "a@x.com", "attributes-0-value": "Омск"}, "attributes-0-name", "Give this value a name"),
+        (
+            {"email": "a@x.com", "attributes-0-name": "x", "attributes-0-value": "я" * 2001},
+            "attributes-0-value",
+            "longer than 2,000",
+        ),
+    ],
+)
+def test_a_wrong_field_says_so_keeps_what_was_typed_and_changes_nothing(
+    browser: FlaskClient, session: Session, user: User, data: dict[str, str], field: str, words: str
+) -> None:
+    known = ClientFactory.create(owner=user, email="taken@x.com")
+    other = ClientFactory.create(owner=user, email="other@x.com", full_name="Старое имя")
+    for url in ("/clients/new", f"/clients/{other.id}/edit"):
+        page = browser.post(url, data={"comment": "typed", **data}).text
+        assert words in errors(page)[field]
+        assert data.get("comment", "typed") in page
+        assert data.get("email", "") in page
+    assert count(session) == 2
+    session.refresh(other)
+    assert (other.email, other.full_name, other.comment) == ("other@x.com", "Старое имя", "")
+    assert known.email == "taken@x.com"
+
+
+def test_a_client_is_changed_and_its_own_address_is_no_repeat(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    client = ClientFactory.create(owner=user, email="anna@x.com", attributes={"city": "Омск"})
+    page = browser.get(f"/clients/{client.id}/edit").text
+    assert 'value="Омск"' in page
+    data = {"email": "ANNA@x.com", "full_name": "Анна", "attributes-0-name": "city", "attributes-0-value": ""}
+    assert browser.post(f"/clients/{client.id}/edit", data=data).status_code == 302
+    session.refresh(client)
+    assert (client.email, client.full_name, client.attributes) == ("ANNA@x.com", "Анна", {})
+
+
+def test_more_fields_come_without_javascript_and_save_nothing(browser: FlaskClient, session: Session) -> None:
+    page = browser.post("/clients/new", data={"email": "a@x.com", "attributes-0-name": "x", "more": "1"}).text
+    assert 'name="attributes-2-value"' in page
+    assert 'value="a@x.com"' in page
+    assert count(session) == 0
+
+
+def test_deleting_asks_first_and_keeps_the_log(browser: FlaskClient, session: Session, user: User) -> None:
+    client = ClientFactory.create(owner=user, email="anna@x.com")
+    states = [DeliveryState.PENDING, DeliveryState.DEFERRED, DeliveryState.SENDING, DeliveryState.SENT]
+    deliveries = [
+        DeliveryFactory.create(
+            run=RunFactory.create(mailing=MailingFactory.create(owner=user)), client=client, state=state
+        )
+        for state in states
+    ]
+    assert "anna@x.com" in browser.get(f"/clients/{client.id}/delete").text
+    assert count(session) == 1
+    assert browser.post(f"/clients/{client.id}/delete").location == "/clients/"
+    session.expire_all()
+    assert [delivery.state for delivery in deliveries] == [
+        DeliveryState.CANCELLED,
+        DeliveryState.CANCELLED,
+        DeliveryState.SENDING,
+        DeliveryState.SENT,
+    ]
+    assert set(session.scalars(select(Delivery.client_id))) == {None}
+    assert set(session.scalars(select(Delivery.email))) == {"anna@x.com"}
+    assert all(deliveries[i].finished_at for i in (0, 1))
+    assert count(session) == 0
+
+
+def test_ticked_clients_are_deleted_together_after_asking(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    first, second, _third = create_clients(user, 3)
+    foreign = ClientFactory.create(owner=UserFactory.create())
+    data = {"id": [first.id, second.id, foreign.id, "x", "9" * 30]}
+    page = browser.post("/clients/delete-selected", data=data).text
+    assert "Delete 2 clients?" in page
+    assert count(session) == 4
+    browser.post("/clients/delete-selected", data=data | {"confirmed": "1"})
+    session.expire_all()
+    assert count(session) == 2
+    assert session.get(Client, foreign.id)
+    assert browser.post("/clients/delete-selected").location == "/clients/"
+
+
+def test_the_owner_shuts_an_address_out_and_lets_it_in_again(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    client = ClientFactory.create(owner=user)
+    browser.post(f"/clients/{client.id}/suppress")
+    browser.post(f"/clients/{client.id}/suppress")
+    assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason.MANUAL]
+    assert "never mailed" in browser.get("/clients/").text
+    browser.post(f"/clients/{client.id}/allow")
+    browser.post(f"/clients/{client.id}/allow")
+    assert session.scalars(select(Suppression.reason)).all() == []
+
+
+@pytest.mark.parametrize("reason", ["unsubscribed", "bounced", "complained"])
+def test_nobody_else_s_decision_is_the_owner_s_to_take_back(
+    browser: FlaskClient, session: Session, user: User, reason: str
+) -> None:
+    client = ClientFactory.create(owner=user)
+    SuppressionFactory.create(owner_id=user.id, email_key=client.email_key, reason=SuppressionReason(reason))
+    assert "Allow letters again" not in browser.get(f"/clients/{client.id}/edit").text
+    assert browser.post(f"/clients/{client.id}/allow").status_code == 403
+    assert browser.post(f"/clients/{client.id}/suppress").status_code == 302
+    assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason(reason)]
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("page", ["edit", "delete", "suppress", "allow"])
+def test_somebody_else_s_client_is_not_there(
+    browser: FlaskClient, session: Session, method: str, page: str
+) -> None:
+    client = ClientFactory.create(owner=UserFactory.create())
+    expected = 405 if method == "get" and page in ("suppress", "allow") else 404
+    answer = getattr(browser, method)(
+        f"/clients/{client.id}/{page}", **({"data": {}} if method == "post" else {})
+    )
+    assert answer.status_code == expected
+    assert count(session) == 1
+
+
+def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv"):  # type: ignore[no-untyped-def]
+    return browser.post("/clients/import", data={"file": (io.BytesIO(content), name)})
+
+
+def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
+    browser: FlaskClient,
+    work,
+    session: Session,  # type: ignore[no-untyped-def]
+) -> None:
+    content = "E-mail;ФИО;Город\nanna@x.com;Анна;Омск\nbad;=Боб;Томск\n".encode("cp1251")
+    location = upload(browser, content, "Клиенты.csv").location
+    assert re.fullmatch(r"/clients/imports/\d+", location)
+    waiting = browser.get(location).text
+    assert 'hx-trigger="every 1s"' in waiting
+    work()
+    page = browser.get(location).text
+    assert "Клиенты.csv" in page
+    assert "{{ client.город }}" in page
+    assert "has an @ sign" in page
+    assert "hx-trigger" not in page
+    fragment = browser.get(location, headers={"HX-Request": "true"}).text
+    assert "<html" not in fragment
+    assert 'id="rejected">1<' in fragment
+    rejected = browser.get(f"{location}/rejections.csv").data
+    text = rejected.decode("utf-8-sig")
+    assert text.splitlines()[0] == "rejected_line,rejected_reason,E-mail,ФИО,Город"
+    assert '3,"An e-mail address has an @ sign, as in name@example.com.",bad,\'=Боб,Томск' in text
+    upload(browser, rejected.replace(b",bad,", b",bob@x.com,"))
+    work()
+    bob = session.scalar(select(Client).where(Client.email == "bob@x.com"))
+    assert (bob.full_name, bob.attributes) == ("=Боб", {"город": "Томск"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "The file is empty"), ("Город;Телефон\nОмск;1\n".encode(), "“Город”, “Телефон”")],
+)
+def test_a_file_that_cannot_be_used_says_why_beside_the_field(
+    browser: FlaskClient, content: bytes, words: str
+) -> None:
+    assert words in errors(upload(browser, content).text)["file"]
+
+
+def test_no_file_says_so(browser: FlaskClient) -> None:
+    assert "Choose a file" in errors(browser.post("/clients/import", data={}).text)["file"]
+
+
+def test_a_file_that_is_too_large_is_refused_kindly(browser: FlaskClient) -> None:
+    answer = browser.post(
+        "/clients/import",
+        data=b"x" * (33 * 1024 * 1024),
+        content_type="multipart/form-data; boundary=b",
+        headers={"Accept": "text/html"},
+    )
+    assert answer.status_code == 413
+    assert "too large" in answer.text
+
+
+def test_somebody_else_s_import_is_not_there(browser: FlaskClient, sign_in: SignIn) -> None:
+    location = upload(sign_in(UserFactory.create()), b"email\na@x.com\nbad\n").location
+    assert browser.get(location).status_code == 404
+    assert browser.get(f"{location}/rejections.csv").status_code == 404
+
+
+def test_the_example_can_be_imported(browser: FlaskClient, work, session: Session) -> None:  # type: ignore[no-untyped-def]
+    upload(browser, browser.get("/clients/import/sample.csv").data)
+    work()
+    assert count(session) == 2
+
+
+@pytest.mark.parametrize("page", ["", "new", "import", "export", "import/sample.csv", "1/edit", "imports/1"])
+def test_strangers_are_sent_to_the_door(visitor: FlaskClient, page: str) -> None:
+    answer = visitor.get(f"/clients/{page}")
+    assert answer.status_code == 302
+    assert answer.location.startswith("/auth/login")
