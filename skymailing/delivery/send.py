@@ -55,12 +55,13 @@ class Dispatcher:
         self.sender = sender
         self.window = FIRST_WINDOW
         self._exchange: Exchange | None = None
-        self._rested_since = 0.0
+        self._last_used = time.monotonic()
 
     def exchange(self) -> Exchange:
         """Return the exchange with as many sessions as seem right; raises what opening one raises."""
-        if self._exchange and time.monotonic() - self._rested_since > IDLE_SECONDS:
+        if time.monotonic() - self._last_used > IDLE_SECONDS:
             self.disconnect()
+        self._last_used = time.monotonic()
         if self._exchange is None:
             self._exchange = Exchange(
                 lambda: transport.open_smtp(current_app.config["MAIL_TIMEOUT"]),
@@ -75,10 +76,6 @@ class Dispatcher:
                 raise
             self.concurrency.target = len(self._exchange)  # the server has enough of us
         return self._exchange
-
-    def rest(self) -> None:
-        """Note that the sessions are idle from now on."""
-        self._rested_since = time.monotonic()
 
     def disconnect(self) -> None:
         """End all sessions."""
@@ -127,12 +124,9 @@ def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
     started = time.monotonic()
     own = dispatcher()
     own.journal.clear()
-    try:
-        while _send_window(run_id, own):
-            if hand_back(time.monotonic() - started):
-                return True
-    finally:
-        own.rest()
+    while _send_window(run_id, own):
+        if hand_back(time.monotonic() - started):
+            return True
     plan.settle_run(run_id, utcnow())
     return False
 
