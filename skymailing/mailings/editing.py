@@ -16,7 +16,7 @@ from skymailing.mailings import dispatch, picker, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
-from skymailing.models import Audience, Mailing, MailingState, Periodicity
+from skymailing.models import Audience, Mailing, MailingState
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -114,13 +114,7 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     step = picker.make_picker(current_user, form.clients.data or Selection(), request.form)
     if request.form.get(picker.STEP_FIELD):
         form.audience.data = Audience.SELECTED.value
-    return render_template(
-        "mailings/form.html",
-        form=form,
-        mailing=mailing,
-        picker=step,
-        recurs=form.periodicity.data != Periodicity.ONCE.value,
-    )
+    return render_template("mailings/form.html", form=form, mailing=mailing, picker=step)
 
 
 def save(form: MailingForm, mailing: Mailing) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, exists, func, or_, select
@@ -187,8 +186,3 @@ def offered_messages(owner: User) -> list[tuple[int, str]]:
     """Return id and subject of the owner's latest messages, newest first."""
     statement = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
     return list(db.session.execute(statement.order_by(Message.id.desc()).limit(MESSAGES_OFFERED)).tuples())
-
-
-def next_moment(mailing: Mailing) -> datetime | None:
-    """Return when the mailing starts next, as far as it is set to."""
-    return mailing.next_run_at if mailing.state is MailingState.SCHEDULED else None
