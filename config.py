@@ -158,7 +158,9 @@ class ProductionConfig(Config):
         if self.MAIL_CATCHER:
             raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")
         if not self._text("MAIL_DEFAULT_SENDER"):
-            raise ConfigurationError("Production needs MAIL_DEFAULT_SENDER, the address that letters come from.")
+            raise ConfigurationError(
+                "Production needs MAIL_DEFAULT_SENDER, the address that letters come from."
+            )
         if not self.PUBLIC_URL.startswith("https://"):
             raise ConfigurationError("Production needs a PUBLIC_URL that starts with https://.")
 

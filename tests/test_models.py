@@ -5,13 +5,13 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from config import TestingConfig
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from config import TestingConfig
 from skymailing import create_app
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db

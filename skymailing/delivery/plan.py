@@ -17,6 +17,7 @@ from skymailing.models import (
     MailingState,
     Run,
     RunState,
+    StateReason,
     User,
 )
 
@@ -81,7 +82,7 @@ def end_unsent(mailing: Mailing) -> None:
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
     if not mailing.runs:
-        mailing.state_reason = "window-over"
+        mailing.state_reason = StateReason.WINDOW_OVER
 
 
 def settle_run(run_id: int, now: datetime) -> bool:
@@ -141,7 +142,7 @@ def _move_on(mailing: Mailing, run: Run, now: datetime) -> None:
     elif mailing.state is not MailingState.FINISHED:
         MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
         if not run.planned:
-            mailing.state_reason = "no-clients"
+            mailing.state_reason = StateReason.NO_CLIENTS
 
 
 def pause_for_refusal(run_id: int, answer: str) -> None:
@@ -150,4 +151,4 @@ def pause_for_refusal(run_id: int, answer: str) -> None:
         run, mailing = _locked_run(session, run_id)
         if run is not None and mailing is not None and mailing.state is MailingState.RUNNING:
             MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
-            mailing.state_reason = f"refused: {answer}"[:500]
+            mailing.state_reason = f"{StateReason.REFUSED}: {answer}"[:500]

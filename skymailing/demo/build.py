@@ -28,6 +28,7 @@ from skymailing.models import (
     Periodicity,
     Role,
     RunState,
+    StateReason,
     SuppressionReason,
     User,
     mailing_clients,
@@ -178,7 +179,7 @@ class _Example:
         late = self._mailing(
             "How is your mug?", "review", begin, begin + timedelta(hours=1), self.english[:20]
         )
-        late.state, late.state_reason = MailingState.FINISHED, "window-over"
+        late.state, late.state_reason = MailingState.FINISHED, StateReason.WINDOW_OVER
 
     def _add_present(self) -> None:
         begin = self.now - timedelta(minutes=25)

@@ -2,18 +2,18 @@
 
 from flask_babel import gettext as _
 
-from skymailing.models import Mailing
+from skymailing.models import Mailing, StateReason
 
 
 def explain_state(mailing: Mailing) -> str:
     """Return the reason for the mailing's state as a sentence; empty when the state says it all."""
     code, _colon, detail = mailing.state_reason.partition(": ")
     match code:
-        case "window-over":
+        case StateReason.WINDOW_OVER:
             return str(_("Its window was over before it could start: nothing was sent."))
-        case "no-clients":
+        case StateReason.NO_CLIENTS:
             return str(_("There was nobody to send it to: nothing was sent."))
-        case "refused":
+        case StateReason.REFUSED:
             return str(
                 _(
                     "The mail server refuses the sender, so the mailing paused itself: %(answer)s",

@@ -24,6 +24,7 @@ from skymailing.models.mailing import (
     Periodicity,
     Run,
     RunState,
+    StateReason,
     mailing_clients,
 )
 from skymailing.models.message import Message, MessageFormat
@@ -64,6 +65,7 @@ __all__ = [
     "Route",
     "Run",
     "RunState",
+    "StateReason",
     "Suppression",
     "SuppressionReason",
     "User",

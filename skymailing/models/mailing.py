@@ -1,6 +1,5 @@
 """Mailings and their runs."""
 
-
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -72,6 +71,14 @@ MAILING_TRANSITIONS = Transitions(
 )
 
 
+class StateReason(StrEnum):
+    """Why a mailing is in its state, when that is not plain; a detail may follow after ": "."""
+
+    WINDOW_OVER = "window-over"
+    NO_CLIENTS = "no-clients"
+    REFUSED = "refused"
+
+
 class RunState(StrEnum):
     PLANNED = "planned"
     SENDING = "sending"
@@ -119,8 +126,10 @@ class Mailing(Timestamps, Model):
     on_unknown: Mapped[OnUnknown] = mapped_column(
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.RESEND
     )
-    state: Mapped[MailingState] = mapped_column(enum_column(MailingState, "state"), default=MailingState.DRAFT)
-    # Why the state is what it is, when that is not plain: a pause by the engine, a window that was over.
+    state: Mapped[MailingState] = mapped_column(
+        enum_column(MailingState, "state"), default=MailingState.DRAFT
+    )
+    # A StateReason, perhaps with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
     # When the next run is due; none while a run is under way or when there will be no further one.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
