@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from typing import ParamSpec
 
 from flask import current_app
@@ -64,7 +65,11 @@ def send_slice(run_id: int, slot: int) -> None:
 @job
 def sweep() -> None:
     """Find in the database what lost hints, dead workers and an emptied Redis left behind."""
-    now = utcnow()
+    mend(utcnow())
+
+
+def mend(now: datetime) -> recover.Findings:
+    """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
     for mailing_id in found.due_mailings:
         queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
@@ -74,6 +79,7 @@ def sweep() -> None:
         queue.hint(_import_name(import_id), "import_clients", import_id)
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
+    return found
 
 
 def _should_hand_back(elapsed: float) -> bool:

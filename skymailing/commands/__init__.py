@@ -2,7 +2,7 @@
 
 from click import Command
 
-from skymailing.commands import clients, demo, doctor, mailings, processes, users
+from skymailing.commands import clients, demo, doctor, mailings, processes, sweep, users
 
 COMMANDS: tuple[Command, ...] = (
     clients.clients,
@@ -14,4 +14,5 @@ COMMANDS: tuple[Command, ...] = (
     users.users,
     demo.demo,
     mailings.mailings,
+    sweep.sweep,
 )

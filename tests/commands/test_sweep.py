@@ -1,0 +1,25 @@
+"""flask sweep."""
+
+from collections.abc import Callable
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import MailingState, User
+from tests.factories import MailingFactory, create_clients
+from tests.servers import SmtpServer
+
+
+def test_sweep_tells_what_is_due_and_wakes_workers(
+    app: Flask, session: Session, user: User, work: Callable[[], None], smtp: SmtpServer
+) -> None:
+    create_clients(user, 2)
+    MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+
+    answer = app.test_cli_runner().invoke(args=["sweep"])
+    work()
+
+    assert answer.exit_code == 0
+    assert "Mailings to start now: 1" in answer.output
+    assert len(smtp.letters) == 2
