@@ -6,11 +6,10 @@ after the commit; when Redis is away the hint is lost and the sweep finds the wo
 
 import contextlib
 import logging
-import os
-import socket
 import threading
 import time
 from typing import Any
+from uuid import uuid4
 
 from flask import current_app
 from redis import Redis, RedisError
@@ -30,7 +29,7 @@ JOB_TIMEOUT = 600  # seconds; a job is a slice of about 20, so this only ends on
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of what dead workers left in Redis
 HINT_LIFETIME = 15  # seconds after which a hint may be given again: its worker may have died, or be busy
-WORKER_CLIENT_NAME = "skymailing-worker:"  # of its connections, with host and process id behind
+WORKER_NAME = "skymailing-worker-"  # of a worker and all its connections, with something random behind
 REDIS_START_TIMEOUT = 15  # seconds that a booting process waits for Redis
 
 _stop_requested = threading.Event()
@@ -135,10 +134,11 @@ def stop_is_requested() -> bool:
 
 def make_worker() -> Worker:
     """Return a worker for every queue; `work()` serves until SIGTERM."""
-    client_name = f"{WORKER_CLIENT_NAME}{socket.gethostname()}:{os.getpid()}"
-    redis = connect(socket_timeout=WORKER_TTL, client_name=client_name)
+    name = WORKER_NAME + uuid4().hex
+    redis = connect(socket_timeout=WORKER_TTL, client_name=name)
     return Worker(
         [get_queue(SYSTEM, redis), get_queue(DELIVERY, redis)],
+        name=name,
         connection=redis,
         serializer=JSONSerializer,
         job_class=JsonJob,
@@ -154,7 +154,7 @@ def count_workers() -> int:
     it keeps of a living one is gone when Redis is emptied.
     """
     names = {client["name"] for client in connection().client_list()}
-    return sum(name.startswith(WORKER_CLIENT_NAME) for name in names)
+    return sum(name.startswith(WORKER_NAME) for name in names)
 
 
 def wait_for_redis() -> None:

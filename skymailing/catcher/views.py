@@ -105,7 +105,9 @@ def read_part(message: EmailMessage, subtype: str) -> str | None:
     part = message.get_body((subtype,))
     if part is None:
         return None
+    payload = part.get_payload(decode=True)
+    content = payload if isinstance(payload, bytes) else b""
     try:
-        return str(part.get_content())
-    except (LookupError, UnicodeError):  # a charset that nobody knows
-        return part.as_string() if subtype == "plain" else None
+        return content.decode(part.get_content_charset("utf-8"), "replace")
+    except LookupError:  # a charset that nobody knows
+        return content.decode("ascii", "replace")

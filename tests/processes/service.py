@@ -55,7 +55,7 @@ class Service:
         self.output = self.data_dir.parent / "console"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                self._command("up", "--migrate"),
+                self.command("up", "--migrate"),
                 cwd=PROJECT_DIR,
                 env=self.environment,
                 stdout=output,
@@ -79,7 +79,7 @@ class Service:
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run another command with this service's settings."""
         return subprocess.run(
-            self._command(*arguments),
+            self.command(*arguments),
             cwd=PROJECT_DIR,
             env=self.environment | settings,
             capture_output=True,
@@ -120,8 +120,17 @@ class Service:
     def _is_announced_or_ended(self) -> bool:
         return self.process.poll() is not None or "is running" in self.console
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+
+
+def listens(port: int) -> bool:
+    """Whether somebody answers on a port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_gone(pid: int) -> bool:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from skymailing.embedded import embedded_redis_url, redis_socket
-from tests.processes.service import Service, is_gone, wait_until
+from tests.processes.service import Service, is_gone, listens, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def test_what_is_killed_is_started_again(service: Service, name: str) -> None:
     os.kill(old, signal.SIGKILL)
 
     wait_until(lambda: service.pids()[name] != old, f"{name} is started again")
-    wait_until(lambda: _listens(service.mail_port), "the catcher listens")
+    wait_until(lambda: listens(service.mail_port), "the catcher listens")
     wait_until(service.is_ready, "every part is ready again")
 
 
@@ -110,8 +109,8 @@ def test_ctrl_c_lets_a_job_finish_and_leaves_nothing_behind(own_service: Service
     stopped = re.findall(r"stopped: (\S+) ", own_service.log("supervisor"))
     assert stopped == ["web", "scheduler", "worker", "catcher", "redis"]
     assert all(map(is_gone, own_service.all_pids()))
-    assert not _listens(own_service.port)
-    assert not _listens(own_service.mail_port)
+    assert not listens(own_service.port)
+    assert not listens(own_service.mail_port)
     assert not redis_socket(own_service.data_dir).exists()
 
 
@@ -124,11 +123,3 @@ def test_a_killed_supervisor_takes_its_children_along_and_the_next_start_works(o
     wait_until(own_service.is_ready, "every part is ready")
     newest = set(own_service.pids().values())
     wait_until(lambda: all(map(is_gone, own_service.all_pids() - newest)), "the old processes are gone")
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

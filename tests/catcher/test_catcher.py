@@ -1,0 +1,234 @@
+"""The mail catcher: what it is handed it keeps, and shows."""
+
+import smtplib
+import socket
+import subprocess
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import TestingConfig
+from skymailing import create_app
+from skymailing.catcher.store import LetterStore
+from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
+
+
+@pytest.fixture(scope="module")
+def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running catcher with a directory of its own."""
+    service = Service(tmp_path_factory.mktemp("catcher"))
+    process = subprocess.Popen(service.command("catcher"), cwd=PROJECT_DIR, env=service.environment)
+    wait_until(lambda: listens(service.mail_port), "the catcher listens")
+    yield service
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+@pytest.fixture
+def catching_app(tmp_path: Path) -> Flask:
+    """An app whose letters are caught; its pages need neither database nor Redis."""
+    return create_app(TestingConfig({"DATA_DIR": str(tmp_path)}))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LetterStore:
+    store = LetterStore(tmp_path / "outbox")
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def visitor(catching_app: Flask) -> FlaskClient:
+    return catching_app.test_client()
+
+
+def write_letter(to: str = "anna@example.org", subject: str = "Привет") -> bytes:
+    letter = EmailMessage()
+    letter["From"] = "letters@sky.example"
+    letter["To"] = to
+    letter["Subject"] = subject
+    letter.set_content("Подтвердите: http://sky.example/auth/verify/abc\n")
+    letter.add_alternative("<p>Подтвердите <b>адрес</b></p><script>alert(1)</script>", subtype="html")
+    return letter.as_bytes()
+
+
+def test_a_letter_is_kept_byte_for_byte_behind_its_envelope(catcher: Service) -> None:
+    content = write_letter().replace(b"\n", b"\r\n")
+
+    with smtplib.SMTP("127.0.0.1", catcher.mail_port) as session:
+        session.sendmail("bounce@sky.example", ["Anna@example.org", "boris@example.org"], content)
+
+    letters = LetterStore(catcher.data_dir / "outbox").list_letters()
+    assert {letter.recipient for letter in letters} == {"Anna@example.org", "boris@example.org"}
+    for letter in letters:
+        envelope = f"Return-Path: <bounce@sky.example>\r\nDelivered-To: {letter.recipient}\r\n"
+        assert letter.raw == envelope.encode() + content
+
+
+def test_commands_that_come_in_one_write_are_answered_in_order(catcher: Service) -> None:
+    """RFC 2920, as announced; the next envelope rides behind the body, and one recipient is refused."""
+    with (
+        socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=5) as connection,
+        connection.makefile("rb") as replies,
+    ):
+        assert replies.readline().startswith(b"220 ")
+        connection.sendall(b"EHLO me\r\n")
+        extensions = []
+        while (line := replies.readline())[3:4] == b"-":
+            extensions.append(line[4:].strip())
+        assert line.startswith(b"250 ")
+        assert b"PIPELINING" in extensions
+
+        envelope = b"MAIL FROM:<a@sky.example>\r\nRCPT TO:<%s>\r\nDATA\r\n"
+        connection.sendall(envelope % b"first@example.org")
+        assert [replies.readline()[:3] for _ in range(3)] == [b"250", b"250", b"354"]
+        connection.sendall(b"Subject: 1\r\n\r\n..dot\r\n.\r\n" + envelope % b"@" + b"RSET\r\n")
+        assert [replies.readline()[:3] for _ in range(5)] == [b"250", b"250", b"553", b"503", b"250"]
+        connection.sendall(envelope % b"second@example.org")
+        assert [replies.readline()[:3] for _ in range(3)] == [b"250", b"250", b"354"]
+        connection.sendall(b"Subject: 2\r\n\r\n" + b"x" * 900 + b"\r\n.\r\nQUIT\r\n")
+        assert [replies.readline()[:3] for _ in range(2)] == [b"250", b"221"]
+
+    store = LetterStore(catcher.data_dir / "outbox")
+    (first,) = store.list_letters("first@example.org")
+    assert first.raw.endswith(b"\r\n\r\n.dot\r\n")
+    (second,) = store.list_letters("second@example.org")
+    assert second.headers["Subject"] == "2"
+
+
+def test_what_a_killed_catcher_left_half_written_is_no_letter(tmp_path: Path, store: LetterStore) -> None:
+    (tmp_path / "outbox" / ".unfinished-000001").write_bytes(b"Subject: ha")
+
+    assert store.list_letters() == []
+
+    store.prepare()
+    assert list((tmp_path / "outbox").iterdir()) == []
+
+
+def test_an_empty_outbox_says_what_will_be_here(visitor: FlaskClient) -> None:
+    answer = visitor.get("/outbox/")
+
+    assert answer.status_code == 200
+    assert "No letter yet" in answer.text
+
+
+def test_the_list_shows_the_newest_first_page_by_page(visitor: FlaskClient, store: LetterStore) -> None:
+    for number in range(120):
+        store.keep("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
+
+    address, seen = "/outbox/", []
+    while address:
+        page = BeautifulSoup(visitor.get(address).text, "html.parser")
+        assert "120 letters" in page.text
+        seen += [link.text for link in page.select("tbody a")]
+        following = page.select_one("a[rel=next]")
+        address = str(following["href"]) if following else ""
+
+    assert seen == [f"Письмо {number}" for number in reversed(range(120))]
+
+
+def test_the_way_back_leads_through_the_same_pages(visitor: FlaskClient, store: LetterStore) -> None:
+    for number in range(60):
+        store.keep("", "anna@example.org", write_letter(subject=str(number)))
+    first = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
+    second = BeautifulSoup(visitor.get(first.select_one("a[rel=next]")["href"]).text, "html.parser")
+
+    back = BeautifulSoup(visitor.get(second.select_one("a[rel=prev]")["href"]).text, "html.parser")
+
+    assert [a.text for a in back.select("tbody a")] == [a.text for a in first.select("tbody a")]
+
+
+@pytest.mark.parametrize("query", ["ANNA@", "anna@example.org", "+news", "nn"])
+def test_search_finds_a_part_of_the_recipients_address(
+    visitor: FlaskClient, store: LetterStore, query: str
+) -> None:
+    store.keep("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", write_letter())
+    store.keep("", "boris@example.org", write_letter("boris@example.org"))
+
+    page = visitor.get("/outbox/", query_string={"q": query})
+
+    assert "1 letter" in page.text
+    assert "Anna" in page.text
+    assert "boris@example.org" not in page.text
+
+
+def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
+    visitor: FlaskClient, store: LetterStore
+) -> None:
+    store.keep("bounce@sky.example", "anna@example.org", write_letter())
+    listed = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
+
+    page = BeautifulSoup(visitor.get(listed.select_one("tbody a")["href"]).text, "html.parser")
+
+    assert page.select_one("h1").text == "Привет"
+    assert page.select_one("pre a")["href"] == "http://sky.example/auth/verify/abc"
+    frame = page.select_one("iframe")
+    assert "allow-scripts" not in frame["sandbox"]
+    assert "allow-same-origin" not in frame["sandbox"]
+    inside = visitor.get(frame["src"])
+    assert "<b>адрес</b>" in inside.text
+    policy = inside.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+
+
+def test_a_letter_can_be_downloaded_as_it_is(visitor: FlaskClient, store: LetterStore) -> None:
+    store.keep("bounce@sky.example", "anna@example.org", write_letter())
+    (letter,) = store.list_letters()
+
+    answer = visitor.get(f"/outbox/{letter.id}.eml")
+
+    assert answer.data == letter.raw
+    assert answer.mimetype == "message/rfc822"
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+
+def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
+    visitor: FlaskClient, store: LetterStore
+) -> None:
+    odd = b"Subject: =?x?q?y?=\r\nContent-Type: text/plain; charset=klingon\r\n\r\nnuqneH \xff\r\n"
+    store.keep("", "anna@example.org", odd)
+    (letter,) = store.list_letters()
+
+    assert "nuqneH" in visitor.get(f"/outbox/{letter.id}").text
+    assert visitor.get(f"/outbox/{letter.id}/html").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["nothing", "..%2f..%2fsecret-key", "0" * 19 + "-000000_nobody@example.org"])
+def test_what_is_no_letter_is_not_found(visitor: FlaskClient, name: str) -> None:
+    for address in (f"/outbox/{name}", f"/outbox/{name}.eml", f"/outbox/{name}/html"):
+        assert visitor.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "recipient", ["a/../../b@example.org", "x" * 300 + "@example.org", "почта@example.org"]
+)
+def test_no_address_is_too_odd_for_a_file(visitor: FlaskClient, store: LetterStore, recipient: str) -> None:
+    store.keep("", recipient, write_letter())
+
+    (letter,) = store.list_letters()
+
+    assert letter.recipient == recipient
+    assert visitor.get(f"/outbox/{letter.id}").status_code == 200
+
+
+def test_deleting_asks_first_and_then_deletes_all(visitor: FlaskClient, store: LetterStore) -> None:
+    for _ in range(3):
+        store.keep("", "anna@example.org", write_letter())
+
+    assert "3 letters are deleted" in visitor.get("/outbox/delete").text
+    assert len(store.list_letters()) == 3
+    answer = visitor.post("/outbox/delete", follow_redirects=True)
+
+    assert "3 letters deleted" in answer.text
+    assert store.list_letters() == []
+
+
+def test_beside_a_real_mail_server_there_is_no_outbox(app: Flask) -> None:
+    assert app.test_client().get("/outbox/").status_code == 404

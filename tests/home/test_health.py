@@ -1,0 +1,96 @@
+"""What load balancers and monitors ask."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from config import TestingConfig
+from skymailing import create_app, queue, schedule
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import BreakerState, Route
+
+
+@pytest.fixture
+def without_database(environment: dict[str, str]) -> Iterator[Flask]:
+    """An app whose database server cannot be reached."""
+    app = create_app(TestingConfig(environment | {"DATABASE_URL": "postgresql://127.0.0.1:1/nothing"}))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_living_process_is_alive_without_a_database(without_database: Flask) -> None:
+    answer = without_database.test_client().get("/healthz")
+
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+def test_without_a_database_the_service_is_unavailable(without_database: Flask) -> None:
+    answer = without_database.test_client().get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert answer.json["status"] == "unavailable"
+    assert not answer.json["checks"]["database"]["ok"]
+
+
+def test_tables_of_another_version_make_the_service_unavailable(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    app = create_app(TestingConfig(environment | {"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"}))
+
+    answer = app.test_client().get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert "revision none" in answer.json["checks"]["database"]["reason"]
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_without_scheduler_and_workers_the_service_is_degraded(visitor: FlaskClient) -> None:
+    answer = visitor.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["status"] == "degraded"
+    assert [name for name, part in answer.json["checks"].items() if not part["ok"]] == [
+        "scheduler",
+        "workers",
+    ]
+
+
+def test_with_scheduler_and_worker_the_service_is_ready(app: Flask, visitor: FlaskClient) -> None:
+    with app.app_context():
+        schedule.make_scheduler().register_birth()
+        worker = queue.make_worker()
+
+        answer = visitor.get("/readyz")
+
+        worker.connection.close()
+    assert answer.json is not None
+    assert answer.json["status"] == "ready", answer.json
+
+
+def test_a_closed_route_is_shown_with_the_servers_words(visitor: FlaskClient, session: Session) -> None:
+    session.execute(
+        insert(Route).values(
+            name="main",
+            state=BreakerState.OPEN,
+            retry_at=utcnow() + timedelta(minutes=1),
+            last_fault="535 wrong password",
+        )
+    )
+
+    answer = visitor.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert "535 wrong password" in answer.json["checks"]["mail"]["reason"]

@@ -1,0 +1,63 @@
+"""The scheduler's own life: its lock and its heartbeat (start times: see mailings)."""
+
+import time
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing import queue, schedule
+from tests.servers import RedisServer
+
+
+def test_a_scheduler_killed_while_it_looks_delays_the_next_one_by_less_than_two_seconds(
+    app: Flask, session: Session
+) -> None:
+    with app.app_context():
+        assert schedule.make_scheduler().acquire_lock()  # and never gives it back
+        next_one = schedule.make_scheduler()
+        began = time.monotonic()
+
+        while not next_one.acquire_lock():
+            time.sleep(0.02)
+
+        assert time.monotonic() - began < 2
+
+
+def test_a_scheduler_counts_as_alive_again_after_redis_was_emptied(
+    app: Flask, session: Session, redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        scheduler.register_birth()
+        redis_server.client.flushall()
+        assert not schedule.is_alive()
+
+        scheduler.heartbeat()
+
+        assert schedule.is_alive()
+
+
+def test_the_sweep_is_scheduled_again_after_redis_was_emptied(
+    app: Flask, session: Session, redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        for _ in range(2):
+            redis_server.client.flushall()
+            scheduler.enqueue_jobs()
+
+            assert queue.get_queue(queue.SYSTEM).job_ids == [schedule.SWEEP_ID]
+
+
+def test_workers_are_counted_also_after_redis_was_emptied(
+    app: Flask, session: Session, redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        assert queue.count_workers() == 0
+        worker = queue.make_worker()
+        redis_server.client.flushall()
+
+        assert queue.count_workers() == 1
+
+        worker.connection.close()
+        assert queue.count_workers() == 0
