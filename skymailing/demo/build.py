@@ -182,14 +182,14 @@ class _Example:
         late.state, late.state_reason = MailingState.FINISHED, StateReason.WINDOW_OVER
 
     def _add_present(self) -> None:
-        begin = self.now - timedelta(minutes=25)
+        begin = self.now - timedelta(minutes=50)
         course = self._mailing("Вечерний курс", "course", begin, begin + timedelta(days=2))
         course.state = MailingState.RUNNING
         # What waits is due in some hours, so that the example looks the same until then.
         shares = {DeliveryState.DEFERRED: 23, DeliveryState.FAILED: 4, DeliveryState.UNKNOWN: 1}
         self.history.add_run(course, self.clients, begin, RunState.SENDING, shares)
 
-        begin = self.now - timedelta(minutes=50)
+        begin = self.now - timedelta(minutes=80)
         fair = self._mailing("Winter fair", "sale", begin, begin + timedelta(days=5), self.english)
         fair.state = MailingState.PAUSED
         waiting = len(self.english) // 2

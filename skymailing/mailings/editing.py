@@ -112,7 +112,8 @@ def is_to_be_saved(form: MailingForm) -> bool:
 
 def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     step = picker.make_picker(current_user, form.clients.data or Selection(), request.form)
-    if request.form.get(picker.STEP_FIELD):
+    if request.form.get(picker.STEP_FIELD, picker.STAY) != picker.STAY:
+        # Whoever picks clients does not want to write to all of them.
         form.audience.data = Audience.SELECTED.value
     return render_template("mailings/form.html", form=form, mailing=mailing, picker=step)
 

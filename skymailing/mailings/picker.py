@@ -12,6 +12,8 @@ from skymailing.models import Client, User
 # The button of a step; a form posted with any of them is shown again and nothing is saved.
 STEP_FIELD = "pick"
 SEARCH, MORE, ALL, NONE = "search", "more", "all", "none"
+# What Enter does in any field of the form: nothing is sent by a slip of the hand.
+STAY = "stay"
 
 
 @dataclass(frozen=True)

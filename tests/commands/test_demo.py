@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from skymailing.clock import utcnow
 from skymailing.models import (
     OPEN_STATES,
     Article,
@@ -92,6 +93,11 @@ def test_every_delivery_has_the_attempts_that_it_counts(app: Flask, session: Ses
     assert list(session.scalars(select(Attempt.at).order_by(Attempt.id))) == sorted(
         session.scalars(select(Attempt.at))
     )
+
+
+def test_nothing_has_happened_in_the_future(app: Flask, session: Session) -> None:
+    demo(app)
+    assert max(session.scalars(select(Attempt.at))) <= utcnow()
 
 
 def test_nobody_real_can_be_mailed(app: Flask, session: Session, smtp: SmtpServer, work) -> None:

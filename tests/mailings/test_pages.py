@@ -377,6 +377,17 @@ def test_clients_are_chosen_over_several_searches_without_javascript(
     assert not chosen_ids(session) & {other.id for other in others}
 
 
+def test_enter_saves_nothing_by_a_slip_of_the_hand(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    fields = mailing_fields(MessageFactory.create(owner=user), name="Typed")
+    step = soup(browser.post("/mailings/new", data=fields | {"pick": "stay"}))
+    first = step.select("#mailing-form button[type=submit]")[0]
+    assert (first["name"], first["value"]) == ("pick", "stay")
+    assert [radio["value"] for radio in step.select("input[name=audience][checked]")] == ["all"]
+    assert session.scalar(select(Mailing.id)) is None
+
+
 def test_all_that_match_are_chosen_by_one_button(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(60)]
     create_clients(user, 5)
