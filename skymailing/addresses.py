@@ -54,7 +54,9 @@ ADDRESS_FAULTS = {
     AddressFault.NO_AT_SIGN: _l("An e-mail address has an @ sign, as in name@example.com."),
     AddressFault.SEVERAL_AT_SIGNS: _l("There is more than one @ sign; write one address only."),
     AddressFault.SPACE: _l("An e-mail address has no spaces inside."),
-    AddressFault.CONTROL_CHARACTER: _l("There is an invisible character inside the e-mail address."),
+    AddressFault.CONTROL_CHARACTER: _l(
+        "There is a line break or another invisible character inside the e-mail address."
+    ),
     AddressFault.TOO_LONG: _l("The e-mail address is too long."),
     AddressFault.LOCAL_PART: _l("The part before the @ sign is not valid."),
     AddressFault.LOCAL_PART_NOT_LATIN: _l(

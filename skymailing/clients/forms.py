@@ -21,6 +21,7 @@ from skymailing.clients.values import (
 )
 from skymailing.models import Client
 
+PLAIN = {"autocomplete": "off"}
 BLANK_PAIRS = 2  # shown below the filled ones, to be typed into without JavaScript
 
 
@@ -48,7 +49,7 @@ class AttributeForm(Form):
     """One value of a client's own, by name."""
 
     name = StringField(lazy_pgettext("value", "Name"))
-    value = StringField(_l("Value"), [check_with(clean_attribute)])
+    value = StringField(_l("Value"), [check_with(clean_attribute)], render_kw=PLAIN)
 
     def validate_name(self, field: Any) -> None:
         if (self.value.data or "").strip() and not (field.data or "").strip():

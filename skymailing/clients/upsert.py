@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Table, case, func
 from sqlalchemy.dialects import postgresql, sqlite
 
 from skymailing.clients.rows import ClientRow
 from skymailing.extensions import db
 from skymailing.models import Client
+
+CLIENTS = cast(Table, Client.__table__)
 
 
 def is_postgresql() -> bool:
@@ -30,31 +32,33 @@ def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> i
     for row in rows:
         earlier = merged.get(row.email_key)
         merged[row.email_key] = earlier.merge(row) if earlier else row
-    known = select(func.count()).where(Client.owner_id == owner_id, Client.email_key.in_(merged))
-    new = len(merged) - (db.session.scalar(known) or 0)
-    if merged:
-        db.session.execute(
-            make_upsert(),
-            # In one order for all, so that two imports at once never wait for each other in a ring.
-            [describe(merged[key], owner_id, now) for key in sorted(merged)],
-        )
-    return new
+    if not merged:
+        return 0
+    written = db.session.execute(
+        make_upsert(),
+        # In one order for all, so that two imports at once never wait for each other in a ring.
+        [describe(merged[key], owner_id, now) for key in sorted(merged)],
+    )
+    return sum(written.scalars())
 
 
 def make_upsert() -> Any:
-    statement = insert_into(Client)
-    given = statement.excluded
+    """Return the statement; for each row it tells whether the client is new."""
+    statement = insert_into(CLIENTS)
+    given, known = statement.excluded, CLIENTS.c
     return statement.on_conflict_do_update(
         index_elements=["owner_id", "email_key"],
         set_={
-            "full_name": case((given.full_name != "", given.full_name), else_=Client.full_name),
-            "comment": case((given.comment != "", given.comment), else_=Client.comment),
-            "attributes": Client.attributes.op("||")(given.attributes)
+            "full_name": case((given.full_name != "", given.full_name), else_=known.full_name),
+            "comment": case((given.comment != "", given.comment), else_=known.comment),
+            "attributes": known.attributes.op("||")(given.attributes)
             if is_postgresql()
-            else func.json_patch(Client.attributes, given.attributes),
+            else func.json_patch(known.attributes, given.attributes),
             "updated_at": given.updated_at,
         },
-    )
+        # Asking beforehand which ones are known would cost PostgreSQL, without statistics of a table
+        # that is just being filled, a walk through the whole address book for every batch.
+    ).returning(known.created_at == known.updated_at)
 
 
 def describe(row: ClientRow, owner_id: int, now: datetime) -> dict[str, Any]:

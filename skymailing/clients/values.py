@@ -1,7 +1,6 @@
 """What a client's name, comment and attributes may be, however they come in."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -14,6 +13,8 @@ NAME_MAX_LENGTH = 200
 COMMENT_MAX_LENGTH = 10_000
 ATTRIBUTE_MAX_LENGTH = 2_000
 MAX_ATTRIBUTES = 100
+# Control characters, half an emoji, and the replacement character, which tells of letters already lost.
+UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 class ValueFault(StrEnum):
@@ -49,12 +50,7 @@ def clean_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(letter for letter in text if is_storable(letter)).strip()
-
-
-def is_storable(letter: str) -> bool:
-    # Half an emoji and control characters; the replacement character tells of letters already lost.
-    return letter in "\n\t" or (unicodedata.category(letter) not in ("Cc", "Cs") and letter != "\ufffd")
+    return UNSTORABLE.sub("", text).strip()
 
 
 def clean_name(text: str) -> str:
