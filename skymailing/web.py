@@ -43,7 +43,7 @@ def configure(app: Flask) -> None:
     app.add_template_filter(local_time)
     app.add_template_filter(local_date)
     app.add_template_filter(number)
-    for helper in (asset, icon, url_with, page_url, languages, get_locale, zone_label):
+    for helper in (asset, icon, url_with, languages, get_locale, zone_label):
         app.add_template_global(helper)
     app.add_template_global(states.state_label)
     app.add_template_global(states.state_tone)
@@ -94,11 +94,6 @@ def url_with(**changes: str | int | None) -> str:
     pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in changes]
     pairs += [(key, str(value)) for key, value in changes.items() if value is not None]
     return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
-
-
-def page_url(endpoint: str) -> str:
-    """Return a page's address; the home page's while that page is still being written."""
-    return url_for(endpoint if endpoint in current_app.view_functions else "home.index")
 
 
 def languages() -> list[tuple[str, str]]:
