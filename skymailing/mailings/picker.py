@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import false
 from werkzeug.datastructures import MultiDict
 
 from skymailing.extensions import db
@@ -11,7 +12,7 @@ from skymailing.models import Client, User
 
 # The button of a step; a form posted with any of them is shown again and nothing is saved.
 STEP_FIELD = "pick"
-SEARCH, MORE, ALL, NONE = "search", "more", "all", "none"
+SEARCH, MORE, ALL, NONE, CHOSEN = "search", "more", "all", "none", "chosen"
 # What Enter does in any field of the form: nothing is sent by a slip of the hand.
 STAY = "stay"
 
@@ -51,9 +52,13 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
     elif step == MORE:
         shown = form.get("shown_until", "")
         after = int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 19 else 0
-    matches = queries.page_of_clients(owner, query, after)
-    has_more = len(matches) > queries.MATCHES_SHOWN
-    matches = matches[: queries.MATCHES_SHOWN]
+    if step == CHOSEN or (not form and selection):
+        matches = queries.first_of_selection(owner, next(selection.conditions(), false()))
+        has_more = False
+    else:
+        matches = queries.page_of_clients(owner, query, after)
+        has_more = len(matches) > queries.MATCHES_SHOWN
+        matches = matches[: queries.MATCHES_SHOWN]
     return Picker(
         query=query,
         matches=matches,

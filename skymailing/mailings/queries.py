@@ -171,6 +171,12 @@ def page_of_clients(owner: User, query: str, after: int) -> list[Client]:
     return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN + 1)))
 
 
+def first_of_selection(owner: User, selected: ColumnElement[bool]) -> list[Client]:
+    """Return the first of the owner's selected clients, as many as a page shows."""
+    statement = select(Client).where(Client.owner_id == owner.id, selected)
+    return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN)))
+
+
 def suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
     """Return which of these address keys the owner never mails."""
     return set(

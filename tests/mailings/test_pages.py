@@ -416,6 +416,21 @@ def test_more_matches_come_page_by_page(browser: FlaskClient, user: User) -> Non
     assert "1 chosen" in step.text
 
 
+def test_the_picker_opens_with_who_is_chosen_and_shows_them_again(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    clients = create_clients(user, 60)
+    chosen = [clients[3].id, clients[57].id]
+    message = MessageFactory.create(owner=user)
+    fields = mailing_fields(message, audience="selected", clients=chosen, draft="1")
+    browser.post("/mailings/new", data=fields)
+    url = f"/mailings/{session.scalars(select(Mailing.id)).one()}/edit"
+    for page in (browser.get(url), browser.post(url, data=fields | {"pick": "chosen"})):
+        boxes = soup(page).select("input[type=checkbox][name=clients]")
+        assert [box["value"] for box in boxes] == [str(id) for id in chosen]
+        assert all(box.has_attr("checked") for box in boxes)
+
+
 @pytest.mark.parametrize(("suppressed", "words"), [(1, "1 client has"), (2, "Nobody will get")])
 def test_suppressed_clients_are_pointed_out(
     browser: FlaskClient, user: User, session: Session, suppressed: int, words: str
