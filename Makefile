@@ -13,7 +13,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test lint format install install-dev clean
+.PHONY: run test lint format translations install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -29,6 +29,10 @@ lint: install-dev
 format: install-dev
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+translations: install-dev
+	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing
+	$(RUN) babel.messages.frontend -q update -i messages.pot -d skymailing/translations -l ru --no-fuzzy-matching --ignore-obsolete --no-wrap --ignore-pot-creation-date
 
 install: .venv/installed $(CATALOGUES)
 
