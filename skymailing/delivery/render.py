@@ -12,6 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import mime
 from skymailing.delivery.content import Content, TemplateError, check_content, compile_content
 from skymailing.delivery.filling import Filler
+from skymailing.delivery.templates import lookup
 from skymailing.models import Client, Message, User
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Sender",
     "TemplateError",
     "check_content",
+    "find_empty",
     "make_recipient",
     "message_id",
     "preview",
@@ -75,6 +77,14 @@ def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) ->
         "unsubscribe_url": unsubscribe_url,
         "sender_name": sender_name,
     }
+
+
+def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple[str, ...]]:
+    """Return those of the values at `paths` that are empty for `recipient`."""
+    values = make_values(recipient, "sender", "url")
+    # The time is Liquid's own; `client` alone is looped over, not printed.
+    known = [path for path in paths if path[0] not in {"now", "today"} and path != ("client",)]
+    return [path for path in known if not lookup(path, values).strip()]
 
 
 def message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:

@@ -1,0 +1,58 @@
+"""The form of messages."""
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import RadioField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Length
+
+from skymailing.delivery.content import MAX_BODY, clean
+from skymailing.delivery.mime import clean_line
+from skymailing.delivery.render import Content, TemplateError, check_content
+from skymailing.messages.services import explain_error
+from skymailing.models import MessageFormat
+
+FORMATS = [
+    SelectChoice(MessageFormat.MARKDOWN.value, _l("Markdown: headings, lists and links by simple signs")),
+    SelectChoice(MessageFormat.HTML.value, _l("HTML: a finished page")),
+    SelectChoice(MessageFormat.TEXT.value, _l("Plain text")),
+]
+
+
+def clean_text(text: str | None) -> str | None:
+    return clean(text) if text else text
+
+
+def clean_subject(text: str | None) -> str | None:
+    return clean_line(text) if text else text
+
+
+class MessageForm(FlaskForm):
+    """A message, new or known; a broken template is an error of its field."""
+
+    subject = StringField(
+        _l("Subject"),
+        [InputRequired(_l("Enter a subject.")), Length(max=500)],
+        filters=[clean_subject],
+    )
+    format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
+    body = TextAreaField(
+        _l("Text"),
+        [InputRequired(_l("Write the letter's text.")), Length(max=MAX_BODY)],
+        filters=[clean_text],
+    )
+
+    def read_content(self) -> Content:
+        """Return what was typed."""
+        return Content(self.subject.data or "", MessageFormat(self.format.data), self.body.data or "")
+
+    def validate(self, extra_validators: object = None) -> bool:
+        if not super().validate(extra_validators):
+            return False
+        try:
+            check_content(self.read_content())
+        except TemplateError as error:
+            field = self.subject if error.in_subject else self.body
+            field.errors = [*field.errors, explain_error(error)]
+            return False
+        return True

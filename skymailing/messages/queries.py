@@ -1,0 +1,66 @@
+"""Reading messages, and what their pages need of clients."""
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from skymailing.clients.queries import matches
+from skymailing.extensions import db
+from skymailing.models import Client, Message
+from skymailing.pagination import Order
+
+ORDERS: dict[str, Order] = {
+    "-changed": [(Message.updated_at, True), (Message.id, True)],
+    "changed": [(Message.updated_at, False), (Message.id, False)],
+    "subject": [(Message.subject, False), (Message.id, False)],
+    "-subject": [(Message.subject, True), (Message.id, True)],
+}
+DEFAULT_ORDER = "-changed"
+# Attributes are told from the newest clients: enough to know an import's columns, and bounded.
+SAMPLE = 200
+ATTRIBUTES_SHOWN = 40
+CLIENTS_SHOWN = 8
+
+
+def list_messages(owner_id: int, search: str = "") -> Select[Any]:
+    """Return a statement for the owner's messages whose subject or body contains `search`."""
+    statement = select(Message).where(Message.owner_id == owner_id)
+    if search:
+        wanted = search.lower()
+        statement = statement.where(
+            func.lower(Message.subject).contains(wanted, autoescape=True)
+            | func.lower(Message.body).contains(wanted, autoescape=True)
+        )
+    return statement
+
+
+def find_attributes(owner_id: int) -> list[str]:
+    """Return the names of attributes that the owner's newest clients have, the commonest first."""
+    newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())
+    counts: Counter[str] = Counter()
+    for attributes in db.session.scalars(newest.limit(SAMPLE)):
+        counts.update(attributes)
+    return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
+
+
+def find_client(owner_id: int, client_id: int | None) -> Client | None:
+    """Return the owner's client with this id; without an id the first client, if there is any."""
+    own = select(Client).where(Client.owner_id == owner_id)
+    if client_id is not None:
+        own = own.where(Client.id == client_id)
+    return db.session.scalar(own.order_by(Client.id).limit(1))
+
+
+def find_neighbours(client: Client) -> tuple[int | None, int | None]:
+    """Return the ids of the clients before and after this one."""
+    own = select(Client.id).where(Client.owner_id == client.owner_id)
+    before = db.session.scalar(own.where(Client.id < client.id).order_by(Client.id.desc()).limit(1))
+    after = db.session.scalar(own.where(Client.id > client.id).order_by(Client.id).limit(1))
+    return before, after
+
+
+def search_clients(owner_id: int, search: str) -> list[Client]:
+    """Return a few of the owner's clients whose address or name contains `search`."""
+    own = select(Client).where(Client.owner_id == owner_id, matches(search))
+    return list(db.session.scalars(own.order_by(Client.email_key).limit(CLIENTS_SHOWN)))

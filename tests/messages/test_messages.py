@@ -1,0 +1,261 @@
+"""Writing, finding, copying and deleting messages, as their owner sees it."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+
+from skymailing.extensions import db
+from skymailing.messages import services
+from skymailing.models import Message, MessageFormat, User
+from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.servers import SmtpServer
+
+GOOD = {"subject": "Hi, {{ name }}", "format": "markdown", "body": "Hello, **{{ name }}**"}
+
+
+def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session, user: User) -> None:
+    answer = browser.post("/messages/new", data=GOOD)
+
+    message = session.scalars(select(Message)).one()
+    assert answer.status_code == 302
+    assert answer.location == f"/messages/{message.id}"
+    assert (message.owner_id, message.subject, message.format, message.body) == (
+        user.id,
+        "Hi, {{ name }}",
+        MessageFormat.MARKDOWN,
+        "Hello, **{{ name }}**",
+    )
+    assert browser.get(answer.location).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"subject": ""}, "Enter a subject."),
+        ({"subject": "x" * 501}, "500"),
+        ({"body": ""}, "Write the letter's text."),
+        ({"format": "word"}, "Not a valid choice"),
+        ({"body": "one\r\ntwo\r\n{% if name %}"}, "Line 3: {% if name %} is not closed by {% endif %}."),
+        ({"body": "one\n{{ name | shout }}"}, "Line 2: There is no filter “shout”."),
+        ({"subject": "Hi {{ name"}, "Line 1: {{ is not closed by }}."),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_typed_is_lost(
+    browser: FlaskClient, session: Session, changes: dict[str, str], told: str
+) -> None:
+    answer = browser.post("/messages/new", data={**GOOD, **changes, "extra": "ignored"})
+
+    assert answer.status_code == 200
+    assert told in answer.text
+    for name in {"subject", "body"} - set(changes):
+        assert GOOD[name] in answer.text
+    assert session.scalars(select(Message)).all() == []
+
+
+def test_control_characters_do_not_reach_the_database(browser: FlaskClient, session: Session) -> None:
+    browser.post("/messages/new", data={**GOOD, "subject": "a\x00b\r\nBcc: c", "body": "a\x00\r\nb\x07"})
+
+    message = session.scalars(select(Message)).one()
+    assert message.subject == "ab Bcc: c"
+    assert message.body == "a\nb"
+
+
+def test_a_message_is_changed(browser: FlaskClient, session: Session, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+
+    assert message.subject in browser.get(f"/messages/{message.id}/edit").text
+    browser.post(f"/messages/{message.id}/edit", data={**GOOD, "format": "text"})
+
+    session.refresh(message)
+    assert (message.subject, message.format) == (GOOD["subject"], MessageFormat.TEXT)
+
+
+def test_a_broken_change_leaves_the_message_as_it_was(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    message = MessageFactory.create(owner=user, body="old")
+
+    answer = browser.post(f"/messages/{message.id}/edit", data={**GOOD, "body": "new {{ broken"})
+
+    assert "new {{ broken" in answer.text
+    session.refresh(message)
+    assert message.body == "old"
+
+
+def test_the_list_searches_and_sorts(browser: FlaskClient, user: User) -> None:
+    MessageFactory.create(owner=user, subject="Apples", body="red")
+    MessageFactory.create(owner=user, subject="Pears", body="green")
+    MessageFactory.create(subject="Somebody else's")
+
+    everything = browser.get("/messages/?sort=subject").text
+    assert everything.index("Apples") < everything.index("Pears")
+    assert "Somebody else" not in everything
+    upside_down = browser.get("/messages/?sort=-subject").text
+    assert upside_down.index("Pears") < upside_down.index("Apples")
+    found = browser.get("/messages/?q=GREEN").text
+    assert "Pears" in found
+    assert "Apples" not in found
+    assert "Nothing found" in browser.get("/messages/?q=%00nothing").text
+
+
+def test_a_long_list_has_pages(browser: FlaskClient, user: User) -> None:
+    for number in range(51):
+        MessageFactory.create(owner=user, subject=f"Number {number:02}")
+
+    page = browser.get("/messages/?sort=subject").text
+
+    assert "Number 49" in page
+    assert "Number 50" not in page
+    assert "Next page" in page
+
+
+def test_an_empty_list_and_a_new_page_say_what_to_do(browser: FlaskClient) -> None:
+    assert "No messages yet" in browser.get("/messages/").text
+    page = browser.get("/messages/new").text
+    assert "/messages/new?example=newsletter" in page
+
+
+@pytest.mark.parametrize(("locale", "word"), [("en", "Unsubscribe"), ("ru", "Отписаться")])
+def test_an_example_fills_the_form_in_the_users_language(
+    sign_in: Callable[[User], FlaskClient], session: Session, locale: str, word: str
+) -> None:
+    browser = sign_in(UserFactory.create(locale=locale))
+
+    assert word in browser.get("/messages/new?example=newsletter").text
+    assert browser.get("/messages/new?example=nonsense").status_code == 200
+
+
+@pytest.mark.parametrize("locale", ["en", "ru"])
+@pytest.mark.parametrize("example", ["newsletter", "invitation", "letter"])
+def test_every_example_can_be_saved_as_it_is(browser: FlaskClient, example: str, locale: str) -> None:
+    from skymailing.messages.examples import EXAMPLES
+
+    answer = browser.post("/messages/new", data=EXAMPLES[example][locale])
+
+    assert answer.status_code == 302
+
+
+def test_the_editor_names_the_owners_own_attributes(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(owner=user, attributes={"city": "Rome", "Любимый цвет": "синий", "Город": "Рим"})
+    ClientFactory.create(attributes={"secret": "of another owner"})
+
+    page = browser.get("/messages/new").text
+
+    assert "{{ client.city }}" in page
+    assert "{{ client.Город }}" in page
+    assert "{{ client[&#34;Любимый цвет&#34;] }}" in page
+    assert "secret" not in page
+
+
+def test_a_copy_opens_for_editing(browser: FlaskClient, session: Session, user: User) -> None:
+    message = MessageFactory.create(owner=user, subject="Original")
+
+    answer = browser.post(f"/messages/{message.id}/duplicate")
+
+    copy = session.scalars(select(Message).where(Message.id != message.id)).one()
+    assert answer.location == f"/messages/{copy.id}/edit"
+    assert (copy.subject, copy.body) == (message.subject, message.body)
+
+
+def test_a_message_is_deleted_after_asking(browser: FlaskClient, session: Session, user: User) -> None:
+    message = MessageFactory.create(owner=user, subject="Old news")
+
+    assert "Old news" in browser.get(f"/messages/{message.id}/delete").text
+    assert session.scalars(select(Message)).all() != []
+    assert browser.post(f"/messages/{message.id}/delete").location == "/messages/"
+    assert session.scalars(select(Message)).all() == []
+
+
+def test_a_message_that_mailings_send_stays_and_they_are_named(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    message = MessageFactory.create(owner=user)
+    MailingFactory.create(owner=user, message=message, name="Autumn")
+    MailingFactory.create(owner=user, message=message, name="Winter")
+
+    asked = browser.get(f"/messages/{message.id}/delete").text
+    answer = browser.post(f"/messages/{message.id}/delete")
+
+    assert "Autumn" in asked
+    assert answer.status_code == 409
+    assert "“Winter”, “Autumn”" in answer.text
+    assert session.scalars(select(Message)).all() == [message]
+
+
+def test_a_mailing_that_comes_while_deleting_gives_the_same_refusal(
+    app: Flask, session: Session, user: User
+) -> None:
+    message = MessageFactory.create(owner=user)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("one writer at a time: nothing can come between")
+
+        def commit_mailing(*_arguments: object) -> None:
+            MailingFactory.create(owner=user, message=message, name="Just now")
+
+        # After our look, before the deletion, by another connection.
+        event.listen(db.session, "before_flush", commit_mailing, once=True)
+        with pytest.raises(services.MessageInUse) as caught:
+            services.delete_message(db.session.get_one(Message, message.id))
+        db.session.rollback()
+
+    assert caught.value.names == ["Just now"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("GET", "/edit"),
+        ("POST", "/edit"),
+        ("GET", "/delete"),
+        ("POST", "/delete"),
+        ("GET", "/preview"),
+        ("POST", "/test"),
+        ("POST", "/duplicate"),
+    ],
+)
+def test_somebody_elses_message_is_not_found(
+    browser: FlaskClient, session: Session, method: str, path: str
+) -> None:
+    message = MessageFactory.create()
+
+    answer = browser.open(f"/messages/{message.id}{path}", method=method, data=GOOD)
+
+    assert answer.status_code == 404
+    assert session.scalars(select(Message)).all() == [message]
+
+
+def test_visitors_are_asked_to_sign_in(visitor: FlaskClient, session: Session) -> None:
+    message = MessageFactory.create()
+
+    for path in ("", "new", "draft", f"{message.id}", f"{message.id}/preview", f"{message.id}/edit"):
+        answer = visitor.get(f"/messages/{path}")
+        assert answer.status_code == 302
+        assert "/auth/login" in answer.location
+
+
+def test_a_test_letter_arrives_with_a_clients_values(
+    browser: FlaskClient, user: User, smtp: SmtpServer, work: Callable[[], None]
+) -> None:
+    message = MessageFactory.create(owner=user, subject="Hi, {{ name }}", body="{{ unsubscribe_url }}")
+    client = ClientFactory.create(owner=user, full_name="Ann")
+
+    answer = browser.post(f"/messages/{message.id}/test", data={"client": client.id})
+    work()
+
+    assert answer.location == f"/messages/{message.id}?client={client.id}"
+    [letter] = smtp.letters
+    assert letter.recipients == [user.email]
+    assert letter.parsed["Subject"] == "[test] Hi, Ann"
+
+
+def test_a_test_letter_needs_a_client_of_ones_own(browser: FlaskClient, user: User, smtp: SmtpServer) -> None:
+    message = MessageFactory.create(owner=user)
+    stranger = ClientFactory.create()
+
+    assert browser.post(f"/messages/{message.id}/test", data={"client": stranger.id}).status_code == 404

@@ -1,0 +1,128 @@
+"""A letter is shown as a client gets it, in a frame that can do nothing."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Message, MessageFormat, User
+from tests.factories import ClientFactory, MessageFactory
+
+DRAFT = {
+    "subject": "Hi, {{ name }}",
+    "format": "markdown",
+    "body": "Hello, **{{ name }}** of {{ client.city }}",
+}
+
+
+def test_the_page_shows_the_letter_of_the_chosen_client(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user, subject="Hi, {{ name }}", body="{{ client.city }}")
+    first = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
+    second = ClientFactory.create(owner=user, full_name="Bob", attributes={"city": "Oslo"})
+
+    page = browser.get(f"/messages/{message.id}").text
+    other = browser.get(f"/messages/{message.id}?client={second.id}").text
+
+    assert "Hi, Ann" in page
+    assert f"client={second.id}" in page
+    assert "Rome" in page
+    assert "Hi, Bob" in other
+    assert f"client={first.id}" in other
+
+
+def test_without_clients_an_example_is_shown(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user, subject="Hi, {{ name }}")
+
+    assert "Hi, Anna Example" in browser.get(f"/messages/{message.id}").text
+
+
+def test_a_client_is_found_by_address(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    ClientFactory.create(owner=user, email="wanted@example.org")
+    ClientFactory.create(owner=user, email="other@example.org")
+    ClientFactory.create(email="wanted-not@example.org")
+
+    page = browser.get(f"/messages/{message.id}?q=wanted").text
+
+    assert ">wanted@example.org</a>" in page
+    assert ">other@example.org</a>" not in page
+    assert "wanted-not" not in page
+
+
+def test_placeholders_that_are_empty_for_the_client_are_pointed_out(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(
+        owner=user, subject="x", body="{{ name }} {{ client.city }} {{ client.typo }}"
+    )
+    ClientFactory.create(owner=user, full_name="Ann", attributes={"city": ""})
+
+    page = browser.get(f"/messages/{message.id}").text
+
+    assert "Empty for this client" in page
+    assert "<code>{{ client.city }}</code>, <code>{{ client.typo }}</code>" in page
+    assert "<code>{{ name }}</code>" not in page
+
+
+@pytest.mark.parametrize(("part", "kind"), [("html", "text/html"), ("text", "text/plain")])
+def test_a_part_is_served_under_its_own_policy(
+    browser: FlaskClient, user: User, part: str, kind: str
+) -> None:
+    message = MessageFactory.create(
+        owner=user, format=MessageFormat.HTML, body="<script>alert(1)</script><p>Hi</p>"
+    )
+
+    answer = browser.get(f"/messages/{message.id}/preview?part={part}")
+
+    assert answer.mimetype == kind
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'")
+    assert "script" not in policy
+    assert "Hi" in answer.text
+
+
+def test_the_frame_is_sandboxed(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+
+    page = browser.get(f"/messages/{message.id}").text
+
+    frame = page[page.index("<iframe") : page.index("</iframe>")]
+    assert " sandbox " in frame
+    assert "allow-" not in frame
+
+
+@pytest.mark.parametrize("path", ["?client={}", "/preview?client={}"])
+def test_somebody_elses_client_is_not_found(browser: FlaskClient, user: User, path: str) -> None:
+    message = MessageFactory.create(owner=user)
+    stranger = ClientFactory.create()
+
+    assert browser.get(f"/messages/{message.id}" + path.format(stranger.id)).status_code == 404
+
+
+def test_a_letter_that_cannot_be_made_says_why_on_its_page(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user, body="{% for i in (1..client.n) %}x{% endfor %}")
+    ClientFactory.create(owner=user, attributes={"n": "99999999"})
+
+    answer = browser.get(f"/messages/{message.id}")
+
+    assert answer.status_code == 200
+    assert "This letter cannot be made" in answer.text
+    assert browser.get(f"/messages/{message.id}/preview").status_code == 200
+
+
+def test_a_draft_is_shown_and_not_saved(browser: FlaskClient, session: Session, user: User) -> None:
+    ClientFactory.create(owner=user, full_name="Ann <b>", attributes={})
+
+    answer = browser.post("/messages/draft", data=DRAFT)
+
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert "Hi, Ann &lt;b&gt;" in answer.text
+    # Inside the frame's attribute, so escaped once more.
+    assert "&lt;strong&gt;Ann &amp;lt;b&amp;gt;&lt;/strong&gt;" in answer.text
+    assert "<code>{{ client.city }}</code>" in answer.text
+    assert session.scalars(select(Message)).all() == []
+
+
+def test_a_broken_draft_says_where(browser: FlaskClient) -> None:
+    answer = browser.post("/messages/draft", data={**DRAFT, "body": "a\n{{ b"})
+
+    assert "Line 2: {{ is not closed by }}." in answer.text
+    assert "Press “Preview”" in browser.get("/messages/draft").text
