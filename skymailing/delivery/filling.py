@@ -20,7 +20,7 @@ from skymailing.delivery.templates import (
 )
 
 Values = Mapping[str, object]
-# Values that are texts for every letter, so that a placeholder of the name alone needs no Liquid.
+# Values that are a text or None for every letter, so that a placeholder of the name alone needs no Liquid.
 TEXTS = frozenset({"name", "email", "unsubscribe_url", "sender_name"})
 
 
@@ -77,7 +77,9 @@ class Filler:
         """Return the part with `values`; raises TemplateError."""
         pieces = self.pieces.copy()
         for place, name in self.texts:
-            pieces[place] = self.encode(values[name])  # type: ignore[arg-type]
+            text: str | None = values[name]  # type: ignore[assignment]
+            if text:
+                pieces[place] = self.encode(text)
         if self.attributes:
             attributes: Mapping[str, object] = values["client"]  # type: ignore[assignment]
             for place, name in self.attributes:

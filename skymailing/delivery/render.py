@@ -68,12 +68,18 @@ def make_recipient(client: Client) -> Recipient:
 
 
 def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) -> dict[str, object]:
-    """Return what placeholders stand for; a client's own fields win over attributes of their name."""
-    name, email = recipient.name, recipient.email
+    """Return what placeholders stand for; a client's own fields win over attributes of their name.
+
+    What is empty is None: to Liquid an empty text is true, and `{% if client.city %}` means a city.
+    """
+    name, email = recipient.name or None, recipient.email
+    attributes = recipient.attributes
+    if not all(attributes.values()):
+        attributes = {key: value for key, value in attributes.items() if value}
     return {
         "name": name,
         "email": email,
-        "client": {**recipient.attributes, "name": name, "full_name": name, "email": email},
+        "client": {**attributes, "name": name, "full_name": name, "email": email},
         "unsubscribe_url": unsubscribe_url,
         "sender_name": sender_name,
     }
