@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,3 +113,22 @@ def _write(file: IO[str], content: dict[str, Any]) -> None:
     file.truncate()
     json.dump(content, file)
     file.flush()
+
+
+def answers(url: str) -> bool:
+    """Whether the URL answers 200 within a moment."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+    try:
+        with opener.open(url, timeout=0.5) as response:
+            return bool(response.status == 200)
+    except (OSError, ValueError):
+        return False
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection((host, port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True

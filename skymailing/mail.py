@@ -29,7 +29,7 @@ BATCH = 20  # letters over one connection
 LEASE = timedelta(minutes=10)
 RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last one again and again
 MAX_ATTEMPTS = 10
-SERVER_AWAY = timedelta(minutes=1)  # until the next look at a server that did not let us in
+SERVER_AWAY = timedelta(seconds=15)  # until the next look at a server that did not let us in
 LIFETIME = timedelta(days=3)  # nobody waits longer for a confirmation
 ERROR_LENGTH = 500
 

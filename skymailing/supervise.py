@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -60,10 +59,14 @@ class ConsoleSupervisor(Supervisor):
     """A supervisor that tells a person what they need to know, and nothing else."""
 
     def __init__(
-        self, options: Options, health_url: str, on_ready: Callable[[], None], say: Callable[[str], None]
+        self,
+        options: Options,
+        is_ready: Callable[[], bool],
+        on_ready: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
         super().__init__(options)
-        self._health_url = health_url
+        self._is_ready = is_ready
         self._on_ready: Callable[[], None] | None = on_ready
         self._say = say
         self._patience_ends: float | None = time.monotonic() + PATIENCE
@@ -82,12 +85,12 @@ class ConsoleSupervisor(Supervisor):
             self._look_whether_ready(self._on_ready)
 
     def _look_whether_ready(self, on_ready: Callable[[], None]) -> None:
-        if answers(self._health_url):
+        if self._is_ready():
             self._on_ready = None
             on_ready()
         elif self._patience_ends is not None and time.monotonic() > self._patience_ends:
             self._patience_ends = None
-            self._say("The web server does not answer yet; see web.log in the log directory.")
+            self._say("The service does not answer yet; see web.log in the log directory.")
 
     def _shorten_delays(self) -> None:
         soonest = time.time() + MAX_RESTART_DELAY
@@ -105,20 +108,10 @@ class ConsoleSupervisor(Supervisor):
             self._say(f"{name} keeps stopping and is tried again; see {name}.log in the log directory.")
 
 
-def answers(url: str) -> bool:
-    """Whether the URL answers 200 within a moment."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
-    try:
-        with opener.open(url, timeout=0.5) as response:
-            return bool(response.status == 200)
-    except (OSError, ValueError):
-        return False
-
-
 def supervise(
     configuration: Path,
     directory: Path,
-    health_url: str,
+    is_ready: Callable[[], bool],
     on_ready: Callable[[], None],
     say: Callable[[str], None],
 ) -> None:
@@ -131,7 +124,7 @@ def supervise(
     options.first = True
     options.test = False
     try:
-        ConsoleSupervisor(options, health_url, on_ready, say).main()
+        ConsoleSupervisor(options, is_ready, on_ready, say).main()
     except ExitNow:
         pass
     finally:

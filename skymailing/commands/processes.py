@@ -136,8 +136,14 @@ def _supervise(run_directory: Path) -> None:
     os.chdir(logs)
     host = "127.0.0.1" if config["HOST"] in ("0.0.0.0", "::", "") else config["HOST"]  # noqa: S104
     health_url = f"http://{programs.bind_address(host, config['PORT'])}/healthz"
+
+    def is_ready() -> bool:
+        # The first account letter should not find the catcher still on its way.
+        caught = not config["MAIL_CATCHER"] or instance.listens(config["MAIL_SERVER"], config["MAIL_PORT"])
+        return caught and instance.answers(health_url)
+
     say("Starting ...")
-    supervise.supervise(configuration, PROJECT_DIR, health_url, _announce, say)
+    supervise.supervise(configuration, PROJECT_DIR, is_ready, _announce, say)
 
 
 def _announce() -> None:

@@ -1,0 +1,224 @@
+"""From an empty folder to a delivered mailing, as a newcomer goes: through the pages, on a whole service."""
+
+import csv
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+import redis
+from email_validator import EmailNotValidError, validate_email
+
+from skymailing.clock import utcnow
+from skymailing.embedded import embedded_redis_url
+from tests.journey.visitor import Page, Visitor
+from tests.processes.service import Service, wait_until
+
+CLIENTS = Path(__file__).parent.parent / "data" / "clients-utf8.csv"
+EMAIL, PASSWORD = "maria@bakery.example", "a loaf of rye bread"
+LINK = re.compile(r"http://\S+/auth/verify/\S+")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("newcomer") / "data", WORKERS="2")
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def maria(service: Service) -> Visitor:
+    """A visitor who has registered, confirmed by the link in the caught letter, and signed in."""
+    visitor = Visitor(service.url)
+    page = visitor.submit(
+        visitor.get("/auth/register"), email=EMAIL, password=PASSWORD, password_confirm=PASSWORD
+    )
+    assert page.status == 200, page.words
+    refused = visitor.submit(visitor.get("/auth/login"), email=EMAIL, password=PASSWORD)
+    assert visitor.get("/clients/").url.startswith(service.url + "/auth/login"), refused.words
+
+    link = wait_for_link(service)
+    visitor.submit(visitor.get(link))
+    visitor.submit(visitor.get("/auth/login"), email=EMAIL, password=PASSWORD)
+    assert visitor.get("/clients/").url == service.url + "/clients/"
+    return visitor
+
+
+def caught(service: Service) -> list[tuple[str, bytes]]:
+    """Return recipient and content of each letter that the catcher keeps."""
+    letters = []
+    for path in (service.data_dir / "outbox").rglob("*.eml"):
+        content = path.read_bytes()
+        letters.append((str(message_from_bytes(content)["Delivered-To"]), content))
+    return letters
+
+
+def wait_for_link(service: Service) -> str:
+    links: list[str] = []
+
+    def has_come() -> bool:
+        for recipient, content in caught(service):
+            body = message_from_bytes(content, policy=policy.default).get_body(("plain",))
+            if recipient == EMAIL and body and (match := LINK.search(body.get_content())):
+                links.append(match.group())
+        return bool(links)
+
+    wait_until(has_come, "the confirmation letter", 30)
+    return links[0]
+
+
+def object_id(page: Page) -> str:
+    match = re.search(r"/(\d+)(?:/|$)", page.url)
+    assert match, f"{page.url}: {page.words[:600]}"
+    return match.group(1)
+
+
+def status(service: Service, mailing: str) -> dict[str, int]:
+    answer = service.run("mailings", "status", mailing, "--json")
+    assert answer.returncode == 0, answer.stderr
+    counts: dict[str, int] = json.loads(answer.stdout)
+    return counts
+
+
+def is_finished(service: Service, mailing: str) -> bool:
+    answer = service.run("mailings", "status", mailing, "--json")
+    return answer.returncode == 0 and json.loads(answer.stdout)["state"] == "finished"
+
+
+def valid_addresses() -> set[str]:
+    """Read the file as an outsider would: every usable address once, in lower case."""
+    addresses = set()
+    with CLIENTS.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            text = row["email"].strip()
+            try:
+                parsed = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
+            except EmailNotValidError:
+                continue
+            addresses.add(f"{parsed.local_part}@{parsed.ascii_domain}".lower())
+    return addresses
+
+
+@pytest.fixture(scope="module")
+def message(maria: Visitor) -> str:
+    page = maria.submit(
+        maria.get("/messages/new"),
+        subject="Свежий хлеб для {{ name }}",
+        format="markdown",
+        body="Здравствуйте, {{ name }}!\n\nВ **{{ client.city | default: 'вашем городе' }}** новая пекарня.",
+    )
+    return object_id(page)
+
+
+def schedule(maria: Visitor, message: str, delay: float, **values: str | list[str]) -> str:
+    """Create a mailing through its form that starts `delay` seconds from now; return its id."""
+    begin = utcnow() + timedelta(seconds=delay)
+    page = maria.submit(
+        maria.get("/mailings/new"),
+        **{
+            "name": f"Пекарня {begin:%H:%M:%S}",
+            "message": message,
+            "audience": "all",
+            "starts_at": f"{begin:%Y-%m-%dT%H:%M:%S}",
+            "ends_at": f"{begin + timedelta(days=1):%Y-%m-%dT%H:%M}",
+            "periodicity": "once",
+            "on_unknown": "resend",
+        }
+        | values,
+    )
+    return object_id(page)
+
+
+def test_imported_clients_get_the_letter_and_the_log_is_complete(
+    service: Service, maria: Visitor, message: str
+) -> None:
+    page = maria.submit(maria.get("/clients/import"), files={"file": CLIENTS})
+    progress = page.url
+    wait_until(lambda: "finished" in maria.get(progress).text.lower(), "the import is finished", 60)
+
+    mailing = schedule(maria, message, delay=-5)
+    wait_until(lambda: is_finished(service, mailing), "the mailing is finished", 120)
+
+    expected = valid_addresses()
+    letters = [letter for letter in caught(service) if letter[0] != EMAIL]
+    assert Counter(recipient.lower() for recipient, _ in letters) == dict.fromkeys(expected, 1)
+    counts = status(service, mailing)
+    assert counts["planned"] == counts["sent"] == len(expected)
+    parsed = message_from_bytes(letters[0][1], policy=policy.default)
+    assert [address.addr_spec for address in parsed["To"].addresses] == [letters[0][0]]
+    assert parsed["List-Unsubscribe"]
+
+    log = list(csv.DictReader(maria.get(f"/mailings/{mailing}/log.csv").text.lstrip("\ufeff").splitlines()))
+    assert list(log[0]) == ["time", "mailing", "run", "email", "attempt", "outcome", "code", "answer"]
+    assert {row["email"].lower() for row in log} == expected
+    assert {(row["outcome"], row["code"], row["attempt"]) for row in log} == {("sent", "250", "1")}
+
+
+def first_letter_delay(service: Service, begin: float, address: str) -> float:
+    """Wait for a letter that was caught after `begin` (seconds since 1970); return how late it was."""
+    found: list[float] = []
+
+    def has_come() -> bool:
+        for path in (service.data_dir / "outbox").rglob("*.eml"):
+            written = path.stat().st_mtime
+            if written >= begin - 5 and address.encode() in path.read_bytes():
+                found.append(written - begin)
+        return bool(found)
+
+    wait_until(has_come, "the first letter", 60)
+    return min(found)
+
+
+@pytest.fixture(scope="module")
+def friend(service: Service, maria: Visitor) -> tuple[str, str]:
+    """One client to mail by themself: id and address."""
+    address = "friend@bakery.example"
+    maria.submit(maria.get("/clients/new"), email=address, full_name="Анна", comment="")
+    page = maria.get("/clients/?q=friend")
+    match = re.search(r"/clients/(\d+)/edit", page.text)
+    assert match, page.words
+    return match.group(1), address
+
+
+def schedule_for_friend(maria: Visitor, message: str, delay: float, friend: tuple[str, str]) -> float:
+    begin = (utcnow() + timedelta(seconds=delay)).replace(microsecond=0)
+    left = (begin - utcnow()).total_seconds()
+    schedule(maria, message, left, audience="selected", clients=[friend[0]])
+    return begin.timestamp()
+
+
+def test_a_scheduled_mailing_starts_within_two_seconds(
+    service: Service, maria: Visitor, message: str, friend: tuple[str, str]
+) -> None:
+    begin = schedule_for_friend(maria, message, 20, friend)
+
+    assert 0 <= first_letter_delay(service, begin, friend[1]) < 2
+
+
+def test_an_emptied_redis_does_not_make_it_late(
+    service: Service, maria: Visitor, message: str, friend: tuple[str, str]
+) -> None:
+    begin = schedule_for_friend(maria, message, 20, friend)
+    redis.Redis.from_url(embedded_redis_url(service.data_dir)).flushall()
+
+    assert 0 <= first_letter_delay(service, begin, friend[1]) < 2
+
+
+def test_a_start_that_passed_while_everything_was_down_is_made_up_for(
+    service: Service, maria: Visitor, message: str, friend: tuple[str, str]
+) -> None:
+    begin = schedule_for_friend(maria, message, 4, friend)
+    assert service.press_ctrl_c() == 0
+    time.sleep(max(0, begin + 1 - time.time()))
+
+    service.start()
+    back = time.time()
+
+    late = first_letter_delay(service, begin, friend[1])
+    assert begin + late < back + 2
