@@ -26,11 +26,16 @@ def index() -> ResponseReturnValue:
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
         sort = queries.DEFAULT_ORDER
-    page = paginate(
-        queries.list_clients(current_user.id, search), queries.ORDERS[sort], request.args.get("cursor")
+    clients = queries.list_clients(current_user.id, search)
+    page = paginate(clients, queries.ORDERS[sort], request.args.get("cursor"))
+    return render_template(
+        "clients/index.html",
+        page=page,
+        suppressions=queries.find_suppressions(current_user.id, page),
+        count=count_up_to(clients),
+        search=search,
+        sort=sort,
     )
-    count = count_up_to(queries.count_clients(current_user.id, search))
-    return render_template("clients/index.html", page=page, count=count, search=search, sort=sort)
 
 
 @bp.route("/new", methods=["GET", "POST"])
