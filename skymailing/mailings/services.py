@@ -1,12 +1,14 @@
 """The verbs of a mailing; each moves states, none sends: workers do, once the caller has committed."""
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import object_session
 
 from skymailing.delivery import plan
+from skymailing.delivery.calendar import next_occurrence
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import (
@@ -42,10 +44,20 @@ def reschedule(mailing: Mailing, now: datetime) -> None:
     """Make a scheduled mailing's next run agree with its window; a draft stays without one."""
     if mailing.state is not MailingState.SCHEDULED:
         return
-    if now >= mailing.ends_at:
+    following = _following_start(mailing)
+    if now >= mailing.ends_at or following is None or following >= mailing.ends_at:
         plan.end_unsent(mailing)
     else:
-        mailing.next_run_at = mailing.starts_at
+        mailing.next_run_at = following
+
+
+def _following_start(mailing: Mailing) -> datetime | None:
+    """Return the first occurrence that has not had its run; None when there is none."""
+    last = last_run(mailing)
+    if last is None or mailing.starts_at > last.scheduled_for:
+        return mailing.starts_at
+    zone = ZoneInfo(mailing.owner.timezone)
+    return next_occurrence(mailing.starts_at, mailing.periodicity, zone, last.scheduled_for)
 
 
 def start_now(mailing: Mailing, now: datetime) -> None:

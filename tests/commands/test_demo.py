@@ -10,6 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.delivery.render import Content, check_content
+from skymailing.demo.texts import MESSAGES, Text
 from skymailing.models import (
     OPEN_STATES,
     Article,
@@ -93,6 +95,11 @@ def test_every_delivery_has_the_attempts_that_it_counts(app: Flask, session: Ses
     assert list(session.scalars(select(Attempt.at).order_by(Attempt.id))) == sorted(
         session.scalars(select(Attempt.at))
     )
+
+
+@pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)
+def test_its_letters_can_be_written(text: Text) -> None:
+    check_content(Content(text.subject, text.format, text.body))
 
 
 def test_nothing_has_happened_in_the_future(app: Flask, session: Session) -> None:

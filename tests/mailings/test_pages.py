@@ -16,6 +16,7 @@ from skymailing.models import (
     Mailing,
     MailingState,
     OutboxLetter,
+    Periodicity,
     RunState,
     User,
     mailing_clients,
@@ -322,6 +323,29 @@ def test_only_what_has_not_started_is_edited(
     if not may:
         assert "cannot be changed" in answer.text
     assert (f"/mailings/{mailing.id}/edit" in browser.get(f"/mailings/{mailing.id}").text) is may
+
+
+def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    starts = utcnow().replace(second=0, microsecond=0) - timedelta(days=10)
+    mailing = MailingFactory.create(
+        owner=user, state=MailingState.SCHEDULED, periodicity=Periodicity.WEEKLY, starts_at=starts
+    )
+    create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=starts + timedelta(weeks=1))
+    fields = mailing_fields(
+        mailing.message,
+        periodicity="weekly",
+        starts_at=local(starts),
+        ends_at=local(starts + timedelta(days=90)),
+    )
+    browser.post(f"/mailings/{mailing.id}/edit", data=fields)
+    session.refresh(mailing)
+    assert mailing.next_run_at == starts + timedelta(weeks=2)
+    # Made to happen once, it has happened.
+    browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)
 
 
 def test_a_mailing_without_runs_is_deleted_after_a_question(
