@@ -54,10 +54,8 @@ Dear {{ name | default: "guest" }},
 
 we would be glad to see you at our open day.
 
-| | |
-| --- | --- |
-| **When** | Friday, 19:00 |
-| **Where** | 1 Example Street |
+**When:** Friday, 19:00
+**Where:** 1 Example Street
 
 [I will come](https://example.com/)
 
@@ -70,10 +68,8 @@ INVITATION_RU = """\
 
 Будем рады видеть вас на дне открытых дверей.
 
-| | |
-| --- | --- |
-| **Когда** | пятница, 19:00 |
-| **Где** | ул. Примерная, 1 |
+**Когда:** пятница, 19:00
+**Где:** ул. Примерная, 1
 
 [Я приду](https://example.com/)
 
