@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 
 from skymailing.delivery.plaintext import html_to_text
-from skymailing.delivery.templates import N_, Parsed, Tag, TemplateError, find_tags, parse, render
+from skymailing.delivery.tags import N_, Tag, TemplateError, find_tags
+from skymailing.delivery.templates import Parsed, parse, render
 from skymailing.models import MessageFormat
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]

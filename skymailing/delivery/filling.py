@@ -10,14 +10,8 @@ from liquid.exceptions import LiquidError
 from markupsafe import escape
 
 from skymailing.delivery.content import clean
-from skymailing.delivery.templates import (
-    MAX_OUTPUT,
-    N_,
-    Context,
-    Parsed,
-    TemplateError,
-    explain,
-)
+from skymailing.delivery.tags import N_, TemplateError
+from skymailing.delivery.templates import MAX_OUTPUT, Context, Parsed, explain
 
 Values = Mapping[str, object]
 # Values that are a text or None for every letter, so that a placeholder of the name alone needs no Liquid.

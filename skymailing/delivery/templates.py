@@ -1,12 +1,12 @@
 """Liquid with bounds: templates that users write can neither reach Python nor use up the machine.
 
 python-liquid limits loops, output and memory per statement. What single filters and ranges may
-cost is bounded here, by one budget per letter, and its quadratic lexer only sees sound sources.
+cost is bounded here, by one budget per letter.
 """
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,11 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.filter import with_context
 from liquid.undefined import Undefined
 
-from skymailing.errors import SkyMailingError
+from skymailing.delivery.tags import MAX_TAG, N_, NAME, TemplateError, find_tags, find_unclosed, line_at
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
 MAX_LOCALS = 200_000  # bytes that a template's own variables may hold
 MAX_WORK = 1_000_000  # steps of one rendering; some tenths of a second at worst
-MAX_TAG = 1_000  # characters between {{ and }}
-MAX_BRACKETS = 20  # in one tag
 MAX_RANGE = 10_000
 MAX_INTEGER_BITS = 4_096
 MAX_EXPONENT = 100
@@ -35,84 +33,8 @@ TAGS = frozenset(
 REFUSED_FILTERS = frozenset({"safe", "escapejs"})
 
 
-def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
-    """Mark a message for translation where it is shown."""
-    return text
-
-
-class TemplateError(SkyMailingError):
-    """A template is wrong; `line` counts from 1 in what its author typed.
-
-    `message % params` is English; a page translates `message` first.
-    """
-
-    def __init__(
-        self, message: str, line: int | None = None, *, in_subject: bool = False, **params: str
-    ) -> None:
-        super().__init__(message % params)
-        self.message = message
-        self.line = line
-        self.in_subject = in_subject
-        self.params = params
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """One `{{ output }}` or `{% statement %}` in a source; a raw block counts as one."""
-
-    start: int
-    end: int
-    text: str
-
-    @property
-    def is_output(self) -> bool:
-        return self.text.startswith("{{")
-
-
-def line_at(source: str, index: int) -> int:
-    """Return the number, from 1, of the line on which `index` lies."""
-    return source.count("\n", 0, index) + 1
-
-
-OPENING = re.compile(r"\{\{|\{%")
-RAW = re.compile(r"\{%-?\s{0,99}(raw|doc)\b")
-SPACES = re.compile(r"\s{50}")
-NAME = re.compile(r"\{%-?\s*(\w+)")
 # How the library says that a block does not end where it should.
 NO_END = re.compile(r"expected tag end|unexpected tag 'end")
-BLOCKS = frozenset({"if", "unless", "case", "for", "capture", "ifchanged"})
-END = {name: re.compile(r"\{%-?\s{0,99}end" + name + r"\s{0,99}-?%\}") for name in ("raw", "doc")}
-
-
-def find_tags(source: str) -> Iterator[Tag]:
-    """Yield the tags of `source` in one pass; raises TemplateError when one is never closed."""
-    position = 0
-    while opening := OPENING.search(source, position):
-        start = opening.start()
-        closing = "}}" if opening.group() == "{{" else "%}"
-        position = source.find(closing, start + 2, start + MAX_TAG)
-        if position < 0:
-            raise TemplateError(
-                N_("%(opening)s is not closed by %(closing)s"),
-                line_at(source, start),
-                opening=opening.group(),
-                closing=closing,
-            )
-        position += 2
-        # Long runs of spaces and deep brackets take the library's parser quadratic time.
-        if SPACES.search(source, start, position) or source.count("[", start, position) > MAX_BRACKETS:
-            raise TemplateError(N_("A placeholder is too long"), line_at(source, start))
-        if block := RAW.match(source, start):
-            end = END[block.group(1)].search(source, position)
-            if end is None:
-                raise TemplateError(
-                    N_("%(opening)s is not closed by %(closing)s"),
-                    line_at(source, start),
-                    opening=f"{{% {block.group(1)} %}}",
-                    closing=f"{{% end{block.group(1)} %}}",
-                )
-            position = end.end()
-        yield Tag(start, position, source[start:position])
 
 
 def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
@@ -255,21 +177,6 @@ def parse(source: str, *, escape: bool) -> Parsed:
         for variable in group
     )
     return Parsed(template, count + 1, variables, frozenset(found.locals))
-
-
-def find_unclosed(source: str) -> Tag | None:
-    """Return the innermost block tag that has no end tag."""
-    opened: list[Tag] = []
-    for tag in find_tags(source):
-        name = NAME.match(tag.text)
-        if name and name.group(1) in BLOCKS:
-            opened.append(tag)
-        elif name and name.group(1).startswith("end") and opened:
-            expected = NAME.match(opened[-1].text)
-            if expected and name.group(1) != f"end{expected.group(1)}":
-                break
-            opened.pop()
-    return opened[-1] if opened else None
 
 
 def find_line(error: LiquidError, source: str) -> int | None:

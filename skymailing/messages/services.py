@@ -7,7 +7,7 @@ from flask_babel import ngettext
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from skymailing.delivery.templates import TemplateError
+from skymailing.delivery.tags import TemplateError
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import Mailing, Message

@@ -6,7 +6,8 @@ import pytest
 
 from skymailing.delivery.content import Content, check_content, compile_content, find_placeholders
 from skymailing.delivery.plaintext import html_to_text
-from skymailing.delivery.templates import TemplateError, parse, render
+from skymailing.delivery.tags import TemplateError
+from skymailing.delivery.templates import parse, render
 from skymailing.models import MessageFormat
 
 FORMATS = list(MessageFormat)
