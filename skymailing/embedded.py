@@ -1,5 +1,6 @@
 """The Redis that comes with the project: a Valkey on a private unix socket below DATA_DIR."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -24,6 +25,14 @@ def redis_socket(data_dir: Path) -> Path:
 def embedded_redis_url(data_dir: Path) -> str:
     """Return the redis-py URL of the embedded Redis."""
     return f"unix://{redis_socket(data_dir)}"
+
+
+def remove_socket_directory(data_dir: Path) -> None:
+    """Leave no trace outside DATA_DIR once the embedded Redis has ended."""
+    directory = redis_socket(data_dir).parent
+    if directory != data_dir / "redis":
+        with contextlib.suppress(OSError):  # never made, or still in use
+            directory.rmdir()
 
 
 def redis_command(data_dir: Path) -> list[str]:

@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 from redis import RedisError
 
 from skymailing import checks, instance, programs, queue, schedule, supervise
+from skymailing.embedded import remove_socket_directory
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 
@@ -144,6 +145,7 @@ def _supervise(run_directory: Path) -> None:
 
     say("Starting ...")
     supervise.supervise(configuration, PROJECT_DIR, is_ready, _announce, say)
+    remove_socket_directory(config["DATA_DIR"])
 
 
 def _announce() -> None:
