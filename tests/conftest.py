@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from config import TestingConfig
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
+from config import TestingConfig
 from skymailing import create_app, queue
 from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import cache, db
@@ -165,6 +165,8 @@ def work(app: Flask, session: Session) -> Callable[[], None]:
 
     def do() -> None:
         with app.app_context():
-            queue.make_worker().work(burst=True, logging_level="WARNING")
+            worker = queue.make_worker()
+            worker.work(burst=True, logging_level="WARNING")
+            worker.connection.connection_pool.disconnect()  # a worker's life is told by its connections
 
     return do
