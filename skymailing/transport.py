@@ -8,9 +8,58 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import IO, Any
 
 from flask import current_app
 from flask_mail import Connection
+
+MAX_REPLY_BYTES = 16_384
+
+
+class CountingReader:
+    """A file that may be read until one reply has become too long."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = MAX_REPLY_BYTES
+
+    def readline(self, size: int) -> bytes:
+        line = self._file.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("the server's reply does not end")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class BoundedReplies:
+    """Cuts off a reply without end, whose lines smtplib would collect until memory or time is up."""
+
+    file: Any
+    sock: socket.socket | None
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Read one reply as smtplib does; raises SMTPServerDisconnected for one that is too long."""
+        if self.file is None and self.sock is not None:
+            self.file = self.sock.makefile("rb")
+        file = self.file
+        self.file = CountingReader(file)
+        try:
+            reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc]  # smtplib's
+        finally:
+            if self.file is not None:  # smtplib drops it when it closes the session
+                self.file = file
+        return reply
+
+
+class PlainSession(BoundedReplies, smtplib.SMTP):
+    """A session that begins in the clear, perhaps to go on with STARTTLS."""
+
+
+class TlsSession(BoundedReplies, smtplib.SMTP_SSL):
+    """A session that is encrypted from its first byte."""
 
 
 def open_smtp(timeout: float) -> smtplib.SMTP:
@@ -21,10 +70,10 @@ def open_smtp(timeout: float) -> smtplib.SMTP:
     MAIL_USE_TLS is set, whatever the server offers.
     """
     settings = current_app.extensions["mail"]
-    smtp = (
-        smtplib.SMTP_SSL(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
+    smtp: smtplib.SMTP = (
+        TlsSession(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
         if settings.use_ssl
-        else smtplib.SMTP(local_hostname=own_hostname(), timeout=timeout)
+        else PlainSession(local_hostname=own_hostname(), timeout=timeout)
     )
     # The certificate is checked against this name, which smtplib sets only when it connects at once.
     smtp._host = settings.server  # type: ignore[attr-defined]
