@@ -1,0 +1,132 @@
+"""The engine as fault tests drive it, and visitors who keep looking at pages meanwhile."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing import jobs, queue
+from skymailing.clock import utcnow
+from skymailing.delivery import send
+from skymailing.models import Mailing, MailingState, RunState, User
+from tests.conftest import SignIn
+from tests.delivery.ledger import only_run
+from tests.factories import MailingFactory
+
+SLOWEST_PAGE = 5.0  # seconds, on a machine that is busy with other tests
+
+
+class Engine:
+    """Starts mailings, does what workers would do, and lets time pass."""
+
+    def __init__(self, app: Flask, session: Session, work: Callable[[], None]) -> None:
+        self.app = app
+        self._session = session
+        self._work = work
+        self._ahead = timedelta()
+
+    @property
+    def now(self) -> datetime:
+        return utcnow() + self._ahead
+
+    def use_server(self, port: int, **settings: Any) -> None:
+        """Hand over to another mail server from now on."""
+        with self.app.app_context():
+            send.close_dispatcher()
+        for name, value in {"port": port, **settings}.items():
+            setattr(self.app.extensions["mail"], name, value)
+
+    def start(self, mailing: Mailing) -> None:
+        """Let a mailing start and workers do all that follows at once."""
+        with self.app.app_context():
+            queue.enqueue("start_mailing", mailing.id)
+        self._work()
+
+    def sweep(self) -> None:
+        """Do one sweep and all that follows from it."""
+        with time_machine.travel(self.now):
+            with self.app.app_context():
+                jobs.sweep()
+            self._work()
+
+    def pass_time(self, **duration: float) -> None:
+        """Let time pass, then do one sweep."""
+        self._ahead += timedelta(**duration)
+        self.sweep()
+
+    def finish(self, step: timedelta = timedelta(minutes=40), most: int = 20) -> None:
+        """Let time pass, a step a sweep, until the only run is over."""
+        for _ in range(most):
+            if only_run(self._session).state is RunState.FINISHED:
+                return
+            self.pass_time(seconds=step.total_seconds())
+        raise AssertionError("the run does not end")
+
+
+@pytest.fixture
+def engine(app: Flask, session: Session, work: Callable[[], None]) -> Iterator[Engine]:
+    mail = app.extensions["mail"]
+    settings, timeout = dict(vars(mail)), app.config["MAIL_TIMEOUT"]
+    yield Engine(app, session, work)
+    app.config["MAIL_TIMEOUT"] = timeout
+    with app.app_context():
+        send.close_dispatcher()
+    vars(mail).update(settings)
+
+
+@pytest.fixture
+def hasty(app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a silent mail server a second, not a minute."""
+    app.config["MAIL_TIMEOUT"] = 0.5
+    monkeypatch.setattr(send, "LETTER_SECONDS", 1.0)
+
+
+def due_mailing(owner: User, **values: Any) -> Mailing:
+    return MailingFactory.create(
+        owner=owner, **{"state": MailingState.SCHEDULED, "next_run_at": utcnow()} | values
+    )
+
+
+Watch = Callable[[Mailing], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def watch_pages(sign_in: SignIn) -> Watch:
+    """Return a context in which the owner keeps reading pages, each of which must come and come soon."""
+
+    @contextmanager
+    def watch(mailing: Mailing) -> Iterator[None]:
+        browser = sign_in(mailing.owner)
+        addresses = ["/", "/healthz", f"/mailings/{mailing.id}", f"/mailings/{mailing.id}/log", "/clients/"]
+        done = threading.Event()
+        seen: list[tuple[str, int]] = []
+        slow: list[tuple[str, float]] = []
+
+        def read() -> None:
+            while True:
+                for address in addresses:
+                    begun = time.monotonic()
+                    seen.append((address, browser.get(address).status_code))
+                    if time.monotonic() - begun > SLOWEST_PAGE:
+                        slow.append((address, time.monotonic() - begun))
+                if done.wait(0.3):
+                    return
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield
+        finally:
+            done.set()
+            reader.join()
+        assert {status for _, status in seen} == {200}, seen
+        assert not slow
+
+    return watch

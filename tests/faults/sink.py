@@ -1,0 +1,210 @@
+"""An SMTP server that keeps what it takes and, at any step, misbehaves as a test's script tells it to."""
+
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+from tests.delivery.scripted import Peer
+from tests.servers import Letter
+
+
+class Stage(StrEnum):
+    """Where in a session the server is: what it has just been told, or the connection itself."""
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    DOT = "after the dot"
+    RSET = "RSET"
+    QUIT = "QUIT"
+
+
+REPLIES = {
+    Stage.GREETING: "220 sink",
+    Stage.STARTTLS: "220 go ahead",
+    Stage.AUTH: "235 2.7.0 welcome",
+    Stage.MAIL: "250 2.1.0 ok",
+    Stage.RCPT: "250 2.1.5 ok",
+    Stage.DATA: "354 go on",
+    Stage.RSET: "250 2.0.0 ok",
+    Stage.QUIT: "221 2.0.0 bye",
+}
+
+
+@dataclass
+class Turn:
+    """The server's turn to speak; a script says something itself, or leaves it to a good server."""
+
+    sink: "Sink"
+    peer: Peer
+    connection: int  # from 1
+    stage: Stage = Stage.GREETING
+    recipient: str = ""
+    content: bytes = b""
+    said: str = ""
+    encrypted: bool = False
+
+    def say(self, text: str | bytes) -> None:
+        self.said = text if isinstance(text, str) else "?"
+        self.peer.say(text)
+
+    def keep(self) -> None:
+        """Put the letter where it will be delivered from."""
+        self.sink.letters.append(Letter("", [self.recipient], self.content))
+
+    def hang_up(self) -> None:
+        raise ConnectionAbortedError
+
+    def wait_for_client(self) -> None:
+        """Say nothing until the client gives up."""
+        while self.peer.file.readline():
+            pass
+        self.hang_up()
+
+
+Script = Callable[[Turn], None]
+
+
+def behave(turn: Turn) -> None:
+    """Be a good server."""
+
+
+@dataclass
+class Sink:
+    """A context manager; `letters` is what it took, `times` counts what it heard at each stage."""
+
+    script: Script = behave
+    extensions: tuple[str, ...] = ("PIPELINING",)
+    tls: ssl.SSLContext | None = None
+    port: int = 0
+    letters: list[Letter] = field(default_factory=list)
+    times: Counter[Stage] = field(default_factory=Counter)
+    begun: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds and recipient
+    in_the_clear: list[str] = field(default_factory=list)  # every command that came unencrypted
+    open_sessions: int = 0
+    most_sessions: int = 0
+    _connections: list[socket.socket] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._connections:
+            _close(connection)
+
+    @property
+    def connections(self) -> int:
+        return self.times[Stage.GREETING]
+
+    def per_address(self) -> Counter[str]:
+        """Return how many letters each address got."""
+        return Counter(letter.to for letter in self.letters)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            with self._lock:
+                self.open_sessions += 1
+                self.most_sessions = max(self.most_sessions, self.open_sessions)
+                self.times[Stage.GREETING] += 1
+                turn = Turn(self, Peer(connection), self.connections)
+            threading.Thread(target=self._serve, args=(turn,), daemon=True).start()
+
+    def _serve(self, turn: Turn) -> None:
+        try:
+            self._answer(turn)
+            while turn.stage is not Stage.QUIT:
+                self._take_command(turn)
+        except (OSError, ValueError):  # a ValueError when the sink is closed in the middle of a line
+            pass
+        finally:
+            _close(turn.peer.connection)
+            with self._lock:
+                self.open_sessions -= 1
+
+    def _take_command(self, turn: Turn) -> None:
+        line = turn.peer.hear()
+        if not turn.encrypted:
+            self.in_the_clear.append(line)
+        verb = line.partition(" ")[0].upper()
+        turn.stage = Stage.EHLO if verb == "HELO" else Stage(verb)
+        with self._lock:
+            self.times[turn.stage] += 1
+        if turn.stage is Stage.MAIL:
+            turn.recipient = ""
+        elif turn.stage is Stage.RCPT:
+            turn.recipient = line.removeprefix("RCPT TO:<").removesuffix(">")
+            self.begun.append((time.monotonic(), turn.recipient))
+        elif turn.stage is Stage.DATA and not turn.recipient:
+            turn.say("554 no valid recipients")
+            return
+        self._answer(turn)
+        if turn.stage is Stage.RCPT and not turn.said.startswith("2"):
+            turn.recipient = ""
+        elif turn.stage is Stage.DATA and turn.said.startswith("354"):
+            turn.content = _read_body(turn.peer)
+            turn.stage = Stage.DOT
+            self._answer(turn)
+        elif turn.stage is Stage.STARTTLS and self.tls and turn.said.startswith("220"):
+            connection = self.tls.wrap_socket(turn.peer.connection, server_side=True)
+            self._connections.append(connection)
+            turn.peer = Peer(connection)
+            turn.encrypted = True
+
+    def _answer(self, turn: Turn) -> None:
+        turn.said = ""
+        self.script(turn)
+        if turn.said:
+            return
+        if turn.stage is Stage.EHLO:
+            hidden = {"STARTTLS"} if turn.encrypted else set()
+            lines = ["sink", *(name for name in self.extensions if name not in hidden), "HELP"]
+            turn.say("\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"]))
+        elif turn.stage is Stage.DOT:
+            turn.keep()
+            turn.say(f"250 2.0.0 queued as {len(self.letters)}")
+        else:
+            turn.say(REPLIES[turn.stage])
+
+
+def _read_body(peer: Peer) -> bytes:
+    lines = []
+    while (line := peer.file.readline()) != b".\r\n":
+        if not line:
+            raise ConnectionAbortedError
+        lines.append(line[1:] if line.startswith(b".") else line)
+    return b"".join(lines)
+
+
+def _close(connection: socket.socket) -> None:
+    with suppress(OSError):
+        # The peer's file holds a second handle, so that closing alone would not be noticed.
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
