@@ -1,6 +1,7 @@
 # Thin: each target says what it runs. Needs Python >= 3.11 and make, nothing else.
 #   make run     everything, on http://127.0.0.1:5000/   (PORT=5001 make run for another port)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
+#   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -13,7 +14,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test lint format translations install install-dev clean
+.PHONY: run test bench lint format translations install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -29,6 +30,9 @@ lint: install-dev
 format: install-dev
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+bench: install-dev
+	$(RUN) bench $(ARGS)
 
 translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing

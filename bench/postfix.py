@@ -1,0 +1,144 @@
+"""Postfix's smtp-sink and smtp-source: where they are, and a sink of one's own."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+UNPACKED = Path(__file__).parent / ".postfix"
+BACKLOG = "1024"
+COUNTERS = re.compile(rb"mesg=(\d+)")
+
+ADVICE = """\
+smtp-sink and smtp-source, two test programs of Postfix, are needed and were not found.
+On Debian and Ubuntu `make bench` unpacks them by itself, which did not work here: {problem}
+By hand: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
+Elsewhere install the package postfix; the service need not run."""
+
+
+class PostfixMissing(Exception):
+    """The programs are neither installed nor to be had."""
+
+
+@dataclass(frozen=True)
+class Postfix:
+    """The two programs and the environment that they need."""
+
+    sink: str
+    source: str
+    environment: dict[str, str]
+
+
+def find_postfix(unpacked: Path = UNPACKED) -> Postfix:
+    """Return the programs: from PATH, /usr/sbin or `unpacked`; raises PostfixMissing."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    sink, source = (shutil.which(name, path=path) for name in ("smtp-sink", "smtp-source"))
+    if sink and source:
+        return Postfix(sink, source, dict(os.environ))
+    directory = unpacked / "usr" / "sbin"
+    if not (directory / "smtp-sink").exists():
+        unpack_postfix(unpacked)
+    libraries = [unpacked / "usr/lib/postfix", *sorted((unpacked / "usr/lib").glob("*-linux-gnu*"))]
+    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries))}
+    postfix = Postfix(str(directory / "smtp-sink"), str(directory / "smtp-source"), dict(environment))
+    if missing := missing_libraries(postfix):
+        download(unpacked, missing)
+    return postfix
+
+
+def unpack_postfix(directory: Path) -> None:
+    """Fetch Debian's package and unpack it without installing anything; raises PostfixMissing."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise PostfixMissing(ADVICE.format(problem="there is no apt-get"))
+    download(directory, ["postfix"])
+
+
+def download(directory: Path, packages: list[str]) -> None:
+    """Unpack Debian packages below `directory`; raises PostfixMissing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        for package in packages:
+            # apt's own sandbox user could not write here; the message about that is harmless.
+            subprocess.run(
+                ["apt-get", "download", package], cwd=directory, check=True, capture_output=True, text=True
+            )
+        for archive in directory.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", archive, directory], check=True, capture_output=True, text=True)
+            archive.unlink()
+    except subprocess.CalledProcessError as error:
+        raise PostfixMissing(ADVICE.format(problem=error.stderr.strip())) from error
+
+
+def missing_libraries(postfix: Postfix) -> list[str]:
+    """Return the packages of shared libraries that the unpacked programs do not find."""
+    packages = {"libdb": "libdb5.3", "libnsl": "libnsl2", "libicu": "libicu*", "libtirpc": "libtirpc3*"}
+    listing = subprocess.run(["ldd", postfix.sink], env=postfix.environment, capture_output=True, text=True)
+    lost = [line.split()[0] for line in listing.stdout.splitlines() if "not found" in line]
+    return sorted({name for lib in lost for prefix, name in packages.items() if lib.startswith(prefix)})
+
+
+class Sink:
+    """A running smtp-sink: takes every letter and counts them."""
+
+    def __init__(self, postfix: Postfix, directory: Path) -> None:
+        self.port = free_port()
+        self._counters = directory / "smtp-sink.out"
+        command = [postfix.sink, "-c", *as_nobody(), f"127.0.0.1:{self.port}", BACKLOG]
+        with self._counters.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, env=postfix.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        wait_for_port(self.port, self._process, self._counters)
+
+    @property
+    def letters(self) -> int:
+        """How many letters were taken so far."""
+        with self._counters.open("rb") as file:
+            file.seek(max(0, self._counters.stat().st_size - 200))
+            found = COUNTERS.findall(file.read())
+        return int(found[-1]) if found else 0
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@contextlib.contextmanager
+def running_sink(postfix: Postfix, directory: Path) -> Iterator[Sink]:
+    """Run a sink."""
+    sink = Sink(postfix, directory)
+    try:
+        yield sink
+    finally:
+        sink.stop()
+
+
+def as_nobody() -> list[str]:
+    # Started by root it wants to be told whom to become.
+    return ["-u", "nobody"] if os.geteuid() == 0 else []
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once `process` listens; raises RuntimeError with what it said when it does not."""
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise RuntimeError(f"{process.args!r} does not listen: {log.read_text(errors='replace')}")
+        time.sleep(0.05)

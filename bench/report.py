@@ -1,0 +1,66 @@
+"""The result as Markdown and JSON, with the machine that it was measured on."""
+
+import json
+import os
+import platform
+import re
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.rows import Row
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def describe_machine(postgresql: str) -> dict[str, str]:
+    """Return what figures depend on."""
+    load = os.getloadavg()
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory": _memory(),
+        "system": platform.platform(),
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "PostgreSQL": postgresql,
+        "load average at the end": ", ".join(f"{value:.1f}" for value in load),
+    }
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{pages / 2**30:.0f} GB"
+
+
+def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
+    """Return the table."""
+    lines = [f"    {command}", "", "| what | measured | bar | aim | |", "| --- | --- | --- | --- | --- |"]
+    signs = {True: "met", False: "**not met**", None: ""}
+    lines += [f"| {row.what} | {row.measured} | {row.bar} | {row.aim} | {signs[row.met]} |" for row in rows]
+    lines += ["", "Machine: " + "; ".join(f"{name} {value}" for name, value in machine.items()) + ".", ""]
+    return "\n".join(lines)
+
+
+def write(command: str, machine: dict[str, str], rows: list[Row]) -> Path:
+    """Write both files below bench/results and return the Markdown's path."""
+    RESULTS.mkdir(exist_ok=True)
+    moment = datetime.now(UTC)
+    path = RESULTS / f"{moment:%Y-%m-%d-%H%M%S}.md"
+    path.write_text(to_markdown(command, machine, rows))
+    content = {
+        "command": command,
+        "finished_at": moment.isoformat(),
+        "machine": machine,
+        "rows": [vars(row) for row in rows],
+    }
+    path.with_suffix(".json").write_text(json.dumps(content, ensure_ascii=False, indent=2))
+    return path

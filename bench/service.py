@@ -1,0 +1,248 @@
+"""The service under test: its own database and Redis, real workers and a real scheduler."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import upgrade
+from redis import RedisError
+from sqlalchemy import create_engine, func, select, text
+from sqlalchemy.orm import Session
+
+from bench.letters import BODY, CITY, SUBJECT
+from config import load_config
+from skymailing import create_app, queue
+from skymailing.clock import utcnow
+from skymailing.embedded import embedded_redis_url, redis_command
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Message,
+    MessageFormat,
+    Run,
+    RunState,
+    User,
+)
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
+START_SECONDS = 30
+
+# One statement for both databases; a name per client, so that letters are personal.
+INSERT_CLIENTS = text(
+    """
+    INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+    SELECT :owner, 'client' || n || '@example.org', 'client' || n || '@example.org', 'Клиент ' || n, '',
+           CAST(:attributes AS {json}), :now, :now
+    FROM numbers
+""".replace("{json}", "TEXT")
+)
+
+
+class RunFailed(Exception):
+    """What was measured did not end as it should; says how."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """How a run ended."""
+
+    counts: dict[DeliveryState, int]
+    attempts: int
+    planned: int
+
+
+class Service:
+    """An installation with production's settings; use `running_service`."""
+
+    def __init__(self, directory: Path, database_url: str, mail_port: int, workers: int) -> None:
+        self.directory = directory
+        self.worker_count = workers
+        directory.mkdir(parents=True)
+        self.environment = {
+            "SKYMAILING_ENV": "production",
+            "SECRET_KEY": "only-for-benchmarks-" * 2,
+            "DATABASE_URL": database_url,
+            "REDIS_URL": embedded_redis_url(directory),
+            "DATA_DIR": str(directory),
+            "MAIL_SERVER": "127.0.0.1",
+            "MAIL_PORT": str(mail_port),
+            "MAIL_DEFAULT_SENDER": "letters@sky.example",
+            "PUBLIC_URL": "https://sky.example",
+            "WORKERS": str(workers),
+        }
+        self.app: Flask = create_app(load_config(self.environment))
+        with self.app.app_context():
+            upgrade(str(PROJECT_DIR / "migrations"))
+        # Of the measurement alone, and on autocommit: reading keeps no worker from writing.
+        self.engine = create_engine(
+            self.app.config["SQLALCHEMY_DATABASE_URI"], isolation_level="AUTOCOMMIT", pool_size=1
+        )
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start Redis, the workers and the scheduler."""
+        self._spawn("redis", redis_command(self.directory))
+        with self.app.app_context():
+            queue.wait_for_redis()
+            flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
+            self._workers = [
+                self._spawn(f"worker-{number}", [*flask, "worker"]) for number in range(self.worker_count)
+            ]
+            self._spawn("scheduler", [*flask, "scheduler"])
+            self.wait_until(lambda: queue.count_workers() == self.worker_count, "workers", START_SECONDS)
+
+    def stop(self) -> None:
+        """End every process, Redis last."""
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.engine.dispose()
+
+    def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        with (self.directory / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=PROJECT_DIR,
+                env=os.environ | self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._processes.append(process)
+        return process
+
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Return once `condition` holds; raises RunFailed with the workers' last words."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline or any(worker.poll() is not None for worker in self._workers):
+                raise RunFailed(f"{what}: not within {seconds:.0f} s\n{self._last_words()}")
+            time.sleep(0.1)
+
+    def _last_words(self) -> str:
+        return "\n".join(
+            f"{log.name}: {log.read_text(errors='replace')[-1500:]}"
+            for log in self.directory.glob("worker-*.log")
+        )
+
+    @property
+    def peak_memory(self) -> float | None:
+        """The most that a worker had resident so far, in MB; None where the system does not tell."""
+        peaks = []
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                found = PEAK.search(Path(f"/proc/{worker.pid}/status").read_text())
+                if found:
+                    peaks.append(int(found[1]) / 1024)
+        return max(peaks, default=None)
+
+    def add_owner(self, clients: int) -> int:
+        """Make a user with so many clients; return the user's id."""
+        with Session(self.engine) as session:
+            owner = User(
+                email=f"owner-{time.monotonic_ns()}@sky.example",
+                password_hash="",
+                name="ООО «Небо»",
+                confirmed_at=utcnow(),
+            )
+            session.add(owner)
+            session.flush()
+            statement = INSERT_CLIENTS
+            if self.engine.dialect.name == "postgresql":
+                statement = text(str(INSERT_CLIENTS).replace("AS TEXT", "AS JSONB"))
+            values = {"owner": owner.id, "count": clients, "now": utcnow()}
+            session.execute(statement, values | {"attributes": f'{{"city": "{CITY}"}}'})
+            # An address book that was there yesterday has its statistics.
+            session.execute(text("ANALYZE clients"))
+            return owner.id
+
+    def add_mailing(self, owner_id: int, starts_at: datetime) -> int:
+        """Make a mailing to all clients of a user; return its id."""
+        with Session(self.engine) as session:
+            message = Message(owner_id=owner_id, subject=SUBJECT, format=MessageFormat.MARKDOWN, body=BODY)
+            mailing = Mailing(
+                owner_id=owner_id,
+                message=message,
+                name="Новости",
+                starts_at=starts_at,
+                ends_at=starts_at + timedelta(days=1),
+                state=MailingState.SCHEDULED,
+                next_run_at=starts_at,
+            )
+            session.add(mailing)
+            session.flush()
+            return mailing.id
+
+    def start_mailing(self, mailing_id: int) -> datetime:
+        """Ask the workers to start a mailing that is due, as creating it does; return the moment."""
+        with self.app.app_context():
+            moment = utcnow()
+            queue.enqueue("start_mailing", mailing_id)
+            return moment
+
+    def find_run(self, mailing_id: int) -> Run | None:
+        """Return the mailing's run as it is now."""
+        with Session(self.engine) as session:
+            return session.scalar(select(Run).where(Run.mailing_id == mailing_id))
+
+    def wait_for_end(self, mailing_id: int, seconds: float) -> Run:
+        """Return the mailing's run once it is over."""
+
+        def is_over() -> bool:
+            run = self.find_run(mailing_id)
+            return run is not None and run.state in (RunState.FINISHED, RunState.CANCELLED)
+
+        self.wait_until(is_over, f"mailing {mailing_id} is over", seconds)
+        run = self.find_run(mailing_id)
+        assert run is not None
+        return run
+
+    def read_ledger(self, run: Run) -> Ledger:
+        """Return what the ledger says of a run."""
+        with Session(self.engine) as session:
+            counts = session.execute(
+                select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
+            )
+            attempts = session.scalar(
+                select(func.count()).select_from(Attempt).where(Attempt.mailing_id == run.mailing_id)
+            )
+            return Ledger(dict(counts.tuples().all()), attempts or 0, run.planned)
+
+
+def check_all_sent(ledger: Ledger, count: int, arrived: int) -> None:
+    """Raise RunFailed unless the ledger closes, every letter was sent once and every attempt recorded."""
+    expected = Ledger({DeliveryState.SENT: count}, count, count)
+    if ledger != expected or arrived != count:
+        raise RunFailed(f"{count} letters were to be sent: {ledger}, {arrived} arrived")
+
+
+@contextlib.contextmanager
+def running_service(
+    directory: Path, database_url: str, mail_port: int, workers: int = 2
+) -> Iterator[Service]:
+    """Run an installation of its own."""
+    service = Service(directory, database_url, mail_port, workers)
+    try:
+        service.start()
+        yield service
+    except RedisError as error:
+        raise RunFailed(f"Redis: {error}") from error
+    finally:
+        service.stop()

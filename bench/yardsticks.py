@@ -1,0 +1,38 @@
+"""What others reach against the same sink: Postfix's generator and a plain Flask-Mail loop."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.postfix import Postfix, Sink
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+SESSIONS = "10"
+LETTER_BYTES = "4096"
+
+
+def smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
+    """Return letters per second of `smtp-source -s 10`, which sends one letter over and over."""
+    before = sink.letters
+    command = [postfix.source, "-s", SESSIONS, "-m", str(count), "-l", LETTER_BYTES]
+    command += ["-f", "letters@sky.example", "-t", "client@example.org", f"127.0.0.1:{sink.port}"]
+    start = time.perf_counter()
+    subprocess.run(command, env=postfix.environment, check=True)
+    seconds = time.perf_counter() - start
+    _check(sink.letters - before, count)
+    return count / seconds
+
+
+def flask_mail_loop(sink: Sink, count: int) -> float:
+    """Return letters per second of the loop, its start not counted."""
+    before = sink.letters
+    command = [sys.executable, "-m", "bench.flask_mail_loop", str(sink.port), str(count)]
+    output = subprocess.run(command, cwd=PROJECT_DIR, check=True, capture_output=True, text=True).stdout
+    _check(sink.letters - before, count)
+    return count / float(output)
+
+
+def _check(arrived: int, count: int) -> None:
+    if arrived != count:
+        raise RuntimeError(f"{count} letters were sent and {arrived} arrived")
