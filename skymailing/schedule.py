@@ -135,8 +135,9 @@ def _wants_start(mailing: Mailing) -> bool:
 
 
 def _schedule(scheduler: Scheduler, mailing_id: int, start: datetime) -> None:
+    # The scheduler cuts off fractions of a second; too early, a start finds nothing due.
     scheduler.enqueue_at(
-        start,
+        start if not start.microsecond else start.replace(microsecond=0) + timedelta(seconds=1),
         "skymailing.jobs.start_mailing",
         mailing_id,
         job_id=job_id(mailing_id),

@@ -1,11 +1,14 @@
 """The scheduler's own life: its lock and its heartbeat (start times: see mailings)."""
 
 import time
+from datetime import UTC, datetime
 
 from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing import queue, schedule
+from skymailing.models import MailingState
+from tests.factories import MailingFactory
 from tests.servers import RedisServer
 
 
@@ -61,3 +64,17 @@ def test_workers_are_counted_also_after_redis_was_emptied(
 
         worker.connection.close()
         assert queue.count_workers() == 0
+
+
+def test_a_mailing_never_starts_before_its_time(app: Flask, session: Session) -> None:
+    start = datetime(2099, 1, 1, 12, 0, 0, 900_000, tzinfo=UTC)
+    mailing = MailingFactory.create(
+        starts_at=start, next_run_at=start, ends_at=start.replace(day=2), state=MailingState.SCHEDULED
+    )
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        schedule._schedule(scheduler, mailing.id, start)
+
+        ((_, moment),) = scheduler.get_jobs(with_times=True)
+
+    assert start <= moment.replace(tzinfo=UTC)
