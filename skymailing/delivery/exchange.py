@@ -62,6 +62,16 @@ class Line:
             if not isinstance(self.socket, ssl.SSLSocket):
                 return
 
+    def has_ended(self) -> bool:
+        """Whether the server ended the session while it was at rest, with or without a word."""
+        try:
+            self.socket.recv(READ_SIZE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError:
+            pass
+        return True
+
     def close(self) -> None:
         """Say QUIT without waiting for an answer: what happens then is nobody's concern."""
         try:
@@ -94,6 +104,8 @@ class Exchange:
 
     def connect(self, target: int) -> None:
         """Open or close sessions until there are `target`; raises what opening one raises."""
+        for line in [line for line in self._lines if line.has_ended()]:
+            self._drop(line)
         while len(self._lines) < target:
             line = Line(self._open_smtp(), self._sender)
             self._lines.append(line)

@@ -123,6 +123,13 @@ class Sink:
         """Return how many letters each address got."""
         return Counter(letter.to for letter in self.letters)
 
+    def say_goodbye(self, text: str) -> None:
+        """End all sessions, which are at rest, with a word that nobody asked for."""
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.sendall(text.encode() + b"\r\n")
+                connection.shutdown(socket.SHUT_WR)
+
     def _accept(self) -> None:
         while True:
             try:

@@ -1,0 +1,274 @@
+"""Replies of every kind (faults 5 to 8, 13 to 17 and 20), to one recipient among several."""
+
+import resource
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    OnUnknown,
+    Outcome,
+    Route,
+    Suppression,
+    User,
+)
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import create_clients
+from tests.faults.conftest import Engine, Watch, due_mailing
+from tests.faults.sink import Script, Sink, Stage, Turn
+
+RECIPIENTS = 6
+UNLUCKY = 3  # index of the recipient whom the fault meets
+MEMORY_GROWTH = 64 * 1024  # KiB
+
+
+def once(stage: Stage, act: Script) -> Script:
+    """Return a script that misbehaves at the first letter that comes to `stage`, never again."""
+    left = [1]
+
+    def script(turn: Turn) -> None:
+        if turn.stage is stage and left:
+            left.clear()
+            act(turn)
+
+    return script
+
+
+def reply(text: str | bytes) -> Script:
+    return lambda turn: turn.say(text)
+
+
+def outcomes(session: Session) -> list[Outcome]:
+    """Return how all attempts ended that did not end well."""
+    return list(session.scalars(select(Attempt.outcome).where(Attempt.outcome != Outcome.SENT)))
+
+
+def test_5_a_greylisted_letter_is_accepted_at_the_third_attempt(
+    session: Session, user: User, engine: Engine
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    refusals = ["451 4.7.1 greylisted", "451 4.7.1 still greylisted"]
+
+    def greylist(turn: Turn) -> None:
+        if turn.stage is Stage.RCPT and turn.recipient == clients[UNLUCKY].email and refusals:
+            turn.say(refusals.pop(0))
+
+    with Sink(greylist) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        engine.pass_time(seconds=75)
+        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        engine.pass_time(minutes=7)
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    assert outcomes(session) == [Outcome.DEFERRED] * 2
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_6_a_dead_address_fails_once_and_is_not_mailed_by_the_next_mailing(
+    session: Session, user: User, engine: Engine
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    dead = clients[UNLUCKY].email
+
+    def refuse(turn: Turn) -> None:
+        if turn.stage is Stage.RCPT and turn.recipient == dead:
+            turn.say("550 5.1.1 no such user here")
+
+    with Sink(refuse) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        run = only_run(session)
+        assert states(session, run) == {"sent": RECIPIENTS - 1, "failed": 1}
+        check_ledger(session, run, sink.letters)
+        assert session.execute(select(Suppression)).scalar_one().email_key == dead
+
+        engine.start(due_mailing(user))
+
+    assert [address for _, address in sink.begun].count(dead) == 1
+    assert session.scalar(
+        select(func.count()).select_from(Delivery).where(Delivery.state == DeliveryState.SUPPRESSED)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [("452 4.3.1 disk full", "deferred"), ("552 5.3.4 too big", "failed")]
+)
+def test_7_a_refusal_after_the_dot_concerns_one_letter(
+    session: Session, user: User, engine: Engine, text: str, state: str
+) -> None:
+    create_clients(user, RECIPIENTS)
+    with Sink(once(Stage.DOT, reply(text))) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, state: 1}
+        engine.finish()
+
+    expected = {"sent": RECIPIENTS} if state == "deferred" else {"sent": RECIPIENTS - 1, "failed": 1}
+    assert states(session, only_run(session)) == expected
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
+@pytest.mark.parametrize(
+    "act",
+    [pytest.param(Turn.hang_up, id="8-hangs-up"), pytest.param(reply(b"\x00\xff\xfe?\r\n"), id="14-garbage")],
+)
+def test_8_14_a_conversation_that_breaks_before_the_body_is_repeated(
+    session: Session, user: User, engine: Engine, stage: Stage, act: Script
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    with Sink(once(stage, act)) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        engine.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    assert outcomes(session) in ([], [Outcome.DEFERRED])
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO])
+def test_14_garbage_for_a_greeting_is_the_routes_fault(
+    session: Session, user: User, engine: Engine, stage: Stage
+) -> None:
+    create_clients(user, RECIPIENTS)
+    with Sink(once(stage, reply(b"\x00\xff\xfe?\r\n"))) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        engine.finish(timedelta(seconds=15))
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert outcomes(session) == []
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DOT])
+def test_13_a_server_that_shuts_down_for_a_while_costs_nobody_an_attempt(
+    session: Session, user: User, engine: Engine, stage: Stage
+) -> None:
+    create_clients(user, RECIPIENTS)
+    with Sink(once(stage, reply("421 4.3.2 shutting down"))) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        assert session.execute(select(Route)).scalar_one().last_fault == "421 4.3.2 shutting down"
+        engine.finish(timedelta(seconds=15))
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert outcomes(session) == []
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.parametrize("text", ["250 fine", "252 perhaps", "299 whatever"])
+def test_15_any_yes_after_the_dot_is_a_yes(session: Session, user: User, engine: Engine, text: str) -> None:
+    create_clients(user, RECIPIENTS)
+
+    def agree(turn: Turn) -> None:
+        if turn.stage is Stage.DOT:
+            turn.keep()
+            turn.say(text)
+
+    with Sink(agree) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.parametrize("text", ["999 what", "354 more please", b"\x00\xff garbage\r\n"])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_14_16_an_answer_after_the_dot_that_means_nothing_is_unknown(
+    session: Session, user: User, engine: Engine, text: str | bytes, is_kept: bool
+) -> None:
+    create_clients(user, RECIPIENTS)
+
+    def confuse(turn: Turn) -> None:
+        if is_kept:
+            turn.keep()
+        turn.say(text)
+
+    with Sink(once(Stage.DOT, confuse)) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user, on_unknown=OnUnknown.HOLD))
+        engine.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert outcomes(session) == [Outcome.UNKNOWN]
+    assert len(sink.letters) == RECIPIENTS - 1 + is_kept
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def flood(turn: Turn) -> None:
+    turn.peer.say(b"250-")
+    while True:
+        turn.peer.say(b"x" * 65_536)
+
+
+def flood_lines(turn: Turn) -> None:
+    while True:
+        turn.peer.say(b"250-yes\r\n" * 4096)
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
+@pytest.mark.parametrize("act", [flood, flood_lines])
+def test_17_a_reply_without_end_is_cut_off(
+    session: Session, user: User, engine: Engine, watch_pages: Watch, stage: Stage, act: Script
+) -> None:
+    create_clients(user, RECIPIENTS)
+    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with Sink(once(stage, act)) as sink, watch_pages(mailing):
+        engine.use_server(sink.port)
+        engine.start(mailing)
+        engine.finish()
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_GROWTH
+    unknown = {"unknown": 1} if stage is Stage.DOT else {}
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS - len(unknown)} | unknown
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.parametrize(
+    "act", [Turn.hang_up, Turn.wait_for_client, reply("554 5.0.0 I regret everything"), reply(b"\xff\r\n")]
+)
+def test_20_what_happens_at_quit_is_nobodys_concern(
+    session: Session, user: User, engine: Engine, act: Script
+) -> None:
+    create_clients(user, RECIPIENTS)
+
+    def misbehave(turn: Turn) -> None:
+        if turn.stage is Stage.QUIT:
+            act(turn)
+
+    with Sink(misbehave) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        engine.use_server(sink.port)  # ends the sessions
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert session.execute(select(Route)).scalar_one().faults_in_a_row == 0
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_a_goodbye_to_a_session_at_rest_is_no_fault(session: Session, user: User, engine: Engine) -> None:
+    """Servers end sessions that rested too long, with a 421 or without a word."""
+    create_clients(user, RECIPIENTS)
+    with Sink() as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        sink.say_goodbye("421 4.4.2 timeout exceeded")
+
+        engine.start(due_mailing(user))
+
+    assert len(sink.letters) == 2 * RECIPIENTS
+    assert session.execute(select(Route)).scalar_one().last_fault == ""
+    assert outcomes(session) == []

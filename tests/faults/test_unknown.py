@@ -1,0 +1,188 @@
+"""Nobody can know whether a letter was taken (faults 9 to 12 and 22): said so, bounded, and by the policy."""
+
+import time
+from email import message_from_bytes
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import queue
+from skymailing.models import Attempt, Client, Delivery, OnUnknown, Outcome, RunState, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import create_clients
+from tests.faults.conftest import Engine, Watch, due_mailing
+from tests.faults.locks import lock_deliveries
+from tests.faults.sink import Script, Sink, Stage, Turn
+from tests.faults.workers import kill, workers
+from tests.processes.service import wait_until
+
+RECIPIENTS = 6
+
+
+def lose(turn: Turn) -> None:
+    """Take the body and hang up: the letter is not kept."""
+    turn.hang_up()
+
+
+def keep_and_hang_up(turn: Turn) -> None:
+    turn.keep()
+    turn.hang_up()
+
+
+def keep_and_fall_silent(turn: Turn) -> None:
+    turn.keep()
+    turn.wait_for_client()
+
+
+def at_dot(victim: Client, act: Script, times: int = 1000) -> Script:
+    """Return a script that misbehaves after the body of one client's letter, the first `times`."""
+    left = [times]
+
+    def script(turn: Turn) -> None:
+        if turn.stage is Stage.DOT and turn.recipient == victim.email and left[0]:
+            left[0] -= 1
+            act(turn)
+
+    return script
+
+
+FAULTS = [
+    pytest.param(lose, 0, id="9-hangs-up"),
+    pytest.param(keep_and_hang_up, 1, id="10-keeps-and-hangs-up"),
+    pytest.param(keep_and_fall_silent, 1, id="11-too-slow"),
+]
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("act", "kept"), FAULTS)
+def test_an_unknown_that_is_held_stays_and_no_second_letter_leaves(
+    session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, kept: int
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    victim = clients[2]
+    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+    with Sink(at_dot(victim, act)) as sink, watch_pages(mailing):
+        engine.use_server(sink.port)
+        engine.start(mailing)
+        engine.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    expected = {client.email: 1 for client in clients} | {victim.email: kept}
+    assert sink.per_address() == {address: count for address, count in expected.items() if count}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("act", "kept"), FAULTS)
+def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_identity(
+    session: Session, user: User, engine: Engine, act: Script, kept: int
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    victim = clients[2]
+    with Sink(at_dot(victim, act, times=1)) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        engine.pass_time(minutes=29)
+        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        engine.pass_time(minutes=2)
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + kept}
+    copies = [letter for letter in sink.letters if letter.to == victim.email]
+    assert len({message_from_bytes(copy.content)["Message-ID"] for copy in copies}) == 1
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("act", "kept"), FAULTS)
+def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, act: Script, kept: int) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    victim = clients[2]
+    with Sink(at_dot(victim, act)) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        engine.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert sink.per_address()[victim.email] == 2 * kept
+    check_ledger(session, only_run(session), sink.letters)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_12_an_answer_inside_the_deadline_is_an_answer(session: Session, user: User, engine: Engine) -> None:
+    clients = create_clients(user, RECIPIENTS)
+
+    def take_time(turn: Turn) -> None:
+        time.sleep(0.6)
+
+    with Sink(at_dot(clients[2], take_time)) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_22_letters_taken_before_a_kill_but_not_recorded_are_sent_and_not_unknown(
+    app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
+) -> None:
+    """The worker has every 250 and waits for the database; then the power switch."""
+    clients = create_clients(user, RECIPIENTS)
+    lock = lock_deliveries(session)
+
+    def hold_the_record(turn: Turn) -> None:
+        if turn.stage is Stage.DATA:
+            lock.take()
+
+    with Sink(hold_the_record) as sink:
+        mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+        with app.app_context():
+            queue.enqueue("start_mailing", mailing.id)
+        with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
+            wait_until(lambda: len(sink.letters) == RECIPIENTS, "every letter is taken")
+            time.sleep(0.5)  # for the last 250 to arrive
+            kill(running.pop())
+        lock.release()
+        engine.use_server(sink.port)
+        engine.sweep()
+
+        assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+        assert only_run(session).state is RunState.FINISHED
+
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    assert set(session.scalars(select(Attempt.outcome))) == {Outcome.SENT}
+    assert set(session.scalars(select(Attempt.code))) == {250}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_22_only_the_letter_between_its_dot_and_its_answer_is_unknown_after_a_kill(
+    app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    victim = clients[2]
+    reached: list[str] = []
+
+    def stall(turn: Turn) -> None:
+        if turn.stage is Stage.DOT and turn.recipient == victim.email:
+            turn.keep()
+            reached.append(turn.recipient)
+            turn.wait_for_client()
+
+    with Sink(stall, extensions=()) as sink:
+        mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+        with app.app_context():
+            queue.enqueue("start_mailing", mailing.id)
+        with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
+            wait_until(lambda: bool(reached), "the letter is taken")
+            kill(running.pop())
+        engine.use_server(sink.port)
+        engine.sweep()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    unknown = session.scalars(select(Delivery).where(Delivery.unknowns > 0)).one()
+    assert unknown.email == victim.email
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    check_ledger(session, only_run(session), sink.letters)
