@@ -1,0 +1,138 @@
+"""No trust, no letter (faults 18 and 19): certificates, a vanished STARTTLS, refused passwords."""
+
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing import transport
+from skymailing.models import Attempt, Route, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import create_clients
+from tests.faults.conftest import Engine, due_mailing
+from tests.faults.sink import Sink, Stage, Turn
+
+RECIPIENTS = 5
+EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(autouse=True)
+def _trust(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    transport.verifying_context.cache_clear()
+    yield
+    transport.verifying_context.cache_clear()
+
+
+def server_context(
+    authority: trustme.CA, name: str = "localhost", not_after: datetime | None = None
+) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    authority.issue_cert(name, not_before=since, not_after=not_after).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("flaw", ["expired", "of-another-host", "of-an-unknown-authority", "starttls-gone"])
+def test_18_without_a_good_certificate_nothing_leaves(
+    session: Session, user: User, engine: Engine, authority: trustme.CA, flaw: str
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    good = server_context(authority)
+    bad = {
+        "expired": server_context(authority, not_after=datetime.now(UTC) - timedelta(days=1)),
+        "of-another-host": server_context(authority, "elsewhere.example"),
+        "of-an-unknown-authority": server_context(trustme.CA()),
+        "starttls-gone": good,
+    }[flaw]
+    extensions = tuple(name for name in EXTENSIONS if flaw != "starttls-gone" or name != "STARTTLS")
+
+    with Sink(tls=bad, extensions=extensions) as sink:
+        engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")
+        engine.start(due_mailing(user))
+        for _ in range(5):
+            engine.sweep()
+    assert not sink.letters
+    assert not {Stage.AUTH, Stage.MAIL} & set(sink.times)
+    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert session.scalar(select(func.count()).select_from(Attempt)) == 0
+    route = session.execute(select(Route)).scalar_one()
+    assert route.state == "open"
+    assert ("STARTTLS" if flaw == "starttls-gone" else "certificate") in route.last_fault
+
+    with Sink(tls=good, extensions=EXTENSIONS) as recovered:
+        engine.use_server(recovered.port)
+        engine.pass_time(minutes=20)
+        engine.finish()
+
+    assert recovered.per_address() == {client.email: 1 for client in clients}
+    assert {line.split()[0].upper() for line in recovered.in_the_clear} == {"EHLO", "STARTTLS"}
+    check_ledger(session, only_run(session), recovered.letters)
+
+
+def test_18_tls_from_the_first_byte_checks_the_certificate_too(
+    session: Session, user: User, engine: Engine
+) -> None:
+    create_clients(user, RECIPIENTS)
+    with Sink() as plain:
+        engine.use_server(plain.port, server="localhost", use_ssl=True)
+        engine.start(due_mailing(user))
+
+    assert plain.times[Stage.MAIL] == 0
+    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert session.execute(select(Route)).scalar_one().last_fault
+
+
+def test_19_a_refused_password_costs_nobody_an_attempt_and_sending_resumes_alone(
+    session: Session, user: User, engine: Engine, authority: trustme.CA
+) -> None:
+    clients = create_clients(user, RECIPIENTS)
+    refusals = 4
+
+    def refuse_at_first(turn: Turn) -> None:
+        if turn.stage is Stage.AUTH and turn.sink.times[Stage.AUTH] <= refusals:
+            turn.say("535 5.7.8 wrong password")
+
+    with Sink(refuse_at_first, tls=server_context(authority), extensions=EXTENSIONS) as sink:
+        engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")
+        engine.start(due_mailing(user))
+        assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+        assert session.execute(select(Route)).scalar_one().last_fault == "535 5.7.8 wrong password"
+        engine.finish(timedelta(minutes=20))
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    assert set(session.scalars(select(Attempt.number))) == {1}, "no attempt was spent on the refusals"
+    assert not any("c2t5" in line or "AUTH" in line for line in sink.in_the_clear)
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_19_sending_that_asks_for_a_sign_in_is_the_routes_fault(
+    session: Session, user: User, engine: Engine
+) -> None:
+    create_clients(user, RECIPIENTS)
+
+    def ask(turn: Turn) -> None:
+        if turn.stage is Stage.MAIL and turn.connection <= 2:
+            turn.say("530 5.7.0 authentication required")
+
+    with Sink(ask) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+        assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+        engine.finish(timedelta(minutes=20))
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert set(session.scalars(select(Attempt.number))) == {1}
+    check_ledger(session, only_run(session), sink.letters)
