@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -72,10 +73,25 @@ class Config:
         self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20)
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
+        self.MAIL_FALLBACK = self._fallback()
         # Flask-Mail suppresses everything while TESTING is on; our tests talk to a real server.
         self.MAIL_SUPPRESS_SEND = False
         if self.MAIL_USE_TLS and self.MAIL_USE_SSL:
             raise ConfigurationError("Set only one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL.")
+
+    def _fallback(self) -> SimpleNamespace | None:
+        """Return the second way out, which is taken while the first one is closed (see `routes`)."""
+        server = self._text("MAIL_FALLBACK_SERVER")
+        if server is None:
+            return None
+        return SimpleNamespace(
+            server=server,
+            port=self._number("MAIL_FALLBACK_PORT", 25),
+            use_tls=self._flag("MAIL_FALLBACK_USE_TLS"),
+            use_ssl=self._flag("MAIL_FALLBACK_USE_SSL"),
+            username=self._text("MAIL_FALLBACK_USERNAME"),
+            password=self._text("MAIL_FALLBACK_PASSWORD"),
+        )
 
     def _text(self, name: str) -> str | None:
         return self._environ.get(name, "").strip() or None

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Flask, has_request_context, request
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 
 from skymailing.extensions import db
 
@@ -41,9 +42,21 @@ def make_sqlite_safe(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        reading = has_request_context() and request.method in SAFE_METHODS
+        asked_to_read = has_request_context() and request.method in SAFE_METHODS
+        reading = asked_to_read or connection.get_execution_options().get("reading", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def lower(text: str | None) -> str | None:
     return None if text is None else str(text).lower()
+
+
+def reading_engine() -> Engine:
+    """Return the engine for transactions that only read, which on SQLite need not wait for a writer."""
+    return db.engine.execution_options(reading=True)
+
+
+def insert_into(model: Any) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    is_postgresql = db.engine.dialect.name == "postgresql"
+    return postgresql.insert(model) if is_postgresql else sqlite.insert(model)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from flask import current_app
 from flask_mail import Connection
@@ -62,14 +62,25 @@ class TlsSession(BoundedReplies, smtplib.SMTP_SSL):
     """A session that is encrypted from its first byte."""
 
 
-def open_smtp(timeout: float) -> smtplib.SMTP:
-    """Return a session that is greeted, encrypted and signed in as Flask-Mail's settings say.
+class SmtpSettings(Protocol):
+    """How to reach and enter a mail server; Flask-Mail's own settings fit."""
+
+    server: str
+    port: int
+    use_tls: bool
+    use_ssl: bool
+    username: str | None
+    password: str | None
+
+
+def open_smtp(timeout: float, settings: SmtpSettings | None = None) -> smtplib.SMTP:
+    """Return a session that is greeted, encrypted and signed in as the settings say (Flask-Mail's).
 
     `timeout` in seconds bounds the opening as a whole and each later operation. Raises OSError, of
     which smtplib's errors and failed certificates are kinds. Goes on unencrypted never when
     MAIL_USE_TLS is set, whatever the server offers.
     """
-    settings = current_app.extensions["mail"]
+    settings = settings or current_app.extensions["mail"]
     smtp: smtplib.SMTP = (
         TlsSession(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
         if settings.use_ssl
@@ -155,3 +166,8 @@ def describe(error: OSError) -> str:
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
         return f"{error.smtp_code} {text}"
     return str(error)
+
+
+def code_of(error: OSError) -> int | None:
+    """Return the server's reply code, if it was a reply that ended the session."""
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from skymailing.clients.upsert import insert_into
+from skymailing.database import insert_into
 from skymailing.extensions import db
 from skymailing.models import Suppression, SuppressionReason
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Table, case, func
-from sqlalchemy.dialects import postgresql, sqlite
 
 from skymailing.clients.rows import ClientRow
+from skymailing.database import insert_into
 from skymailing.extensions import db
 from skymailing.models import Client
 
@@ -16,11 +16,6 @@ CLIENTS = cast(Table, Client.__table__)
 
 def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
-
-
-def insert_into(model: Any) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return postgresql.insert(model) if is_postgresql() else sqlite.insert(model)
 
 
 def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:

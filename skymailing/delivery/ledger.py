@@ -19,8 +19,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
+from skymailing.database import insert_into
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, next_step
 from skymailing.delivery.smtp import Result, Verdict
@@ -68,7 +68,7 @@ def record(
     for (step, counted, is_unknown), ids in steps.items():
         _move(connection, token, ids, step, counted, is_unknown, now)
     if attempts:
-        connection.execute(_insert_ignoring(connection, Attempt), attempts)
+        connection.execute(insert_into(Attempt).on_conflict_do_nothing(), attempts)
     dead = [
         result.letter.delivery_id
         for result in results
@@ -134,15 +134,10 @@ def _attempt_row(run: OpenRun, result: Result, route: str, now: datetime) -> dic
     }
 
 
-def _insert_ignoring(connection: Connection, model: Any) -> Any:
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(model).on_conflict_do_nothing()
-
-
 def _suppress_dead(connection: Connection, owner_id: int, delivery_ids: list[int], now: datetime) -> None:
     keys = connection.execute(select(Delivery.email_key).where(Delivery.id.in_(delivery_ids))).scalars()
     connection.execute(
-        _insert_ignoring(connection, Suppression),
+        insert_into(Suppression).on_conflict_do_nothing(),
         [
             {
                 "owner_id": owner_id,

@@ -1,25 +1,47 @@
-"""Routes: whether a mail server may be asked now, and with how many sessions at once.
+"""Routes: which mail server may be asked now, and with how many sessions at once.
 
 What is known of a route stands in its row, shared by all workers; each change is one short
 transaction of its own.
 """
 
+import logging
 import random
+import time
+from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
+from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.database import insert_into, reading_engine
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 
+logger = logging.getLogger(__name__)
+
 PRIMARY = "primary"  # the server of the MAIL_* settings
+FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, asked while the first is closed
 FAULTS_TO_OPEN = 5  # in a row
+FAULT_SHARE = 0.5  # of at least LEAST_ATTEMPTS within FAULT_WINDOW seconds
+LEAST_ATTEMPTS = 10
+FAULT_WINDOW = 60.0
 FIRST_PAUSE = 60  # seconds; doubles with every failed probe
-LONGEST_PAUSE = 900  # seconds
+LONGEST_PAUSE = 900  # seconds; also the first pause when the server refuses our credentials
+CREDENTIALS_REFUSED = 535
 PROBE_TIME = timedelta(seconds=60)  # after which a probe that reported nothing counts as lost
 JITTER = 0.2
+
+
+class Admission(Enum):
+    """Whether a route may be used: not now, by one letter that tries it, or freely."""
+
+    CLOSED = auto()
+    PROBE = auto()
+    FREE = auto()
 
 
 class Concurrency:
@@ -39,52 +61,121 @@ class Concurrency:
         elif Verdict.SENT in verdicts:
             self.target = min(self.most, self.target + 1)
 
+    def start_over(self) -> None:
+        """Grow from one session again, as after an outage."""
+        self.target = 1
 
-def admit(name: str, now: datetime) -> bool:
-    """Whether the route may be used now; while it is open, one caller after each pause may probe."""
+
+class FaultShare:
+    """What share of a worker's recent attempts on one route were faults of the route."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._events: deque[tuple[float, bool]] = deque(maxlen=1000)
+
+    def note(self, faults: int, others: int) -> None:
+        """Add what just happened."""
+        now = self._monotonic()
+        self._events.extend([(now, False)] * min(others, self._events.maxlen or 0))
+        self._events.extend([(now, True)] * faults)
+
+    def is_too_high(self) -> bool:
+        """Whether at least half of ten or more attempts within the last minute were faults."""
+        since = self._monotonic() - FAULT_WINDOW
+        recent = [is_fault for moment, is_fault in self._events if moment >= since]
+        return len(recent) >= LEAST_ATTEMPTS and sum(recent) >= FAULT_SHARE * len(recent)
+
+
+def configured() -> list[str]:
+    """Return the names of the configured routes, the preferred one first."""
+    return [PRIMARY, FALLBACK] if current_app.config["MAIL_FALLBACK"] else [PRIMARY]
+
+
+def choose(now: datetime) -> tuple[str, Admission] | None:
+    """Return the first route that may be used now and how; None while all are closed."""
+    for name in configured():
+        admission = admit(name, now)
+        if admission is not Admission.CLOSED:
+            return name, admission
+    return None
+
+
+def admit(name: str, now: datetime) -> Admission:
+    """Return how the route may be used; while it is open, one caller after each pause may probe."""
+    with Session(reading_engine()) as session:
+        state = session.scalar(select(Route.state).where(Route.name == name))
+    if state in (None, BreakerState.CLOSED):
+        return Admission.FREE
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
         if route.state is BreakerState.CLOSED:
-            return True
+            return Admission.FREE
         if route.retry_at is not None and route.retry_at > now:
-            return False
+            return Admission.CLOSED
         # This caller is the probe; should it die, another may follow after a while.
         route.state = BreakerState.PROBING
         route.retry_at = now + PROBE_TIME
-        return True
+        return Admission.PROBE
 
 
-def report_fault(name: str, reason: str, now: datetime) -> None:
-    """Note a fault of the route itself; too many in a row, or a failed probe, open the breaker."""
+def report_fault(
+    name: str, code: int | None, reason: str, now: datetime, is_share_high: bool = False
+) -> None:
+    """Note a fault of the route itself.
+
+    The breaker opens after too many in a row, at too high a share of faults, after a failed probe,
+    and at once when the server refuses our credentials.
+    """
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
         route.faults_in_a_row += 1
         route.last_fault_at = now
         route.last_fault = reason[:500]
-        if route.state is BreakerState.CLOSED and route.faults_in_a_row < FAULTS_TO_OPEN:
-            return
-        route.opened_at = route.opened_at or now
-        route.open_seconds = min(LONGEST_PAUSE, route.open_seconds * 2 or FIRST_PAUSE)
-        route.state = BreakerState.OPEN
-        spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
-        route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
+        must_open = (
+            route.state is not BreakerState.CLOSED
+            or route.faults_in_a_row >= FAULTS_TO_OPEN
+            or is_share_high
+            or code == CREDENTIALS_REFUSED
+        )
+        if must_open:
+            _open(route, code, now)
+
+
+def _open(route: Route, code: int | None, now: datetime) -> None:
+    if route.state is BreakerState.OPEN and route.retry_at is not None and route.retry_at > now:
+        return  # another worker's fault has just opened it
+    doubled = min(LONGEST_PAUSE, route.open_seconds * 2 or FIRST_PAUSE)
+    route.open_seconds = LONGEST_PAUSE if code == CREDENTIALS_REFUSED else doubled
+    route.opened_at = route.opened_at or now
+    route.state = BreakerState.OPEN
+    spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+    route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
+    level = logging.ERROR if code == CREDENTIALS_REFUSED else logging.WARNING
+    logger.log(level, "route %s is closed until %s: %s", route.name, route.retry_at, route.last_fault)
 
 
 def report_success(name: str) -> None:
     """Note that the route works: the breaker closes."""
+    fine = select(Route.name).where(
+        Route.name == name, Route.state == BreakerState.CLOSED, Route.faults_in_a_row == 0
+    )
+    with Session(reading_engine()) as session:
+        if session.scalar(fine):
+            return
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
-        if route.state is BreakerState.CLOSED and not route.faults_in_a_row:
-            return
         route.state = BreakerState.CLOSED
         route.faults_in_a_row = route.open_seconds = 0
         route.opened_at = route.retry_at = None
 
 
 def _locked(session: Session, name: str) -> Route:
-    route = session.scalar(select(Route).where(Route.name == name).with_for_update())
-    if route is None:
-        with session.begin_nested():
-            route = Route(name=name)
-            session.add(route)
-    return route
+    first = {
+        "name": name,
+        "state": BreakerState.CLOSED,
+        "open_seconds": 0,
+        "faults_in_a_row": 0,
+        "last_fault": "",
+    }
+    session.execute(insert_into(Route).on_conflict_do_nothing(), first)
+    return session.scalars(select(Route).where(Route.name == name).with_for_update()).one()

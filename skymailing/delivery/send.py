@@ -1,6 +1,7 @@
 """A slice of a run: claim -> hand over -> record, a window at a time."""
 
 import logging
+import smtplib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from sqlalchemy.exc import OperationalError
 
 from skymailing import transport
 from skymailing.clock import utcnow
+from skymailing.database import reading_engine
 from skymailing.delivery import claims, ledger, plan, routes
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
@@ -46,29 +49,23 @@ class Batch:
     results: list[Result]
 
 
-class Dispatcher:
-    """What a worker keeps from slice to slice: its journal, its sessions, what it learned."""
+class Lane:
+    """A worker's own way over one route: its sessions and what it learned about them."""
 
-    def __init__(self, data_dir: Path, most_sessions: int, sender: str) -> None:
-        self.journal = WorkerJournal(data_dir / "journal")
+    def __init__(self, route: str, most_sessions: int) -> None:
+        self.route = route
         self.concurrency = routes.Concurrency(most_sessions)
-        self.sender = sender
-        self.window = FIRST_WINDOW
+        self.faults = routes.FaultShare()
         self._exchange: Exchange | None = None
         self._last_used = time.monotonic()
 
-    def exchange(self) -> Exchange:
+    def exchange(self, sender: str, journal: WorkerJournal) -> Exchange:
         """Return the exchange with as many sessions as seem right; raises what opening one raises."""
         if time.monotonic() - self._last_used > IDLE_SECONDS:
             self.disconnect()
         self._last_used = time.monotonic()
         if self._exchange is None:
-            self._exchange = Exchange(
-                lambda: transport.open_smtp(current_app.config["MAIL_TIMEOUT"]),
-                self.sender,
-                self.journal,
-                LETTER_SECONDS,
-            )
+            self._exchange = Exchange(self._open, sender, journal, LETTER_SECONDS)
         try:
             self._exchange.connect(self.concurrency.target)
         except OSError:
@@ -77,20 +74,36 @@ class Dispatcher:
             self.concurrency.target = len(self._exchange)  # the server has enough of us
         return self._exchange
 
+    def _open(self) -> smtplib.SMTP:
+        settings = current_app.config["MAIL_FALLBACK"] if self.route == routes.FALLBACK else None
+        return transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
+
     def disconnect(self) -> None:
         """End all sessions."""
         if self._exchange:
             self._exchange.close()
         self._exchange = None
 
+
+class Dispatcher:
+    """What a worker keeps from slice to slice: its journal, its lanes, what it learned."""
+
+    def __init__(self, data_dir: Path, most_sessions: int, sender: str) -> None:
+        self.journal = WorkerJournal(data_dir / "journal")
+        self.sender = sender
+        self.window = FIRST_WINDOW
+        self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
+        self.rejections = Rejections()
+
     def close(self) -> None:
         """End the sessions and the journal; only when no lease is held."""
-        self.disconnect()
+        for lane in self.lanes.values():
+            lane.disconnect()
         self.journal.close()
 
-    def learn(self, results: list[Result], seconds: float) -> None:
+    def learn(self, lane: Lane, results: list[Result], seconds: float) -> None:
         """Adapt sessions and window to how the last window went."""
-        self.concurrency.learn(results)
+        lane.concurrency.learn(results)
         if seconds > WINDOW_SECONDS:
             self.window = max(FIRST_WINDOW, self.window // 2)
         elif seconds < WINDOW_SECONDS / 2:
@@ -134,17 +147,21 @@ def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
 def _send_window(run_id: int, own: Dispatcher) -> bool:
     """Claim, hand over and record one window; return whether it is worth asking for another."""
     now = utcnow()
-    with db.engine.connect() as connection, connection.begin():
+    with reading_engine().connect() as connection:
         run = claims.load_open_run(connection, run_id, now)
-    if run is None or not routes.admit(routes.PRIMARY, now):
+    chosen = routes.choose(now) if run else None
+    if run is None or chosen is None:
         return False
+    lane, is_probe = own.lanes[chosen[0]], chosen[1] is routes.Admission.PROBE
+    if is_probe:
+        lane.concurrency.start_over()
     try:
-        exchange = own.exchange()
+        exchange = lane.exchange(own.sender, own.journal)
     except OSError as error:
-        logger.warning("the mail server cannot be used: %s", error)
-        routes.report_fault(routes.PRIMARY, transport.describe(error), utcnow())
+        logger.warning("route %s cannot be used: %s", lane.route, error)
+        _report_fault(lane, transport.code_of(error), transport.describe(error))
         return False
-    batch = _claim(run, own)
+    batch = _claim(run, own, 1 if is_probe else own.window)
     if not batch.claimed:
         return False
     begun = time.monotonic()
@@ -153,17 +170,17 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         letters = _letters(run, batch, own.sender)
         batch.results += exchange.hand_over(letters, begun + min(WINDOW_SECONDS, left))
     finally:
-        _record(run, batch, own)
-    own.learn(batch.results, time.monotonic() - begun)
-    return _judge_route(run, batch)
+        _record(run, batch, own, lane)
+    own.learn(lane, batch.results, time.monotonic() - begun)
+    return _judge(run, batch, own, lane)
 
 
-def _claim(run: OpenRun, own: Dispatcher) -> Batch:
+def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
     token = str(uuid4())
     own.journal.claim(token)
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
-        claimed = claims.claim(connection, run, token, now + LEASE, own.window, now)
+        claimed = claims.claim(connection, run, token, now + LEASE, limit, now)
         if claimed:
             connection.execute(
                 update(Run)
@@ -199,7 +216,7 @@ def _letters(run: OpenRun, batch: Batch, address: str) -> Iterator[Letter]:
         yield Letter(claimed.id, number, claimed.email, content)
 
 
-def _record(run: OpenRun, batch: Batch, own: Dispatcher) -> None:
+def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
     """Record a batch, letters that were not begun included; waits for a database that is away."""
     ended = {result.letter.delivery_id for result in batch.results}
     left_over = [
@@ -213,7 +230,7 @@ def _record(run: OpenRun, batch: Batch, own: Dispatcher) -> None:
         try:
             with db.engine.connect() as connection, connection.begin():
                 results = [*batch.results, *left_over]
-                ledger.record(connection, run, batch.token, results, unknowns, routes.PRIMARY, utcnow())
+                ledger.record(connection, run, batch.token, results, unknowns, lane.route, utcnow())
             return
         except OperationalError as error:
             if time.monotonic() > give_up:
@@ -224,16 +241,27 @@ def _record(run: OpenRun, batch: Batch, own: Dispatcher) -> None:
             time.sleep(1)
 
 
-def _judge_route(run: OpenRun, batch: Batch) -> bool:
+def _judge(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> bool:
     """Tell the breaker and the mailing what the window showed; return whether to go on."""
-    refused = next((result for result in batch.results if result.verdict is Verdict.SENDER_REFUSED), None)
+    refused = _first(batch, Verdict.SENDER_REFUSED) or own.rejections.find(run.id, batch.results)
     if refused:
         plan.pause_for_refusal(run.id, f"{refused.code} {refused.answer}")
         return False
-    fault = next((result for result in batch.results if result.verdict is Verdict.ROUTE_FAULT), None)
+    fault = _first(batch, Verdict.ROUTE_FAULT)
+    heard = sum(result.code is not None for result in batch.results)
+    lane.faults.note(0, heard)
     if fault:
-        routes.report_fault(routes.PRIMARY, f"{fault.code} {fault.answer}", utcnow())
+        _report_fault(lane, fault.code, f"{fault.code} {fault.answer}")
         return False
-    if any(result.code is not None for result in batch.results):
-        routes.report_success(routes.PRIMARY)
+    if heard:
+        routes.report_success(lane.route)
     return True
+
+
+def _first(batch: Batch, verdict: Verdict) -> Result | None:
+    return next((result for result in batch.results if result.verdict is verdict), None)
+
+
+def _report_fault(lane: Lane, code: int | None, reason: str) -> None:
+    lane.faults.note(1, 0)
+    routes.report_fault(lane.route, code, reason, utcnow(), lane.faults.is_too_high())

@@ -61,6 +61,8 @@ class Result:
     verdict: Verdict
     code: int | None = None
     answer: str = ""
+    # What the server answered to; unknown when it said nothing.
+    stage: "Stage | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +201,9 @@ class Session:
         self._turn_to(None)
         self.idle = True
         if letter:
-            self._finish(letter, verdict, None, reason)
+            self._finish(Result(letter, verdict, None, reason))
         if following:
-            self._finish(following, Verdict.RELEASED, None, reason)
+            self._finish(Result(following, Verdict.RELEASED, None, reason))
 
     def _advance(self, reply: Reply | None) -> None:
         try:
@@ -222,29 +224,23 @@ class Session:
         ahead = False  # whether the current letter's envelope already went out behind a body
         while (letter := self._current) is not None:
             refusal = yield from self._envelope(letter, ahead)
-            if refusal is None:
-                ahead = self._write_body(letter)
-                reply = yield
-                verdict, code, text = classify(Stage.DOT, reply.code), reply.code, reply.text
-            else:
-                ahead = False
-                verdict, code, text = refusal
+            ahead = refusal is None and self._write_body(letter)
+            stage, reply = refusal or (Stage.DOT, (yield))
+            verdict = classify(stage, reply.code)
             self._turn_to(self._following)
             self._following = None
-            self._finish(letter, verdict, code, text)
-            if verdict in ENDS_SESSION or not 200 <= code < 600:
-                raise SessionLost(f"{code} {text}")
+            self._finish(Result(letter, verdict, reply.code, reply.text, stage))
+            if verdict in ENDS_SESSION or not 200 <= reply.code < 600:
+                raise SessionLost(f"{reply.code} {reply.text}")
             if not ahead:
                 self._turn_to(self._take())
 
-    def _envelope(
-        self, letter: Letter, ahead: bool
-    ) -> Generator[None, Reply, tuple[Verdict, int, str] | None]:
-        """Bring the server to the point where it waits for the body, or return its refusal."""
+    def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, tuple[Stage, Reply] | None]:
+        """Bring the server to the point where it waits for the body, or return what refused and how."""
         commands = self._commands(letter)
         if self.pipelining and not ahead:
             self.outgoing += b"".join(commands)
-        refusal: tuple[Verdict, int, str] | None = None
+        refusal: tuple[Stage, Reply] | None = None
         accepted = False
         for stage, command in zip((Stage.MAIL, Stage.RCPT, Stage.DATA), commands, strict=True):
             if not self.pipelining:
@@ -255,8 +251,8 @@ class Session:
             accepted = stage is Stage.DATA and reply.code == 354
             agreed = accepted if stage is Stage.DATA else 200 <= reply.code < 300
             if refusal is None and not agreed:
-                refusal = (classify(stage, reply.code), reply.code, reply.text)
-                if refusal[0] in ENDS_SESSION:
+                refusal = (stage, reply)
+                if classify(stage, reply.code) in ENDS_SESSION:
                     return refusal
         if refusal is None:
             return None
@@ -286,8 +282,7 @@ class Session:
         self.outgoing += b"".join(self._commands(self._following))
         return True
 
-    def _finish(self, letter: Letter, verdict: Verdict, code: int | None, text: str) -> None:
-        result = Result(letter, verdict, code, text)
+    def _finish(self, result: Result) -> None:
         self._journal.end(result)
         self.letters_done += 1
         self._report(result)

@@ -1,0 +1,220 @@
+"""Breaker, second route, probes, and letters that a server keeps rejecting."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import jobs
+from skymailing.clock import utcnow
+from skymailing.delivery import routes
+from skymailing.delivery.send import close_dispatcher
+from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.scripted import Peer, scripted_server
+from tests.factories import MailingFactory, create_clients
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+
+
+@pytest.fixture
+def route(app: Flask, session: Session) -> Callable[[], Route]:
+    def read() -> Route:
+        session.expire_all()
+        return session.execute(select(Route).where(Route.name == routes.PRIMARY)).scalar_one()
+
+    return read
+
+
+@pytest.fixture
+def serve_from(app: Flask) -> Iterator[Callable[..., None]]:
+    """Return a function that sets the ports of the first and, if given, the second mail server."""
+    settings, port = app.extensions["mail"], app.extensions["mail"].port
+
+    def use(first: int, second: int | None = None) -> None:
+        with app.app_context():
+            close_dispatcher()
+        settings.port = first
+        app.config["MAIL_FALLBACK"] = second and SimpleNamespace(
+            server="127.0.0.1", port=second, use_tls=False, use_ssl=False, username=None, password=None
+        )
+
+    yield use
+    use(port)
+
+
+@pytest.fixture
+def due(session: Session, user: User) -> Mailing:
+    return MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+
+
+@pytest.fixture
+def sweep(app: Flask, work: Work) -> Work:
+    def do() -> None:
+        with app.app_context():
+            jobs.sweep()
+        work()
+
+    return do
+
+
+def fault(app: Flask, code: int | None = 421, **values: object) -> None:
+    with app.app_context():
+        routes.report_fault(routes.PRIMARY, code, f"{code} no", utcnow(), **values)  # type: ignore[arg-type]
+
+
+def admission(app: Flask, seconds: float = 0) -> routes.Admission:
+    with app.app_context():
+        return routes.admit(routes.PRIMARY, utcnow() + timedelta(seconds=seconds))
+
+
+def test_five_faults_in_a_row_close_the_route(app: Flask, session: Session) -> None:
+    for _ in range(4):
+        fault(app)
+        assert admission(app) is routes.Admission.FREE
+    fault(app)
+    assert admission(app) is routes.Admission.CLOSED
+    assert admission(app, 45) is routes.Admission.CLOSED
+    assert admission(app, 75) is routes.Admission.PROBE
+
+
+def test_a_success_in_between_starts_the_count_anew(app: Flask, session: Session) -> None:
+    for _ in range(4):
+        fault(app)
+    with app.app_context():
+        routes.report_success(routes.PRIMARY)
+    fault(app)
+
+    assert admission(app) is routes.Admission.FREE
+
+
+def test_one_at_a_time_may_probe(app: Flask, session: Session) -> None:
+    for _ in range(5):
+        fault(app)
+
+    assert admission(app, 80) is routes.Admission.PROBE
+    assert admission(app, 81) is routes.Admission.CLOSED
+
+
+def test_the_pause_doubles_up_to_a_quarter_of_an_hour(
+    app: Flask, session: Session, route: Callable[[], Route]
+) -> None:
+    for _ in range(5):
+        fault(app)
+    pauses = []
+    now = utcnow()
+    for _ in range(6):
+        pauses.append(route().open_seconds)
+        now += timedelta(hours=1)
+        with time_machine.travel(now), app.app_context():
+            assert routes.admit(routes.PRIMARY, utcnow()) is routes.Admission.PROBE
+            routes.report_fault(routes.PRIMARY, 421, "421 still no", utcnow())
+    assert pauses == [60, 120, 240, 480, 900, 900]
+
+
+def test_refused_credentials_close_the_route_for_a_quarter_of_an_hour_at_once(
+    app: Flask, session: Session, route: Callable[[], Route], caplog: pytest.LogCaptureFixture
+) -> None:
+    fault(app, 535)
+
+    assert (route().state, route().open_seconds) == (BreakerState.OPEN, 900)
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+
+
+def test_half_of_ten_attempts_within_a_minute_is_too_many() -> None:
+    share = routes.FaultShare()
+    for _ in range(4):
+        share.note(faults=1, others=1)
+    assert not share.is_too_high(), "eight attempts tell little"
+    share.note(faults=1, others=1)
+    assert share.is_too_high()
+    share.note(faults=0, others=5)
+    assert not share.is_too_high()
+
+
+def test_faults_of_a_minute_ago_do_not_count() -> None:
+    clock = [1000.0]
+    share = routes.FaultShare(lambda: clock[0])
+    share.note(faults=10, others=0)
+    assert share.is_too_high()
+    clock[0] += 61
+    assert not share.is_too_high()
+
+
+def test_a_second_route_takes_over_and_hands_back(
+    session: Session,
+    user: User,
+    due: Mailing,
+    serve_from: Callable[..., None],
+    sweep: Work,
+    smtp: SmtpServer,
+    route: Callable[[], Route],
+) -> None:
+    create_clients(user, 5)
+    serve_from(9, second=smtp.port)  # nobody listens on port 9
+    for _ in range(6):
+        sweep()
+
+    assert states(session, only_run(session)) == {"sent": 5}
+    assert set(session.scalars(select(Attempt.route))) == {routes.FALLBACK}
+    assert route().state is BreakerState.OPEN
+
+    create_clients(user, 2)
+    serve_from(smtp.port, second=9)
+    MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        sweep()
+
+    assert route().state is BreakerState.CLOSED
+    assert set(session.scalars(select(Attempt.route))) == {routes.FALLBACK, routes.PRIMARY}
+    assert len(smtp.letters) == 5 + 7
+
+
+def test_after_an_outage_one_letter_tries_and_the_rest_follows(
+    app: Flask, session: Session, user: User, due: Mailing, sweep: Work, smtp: SmtpServer
+) -> None:
+    create_clients(user, 30)
+    for _ in range(5):
+        fault(app)
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        sweep()
+
+    assert len(smtp.letters) == 30
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def reject_each(peer: Peer) -> None:
+    peer.greet()
+    number = 0
+    while True:
+        peer.hear()
+        peer.say("250 ok")
+        peer.hear()
+        peer.say("250 ok")
+        peer.hear()
+        peer.say("354 go")
+        peer.body()
+        number += 1
+        peer.say(f"554 5.7.1 looks like spam (id {number})")
+
+
+def test_ten_equal_rejections_in_a_row_pause_the_mailing(
+    session: Session, user: User, due: Mailing, serve_from: Callable[..., None], sweep: Work
+) -> None:
+    create_clients(user, 60)
+    with scripted_server(reject_each) as port:
+        serve_from(port)
+        sweep()
+
+    session.refresh(due)
+    assert due.state is MailingState.PAUSED
+    assert "looks like spam" in due.state_reason
+    counts = states(session, only_run(session))
+    assert counts["failed"] < 60
+    assert counts["pending"] > 0
