@@ -52,6 +52,7 @@ class Config:
         self.PUBLIC_URL = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)
+        self.METRICS_TOKEN = self._text("METRICS_TOKEN")
         self._read_stores()
         self._read_mail()
 

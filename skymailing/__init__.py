@@ -51,13 +51,13 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.catcher import views as catcher
     from skymailing.clients import unsubscribe
     from skymailing.clients import views as clients
-    from skymailing.home import health
+    from skymailing.home import health, metrics
     from skymailing.home import views as home
     from skymailing.mailings import logs
     from skymailing.mailings import views as mailings
     from skymailing.messages import views as messages
 
-    for feature in (home, health, auth, clients, unsubscribe, messages, mailings, logs, blog):
+    for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, blog):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)

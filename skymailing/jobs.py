@@ -7,7 +7,7 @@ from typing import ParamSpec
 
 from flask import current_app
 
-from skymailing import mail, queue, schedule
+from skymailing import counters, mail, queue, schedule
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
@@ -79,6 +79,7 @@ def mend(now: datetime) -> recover.Findings:
         queue.hint(_import_name(import_id), "import_clients", import_id)
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
+    counters.put("last_sweep", utcnow().timestamp())
     return found
 
 

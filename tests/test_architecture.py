@@ -40,6 +40,7 @@ LAYERS: list[set[str]] = [
         "skymailing.clients.suppression",
         "skymailing.clients.upsert",
         "skymailing.clients.values",
+        "skymailing.home.monitoring",
         "skymailing.home.queries",
         "skymailing.mailings.log_queries",
         "skymailing.mailings.queries",
@@ -55,6 +56,7 @@ LAYERS: list[set[str]] = [
         "skymailing.states",
         "skymailing.transport",
     },
+    {"skymailing.counters"},
     {"skymailing.models", "skymailing.queue"},
     {
         "skymailing.addresses",

@@ -65,6 +65,7 @@ ACCESS: dict[str, str | Own] = {
     "home.language": PUBLIC,
     "health.live": PUBLIC,
     "health.ready": PUBLIC,
+    "metrics.show": PUBLIC,  # for the machine itself, as test_metrics shows
     "blog.index": PUBLIC,
     "blog.article": PUBLIC,
     # Each carries a signed token, and their own tests try forged ones.

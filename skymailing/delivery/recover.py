@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery import claims, ledger, plan
+from skymailing.delivery import claims, ledger, plan, tally
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.journal import DeadJournal, Lease, read_dead_journals
 from skymailing.delivery.smtp import Letter, Result, Verdict
@@ -47,6 +47,7 @@ def settle_journal(journal: DeadJournal, now: datetime) -> None:
             held = _held(session, Delivery.lease_token == lease.token)
             if held:
                 logger.warning("settling %d letters of a worker that died", len(held))
+                tally.count_lost_leases(len(held))
             for run, rows in _by_run(session, held):
                 _settle(
                     session, run, lease.token, rows, _known(lease, journal.complete, rows, DEAD_WORKER), now
@@ -77,6 +78,7 @@ def settle_expired_leases(now: datetime) -> None:
             if not held:
                 return
             logger.warning("%d letters were held by a worker that is gone", len(held))
+            tally.count_lost_leases(len(held))
             for token in {row.lease_token or "" for row in held}:
                 mine = [row for row in held if (row.lease_token or "") == token]
                 for run, rows in _by_run(session, mine):

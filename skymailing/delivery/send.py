@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from skymailing import transport
 from skymailing.clock import utcnow
 from skymailing.database import reading_engine
-from skymailing.delivery import claims, ledger, plan, routes
+from skymailing.delivery import claims, ledger, plan, routes, tally
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
@@ -76,7 +76,10 @@ class Lane:
 
     def _open(self) -> smtplib.SMTP:
         settings = current_app.config["MAIL_FALLBACK"] if self.route == routes.FALLBACK else None
-        return transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
+        begun = time.monotonic()
+        smtp = transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
+        tally.count_opening(time.monotonic() - begun)
+        return smtp
 
     def disconnect(self) -> None:
         """End all sessions."""
@@ -172,6 +175,7 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     finally:
         _record(run, batch, own, lane)
     own.learn(lane, batch.results, time.monotonic() - begun)
+    tally.count_results(batch.results)
     return _judge(run, batch, own, lane)
 
 

@@ -5,6 +5,7 @@ and tells it when time is up. Sources: RFC 5321 (replies), RFC 2920 (pipelining)
 """
 
 import re
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,6 +64,7 @@ class Result:
     answer: str = ""
     # What the server answered to; unknown when it said nothing.
     stage: "Stage | None" = None
+    seconds: float = 0.0  # since it was this letter's turn in its session
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +199,12 @@ class Session:
             verdict = Verdict.RELEASED
         else:
             verdict = Verdict.DEFERRED
+        seconds = time.monotonic() - self._turned_at
         self._following = None
         self._turn_to(None)
         self.idle = True
         if letter:
-            self._finish(Result(letter, verdict, None, reason))
+            self._finish(Result(letter, verdict, None, reason, seconds=seconds))
         if following:
             self._finish(Result(following, Verdict.RELEASED, None, reason))
 
@@ -216,6 +219,7 @@ class Session:
 
     def _turn_to(self, letter: Letter | None) -> None:
         self._current = letter
+        self._turned_at = time.monotonic()
         self._begun = False  # whether its body is on the way
         self._answered = False  # whether the server said anything about it
 
@@ -227,9 +231,10 @@ class Session:
             ahead = refusal is None and self._write_body(letter)
             stage, reply = refusal or (Stage.DOT, (yield))
             verdict = classify(stage, reply.code)
+            seconds = time.monotonic() - self._turned_at
             self._turn_to(self._following)
             self._following = None
-            self._finish(Result(letter, verdict, reply.code, reply.text, stage))
+            self._finish(Result(letter, verdict, reply.code, reply.text, stage, seconds))
             if verdict in ENDS_SESSION or not 200 <= reply.code < 600:
                 raise SessionLost(f"{reply.code} {reply.text}")
             if not ahead:

@@ -1,0 +1,116 @@
+"""`/metrics` for Prometheus: for the machine itself, or for who knows METRICS_TOKEN."""
+
+import hmac
+import ipaddress
+from collections.abc import Iterator
+from datetime import datetime
+
+from flask import Blueprint, Response, abort, current_app, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from redis import RedisError
+
+from skymailing import counters, queue
+from skymailing.clock import utcnow
+from skymailing.delivery.tally import BUCKETS
+from skymailing.extensions import limiter
+from skymailing.home import monitoring
+from skymailing.models import BreakerState
+
+bp = Blueprint("metrics", __name__)
+
+
+@bp.get("/metrics")
+@limiter.exempt
+def show() -> Response:
+    """Return the numbers in Prometheus' text format; 404 for everybody who may not see them."""
+    if not _may_read():
+        abort(404)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Numbers(utcnow()))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read() -> bool:
+    token = current_app.config["METRICS_TOKEN"]
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), token.encode())
+    # A proxy on this machine speaks for the whole world.
+    is_direct = not request.headers.get("X-Forwarded-For") and not request.headers.get("Forwarded")
+    return is_direct and ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104
+
+
+class Numbers:
+    """Collects everything at one moment."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._from_database()
+        try:
+            counted = counters.read()
+            workers = queue.count_workers()
+        except RedisError:
+            yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=0)
+            return
+        yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=1)
+        yield GaugeMetricFamily("skymailing_workers", "Workers that are connected", value=workers)
+        yield GaugeMetricFamily(
+            "skymailing_last_sweep_timestamp_seconds",
+            "When the last sweep ended",
+            value=counted.get("last_sweep", 0),
+        )
+        yield CounterMetricFamily(
+            "skymailing_leases_expired",
+            "Letters whose worker was gone before it recorded them",
+            value=counted.get("leases_expired", 0),
+        )
+        yield self._attempts(counted)
+        yield self._phases(counted)
+
+    def _from_database(self) -> Iterator[Metric]:
+        deliveries = GaugeMetricFamily(
+            "skymailing_deliveries", "Recipients of all runs by state", labels=["state"]
+        )
+        for state, count in monitoring.count_deliveries().items():
+            deliveries.add_metric([state], count)
+        yield deliveries
+        oldest = monitoring.oldest_due(self.now)
+        age = max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0
+        yield GaugeMetricFamily(
+            "skymailing_oldest_due_age_seconds", "For how long the oldest due work has waited", value=age
+        )
+        states = GaugeMetricFamily(
+            "skymailing_route_state", "1 for the state that a route is in", labels=["route", "state"]
+        )
+        for name, current in monitoring.route_states().items():
+            for possible in BreakerState:
+                states.add_metric([name, possible], int(possible is current))
+        yield states
+
+    def _attempts(self, counted: dict[str, float]) -> Metric:
+        attempts = CounterMetricFamily(
+            "skymailing_attempts", "Attempts by outcome and class of the reply", labels=["outcome", "code"]
+        )
+        for name, count in sorted(counted.items()):
+            kind, _, rest = name.partition(":")
+            if kind == "attempts":
+                attempts.add_metric(rest.split(":"), count)
+        return attempts
+
+    def _phases(self, counted: dict[str, float]) -> Metric:
+        histogram = HistogramMetricFamily(
+            "skymailing_smtp_seconds",
+            "Time at the mail server: opening a session, handing over a letter",
+            labels=["phase"],
+        )
+        for phase in ("open", "letter"):
+            total = 0.0
+            buckets = []
+            for number, bound in enumerate([*map(str, BUCKETS), "+Inf"]):
+                total += counted.get(f"seconds:{phase}:{number}", 0)
+                buckets.append((bound, total))
+            histogram.add_metric([phase], buckets, sum_value=counted.get(f"seconds_sum:{phase}", 0))
+        return histogram

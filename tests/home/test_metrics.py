@@ -1,0 +1,99 @@
+"""/metrics: what Prometheus reads, and who may."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.orm import Session
+
+from skymailing import jobs, queue
+from skymailing.clock import utcnow
+from skymailing.models import MailingState, User
+from tests.factories import MailingFactory, create_clients
+from tests.servers import RedisServer, SmtpServer
+
+
+def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:
+    """Return every sample by name and its labels' values."""
+    answer = visitor.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, " ".join(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_a_run_shows_in_the_numbers(
+    app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
+) -> None:
+    fine, _, refused = create_clients(user, 3)
+    smtp.rcpt_replies[refused.email] = "550 5.7.1 no"
+    smtp.rcpt_replies[fine.email] = "451 later"
+    mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+    before = read(visitor)
+    assert before["skymailing_oldest_due_age_seconds", ""] > 0
+
+    with app.app_context():
+        queue.enqueue("start_mailing", mailing.id)
+    work()
+    with app.app_context():
+        jobs.sweep()
+
+    after = read(visitor)
+    assert after["skymailing_deliveries", "sent"] == 1
+    assert after["skymailing_deliveries", "failed"] == 1
+    assert after["skymailing_deliveries", "deferred"] == 1
+    assert after["skymailing_attempts_total", "2xx sent"] == 1
+    assert after["skymailing_attempts_total", "5xx failed"] == 1
+    assert after["skymailing_attempts_total", "4xx deferred"] == 1
+    assert after["skymailing_smtp_seconds_count", "letter"] == 3
+    assert after["skymailing_smtp_seconds_count", "open"] >= 1
+    assert after["skymailing_route_state", "primary closed"] == 1
+    assert after["skymailing_oldest_due_age_seconds", ""] == 0
+    assert abs(after["skymailing_last_sweep_timestamp_seconds", ""] - utcnow().timestamp()) < 30
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [
+        ("192.0.2.1", {}),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}),
+        ("127.0.0.1", {"Forwarded": "for=x"}),
+    ],
+)
+def test_the_world_does_not_see_them(visitor: FlaskClient, address: str, headers: dict[str, str]) -> None:
+    answer = visitor.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
+    assert answer.status_code == 404
+
+
+def test_a_token_opens_them_from_anywhere_and_nothing_else_does(
+    app: Flask, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "METRICS_TOKEN", "sesame")
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+
+    right = visitor.get("/metrics", headers={"Authorization": "Bearer sesame"}, environ_base=elsewhere)
+    wrong = visitor.get("/metrics", headers={"Authorization": "Bearer seed"}, environ_base=elsewhere)
+    none = visitor.get("/metrics")
+
+    assert (right.status_code, wrong.status_code, none.status_code) == (200, 404, 404)
+
+
+def test_without_redis_the_database_is_still_told(
+    app: Flask,
+    session: Session,
+    visitor: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    redis_server: RedisServer,
+) -> None:
+    monkeypatch.setitem(app.config, "REDIS_URL", "unix:///nowhere/redis.sock")
+    monkeypatch.delitem(app.extensions, "skymailing_redis", raising=False)
+
+    numbers = read(visitor)
+
+    assert numbers["skymailing_redis_up", ""] == 0
+    assert numbers["skymailing_deliveries", "sent"] == 0
+    app.extensions.pop("skymailing_redis")
