@@ -73,7 +73,10 @@ class Config:
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
         self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20)
+        # Letters per second over all workers; None is no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
+        self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
+        self.MAIL_RATE_PER_DOMAIN = self._number("MAIL_RATE_PER_DOMAIN", 0) or None
         self.MAIL_FALLBACK = self._fallback()
         # Flask-Mail suppresses everything while TESTING is on; our tests talk to a real server.
         self.MAIL_SUPPRESS_SEND = False

@@ -21,6 +21,7 @@ from skymailing.delivery import claims, ledger, plan, routes, tally
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.smtp import Letter, Result, Verdict
@@ -97,6 +98,10 @@ class Dispatcher:
         self.window = FIRST_WINDOW
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
         self.rejections = Rejections()
+        config = current_app.config
+        self.rates = Rates(
+            config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
+        )
 
     def close(self) -> None:
         """End the sessions and the journal; only when no lease is held."""
@@ -164,13 +169,14 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         logger.warning("route %s cannot be used: %s", lane.route, error)
         _report_fault(lane, transport.code_of(error), transport.describe(error))
         return False
-    batch = _claim(run, own, 1 if is_probe else own.window)
+    own.rates.wait_if_held_back()
+    batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window))
     if not batch.claimed:
         return False
     begun = time.monotonic()
     left = (run.ends_at - utcnow()).total_seconds()
     try:
-        letters = _letters(run, batch, own.sender)
+        letters = _letters(run, batch, own, lane)
         batch.results += exchange.hand_over(letters, begun + min(WINDOW_SECONDS, left))
     finally:
         _record(run, batch, own, lane)
@@ -194,17 +200,19 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
     return Batch(token, claimed, [])
 
 
-def _letters(run: OpenRun, batch: Batch, address: str) -> Iterator[Letter]:
-    """Yield the letters of a batch, each rendered when a session is free for it."""
+def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
+    """Yield the letters of a batch that the rates allow, each rendered when a session is free for it."""
     base = current_app.config["PUBLIC_URL"]
     template = LetterTemplate(
         Content(run.subject, run.format, run.body),
-        Sender(run.sender_name, address, run.reply_to),
+        Sender(run.sender_name, own.sender, run.reply_to),
         run.uuid,
         f"mailing-{run.mailing_id}",
     )
     now = utcnow()
     for claimed in batch.claimed:
+        if own.rates.is_limited and not own.rates.allow(lane.route, run.mailing_id, claimed.email):
+            continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
         url = f"{base}/u/{unsubscribe_token(run.owner_id, claimed.email_key)}"
         number = claimed.attempts + 1

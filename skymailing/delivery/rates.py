@@ -1,0 +1,66 @@
+"""How many letters a second may be begun: per route, per mailing, per recipient domain.
+
+Counted in Redis, so that all workers share one allowance. While Redis is away each worker keeps to its
+own part of it.
+"""
+
+import logging
+import time
+
+from flask import current_app
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+from redis import RedisError
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 1.0  # seconds; allowances are per second
+
+
+class Rates:
+    """The allowances of one worker's configuration; a rate of None is no limit."""
+
+    def __init__(self, route: int | None, mailing: int | None, domain: int | None) -> None:
+        config = current_app.config
+        self._limits = {"domain": domain, "mailing": mailing, "route": route}
+        self._share = max(1, config["WORKERS"])
+        self._shared = FixedWindowRateLimiter(
+            storage_from_string(config["RATELIMIT_STORAGE_URI"], **config["RATELIMIT_STORAGE_OPTIONS"])
+        )
+        self._alone = FixedWindowRateLimiter(MemoryStorage())
+        self.was_held_back = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit to ask about."""
+        return any(self._limits.values())
+
+    def largest_window(self, wished: int) -> int:
+        """Return how many letters are worth claiming at once."""
+        rates = [rate for name, rate in self._limits.items() if rate and name != "domain"]
+        return min([wished, *rates])
+
+    def allow(self, route: str, mailing_id: int, recipient: str) -> bool:
+        """Whether a letter to this address may be begun now; takes it off the allowances if so."""
+        # The narrowest first: what it refuses costs the wider ones nothing.
+        names = {"domain": recipient.rpartition("@")[2].lower(), "mailing": str(mailing_id), "route": route}
+        allowed = all(
+            self._hit(kind, name, rate) for kind, name in names.items() if (rate := self._limits[kind])
+        )
+        self.was_held_back |= not allowed
+        return allowed
+
+    def wait_if_held_back(self) -> None:
+        """Sleep until there is a new allowance, if the last one was used up."""
+        if self.was_held_back:
+            time.sleep(LONGEST_WAIT - time.time() % 1)
+        self.was_held_back = False
+
+    def _hit(self, kind: str, name: str, rate: int) -> bool:
+        key = ("skymailing-rate", kind, name)
+        try:
+            return self._shared.hit(RateLimitItemPerSecond(rate), *key)
+        except RedisError as error:
+            logger.info("Redis is away, each worker keeps to its share of the rate: %s", error)
+            return self._alone.hit(RateLimitItemPerSecond(max(1, rate // self._share)), *key)

@@ -1,0 +1,97 @@
+"""Letters per second: kept by all workers together, and nobody left behind."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing import queue
+from skymailing.clock import utcnow
+from skymailing.delivery.rates import Rates
+from skymailing.delivery.send import close_dispatcher
+from skymailing.models import MailingState, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import ClientFactory, MailingFactory, create_clients
+from tests.servers import SmtpServer
+
+
+@pytest.fixture
+def limit(app: Flask, session: Session) -> Iterator[Callable[..., None]]:
+    """Return a function that sets rates; undone afterwards."""
+    names = ("MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN")
+    before = {name: app.config[name] for name in names}
+
+    def use(**rates: int) -> None:
+        app.config.update(rates)
+        with app.app_context():
+            close_dispatcher()
+
+    yield use
+    use(**before)
+
+
+@pytest.fixture
+def second_begins() -> None:
+    """Wait for the start of a second, in which allowances are counted."""
+    time.sleep(1 - time.time() % 1)
+
+
+@pytest.mark.usefixtures("second_begins")
+def test_two_workers_share_one_allowance(app: Flask, session: Session) -> None:
+    with app.app_context():
+        first, second = Rates(5, None, None), Rates(5, None, None)
+        allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(5) for rates in (first, second)]
+
+    assert sum(allowed) == 5
+    assert first.was_held_back
+    assert second.was_held_back
+
+
+@pytest.mark.usefixtures("second_begins")
+def test_a_slow_domain_does_not_slow_the_others(app: Flask, session: Session) -> None:
+    with app.app_context():
+        rates = Rates(100, None, 2)
+        small = [rates.allow("primary", 1, f"{number}@small.example") for number in range(5)]
+        other = [rates.allow("primary", 1, f"{number}@{number}.example") for number in range(5)]
+
+    assert small == [True, True, False, False, False]
+    assert other == [True] * 5
+
+
+def test_without_redis_each_worker_keeps_to_its_share(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "RATELIMIT_STORAGE_URI", "redis+unix:///nowhere/redis.sock")
+    monkeypatch.setitem(app.config, "WORKERS", 2)
+    with app.app_context():
+        rates = Rates(10, None, None)
+        allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(10)]
+
+    assert 5 <= sum(allowed) <= 6, "one more where a second ends meanwhile"
+
+
+@pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN"])
+def test_a_limited_mailing_keeps_its_rate_and_reaches_everybody(
+    app: Flask,
+    session: Session,
+    user: User,
+    work: Callable[[], None],
+    smtp: SmtpServer,
+    limit: Callable[..., None],
+    name: str,
+) -> None:
+    create_clients(user, 25)
+    ClientFactory.create(owner=user, email="other@example.net")
+    limit(**{name: 10})
+    mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+    begun = time.monotonic()
+    with app.app_context():
+        queue.enqueue("start_mailing", mailing.id)
+    work()
+
+    assert time.monotonic() - begun > 1, "25 letters at 10 a second need parts of three seconds"
+    run = only_run(session)
+    assert states(session, run) == {"sent": 26}
+    check_ledger(session, run, smtp.letters)
