@@ -167,3 +167,9 @@ def create_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: 
         for _ in range(count):
             DeliveryFactory.create(run=run, state=state)
     return run
+
+
+def due_mailing(owner: User, **values: Any) -> Mailing:
+    """Create a mailing of `owner` that is to start now."""
+    defaults = {"state": MailingState.SCHEDULED, "next_run_at": utcnow()}
+    return MailingFactory.create(owner=owner, **defaults | values)

@@ -1,8 +1,7 @@
 """Breaker, second route, probes, and letters that a server keeps rejecting."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -10,17 +9,14 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.delivery import routes
-from skymailing.delivery.send import close_dispatcher
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
+from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.delivery.scripted import Peer, scripted_server
-from tests.factories import MailingFactory, create_clients
+from tests.factories import create_clients, due_mailing
 from tests.servers import SmtpServer
-
-Work = Callable[[], None]
 
 
 @pytest.fixture
@@ -33,35 +29,8 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
 
 
 @pytest.fixture
-def serve_from(app: Flask) -> Iterator[Callable[..., None]]:
-    """Return a function that sets the ports of the first and, if given, the second mail server."""
-    settings, port = app.extensions["mail"], app.extensions["mail"].port
-
-    def use(first: int, second: int | None = None) -> None:
-        with app.app_context():
-            close_dispatcher()
-        settings.port = first
-        app.config["MAIL_FALLBACK"] = second and SimpleNamespace(
-            server="127.0.0.1", port=second, use_tls=False, use_ssl=False, username=None, password=None
-        )
-
-    yield use
-    use(port)
-
-
-@pytest.fixture
 def due(session: Session, user: User) -> Mailing:
-    return MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
-
-
-@pytest.fixture
-def sweep(app: Flask, work: Work) -> Work:
-    def do() -> None:
-        with app.app_context():
-            jobs.sweep()
-        work()
-
-    return do
+    return due_mailing(user)
 
 
 def fault(app: Flask, code: int | None = 421, **values: object) -> None:
@@ -151,7 +120,7 @@ def test_a_second_route_takes_over_and_hands_back(
     session: Session,
     user: User,
     due: Mailing,
-    serve_from: Callable[..., None],
+    serve_from: ServeFrom,
     sweep: Work,
     smtp: SmtpServer,
     route: Callable[[], Route],
@@ -167,7 +136,7 @@ def test_a_second_route_takes_over_and_hands_back(
 
     create_clients(user, 2)
     serve_from(smtp.port, second=9)
-    MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+    due_mailing(user)
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
         sweep()
 
@@ -205,7 +174,7 @@ def reject_each(peer: Peer) -> None:
 
 
 def test_ten_equal_rejections_in_a_row_pause_the_mailing(
-    session: Session, user: User, due: Mailing, serve_from: Callable[..., None], sweep: Work
+    session: Session, user: User, due: Mailing, serve_from: ServeFrom, sweep: Work
 ) -> None:
     create_clients(user, 60)
     with scripted_server(reject_each) as port:

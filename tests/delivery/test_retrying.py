@@ -1,0 +1,206 @@
+"""What is tried again, when, and what is left to a person."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery import plan
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    MailingState,
+    OnUnknown,
+    Outcome,
+    Route,
+    RunState,
+    Suppression,
+    SuppressionReason,
+    User,
+)
+from tests.delivery.conftest import ServeFrom, Start, Work
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.scripted import Peer, scripted_server
+from tests.factories import ClientFactory, create_clients, due_mailing
+from tests.servers import SmtpServer
+
+
+def test_a_refused_address_fails_and_a_dead_one_is_suppressed(
+    session: Session, user: User, start: Start, smtp: SmtpServer
+) -> None:
+    dead, full, fine = create_clients(user, 3)
+    smtp.rcpt_replies[dead.email] = "550 5.1.1 no such user"
+    smtp.rcpt_replies[full.email] = "552 5.2.2 mailbox full"
+
+    start(due_mailing(user))
+
+    run = only_run(session)
+    assert states(session, run) == {"sent": 1, "failed": 2}
+    suppression = session.execute(select(Suppression)).scalar_one()
+    assert (suppression.email_key, suppression.reason) == (dead.email_key, SuppressionReason.BOUNCED)
+    assert set(smtp.per_address()) == {fine.email}
+    check_ledger(session, run, smtp.letters)
+
+
+def test_a_deferred_letter_is_tried_again_in_time(
+    session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
+    start(due_mailing(user))
+
+    delivery = session.execute(select(Delivery)).scalar_one()
+    assert delivery.state is DeliveryState.DEFERRED
+    assert timedelta(seconds=45) < delivery.due_at - utcnow() < timedelta(seconds=75)
+    assert only_run(session).state is RunState.SENDING
+
+    sweep()
+    assert not smtp.letters, "before its time"
+
+    smtp.rcpt_replies.clear()
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        sweep()
+
+    run = only_run(session)
+    assert states(session, run) == {"sent": 1}
+    assert run.state is RunState.FINISHED
+    outcomes = session.scalars(select(Attempt.outcome).order_by(Attempt.number)).all()
+    assert outcomes == [Outcome.DEFERRED, Outcome.SENT]
+    check_ledger(session, run, smtp.letters)
+
+
+def test_a_servers_own_waiting_time_is_obeyed(
+    session: Session, user: User, start: Start, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "450 greylisted, try again in 10 minutes"
+    start(due_mailing(user))
+
+    delivery = session.execute(select(Delivery)).scalar_one()
+    assert timedelta(minutes=9.9) < delivery.due_at - utcnow() <= timedelta(minutes=10)
+
+
+def take_and_hang_up(taken: list[str]) -> Callable[[Peer], None]:
+    def serve(peer: Peer) -> None:
+        peer.greet()
+        peer.hear()
+        peer.say("250 ok")
+        taken.append(peer.hear())
+        peer.say("250 ok")
+        peer.hear()
+        peer.say("354 go")
+        peer.body()
+
+    return serve
+
+
+@pytest.mark.parametrize("policy", OnUnknown)
+def test_an_unknown_is_shown_and_follows_the_mailings_policy(
+    session: Session,
+    user: User,
+    start: Start,
+    sweep: Work,
+    smtp: SmtpServer,
+    smtp_server: SmtpServer,
+    serve_from: ServeFrom,
+    policy: OnUnknown,
+) -> None:
+    client = ClientFactory.create(owner=user)
+    taken: list[str] = []
+    with scripted_server(take_and_hang_up(taken)) as port:
+        serve_from(port)
+        start(due_mailing(user, on_unknown=policy))
+    assert taken == [f"RCPT TO:<{client.email}>"]
+    attempt = session.execute(select(Attempt)).scalar_one()
+    assert attempt.outcome is Outcome.UNKNOWN
+
+    serve_from(smtp_server.port)
+    with time_machine.travel(utcnow() + timedelta(minutes=31)):
+        sweep()
+
+    run = only_run(session)
+    if policy is OnUnknown.HOLD:
+        assert states(session, run) == {"unknown": 1}
+        assert not smtp.letters
+    else:
+        assert states(session, run) == {"sent": 1}
+        check_ledger(session, run, smtp.letters)
+    assert run.state is RunState.FINISHED
+
+
+def test_a_server_that_is_away_costs_nobody_an_attempt_and_later_gets_everything(
+    session: Session,
+    user: User,
+    start: Start,
+    sweep: Work,
+    smtp: SmtpServer,
+    smtp_server: SmtpServer,
+    serve_from: ServeFrom,
+) -> None:
+    clients = create_clients(user, 3)
+    serve_from(9)  # nobody listens there
+    start(due_mailing(user))
+    for _ in range(5):
+        sweep()
+    assert states(session, only_run(session)) == {"pending": 3}
+    assert session.scalar(select(func.count()).select_from(Attempt)) == 0
+    route = session.execute(select(Route)).scalar_one()
+    assert route.state == "open"
+    assert "refused" in route.last_fault
+
+    serve_from(smtp_server.port)
+    sweep()
+    assert not smtp.letters, "the breaker is open"
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        sweep()
+
+    assert smtp.per_address() == {client.email: 1 for client in clients}
+    session.refresh(route)
+    assert route.state == "closed"
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_a_refused_sender_pauses_the_mailing_and_says_why(
+    session: Session, user: User, start: Start, serve_from: ServeFrom
+) -> None:
+    def refuse(peer: Peer) -> None:
+        peer.greet("PIPELINING")
+        peer.hear()
+        peer.say("550 5.7.1 your domain is not welcome")
+
+    create_clients(user, 10)
+    mailing = due_mailing(user)
+    with scripted_server(refuse) as port:
+        serve_from(port)
+        start(mailing)
+
+    session.refresh(mailing)
+    assert mailing.state is MailingState.PAUSED
+    assert mailing.state_reason == "refused: 550 5.7.1 your domain is not welcome"
+    assert states(session, only_run(session)) == {"pending": 10}
+
+
+def test_a_lease_of_which_no_journal_tells_ends_unknown(
+    app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer
+) -> None:
+    create_clients(user, 2)
+    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+    with app.app_context():
+        plan.start_due_run(mailing.id, utcnow())
+    long_ago: datetime = utcnow() - timedelta(minutes=1)
+    session.execute(
+        update(Delivery).values(state=DeliveryState.SENDING, lease_token="gone", lease_until=long_ago)
+    )
+
+    sweep()
+
+    run = only_run(session)
+    assert states(session, run) == {"unknown": 2}
+    assert run.state is RunState.FINISHED
+    check_ledger(session, run, smtp.letters)
