@@ -40,7 +40,7 @@ def find_attributes(owner_id: int) -> list[str]:
     newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     counts: Counter[str] = Counter()
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
-        counts.update(attributes)
+        counts.update(attributes.keys())  # a mapping would be added up by its values
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
 
 

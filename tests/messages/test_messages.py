@@ -259,3 +259,17 @@ def test_a_test_letter_needs_a_client_of_ones_own(browser: FlaskClient, user: Us
     stranger = ClientFactory.create()
 
     assert browser.post(f"/messages/{message.id}/test", data={"client": stranger.id}).status_code == 404
+
+
+def test_the_values_of_quite_different_clients_are_offered_as_placeholders(
+    browser: FlaskClient, user: User
+) -> None:
+    ClientFactory.create(owner=user, attributes={"birthday": "1990-05-17"})
+    ClientFactory.create(owner=user, attributes={"city": "Омск"})
+    ClientFactory.create(owner=user, attributes={"city": "Тверь", "card": "7"})
+
+    page = browser.get("/messages/new").text
+
+    for name in ("city", "birthday", "card"):
+        assert f"{{{{ client.{name} }}}}" in page
+    assert page.index("{{ client.city }}") < page.index("{{ client.card }}")
