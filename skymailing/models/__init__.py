@@ -1,6 +1,7 @@
 """The aggregates, one file each; importing this package registers every table."""
 
 from skymailing.models.article import Article
+from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
 from skymailing.models.delivery import (
     DELIVERY_TRANSITIONS,
@@ -39,9 +40,13 @@ __all__ = [
     "MAILING_TRANSITIONS",
     "OPEN_STATES",
     "RUN_TRANSITIONS",
+    "AppendOnly",
     "Article",
     "Attempt",
     "Audience",
+    "AuditAction",
+    "AuditEntry",
+    "AuditKind",
     "Bounce",
     "BounceKind",
     "BreakerState",

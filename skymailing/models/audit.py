@@ -1,0 +1,91 @@
+"""Who did what to whom, when, from where and why."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Enum, Index, String, event
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
+
+from skymailing.clock import utcnow
+from skymailing.errors import SkyMailingError
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, UTCDateTime
+
+
+class AuditAction(StrEnum):
+    ACCOUNT_CREATED = "account-created"
+    USER_BLOCKED = "user-blocked"
+    USER_UNBLOCKED = "user-unblocked"
+    ROLE_CHANGED = "role-changed"
+    MAILING_DISABLED = "mailing-disabled"
+    MAILING_ENABLED = "mailing-enabled"
+    MAILING_DELETED = "mailing-deleted"
+    MESSAGE_DELETED = "message-deleted"
+    CLIENT_DELETED = "client-deleted"
+    CLIENTS_EXPORTED = "clients-exported"
+    LOG_EXPORTED = "log-exported"
+    ARTICLE_CREATED = "article-created"
+    ARTICLE_EDITED = "article-edited"
+    ARTICLE_DELETED = "article-deleted"
+
+
+class AuditKind(StrEnum):
+    """What an entry is about."""
+
+    USER = "user"
+    MAILING = "mailing"
+    MESSAGE = "message"
+    CLIENT = "client"
+    ARTICLE = "article"
+
+
+def text_column(enum: type[StrEnum]) -> Enum:
+    # Without a check: an action that a later version adds needs no migration of a large table.
+    return Enum(
+        enum,
+        native_enum=False,
+        length=32,
+        create_constraint=False,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class AuditEntry(Model):
+    """One line of the audit log; written once, never changed.
+
+    People and things are copied, not referred to: the line outlives them.
+    """
+
+    __tablename__ = "audit_entries"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    # Nobody for the command line, where `actor` is the account of the operating system.
+    actor_id: Mapped[int | None]
+    actor: Mapped[str] = mapped_column(String(320))
+    # The network address the request came from; empty for the command line.
+    address: Mapped[str] = mapped_column(String(45), default="")
+    action: Mapped[AuditAction] = mapped_column(text_column(AuditAction))
+    kind: Mapped[AuditKind] = mapped_column(text_column(AuditKind))
+    target_id: Mapped[int | None] = mapped_column(BigInteger)
+    target: Mapped[str] = mapped_column(String(320), default="")
+    reason: Mapped[str] = mapped_column(String(500), default="")
+
+    __table_args__ = (Index(None, "actor_id", "id"),)
+
+
+class AppendOnly(SkyMailingError):
+    """Somebody tried to change or delete what was written down."""
+
+
+@event.listens_for(AuditEntry, "before_update")
+@event.listens_for(AuditEntry, "before_delete")
+def refuse_change(_mapper: Any, _connection: Any, _entry: AuditEntry) -> None:
+    raise AppendOnly("the audit log is only ever added to")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def refuse_bulk_change(state: ORMExecuteState) -> None:
+    if (state.is_update or state.is_delete) and state.bind_mapper is AuditEntry.__mapper__:
+        raise AppendOnly("the audit log is only ever added to")
