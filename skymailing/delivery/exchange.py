@@ -113,14 +113,17 @@ class Exchange:
         while len(self._lines) > target:
             self._drop(self._lines[-1])
 
-    def hand_over(self, letters: Iterable[Letter], until: float) -> list[Result]:
+    def hand_over(
+        self, letters: Iterable[Letter], until: float, results: list[Result] | None = None
+    ) -> list[Result]:
         """Hand over `letters`, beginning none after `until` (monotonic seconds).
 
         Letters are taken one by one as sessions get free, so an iterator may build them as it goes.
-        Returns exactly one result for each letter taken; there is none for those left over.
+        Returns exactly one result for each letter taken; there is none for those left over. A list
+        that is given as `results` has them also when an exception ends the exchange.
         """
         waiting = iter(letters)
-        results: list[Result] = []
+        results = [] if results is None else results
         stopped = False
 
         def take() -> Letter | None:
@@ -134,10 +137,17 @@ class Exchange:
             # The next letter would fare no better: nothing more is begun.
             stopped |= result.verdict in (Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED)
 
-        for line in list(self._lines):
-            self._guarded(line, partial(line.session.start, take, report, self._journal))
-        while busy := [line for line in self._lines if not line.session.idle]:
-            self._turn(busy)
+        try:
+            for line in list(self._lines):
+                self._guarded(line, partial(line.session.start, take, report, self._journal))
+            while busy := [line for line in self._lines if not line.session.idle]:
+                self._turn(busy)
+        except BaseException:
+            # A full disk, a job out of time: what is under way still has an outcome, perhaps unknown.
+            for line in [line for line in self._lines if not line.session.idle]:
+                line.session.lose("the sending process failed", Verdict.RELEASED)
+                self._drop(line)
+            raise
         return results
 
     def close(self) -> None:

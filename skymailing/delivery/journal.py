@@ -6,8 +6,10 @@ holder is dead and `read` tells for each of its leases which letters were under 
 had an answer, and, by their absence, which were never begun.
 """
 
+import errno
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from skymailing.delivery.smtp import Letter, Result, Verdict
+
+logger = logging.getLogger(__name__)
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -33,22 +37,34 @@ class WorkerJournal:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / f"{uuid4().hex}.jsonl"
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._write({"boot": boot_id()})
+        # Locked before it has the name by which a sweep would take it for a dead worker's.
+        unfinished = self.path.with_suffix(".new")
+        self._file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._write({"boot": boot_id()})
+            unfinished.rename(self.path)
+        except OSError:
+            unfinished.unlink()
+            os.close(self._file)
+            raise
 
     def claim(self, token: str) -> None:
         """Note a lease before its claim is committed."""
         self._write({"claim": token})
 
     def begin(self, letter: Letter) -> None:
-        """Note that the letter's body is about to be written."""
+        """Note that the letter's body is about to be written; raises OSError when that cannot be noted."""
         self._write({"begin": letter.delivery_id, "number": letter.number})
 
     def end(self, result: Result) -> None:
         """Note how the letter ended."""
         entry = {"end": result.letter.delivery_id, "number": result.letter.number, "verdict": result.verdict}
-        self._write(entry | {"code": result.code, "answer": result.answer})
+        try:
+            self._write(entry | {"code": result.code, "answer": result.answer})
+        except OSError as error:
+            # The result is about to be recorded; only a death before that would make it unknown.
+            logger.warning("the journal cannot be written: %s", error)
 
     def clear(self) -> None:
         """Forget everything: no lease is held now."""
@@ -65,7 +81,10 @@ class WorkerJournal:
         os.close(self._file)
 
     def _write(self, entry: dict[str, object]) -> None:
-        os.write(self._file, json.dumps(entry).encode() + b"\n")
+        # The line end comes first, so that an entry cut short by a full disk does not spoil the next.
+        line = b"\n" + json.dumps(entry).encode()
+        if os.write(self._file, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass
@@ -111,7 +130,7 @@ def _read(path: Path) -> DeadJournal:
         try:
             entry = json.loads(line)
         except ValueError:
-            continue  # the line that the death cut short, or the empty one at the end
+            continue  # the line that a death or a full disk cut short, or the empty one at the start
         if "boot" in entry:
             journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
         elif "claim" in entry:

@@ -136,6 +136,14 @@ def close_dispatcher() -> None:
         existing.close()
 
 
+def _abandon(own: Dispatcher) -> None:
+    """Leave a dispatcher's leases to the sweep, as if this worker were dead."""
+    for lane in own.lanes.values():
+        lane.disconnect()
+    own.journal.abandon()
+    current_app.extensions.pop("skymailing_dispatcher", None)
+
+
 def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
     """Send letters of a run for a while; return whether there may be more to send right now.
 
@@ -144,10 +152,15 @@ def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
     """
     started = time.monotonic()
     own = dispatcher()
-    own.journal.clear()
-    while _send_window(run_id, own):
-        if hand_back(time.monotonic() - started):
-            return True
+    try:
+        own.journal.clear()
+        while _send_window(run_id, own):
+            if hand_back(time.monotonic() - started):
+                return True
+    except BaseException:
+        # Perhaps a lease is held, or its claim or record is in doubt: the sweep reads the journal back.
+        _abandon(own)
+        raise
     plan.settle_run(run_id, utcnow())
     return False
 
@@ -177,9 +190,9 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     left = (run.ends_at - utcnow()).total_seconds()
     try:
         letters = _letters(run, batch, own, lane)
-        batch.results += exchange.hand_over(letters, begun + min(WINDOW_SECONDS, left))
+        exchange.hand_over(letters, begun + min(WINDOW_SECONDS, left), batch.results)
     finally:
-        _record(run, batch, own, lane)
+        _record(run, batch, lane)
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
     return _judge(run, batch, own, lane)
@@ -228,7 +241,7 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
         yield Letter(claimed.id, number, claimed.email, content)
 
 
-def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
+def _record(run: OpenRun, batch: Batch, lane: Lane) -> None:
     """Record a batch, letters that were not begun included; waits for a database that is away."""
     ended = {result.letter.delivery_id for result in batch.results}
     left_over = [
@@ -246,8 +259,6 @@ def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
             return
         except OperationalError as error:
             if time.monotonic() > give_up:
-                own.journal.abandon()  # the sweep reads it back once the database is there again
-                current_app.extensions.pop("skymailing_dispatcher")
                 raise
             logger.warning("the database is away, recording waits: %s", error.orig)
             time.sleep(1)

@@ -189,8 +189,11 @@ class Session:
             self._answered = True
             self._advance(reply)
 
-    def lose(self, reason: str) -> None:
-        """Report the letters of a conversation that cannot go on."""
+    def lose(self, reason: str, otherwise: Verdict = Verdict.DEFERRED) -> None:
+        """Report the letters of a conversation that cannot go on.
+
+        The current one is unknown when all of it has been written, and else ends as `otherwise`.
+        """
         letter, following = self._current, self._following
         if letter and self._begun and self._body_left == 0:
             verdict = Verdict.UNKNOWN
@@ -198,7 +201,7 @@ class Session:
             # A server may end a session between two letters; this one was never looked at.
             verdict = Verdict.RELEASED
         else:
-            verdict = Verdict.DEFERRED
+            verdict = otherwise
         seconds = time.monotonic() - self._turned_at
         self._following = None
         self._turn_to(None)

@@ -2,7 +2,7 @@
 
 import smtplib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from tests.delivery.scripted import Peer, scripted_server
+from tests.faults.sink import Sink
 from tests.servers import SmtpServer
 
 BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
@@ -265,3 +266,56 @@ def test_one_dead_session_does_not_harm_the_others(smtp_server: SmtpServer) -> N
     verdicts = sorted(result.verdict for result in results)
     assert verdicts == [Verdict.DEFERRED] + [Verdict.SENT] * 29
     smtp_server.clear()
+
+
+def check_what_is_known(results: list[Result], sink: Sink) -> None:
+    """Assert that no letter that may have arrived is given back to be sent again."""
+    assert len(results) == len({result.letter.delivery_id for result in results})
+    sent = {result.letter.delivery_id for result in results if result.verdict is Verdict.SENT}
+    unknown = {result.letter.delivery_id for result in results if result.verdict is Verdict.UNKNOWN}
+    arrived = {int(letter.to.partition("@")[0][1:]) for letter in sink.letters}
+    assert sent <= arrived <= sent | unknown
+
+
+class FullDisk(Notes):
+    """A journal that can note so many beginnings, then nothing more."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def begin(self, letter: Letter) -> None:
+        if len(self.begun) == self.room:
+            raise OSError("no space left on device")
+        super().begin(letter)
+
+
+def test_what_is_known_survives_a_journal_that_cannot_be_written() -> None:
+    notes = FullDisk(room=7)
+    results: list[Result] = []
+
+    with Sink() as sink:
+        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", notes, 5)
+        exchange.connect(3)
+        with pytest.raises(OSError, match="no space"):
+            exchange.hand_over(letters(30), time.monotonic() + 30, results)
+        exchange.close()
+
+    check_what_is_known(results, sink)
+
+
+def test_what_is_known_survives_a_letter_that_cannot_be_written() -> None:
+    def write() -> Iterator[Letter]:
+        yield from letters(7)
+        raise ZeroDivisionError
+
+    results: list[Result] = []
+
+    with Sink() as sink:
+        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", Notes(), 5)
+        exchange.connect(3)
+        with pytest.raises(ZeroDivisionError):
+            exchange.hand_over(write(), time.monotonic() + 30, results)
+        exchange.close()
+
+    check_what_is_known(results, sink)
