@@ -1,0 +1,175 @@
+"""Redis and the databases taken away while a run is under way (faults 23 to 25)."""
+
+import resource
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.models import Mailing, OnUnknown, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.faults.conftest import Watch, due_mailing
+from tests.faults.locks import lock_deliveries
+from tests.faults.postgres import restart_immediately
+from tests.faults.sink import Sink, Stage, Turn
+from tests.faults.workers import add_clients, live_run
+from tests.processes.service import wait_until
+from tests.servers import RedisServer
+
+RECIPIENTS = 600
+
+
+def take_time(turn: Turn) -> None:
+    """Answer a letter as slowly as a server at some distance does."""
+    if turn.stage is Stage.DOT:
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink(take_time) as sink:
+        yield sink
+
+
+@pytest.fixture
+def own_environment(environment: dict[str, str], sink: Sink) -> dict[str, str]:
+    return environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3"}
+
+
+@pytest.fixture
+def mailing(session: Session, user: User) -> Mailing:
+    add_clients(session, user, RECIPIENTS)
+    return due_mailing(user, on_unknown=OnUnknown.HOLD)
+
+
+def check_all_sent_once(session: Session, sink: Sink) -> None:
+    run = only_run(session)
+    assert states(session, run) == {"sent": RECIPIENTS}
+    assert set(sink.per_address().values()) == {1}
+    check_ledger(session, run, sink.letters)
+
+
+def test_23_an_emptied_redis_loses_no_letter_and_repeats_none(
+    app: Flask,
+    own_environment: dict[str, str],
+    session: Session,
+    sink: Sink,
+    mailing: Mailing,
+    redis_server: RedisServer,
+    watch_pages: Watch,
+) -> None:
+    with live_run(app, own_environment, session, mailing) as run, watch_pages(mailing):
+        for share in (0.1, 0.3, 0.6):
+            wait_until(lambda share=share: len(sink.letters) > share * RECIPIENTS, "letters arrive")
+            redis_server.client.flushall()
+            run.sweep()
+        run.finish()
+
+    check_all_sent_once(session, sink)
+
+
+def test_23_redis_may_be_away_for_a_while(
+    app: Flask,
+    own_environment: dict[str, str],
+    session: Session,
+    sink: Sink,
+    mailing: Mailing,
+    redis_server: RedisServer,
+    watch_pages: Watch,
+) -> None:
+    with live_run(app, own_environment, session, mailing) as run:
+        wait_until(lambda: len(sink.letters) > RECIPIENTS // 10, "letters arrive")
+        with watch_pages(mailing):
+            redis_server.stop()
+            try:
+                time.sleep(4)
+                run.sweep()
+            finally:
+                redis_server.start()
+        run.finish()
+
+    check_all_sent_once(session, sink)
+
+
+def test_24_a_database_that_crashes_and_recovers_delays_and_nothing_else(
+    app: Flask,
+    own_environment: dict[str, str],
+    session: Session,
+    sink: Sink,
+    mailing: Mailing,
+    browser: FlaskClient,
+) -> None:
+    if session.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite has no server that could crash")
+    with live_run(app, own_environment, session, mailing) as run:
+        for share in (0.1, 0.4, 0.7):
+            wait_until(lambda share=share: len(sink.letters) > share * RECIPIENTS, "letters arrive")
+            restart_immediately(session)
+            assert browser.get(f"/mailings/{mailing.id}").status_code == 200
+            run.sweep()
+        run.finish()
+
+    check_all_sent_once(session, sink)
+
+
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(6, id="short"), pytest.param(75, id="long", marks=pytest.mark.soak)]
+)
+def test_25_a_ledger_that_cannot_be_written_for_a_while_only_waits(
+    app: Flask,
+    own_environment: dict[str, str],
+    session: Session,
+    sink: Sink,
+    mailing: Mailing,
+    watch_pages: Watch,
+    seconds: float,
+) -> None:
+    lock = lock_deliveries(session)
+    with live_run(app, own_environment, session, mailing) as run:
+        wait_until(lambda: len(sink.letters) > RECIPIENTS // 10, "letters arrive")
+        with watch_pages(mailing):
+            lock.take()
+            time.sleep(seconds)
+            lock.release()
+        run.finish(120)
+
+    check_all_sent_once(session, sink)
+
+
+def test_25_a_full_disk_stops_sending_and_sending_goes_on_when_there_is_room(
+    app: Flask,
+    own_environment: dict[str, str],
+    session: Session,
+    sink: Sink,
+    mailing: Mailing,
+    watch_pages: Watch,
+) -> None:
+    """The disk of the workers: their journals, and with SQLite the database."""
+    with live_run(app, own_environment, session, mailing) as run:
+        wait_until(lambda: len(sink.letters) > RECIPIENTS // 10, "letters arrive")
+        with watch_pages(mailing):
+            for worker in run.workers:
+                limit_files(worker, 4096)
+            time.sleep(5)
+            reached = len(sink.letters)
+            time.sleep(1)
+            assert len(sink.letters) == reached < RECIPIENTS, "nothing leaves that could not be noted"
+        for worker in run.workers:
+            limit_files(worker, resource.RLIM_INFINITY)
+        run.finish(120)
+
+    run_row = only_run(session)
+    counts = states(session, run_row)
+    assert counts.pop("unknown", 0) <= 2 * 3, "no more than were between dot and answer"
+    assert set(counts) == {"sent"}
+    assert set(sink.per_address().values()) == {1}
+    check_ledger(session, run_row, sink.letters)
+
+
+def limit_files(worker: subprocess.Popen[bytes], size: int) -> None:
+    """Let a process write no file beyond `size` bytes: to it that is a full disk."""
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
