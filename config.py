@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from skymailing.delivery.settings import EngineSettings
 from skymailing.embedded import embedded_redis_url
 from skymailing.errors import ConfigurationError
 
@@ -53,6 +54,7 @@ class Config:
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)
         self.METRICS_TOKEN = self._text("METRICS_TOKEN")
+        self.ENGINE = EngineSettings.from_environment(environ)
         self._read_stores()
         self._read_mail()
 

@@ -11,12 +11,11 @@ from skymailing import counters, mail, queue, schedule
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
+from skymailing.delivery.settings import engine_settings
 
 P = ParamSpec("P")
 
 OUTBOX = "outbox"  # the name of its hint
-SLICE_SECONDS = 20.0  # after which a run goes to the tail of the queue
-LEAST_SLICE_SECONDS = 1.0  # the same when others wait
 
 
 def job(function: Callable[P, None]) -> Callable[P, None]:
@@ -85,9 +84,10 @@ def mend(now: datetime) -> recover.Findings:
 
 def _should_hand_back(elapsed: float) -> bool:
     """Whether a slice that has taken `elapsed` seconds should let others have the worker."""
-    if elapsed > SLICE_SECONDS or queue.stop_is_requested():
+    settings = engine_settings()
+    if elapsed > settings.slice_seconds or queue.stop_is_requested():
         return True
-    return elapsed > LEAST_SLICE_SECONDS and queue.others_are_waiting()
+    return elapsed > settings.least_slice_seconds and queue.others_are_waiting()
 
 
 def hint_run(run_id: int) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select, update
 
 from skymailing.delivery.retry import Policy
+from skymailing.delivery.settings import engine_settings
 from skymailing.models import (
     Client,
     Delivery,
@@ -99,7 +100,7 @@ def _open_run(row: Any) -> OpenRun:
         sender_name=row.sender_name,
         reply_to=row.reply_to,
         ends_at=row.ends_at,
-        policy=Policy(row.started_at, row.on_unknown),
+        policy=Policy(row.started_at, row.on_unknown, engine_settings()),
     )
 
 

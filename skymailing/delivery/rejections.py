@@ -4,7 +4,6 @@ import re
 
 from skymailing.delivery.smtp import Result, Stage, Verdict
 
-MOST_IN_A_ROW = 10
 # Servers put queue ids, times and addresses into otherwise identical answers.
 VARYING = re.compile(r"\S*[\d@]\S*")
 
@@ -12,7 +11,8 @@ VARYING = re.compile(r"\S*[\d@]\S*")
 class Rejections:
     """Counts identical permanent answers after the dot, run by run."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._run_id = 0
         self._answer = ""
         self._count = 0
@@ -31,7 +31,7 @@ class Rejections:
                 self._count += 1
             else:
                 self._answer, self._count = answer, 1
-            if self._count >= MOST_IN_A_ROW:
+            if self._count >= self._most:
                 self._count = 0
                 return result
         return None

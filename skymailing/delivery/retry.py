@@ -5,17 +5,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import DeliveryState, OnUnknown, Outcome
-
-# The waits before the second, third ... attempt; the last one repeats.
-WAITS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240)]
-JITTER = 0.2  # a wait is this much shorter or longer, by chance
-MAX_ATTEMPTS = 20
-MAX_AGE = timedelta(hours=72)  # since the run started
-LONGEST_HINT = timedelta(hours=24)  # a server that asks for more is asked again all the same
-UNKNOWN_WAIT = timedelta(minutes=30)
-MAX_UNKNOWNS = 2  # the second one stays
 
 WAIT_HINT = re.compile(
     r"(?:try again|retry|wait)[^.;]{0,40}?\b(\d{1,6})\s*(s|sec|seconds?|m|min|minutes?|h|hours?)\b",
@@ -35,11 +27,11 @@ UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a run's deliveries obey: when it started, and what follows an unknown."""
+    """What a run's deliveries obey: when it started, what follows an unknown, and the numbers."""
 
     started_at: datetime
     on_unknown: OnUnknown
-    unknown_wait: timedelta = UNKNOWN_WAIT
+    settings: EngineSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +50,25 @@ def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> S
         case Verdict.FAILED:
             return Step(DeliveryState.FAILED)
         case Verdict.UNKNOWN:
-            if policy.on_unknown is OnUnknown.HOLD or unknowns + 1 >= MAX_UNKNOWNS:
+            if policy.on_unknown is OnUnknown.HOLD or unknowns + 1 >= policy.settings.most_unknowns:
                 return Step(DeliveryState.UNKNOWN)
-            return Step(DeliveryState.DEFERRED, now + policy.unknown_wait)
+            return Step(DeliveryState.DEFERRED, now + timedelta(minutes=policy.settings.unknown_minutes))
         case Verdict.DEFERRED:
-            due_at = now + wait_after(result.letter.number, result.answer)
-            if result.letter.number >= MAX_ATTEMPTS or due_at > policy.started_at + MAX_AGE:
+            due_at = now + wait_after(result.letter.number, result.answer, policy.settings)
+            last_moment = policy.started_at + timedelta(hours=policy.settings.most_hours)
+            if result.letter.number >= policy.settings.most_attempts or due_at > last_moment:
                 return Step(DeliveryState.FAILED)
             return Step(DeliveryState.DEFERRED, due_at)
         case _:
             return Step(DeliveryState.PENDING)
 
 
-def wait_after(attempt: int, answer: str) -> timedelta:
+def wait_after(attempt: int, answer: str, settings: EngineSettings) -> timedelta:
     """Return how long to wait after the given attempt (from 1): what the server asks for, or our schedule."""
     hint = WAIT_HINT.search(answer)
     if hint:
-        return min(LONGEST_HINT, max(timedelta(seconds=1), int(hint[1]) * UNITS[hint[2][0].lower()]))
-    wait = WAITS[min(attempt, len(WAITS)) - 1]
-    return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+        longest = timedelta(hours=settings.longest_hint_hours)
+        return min(longest, max(timedelta(seconds=1), int(hint[1]) * UNITS[hint[2][0].lower()]))
+    waits, jitter = settings.retry_minutes, settings.retry_jitter
+    wait = timedelta(minutes=waits[min(attempt, len(waits)) - 1])
+    return wait * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 - spreads load, guards nothing

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.database import insert_into, reading_engine
+from skymailing.delivery.settings import EngineSettings, engine_settings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
@@ -25,15 +26,7 @@ logger = logging.getLogger(__name__)
 
 PRIMARY = "primary"  # the server of the MAIL_* settings
 FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, asked while the first is closed
-FAULTS_TO_OPEN = 5  # in a row
-FAULT_SHARE = 0.5  # of at least LEAST_ATTEMPTS within FAULT_WINDOW seconds
-LEAST_ATTEMPTS = 10
-FAULT_WINDOW = 60.0
-FIRST_PAUSE = 60  # seconds; doubles with every failed probe
-LONGEST_PAUSE = 900  # seconds; also the first pause when the server refuses our credentials
 CREDENTIALS_REFUSED = 535
-PROBE_TIME = timedelta(seconds=60)  # after which a probe that reported nothing counts as lost
-JITTER = 0.2
 
 
 class Admission(Enum):
@@ -69,7 +62,8 @@ class Concurrency:
 class FaultShare:
     """What share of a worker's recent attempts on one route were faults of the route."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: EngineSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
         self._monotonic = monotonic
         self._events: deque[tuple[float, bool]] = deque(maxlen=1000)
 
@@ -80,10 +74,11 @@ class FaultShare:
         self._events.extend([(now, True)] * faults)
 
     def is_too_high(self) -> bool:
-        """Whether at least half of ten or more attempts within the last minute were faults."""
-        since = self._monotonic() - FAULT_WINDOW
+        """Whether faults make up at least half of ten or more attempts within the last minute."""
+        since = self._monotonic() - self._settings.breaker_window_seconds
         recent = [is_fault for moment, is_fault in self._events if moment >= since]
-        return len(recent) >= LEAST_ATTEMPTS and sum(recent) >= FAULT_SHARE * len(recent)
+        is_telling = len(recent) >= self._settings.breaker_least_attempts
+        return is_telling and sum(recent) >= self._settings.breaker_fault_share * len(recent)
 
 
 def configured() -> list[str]:
@@ -114,7 +109,7 @@ def admit(name: str, now: datetime) -> Admission:
             return Admission.CLOSED
         # This caller is the probe; should it die, another may follow after a while.
         route.state = BreakerState.PROBING
-        route.retry_at = now + PROBE_TIME
+        route.retry_at = now + timedelta(seconds=engine_settings().breaker_probe_seconds)
         return Admission.PROBE
 
 
@@ -133,7 +128,7 @@ def report_fault(
         route.last_fault = reason[:500]
         must_open = (
             route.state is not BreakerState.CLOSED
-            or route.faults_in_a_row >= FAULTS_TO_OPEN
+            or route.faults_in_a_row >= engine_settings().breaker_faults_in_a_row
             or is_share_high
             or code == CREDENTIALS_REFUSED
         )
@@ -144,11 +139,12 @@ def report_fault(
 def _open(route: Route, code: int | None, now: datetime) -> None:
     if route.state is BreakerState.OPEN and route.retry_at is not None and route.retry_at > now:
         return  # another worker's fault has just opened it
-    doubled = min(LONGEST_PAUSE, route.open_seconds * 2 or FIRST_PAUSE)
-    route.open_seconds = LONGEST_PAUSE if code == CREDENTIALS_REFUSED else doubled
+    settings = engine_settings()
+    doubled = min(settings.breaker_longest_pause, route.open_seconds * 2 or settings.breaker_first_pause)
+    route.open_seconds = settings.breaker_longest_pause if code == CREDENTIALS_REFUSED else doubled
     route.opened_at = route.opened_at or now
     route.state = BreakerState.OPEN
-    spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+    spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, guards nothing
     route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
     level = logging.ERROR if code == CREDENTIALS_REFUSED else logging.WARNING
     logger.log(level, "route %s is closed until %s: %s", route.name, route.retry_at, route.last_fault)

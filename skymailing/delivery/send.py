@@ -5,7 +5,6 @@ import smtplib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from uuid import uuid4
@@ -24,21 +23,13 @@ from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
+from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState
 from skymailing.security import unsubscribe_token
 
 logger = logging.getLogger(__name__)
-
-WINDOW_SECONDS = 1.0  # no letter of a window is begun later: bounds what a pause cannot stop
-FIRST_WINDOW = 20
-LARGEST_WINDOW = 500
-LETTER_SECONDS = 60.0  # for all replies to one letter together
-# Past the window and its slowest letter; then the sweep believes that the holder is gone.
-LEASE = timedelta(seconds=WINDOW_SECONDS + LETTER_SECONDS + 120)
-IDLE_SECONDS = 30.0  # sessions that rested longer are opened anew
-RECORD_PATIENCE = 90.0  # seconds to go on trying to record when the database is away
 
 
 @dataclass
@@ -56,17 +47,18 @@ class Lane:
     def __init__(self, route: str, most_sessions: int) -> None:
         self.route = route
         self.concurrency = routes.Concurrency(most_sessions)
-        self.faults = routes.FaultShare()
+        self.settings = engine_settings()
+        self.faults = routes.FaultShare(self.settings)
         self._exchange: Exchange | None = None
         self._last_used = time.monotonic()
 
     def exchange(self, sender: str, journal: WorkerJournal) -> Exchange:
         """Return the exchange with as many sessions as seem right; raises what opening one raises."""
-        if time.monotonic() - self._last_used > IDLE_SECONDS:
+        if time.monotonic() - self._last_used > self.settings.session_idle_seconds:
             self.disconnect()
         self._last_used = time.monotonic()
         if self._exchange is None:
-            self._exchange = Exchange(self._open, sender, journal, LETTER_SECONDS)
+            self._exchange = Exchange(self._open, sender, journal, self.settings.letter_seconds)
         try:
             self._exchange.connect(self.concurrency.target)
         except OSError:
@@ -95,9 +87,10 @@ class Dispatcher:
     def __init__(self, data_dir: Path, most_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
         self.sender = sender
-        self.window = FIRST_WINDOW
+        self.settings = engine_settings()
+        self.window = self.settings.first_window
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
-        self.rejections = Rejections()
+        self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
             config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
@@ -112,10 +105,10 @@ class Dispatcher:
     def learn(self, lane: Lane, results: list[Result], seconds: float) -> None:
         """Adapt sessions and window to how the last window went."""
         lane.concurrency.learn(results)
-        if seconds > WINDOW_SECONDS:
-            self.window = max(FIRST_WINDOW, self.window // 2)
-        elif seconds < WINDOW_SECONDS / 2:
-            self.window = min(LARGEST_WINDOW, self.window * 2)
+        if seconds > self.settings.window_seconds:
+            self.window = max(self.settings.first_window, self.window // 2)
+        elif seconds < self.settings.window_seconds / 2:
+            self.window = min(self.settings.largest_window, self.window * 2)
 
 
 def dispatcher() -> Dispatcher:
@@ -190,9 +183,9 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     left = (run.ends_at - utcnow()).total_seconds()
     try:
         letters = _letters(run, batch, own, lane)
-        exchange.hand_over(letters, begun + min(WINDOW_SECONDS, left), batch.results)
+        exchange.hand_over(letters, begun + min(own.settings.window_seconds, left), batch.results)
     finally:
-        _record(run, batch, lane)
+        _record(run, batch, own, lane)
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
     return _judge(run, batch, own, lane)
@@ -203,7 +196,7 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
     own.journal.claim(token)
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
-        claimed = claims.claim(connection, run, token, now + LEASE, limit, now)
+        claimed = claims.claim(connection, run, token, now + own.settings.lease, limit, now)
         if claimed:
             connection.execute(
                 update(Run)
@@ -241,7 +234,7 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
         yield Letter(claimed.id, number, claimed.email, content)
 
 
-def _record(run: OpenRun, batch: Batch, lane: Lane) -> None:
+def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
     """Record a batch, letters that were not begun included; waits for a database that is away."""
     ended = {result.letter.delivery_id for result in batch.results}
     left_over = [
@@ -250,7 +243,7 @@ def _record(run: OpenRun, batch: Batch, lane: Lane) -> None:
         if claimed.id not in ended
     ]
     unknowns = {claimed.id: claimed.unknowns for claimed in batch.claimed if claimed.unknowns}
-    give_up = time.monotonic() + RECORD_PATIENCE
+    give_up = time.monotonic() + own.settings.record_patience_seconds
     while True:
         try:
             with db.engine.connect() as connection, connection.begin():

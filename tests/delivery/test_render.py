@@ -136,7 +136,9 @@ def test_a_recipient_without_a_name_has_the_address_alone() -> None:
 @example(name="Щ" * 200, city="", subject="Щ" * 300, body="x" * 10_000)
 def test_any_text_comes_out_as_it_went_in(name: str, city: str, subject: str, body: str) -> None:
     recipient = Recipient("ann@example.com", name, {"city": city})
-    content = Content(subject + " {{ client.city }}", TEXT, body + "\n{{ client.city }}|{{ unsubscribe_url }}")
+    content = Content(
+        subject + " {{ client.city }}", TEXT, body + "\n{{ client.city }}|{{ unsubscribe_url }}"
+    )
 
     letter = render(content, recipient)
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import routes
+from skymailing.delivery.settings import EngineSettings
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, only_run, states
@@ -97,7 +98,7 @@ def test_refused_credentials_close_the_route_for_a_quarter_of_an_hour_at_once(
 
 
 def test_half_of_ten_attempts_within_a_minute_is_too_many() -> None:
-    share = routes.FaultShare()
+    share = routes.FaultShare(EngineSettings())
     for _ in range(4):
         share.note(faults=1, others=1)
     assert not share.is_too_high(), "eight attempts tell little"
@@ -109,7 +110,7 @@ def test_half_of_ten_attempts_within_a_minute_is_too_many() -> None:
 
 def test_faults_of_a_minute_ago_do_not_count() -> None:
     clock = [1000.0]
-    share = routes.FaultShare(lambda: clock[0])
+    share = routes.FaultShare(EngineSettings(), lambda: clock[0])
     share.note(faults=10, others=0)
     assert share.is_too_high()
     clock[0] += 61

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -85,7 +86,9 @@ def engine(app: Flask, session: Session, work: Callable[[], None]) -> Iterator[E
 def hasty(app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a silent mail server a second, not a minute."""
     app.config["MAIL_TIMEOUT"] = 0.5
-    monkeypatch.setattr(send, "LETTER_SECONDS", 1.0)
+    monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], letter_seconds=1.0))
+    with app.app_context():
+        send.close_dispatcher()
 
 
 def due_mailing(owner: User, **values: Any) -> Mailing:
