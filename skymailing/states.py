@@ -6,6 +6,8 @@ from flask_babel import LazyString, lazy_pgettext
 
 from skymailing.models import (
     Audience,
+    AuditAction,
+    AuditKind,
     DeliveryState,
     ImportState,
     MailingState,
@@ -129,6 +131,35 @@ _describe(
         Role.MANAGER: (lazy_pgettext("role", "manager"), "planned"),
         Role.CONTENT: (lazy_pgettext("role", "content manager"), "planned"),
         Role.ADMIN: (lazy_pgettext("role", "administrator"), "active"),
+    },
+)
+_describe(
+    AuditAction,
+    {
+        AuditAction.ACCOUNT_CREATED: (lazy_pgettext("audit", "account created"), "planned"),
+        AuditAction.USER_BLOCKED: (lazy_pgettext("audit", "user blocked"), "bad"),
+        AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
+        AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),
+        AuditAction.MAILING_DISABLED: (lazy_pgettext("audit", "mailing disabled"), "bad"),
+        AuditAction.MAILING_ENABLED: (lazy_pgettext("audit", "mailing enabled"), "good"),
+        AuditAction.MAILING_DELETED: (lazy_pgettext("audit", "mailing deleted"), "gone"),
+        AuditAction.MESSAGE_DELETED: (lazy_pgettext("audit", "message deleted"), "gone"),
+        AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
+        AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
+        AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
+        AuditAction.ARTICLE_CREATED: (lazy_pgettext("audit", "article created"), "planned"),
+        AuditAction.ARTICLE_EDITED: (lazy_pgettext("audit", "article edited"), "quiet"),
+        AuditAction.ARTICLE_DELETED: (lazy_pgettext("audit", "article deleted"), "gone"),
+    },
+)
+_describe(
+    AuditKind,
+    {
+        AuditKind.USER: (lazy_pgettext("audit", "user"), "quiet"),
+        AuditKind.MAILING: (lazy_pgettext("audit", "mailing"), "quiet"),
+        AuditKind.MESSAGE: (lazy_pgettext("audit", "message"), "quiet"),
+        AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
+        AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
     },
 )
 

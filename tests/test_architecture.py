@@ -49,6 +49,7 @@ LAYERS: list[set[str]] = [
         "skymailing.messages.services",
     },
     {
+        "skymailing.audit",
         "skymailing.delivery",
         "skymailing.letters",
         "skymailing.mail",

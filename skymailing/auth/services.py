@@ -10,11 +10,12 @@ from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from skymailing import mail
+from skymailing import audit, mail
+from skymailing.audit import Actor
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import OutboxLetter, Role, User
+from skymailing.models import AuditAction, OutboxLetter, Role, User
 from skymailing.security import (
     RESET,
     RESET_LIFETIME,
@@ -30,6 +31,14 @@ LETTERS_PER_HOUR = 5
 
 class AddressTaken(SkyMailingError):
     """There is an account with this address already."""
+
+
+class NotAllowed(SkyMailingError):
+    """The actor may not do this to that account: their own, or one of those who run the service."""
+
+
+class LastAdmin(SkyMailingError):
+    """Without this administrator nobody could give roles any more."""
 
 
 def find_user(email: str) -> User | None:
@@ -140,19 +149,62 @@ def change_password(user: User, password_hash: str) -> None:
     db.session.flush()
 
 
-def block_user(user: User, reason: str, now: datetime) -> None:
-    """Shut the user out; nothing of theirs is sent from now on."""
-    user.blocked_at = now
+def may_block(user: User, actor: Actor) -> bool:
+    """Whether the actor may block or unblock this user; on the web, nobody who runs the service.
+
+    An administrator takes such a role away first; the command line may do everything.
+    """
+    return actor.id is None or (user.id != actor.id and user.role not in (Role.MANAGER, Role.ADMIN))
+
+
+def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
+    """Shut the user out; nothing of theirs is sent from now on. Raises NotAllowed."""
+    lock_user(user)
+    if not may_block(user, actor):
+        raise NotAllowed(user.email)
+    user.blocked_at = user.blocked_at or now
     user.blocked_reason = reason
     user.session_epoch += 1
+    audit.record(AuditAction.USER_BLOCKED, actor, user, reason)
     db.session.flush()
 
 
-def unblock_user(user: User) -> None:
-    """Let the user in again."""
+def unblock_user(user: User, reason: str, actor: Actor) -> None:
+    """Let the user in again, and let their mailings go on. Raises NotAllowed."""
+    lock_user(user)
+    if not may_block(user, actor):
+        raise NotAllowed(user.email)
     user.blocked_at = None
     user.blocked_reason = ""
+    audit.record(AuditAction.USER_UNBLOCKED, actor, user, reason)
     db.session.flush()
+
+
+def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
+    """Give the user another role; raises NotAllowed for one's own, LastAdmin when no other is left."""
+    # All of them in one order, so that two administrators cannot demote each other at once.
+    admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
+    others = [
+        admin
+        for admin in db.session.scalars(admins.execution_options(populate_existing=True))
+        if admin.id != user.id and admin.is_active
+    ]
+    lock_user(user)
+    if user.id == actor.id:
+        raise NotAllowed(user.email)
+    if user.role is Role.ADMIN and role is not Role.ADMIN and not others:
+        raise LastAdmin(user.email)
+    if user.role is role:
+        return
+    change = f"{user.role.value} -> {role.value}"
+    user.role = role
+    audit.record(AuditAction.ROLE_CHANGED, actor, user, f"{change}: {reason}" if reason else change)
+    db.session.flush()
+
+
+def lock_user(user: User) -> None:
+    """Read the account anew and keep others from changing it until the transaction ends."""
+    db.session.refresh(user, with_for_update=True)
 
 
 def post_sparingly(user: User, template: str) -> None:

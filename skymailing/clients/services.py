@@ -8,11 +8,13 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from skymailing import audit
 from skymailing.addresses import address_key, parse_address
+from skymailing.audit import Actor
 from skymailing.clients.values import clean_attributes, clean_comment, clean_name
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import DELIVERY_TRANSITIONS, Client, Delivery, DeliveryState
+from skymailing.models import DELIVERY_TRANSITIONS, AuditAction, Client, Delivery, DeliveryState
 
 
 class DuplicateClient(SkyMailingError):
@@ -65,14 +67,17 @@ def unique_address() -> Iterator[None]:
         raise
 
 
-def delete_clients(owner_id: int, client_ids: Iterable[int], now: datetime) -> int:
+def delete_clients(owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor) -> int:
     """Delete those of the ids that are the owner's; return how many.
 
     Their letters that have not left are cancelled; what was sent stays in the log with its address.
     """
     ids = list(client_ids)
     own = Client.id.in_(ids) & (Client.owner_id == owner_id)
-    owned = list(db.session.scalars(select(Client.id).where(own).with_for_update()))
+    clients = db.session.scalars(select(Client).where(own).with_for_update()).all()
+    owned = [client.id for client in clients]
+    for client in clients:
+        audit.record(AuditAction.CLIENT_DELETED, actor, client)
     db.session.execute(
         update(Delivery)
         .where(

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
-from skymailing import queue
+from skymailing import audit, queue
 from skymailing.clients import exports, imports, queries
 from skymailing.clients.blueprint import bp
 from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
@@ -18,7 +18,7 @@ from skymailing.clients.rows import describe_reason
 from skymailing.csv_export import csv_response, csv_restore
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import ClientImport, ImportRejection
+from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.pagination import paginate
 from skymailing.security import get_own
 
@@ -114,4 +114,5 @@ def rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
 @login_required
 def export() -> ResponseReturnValue:
     """Return the whole address book as a table."""
+    audit.record_reading(AuditAction.CLIENTS_EXPORTED, audit.present_actor(), current_user)
     return csv_response(exports.export_rows(current_user.id), "clients.csv", start=BYTE_ORDER_MARK)

@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
 
+from skymailing.audit import present_actor
 from skymailing.clients import queries, services, suppression, transfer  # noqa: F401 - adds its pages
 from skymailing.clients.blueprint import bp
 from skymailing.clients.forms import ClientForm, make_client_form
@@ -99,7 +100,7 @@ def delete(client_id: int) -> ResponseReturnValue:
     """Ask, then delete a client; the log keeps what was sent."""
     client = get_own(Client, client_id)
     if request.method == "POST":
-        services.delete_clients(current_user.id, [client.id], utcnow())
+        services.delete_clients(current_user.id, [client.id], utcnow(), present_actor())
         db.session.commit()
         flash(_("The client was deleted."), "success")
         return redirect(url_for("clients.index"))
@@ -118,7 +119,8 @@ def delete_selected() -> ResponseReturnValue:
         flash(_("Tick the clients first."), "warning")
         return redirect(url_for("clients.index"))
     if "confirmed" in request.form:
-        count = services.delete_clients(current_user.id, [client.id for client in clients], utcnow())
+        ids = [client.id for client in clients]
+        count = services.delete_clients(current_user.id, ids, utcnow(), present_actor())
         db.session.commit()
         flash(ngettext("%(num)d client was deleted.", "%(num)d clients were deleted.", count), "success")
         return redirect(url_for("clients.index"))

@@ -7,13 +7,14 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
+from skymailing import audit
 from skymailing.auth import services as accounts
 from skymailing.clients import exports, imports
 from skymailing.clients.rows import describe_reason
 from skymailing.csv_export import stream_csv
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import ClientImport, ImportRejection, ImportState
+from skymailing.models import AuditAction, ClientImport, ImportRejection, ImportState, User
 
 clients = AppGroup("clients", help="Import and export an address book.")
 
@@ -42,6 +43,8 @@ def import_file(file: IO[bytes], owner_email: str) -> None:
 def export(owner_email: str) -> None:
     """Write an address book as CSV to the standard output."""
     owner_id = find_owner(owner_email)
+    owner = db.session.get_one(User, owner_id)
+    audit.record_reading(AuditAction.CLIENTS_EXPORTED, audit.present_actor(), owner)
     for piece in stream_csv(exports.export_rows(owner_id)):
         # Bytes, so that no system changes the line ends that RFC 4180 asks for.
         click.echo(piece.encode(), nl=False)

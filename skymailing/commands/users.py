@@ -5,12 +5,13 @@ import secrets
 import click
 from flask.cli import AppGroup
 
+from skymailing import audit
 from skymailing.addresses import InvalidEmail, address_key, parse_address
 from skymailing.auth import services
 from skymailing.auth.policy import password_fault
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Role, User
+from skymailing.models import AuditAction, Role, User
 from skymailing.security import hash_password
 
 users = AppGroup("users", help="Create, block and list accounts.")
@@ -31,9 +32,10 @@ def create(email: str, role: str, password: str | None) -> None:
         raise click.ClickException(fault)
     password_hash = hash_password(chosen)
     try:
-        services.create_user(address, password_hash, role=Role(role), confirmed_at=utcnow())
+        user = services.create_user(address, password_hash, role=Role(role), confirmed_at=utcnow())
     except services.AddressTaken as error:
         raise click.ClickException(f"There is an account with the address {address} already.") from error
+    audit.record(AuditAction.ACCOUNT_CREATED, audit.present_actor(), user, role)
     db.session.commit()
     click.echo(f"Created {address} with the role {role}.")
     if password is None:
@@ -46,19 +48,35 @@ def create(email: str, role: str, password: str | None) -> None:
 def block(email: str, reason: str) -> None:
     """Shut an account out and stop what it sends."""
     user = find(email)
-    services.block_user(user, reason, utcnow())
+    services.block_user(user, reason, utcnow(), audit.present_actor())
     db.session.commit()
     click.echo(f"Blocked {user.email}.")
 
 
 @users.command("unblock")
 @click.argument("email")
-def unblock(email: str) -> None:
+@click.option("--reason", default="", help="Kept in the audit log.")
+def unblock(email: str, reason: str) -> None:
     """Let a blocked account in again."""
     user = find(email)
-    services.unblock_user(user)
+    services.unblock_user(user, reason, audit.present_actor())
     db.session.commit()
     click.echo(f"Unblocked {user.email}.")
+
+
+@users.command("role")
+@click.argument("email")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@click.option("--reason", default="", help="Kept in the audit log.")
+def change_role(email: str, role: str, reason: str) -> None:
+    """Give an account another ROLE."""
+    user = find(email)
+    try:
+        services.change_role(user, Role(role), reason, audit.present_actor())
+    except services.LastAdmin as error:
+        raise click.ClickException(f"{email} is the last administrator; make another first.") from error
+    db.session.commit()
+    click.echo(f"{user.email} has the role {role} now.")
 
 
 @users.command("list")

@@ -9,14 +9,14 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from skymailing import clock
+from skymailing import audit, clock
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, picker, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
-from skymailing.models import Audience, Mailing, MailingState
+from skymailing.models import Audience, AuditAction, Mailing, MailingState
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -71,6 +71,7 @@ def delete(mailing_id: int) -> str | Response:
     if request.method == "GET":
         return render_template("mailings/delete.html", mailing=mailing)
     # Its start job, if any, finds no mailing and ends quietly.
+    audit.record(AuditAction.MAILING_DELETED, audit.present_actor(), mailing)
     db.session.delete(mailing)
     db.session.commit()
     flash(_("The mailing is deleted."), "success")

@@ -6,6 +6,7 @@ from flask import Blueprint, abort, render_template, request
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
+from skymailing import audit
 from skymailing.csv_export import csv_response
 from skymailing.i18n import user_zone
 from skymailing.local_time import day_ends, day_starts
@@ -14,7 +15,7 @@ from skymailing.mailings.blueprint import bp as mailings_bp
 from skymailing.mailings.blueprint import get_own_mailing
 from skymailing.mailings.forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter
-from skymailing.models import Mailing, Outcome
+from skymailing.models import AuditAction, Mailing, Outcome
 
 bp = Blueprint("logs", __name__, url_prefix="/logs")
 
@@ -63,6 +64,7 @@ def download_log(mailing: Mailing | None) -> Response:
     if not form.validate():
         abort(400)
     name = f"mailing-{mailing.id}-log.csv" if mailing else "log.csv"
+    audit.record_reading(AuditAction.LOG_EXPORTED, audit.present_actor(), mailing or current_user)
     return csv_response(log_queries.export_attempts(wanted), name)
 
 

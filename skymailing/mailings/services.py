@@ -7,6 +7,8 @@ from flask_babel import gettext as _
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import object_session
 
+from skymailing import audit
+from skymailing.audit import Actor
 from skymailing.delivery import plan
 from skymailing.delivery.calendar import next_occurrence
 from skymailing.errors import IllegalTransition, SkyMailingError
@@ -15,6 +17,7 @@ from skymailing.models import (
     MAILING_TRANSITIONS,
     RUN_TRANSITIONS,
     Audience,
+    AuditAction,
     Client,
     Delivery,
     DeliveryState,
@@ -134,16 +137,18 @@ def resend_failed(mailing: Mailing, now: datetime) -> int:
     return count
 
 
-def disable_mailing(mailing: Mailing, reason: str, now: datetime) -> None:
+def disable_mailing(mailing: Mailing, reason: str, now: datetime, actor: Actor) -> None:
     """Set a manager's mark: nothing of the mailing is sent until it is lifted."""
     mailing.disabled_at = mailing.disabled_at or now
     mailing.disabled_reason = reason
+    audit.record(AuditAction.MAILING_DISABLED, actor, mailing, reason)
 
 
-def enable_mailing(mailing: Mailing) -> None:
+def enable_mailing(mailing: Mailing, reason: str, actor: Actor) -> None:
     """Lift a manager's mark; the mailing goes on in the state it was in."""
     mailing.disabled_at = None
     mailing.disabled_reason = ""
+    audit.record(AuditAction.MAILING_ENABLED, actor, mailing, reason)
 
 
 def audience_size(mailing: Mailing) -> int:

@@ -7,10 +7,12 @@ from flask_babel import ngettext
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from skymailing import audit
+from skymailing.audit import Actor
 from skymailing.delivery.tags import TemplateError
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import Mailing, Message
+from skymailing.models import AuditAction, Mailing, Message
 
 NAMES_SHOWN = 5
 
@@ -29,13 +31,14 @@ def find_mailings(message_id: int, limit: int = NAMES_SHOWN) -> list[Mailing]:
     return list(db.session.scalars(using.limit(limit)))
 
 
-def delete_message(message: Message) -> None:
+def delete_message(message: Message, actor: Actor) -> None:
     """Delete a message; raises MessageInUse."""
     message_id = message.id
     if names := [mailing.name for mailing in find_mailings(message_id)]:
         raise MessageInUse(names)
     try:
         with db.session.begin_nested():
+            audit.record(AuditAction.MESSAGE_DELETED, actor, message)
             db.session.delete(message)
             db.session.flush()
     except IntegrityError as error:

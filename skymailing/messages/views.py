@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing import mail, queue
+from skymailing.audit import present_actor
 from skymailing.delivery.render import Content, TemplateError, check_content
 from skymailing.extensions import db
 from skymailing.messages import previews, queries, services
@@ -102,7 +103,7 @@ def delete(message_id: int) -> ResponseReturnValue:
     names = [mailing.name for mailing in services.find_mailings(message.id)]
     if request.method == "POST":
         try:
-            services.delete_message(message)
+            services.delete_message(message, present_actor())
         except services.MessageInUse as error:
             names = error.names
         else:

@@ -5,6 +5,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
+from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.extensions import db
@@ -33,7 +34,7 @@ def test_nothing_is_claimed_once_a_mailing_is_stopped(
             case "pause":
                 services.pause_mailing(own, utcnow())
             case "disable":
-                services.disable_mailing(own, "complaints", utcnow())
+                services.disable_mailing(own, "complaints", utcnow(), present_actor())
             case "block":
                 own.owner.blocked_at = utcnow()
             case "cancel":
@@ -56,7 +57,7 @@ def test_nothing_is_claimed_once_a_mailing_is_stopped(
             case "pause":
                 services.resume_mailing(own, utcnow())
             case "disable":
-                services.enable_mailing(own)
+                services.enable_mailing(own, "looked into", present_actor())
             case "block":
                 own.owner.blocked_at = None
         db.session.commit()

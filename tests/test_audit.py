@@ -1,0 +1,140 @@
+"""The audit log: every act of power leaves a line, and no line is ever changed."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from skymailing.audit import Actor
+from skymailing.auth import services
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import AppendOnly, AuditAction, AuditEntry, AuditKind, MailingState, Role, User
+from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+
+
+def lines(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:
+    session.expire_all()
+    entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+    return [(entry.action, entry.kind, entry.target, entry.reason) for entry in entries]
+
+
+def last(session: Session) -> AuditEntry:
+    session.expire_all()
+    return session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
+
+
+@pytest.fixture
+def entry(session: Session) -> AuditEntry:
+    entry = AuditEntry(
+        actor_id=1, actor="a@example.com", action=AuditAction.USER_BLOCKED, kind=AuditKind.USER
+    )
+    session.add(entry)
+    session.flush()
+    return entry
+
+
+def test_a_line_is_neither_changed_nor_deleted(app: Flask, entry: AuditEntry) -> None:
+    with app.app_context():
+        own = db.session.get_one(AuditEntry, entry.id)
+        own.reason = "never mind"
+        with pytest.raises(AppendOnly):
+            db.session.commit()
+        db.session.rollback()
+        db.session.delete(db.session.get_one(AuditEntry, entry.id))
+        with pytest.raises(AppendOnly):
+            db.session.commit()
+        db.session.rollback()
+        for statement in (update(AuditEntry).values(reason="x"), delete(AuditEntry)):
+            with pytest.raises(AppendOnly):
+                db.session.execute(statement)
+        db.session.rollback()
+
+
+def test_a_deleted_client_and_an_export_leave_lines(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    first, second, third = (ClientFactory.create(owner=user) for _ in range(3))
+    addresses = [client.email for client in (first, second, third)]
+    ClientFactory.create()
+    browser.post(f"/clients/{first.id}/delete")
+    browser.post("/clients/delete-selected", data={"id": [second.id, third.id], "confirmed": "1"})
+    assert browser.get("/clients/export").status_code == 200
+
+    assert lines(session) == [
+        *((AuditAction.CLIENT_DELETED, AuditKind.CLIENT, address, "") for address in addresses),
+        (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, user.email, ""),
+    ]
+    entry = last(session)
+    assert (entry.actor_id, entry.actor, entry.address) == (user.id, user.email, "127.0.0.1")
+
+
+def test_deleted_mailings_and_messages_and_exported_logs_leave_lines(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.DRAFT)
+    message = MessageFactory.create(owner=user)
+    name, subject = mailing.name, message.subject
+    assert b"time,mailing" in browser.get(f"/mailings/{mailing.id}/log.csv").data
+    browser.get("/logs/log.csv")
+    browser.post(f"/mailings/{mailing.id}/delete")
+    browser.post(f"/messages/{message.id}/delete")
+
+    assert lines(session) == [
+        (AuditAction.LOG_EXPORTED, AuditKind.MAILING, name, ""),
+        (AuditAction.LOG_EXPORTED, AuditKind.USER, user.email, ""),
+        (AuditAction.MAILING_DELETED, AuditKind.MAILING, name, ""),
+        (AuditAction.MESSAGE_DELETED, AuditKind.MESSAGE, subject, ""),
+    ]
+
+
+def test_what_the_command_line_does_is_written_down_too(app: Flask, session: Session) -> None:
+    runner = app.test_cli_runner()
+    for arguments in (
+        ["create", "anna@example.com", "--role", "content"],
+        ["block", "anna@example.com", "--reason", "spam"],
+        ["unblock", "anna@example.com", "--reason", "a mistake"],
+        ["role", "anna@example.com", "manager", "--reason", "new job"],
+    ):
+        result = runner.invoke(args=["users", *arguments])
+        assert result.exit_code == 0, result.output
+    runner.invoke(args=["clients", "export", "--owner", "anna@example.com"])
+
+    who = "anna@example.com"
+    assert lines(session) == [
+        (AuditAction.ACCOUNT_CREATED, AuditKind.USER, who, "content"),
+        (AuditAction.USER_BLOCKED, AuditKind.USER, who, "spam"),
+        (AuditAction.USER_UNBLOCKED, AuditKind.USER, who, "a mistake"),
+        (AuditAction.ROLE_CHANGED, AuditKind.USER, who, "content -> manager: new job"),
+        (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, who, ""),
+    ]
+    assert last(session).actor_id is None
+
+
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.ADMIN])
+def test_nobody_on_the_web_blocks_those_who_run_the_service(app: Flask, session: Session, role: Role) -> None:
+    boss = UserFactory.create(role=Role.ADMIN)
+    other = UserFactory.create(role=role)
+    actor = Actor(boss.id, boss.email, "127.0.0.1", Role.ADMIN)
+    with app.app_context():
+        for verb in (
+            lambda user: services.block_user(user, "why", utcnow(), actor),
+            lambda user: services.unblock_user(user, "why", actor),
+        ):
+            with pytest.raises(services.NotAllowed):
+                verb(db.session.get_one(User, other.id))
+    assert lines(session) == []
+
+
+def test_the_last_administrator_stays_one(app: Flask, session: Session) -> None:
+    boss = UserFactory.create(role=Role.ADMIN)
+    blocked = UserFactory.create(role=Role.ADMIN, blocked_at=utcnow())
+    runner = app.test_cli_runner()
+    refused = runner.invoke(args=["users", "role", boss.email, "user"])
+    assert refused.exit_code == 1
+    assert "last administrator" in refused.output
+    allowed = runner.invoke(args=["users", "role", blocked.email, "user"])
+    assert allowed.exit_code == 0, allowed.output
+    session.expire_all()
+    assert (boss.role, blocked.role) == (Role.ADMIN, Role.USER)
