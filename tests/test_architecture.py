@@ -18,6 +18,7 @@ LAYERS: list[set[str]] = [
         "skymailing.catcher",
         "skymailing.checks",
         "skymailing.demo",
+        "skymailing.fields",
         "skymailing.i18n",
         "skymailing.instance",
         "skymailing.programs",

@@ -1,11 +1,9 @@
 """The forms of mailings: what a person may ask for, and what is said when it does not work out."""
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -13,7 +11,6 @@ from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import (
-    DateField,
     Field,
     RadioField,
     SearchField,
@@ -23,40 +20,12 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
-from wtforms.widgets import DateTimeLocalInput
 
-from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.i18n import user_zone
-from skymailing.local_time import FIRST_YEAR, LAST_YEAR, format_local, parse_local
+from skymailing.fields import LocalTimeField, PeriodForm, one_line, strip
 from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
 from skymailing.models import Audience, Mailing, Message, OnUnknown, Outcome, Periodicity, User
 from skymailing.states import state_label
-
-
-class LocalTimeField(Field):
-    """A moment typed in the user's time zone; `data` is in UTC, or None when nothing was typed."""
-
-    widget = DateTimeLocalInput()
-
-    def __init__(self, label: Any, validators: Sequence[Any] = (), **options: Any) -> None:
-        # Seconds are allowed: without a step, browsers refuse a time that has them.
-        super().__init__(label, validators, **{"render_kw": {"step": "1"}, **options})
-        self.zone: ZoneInfo = user_zone()
-
-    def process_formdata(self, values: list[str]) -> None:
-        self.data: datetime | None = None
-        if not values or not values[0].strip():
-            return
-        try:
-            self.data = parse_local(values[0], self.zone)
-        except SkyMailingError as error:
-            raise ValueError(str(error)) from error
-
-    def _value(self) -> str:
-        if self.raw_data:
-            return str(self.raw_data[0])
-        return format_local(self.data, self.zone) if self.data else ""
 
 
 class SelectionField(Field):
@@ -68,17 +37,6 @@ class SelectionField(Field):
             self.data = Selection.parse(values)
         except UnreadableSelection as error:
             raise ValueError(_("One of the clients does not exist.")) from error
-
-
-def one_line(_form: FlaskForm, field: Field) -> None:
-    """Refuse line breaks and control characters: the text becomes part of a letter's header."""
-    if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in field.data or ""):
-        raise ValidationError(_("Only letters, digits and signs on one line, please."))
-
-
-def strip(text: str | None) -> str | None:
-    """Return the text without spaces around it, and without what no database stores."""
-    return text.replace("\0", "").strip() if text else text
 
 
 def read_id(text: Any) -> int:
@@ -182,17 +140,12 @@ class MailingForm(FlaskForm):
         mailing.on_unknown = OnUnknown(self.on_unknown.data)
 
 
-class LogFilterForm(FlaskForm):
-    """Which attempts a log shows; read from the address of the page, so that it can be shared."""
-
-    class Meta:
-        csrf = False
+class LogFilterForm(PeriodForm):
+    """Which attempts a log shows."""
 
     q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
     outcome = SelectField(_l("Outcome"), default="")
-    since = DateField(_l("Since"), [Optional()])
-    until = DateField(_l("Until"), [Optional()])
 
     def __init__(self, mailings: Sequence[tuple[int, str]], **options: Any) -> None:
         super().__init__(**options)
@@ -201,14 +154,3 @@ class LogFilterForm(FlaskForm):
             ("", _("all outcomes")),
             *((item.value, state_label(item)) for item in Outcome),
         ]
-
-    def validate_since(self, field: DateField) -> None:
-        """Keep to years that every database knows."""
-        if field.data and not FIRST_YEAR <= field.data.year <= LAST_YEAR:
-            raise ValidationError(_("Choose a year between 1970 and 9000."))
-
-    def validate_until(self, field: DateField) -> None:
-        """Refuse a period that ends before it begins."""
-        self.validate_since(field)
-        if field.data and self.since.data and field.data < self.since.data:
-            raise ValidationError(_("The end of the period is before its beginning."))

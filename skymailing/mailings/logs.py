@@ -1,15 +1,11 @@
 """The logs: every attempt with the mail server's own words, of one mailing or of all of mine."""
 
-from typing import Any
-
 from flask import Blueprint, abort, render_template, request
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit
 from skymailing.csv_export import csv_response
-from skymailing.i18n import user_zone
-from skymailing.local_time import day_ends, day_starts
 from skymailing.mailings import log_queries
 from skymailing.mailings.blueprint import bp as mailings_bp
 from skymailing.mailings.blueprint import get_own_mailing
@@ -72,20 +68,17 @@ def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
     """Return the filter's form and what it asks for; a field with an error asks for nothing."""
     form = LogFilterForm([] if mailing else log_queries.offered_mailings(current_user), formdata=request.args)
     form.validate()
-    zone = user_zone()
     mailing_id = mailing.id if mailing else form.mailing.data or None
     if mailing is None and mailing_id is not None:
         get_own_mailing(mailing_id)
 
-    def valid(name: str) -> Any:
-        return None if form[name].errors else form[name].data
-
-    since, until, outcome = valid("since"), valid("until"), valid("outcome")
+    since, until = form.moments()
+    outcome = form.read("outcome")
     return form, LogFilter(
         owner_id=current_user.id,
         mailing_id=mailing_id,
         outcome=Outcome(outcome) if outcome else None,
-        since=day_starts(since, zone) if since else None,
-        until=day_ends(until, zone) if until else None,
-        address=valid("q") or "",
+        since=since,
+        until=until,
+        address=form.read("q") or "",
     )
