@@ -29,7 +29,10 @@ HORIZON = timedelta(days=2)
 
 
 class SweepingScheduler(Scheduler):
-    """Puts the periodic sweep back whenever it is gone: at first boot, or after Redis was emptied."""
+    """Puts the periodic sweep back whenever it is gone or misplaced.
+
+    That is so at first boot, after Redis was emptied, and when a clock that had been ahead is right again.
+    """
 
     def acquire_lock(self) -> bool:
         """Take the lock, as rq_scheduler does but for a shorter time.
@@ -49,7 +52,8 @@ class SweepingScheduler(Scheduler):
             pipeline.execute()
 
     def enqueue_jobs(self) -> Any:
-        if SWEEP_ID not in self:
+        due = self.connection.zscore(self.scheduled_jobs_key, SWEEP_ID)
+        if due is None or due > utcnow().timestamp() + 2 * SWEEP_INTERVAL:
             self.schedule(
                 utcnow(),
                 "skymailing.jobs.sweep",

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -121,6 +122,15 @@ def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
             continue
         finally:
             os.close(file)
+
+
+def living_leases(directory: Path) -> set[str]:
+    """Return the tokens of the leases that living workers of this host hold or held a moment ago."""
+    tokens: set[str] = set()
+    for path in directory.glob("*.jsonl"):
+        with suppress(FileNotFoundError):  # its worker has just ended
+            tokens.update(lease.token for lease in _read(path).leases)
+    return tokens
 
 
 def _read(path: Path) -> DeadJournal:

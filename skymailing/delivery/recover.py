@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.delivery import claims, ledger, plan, tally
 from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.journal import DeadJournal, Lease, read_dead_journals
+from skymailing.delivery.journal import DeadJournal, Lease, living_leases, read_dead_journals
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
@@ -35,7 +35,7 @@ def sweep(journals: Path, now: datetime) -> Findings:
     """Settle what dead workers held, end what is over, and return what is due."""
     for journal in read_dead_journals(journals):
         settle_journal(journal, now)
-    settle_expired_leases(now)
+    settle_expired_leases(journals, now)
     end_closed_windows(now)
     return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
 
@@ -69,12 +69,20 @@ def _known(lease: Lease, complete: bool, rows: list[Delivery], reason: str) -> l
     return results
 
 
-def settle_expired_leases(now: datetime) -> None:
-    """Mark unknown what was being sent by somebody of whom no journal tells."""
+def settle_expired_leases(journals: Path, now: datetime) -> None:
+    """Mark unknown what was being sent by somebody of whom no journal tells.
+
+    A lease that a journal tells of is its worker's, dead or alive: it only looks over to a clock that
+    has jumped.
+    """
     while True:
         with Session(db.engine) as session, session.begin():
             expired = (Delivery.state == DeliveryState.SENDING) & (Delivery.lease_until < now)
             held = _held(session, expired)
+            if held:
+                # Asked after the rows: a claim is in the journal before it is in the database.
+                living = living_leases(journals)
+                held = [row for row in held if row.lease_token not in living]
             if not held:
                 return
             logger.warning("%d letters were held by a worker that is gone", len(held))

@@ -105,12 +105,19 @@ def admit(name: str, now: datetime) -> Admission:
         route = _locked(session, name)
         if route.state is BreakerState.CLOSED:
             return Admission.FREE
-        if route.retry_at is not None and route.retry_at > now:
+        if _is_waiting(route, now):
             return Admission.CLOSED
         # This caller is the probe; should it die, another may follow after a while.
         route.state = BreakerState.PROBING
         route.retry_at = now + timedelta(seconds=engine_settings().breaker_probe_seconds)
         return Admission.PROBE
+
+
+def _is_waiting(route: Route, now: datetime) -> bool:
+    """Whether a probe is still to wait; no longer than any pause is, should the clock have been ahead."""
+    settings = engine_settings()
+    longest = timedelta(seconds=settings.breaker_longest_pause * (1 + settings.breaker_jitter))
+    return route.retry_at is not None and now < route.retry_at <= now + longest
 
 
 def report_fault(
@@ -137,7 +144,7 @@ def report_fault(
 
 
 def _open(route: Route, code: int | None, now: datetime) -> None:
-    if route.state is BreakerState.OPEN and route.retry_at is not None and route.retry_at > now:
+    if route.state is BreakerState.OPEN and _is_waiting(route, now):
         return  # another worker's fault has just opened it
     settings = engine_settings()
     doubled = min(settings.breaker_longest_pause, route.open_seconds * 2 or settings.breaker_first_pause)

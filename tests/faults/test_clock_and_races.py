@@ -1,0 +1,183 @@
+"""A clock that jumps (fault 26), and many who start the same thing at once (fault 27)."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing import jobs, queue, schedule
+from skymailing.clock import utcnow
+from skymailing.delivery import plan
+from skymailing.models import Mailing, OnUnknown, Run, RunState, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.faults.conftest import Engine, due_mailing
+from tests.faults.sink import Sink, Stage, Turn
+from tests.faults.workers import add_clients, live_run, start_process
+from tests.processes.service import wait_until
+from tests.servers import RedisServer, SmtpServer
+
+RECIPIENTS = 200
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def long_mailing(session: Session, user: User) -> Mailing:
+    """A due mailing whose window outlasts the jumps of the clock."""
+    add_clients(session, user, RECIPIENTS)
+    return due_mailing(user, ends_at=utcnow() + timedelta(days=5), on_unknown=OnUnknown.HOLD)
+
+
+def take_time(turn: Turn) -> None:
+    if turn.stage is Stage.DOT:
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink(take_time) as sink:
+        yield sink
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
+def test_26_a_jump_of_the_sweepers_clock_takes_no_letter_from_a_living_worker(
+    app: Flask,
+    environment: dict[str, str],
+    session: Session,
+    long_mailing: Mailing,
+    sink: Sink,
+    jump: timedelta,
+) -> None:
+    """The sweep sees the new time first; leases of workers that live look long over, or hardly begun."""
+    own = environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
+    with live_run(app, own, session, long_mailing) as run:
+        for share in (0.1, 0.3, 0.6):
+            wait_until(lambda share=share: len(sink.letters) > share * RECIPIENTS, "letters arrive")
+            with time_machine.travel(utcnow() + jump):
+                run.sweep()
+        run.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert set(sink.per_address().values()) == {1}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_26_a_clock_a_day_ahead_and_back_again_only_delays(
+    session: Session, user: User, engine: Engine
+) -> None:
+    """Also what is waiting meanwhile: a deferred letter, a closed route, a mailing's start."""
+    add_clients(session, user, 6)
+    refusals = ["451 4.7.1 greylisted", "421 4.3.2 busy"]
+
+    def refuse(turn: Turn) -> None:
+        if turn.stage is Stage.RCPT and refusals:
+            turn.say(refusals.pop(0))
+
+    with Sink(refuse) as sink:
+        engine.use_server(sink.port)
+        mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=5))
+        engine.start(mailing)
+        engine.pass_time(days=1)
+        engine.pass_time(days=-1)
+        engine.pass_time(minutes=10)
+        engine.finish()
+
+    assert states(session, only_run(session)) == {"sent": 6}
+    assert set(sink.per_address().values()) == {1}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_26_a_route_closed_by_a_clock_ahead_opens_soon_after_the_clock_is_right(
+    session: Session, user: User, engine: Engine
+) -> None:
+    add_clients(session, user, 3)
+
+    def refuse_until_told(turn: Turn) -> None:
+        if turn.stage is Stage.GREETING and not is_well.is_set():
+            turn.say("421 4.3.2 busy")
+
+    is_well = threading.Event()
+    with Sink(refuse_until_told) as sink:
+        engine.use_server(sink.port)
+        mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=5))
+        with time_machine.travel(utcnow() + DAY):
+            engine.start(mailing)
+        engine.pass_time(days=1)
+        for _ in range(6):
+            engine.sweep()
+        is_well.set()
+        engine.pass_time(days=-1)
+        engine.pass_time(minutes=20)
+
+    assert states(session, only_run(session)) == {"sent": 3}
+
+
+def test_26_sweeps_go_on_when_the_clock_is_set_back(app: Flask, session: Session) -> None:
+    with app.app_context():
+        with time_machine.travel(utcnow() + DAY):
+            schedule.make_scheduler().enqueue_jobs()
+        for name in (queue.SYSTEM, queue.DELIVERY):
+            queue.get_queue(name).empty()
+
+        schedule.make_scheduler().enqueue_jobs()
+        assert queue.get_queue(queue.SYSTEM).count == 1, "the sweep is due now, not in a day"
+
+
+def test_27_two_schedulers_and_fifty_starts_at_once_make_one_run(
+    app: Flask,
+    environment: dict[str, str],
+    session: Session,
+    user: User,
+    smtp: SmtpServer,
+    redis_server: RedisServer,
+) -> None:
+    add_clients(session, user, 100)
+    mailing = due_mailing(user, next_run_at=utcnow() + timedelta(seconds=3))
+    with app.app_context():
+        schedule.schedule_start(mailing)
+
+    def begin(_: int) -> int | None:
+        with app.app_context():
+            queue.enqueue("start_mailing", mailing.id)
+            return plan.start_due_run(mailing.id, utcnow())
+
+    with ExitStack() as stack:
+        for _ in range(2):
+            process = start_process(environment, "scheduler")
+            stack.callback(process.wait, 30)
+            stack.callback(process.terminate)
+        run = stack.enter_context(live_run(app, environment, session, mailing))
+        wait_until(lambda: utcnow() >= mailing.next_run_at, "it is time")
+        with ThreadPoolExecutor(10) as pool:
+            started = [run_id for run_id in pool.map(begin, range(50)) if run_id is not None]
+        with app.app_context():
+            for run_id in started:
+                jobs.hint_run(run_id)
+        wait_until(lambda: session.scalar(select(func.count()).select_from(Run)), "the run")
+        run.finish()
+
+    assert len(started) <= 1
+    assert only_run(session).state is RunState.FINISHED
+    assert states(session, only_run(session)) == {"sent": 100}
+    assert set(smtp.per_address().values()) == {1}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_27_workers_that_send_the_same_run_share_it(
+    app: Flask, environment: dict[str, str], session: Session, long_mailing: Mailing, sink: Sink
+) -> None:
+    own = environment | {"MAIL_PORT": str(sink.port), "WORKERS": "3", "MAIL_MAX_CONNECTIONS": "2"}
+    with live_run(app, own, session, long_mailing, count=3) as run:
+        wait_until(lambda: sink.letters, "letters arrive")
+        run.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert set(sink.per_address().values()) == {1}
+    check_ledger(session, only_run(session), sink.letters)
