@@ -1,0 +1,145 @@
+"""A run stopped while it is under way (fault 28): nothing new leaves after what was in flight."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.models import Mailing, RunState, User
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import SuppressionFactory
+from tests.faults.conftest import Watch, due_mailing
+from tests.faults.sink import Sink, Stage, Turn
+from tests.faults.workers import add_clients, live_run
+from tests.processes.service import wait_until
+
+RECIPIENTS = 400
+IN_FLIGHT = 2.0  # seconds after the commit: a window's one, and one for a machine that is busy
+
+
+def take_time(turn: Turn) -> None:
+    if turn.stage is Stage.DOT:
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink(take_time) as sink:
+        yield sink
+
+
+@pytest.fixture
+def own_environment(environment: dict[str, str], sink: Sink) -> dict[str, str]:
+    return environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
+
+
+def stop(mailing: Mailing, how: str) -> None:
+    match how:
+        case "pause":
+            services.pause_mailing(mailing, utcnow())
+        case "cancel":
+            services.cancel_mailing(mailing, utcnow())
+        case "disable":
+            services.disable_mailing(mailing, "complaints", utcnow())
+        case "block":
+            mailing.owner.blocked_at = utcnow()
+
+
+def let_go_on(mailing: Mailing, how: str) -> None:
+    match how:
+        case "pause":
+            services.resume_mailing(mailing, utcnow())
+        case "disable":
+            services.enable_mailing(mailing)
+        case "block":
+            mailing.owner.blocked_at = None
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel", "disable", "block"])
+def test_28_nothing_new_leaves_a_run_that_is_stopped(
+    app: Flask, own_environment: dict[str, str], session: Session, user: User, sink: Sink, how: str
+) -> None:
+    add_clients(session, user, RECIPIENTS)
+    mailing = due_mailing(user)
+    with live_run(app, own_environment, session, mailing) as run:
+        wait_until(lambda: len(sink.letters) > 20, "letters arrive")
+        with app.app_context():
+            stop(db.session.get_one(Mailing, mailing.id), how)
+            db.session.commit()
+        stopped = time.monotonic()
+        time.sleep(IN_FLIGHT)
+        for _ in range(3):
+            run.sweep()
+            time.sleep(0.5)
+
+        last = max(moment for moment, _ in sink.begun)
+        assert last < stopped + IN_FLIGHT, "a letter left later than those in flight"
+        assert len(sink.letters) < RECIPIENTS
+        run_row = only_run(session)
+        counts = states(session, run_row)
+        assert counts == {
+            "sent": len(sink.letters),
+            "cancelled" if how == "cancel" else "pending": RECIPIENTS - len(sink.letters),
+        }
+        check_ledger(session, run_row, sink.letters)
+        if how == "cancel":
+            assert run_row.state is RunState.CANCELLED
+            return
+
+        with app.app_context():
+            let_go_on(db.session.get_one(Mailing, mailing.id), how)
+            db.session.commit()
+        run.finish()
+
+    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert set(sink.per_address().values()) == {1}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_28_who_unsubscribes_during_a_run_gets_nothing_after_what_was_in_flight(
+    app: Flask,
+    own_environment: dict[str, str],
+    session: Session,
+    user: User,
+    sink: Sink,
+    watch_pages: Watch,
+) -> None:
+    add_clients(session, user, RECIPIENTS)
+    late = [f"c{number}@example.org" for number in range(RECIPIENTS // 2, RECIPIENTS)]
+    mailing = due_mailing(user)
+    with live_run(app, own_environment, session, mailing) as run, watch_pages(mailing):
+        wait_until(lambda: len(sink.letters) > 20, "letters arrive")
+        for address in late:
+            SuppressionFactory.create(owner_id=user.id, email_key=address)
+        stopped = time.monotonic()
+        run.finish()
+
+    for moment, address in sink.begun:
+        assert address not in late or moment < stopped + IN_FLIGHT
+    counts = states(session, only_run(session))
+    assert counts["suppressed"] > 0
+    assert counts == {"sent": len(sink.letters), "suppressed": RECIPIENTS - len(sink.letters)}
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_28_nothing_leaves_after_the_end_of_the_window(
+    app: Flask, own_environment: dict[str, str], session: Session, user: User, sink: Sink
+) -> None:
+    add_clients(session, user, RECIPIENTS)
+    mailing = due_mailing(user)
+    with live_run(app, own_environment, session, mailing) as run:
+        wait_until(lambda: len(sink.letters) > 20, "letters arrive")
+        session.execute(update(Mailing).values(ends_at=utcnow()))
+        stopped = time.monotonic()
+        run.finish()
+
+    assert max(moment for moment, _ in sink.begun) < stopped + IN_FLIGHT
+    counts = states(session, only_run(session))
+    assert counts == {"sent": len(sink.letters), "expired": RECIPIENTS - len(sink.letters)}
+    check_ledger(session, only_run(session), sink.letters)
