@@ -12,7 +12,11 @@ NOTE_MAX_LENGTH = 500
 
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
-    """Never mail the address for this owner again; what was said first about it stays."""
+    """Never mail the address for this owner again.
+
+    What was said first about it stays, but for the owner's own decision, which the owner can take
+    back: a person who unsubscribes after it must not be mailed again by that.
+    """
     statement = insert_into(Suppression).values(
         owner_id=owner_id,
         email_key=email_key,
@@ -20,7 +24,14 @@ def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str
         note=note[:NOTE_MAX_LENGTH],
         created_at=now,
     )
-    db.session.execute(statement.on_conflict_do_nothing(index_elements=["owner_id", "email_key"]))
+    given = {name: statement.excluded[name] for name in ("reason", "note", "created_at")}
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["owner_id", "email_key"],
+            set_=given,
+            where=(Suppression.reason == SuppressionReason.MANUAL) & (given["reason"] != Suppression.reason),
+        )
+    )
 
 
 def find_suppression(owner_id: int, email_key: str) -> Suppression | None:

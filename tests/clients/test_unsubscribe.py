@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Suppression, SuppressionReason, User
 from skymailing.security import unsubscribe_token
-from tests.factories import SuppressionFactory, UserFactory
+from tests.factories import ClientFactory, SuppressionFactory, UserFactory
 
 ADDRESS = "anna.petrova@example.com"
 
@@ -86,3 +86,16 @@ def test_a_link_of_a_deleted_account_does_not_work(
     session.delete(user)
     session.flush()
     assert visitor.post(f"/u/{token}").status_code == 404
+
+
+def test_an_unsubscription_outweighs_the_owners_own_decision(
+    visitor: FlaskClient, browser: FlaskClient, session: Session, user: User, token: str
+) -> None:
+    client = ClientFactory.create(owner=user, email=ADDRESS)
+    browser.post(f"/clients/{client.id}/suppress")
+
+    visitor.post(f"/u/{token}")
+    browser.post(f"/clients/{client.id}/suppress")
+
+    assert browser.post(f"/clients/{client.id}/allow").status_code == 403
+    assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
