@@ -8,6 +8,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from skymailing.extensions import db
 
+# What a key can hold at most, in a column of Integer and of BigInteger; a database that is asked for
+# more does not say that there is no such row, but fails.
+LARGEST_ID = 2**31 - 1
+LARGEST_BIG_ID = 2**63 - 1
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 

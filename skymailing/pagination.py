@@ -9,13 +9,14 @@ import binascii
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask_babel import format_decimal
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.extensions import db
 
 PER_PAGE = 50
@@ -127,7 +128,7 @@ def read_cursor(cursor: str, order: Order) -> Position | None:
         if described != describe(order) or not isinstance(is_backward, bool) or len(values) != len(order):
             return None
         read = [read_value(value, column) for value, (column, _) in zip(values, order, strict=True)]
-    except (ValueError, TypeError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         return None
     return Position(read, is_backward)
 
@@ -140,10 +141,12 @@ def read_value(value: Any, column: Column) -> Any:
         value = datetime.fromisoformat(value)
         if value.tzinfo is None:
             raise ValueError("a moment without a time zone")
+        value = value.astimezone(UTC)
     if type(value) is not expected and not (isinstance(value, str) and issubclass(expected, str)):
         raise ValueError(f"not a {expected.__name__}")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("too large a number for any database")
+    largest = LARGEST_BIG_ID if isinstance(column.type, BigInteger) else LARGEST_ID
+    if isinstance(value, int) and abs(value) > largest:
+        raise ValueError("too large a number for any key")
     if isinstance(value, str) and b"\0" in value.encode():  # encode() also refuses half an emoji
         raise ValueError("a character that PostgreSQL does not store")
     return value

@@ -4,14 +4,17 @@ import hashlib
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, request, session, url_for
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from markupsafe import Markup, escape
+from werkzeug.routing import IntegerConverter
 
 from skymailing import states
 from skymailing.addresses import display_address
+from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.i18n import LANGUAGE_NAMES, user_zone
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -35,8 +38,32 @@ SECURITY_HEADERS = {
 A_YEAR = 365 * 24 * 60 * 60  # seconds
 
 
+class IdConverter(IntegerConverter):
+    """<int:...> in addresses: a number that no key can hold is no page's, hence 404."""
+
+    largest = LARGEST_ID
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"max": self.largest, **options})
+
+
+class BigIdConverter(IdConverter):
+    """<big:...>: the same for tables whose keys are BigInteger."""
+
+    largest = LARGEST_BIG_ID
+
+
+def parse_big_id(text: str) -> int:
+    """Return an id sent in a query or a form; raises ValueError when it cannot be one."""
+    number = int(text)
+    if abs(number) > LARGEST_BIG_ID:
+        raise ValueError("too large a number for any database")
+    return number
+
+
 def configure(app: Flask) -> None:
-    """Install response headers and template helpers."""
+    """Install the reading of ids, response headers and template helpers; call before blueprints."""
+    app.url_map.converters.update(int=IdConverter, big=BigIdConverter)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
     app.add_template_filter(address)

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.extensions import db
-from skymailing.models import Client, User
+from skymailing.models import Client, Message, User
 from skymailing.pagination import Order, Page, count_up_to, paginate
-from tests.factories import ClientFactory
+from tests.factories import ClientFactory, MessageFactory
 
 BY_NAME: Order = [(Client.full_name, False), (Client.id, False)]
 NEWEST_FIRST: Order = [(Client.created_at, True), (Client.id, True)]
@@ -127,12 +127,22 @@ NAME_AND_ID = "full_name+,id+"
         encode([NAME_AND_ID, "no", ["a", 1]]),
         encode(["full_name-,id-", False, ["a", 1]]),
         encode(["created_at-,id-", False, ["2026-01-01T00:00:00", 1]]),
+        encode(["created_at-,id-", False, ["0001-01-01T00:00:00+14:00", 1]]),
     ],
 )
 def test_a_broken_cursor_gives_the_first_page(user: User, cursor: str) -> None:
     add(user, "ab")
     assert names(paginate(STATEMENT, BY_NAME, cursor)) == "ab"
     assert len(paginate(STATEMENT, NEWEST_FIRST, cursor)) == 2
+
+
+@pytest.mark.usefixtures("context")
+def test_a_number_too_large_for_a_smaller_key_gives_the_first_page(user: User) -> None:
+    MessageFactory.create(owner=user)
+
+    page = paginate(select(Message), [(Message.id, True)], encode(["id-", False, [2**31]]))
+
+    assert (len(page), page.previous_cursor) == (1, None)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

@@ -10,9 +10,10 @@ from flask.testing import FlaskClient
 import config
 from skymailing import create_app
 from skymailing.extensions import db
+from skymailing.models import User
 from skymailing.web import SECURITY_HEADERS
 from tests.conftest import SignIn
-from tests.factories import UserFactory
+from tests.factories import MessageFactory, UserFactory
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 
@@ -234,3 +235,30 @@ def test_a_name_with_markup_is_text(sign_in: SignIn, session: object) -> None:
     browser = sign_in(UserFactory.create(name="<b>Bold</b>"))
 
     assert "&lt;b&gt;Bold" in browser.get("/blog/").text
+
+
+HUGE = "9" * 30
+
+
+@pytest.mark.parametrize("number", [HUGE, str(2**63), str(2**63 - 1), str(2**31)])
+@pytest.mark.parametrize(
+    ("things", "page"),
+    [
+        ("clients", "/edit"),
+        ("clients/imports", ""),
+        ("messages", ""),
+        ("mailings", ""),
+        ("mailings", "/log.csv"),
+    ],
+)
+def test_a_number_that_no_database_holds_is_no_page(
+    browser: FlaskClient, things: str, page: str, number: str
+) -> None:
+    assert browser.get(f"/{things}/{number}{page}").status_code == 404
+
+
+def test_a_number_that_no_database_holds_is_nobody(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+
+    assert browser.get(f"/messages/{message.id}?client={HUGE}").status_code == 200
+    assert browser.post(f"/messages/{message.id}/test", data={"client": HUGE}).status_code == 302

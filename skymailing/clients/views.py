@@ -58,7 +58,7 @@ def new() -> ResponseReturnValue:
     return render_template("clients/edit.html", form=form, client=None)
 
 
-@bp.route("/<int:client_id>/edit", methods=["GET", "POST"])
+@bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(client_id: int) -> ResponseReturnValue:
     """Change a client, and see whether letters may go there."""
@@ -94,7 +94,7 @@ def show_duplicate(form: ClientForm) -> None:
     form.email.errors = [*form.email.errors, _("You already have a client with this address.")]
 
 
-@bp.route("/<int:client_id>/delete", methods=["GET", "POST"])
+@bp.route("/<big:client_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(client_id: int) -> ResponseReturnValue:
     """Ask, then delete a client; the log keeps what was sent."""
@@ -128,7 +128,7 @@ def delete_selected() -> ResponseReturnValue:
     return render_template("clients/delete.html", clients=clients, selected_in=selected_in)
 
 
-@bp.post("/<int:client_id>/suppress")
+@bp.post("/<big:client_id>/suppress")
 @login_required
 def suppress(client_id: int) -> ResponseReturnValue:
     """Never mail a client's address again, by the owner's own decision."""
@@ -139,7 +139,7 @@ def suppress(client_id: int) -> ResponseReturnValue:
     return redirect(url_for("clients.edit", client_id=client.id))
 
 
-@bp.post("/<int:client_id>/allow")
+@bp.post("/<big:client_id>/allow")
 @login_required
 def allow(client_id: int) -> ResponseReturnValue:
     """Take the owner's own decision back; nobody else's."""

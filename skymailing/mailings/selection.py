@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select
 
+from skymailing.database import LARGEST_BIG_ID
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, User, mailing_clients
 
-LARGEST_ID = 2**63 - 1
 # Both databases limit how much one statement may hold.
 RANGES_PER_STATEMENT = 400
 
@@ -53,7 +53,7 @@ class Selection:
             if match is None:
                 raise UnreadableSelection(part)
             first, last = int(match[1]), int(match[2] or match[1])
-            if not 0 < first <= last <= LARGEST_ID:
+            if not 0 < first <= last <= LARGEST_BIG_ID:
                 raise UnreadableSelection(part)
             ranges.append((first, last))
         return cls.merged(ranges)

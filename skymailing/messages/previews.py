@@ -26,6 +26,7 @@ from skymailing.messages.forms import MessageForm
 from skymailing.messages.placeholders import write_path
 from skymailing.models import Client, Message
 from skymailing.security import get_own
+from skymailing.web import parse_big_id
 
 POLICY = (
     "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; "
@@ -108,7 +109,7 @@ def draft() -> ResponseReturnValue:
 
 def get_chosen_client() -> Client | None:
     """Return the client whom the page is to show; somebody else's is 404."""
-    chosen = request.args.get("client", type=int)
+    chosen = request.args.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, chosen)
     if chosen is not None and client is None:
         abort(404)

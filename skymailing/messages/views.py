@@ -18,6 +18,7 @@ from skymailing.messages.placeholders import list_placeholders
 from skymailing.models import Message, MessageFormat
 from skymailing.pagination import paginate
 from skymailing.security import get_own
+from skymailing.web import parse_big_id
 
 __all__ = ["bp", "previews"]
 
@@ -124,7 +125,7 @@ def delete(message_id: int) -> ResponseReturnValue:
 def test(message_id: int) -> ResponseReturnValue:
     """Send the letter to oneself, with a client's values."""
     message = get_own(Message, message_id)
-    client_id = request.form.get("client", type=int)
+    client_id = request.form.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, client_id)
     if client_id is not None and client is None:
         abort(404)
