@@ -36,6 +36,8 @@ LEASE = timedelta(seconds=60)
 SETTLING = timedelta(seconds=15)  # how long a hint may take before the sweep helps
 
 OPEN_STATES = (ImportState.PENDING, ImportState.RUNNING)
+# How files begin that people take for a table: .xlsx and other office files, and the older .xls.
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 Progress = Callable[[int, int], None]  # rows done, rows altogether
 HandBack = Callable[[float], bool]  # told the seconds since the slice began
 
@@ -50,6 +52,9 @@ class LeaseLost(Exception):
 
 def open_table(source: BinaryIO) -> tuple[Columns, Iterator[Record]]:
     """Return the columns of a CSV file and its rows; raises NoAddressColumn or UnusableFile."""
+    source.seek(0)
+    if source.read(4) in WORKBOOKS:
+        raise UnusableFile(_("This is a workbook, not a CSV file. Open it, choose “Save as”, then “CSV”."))
     records = read_records(source)
     header = next(records, None)
     if header is None:

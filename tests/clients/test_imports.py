@@ -273,3 +273,9 @@ def test_too_many_rows_are_refused_before_the_first_is_taken(
 def test_a_file_that_cannot_be_used_says_why(user: User, content: str, words: str) -> None:
     with pytest.raises(imports.SkyMailingError, match=words):
         imports.create_import(user.id, "x.csv", content.encode(), io.BytesIO(content.encode()))
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+def test_a_workbook_is_called_one(create: Import, start: bytes) -> None:
+    with pytest.raises(imports.UnusableFile, match="workbook"):
+        create(start + bytes(range(256)))
