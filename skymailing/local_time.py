@@ -20,6 +20,13 @@ class UnreadableTime(SkyMailingError):
         return str(_("Write a date and a time, such as 2026-12-31T09:00."))
 
 
+class YearOutOfRange(SkyMailingError):
+    """A time lies in a year that not every database and zone can do sums with."""
+
+    def __str__(self) -> str:
+        return str(_("Choose a year between 1970 and 9000."))
+
+
 class SkippedTime(SkyMailingError):
     """A time of day that does not exist on that date, as clocks are put forward over it."""
 
@@ -30,15 +37,16 @@ class SkippedTime(SkyMailingError):
 
 
 def parse_local(text: str, zone: ZoneInfo) -> datetime:
-    """Return the moment in UTC; a time that comes twice is the first; raises the two errors above."""
+    """Return the moment in UTC; a time that comes twice is the first; raises the errors above."""
     for format_ in FORMATS:
         try:
             # The zone follows in the next step; what people type has none.
             typed = datetime.strptime(text.strip(), format_)  # noqa: DTZ007
         except ValueError:
             continue
-        if FIRST_YEAR <= typed.year <= LAST_YEAR:
-            return to_utc(typed, zone)
+        if not FIRST_YEAR <= typed.year <= LAST_YEAR:
+            raise YearOutOfRange
+        return to_utc(typed, zone)
     raise UnreadableTime
 
 
