@@ -12,6 +12,7 @@ from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from skymailing.addresses import InvalidEmail, address_key, parse_address
 from skymailing.auth.policy import MAX_LENGTH, password_fault
+from skymailing.delivery.mime import clean_line
 from skymailing.i18n import LANGUAGE_NAMES
 
 
@@ -95,7 +96,7 @@ class ProfileForm(FlaskForm):
     name = StringField(
         _l("Name"),
         validators=[Length(max=200, message=_l("The name is longer than 200 characters."))],
-        filters=[lambda text: " ".join(text.split()) if text else ""],
+        filters=[lambda text: clean_line(text or "")],
         description=_l("Stands as the sender of new mailings. A person's or a company's name works best."),
         render_kw={"autocomplete": "organization"},
     )

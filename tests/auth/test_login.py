@@ -177,3 +177,12 @@ def test_copied_cookies_are_dead_after_logout_and_other_devices_stay(
         thief.set_cookie(cookie.key, cookie.value)
         assert not is_signed_in(thief), cookie.key
     assert is_signed_in(other_device)
+
+
+def test_a_name_is_one_line_that_every_database_stores(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    browser.post("/auth/profile", data={"name": "Anna\0\x1b\r\nBcc: x", "locale": "", "timezone": "UTC"})
+
+    session.refresh(user)
+    assert user.name == "Anna Bcc: x"
