@@ -14,7 +14,7 @@ from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, picker, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
-from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.forms import MailingForm, read_id
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.models import Audience, AuditAction, Mailing, MailingState
 
@@ -88,7 +88,8 @@ def can_be_edited(mailing: Mailing) -> bool:
 
 
 def make_form(now: datetime, values: dict[str, Any]) -> MailingForm:
-    messages = queries.offered_messages(current_user)
+    chosen = read_id(request.form.get("message") or values["message"])
+    messages = queries.offered_messages(current_user, chosen)
     return MailingForm(current_user, messages, now, data=values)
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, exists, func, select
 
+from skymailing.clients.queries import matches
 from skymailing.extensions import db
 from skymailing.models import (
     OPEN_STATES,
@@ -83,19 +83,10 @@ def list_mailings(owner: User, query: str, state: MailingState | None, sort: str
     """Return a page of the owner's mailings, their messages loaded."""
     statement = select(Mailing).where(Mailing.owner_id == owner.id)
     if query:
-        statement = statement.where(contains(Mailing.name, query))
+        statement = statement.where(func.lower(Mailing.name).contains(query.lower(), autoescape=True))
     if state:
         statement = statement.where(Mailing.state == state)
     return paginate(statement, SORTS[sort], cursor)
-
-
-def contains(column: Any, text: str) -> ColumnElement[bool]:
-    """Return the condition that a column holds `text`, whatever the case, as far as the database knows.
-
-    SQLite folds only Latin letters, so the usual spellings of a Cyrillic word are tried one by one.
-    """
-    spellings = {text, text.lower(), text.upper(), text.capitalize(), text.title()}
-    return or_(*(column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)))
 
 
 def last_runs(mailing_ids: Collection[int]) -> dict[int, Progress]:
@@ -159,9 +150,7 @@ def matching_clients(owner: User, query: str) -> Select[tuple[Client]]:
     """Return the statement for the owner's clients whose name or address holds `query`."""
     statement = select(Client).where(Client.owner_id == owner.id)
     if query:
-        statement = statement.where(
-            or_(Client.email_key.contains(query.lower(), autoescape=True), contains(Client.full_name, query))
-        )
+        statement = statement.where(matches(query))
     return statement
 
 
@@ -188,7 +177,12 @@ def suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
     )
 
 
-def offered_messages(owner: User) -> list[tuple[int, str]]:
-    """Return id and subject of the owner's latest messages, newest first."""
-    statement = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
-    return list(db.session.execute(statement.order_by(Message.id.desc()).limit(MESSAGES_OFFERED)).tuples())
+def offered_messages(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
+    """Return id and subject of the owner's latest messages, newest first, and of the chosen one."""
+    own = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
+    latest = own.order_by(Message.id.desc()).limit(MESSAGES_OFFERED)
+    offered = list(db.session.execute(latest).tuples())
+    if chosen is not None and all(id != chosen for id, _subject in offered):
+        # Left out, it would silently give way to the newest when the form is saved.
+        offered += db.session.execute(own.where(Message.id == chosen)).tuples()
+    return offered

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.mailings import queries
 from skymailing.models import Audience, Mailing, MailingState, OnUnknown, Periodicity, User
 from tests.conftest import SignIn
 from tests.factories import ClientFactory, MessageFactory, UserFactory
@@ -195,3 +196,30 @@ def test_the_owner_and_the_state_cannot_be_set_by_a_form(
     mailing = only_mailing(session)
     assert (mailing.owner_id, mailing.state) == (user.id, MailingState.DRAFT)
     assert not mailing.is_disabled
+
+
+def test_an_old_message_stays_chosen_among_many_newer_ones(
+    browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MESSAGES_OFFERED", 2)
+    old = MessageFactory.create(owner=user)
+    browser.post("/mailings/new", data=mailing_fields(old, draft="1"))
+    mailing = session.scalars(select(Mailing)).one()
+    for _ in range(2):
+        MessageFactory.create(owner=user)
+
+    assert value_of(browser.get(f"/mailings/{mailing.id}/edit"), "message") == str(old.id)
+    assert value_of(browser.get(f"/mailings/new?message={old.id}"), "message") == str(old.id)
+    strange = MessageFactory.create()
+    assert value_of(browser.get(f"/mailings/new?message={strange.id}"), "message") != str(strange.id)
+
+
+def test_clients_are_picked_by_an_international_domain_as_well(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    ClientFactory.create(owner=user, email="ivan@xn--e1afmkfd.xn--p1ai")
+
+    page = browser.post(
+        "/mailings/new", data={"pick": "search", "client_query": "@ПРИМЕР.рф", "message": message.id}
+    )
+
+    assert "ivan@пример.рф" in page.text
