@@ -29,6 +29,8 @@ LAYERS: list[set[str]] = [
     {
         "skymailing.auth.services",
         "skymailing.blog.content",
+        "skymailing.blog.content_cache",
+        "skymailing.blog.images",
         "skymailing.blog.queries",
         "skymailing.catcher.store",
         "skymailing.clients.columns",

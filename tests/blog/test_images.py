@@ -1,0 +1,169 @@
+"""Uploaded pictures: what is taken, what is left of it, and what is refused."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from flask import Flask
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from skymailing.blog.images import MAX_BYTES, ImageError, media_directory, parse_name, store_image
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    output = io.BytesIO()
+    image.save(output, kind, **options)
+    return output.getvalue()
+
+
+def store(app: Flask, content: bytes) -> str:
+    with app.test_request_context():
+        return store_image(io.BytesIO(content))
+
+
+def stored(app: Flask, name: str) -> Image.Image:
+    with app.app_context():
+        image = Image.open(media_directory() / name)
+    image.load()
+    return image
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose head promises this size."""
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    body = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + head + body + png_chunk(b"IEND", b"")
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>steal()</script></svg>'
+PHOTO = Image.effect_noise((2000, 1000), 40).convert("RGB")
+
+
+def test_a_photo_is_kept_in_several_sizes(app: Flask) -> None:
+    name = store(app, encoded(PHOTO, "JPEG"))
+    picture = parse_name(name)
+
+    assert picture is not None
+    assert [(copy.width, copy.height) for copy in picture.sizes()] == [
+        (400, 200),
+        (800, 400),
+        (1200, 600),
+        (1600, 800),
+    ]
+    for copy in picture.sizes():
+        assert stored(app, copy.name).size == (copy.width, copy.height)
+        assert stored(app, copy.name).format == "JPEG"
+
+
+def test_the_same_photo_is_kept_once(app: Flask) -> None:
+    content = encoded(PHOTO, "PNG")
+    assert store(app, content) == store(app, content)
+
+
+def test_a_small_picture_is_not_blown_up(app: Flask) -> None:
+    picture = parse_name(store(app, encoded(Image.new("RGB", (300, 200), "red"), "PNG")))
+    assert picture is not None
+    assert [copy.width for copy in picture.sizes()] == [300]
+
+
+def test_see_through_stays_see_through(app: Flask) -> None:
+    name = store(app, encoded(Image.new("RGBA", (300, 200), (255, 0, 0, 0)), "PNG"))
+    assert name.endswith(".webp")
+    assert stored(app, name).convert("RGBA").getpixel((10, 10))[3] == 0
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "I;16", "LA"])
+def test_every_kind_of_colour_is_understood(app: Flask, mode: str) -> None:
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    name = store(app, encoded(Image.new(mode, (40, 30)), kind))
+    assert stored(app, name).size == (40, 30)
+
+
+def test_nothing_is_kept_but_the_pixels(app: Flask) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET-PLACE"
+    exif[0x0112] = 6  # lying on its side
+    photo = encoded(PHOTO, "JPEG", exif=exif, comment=b"SECRET-PLACE", icc_profile=b"SECRET-PLACE" * 20)
+    texts = PngInfo()
+    texts.add_text("Comment", "SECRET-PLACE")
+    see_through = encoded(PHOTO.convert("RGBA"), "PNG", pnginfo=texts, exif=exif)
+
+    for content in (photo, see_through):
+        assert b"SECRET-PLACE" in content
+        picture = parse_name(store(app, content))
+        assert picture is not None
+        assert picture.height > picture.width  # turned upright before the note about it was dropped
+        with app.app_context():
+            for copy in picture.sizes():
+                assert b"SECRET-PLACE" not in (media_directory() / copy.name).read_bytes()
+
+
+def test_a_second_file_behind_the_picture_is_dropped(app: Flask) -> None:
+    content = encoded(PHOTO, "JPEG") + b"<script>steal()</script>PK\x03\x04"
+    with app.app_context():
+        kept = (media_directory() / store(app, content)).read_bytes()
+    assert b"steal" not in kept
+    assert b"PK\x03\x04" not in kept[-100:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"GIF89a",
+        SVG,
+        b'<?xml version="1.0"?>' + SVG,
+        b"\x89PNG\r\n\x1a\n" + SVG,
+        b"\xff\xd8\xff\xe0" + SVG,
+        b"RIFF\x00\x00\x00\x00WEBP" + SVG,
+        b"<html><script>steal()</script></html>",
+        encoded(PHOTO, "JPEG")[:20_000],
+        encoded(PHOTO, "PNG")[:20_000],
+        encoded(PHOTO, "WEBP")[:20_000],
+        encoded(PHOTO.convert("P"), "GIF"),
+        encoded(PHOTO, "TIFF"),
+        png_of_size(1000, 1000),
+    ],
+    ids=lambda content: repr(content[:12]),
+)
+def test_what_is_no_whole_picture_is_refused(app: Flask, content: bytes) -> None:
+    with pytest.raises(ImageError, match="JPEG, PNG or WebP"):
+        store(app, content)
+
+
+@pytest.mark.parametrize("size", [(65_000, 65_000), (20_000, 20_000), (7_000, 7_000), (40_000_001, 1)])
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(app: Flask, size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match="40 million pixels"):
+        store(app, png_of_size(*size))
+
+
+def test_too_large_a_file_is_refused(app: Flask) -> None:
+    with pytest.raises(ImageError, match="10 MB"):
+        store(app, encoded(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 3)])
+def test_a_counting_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match="too small"):
+        store(app, encoded(Image.new("RGB", size), "PNG"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "../secret-key",
+        "a.jpg",
+        "0" * 32 + "-0x10.jpg",
+        "0" * 32 + "-1x1.svg",
+        "0" * 32 + "-1x1.jpg\n",
+    ],
+)
+def test_a_foreign_name_is_no_picture(name: str) -> None:
+    assert parse_name(name) is None
