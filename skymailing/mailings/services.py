@@ -1,6 +1,6 @@
 """The verbs of a mailing; each moves states, none sends: workers do, once the caller has committed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
@@ -27,6 +27,10 @@ from skymailing.models import (
     RunState,
     mailing_clients,
 )
+
+# A recurring mailing waits for its next run again the moment the last letter is out: a start within
+# this time of the one before is the same click, or the same command, twice.
+DOUBLE_START = timedelta(seconds=10)
 
 
 class MailingError(SkyMailingError):
@@ -64,9 +68,9 @@ def _following_start(mailing: Mailing) -> datetime | None:
 
 
 def start_now(mailing: Mailing, now: datetime) -> None:
-    """Make a draft or scheduled mailing due at once; harmless for one that is running."""
+    """Make a draft or scheduled mailing due at once; harmless for one that is running or has just run."""
     _refuse_disabled(mailing)
-    if mailing.state is MailingState.RUNNING:
+    if mailing.state is MailingState.RUNNING or _has_just_run(mailing, now):
         return
     if now >= mailing.ends_at:
         raise MailingError(_("The window of this mailing is over. Choose a later end first."))
@@ -80,6 +84,13 @@ def start_now(mailing: Mailing, now: datetime) -> None:
         # What starts early has its window from now on; a recurring one keeps its rhythm from here.
         mailing.starts_at = now
     mailing.next_run_at = now
+
+
+def _has_just_run(mailing: Mailing, now: datetime) -> bool:
+    """Whether this start is the double of one whose run, a short one, is over already."""
+    last = last_run(mailing)
+    is_over = mailing.state in (MailingState.SCHEDULED, MailingState.FINISHED)
+    return is_over and last is not None and now - last.started_at < DOUBLE_START
 
 
 def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape

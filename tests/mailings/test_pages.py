@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -17,6 +17,7 @@ from skymailing.models import (
     MailingState,
     OutboxLetter,
     Periodicity,
+    Run,
     RunState,
     User,
     mailing_clients,
@@ -227,6 +228,25 @@ def test_pressing_start_twice_sends_once(
     work()
     assert smtp.per_address() == {client.email: 1}
     assert state_of(mailing, session) is MailingState.FINISHED
+
+
+def test_pressing_start_twice_sends_a_recurring_mailing_once(
+    browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    client = ClientFactory.create(owner=user)
+    mailing = MailingFactory.create(
+        owner=user, periodicity=Periodicity.DAILY, ends_at=utcnow() + timedelta(days=9)
+    )
+    for _ in range(2):
+        browser.post(f"/mailings/{mailing.id}/start")
+        work()
+    assert smtp.per_address() == {client.email: 1}
+    assert state_of(mailing, session) is MailingState.SCHEDULED
+
+    session.execute(update(Run).values(started_at=utcnow() - timedelta(minutes=1)))
+    browser.post(f"/mailings/{mailing.id}/start")
+    work()
+    assert smtp.per_address() == {client.email: 2}
 
 
 def test_pause_and_resume_may_be_pressed_twice(browser: FlaskClient, user: User, session: Session) -> None:
