@@ -4,9 +4,10 @@ A session is a conversation without a clock or a socket of its own will: `Exchan
 and tells it when time is up. Sources: RFC 5321 (replies), RFC 2920 (pipelining).
 """
 
+import functools
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -103,41 +104,53 @@ class ReplyReader:
     """Cuts a stream of bytes into replies, bounded in lines and bytes."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
         self._texts: list[str] = []
         self._size = 0
 
-    def feed(self, data: bytes) -> list[Reply]:
-        """Return the replies that are complete now; raises SessionLost for what is not SMTP."""
-        self._buffer += data
-        replies = []
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end]).rstrip(b"\r")
-            del self._buffer[: end + 1]
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """Yield the replies that are complete now; raises SessionLost at what is not SMTP."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
             if reply := self._take_line(line):
-                replies.append(reply)
-        if self._size + len(self._buffer) > MAX_REPLY_BYTES:
+                yield reply
+        if self._size + len(self._rest) > MAX_REPLY_BYTES:
             raise SessionLost("the server's reply does not end")
-        return replies
 
     def _take_line(self, line: bytes) -> Reply | None:
-        match = REPLY_LINE.match(line)
-        if match is None:
+        if len(line) > MAX_REPLY_BYTES:
+            raise SessionLost("the server's reply does not end")
+        parsed = parse_line(line)
+        if parsed is None:
             raise SessionLost(f"the server answered {line[:200]!r}, which is not SMTP")
-        self._texts.append((match[3] or b"").decode("utf-8", "replace"))
-        self._size += len(line)
-        if match[2] == b"-":
+        code, goes_on, text = parsed
+        if goes_on:
+            self._size += len(line)
+            self._texts.append(text)
             if len(self._texts) > MAX_REPLY_LINES:
                 raise SessionLost("the server's reply does not end")
             return None
-        reply = Reply(int(match[1]), printable(" ".join(self._texts)))
-        self._texts, self._size = [], 0
-        return reply
+        if self._texts:
+            text = " ".join([*self._texts, text])
+            self._texts, self._size = [], 0
+        return Reply(code, text.strip())
+
+
+# Three of the four replies to a letter are always the same.
+@functools.lru_cache(maxsize=64)
+def parse_line(line: bytes) -> tuple[int, bool, str] | None:
+    """Return code, whether the reply goes on, and text of one line; None when it is not SMTP."""
+    match = REPLY_LINE.match(line.rstrip(b"\r"))
+    if match is None:
+        return None
+    return int(match[1]), match[2] == b"-", printable((match[3] or b"").decode("utf-8", "replace"))
 
 
 def printable(text: str) -> str:
-    """Return `text` without control characters, as it can be stored and shown."""
-    return "".join(character if character.isprintable() else " " for character in text).strip()
+    """Return `text` with spaces for control characters, as it can be stored and shown."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 class Session:
@@ -148,7 +161,7 @@ class Session:
     """
 
     def __init__(self, sender: str, pipelining: bool) -> None:
-        self.sender = sender
+        self._mail_from = b"MAIL FROM:<%s>\r\n" % sender.encode("ascii")
         self.pipelining = pipelining
         self.outgoing = bytearray()
         self.idle = True
@@ -271,7 +284,7 @@ class Session:
 
     def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         return (
-            b"MAIL FROM:<%s>\r\n" % self.sender.encode("ascii"),
+            self._mail_from,
             b"RCPT TO:<%s>\r\n" % letter.recipient.encode("ascii"),
             b"DATA\r\n",
         )

@@ -209,6 +209,14 @@ def test_a_slow_answer_inside_the_deadline_is_an_answer() -> None:
         assert outcome(port, seconds=3)[0] is Verdict.SENT
 
 
+def test_an_answer_counts_although_nonsense_follows_it_at_once() -> None:
+    def chatter(peer: Peer) -> None:
+        peer.say(b"250 2.0.0 queued as 17\r\n\xff\xfe\r\n")
+
+    with scripted_server(break_at("DOT", chatter)) as port:
+        assert outcome(port) == (Verdict.SENT, 250, "2.0.0 queued as 17")
+
+
 def test_an_empty_letter_ends_a_354_given_without_a_recipient() -> None:
     """RFC 2920 allows a server to say 354 to DATA although every recipient was refused."""
     taken: list[str] = []
