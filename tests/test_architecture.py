@@ -46,6 +46,7 @@ LAYERS: list[set[str]] = [
         "skymailing.home.monitoring",
         "skymailing.home.queries",
         "skymailing.mailings.log_queries",
+        "skymailing.mailings.progress",
         "skymailing.mailings.queries",
         "skymailing.mailings.services",
         "skymailing.messages.queries",

@@ -113,6 +113,7 @@ ACCESS: dict[str, str | Own] = {
     "mailings.resume": MAILING,
     "mailings.cancel": MAILING,
     "mailings.resend_failed": MAILING,
+    "mailings.settle_unknowns": MAILING,
     "mailings.test": MAILING,
     "mailings.log": MAILING,
     "mailings.log_csv": MAILING,

@@ -11,9 +11,14 @@ from sqlalchemy import select
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
+from skymailing.i18n import choose_timezone
 from skymailing.mailings import dispatch, queries, services
+from skymailing.mailings.progress import Deferred, Progress, Unclear, measure_progress
 from skymailing.mailings.reasons import explain_state
+from skymailing.mailings.wording import put_into_words
 from skymailing.models import DeliveryState, Mailing, User
+
+Value = str | int | float | bool | None
 
 mailings = AppGroup("mailings", help="Look at mailings, start, pause, resume and cancel them.")
 
@@ -75,14 +80,14 @@ def status(mailing_id: int, as_json: bool) -> None:
         click.echo(f"{name} {show(value)}")
 
 
-def show(value: str | int | bool | None) -> str:
+def show(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "-" if value in (None, "") else str(value)
 
 
-def describe(mailing: Mailing) -> dict[str, str | int | bool | None]:
-    """Return what `status` says, by name."""
+def describe(mailing: Mailing) -> dict[str, Value]:
+    """Return what `status` says, by name: times in UTC, and in sentences in the service's time zone."""
     last = queries.last_run(mailing)
     return {
         "mailing": mailing.id,
@@ -95,13 +100,37 @@ def describe(mailing: Mailing) -> dict[str, str | int | bool | None]:
         "run_state": last.run.state.value if last else None,
         "planned": last.planned if last else 0,
         **{state.value: last.counts[state] if last else 0 for state in DeliveryState},
+        "ends_at": format_time(mailing.ends_at),
+        **describe_progress(measure_progress(mailing, last, utcnow()) if last else None),
+        "timezone": choose_timezone(),
+    }
+
+
+def describe_progress(progress: Progress | None) -> dict[str, Value]:
+    """Return how fast the last run is, where that leads, and what holds it up; empty before the first."""
+    deferred, unclear = (progress.deferred, progress.unclear) if progress else (Deferred(), Unclear())
+    words = put_into_words(progress) if progress else None
+    left = progress.time_left if progress else None
+    return {
+        "rate_per_second": round(progress.rate, 3) if progress and progress.rate is not None else None,
+        "seconds_left": round(left.total_seconds()) if left is not None else None,
+        "finishes_at": format_time(progress.finishes_at) if progress else None,
+        "would_expire": progress.would_expire if progress else 0,
+        "deferred_next_at": format_time(deferred.next_due),
+        "unclear_waiting": unclear.waiting,
+        "unclear_left": unclear.left,
+        "unclear_resend": unclear.resend,
+        "unclear_resend_at": format_time(unclear.resend_at),
+        "unclear_sent_again": unclear.sent_again,
+        "forecast": words.forecast if words else "",
+        "route": " ".join(words.routes) if words else "",
     }
 
 
 def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done: str) -> None:
     """Do it, commit, tell the workers; or say why it cannot be done."""
     now = utcnow()
-    mailing = find(mailing_id, to_change=True)
+    mailing = find(mailing_id)
     name = mailing.name
     try:
         verb(mailing, now)
@@ -113,11 +142,8 @@ def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done
     click.echo(f"Mailing {mailing_id} “{name}” {done}.")
 
 
-def find(mailing_id: int, *, to_change: bool = False) -> Mailing:
-    statement = select(Mailing).where(Mailing.id == mailing_id)
-    if to_change:
-        statement = statement.with_for_update(of=Mailing)
-    mailing = db.session.scalar(statement)
+def find(mailing_id: int) -> Mailing:
+    mailing = db.session.get(Mailing, mailing_id)
     if mailing is None:
         raise click.ClickException(f"There is no mailing {mailing_id}.")
     return mailing

@@ -39,7 +39,10 @@ from skymailing.models import (
 
 # RFC 3463: a permanent failure of the address itself, not of the mailbox's state or the letter.
 DEAD_ADDRESS = re.compile(r"5\.1\.\d")
-FINAL_STATES = [state for state in DeliveryState if state not in OPEN_STATES]
+# An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
+SETTLED_STATES = [
+    state for state in DeliveryState if state not in OPEN_STATES and state is not DeliveryState.UNKNOWN
+]
 CLOSE_BATCH = 10_000  # rows closed in one statement, so that writers get their turn
 
 
@@ -91,7 +94,7 @@ def _move(
         "state": step.state,
         "due_at": step.due_at,
         "lease_until": None,
-        "finished_at": now if step.state in FINAL_STATES else None,
+        "finished_at": now if step.state in SETTLED_STATES else None,
     }
     if counted:
         values["attempts"] = Delivery.attempts + 1

@@ -100,7 +100,7 @@ class History:
         self.deliveries.append(delivery)
         moments = self._try(delivery, run.mailing_id, client, at)
         delivery.attempts = len(moments)
-        if state not in OPEN_STATES:
+        if state not in (*OPEN_STATES, DeliveryState.UNKNOWN):  # an unknown waits for its owner's decision
             delivery.finished_at = moments[-1] if moments else at
         return delivery
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
@@ -12,33 +13,33 @@ from werkzeug.wrappers import Response
 from skymailing import clock, mail, queue
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, services
+from skymailing.mailings import dispatch, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState
 from skymailing.states import state_label
 
-Verb = Callable[[Mailing, datetime], object]
+T = TypeVar("T")
 
 
 @bp.post("/<int:mailing_id>/start")
 @login_required
 def start(mailing_id: int) -> Response:
     """Start a draft or scheduled mailing at once."""
-    return carry_out(mailing_id, services.start_now, _("The mailing starts now."))
+    return carry_out(mailing_id, services.start_now, say(_("The mailing starts now.")))
 
 
 @bp.post("/<int:mailing_id>/pause")
 @login_required
 def pause(mailing_id: int) -> Response:
     """Stop handing over letters until it is resumed."""
-    return carry_out(mailing_id, services.pause_mailing, _("The mailing is paused."))
+    return carry_out(mailing_id, services.pause_mailing, say(_("The mailing is paused.")))
 
 
 @bp.post("/<int:mailing_id>/resume")
 @login_required
 def resume(mailing_id: int) -> Response:
     """Go on where it was paused."""
-    return carry_out(mailing_id, services.resume_mailing, _("The mailing goes on."))
+    return carry_out(mailing_id, services.resume_mailing, say(_("The mailing goes on.")))
 
 
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])
@@ -46,7 +47,7 @@ def resume(mailing_id: int) -> Response:
 def cancel(mailing_id: int) -> str | Response:
     """Cancel what has not been sent, for good; asks first."""
     if request.method == "POST":
-        return carry_out(mailing_id, services.cancel_mailing, _("The mailing is cancelled."))
+        return carry_out(mailing_id, services.cancel_mailing, say(_("The mailing is cancelled.")))
     mailing = get_own_mailing(mailing_id)
     if mailing.state in {MailingState.CANCELLED, MailingState.FINISHED}:
         return show(mailing_id)
@@ -57,28 +58,36 @@ def cancel(mailing_id: int) -> str | Response:
 @login_required
 def resend_failed(mailing_id: int) -> Response:
     """Try once more those that failed in the last run."""
-    mailing = get_own_mailing(mailing_id, to_change=True)
-    now = clock.utcnow()
-    try:
-        count = services.resend_failed(mailing, now)
-    except SkyMailingError as error:
-        return refuse(mailing_id, error)
-    db.session.commit()
-    dispatch.announce(mailing, now)
-    flash(
-        ngettext("%(num)d letter is tried again.", "%(num)d letters are tried again.", count)
-        if count
-        else _("There is nothing to resend: no letter of the last run failed."),
-        "success" if count else "warning",
+    return carry_out(mailing_id, services.resend_failed, tell_of_failed)
+
+
+@bp.route("/<int:mailing_id>/settle-unknowns", methods=["GET", "POST"])
+@login_required
+def settle_unknowns(mailing_id: int) -> str | Response:
+    """Send the unclear letters of the last run once more, or leave them; asks which."""
+    mailing = get_own_mailing(mailing_id)
+    if request.method == "POST":
+        match request.form.get("decision"):
+            case "resend":
+                return carry_out(mailing_id, services.resend_unknowns, tell_of_resent)
+            case "leave":
+                return carry_out(mailing_id, services.leave_unknowns, tell_of_left)
+            case _:
+                abort(400)
+    count = queries.count_waiting_unknowns(mailing)
+    if not count or mailing.is_disabled:
+        return show(mailing_id)
+    can_resend = mailing.state is not MailingState.CANCELLED and mailing.ends_at > clock.utcnow()
+    return render_template(
+        "mailings/settle_unknowns.html", mailing=mailing, count=count, can_resend=can_resend
     )
-    return show(mailing_id)
 
 
 @bp.post("/<int:mailing_id>/test")
 @login_required
 def test(mailing_id: int) -> Response:
     """Send the mailing's message to its owner alone."""
-    mailing = get_own_mailing(mailing_id, to_change=True)
+    mailing = get_own_mailing(mailing_id)
     mail.post(current_user, "test-letter", message_id=mailing.message_id, client_id=None)
     address = current_user.email
     db.session.commit()
@@ -87,18 +96,63 @@ def test(mailing_id: int) -> Response:
     return show(mailing_id)
 
 
-def carry_out(mailing_id: int, verb: Verb, done: str) -> Response:
-    """Do it, commit, tell the workers; or say why it cannot be done."""
-    mailing = get_own_mailing(mailing_id, to_change=True)
+def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], T], tell: Callable[[T], None]) -> Response:
+    """Do it, commit, tell the workers and the person; or say why it cannot be done."""
+    mailing = get_own_mailing(mailing_id)
     now = clock.utcnow()
     try:
-        verb(mailing, now)
+        result = verb(mailing, now)
     except SkyMailingError as error:
         return refuse(mailing_id, error)
     db.session.commit()
     dispatch.announce(mailing, now)
-    flash(done, "success")
+    tell(result)
     return show(mailing_id)
+
+
+def say(done: str) -> Callable[[None], None]:
+    return lambda _nothing: flash(done, "success")
+
+
+def tell_of_failed(count: int) -> None:
+    if count:
+        flash(
+            ngettext("%(num)d letter is tried again.", "%(num)d letters are tried again.", count), "success"
+        )
+    else:
+        flash(_("There is nothing to resend: no letter of the last run failed."), "warning")
+
+
+def tell_of_resent(count: int) -> None:
+    if count:
+        flash(
+            ngettext(
+                "%(num)d unclear letter is sent once more.",
+                "%(num)d unclear letters are sent once more.",
+                count,
+            ),
+            "success",
+        )
+    else:
+        tell_of_nothing_unclear()
+
+
+def tell_of_left(count: int) -> None:
+    if count:
+        flash(
+            ngettext(
+                "%(num)d unclear letter is left as it is.",
+                "%(num)d unclear letters are left as they are.",
+                count,
+            ),
+            "success",
+        )
+    else:
+        tell_of_nothing_unclear()
+
+
+def tell_of_nothing_unclear() -> None:
+    flash(_("No unclear letter waits for a decision any more."), "warning")
 
 
 def refuse(mailing_id: int, error: SkyMailingError) -> Response:

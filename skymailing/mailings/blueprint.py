@@ -5,17 +5,25 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from skymailing.extensions import db
+from skymailing.mailings import services
 from skymailing.models import Mailing
 
 bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 
 
 def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
-    """Return the signed-in user's mailing, locked against workers when it is going to change; else 404."""
-    statement = select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == current_user.id)
-    if to_change:
-        statement = statement.with_for_update(of=Mailing)
-    mailing = db.session.scalar(statement.execution_options(populate_existing=True))
+    """Return the signed-in user's mailing; else 404.
+
+    The services' verbs lock it themselves; `to_change` is for what changes it without one.
+    """
+    mailing = db.session.scalar(
+        select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == current_user.id)
+    )
     if mailing is None:
         abort(404)
+    if to_change:
+        try:
+            services.lock_mailing(mailing)
+        except services.MailingError:
+            abort(404)
     return mailing

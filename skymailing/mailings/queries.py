@@ -35,11 +35,17 @@ DEFAULT_SORT = "-created"
 SHOWN_RUNS = 20
 MATCHES_SHOWN = 50
 MESSAGES_OFFERED = 500
+# Unclear letters that their owner has not decided about; nobody is asked about a deleted client.
+WAITS_FOR_DECISION = (
+    (Delivery.state == DeliveryState.UNKNOWN)
+    & Delivery.finished_at.is_(None)
+    & Delivery.client_id.is_not(None)
+)
 
 
 @dataclass(frozen=True)
-class Progress:
-    """The ledger of one run in numbers."""
+class Ledger:
+    """One run in numbers: what was planned, and how many deliveries are in each state."""
 
     run: Run
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
@@ -89,27 +95,27 @@ def list_mailings(owner: User, query: str, state: MailingState | None, sort: str
     return paginate(statement, SORTS[sort], cursor)
 
 
-def last_runs(mailing_ids: Collection[int]) -> dict[int, Progress]:
-    """Return the progress of the last run by mailing id, for those that have had one."""
+def last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
+    """Return the ledger of the last run by mailing id, for those that have had one."""
     newest = (
         select(func.max(Run.id)).where(Run.mailing_id.in_(mailing_ids)).group_by(Run.mailing_id)
     ).scalar_subquery()
     runs = db.session.scalars(select(Run).where(Run.id.in_(newest))).all()
-    return {progress.run.mailing_id: progress for progress in count_runs(runs)}
+    return {ledger.run.mailing_id: ledger for ledger in count_runs(runs)}
 
 
-def list_runs(mailing: Mailing) -> list[Progress]:
+def list_runs(mailing: Mailing) -> list[Ledger]:
     """Return the mailing's latest runs, newest first."""
     statement = select(Run).where(Run.mailing_id == mailing.id).order_by(Run.id.desc())
     return count_runs(db.session.scalars(statement.limit(SHOWN_RUNS)).all())
 
 
-def last_run(mailing: Mailing) -> Progress | None:
-    """Return the progress of the run under way, or of the last one; None before the first."""
+def last_run(mailing: Mailing) -> Ledger | None:
+    """Return the ledger of the run under way, or of the last one; None before the first."""
     return last_runs([mailing.id]).get(mailing.id)
 
 
-def count_runs(runs: Collection[Run]) -> list[Progress]:
+def count_runs(runs: Collection[Run]) -> list[Ledger]:
     """Return the runs with their deliveries counted by state, all nine of them."""
     counts = {run.id: dict.fromkeys(DeliveryState, 0) for run in runs}
     statement = (
@@ -119,7 +125,14 @@ def count_runs(runs: Collection[Run]) -> list[Progress]:
     )
     for run_id, state, count in db.session.execute(statement).tuples():
         counts[run_id][state] = count
-    return [Progress(run, counts[run.id]) for run in runs]
+    return [Ledger(run, counts[run.id]) for run in runs]
+
+
+def count_waiting_unknowns(mailing: Mailing) -> int:
+    """Return how many unclear letters of the last run wait for their owner's decision."""
+    last = select(func.max(Run.id)).where(Run.mailing_id == mailing.id).scalar_subquery()
+    statement = select(func.count()).select_from(Delivery).where(Delivery.run_id == last, WAITS_FOR_DECISION)
+    return db.session.scalar(statement) or 0
 
 
 def has_runs(mailing: Mailing) -> bool:

@@ -1,10 +1,12 @@
 """The verbs of a mailing; each moves states, none sends: workers do, once the caller has committed."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import object_session
 
 from skymailing import audit
@@ -13,6 +15,7 @@ from skymailing.delivery import plan
 from skymailing.delivery.calendar import next_occurrence
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
+from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     MAILING_TRANSITIONS,
     RUN_TRANSITIONS,
@@ -27,6 +30,7 @@ from skymailing.models import (
     RunState,
     mailing_clients,
 )
+from skymailing.states import state_label
 
 # A recurring mailing waits for its next run again the moment the last letter is out: a start within
 # this time of the one before is the same click, or the same command, twice.
@@ -37,11 +41,27 @@ class MailingError(SkyMailingError):
     """What was asked for does not fit the mailing's state; the message says why."""
 
 
+def lock_mailing(mailing: Mailing) -> None:
+    """Keep others from changing the mailing until the transaction ends, and read it anew.
+
+    Every verb begins with it: workers and other tabs may have moved the mailing since it was loaded.
+    Raises MailingError when it has been deleted meanwhile.
+    """
+    session = object_session(mailing)
+    assert session is not None
+    session.flush()  # reading anew would drop what the caller has changed
+    try:
+        session.refresh(mailing, with_for_update=True)
+    except InvalidRequestError as error:
+        raise MailingError(_("This mailing has been deleted.")) from error
+
+
 def activate_mailing(mailing: Mailing, now: datetime) -> None:
     """Take a draft into service: it starts by itself at its start time, or at once when that is past.
 
     A window that is over already finishes the mailing, which then says that nothing was sent.
     """
+    lock_mailing(mailing)
     _refuse_disabled(mailing)
     _move(mailing, MailingState.SCHEDULED)
     reschedule(mailing, now)
@@ -49,6 +69,7 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
 
 def reschedule(mailing: Mailing, now: datetime) -> None:
     """Make a scheduled mailing's next run agree with its window; a draft stays without one."""
+    lock_mailing(mailing)
     if mailing.state is not MailingState.SCHEDULED:
         return
     following = _following_start(mailing)
@@ -69,6 +90,7 @@ def _following_start(mailing: Mailing) -> datetime | None:
 
 def start_now(mailing: Mailing, now: datetime) -> None:
     """Make a draft or scheduled mailing due at once; harmless for one that is running or has just run."""
+    lock_mailing(mailing)
     _refuse_disabled(mailing)
     if mailing.state is MailingState.RUNNING or _has_just_run(mailing, now):
         return
@@ -95,6 +117,7 @@ def _has_just_run(mailing: Mailing, now: datetime) -> bool:
 
 def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape
     """Stop a mailing: nothing new leaves after the letters that are being handed over right now."""
+    lock_mailing(mailing)
     if mailing.state is not MailingState.PAUSED:
         _move(mailing, MailingState.PAUSED)
         mailing.state_reason = ""
@@ -102,6 +125,7 @@ def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - al
 
 def resume_mailing(mailing: Mailing, now: datetime) -> None:
     """Go on with a paused mailing where it stopped; nobody who has had a letter gets another."""
+    lock_mailing(mailing)
     _refuse_disabled(mailing)
     if mailing.state in (MailingState.RUNNING, MailingState.SCHEDULED):
         return
@@ -115,6 +139,7 @@ def resume_mailing(mailing: Mailing, now: datetime) -> None:
 
 def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape
     """End a mailing for good; letters that wait are cancelled by a worker, sent ones stay sent."""
+    lock_mailing(mailing)
     if mailing.state is MailingState.CANCELLED:
         return
     _move(mailing, MailingState.CANCELLED)
@@ -124,32 +149,64 @@ def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - a
 
 def resend_failed(mailing: Mailing, now: datetime) -> int:
     """Put the failed deliveries of the last run back to pending; return how many there are."""
+    run = _run_to_resend(mailing, now)
+    failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None)
+    count = _change_deliveries(run, failed, state=DeliveryState.PENDING, finished_at=None)
+    if count:
+        _reopen(mailing, run)
+    return count
+
+
+def resend_unknowns(mailing: Mailing, now: datetime) -> int:
+    """Send the unclear letters of the last run once more; return how many waited for that decision.
+
+    It may be their clients' second copy, with the same Message-ID.
+    """
+    run = _run_to_resend(mailing, now)
+    count = _change_deliveries(run, WAITS_FOR_DECISION, state=DeliveryState.DEFERRED, due_at=now)
+    if count:
+        _reopen(mailing, run)
+    return count
+
+
+def leave_unknowns(mailing: Mailing, now: datetime) -> int:
+    """Let the unclear letters of the last run rest; return how many waited for that decision."""
+    lock_mailing(mailing)
+    _refuse_disabled(mailing)
+    run = last_run(mailing)
+    return _change_deliveries(run, WAITS_FOR_DECISION, finished_at=now) if run else 0
+
+
+def _run_to_resend(mailing: Mailing, now: datetime) -> Run:
+    """Return the locked mailing's last run if letters of it may leave again; else raise MailingError."""
+    lock_mailing(mailing)
     _refuse_disabled(mailing)
     if now >= mailing.ends_at:
         raise MailingError(_("The window of this mailing is over. Choose a later end first."))
     run = last_run(mailing)
     if run is None or mailing.state is MailingState.CANCELLED:
         raise MailingError(_("There is no run whose letters could be sent again."))
-    failed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.FAILED)
-    count = db.session.scalar(select(func.count()).select_from(Delivery).where(failed)) or 0
-    if not count:
-        return 0
-    db.session.execute(
-        update(Delivery)
-        .where(failed)
-        .values(state=DeliveryState.PENDING, finished_at=None)
-        .execution_options(synchronize_session=False)
-    )
+    return run
+
+
+def _change_deliveries(run: Run, condition: ColumnElement[bool], **values: Any) -> int:
+    # What another transaction holds is being settled by it, such as by word that a letter was taken.
+    rows = select(Delivery.id).where(Delivery.run_id == run.id, condition).with_for_update(skip_locked=True)
+    changed = update(Delivery).where(Delivery.id.in_(rows)).values(values)
+    return db.session.connection().execute(changed).rowcount
+
+
+def _reopen(mailing: Mailing, run: Run) -> None:
     if run.state is RunState.FINISHED:
         RUN_TRANSITIONS.move(run, RunState.SENDING)
         run.finished_at = None
     if mailing.state in (MailingState.FINISHED, MailingState.SCHEDULED):
         _move(mailing, MailingState.RUNNING)
-    return count
 
 
 def disable_mailing(mailing: Mailing, reason: str, now: datetime, actor: Actor) -> None:
     """Set a manager's mark: nothing of the mailing is sent until it is lifted."""
+    lock_mailing(mailing)
     mailing.disabled_at = mailing.disabled_at or now
     mailing.disabled_reason = reason
     audit.record(AuditAction.MAILING_DISABLED, actor, mailing, reason)
@@ -157,6 +214,7 @@ def disable_mailing(mailing: Mailing, reason: str, now: datetime, actor: Actor) 
 
 def enable_mailing(mailing: Mailing, reason: str, actor: Actor) -> None:
     """Lift a manager's mark; the mailing goes on in the state it was in."""
+    lock_mailing(mailing)
     mailing.disabled_at = None
     mailing.disabled_reason = ""
     audit.record(AuditAction.MAILING_ENABLED, actor, mailing, reason)
@@ -175,7 +233,11 @@ def audience_size(mailing: Mailing) -> int:
 def last_run(mailing: Mailing) -> Run | None:
     """Return the mailing's latest run."""
     return db.session.scalar(
-        select(Run).where(Run.mailing_id == mailing.id).order_by(Run.scheduled_for.desc()).limit(1)
+        select(Run)
+        .where(Run.mailing_id == mailing.id)
+        .order_by(Run.scheduled_for.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
     )
 
 
@@ -193,9 +255,14 @@ def _refuse_disabled(mailing: Mailing) -> None:
 
 
 def _move(mailing: Mailing, state: MailingState) -> None:
+    old = mailing.state
     try:
         MAILING_TRANSITIONS.move(mailing, state)
     except IllegalTransition as error:
         raise MailingError(
-            _("A mailing that is %(old)s cannot become %(new)s.", old=error.old, new=error.new)
+            _(
+                "A mailing that is %(old)s cannot become %(new)s.",
+                old=state_label(old),
+                new=state_label(state),
+            )
         ) from error

@@ -9,7 +9,9 @@ from flask_login import current_user, login_required
 from skymailing import clock
 from skymailing.mailings import actions, editing, log_queries, logs, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
+from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.reasons import explain_state
+from skymailing.mailings.wording import put_into_words
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 
 __all__ = ["actions", "bp", "editing", "logs"]
@@ -36,7 +38,7 @@ def index() -> str:
     return render_template(
         "mailings/index.html",
         page=page,
-        progress=queries.last_runs([mailing.id for mailing in page]),
+        last_runs=queries.last_runs([mailing.id for mailing in page]),
         query=query,
         state=state,
         sort=sort or queries.DEFAULT_SORT,
@@ -72,13 +74,16 @@ def progress(mailing_id: int) -> str:
 def live_part(mailing: Mailing) -> dict[str, Any]:
     """Return what `mailings/_live.html` needs."""
     last = queries.last_run(mailing)
+    progress = measure_progress(mailing, last, clock.utcnow()) if last else None
     wanted = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id)
     return {
         "mailing": mailing,
-        "progress": last,
+        "ledger": last,
+        "progress": progress,
+        "words": put_into_words(progress) if progress else None,
         "attempts": log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
         "is_live": is_live(mailing),
-        "possible": possible_actions(mailing, last),
+        "possible": possible_actions(mailing, progress),
         "states": list(DeliveryState),
         "explain_state": explain_state,
     }
@@ -94,7 +99,7 @@ def is_live(mailing: Mailing) -> bool:
     return starts is not None and starts <= clock.utcnow() + SOON
 
 
-def possible_actions(mailing: Mailing, last: queries.Progress | None) -> set[str]:
+def possible_actions(mailing: Mailing, progress: Progress | None) -> set[str]:
     """Return the actions that make sense now; a verb refuses the others in any case."""
     by_state = {
         MailingState.DRAFT: {"start"},
@@ -106,8 +111,10 @@ def possible_actions(mailing: Mailing, last: queries.Progress | None) -> set[str
     }
     possible = by_state[mailing.state]
     window_is_open = mailing.ends_at > clock.utcnow()
-    if last and last.counts[DeliveryState.FAILED] and mailing.state is not MailingState.CANCELLED:
+    if progress and progress.ledger["failed"] and mailing.state is not MailingState.CANCELLED:
         possible.add("resend-failed")
+    if progress and progress.unclear.waiting and not mailing.is_disabled:
+        possible.add("settle-unknowns")
     if mailing.is_disabled or not window_is_open:
         possible -= {"start", "resume", "resend-failed"}
     return possible

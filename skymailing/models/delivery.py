@@ -97,6 +97,7 @@ class Delivery(Model):
     # Who holds a row that is being sent, and until when that is believed.
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # An unknown without it waits for its owner's decision; one with it was left as it is.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()
@@ -117,6 +118,14 @@ class Delivery(Model):
             "lease_until",
             postgresql_where=text("state = 'sending'"),
             sqlite_where=text("state = 'sending'"),
+        ),
+        # Possible duplicates, which are few, are counted each time that somebody looks.
+        Index(
+            "ix_deliveries_unknowns",
+            "run_id",
+            "state",
+            postgresql_where=text("unknowns > 0"),
+            sqlite_where=text("unknowns > 0"),
         ),
     )
 

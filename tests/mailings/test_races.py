@@ -1,0 +1,152 @@
+"""Two who change a mailing at once, tabs or a worker: whoever comes second sees what the first has done."""
+
+from collections import Counter
+from collections.abc import Callable
+from threading import Barrier, Thread
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from skymailing.clock import utcnow
+from skymailing.delivery import plan
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
+from tests.conftest import SignIn
+from tests.factories import ClientFactory, MailingFactory, create_run, due_mailing
+from tests.mailings.pages import main
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+PATIENCE = 30.0  # seconds
+
+
+def press(browser: FlaskClient, path: str) -> TestResponse:
+    # Whatever the button: only one of them asks for a decision.
+    return browser.post(path, data={"decision": "resend"}, follow_redirects=True)
+
+
+class Press(Thread):
+    """A button pressed in a browser of its own, and the page that follows."""
+
+    def __init__(self, browser: FlaskClient, path: str, barrier: Barrier | None = None) -> None:
+        super().__init__()
+        self._browser, self._path, self._barrier = browser, path, barrier
+        self.pages: list[TestResponse] = []
+
+    def run(self) -> None:
+        if self._barrier:
+            self._barrier.wait(PATIENCE)
+        self.pages.append(press(self._browser, self._path))
+
+    def page(self) -> str:
+        self.join(PATIENCE)
+        (page,) = self.pages
+        assert page.status_code == 200
+        return main(page)
+
+
+@pytest.mark.parametrize("verb", ["pause", "cancel"])
+def test_a_mailing_that_ends_while_a_button_is_pressed_stays_ended(
+    app: Flask, session: Session, browser: FlaskClient, user: User, verb: str
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    run = create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
+    tab = Press(browser, f"/mailings/{mailing.id}/{verb}")
+    with app.app_context(), Session(db.engine) as worker, worker.begin():
+        held_run, held = plan._locked_run(worker, run.id)
+        assert held
+        assert held_run
+        tab.start()
+        tab.join(0.7)
+        assert tab.is_alive(), "the button waits for the worker"
+        held.state, held_run.state = MailingState.FINISHED, RunState.FINISHED
+
+    assert "A mailing that is finished cannot become" in tab.page()
+    session.expire_all()
+    assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
+
+
+def test_a_start_that_a_worker_has_just_made_is_not_made_again(
+    app: Flask, session: Session, browser: FlaskClient, user: User, smtp: SmtpServer, work: Work
+) -> None:
+    client = ClientFactory.create(owner=user)
+    mailing = due_mailing(user)
+    tab = Press(browser, f"/mailings/{mailing.id}/start")
+    with app.app_context(), Session(db.engine) as worker, worker.begin():
+        held = worker.scalars(select(Mailing).with_for_update()).one()
+        plan._plan(worker, held, utcnow())
+        tab.start()
+        tab.join(0.7)
+        assert tab.is_alive()
+
+    tab.page()
+    session.expire_all()
+    assert (mailing.state, mailing.next_run_at) == (MailingState.RUNNING, None)
+    work()
+    assert smtp.per_address() == {client.email: 1}
+    assert len(session.scalars(select(Run)).all()) == 1
+
+
+def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
+    app: Flask, session: Session, user: User
+) -> None:
+    if session.get_bind().dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer: whoever may change something reads nothing older")
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
+    with app.app_context():
+        loaded = db.session.get_one(Mailing, mailing.id)
+        run = services.last_run(loaded)
+        assert run
+        assert plan.settle_run(run.id, utcnow())  # in a session of its own
+        assert loaded.state is MailingState.RUNNING, "known from before"
+        with pytest.raises(services.MailingError, match="finished cannot become paused"):
+            services.pause_mailing(loaded, utcnow())
+        assert (loaded.state, services.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
+        assert run.state is RunState.FINISHED
+        db.session.commit()
+    session.expire_all()
+    assert mailing.state is MailingState.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "done"),
+    [
+        ("resend-failed", DeliveryState.FAILED, "2 letters are tried again"),
+        ("settle-unknowns", DeliveryState.UNKNOWN, "2 unclear letters are sent once more"),
+    ],
+)
+def test_resending_in_two_tabs_at_once_sends_once(
+    session: Session,
+    user: User,
+    sign_in: SignIn,
+    smtp: SmtpServer,
+    work: Work,
+    verb: str,
+    state: DeliveryState,
+    done: str,
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    run = create_run(mailing, {state: 2, DeliveryState.SENT: 1})
+    barrier = Barrier(2)
+    path = f"/mailings/{mailing.id}/{verb}"
+    tabs = [Press(sign_in(user), path, barrier) for _tab in range(2)]
+    for tab in tabs:
+        tab.start()
+    said = Counter(done in tab.page() for tab in tabs)
+    assert said == {True: 1, False: 1}
+    work()
+
+    assert Counter(smtp.per_address().values()) == {1: 2}
+    session.expire_all()
+    assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
+    assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}
+    # A third tab that still shows the button, once all is over.
+    assert done not in main(press(sign_in(user), path))
+    session.expire_all()
+    assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)

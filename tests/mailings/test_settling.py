@@ -1,0 +1,176 @@
+"""Unclear letters: asked about once, sent again or left, whatever word of them comes late."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery import claims, ledger
+from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.extensions import db
+from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
+from tests.factories import DeliveryFactory, MailingFactory, create_run
+from tests.mailings.pages import main, soup
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+
+
+@pytest.fixture
+def mailing(user: User) -> Mailing:
+    """A finished mailing of whose last run two letters are unclear."""
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    create_run(mailing, {DeliveryState.UNKNOWN: 3}, scheduled_for=utcnow() - timedelta(days=7))
+    create_run(mailing, {DeliveryState.UNKNOWN: 2, DeliveryState.SENT: 1}, scheduled_for=utcnow())
+    return mailing
+
+
+def settle(browser: FlaskClient, mailing: Mailing, decision: str) -> str:
+    path = f"/mailings/{mailing.id}/settle-unknowns"
+    return main(browser.post(path, data={"decision": decision}, follow_redirects=True))
+
+
+def last_run(session: Session) -> Run:
+    session.expire_all()
+    return session.scalars(select(Run).order_by(Run.id.desc()).limit(1)).one()
+
+
+def unclear(session: Session) -> list[datetime | None]:
+    """Return when the unclear letters of the last run were settled."""
+    statement = select(Delivery.finished_at).where(
+        Delivery.run_id == last_run(session).id, Delivery.state == DeliveryState.UNKNOWN
+    )
+    return list(session.scalars(statement))
+
+
+def test_the_question_names_how_many_and_that_a_copy_may_be_the_second(
+    browser: FlaskClient, mailing: Mailing
+) -> None:
+    page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
+    assert "2 unclear letters" in main(page)
+    assert "second copy" in main(page)
+    assert {button["value"] for button in soup(page).select("main button[name=decision]")} == {
+        "resend",
+        "leave",
+    }
+
+
+def test_sent_again_they_go_out_once_and_nothing_else_does(
+    browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    assert "2 unclear letters are sent once more" in settle(browser, mailing, "resend")
+    session.refresh(mailing)
+    assert (mailing.state, last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
+    assert "No unclear letter waits" in settle(browser, mailing, "resend"), "pressed twice"
+    work()
+    assert "No unclear letter waits" in settle(browser, mailing, "resend")
+    work()
+
+    assert len(smtp.letters) == 2
+    assert set(smtp.per_address().values()) == {1}
+    session.refresh(mailing)
+    run = last_run(session)
+    assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
+    states = session.scalars(select(Delivery.state).where(Delivery.run_id == run.id))
+    assert set(states) == {DeliveryState.SENT}
+
+
+def test_left_they_stay_unknown_and_nobody_is_asked_again(
+    browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    assert 'id="do-settle-unknowns"' in browser.get(f"/mailings/{mailing.id}").text
+    assert "2 unclear letters are left" in settle(browser, mailing, "leave")
+    settled = unclear(session)
+    assert None not in settled
+    for decision in ("leave", "resend"):
+        assert "No unclear letter waits" in settle(browser, mailing, decision), "a tab from before"
+    work()
+
+    assert unclear(session) == settled
+    assert not smtp.letters
+    session.refresh(mailing)
+    assert (mailing.state, last_run(session).state) == (MailingState.FINISHED, RunState.FINISHED)
+    page = browser.get(f"/mailings/{mailing.id}")
+    assert 'id="do-settle-unknowns"' not in page.text
+    assert "2 unclear letters are left as they are" in main(page)
+    assert browser.get(f"/mailings/{mailing.id}/settle-unknowns").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": MailingState.CANCELLED}, "no run whose letters could be sent again"),
+        ({"ends_at": utcnow() - timedelta(seconds=1)}, "window of this mailing is over"),
+    ],
+)
+def test_a_mailing_that_is_over_lets_them_be_left_only(
+    browser: FlaskClient, mailing: Mailing, session: Session, changes: dict[str, object], words: str
+) -> None:
+    for name, value in changes.items():
+        setattr(mailing, name, value)
+    session.flush()
+    page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
+    assert 'value="resend"' not in page.text
+    assert 'value="leave"' in page.text
+    assert words in settle(browser, mailing, "resend")
+    assert unclear(session) == [None, None]
+    settle(browser, mailing, "leave")
+    assert None not in unclear(session)
+
+
+@pytest.mark.parametrize("decision", ["resend", "leave"])
+def test_a_disabled_mailing_is_not_settled(
+    browser: FlaskClient, mailing: Mailing, session: Session, decision: str
+) -> None:
+    mailing.disabled_at, mailing.disabled_reason = utcnow(), "complaints"
+    session.flush()
+    assert "complaints" in settle(browser, mailing, decision)
+    assert unclear(session) == [None, None]
+    assert 'id="do-settle-unknowns"' not in browser.get(f"/mailings/{mailing.id}").text
+
+
+def test_no_decision_is_no_request(browser: FlaskClient, mailing: Mailing, session: Session) -> None:
+    path = f"/mailings/{mailing.id}/settle-unknowns"
+    assert browser.post(path, data={"decision": "burn"}).status_code == 400
+    assert browser.post(path).status_code == 400
+    assert unclear(session) == [None, None]
+
+
+def test_a_deleted_client_gets_nothing_and_is_not_asked_about(
+    browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    run = last_run(session)
+    for state in (DeliveryState.UNKNOWN, DeliveryState.FAILED):
+        DeliveryFactory.create(run=run, client_id=None, email=f"{state}@gone.example", state=state)
+    assert "2 unclear letters are sent once more" in settle(browser, mailing, "resend")
+    work()
+    browser.post(f"/mailings/{mailing.id}/resend-failed")
+    work()
+    assert not [address for address in smtp.per_address() if address.endswith("gone.example")]
+    assert "No unclear letter waits" in settle(browser, mailing, "resend")
+
+
+@pytest.mark.parametrize("before", ["waiting", "left", "to be resent"])
+def test_word_that_comes_late_settles_an_unknown_whatever_was_decided(
+    app: Flask, session: Session, user: User, before: str
+) -> None:
+    now = utcnow()
+    decided: dict[str, object] = {
+        "waiting": {},
+        "left": {"finished_at": now - timedelta(minutes=1)},
+        "to be resent": {"state": DeliveryState.DEFERRED, "due_at": now},
+    }[before]
+    run = create_run(MailingFactory.create(owner=user, state=MailingState.RUNNING), {})
+    delivery = DeliveryFactory.create(
+        run=run, **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1} | decided
+    )
+    result = Result(Letter(delivery.id, 1, delivery.email, b""), Verdict.SENT, 250, "2.0.0 Ok")
+    with app.app_context(), db.engine.begin() as connection:
+        ledger.record(connection, claims.load_run(connection, run.id), "ours", [result], {}, "primary", now)
+    session.expire_all()
+    assert (delivery.state, delivery.finished_at, delivery.due_at) == (DeliveryState.SENT, now, None)
