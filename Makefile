@@ -2,6 +2,7 @@
 #   make run     everything, on http://127.0.0.1:5000/   (PORT=5001 make run for another port)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
+#   make soak    the long fault tests: kill -9 a hundred times, outages of days
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -21,6 +22,9 @@ run: install
 
 test: install-dev
 	$(RUN) pytest -n 2 --dist loadfile $(ARGS)
+
+soak: install-dev
+	$(RUN) pytest -m soak tests/faults $(ARGS)
 
 lint: install-dev
 	$(RUN) ruff check .

@@ -118,6 +118,13 @@ class Worker(SimpleWorker):
 
     max_connection_wait_time = 2.0  # seconds between tries while Redis is away; rq would grow it to 60
 
+    def unsubscribe(self) -> None:
+        # rq stops its listening thread after it has unsubscribed, by when the thread may wait for a
+        # minute again, and rq for a second.
+        if self.pubsub_thread:
+            self.pubsub_thread.stop()
+        super().unsubscribe()  # type: ignore[no-untyped-call]
+
     def handle_warm_shutdown_request(self) -> None:
         _stop_requested.set()
 
