@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, Response, current_app, request, session, url_for
+from flask import Flask, Response, abort, current_app, request, session, url_for
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from markupsafe import Markup, escape
 from werkzeug.routing import IntegerConverter
@@ -64,6 +64,7 @@ def parse_big_id(text: str) -> int:
 def configure(app: Flask) -> None:
     """Install the reading of ids, response headers and template helpers; call before blueprints."""
     app.url_map.converters.update(int=IdConverter, big=BigIdConverter)
+    app.before_request(refuse_nul)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
     app.add_template_filter(address)
@@ -74,6 +75,12 @@ def configure(app: Flask) -> None:
         app.add_template_global(helper)
     app.add_template_global(states.state_label)
     app.add_template_global(states.state_tone)
+
+
+def refuse_nul() -> None:
+    """No page's address holds the one character that PostgreSQL refuses to look for."""
+    if "\0" in request.path:
+        abort(404)
 
 
 def add_security_headers(response: Response) -> Response:

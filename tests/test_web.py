@@ -257,6 +257,11 @@ def test_a_number_that_no_database_holds_is_no_page(
     assert browser.get(f"/{things}/{number}{page}").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/blog/%00", "/mailings/1%00", "/auth/verify/%00", "/static/%00"])
+def test_an_address_that_no_database_can_look_for_is_no_page(visitor: FlaskClient, path: str) -> None:
+    assert visitor.get(path).status_code == 404
+
+
 def test_a_number_that_no_database_holds_is_nobody(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
 
