@@ -55,12 +55,14 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.home import views as home
     from skymailing.mailings import logs
     from skymailing.mailings import views as mailings
+    from skymailing.manager import views as manager
     from skymailing.messages import views as messages
 
     for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, blog):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)
+    manager.register(app)
 
 
 def register_commands(app: Flask) -> None:

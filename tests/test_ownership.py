@@ -16,7 +16,15 @@ from werkzeug.routing import Rule
 
 from skymailing.models import Client, ClientImport, DeliveryState, MailingState, Role, User
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory, create_run
+from tests.factories import (
+    ArticleFactory,
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    MessageFactory,
+    UserFactory,
+    create_run,
+)
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 
@@ -27,6 +35,15 @@ class Own:
 
     argument: str
     make: Callable[[User], Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A page of the panel, for some roles; of one thing, whoever's it is, when there is an argument."""
+
+    roles: frozenset[Role]
+    argument: str = ""
+    make: Callable[[User], Any] | None = None
 
 
 def make_client(owner: User) -> Any:
@@ -52,6 +69,18 @@ def make_import(owner: User) -> Any:
     return imported
 
 
+def make_article(author: User) -> Any:
+    return ArticleFactory.create(author=author)
+
+
+def make_panel_run(owner: User) -> Any:
+    return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1})
+
+
+def make_delivery(owner: User) -> Any:
+    return DeliveryFactory.create(run__mailing__owner=owner)
+
+
 PUBLIC = "anybody"
 PRIVATE = "whoever is signed in, about their own things"
 CLIENT = Own("client_id", make_client)
@@ -59,7 +88,11 @@ MESSAGE = Own("message_id", make_message)
 MAILING = Own("mailing_id", make_mailing)
 IMPORT = Own("import_id", make_import)
 
-ACCESS: dict[str, str | Own] = {
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
+AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
+ARTICLE = Panel(AUTHORS, "article_id", make_article)
+
+ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
     "home.index": PUBLIC,
     "home.language": PUBLIC,
@@ -117,19 +150,40 @@ ACCESS: dict[str, str | Own] = {
     "mailings.test": MAILING,
     "mailings.log": MAILING,
     "mailings.log_csv": MAILING,
+    "manager.index": Panel(MANAGERS | AUTHORS),
+    "manager_mailings.index": Panel(MANAGERS),
+    "manager_mailings.show": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.log": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.disable": Panel(MANAGERS),
+    "manager_mailings.enable": Panel(MANAGERS),
+    "manager_runs.index": Panel(MANAGERS),
+    "manager_runs.show": Panel(MANAGERS, "run_id", make_panel_run),
+    "manager_runs.delivery": Panel(MANAGERS, "delivery_id", make_delivery),
+    "manager_users.index": Panel(MANAGERS),
+    "manager_users.show": Panel(MANAGERS, "user_id", lambda user: user),
+    "manager_users.block": Panel(MANAGERS),
+    "manager_users.unblock": Panel(MANAGERS),
+    "manager_users.role": Panel(frozenset({Role.ADMIN}), "user_id", lambda user: user),
+    "manager_articles.index": Panel(AUTHORS),
+    "manager_articles.new": Panel(AUTHORS),
+    "manager_articles.preview": Panel(AUTHORS),
+    "manager_articles.edit": ARTICLE,
+    "manager_articles.delete": ARTICLE,
+    "manager_audit.index": Panel(MANAGERS),
     "logs.index": PRIVATE,
     "logs.csv": PRIVATE,
 }
 # Registered only where the service catches its own letters, which production refuses.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}
 OWNED = sorted(endpoint for endpoint, access in ACCESS.items() if isinstance(access, Own))
+PANEL = sorted(endpoint for endpoint, access in ACCESS.items() if isinstance(access, Panel))
 SIGNED_IN = sorted(endpoint for endpoint, access in ACCESS.items() if access != PUBLIC)
 
 
 def calls(app: Flask, endpoint: str, id: int = 1) -> Iterator[tuple[str, str]]:
     """Yield method and path of everything that an endpoint answers to."""
     access = ACCESS[endpoint]
-    values = {access.argument: id} if isinstance(access, Own) else {}
+    values = {} if isinstance(access, str) or not access.argument else {access.argument: id}
     for rule in app.url_map.iter_rules(endpoint):
         for method in methods_of(rule):
             with app.test_request_context():
@@ -155,7 +209,7 @@ def test_every_route_with_an_id_belongs_to_an_owner(app: Flask) -> None:
         ids = {name for name in rule.arguments if name.endswith("_id")}
         if ids and rule.endpoint not in DEVELOPMENT_ONLY:
             access = ACCESS[rule.endpoint]
-            assert isinstance(access, Own), rule.endpoint
+            assert isinstance(access, Own | Panel), rule.endpoint
             assert ids >= {access.argument}, rule.endpoint
 
 
@@ -164,7 +218,7 @@ def test_a_visitor_is_asked_to_sign_in(
     app: Flask, session: Session, visitor: FlaskClient, endpoint: str
 ) -> None:
     access = ACCESS[endpoint]
-    row = access.make(UserFactory.create()) if isinstance(access, Own) else None
+    row = access.make(UserFactory.create()) if not isinstance(access, str) and access.make else None
     found = False
     for method, path in calls(app, endpoint, row.id if row else 1):
         found = True
@@ -212,3 +266,26 @@ def test_ids_in_a_form_reach_only_ones_own_clients(
     own = ClientFactory.create(owner=user)
     browser.post("/clients/delete-selected", data={"id": [foreign.id, own.id], "confirmed": "1"})
     assert set(session.scalars(select(Client.id))) == {foreign.id}
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("endpoint", PANEL)
+def test_the_panel_opens_for_its_roles_alone(
+    app: Flask, session: Session, sign_in: SignIn, endpoint: str, role: Role
+) -> None:
+    access = ACCESS[endpoint]
+    assert isinstance(access, Panel)
+    row = access.make(UserFactory.create()) if access.make else None
+    before = values_of(row) if row else None
+    browser = sign_in(UserFactory.create(role=role))
+    for method, path in calls(app, endpoint, row.id if row else 1):
+        if role in access.roles and method not in UNSAFE:
+            assert browser.open(path, method=method).status_code in (200, 302), f"{method} {path}"
+        elif role not in access.roles:
+            # With all that any of the panel's forms asks for.
+            form = {"id": row.id if row else 1, "reason": "x", "role": "admin", "title": "x", "body": "x"}
+            answer = browser.open(path, method=method, data=form if method in UNSAFE else None)
+            assert answer.status_code == 403, f"{method} {path}"
+    if row:
+        session.refresh(row)
+        assert values_of(row) == before

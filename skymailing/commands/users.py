@@ -11,6 +11,7 @@ from skymailing.auth import services
 from skymailing.auth.policy import password_fault
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.mailings import dispatch
 from skymailing.models import AuditAction, Role, User
 from skymailing.security import hash_password
 
@@ -61,7 +62,9 @@ def unblock(email: str, reason: str) -> None:
     user = find(email)
     services.unblock_user(user, reason, audit.present_actor())
     db.session.commit()
-    click.echo(f"Unblocked {user.email}.")
+    user_id, email = user.id, user.email
+    dispatch.announce_mailings_of(user_id, utcnow())
+    click.echo(f"Unblocked {email}.")
 
 
 @users.command("role")

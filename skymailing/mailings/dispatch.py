@@ -11,6 +11,15 @@ from skymailing.models import Mailing, MailingState, Run, RunState
 OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING)
 
 
+def announce_mailings_of(owner_id: int, now: datetime) -> None:
+    """Do the same for all that an unblocked user has under way; call after the commit."""
+    under_way = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
+    ids = db.session.scalars(select(Mailing.id).where(Mailing.owner_id == owner_id, under_way)).all()
+    for mailing_id in ids:
+        if (mailing := db.session.get(Mailing, mailing_id)) is not None:
+            announce(mailing, now)
+
+
 def announce(mailing: Mailing, now: datetime) -> None:
     """Move the mailing's start job and wake a worker when there is work at once; call after the commit.
 

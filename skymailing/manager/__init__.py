@@ -1,0 +1,1 @@
+"""The panel at /manager/ for managers, content managers and administrators."""

@@ -1,0 +1,231 @@
+"""What the panel reads: everybody's things, page by page, with counts that stop early."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute, contains_eager, joinedload
+
+from skymailing.extensions import db
+from skymailing.models import (
+    Article,
+    Attempt,
+    AuditAction,
+    AuditEntry,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Message,
+    Role,
+    Run,
+    RunState,
+    User,
+)
+from skymailing.pagination import BoundedCount, Order, Page, count_up_to, paginate
+
+USERS_PER_PAGE = 25
+NUMBERS_UP_TO = 10_000  # a user's numbers are counted no further in lists
+LATEST = 10  # of a user's mailings, on the user's page
+
+Period = tuple[datetime | None, datetime | None]
+
+
+def within(column: InstrumentedAttribute[Any], period: Period) -> list[ColumnElement[bool]]:
+    """Return the conditions that a moment is in a period; `until` itself is not."""
+    since, until = period
+    return [*([column >= since] if since else []), *([column < until] if until else [])]
+
+
+def contains(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
+    """Return the condition that a column holds the text, whatever the case."""
+    return column.icontains(text, autoescape=True)
+
+
+def is_called(text: str) -> ColumnElement[bool]:
+    """Return the condition that a user's address or name holds the text."""
+    return or_(contains(User.email, text), contains(User.name, text))
+
+
+def list_mailings(
+    name: str,
+    owner: str,
+    state: MailingState | None,
+    disabled: bool | None,
+    starts: Period,
+    cursor: str | None,
+) -> Page:
+    """Return a page of everybody's mailings, newest first, with their owners."""
+    statement = select(Mailing).join(Mailing.owner).options(contains_eager(Mailing.owner))
+    statement = statement.where(*within(Mailing.starts_at, starts))
+    if name:
+        statement = statement.where(contains(Mailing.name, name))
+    if owner:
+        statement = statement.where(is_called(owner))
+    if state:
+        statement = statement.where(Mailing.state == state)
+    if disabled is not None:
+        statement = statement.where(Mailing.disabled_at.is_not(None) == disabled)
+    return paginate(statement, [(Mailing.id, True)], cursor)
+
+
+def find_mailings(ids: Collection[int]) -> list[Mailing]:
+    """Return these mailings with their owners."""
+    statement = select(Mailing).options(joinedload(Mailing.owner)).where(Mailing.id.in_(ids))
+    return list(db.session.scalars(statement.order_by(Mailing.id)))
+
+
+def list_mailings_of(owner_id: int) -> list[Mailing]:
+    """Return a user's latest mailings."""
+    statement = select(Mailing).where(Mailing.owner_id == owner_id).order_by(Mailing.id.desc())
+    return list(db.session.scalars(statement.limit(LATEST)))
+
+
+def find_users(ids: Collection[int]) -> list[User]:
+    """Return these users."""
+    return list(db.session.scalars(select(User).where(User.id.in_(ids)).order_by(User.id)))
+
+
+def list_runs(mailing_id: int | None, state: RunState | None, started: Period, cursor: str | None) -> Page:
+    """Return a page of runs, newest first, with their mailings and owners."""
+    statement = (
+        select(Run)
+        .join(Run.mailing)
+        .join(Mailing.owner)
+        .options(contains_eager(Run.mailing).contains_eager(Mailing.owner))
+        .where(*within(Run.started_at, started))
+    )
+    if mailing_id is not None:
+        statement = statement.where(Run.mailing_id == mailing_id)
+    if state:
+        statement = statement.where(Run.state == state)
+    return paginate(statement, [(Run.id, True)], cursor)
+
+
+def list_deliveries(run_id: int, address: str, state: DeliveryState | None, cursor: str | None) -> Page:
+    """Return a page of a run's deliveries along the index that counts them by state."""
+    statement = select(Delivery).where(Delivery.run_id == run_id)
+    if state:
+        statement = statement.where(Delivery.state == state)
+    if address:
+        statement = statement.where(Delivery.email_key.contains(address.lower(), autoescape=True))
+    # As text: a cursor that somebody changed may hold anything.
+    order: Order = [(type_coerce(Delivery.state, String(16)), False), (Delivery.id, False)]
+    return paginate(statement, order, cursor)
+
+
+def list_attempts(delivery_id: int) -> list[Attempt]:
+    """Return the attempts of a delivery, the first one first; there are never many."""
+    statement = select(Attempt).where(Attempt.delivery_id == delivery_id)
+    return list(db.session.scalars(statement.order_by(Attempt.number)))
+
+
+def list_users(
+    text: str,
+    role: Role | None,
+    blocked: bool | None,
+    confirmed: bool | None,
+    registered: Period,
+    cursor: str | None,
+) -> Page:
+    """Return a page of users, newest first."""
+    statement = select(User).where(*within(User.created_at, registered))
+    if text:
+        statement = statement.where(is_called(text))
+    if role:
+        statement = statement.where(User.role == role)
+    if blocked is not None:
+        statement = statement.where(User.blocked_at.is_not(None) == blocked)
+    if confirmed is not None:
+        statement = statement.where(User.confirmed_at.is_not(None) == confirmed)
+    return paginate(statement, [(User.id, True)], cursor, USERS_PER_PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class UserNumbers:
+    """How much a user has and does."""
+
+    clients: BoundedCount
+    mailings: BoundedCount
+    sent: BoundedCount
+    last_activity: datetime | None
+
+
+def count_of_users(users: Collection[User]) -> dict[int, UserNumbers]:
+    """Return the numbers of each user; a million clients cost no more than ten thousand."""
+    sent = (
+        select(literal(1))
+        .select_from(Delivery)
+        .join(Run, Run.id == Delivery.run_id)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .where(Mailing.owner_id == User.id, Delivery.state == DeliveryState.SENT)
+    )
+    statement = select(
+        User.id,
+        up_to(select(literal(1)).select_from(Client).where(Client.owner_id == User.id)),
+        up_to(select(literal(1)).select_from(Mailing).where(Mailing.owner_id == User.id)),
+        up_to(sent),
+        *(newest(model) for model in (Mailing, Message, Client)),
+    ).where(User.id.in_([user.id for user in users]))
+    logins = {user.id: user.last_login_at for user in users}
+    numbers = {}
+    for user_id, clients, mailings, letters, *moments in db.session.execute(statement):
+        known = [moment for moment in (logins[user_id], *moments) if moment]
+        numbers[user_id] = UserNumbers(
+            bounded(clients), bounded(mailings), bounded(letters), max(known, default=None)
+        )
+    return numbers
+
+
+def up_to(rows: Select[Any]) -> Any:
+    inner = rows.correlate(User).limit(NUMBERS_UP_TO + 1).subquery()
+    return select(func.count()).select_from(inner).correlate(User).scalar_subquery()
+
+
+def newest(model: Any) -> Any:
+    """Return when the owner last created such a thing, by the index (owner_id, id)."""
+    statement = select(model.created_at).where(model.owner_id == User.id).correlate(User)
+    return statement.order_by(model.id.desc()).limit(1).scalar_subquery()
+
+
+def bounded(number: int) -> BoundedCount:
+    return BoundedCount(min(number, NUMBERS_UP_TO), is_exact=number <= NUMBERS_UP_TO)
+
+
+def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
+    """Return a page of all articles, newest first, drafts included."""
+    statement = select(Article).options(joinedload(Article.author))
+    if title:
+        statement = statement.where(contains(Article.title, title))
+    if published is not None:
+        is_public = func.coalesce(Article.published_at <= now, False)
+        statement = statement.where(is_public if published else ~is_public)
+    return paginate(statement, [(Article.id, True)], cursor)
+
+
+def list_audit(
+    viewer: User, text: str, action: AuditAction | None, period: Period, cursor: str | None
+) -> Page:
+    """Return a page of the audit log, newest first: all of it for administrators, else one's own acts."""
+    statement = select(AuditEntry).where(*within(AuditEntry.at, period))
+    if viewer.role is not Role.ADMIN:
+        statement = statement.where(AuditEntry.actor_id == viewer.id)
+    if text:
+        statement = statement.where(or_(contains(AuditEntry.actor, text), contains(AuditEntry.target, text)))
+    if action:
+        statement = statement.where(AuditEntry.action == action)
+    return paginate(statement, [(AuditEntry.id, True)], cursor)
+
+
+def overview() -> dict[str, BoundedCount]:
+    """Return the numbers of the panel's first page."""
+    return {
+        "users": count_up_to(select(User)),
+        "blocked": count_up_to(select(User).where(User.blocked_at.is_not(None))),
+        "mailings": count_up_to(select(Mailing)),
+        "running": count_up_to(select(Mailing).where(Mailing.state == MailingState.RUNNING)),
+        "disabled": count_up_to(select(Mailing).where(Mailing.disabled_at.is_not(None))),
+    }

@@ -1,0 +1,51 @@
+"""An article's place in the address bar: its title in Latin letters."""
+
+import re
+import unicodedata
+
+from sqlalchemy import select
+
+from skymailing.extensions import db
+from skymailing.models import Article
+
+LENGTH = 80
+ALLOWED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+# As in Russian passports since 2014 (ICAO Doc 9303), but without signs.
+RUSSIAN = str.maketrans(
+    dict(
+        zip(
+            "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
+            "a b v g d e e zh z i i k l m n o p r s t u f kh ts ch sh shch  y  e iu ia".split(" "),
+            strict=True,
+        )
+    )
+)
+
+
+def make_slug(title: str) -> str:
+    """Return Latin letters, digits and hyphens that stand for the title; never empty."""
+    latin = unicodedata.normalize("NFKD", title.lower().translate(RUSSIAN))
+    words = re.findall(r"[a-z0-9]+", latin.encode("ascii", "ignore").decode())
+    slug = ""
+    for word in words:
+        longer = f"{slug}-{word}" if slug else word[:LENGTH]
+        if len(longer) > LENGTH:
+            break
+        slug = longer
+    return slug or "article"
+
+
+def is_taken(slug: str, article_id: int | None) -> bool:
+    """Whether another article has this slug."""
+    other = select(Article.id).where(Article.slug == slug, Article.id != (article_id or 0))
+    return db.session.scalar(other) is not None
+
+
+def free_slug(title: str, article_id: int | None) -> str:
+    """Return a slug for the title that no other article has."""
+    slug, number = make_slug(title), 1
+    candidate = slug
+    while is_taken(candidate, article_id):
+        number += 1
+        candidate = f"{slug}-{number}"
+    return candidate
