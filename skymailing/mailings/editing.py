@@ -16,6 +16,7 @@ from skymailing.mailings import dispatch, picker, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.forms import MailingForm, read_id
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
+from skymailing.mailings.twins import find_twin
 from skymailing.models import Audience, AuditAction, Mailing, MailingState
 
 
@@ -27,6 +28,9 @@ def new() -> str | Response:
     form = make_form(now, {"sender_name": current_user.name, "message": request.args.get("message")})
     if not is_to_be_saved(form):
         return render_form(form, None)
+    twin_id = find_twin(current_user, form, is_draft="draft" in request.form)
+    if twin_id is not None:
+        return redirect(url_for("mailings.show", mailing_id=twin_id))
     mailing = Mailing(owner_id=current_user.id, state=MailingState.DRAFT)
     save(form, mailing)
     if "draft" not in request.form:

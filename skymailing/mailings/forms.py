@@ -12,6 +12,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import (
     Field,
+    HiddenField,
     RadioField,
     SearchField,
     SelectChoice,
@@ -53,6 +54,8 @@ def offer(enum: type[StrEnum]) -> list[SelectChoice]:
 class MailingForm(FlaskForm):
     """A new mailing or one that has not started yet."""
 
+    # When the page was opened; see twins.py.
+    opened_at = HiddenField()
     name = StringField(
         lazy_pgettext("mailing", "Name"), [DataRequired(), Length(max=200), one_line], filters=[strip]
     )
@@ -94,6 +97,8 @@ class MailingForm(FlaskForm):
         super().__init__(**options)
         self.owner = owner
         self.now = now
+        if not self.is_submitted():
+            self.opened_at.data = now.isoformat()
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
         self.periodicity.choices = offer(Periodicity)
         self.on_unknown.choices = offer(OnUnknown)

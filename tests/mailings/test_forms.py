@@ -223,3 +223,46 @@ def test_clients_are_picked_by_an_international_domain_as_well(browser: FlaskCli
     )
 
     assert "ivan@пример.рф" in page.text
+
+
+def opened(browser: FlaskClient) -> str:
+    return value_of(browser.get("/mailings/new"), "opened_at")
+
+
+def test_a_page_sent_twice_makes_one_mailing(browser: FlaskClient, session: Session, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    fields = mailing_fields(message, opened_at=opened(browser))
+
+    first, second = (browser.post("/mailings/new", data=fields) for _ in range(2))
+
+    mailing = session.scalars(select(Mailing)).one()
+    assert first.location == second.location == f"/mailings/{mailing.id}"
+    browser.post("/mailings/new", data=fields | {"opened_at": opened(browser)})
+    assert len(session.scalars(select(Mailing)).all()) == 2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "Another"}, {"periodicity": "daily"}, {"draft": "1"}, {"opened_at": "x"}]
+)
+def test_a_page_sent_again_with_something_changed_makes_another_mailing(
+    browser: FlaskClient, session: Session, user: User, changes: dict[str, str]
+) -> None:
+    fields = mailing_fields(MessageFactory.create(owner=user), opened_at=opened(browser))
+
+    browser.post("/mailings/new", data=fields)
+    browser.post("/mailings/new", data=fields | changes)
+
+    assert len(session.scalars(select(Mailing)).all()) == 2
+
+
+def test_a_page_sent_again_for_other_clients_makes_another_mailing(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
+    message = MessageFactory.create(owner=user)
+    chosen = [ClientFactory.create(owner=user).id for _ in range(2)]
+    fields = mailing_fields(message, audience="selected", opened_at=opened(browser))
+
+    for client_id in (*chosen, chosen[0]):
+        browser.post("/mailings/new", data=fields | {"clients": [client_id]})
+
+    assert len(session.scalars(select(Mailing)).all()) == 2
