@@ -7,11 +7,20 @@ from datetime import timedelta
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import DeliveryState, MailingState, User
-from tests.factories import ClientFactory, MailingFactory, create_clients, create_run
+from skymailing.commands.mailings import format_time
+from skymailing.models import BreakerState, Delivery, DeliveryState, MailingState, Route, RunState, User
+from tests.factories import (
+    AttemptFactory,
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    create_clients,
+    create_run,
+)
 from tests.servers import SmtpServer
 
 Run = Callable[..., Result]
@@ -67,9 +76,45 @@ def test_status_has_a_line_for_every_state_and_they_add_up(run: Run, user: User)
     assert values["sent"] == 3
 
 
+def test_status_tells_rate_forecast_servers_and_possible_duplicates(
+    run: Run, user: User, session: Session
+) -> None:
+    now = utcnow()
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, ends_at=now + timedelta(hours=2))
+    last = create_run(
+        mailing,
+        {DeliveryState.SENT: 1, DeliveryState.PENDING: 20, DeliveryState.UNKNOWN: 2},
+        state=RunState.SENDING,
+        started_at=now - timedelta(minutes=5),
+    )
+    due_at = now + timedelta(minutes=30)
+    DeliveryFactory.create(run=last, state=DeliveryState.DEFERRED, unknowns=1, due_at=due_at)
+    (sent, *_others) = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.SENT))
+    for number in range(1, 31):
+        at = now - timedelta(seconds=60 - 2 * number)
+        AttemptFactory.create(delivery=sent, number=number, at=at)
+    values = json.loads(run("status", mailing.id, "--json").output)
+    assert values["rate_per_second"] == pytest.approx(0.5, rel=0.1)
+    assert values["seconds_left"] == pytest.approx(30 * 60, rel=0.1), "the last retry is then"
+    assert values["finishes_at"] == values["deferred_next_at"] == format_time(due_at)
+    assert (values["would_expire"], values["unclear_waiting"], values["unclear_resend"]) == (0, 2, 1)
+    assert "before the end" in values["forecast"]
+    assert values["route"] == ""
+
+    opened_at = now - timedelta(minutes=3)
+    session.add(Route(name="primary", state=BreakerState.OPEN, opened_at=opened_at, last_fault="421 away"))
+    session.flush()
+    lines = dict(line.split(" ", 1) for line in run("status", mailing.id).output.splitlines())
+    assert "takes no letters" in lines["route"]
+    assert lines["route"].endswith("421 away")
+    assert (lines["rate_per_second"], lines["finishes_at"]) == ("-", "-")
+    assert lines["timezone"] == "UTC"
+
+
 def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:
     values = json.loads(run("status", MailingFactory.create(owner=user).id, "--json").output)
     assert (values["run"], values["planned"], values["pending"]) == (None, 0, 0)
+    assert (values["rate_per_second"], values["unclear_waiting"], values["forecast"]) == (None, 0, "")
 
 
 def test_what_cannot_be_done_is_said_and_fails(run: Run, user: User) -> None:

@@ -1,0 +1,325 @@
+"""Rate, forecast, mail servers, possible duplicates: what a run's page and `status` tell of it."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_babel import force_locale
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery import routes
+from skymailing.extensions import db
+from skymailing.mailings import progress as progress_module
+from skymailing.mailings import queries
+from skymailing.mailings.progress import Progress, measure_progress
+from skymailing.mailings.wording import Words, put_into_words
+from skymailing.models import (
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Outcome,
+    Route,
+    Run,
+    RunState,
+    User,
+)
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
+from tests.mailings.pages import main, soup
+
+NOW = utcnow().replace(hour=12, minute=0, second=0, microsecond=0)
+PENDING, SENT, DEFERRED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.DEFERRED
+
+
+def running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run:
+    """Create a run that began ten minutes ago, planned for a day."""
+    mailing = MailingFactory.create(
+        owner=owner,
+        **{
+            "state": MailingState.RUNNING,
+            "starts_at": NOW - timedelta(minutes=10),
+            "ends_at": NOW + timedelta(days=1),
+        }
+        | values,
+    )
+    return create_run(mailing, counts, state=RunState.SENDING, started_at=NOW - timedelta(minutes=10))
+
+
+def add_attempts(run: Run, ages: list[float], outcome: Outcome = Outcome.SENT) -> None:
+    """Add an attempt for each age in seconds, oldest first, all to one delivery."""
+    delivery = DeliveryFactory.create(run=run, state=SENT)
+    run.planned += 1
+    for number, age in enumerate(sorted(ages, reverse=True), 1):
+        AttemptFactory.create(
+            delivery=delivery, number=number, at=NOW - timedelta(seconds=age), outcome=outcome
+        )
+
+
+def measure(app: Flask, run: Run) -> tuple[Progress, Words]:
+    with app.test_request_context():
+        mailing = db.session.get_one(Mailing, run.mailing_id)
+        ledger = queries.last_run(mailing)
+        assert ledger
+        progress = measure_progress(mailing, ledger, NOW)
+        return progress, put_into_words(progress)
+
+
+# --- Rate and forecast ------------------------------------------------------------------------
+
+
+def test_the_rate_is_that_of_the_last_minute(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 60})
+    # Of old, quick; then one each two seconds, and one that is not settled.
+    add_attempts(run, [200 + number / 10 for number in range(50)])
+    add_attempts(run, [float(age) for age in range(0, 60, 2)])
+    add_attempts(run, [1.0], Outcome.DEFERRED)
+    progress, words = measure(app, run)
+    assert progress.rate == pytest.approx(0.5, rel=0.02)
+    assert words.rate == "30 letters per minute"
+    assert progress.finishes_at is not None
+    assert (progress.finishes_at - NOW).total_seconds() == pytest.approx(120, rel=0.02)
+    assert words.time_left == "about 2 minutes"
+    assert words.forecast == "At this rate finished at 12:02, before the end."
+
+
+def test_a_high_rate_is_told_by_the_second(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 1})
+    add_attempts(run, [number / 10 for number in range(100)])
+    assert measure(app, run)[1].rate == "10 letters per second"
+
+
+def test_only_the_newest_attempts_are_looked_at(
+    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "RATE_SAMPLE", 100)
+    run = running(user, {PENDING: 1})
+    add_attempts(run, [30 + number / 100 for number in range(200)])
+    add_attempts(run, [number / 50 for number in range(150)])
+    assert measure(app, run)[0].rate == pytest.approx(50, rel=0.02), "fifty a second, for three seconds"
+
+
+def test_a_rate_over_a_moment_is_no_rate(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 1000}, ends_at=NOW + timedelta(minutes=1))
+    add_attempts(run, [1.0, 1.0, 1.0])
+    progress, words = measure(app, run)
+    assert (progress.rate, progress.would_expire, words.rate, words.forecast) == (None, 0, "", "")
+
+
+def test_one_batch_and_then_nothing_counts_for_the_minute(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 1})
+    add_attempts(run, [40.0] * 30)
+    assert measure(app, run)[0].rate == pytest.approx(0.5)
+
+
+def test_what_does_not_fit_before_the_end_is_counted(
+    app: Flask, session: Session, user: User, browser: FlaskClient
+) -> None:
+    run = running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
+    add_attempts(run, [float(age) for age in range(60)])  # one a second
+    progress, words = measure(app, run)
+    assert progress.finishes_at is None
+    assert progress.would_expire == pytest.approx(116, abs=2)
+    assert words.forecast == "Does not fit: about 120 letters would expire at the end, 12:01."
+    assert words.time_left == ""
+
+
+def test_letters_due_after_the_end_do_not_fit_at_any_rate(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {SENT: 3}, ends_at=NOW + timedelta(hours=1))
+    for hours in (0.5, 2, 3):
+        DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=hours))
+    progress, words = measure(app, run)
+    assert progress.would_expire == 2
+    assert words.forecast == "Does not fit: about 2 letters would expire at the end, 13:00."
+    assert words.deferred == "3 letters are tried again later: the next one at 12:30."
+
+
+def test_while_all_wait_for_their_time_a_slow_minute_promises_nothing(
+    app: Flask, session: Session, user: User
+) -> None:
+    run = running(user, {}, ends_at=NOW + timedelta(hours=3))
+    for _ in range(40):
+        DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=2))
+    add_attempts(run, [59.0, 30.0])
+    progress, words = measure(app, run)
+    assert (progress.finishes_at, progress.would_expire, words.forecast) == (None, 0, "")
+    assert words.deferred == "40 letters are tried again later: the next one at 14:00."
+
+
+def test_the_forecast_waits_for_the_last_retry(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 1})
+    DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=15))
+    add_attempts(run, [float(age) for age in range(60)])
+    tomorrow = NOW + timedelta(hours=15)
+    assert measure(app, run)[0].finishes_at == tomorrow
+    assert measure(app, run)[1].forecast == (
+        f"At this rate finished at {tomorrow.day} {tomorrow:%b}, 03:00, before the end."
+    )
+
+
+@pytest.mark.parametrize(
+    "values", [{"state": MailingState.PAUSED}, {"state": MailingState.FINISHED}, {"disabled_at": NOW}]
+)
+def test_what_is_not_sending_has_no_rate(
+    app: Flask, session: Session, user: User, values: dict[str, Any]
+) -> None:
+    run = running(user, {PENDING: 5}, **values)
+    add_attempts(run, [10.0, 5.0, 0.0])
+    progress, words = measure(app, run)
+    assert (progress.rate, progress.finishes_at, words.rate, words.routes) == (None, None, "", [])
+
+
+def test_numbers_and_plurals_are_russian_too(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
+    add_attempts(run, [float(age) for age in range(60)])
+    with app.test_request_context(), force_locale("ru"):
+        mailing = db.session.get_one(Mailing, run.mailing_id)
+        ledger = queries.last_run(mailing)
+        assert ledger
+        words = put_into_words(measure_progress(mailing, ledger, NOW))
+    assert words.rate == "60 писем в минуту"
+    assert words.forecast == "Не успевает: к концу срока (12:01) не уйдут примерно 120 писем."
+
+
+# --- Mail servers -----------------------------------------------------------------------------
+
+
+def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> None:
+    defaults = {
+        "state": BreakerState.OPEN,
+        "opened_at": NOW - timedelta(minutes=8),
+        "retry_at": NOW + timedelta(minutes=5),
+        "faults_in_a_row": 5,
+        "last_fault": "421 4.3.2 <shutting> down",
+    }
+    session.add(Route(name=name, **defaults | values))
+    session.flush()
+
+
+def test_a_server_that_takes_nothing_is_told_with_its_words(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 5})
+    add_attempts(run, [30.0, 20.0])
+    assert measure(app, run)[1].routes == []
+    open_route(session)
+    progress, words = measure(app, run)
+    assert words.routes == [
+        "The mail server takes no letters since 11:52, next try 12:05: 421 4.3.2 <shutting> down"
+    ]
+    assert (progress.is_held_up, progress.rate, words.forecast) == (True, None, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"state": BreakerState.PROBING}, "takes no letters since 11:52; now it is tried: 421"),
+        (
+            {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
+            "had a fault at 11:59 and is tried again: 421",
+        ),
+        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try 12:05"),
+        ({"retry_at": NOW - timedelta(minutes=1)}, "next try 12:00"),
+    ],
+)
+def test_every_state_of_a_server_has_its_words(
+    app: Flask, session: Session, user: User, values: dict[str, Any], words: str
+) -> None:
+    run = running(user, {PENDING: 5})
+    open_route(session, **values)
+    (sentence,) = measure(app, run)[1].routes
+    assert words in sentence
+
+
+def test_the_second_server_is_named_while_it_stands_in(
+    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FALLBACK", SimpleNamespace())
+    run = running(user, {PENDING: 5})
+    add_attempts(run, [30.0, 20.0])
+    open_route(session)
+    progress, words = measure(app, run)
+    assert words.routes[1:] == ["Meanwhile letters leave through the second mail server."]
+    assert progress.rate, "letters leave"
+    open_route(session, routes.FALLBACK, last_fault="refused")
+    progress, words = measure(app, run)
+    assert words.routes[1:] == ["Nor does the second one since 11:52, next try 12:05: refused"]
+    assert progress.is_held_up
+
+
+def test_the_page_shows_the_servers_words_as_text(session: Session, user: User, browser: FlaskClient) -> None:
+    run = running(user, {PENDING: 5})
+    open_route(session, last_fault="554 <b>no</b>")
+    page = browser.get(f"/mailings/{run.mailing_id}")
+    assert "<b>no</b>" in soup(page).select("#routes")[0].get_text()
+
+
+# --- Possible duplicates ----------------------------------------------------------------------
+
+
+def test_possible_duplicates_are_counted_by_what_follows(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 1, SENT: 5, DeliveryState.UNKNOWN: 2})
+    for minutes in (20, 25):
+        due_at = NOW + timedelta(minutes=minutes)
+        DeliveryFactory.create(run=run, state=DEFERRED, unknowns=1, due_at=due_at)
+    DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(minutes=3))
+    DeliveryFactory.create(run=run, state=SENT, unknowns=1)
+    DeliveryFactory.create(run=run, state=DeliveryState.UNKNOWN, unknowns=2, finished_at=NOW)
+    progress, words = measure(app, run)
+    assert (progress.unclear.waiting, progress.unclear.left) == (2, 1)
+    assert "For 2 letters nobody can know" in words.waiting
+    assert words.unclear == [
+        "2 unclear letters are sent once more, the first at 12:20: they might arrive twice.",
+        "1 letter was unclear and was sent again: its client may have it twice.",
+        "1 unclear letter is left as it is.",
+    ]
+
+
+def test_duplicates_are_found_by_an_index_of_their_own(app: Flask, session: Session, user: User) -> None:
+    if session.get_bind().dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by numbers of rows that a test does not have")
+    plan = session.execute(
+        text(
+            "EXPLAIN QUERY PLAN SELECT state, count(*), min(due_at) FROM deliveries"
+            " WHERE run_id = 1 AND unknowns > 0 GROUP BY state"
+        )
+    ).all()
+    assert "ix_deliveries_unknowns" in str(plan)
+
+
+# --- The page ---------------------------------------------------------------------------------
+
+
+def test_the_page_tells_times_in_its_readers_zone(session: Session, user: User, browser: FlaskClient) -> None:
+    user.timezone = "Asia/Yekaterinburg"
+    session.flush()
+    run = running(user, {PENDING: 5}, ends_at=utcnow() + timedelta(days=1))
+    due_at = utcnow() + timedelta(hours=1)
+    DeliveryFactory.create(run=run, state=DEFERRED, due_at=due_at)
+    page = main(browser.get(f"/mailings/{run.mailing_id}"))
+    assert f"{due_at + timedelta(hours=5):%H:%M}." in page
+
+
+def test_the_live_part_has_rate_forecast_and_warning(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
+    now = utcnow()
+    run = running(user, {PENDING: 500}, ends_at=now + timedelta(days=1))
+    run.started_at = now - timedelta(minutes=2)
+    delivery = session.scalars(select(Delivery).limit(1)).one()
+    for number in range(1, 31):
+        at = now - timedelta(seconds=60 - 2 * number)
+        AttemptFactory.create(delivery=delivery, number=number, at=at)
+    url = f"/mailings/{run.mailing_id}/progress"
+    pace = " ".join(soup(browser.get(url)).select("#pace")[0].get_text(" ").split())
+    assert "letters per minute" in pace
+    assert "Time left about" in pace
+    assert "before the end" in pace
+    run.mailing.ends_at = now + timedelta(minutes=2)
+    session.flush()
+    answer = soup(browser.get(url))
+    assert "letters would expire" in answer.select("#does-not-fit")[0].get_text()
+    assert "Time left" not in answer.select("#pace")[0].get_text()
