@@ -9,6 +9,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from skymailing.clock import utcnow
+from skymailing.database import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.i18n import choose_timezone
@@ -143,7 +144,7 @@ def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done
 
 
 def find(mailing_id: int) -> Mailing:
-    mailing = db.session.get(Mailing, mailing_id)
+    mailing = db.session.get(Mailing, mailing_id) if 0 < mailing_id <= LARGEST_ID else None
     if mailing is None:
         raise click.ClickException(f"There is no mailing {mailing_id}.")
     return mailing

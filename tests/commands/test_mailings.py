@@ -125,6 +125,8 @@ def test_what_cannot_be_done_is_said_and_fails(run: Run, user: User) -> None:
         (("resume", over.id), "paused"),
         (("start", 999_999), "no mailing 999999"),
         (("status", 999_999), "no mailing 999999"),
+        (("status", 10**30), f"no mailing {10**30}"),
+        (("cancel", 2**31), f"no mailing {2**31}"),
     ]:
         result = run(*arguments)
         assert result.exit_code == 1
