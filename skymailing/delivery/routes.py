@@ -7,7 +7,7 @@ transaction of its own.
 import logging
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -38,21 +38,23 @@ class Admission(Enum):
 
 
 class Concurrency:
-    """How many sessions to hold: one more while letters succeed, half when the server groans."""
+    """How many sessions to hold: one more for every few letters that succeed, half when the server groans."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, letters_to_grow: int) -> None:
         self.most = max(1, most)
         self.target = 1
+        self._letters_to_grow = max(1, letters_to_grow)
 
     def learn(self, results: list[Result]) -> None:
         """Adapt to how a window went."""
-        verdicts = {result.verdict for result in results}
-        if verdicts & {Verdict.ROUTE_FAULT, Verdict.UNKNOWN} or any(
+        verdicts = Counter(result.verdict for result in results)
+        if verdicts.keys() & {Verdict.ROUTE_FAULT, Verdict.UNKNOWN} or any(
             result.verdict is Verdict.DEFERRED and result.code is None for result in results
         ):
             self.target = max(1, self.target // 2)
-        elif Verdict.SENT in verdicts:
-            self.target = min(self.most, self.target + 1)
+        elif verdicts[Verdict.SENT]:
+            grown = self.target + max(1, verdicts[Verdict.SENT] // self._letters_to_grow)
+            self.target = min(self.most, grown)
 
     def start_over(self) -> None:
         """Grow from one session again, as after an outage."""

@@ -46,8 +46,8 @@ class Lane:
 
     def __init__(self, route: str, most_sessions: int) -> None:
         self.route = route
-        self.concurrency = routes.Concurrency(most_sessions)
         self.settings = engine_settings()
+        self.concurrency = routes.Concurrency(most_sessions, self.settings.session_growth_letters)
         self.faults = routes.FaultShare(self.settings)
         self._exchange: Exchange | None = None
         self._last_used = time.monotonic()

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import routes
 from skymailing.delivery.settings import EngineSettings
+from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, only_run, states
@@ -188,3 +189,25 @@ def test_ten_equal_rejections_in_a_row_pause_the_mailing(
     counts = states(session, only_run(session))
     assert counts["failed"] < 60
     assert counts["pending"] > 0
+
+
+def ended(verdict: Verdict, count: int, code: int | None = 250) -> list[Result]:
+    letter = Letter(1, 1, "a@example.org", b"")
+    return [Result(letter, verdict, code)] * count
+
+
+def test_sessions_grow_with_success_and_halve_at_a_fault() -> None:
+    sessions = routes.Concurrency(20, letters_to_grow=10)
+    targets = []
+    for results in (
+        ended(Verdict.SENT, 5),
+        ended(Verdict.SENT, 50),
+        ended(Verdict.FAILED, 9, 550),
+        ended(Verdict.SENT, 500),
+        ended(Verdict.SENT, 99) + ended(Verdict.ROUTE_FAULT, 1, 421),
+        ended(Verdict.DEFERRED, 1, None),
+        ended(Verdict.DEFERRED, 9, 451),
+    ):
+        sessions.learn(results)
+        targets.append(sessions.target)
+    assert targets == [2, 7, 7, 20, 10, 5, 5]
