@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from skymailing import database, errors, i18n, web
+from skymailing import database, errors, freshness, i18n, page_cache, web
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
 
@@ -16,8 +16,10 @@ def create_app(config: "Config | None" = None) -> Flask:
     """Return the application; without `config`, with the settings of the environment."""
     app = Flask(__name__)
     configure(app, config)
+    page_cache.configure(app)  # first, as what it answers needs nothing of what follows
     bind_extensions(app)
     database.configure_database(app)
+    freshness.configure(app)
     i18n.configure(app)
     web.configure(app)
     register_blueprints(app)
@@ -47,6 +49,7 @@ def bind_extensions(app: Flask) -> None:
 def register_blueprints(app: Flask) -> None:
     from skymailing.auth import passwords  # noqa: F401 - more pages of auth
     from skymailing.auth import views as auth
+    from skymailing.blog import syndication
     from skymailing.blog import views as blog
     from skymailing.catcher import views as catcher
     from skymailing.clients import unsubscribe
@@ -58,7 +61,9 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.manager import views as manager
     from skymailing.messages import views as messages
 
-    for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, blog):
+    for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs):
+        app.register_blueprint(feature.bp)
+    for feature in (blog, syndication):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)

@@ -1,9 +1,12 @@
 """Which language and time zone a request speaks."""
 
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from flask import Flask, current_app, has_request_context, request
 from flask_login import current_user
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from skymailing.extensions import babel
 
@@ -24,10 +27,20 @@ def choose_locale() -> str:
         return languages[0]
     if current_user.is_authenticated and current_user.locale in languages:
         return str(current_user.locale)
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    return visitor_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
+
+
+def visitor_language(chosen: str | None, wishes: str | None) -> str:
+    """Return the language of somebody who is not signed in, from their cookie and the browser's header."""
+    languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if chosen in languages:
         return chosen
-    return request.accept_languages.best_match(languages) or languages[0]
+    return _best_language(wishes or "", languages)
+
+
+@lru_cache(maxsize=1024)
+def _best_language(wishes: str, languages: tuple[str, ...]) -> str:
+    return parse_accept_header(wishes, LanguageAccept).best_match(languages) or languages[0]
 
 
 def choose_timezone() -> str:

@@ -7,7 +7,8 @@ from typing import ParamSpec
 
 from flask import current_app
 
-from skymailing import counters, mail, queue, schedule
+from skymailing import counters, freshness, mail, queue, schedule
+from skymailing.blog import viewing
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
@@ -78,6 +79,8 @@ def mend(now: datetime) -> recover.Findings:
         queue.hint(_import_name(import_id), "import_clients", import_id)
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
+    viewing.fold_views(now)
+    freshness.catch_up()
     counters.put("last_sweep", utcnow().timestamp())
     return found
 

@@ -14,8 +14,10 @@ from werkzeug.routing import IntegerConverter
 
 from skymailing import states
 from skymailing.addresses import display_address
+from skymailing.blog.images import parse_name
 from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.i18n import LANGUAGE_NAMES, user_zone
+from skymailing.links import public_url
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -71,8 +73,9 @@ def configure(app: Flask) -> None:
     app.add_template_filter(local_time)
     app.add_template_filter(local_date)
     app.add_template_filter(number)
-    for helper in (asset, icon, url_with, languages, get_locale, zone_label):
+    for helper in (asset, icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
+    app.add_template_global(parse_name, "picture_of")
     app.add_template_global(states.state_label)
     app.add_template_global(states.state_tone)
 

@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
         "skymailing.i18n",
         "skymailing.instance",
         "skymailing.manager",
+        "skymailing.page_cache",
         "skymailing.programs",
         "skymailing.supervise",
         "skymailing.web",
@@ -32,6 +33,7 @@ LAYERS: list[set[str]] = [
         "skymailing.blog.content",
         "skymailing.blog.content_cache",
         "skymailing.blog.images",
+        "skymailing.blog.viewing",
         "skymailing.blog.queries",
         "skymailing.catcher.store",
         "skymailing.clients.columns",
@@ -65,7 +67,7 @@ LAYERS: list[set[str]] = [
         "skymailing.states",
         "skymailing.transport",
     },
-    {"skymailing.counters"},
+    {"skymailing.counters", "skymailing.freshness"},
     {"skymailing.models", "skymailing.queue"},
     {
         "skymailing.addresses",
@@ -78,6 +80,7 @@ LAYERS: list[set[str]] = [
         "skymailing.links",
         "skymailing.local_time",
         "skymailing.pagination",
+        "skymailing.shared_cache",
     },
 ]
 

@@ -101,6 +101,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "metrics.show": PUBLIC,  # for the machine itself, as test_metrics shows
     "blog.index": PUBLIC,
     "blog.article": PUBLIC,
+    "blog.media": PUBLIC,
+    "syndication.feed": PUBLIC,
+    "syndication.sitemap": PUBLIC,
+    "syndication.robots": PUBLIC,
     # Each carries a signed token, and their own tests try forged ones.
     "auth.verify": PUBLIC,
     "auth.reset": PUBLIC,

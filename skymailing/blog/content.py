@@ -4,14 +4,9 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from skymailing.models import Article, MessageFormat
+from skymailing.models import MessageFormat
 
 markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-
-
-def render_article(article: Article) -> Markup:
-    """Return the body as HTML without scripts, styles, forms or frames."""
-    return Markup(render_body(article.format, article.body))  # noqa: S704 - it has just been made safe
 
 
 def render_body(format: str, body: str) -> str:

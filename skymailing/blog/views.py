@@ -1,24 +1,79 @@
 """The public blog."""
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, Response, abort, g, render_template, request, send_from_directory
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from markupsafe import Markup
+from werkzeug.exceptions import NotFound
 
 from skymailing.blog import queries
-from skymailing.blog.content import render_article
+from skymailing.blog.content_cache import rendered_body
+from skymailing.blog.images import media_directory, parse_name
+from skymailing.blog.viewing import VIEWS_HOLE
 from skymailing.clock import utcnow
+from skymailing.models import Role
 
 bp = Blueprint("blog", __name__, url_prefix="/blog")
+
+A_YEAR = 365 * 24 * 60 * 60  # seconds
+MEDIA_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    """List the published articles, the newest first."""
-    page = queries.list_published(utcnow(), request.args.get("cursor"))
-    return render_template("blog/index.html", page=page)
+    """List the published articles, the newest first; authors also see what is not published yet."""
+    now = utcnow()
+    number = _page_number(request.args.get("page", "1"))
+    articles, pages = queries.list_published(now, number)
+    if number > pages:
+        abort(404)
+    drafts = queries.list_unpublished(now) if number == 1 and _may_see_drafts() else []
+    return render_template(
+        "blog/index.html", articles=articles, drafts=drafts, page=number, pages=pages, now=now
+    )
+
+
+def _page_number(text: str) -> int:
+    # One way to write each number, so that every page has one address.
+    if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):
+        abort(404)
+    return int(text)
 
 
 @bp.get("/<slug>")
 def article(slug: str) -> ResponseReturnValue:
-    """Show one published article; a draft or a future one is nobody's business yet."""
-    found = queries.find_published(slug, utcnow()) or abort(404)
-    return render_template("blog/article.html", article=found, body=render_article(found))
+    """Show one published article; a draft or a future one is for authors only."""
+    found = queries.find_article(slug) or abort(404)
+    now = utcnow()
+    is_public = found.published_at is not None and found.published_at <= now
+    if not is_public and not _may_see_drafts():
+        abort(404)
+    if is_public:
+        g.viewed = (found.id, found.views)
+    body = Markup(rendered_body(found.format.value, found.body))  # noqa: S704 - made safe by nh3
+    return render_template(
+        "blog/article.html",
+        article=found,
+        body=body,
+        picture=parse_name(found.image),
+        is_public=is_public,
+        now=now,
+        views=VIEWS_HOLE,
+    )
+
+
+def _may_see_drafts() -> bool:
+    return bool(current_user.is_authenticated and current_user.role in (Role.CONTENT, Role.ADMIN))
+
+
+@bp.get("/media/<name>")
+def media(name: str) -> ResponseReturnValue:
+    """Return a stored picture, which never changes under its name."""
+    picture = parse_name(name) or abort(404)
+    try:
+        response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)
+    except NotFound:
+        abort(404)
+    response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
+    response.headers["Content-Security-Policy"] = MEDIA_POLICY
+    return response

@@ -1,16 +1,24 @@
 """What the home page counts and lists."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
-from skymailing.clock import utcnow
 from skymailing.extensions import cache, db
+from skymailing.freshness import shared_cache
 from skymailing.models import Client, Mailing, MailingState, Message
+from skymailing.shared_cache import CLIENTS
 
-TOTALS_LIFETIME = 60  # seconds; the public counters may lag behind by this much
+COUNT_KEY = "unique-clients"
+COUNT_LIFETIME = 24 * 60 * 60  # seconds; its label tells when it is out of date
+COUNTING_KEY = "unique-clients-counting"
+COUNTING_SECONDS = 60  # after which a process that counts is given up
+SLOW = 0.05  # seconds
+SHOWN_FOR = 100  # times as long as a slow count took
 LISTED = 5
 
 
@@ -36,20 +44,37 @@ class Progress:
         return self.has_clients and self.has_messages and self.has_mailings
 
 
-def count_totals() -> Totals:
-    """Return the public counters, at most a minute old."""
-    return Totals(*_count_totals())
+def count_totals(now: datetime) -> Totals:
+    """Return the public counters."""
+    mailings, active = db.session.execute(
+        select(func.count(Mailing.id), func.count(Mailing.id).filter(is_active(now)))
+    ).one()
+    return Totals(mailings, active, count_unique_clients())
 
 
-@cache.memoize(timeout=TOTALS_LIFETIME)
-def _count_totals() -> tuple[int, int, int]:
-    statement = select(
-        select(func.count(Mailing.id)).scalar_subquery(),
-        select(func.count(Mailing.id)).where(is_active(utcnow())).scalar_subquery(),
-        select(func.count(func.distinct(Client.email_key))).scalar_subquery(),
-    )
-    mailings, active, clients = db.session.execute(statement).one()
-    return mailings, active, clients
+def count_unique_clients() -> int:
+    """Return how many addresses there are; exact unless counting has become slow.
+
+    A million addresses take a second. So a count that took long may be shown for a hundred times
+    as long after it has changed, and only one process at a time counts anew.
+    """
+    shared = shared_cache()
+    label = shared.label(CLIENTS)
+    kept: dict[str, Any] | None = cache.get(COUNT_KEY) if label else None
+    if kept and (kept["label"] == label or time.time() < kept["good_until"]):
+        return int(kept["count"])
+    if kept and not cache.add(COUNTING_KEY, 1, timeout=COUNTING_SECONDS):
+        return int(kept["count"])
+    started = time.monotonic()
+    addresses = select(Client.email_key).distinct().subquery()
+    count = db.session.scalar(select(func.count()).select_from(addresses)) or 0
+    took = time.monotonic() - started
+    if label:
+        good_until = time.time() + (took * SHOWN_FOR if took > SLOW else 0)
+        found = {"label": label, "count": count, "good_until": good_until}
+        cache.set(COUNT_KEY, found, timeout=COUNT_LIFETIME)
+        cache.delete(COUNTING_KEY)
+    return count
 
 
 def is_active(now: datetime) -> ColumnElement[bool]:

@@ -31,7 +31,7 @@ def index() -> ResponseReturnValue:
         )
     now = utcnow()
     return render_template(
-        "home/index.html", totals=queries.count_totals(), articles=find_random_articles(3, now)
+        "home/index.html", totals=queries.count_totals(now), articles=find_random_articles(3, now)
     )
 
 

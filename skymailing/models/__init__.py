@@ -1,6 +1,6 @@
 """The aggregates, one file each; importing this package registers every table."""
 
-from skymailing.models.article import Article
+from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
 from skymailing.models.delivery import (
@@ -74,5 +74,6 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "User",
+    "ViewFold",
     "mailing_clients",
 ]

@@ -32,3 +32,12 @@ class Article(Timestamps, Model):
     views: Mapped[int] = mapped_column(BigInteger, default=0)
 
     author: Mapped[User | None] = relationship()
+
+
+class ViewFold(Model):
+    """A lot of views that was added to the articles: its name is here if and only if it was."""
+
+    __tablename__ = "view_folds"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    folded_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

@@ -1,0 +1,101 @@
+"""How often articles were read: counted in Redis, folded into the database by the sweep.
+
+A fold takes the counts out of everybody's way by renaming them, adds them up in one transaction
+together with its own name, then deletes them. Whatever dies in between, the next sweep finds the
+renamed counts, and the name tells whether they are in the database already.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import uuid4
+
+from redis import Redis
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from skymailing.database import insert_into
+from skymailing.extensions import db
+from skymailing.freshness import QUIET, shared_cache
+from skymailing.models import Article, ViewFold
+from skymailing.shared_cache import VIEWS
+
+logger = logging.getLogger(__name__)
+
+# Stands in a page for the number of its views, which is another each time.
+VIEWS_HOLE = "\ue000views\ue000"
+COUNTS = "skymailing:views"  # hash: article id -> views since the last fold
+FOLDS = "skymailing:views:folds"  # set: names of folds that are not over
+# A Redis that crashed may remember a fold that was over; its name is kept longer than that can last.
+REMEMBERED = timedelta(days=7)
+TAKE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('RENAME', KEYS[1], KEYS[1] .. ':' .. ARGV[1])
+  redis.call('SADD', KEYS[2], ARGV[1])
+end
+return redis.call('SMEMBERS', KEYS[2])
+"""
+
+
+def count_view(article_id: int) -> int:
+    """Count one view; return how many there are that the database does not know yet."""
+    pending = shared_cache().run(lambda redis: redis.hincrby(COUNTS, str(article_id), 1))
+    if pending is not None:
+        return pending
+    try:
+        with Session(db.engine) as session, session.begin():
+            _add_views(session, article_id, 1)
+    except SQLAlchemyError as error:  # a page is worth more than its count
+        logger.warning("A view of article %d is lost: %s", article_id, error)
+    return 1
+
+
+def fold_views(now: datetime) -> None:
+    """Add what was counted in Redis to the articles; every view once, whatever crashes meanwhile."""
+    names = shared_cache().run(
+        lambda redis: cast("list[bytes]", redis.eval(TAKE, 2, COUNTS, FOLDS, uuid4().hex))
+    )
+    for name in names or ():
+        _fold(name.decode(), now)
+    if names:
+        # Pages show what the database knew when they were made, plus what Redis counts.
+        shared_cache().forget([VIEWS])
+
+
+def _fold(name: str, now: datetime) -> None:
+    key = f"{COUNTS}:{name}"
+    counts = shared_cache().run(lambda redis: cast("dict[bytes, bytes]", redis.hgetall(key)))
+    if counts is None:
+        return
+    with Session(db.engine) as session, session.begin():
+        statement = insert_into(ViewFold).values(name=name, folded_at=now)
+        taken = session.scalar(statement.on_conflict_do_nothing().returning(ViewFold.name))
+        if taken is not None:
+            for article_id, views in sorted((int(id), int(views)) for id, views in counts.items()):
+                _add_views(session, article_id, views)
+            session.execute(delete(ViewFold).where(ViewFold.folded_at < now - REMEMBERED))
+
+    def finish(redis: Redis) -> None:
+        with redis.pipeline() as pipeline:
+            pipeline.delete(key)
+            pipeline.srem(FOLDS, name)
+            pipeline.execute()
+
+    shared_cache().run(finish)
+
+
+def _add_views(session: Session, article_id: int, views: int) -> None:
+    # The text is as it was: neither its date nor what is cached of it changes.
+    session.execute(
+        update(Article)
+        .where(Article.id == article_id)
+        .values(views=Article.views + views, updated_at=Article.updated_at)
+        .execution_options(synchronize_session=False, **{QUIET: True})
+    )
+
+
+def views_of(article_id: int) -> int:
+    """Return all views of an article up to now, as the manager's panel shows them."""
+    pending = shared_cache().run(lambda redis: cast("bytes | None", redis.hget(COUNTS, str(article_id))))
+    return (db.session.scalar(select(Article.views).where(Article.id == article_id)) or 0) + int(pending or 0)
