@@ -73,9 +73,8 @@ def list_mailings(
 
 
 def find_mailings(ids: Collection[int]) -> list[Mailing]:
-    """Return these mailings with their owners."""
-    statement = select(Mailing).options(joinedload(Mailing.owner)).where(Mailing.id.in_(ids))
-    return list(db.session.scalars(statement.order_by(Mailing.id)))
+    """Return these mailings, in an order in which they can be locked one by one."""
+    return list(db.session.scalars(select(Mailing).where(Mailing.id.in_(ids)).order_by(Mailing.id)))
 
 
 def list_mailings_of(owner_id: int) -> list[Mailing]:
@@ -85,7 +84,7 @@ def list_mailings_of(owner_id: int) -> list[Mailing]:
 
 
 def find_users(ids: Collection[int]) -> list[User]:
-    """Return these users."""
+    """Return these users, in an order in which they can be locked one by one."""
     return list(db.session.scalars(select(User).where(User.id.in_(ids)).order_by(User.id)))
 
 

@@ -1,0 +1,163 @@
+"""Articles in the panel: written by content managers and administrators."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.manager.slugs import make_slug
+from skymailing.models import Article, AuditAction, AuditEntry, Role, User
+from tests.conftest import SignIn
+from tests.factories import ArticleFactory, UserFactory
+
+
+@pytest.fixture
+def author(session: Session) -> User:
+    return UserFactory.create(role=Role.CONTENT, timezone="Europe/Moscow")
+
+
+@pytest.fixture
+def panel(sign_in: SignIn, author: User) -> FlaskClient:
+    """A browser in which a content manager is signed in."""
+    return sign_in(author)
+
+
+def fields(**values: object) -> dict[str, object]:
+    return {"title": "Как писать письма", "format": "markdown", "body": "**Коротко**", **values}
+
+
+def only_article(session: Session) -> Article:
+    session.expire_all()
+    return session.scalars(select(Article)).one()
+
+
+def picture() -> tuple[io.BytesIO, str]:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(file, "PNG")
+    file.seek(0)
+    return file, "teal.png"
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("Как писать письма", "kak-pisat-pisma"),
+        ("Съешь ещё этих мягких булок!", "sesh-eshche-etikh-miagkikh-bulok"),
+        ("Crème brûlée & 10 tips", "creme-brulee-10-tips"),
+        ("日本語", "article"),
+        ("x" * 300, "x" * 80),
+    ],
+)
+def test_a_title_becomes_an_address(title: str, slug: str) -> None:
+    assert make_slug(title) == slug
+
+
+def test_a_draft_is_written_then_published(
+    session: Session, panel: FlaskClient, visitor: FlaskClient, author: User
+) -> None:
+    assert panel.post("/manager/articles/new", data=fields()).status_code == 302
+    article = only_article(session)
+    assert (article.slug, article.author_id, article.published_at) == ("kak-pisat-pisma", author.id, None)
+    assert visitor.get("/blog/kak-pisat-pisma").status_code == 404
+    assert "a draft" in panel.get("/manager/articles/").text
+
+    panel.post(f"/manager/articles/{article.id}/edit", data=fields(slug=article.slug, publish="1"))
+    assert "<strong>Коротко</strong>" in visitor.get("/blog/kak-pisat-pisma").text
+
+    panel.post(f"/manager/articles/{article.id}/edit", data=fields(title="Новое", slug=article.slug))
+    assert visitor.get("/blog/kak-pisat-pisma").status_code == 404, "without a date it is a draft again"
+    panel.post(f"/manager/articles/{article.id}/delete")
+    assert session.scalars(select(Article)).all() == []
+    entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert [entry.action for entry in entries] == [
+        AuditAction.ARTICLE_CREATED,
+        AuditAction.ARTICLE_EDITED,
+        AuditAction.ARTICLE_EDITED,
+        AuditAction.ARTICLE_DELETED,
+    ]
+    assert {entry.actor_id for entry in entries} == {author.id}
+
+
+def test_a_publication_date_is_in_the_authors_time(session: Session, panel: FlaskClient) -> None:
+    panel.post("/manager/articles/new", data=fields(published_at="2030-05-01T09:00"))
+    article = only_article(session)
+    assert article.published_at == datetime(2030, 5, 1, 6, 0, tzinfo=UTC)
+    form = panel.get(f"/manager/articles/{article.id}/edit").text
+    assert 'value="2030-05-01T09:00"' in form
+    assert "planned" in panel.get("/manager/articles/").text
+
+
+def test_two_articles_never_share_an_address(session: Session, panel: FlaskClient) -> None:
+    for _ in range(2):
+        panel.post("/manager/articles/new", data=fields())
+    slugs = set(session.scalars(select(Article.slug)))
+    assert slugs == {"kak-pisat-pisma", "kak-pisat-pisma-2"}
+    for slug in ("kak-pisat-pisma", "Kak", "a--b", "../x", "a b"):
+        refused = panel.post("/manager/articles/new", data=fields(slug=slug))
+        assert refused.status_code == 200
+        assert "is-invalid" in refused.text
+    assert len(session.scalars(select(Article)).all()) == 2
+
+
+def test_a_picture_needs_words_and_can_be_taken_off(session: Session, panel: FlaskClient) -> None:
+    refused = panel.post("/manager/articles/new", data=fields(image=picture()))
+    assert "Say in a few words" in refused.text
+    refused = panel.post(
+        "/manager/articles/new", data=fields(image=(io.BytesIO(b"<svg>"), "x.png"), image_alt="x")
+    )
+    assert "is-invalid" in refused.text
+    assert session.scalars(select(Article)).all() == []
+
+    panel.post("/manager/articles/new", data=fields(image=picture(), image_alt="Бирюза"))
+    article = only_article(session)
+    name = article.image
+    assert name.endswith("-64x48.jpg")
+    path, kept = f"/manager/articles/{article.id}/edit", fields(slug=article.slug, image_alt="Бирюза")
+    panel.post(path, data={**kept, "image": (io.BytesIO(), "")})  # as browsers send an empty field
+    assert only_article(session).image == name
+    panel.post(path, data={**kept, "remove_image": "y"})
+    article = only_article(session)
+    assert (article.image, article.image_alt) == ("", "")
+
+
+def test_the_preview_saves_nothing_and_runs_nothing(session: Session, panel: FlaskClient) -> None:
+    answer = panel.post(
+        "/manager/articles/preview",
+        data={"title": "<i>", "format": "markdown", "body": "**bold** <script>alert(1)</script>"},
+    )
+    assert "<strong>bold</strong>" in answer.text
+    assert "<script" not in answer.text
+    assert "<h1>&lt;i&gt;</h1>" in answer.text
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    for wrong in ({}, {"body": "x", "format": "pdf"}):
+        assert panel.post("/manager/articles/preview", data=wrong).status_code == 200
+    assert session.scalars(select(Article)).all() == []
+
+
+def test_all_articles_are_listed_and_found(panel: FlaskClient) -> None:
+    ArticleFactory.create(title="Общая")
+    ArticleFactory.create(title="Будущая", published_at=utcnow() + timedelta(days=1))
+    ArticleFactory.create(title="Черновик", published_at=None)
+
+    def found(**query: str) -> set[str]:
+        page = panel.get("/manager/articles/", query_string=query).text
+        return {title for title in ("Общая", "Будущая", "Черновик") if f">{title}</a>" in page}
+
+    assert found() == {"Общая", "Будущая", "Черновик"}
+    assert found(published="yes") == {"Общая"}
+    assert found(published="no") == {"Будущая", "Черновик"}
+    assert found(q="черн") == {"Черновик"}
+
+
+def test_who_writes_articles_sees_nothing_else(app: Flask, panel: FlaskClient) -> None:
+    assert panel.get("/manager/").location == "/manager/articles/"
+    page = panel.get("/manager/articles/").text
+    for path in ("users", "mailings", "runs", "audit"):
+        assert f"/manager/{path}/" not in page
+        assert panel.get(f"/manager/{path}/").status_code == 403

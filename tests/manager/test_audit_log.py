@@ -1,0 +1,40 @@
+"""The audit log as a page."""
+
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.models import Role, User
+from tests.conftest import SignIn
+from tests.factories import MailingFactory, UserFactory
+
+
+def lines(browser: FlaskClient, **query: str) -> int:
+    return browser.get("/manager/audit/", query_string=query).text.count("<tr>") - 1
+
+
+def test_admins_read_everything_managers_their_own_acts(
+    session: Session, sign_in: SignIn, user: User
+) -> None:
+    anna, boris = (
+        UserFactory.create(role=Role.MANAGER, email=f"{name}@example.com") for name in ("anna", "boris")
+    )
+    first, second = sign_in(anna), sign_in(boris)
+    mailing = MailingFactory.create()
+    first.post("/manager/users/block", data={"id": user.id, "reason": "spam"})
+    second.post("/manager/mailings/disable", data={"id": mailing.id, "reason": "complaints"})
+    boss = sign_in(UserFactory.create(role=Role.ADMIN))
+
+    assert (lines(first), lines(second), lines(boss)) == (1, 1, 2)
+    assert "complaints" not in first.get("/manager/audit/").text
+    assert lines(boss, action="user-blocked") == 1
+    assert lines(boss, q="boris") == 1
+    assert lines(boss, q=mailing.name) == 1
+    assert lines(boss, since="2030-01-01") == -1
+    assert "127.0.0.1" in boss.get("/manager/audit/").text
+    assert "spam" in boss.get("/manager/").text
+
+
+def test_no_way_to_change_it(sign_in: SignIn, session: Session) -> None:
+    boss = sign_in(UserFactory.create(role=Role.ADMIN))
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        assert boss.open("/manager/audit/", method=method).status_code == 405

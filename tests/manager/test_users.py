@@ -1,0 +1,179 @@
+"""Users in the panel: who is shown, who can be blocked by whom, and what a block does at once."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import AuditAction, AuditEntry, DeliveryState, Role, User
+from tests.conftest import SignIn
+from tests.factories import ClientFactory, MailingFactory, UserFactory, create_run
+
+
+@pytest.fixture
+def manager(session: Session) -> User:
+    return UserFactory.create(role=Role.MANAGER)
+
+
+@pytest.fixture
+def panel(sign_in: SignIn, manager: User) -> FlaskClient:
+    """A browser in which a manager is signed in."""
+    return sign_in(manager)
+
+
+def block(panel: FlaskClient, *users: User, verb: str = "block", reason: str = "spam") -> int:
+    ids = [user.id for user in users]
+    return panel.post(f"/manager/users/{verb}", data={"id": ids, "reason": reason}).status_code
+
+
+def audit(session: Session) -> list[AuditEntry]:
+    session.expire_all()
+    return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+
+
+def test_the_list_shows_numbers_and_never_more_than_that(panel: FlaskClient, user: User) -> None:
+    run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 3, DeliveryState.FAILED: 1})
+    page = panel.get("/manager/users/", query_string={"q": user.email}).text
+    assert user.email in page
+    cells = [cell.split("</td>")[0] for cell in page.split('<td class="number"')[1:]]
+    assert [cell.split(">")[-1] for cell in cells] == ["4", "1", "3"]
+    assert user.password_hash not in page
+    assert run.mailing.name in panel.get(f"/manager/users/{user.id}/").text
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"q": "АННА"}, {"anna"}),
+        ({"q": "boris@"}, {"boris"}),
+        ({"role": "content"}, {"boris"}),
+        ({"blocked": "yes"}, {"anna"}),
+        ({"confirmed": "no"}, {"clara"}),
+        ({"blocked": "no", "confirmed": "yes", "role": "user"}, set()),
+        ({"since": "2030-01-01"}, set()),
+        ({"role": "emperor", "cursor": "bm8"}, {"anna", "boris", "clara"}),
+    ],
+)
+def test_users_are_found(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
+    UserFactory.create(email="anna@example.com", name="Анна", blocked_at=utcnow())
+    UserFactory.create(email="boris@example.com", role=Role.CONTENT)
+    UserFactory.create(email="clara@example.com", confirmed_at=None)
+    page = panel.get("/manager/users/", query_string=query).text
+    assert {name for name in ("anna", "boris", "clara") if f">{name}@example.com<" in page} == found
+
+
+def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
+    session: Session, panel: FlaskClient, manager: User, sign_in: SignIn, user: User
+) -> None:
+    victim = sign_in(user)
+    assert victim.get("/clients/").status_code == 200
+    assert user.email in panel.get(f"/manager/users/block?id={user.id}").text
+    assert victim.get("/clients/").status_code == 200, "asking changes nothing"
+
+    assert block(panel, user, reason="Жалобы на спам") == 302
+    assert victim.get("/clients/").status_code == 302
+    refused = victim.post("/auth/login", data={"email": user.email, "password": "correct horse battery"})
+    assert "Жалобы на спам" in refused.text
+    (entry,) = audit(session)
+    assert (entry.action, entry.target_id, entry.reason) == (
+        AuditAction.USER_BLOCKED,
+        user.id,
+        "Жалобы на спам",
+    )
+    assert (entry.actor_id, entry.actor, entry.address) == (manager.id, manager.email, "127.0.0.1")
+
+    assert block(panel, user, verb="unblock", reason="promised not to") == 302
+    assert sign_in(user).get("/clients/").status_code == 200
+    assert [entry.action for entry in audit(session)] == [
+        AuditAction.USER_BLOCKED,
+        AuditAction.USER_UNBLOCKED,
+    ]
+
+
+@pytest.mark.parametrize("reason", ["", "   \n", "x" * 501])
+@pytest.mark.parametrize("verb", ["block", "unblock"])
+def test_a_reason_is_asked_for(
+    session: Session, panel: FlaskClient, user: User, verb: str, reason: str
+) -> None:
+    if verb == "unblock":
+        user.blocked_at = utcnow()
+        session.flush()
+    before = user.blocked_at
+    assert block(panel, user, verb=verb, reason=reason) == 200
+    session.refresh(user)
+    assert user.blocked_at == before
+    assert audit(session) == []
+
+
+@pytest.mark.parametrize("by", [Role.MANAGER, Role.ADMIN])
+@pytest.mark.parametrize("whom", [Role.MANAGER, Role.ADMIN, None])
+def test_nobody_blocks_themselves_a_manager_or_an_admin(
+    session: Session, sign_in: SignIn, by: Role, whom: Role | None
+) -> None:
+    actor = UserFactory.create(role=by)
+    target = UserFactory.create(role=whom) if whom else actor
+    browser = sign_in(actor)
+    for verb in ("block", "unblock"):
+        assert block(browser, target, verb=verb) == 403
+    session.refresh(target)
+    assert not target.is_blocked
+    assert audit(session) == []
+
+
+def test_several_at_once_are_named_counted_and_the_protected_left_out(
+    session: Session, panel: FlaskClient
+) -> None:
+    users = [UserFactory.create() for _ in range(3)]
+    boss = UserFactory.create(role=Role.ADMIN)
+    page = panel.get("/manager/users/block", query_string={"id": [user.id for user in [*users, boss]]}).text
+    assert "Block 3 users?" in page
+    assert boss.email in page.split("run the service")[1]
+
+    assert block(panel, *users, boss) == 302
+    session.expire_all()
+    assert all(user.is_blocked for user in users)
+    assert not boss.is_blocked
+    assert [entry.target for entry in audit(session)] == [user.email for user in users]
+
+
+def test_nothing_ticked_or_nobody_there_changes_nothing(panel: FlaskClient) -> None:
+    assert panel.post("/manager/users/block", data={"reason": "x"}).status_code == 302
+    for id in ("0", "-1", "99999999999999999999", "999999999", "²", "x"):
+        assert panel.post("/manager/users/block", data={"id": id, "reason": "x"}).status_code in (302, 404)
+
+
+def test_only_an_admin_gives_roles_and_not_their_own(
+    session: Session, panel: FlaskClient, sign_in: SignIn, user: User
+) -> None:
+    boss = UserFactory.create(role=Role.ADMIN)
+    assert panel.post(f"/manager/users/{user.id}/role", data={"role": "admin"}).status_code == 403
+
+    browser = sign_in(boss)
+    assert browser.post(f"/manager/users/{boss.id}/role", data={"role": "user"}).status_code == 403
+    data = {"role": "manager", "reason": "new job"}
+    assert browser.post(f"/manager/users/{user.id}/role", data=data).status_code == 302
+    assert browser.post(f"/manager/users/{user.id}/role", data={"role": "emperor"}).status_code == 200
+    session.expire_all()
+    assert (user.role, boss.role) == (Role.MANAGER, Role.ADMIN)
+    (entry,) = audit(session)
+    assert (entry.action, entry.reason) == (AuditAction.ROLE_CHANGED, "user -> manager: new job")
+
+
+def test_a_role_taken_away_counts_at_the_next_click(app: Flask, sign_in: SignIn, user: User) -> None:
+    boss, other = UserFactory.create(role=Role.ADMIN), UserFactory.create(role=Role.ADMIN)
+    browser = sign_in(other)
+    assert browser.get("/manager/users/").status_code == 200
+    sign_in(boss).post(f"/manager/users/{other.id}/role", data={"role": "user"})
+    assert browser.get("/manager/users/").status_code == 403
+    assert block(browser, user) == 403
+
+
+def test_a_million_of_anything_is_counted_only_so_far(
+    panel: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skymailing.manager.queries.NUMBERS_UP_TO", 2)
+    for _ in range(4):
+        ClientFactory.create(owner=user)
+    assert ">2+<" in panel.get("/manager/users/").text
