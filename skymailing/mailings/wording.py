@@ -142,9 +142,9 @@ def waiting_words(progress: Progress) -> str:
     return str(
         ngettext(
             "For %(num)d letter nobody can know whether the mail server took it: "
-            "sent again, it might arrive twice. You decide.",
+            "sent again, it might arrive twice.",
             "For %(num)d letters nobody can know whether the mail server took them: "
-            "sent again, they might arrive twice. You decide.",
+            "sent again, they might arrive twice.",
             progress.unclear.waiting,
         )
     )
