@@ -107,7 +107,3 @@ class ImportForm(FlaskForm):
     """The upload of a table."""
 
     file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])
-
-
-class EmptyForm(FlaskForm):
-    """A button; carries only the CSRF token."""
