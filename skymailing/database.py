@@ -3,8 +3,9 @@
 from typing import Any
 
 from flask import Flask, has_request_context, request
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, any_, bindparam, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute
 
 from skymailing.extensions import db
 
@@ -56,8 +57,22 @@ def lower(text: str | None) -> str | None:
 
 
 def reading_engine() -> Engine:
-    """Return the engine for transactions that only read, which on SQLite need not wait for a writer."""
+    """Return the engine for reading, one statement at a time.
+
+    On SQLite it need not wait for a writer. On PostgreSQL there is no transaction to roll back,
+    which would make the driver forget its prepared statements.
+    """
+    if db.engine.dialect.name == "postgresql":
+        return db.engine.execution_options(isolation_level="AUTOCOMMIT")
     return db.engine.execution_options(reading=True)
+
+
+def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:
+    """Return the condition that a numeric column is in the list that the parameter `name` is given."""
+    if db.engine.dialect.name == "postgresql":
+        # One parameter however long the list: nothing is compiled or planned again.
+        return column == any_(bindparam(name, type_=postgresql.ARRAY(BigInteger)))
+    return column.in_(bindparam(name, expanding=True))
 
 
 def insert_into(model: Any) -> postgresql.Insert | sqlite.Insert:

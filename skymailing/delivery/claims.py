@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, select, update
 
+from skymailing.database import is_one_of
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.settings import engine_settings
 from skymailing.models import (
@@ -175,6 +176,5 @@ def _candidates(
 def _set_state(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
     if ids:
         connection.execute(
-            update(Delivery).where(Delivery.id.in_(bindparam("ids", expanding=True))).values(values),
-            {"ids": list(ids)},
+            update(Delivery).where(is_one_of(Delivery.id, "ids")).values(values), {"ids": list(ids)}
         )

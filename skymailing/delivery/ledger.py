@@ -20,13 +20,13 @@ from sqlalchemy import (
     update,
 )
 
-from skymailing.database import insert_into
+from skymailing.database import insert_into, is_one_of
+from skymailing.delivery.attempts import insert_attempts
 from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, next_step
+from skymailing.delivery.retry import UNCOUNTED, Step, next_step
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import (
     OPEN_STATES,
-    Attempt,
     Audience,
     Client,
     Delivery,
@@ -61,17 +61,17 @@ def record(
     was taken away still counts: it settles the unknown that the sweep had to assume.
     """
     steps: dict[tuple[Step, bool, bool], list[int]] = defaultdict(list)
-    attempts = []
+    counted_results = []
     for result in results:
         step = next_step(result, unknowns.get(result.letter.delivery_id, 0), run.policy, now)
         counted = result.verdict not in UNCOUNTED
         steps[step, counted, result.verdict is Verdict.UNKNOWN].append(result.letter.delivery_id)
         if counted:
-            attempts.append(_attempt_row(run, result, route, now))
+            counted_results.append(result)
     for (step, counted, is_unknown), ids in steps.items():
         _move(connection, token, ids, step, counted, is_unknown, now)
-    if attempts:
-        connection.execute(insert_into(Attempt).on_conflict_do_nothing(), attempts)
+    if counted_results:
+        insert_attempts(connection, run, counted_results, route, now)
     dead = [
         result.letter.delivery_id
         for result in results
@@ -102,39 +102,17 @@ def _move(
         values["unknowns"] = Delivery.unknowns + 1
     ours = (Delivery.lease_token == token) & (Delivery.state == DeliveryState.SENDING)
     moved = connection.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(bindparam("ids", expanding=True)), ours)
-        .values(values)
-        .returning(Delivery.id),
-        {"ids": ids},
-    ).scalars()
-    late = set(ids) - set(moved)
-    if late and step.state is DeliveryState.SENT:
-        # The lease was believed dead and the rows assumed unknown; now it is known.
+        update(Delivery).where(is_one_of(Delivery.id, "ids"), ours).values(values), {"ids": ids}
+    ).rowcount
+    if moved < len(ids) and step.state is DeliveryState.SENT:
+        # The lease was believed dead and some rows assumed unknown; now it is known.
+        assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
         connection.execute(
             update(Delivery)
-            .where(
-                Delivery.id.in_(bindparam("ids", expanding=True)),
-                Delivery.lease_token == token,
-                Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED]),
-            )
+            .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, assumed)
             .values(state=DeliveryState.SENT, due_at=None, finished_at=now),
-            {"ids": list(late)},
+            {"ids": ids},
         )
-
-
-def _attempt_row(run: OpenRun, result: Result, route: str, now: datetime) -> dict[str, Any]:
-    return {
-        "delivery_id": result.letter.delivery_id,
-        "mailing_id": run.mailing_id,
-        "owner_id": run.owner_id,
-        "number": result.letter.number,
-        "at": now,
-        "outcome": OUTCOMES[result.verdict],
-        "code": result.code,
-        "answer": result.answer,
-        "route": route,
-    }
 
 
 def _suppress_dead(connection: Connection, owner_id: int, delivery_ids: list[int], now: datetime) -> None:

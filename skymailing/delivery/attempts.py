@@ -1,0 +1,53 @@
+"""Writing down the attempts of a window in as few steps as each database allows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from skymailing.database import insert_into
+from skymailing.delivery.claims import OpenRun
+from skymailing.delivery.retry import OUTCOMES
+from skymailing.delivery.smtp import Result
+from skymailing.models import Attempt
+
+# What differs from one attempt of a window to the next, and its type.
+COLUMNS: dict[str, Any] = {
+    "delivery_id": BigInteger,
+    "number": Integer,
+    "outcome": String,
+    "code": Integer,
+    "answer": String,
+}
+
+
+def insert_attempts(
+    connection: Connection, run: OpenRun, results: Sequence[Result], route: str, now: datetime
+) -> None:
+    """Write one attempt per result; what a journal tells twice is written once."""
+    same = {"mailing_id": run.mailing_id, "owner_id": run.owner_id, "at": now, "route": route}
+    if connection.dialect.name == "postgresql":
+        _insert_arrays(connection, results, same)
+        return
+    connection.execute(
+        insert_into(Attempt).on_conflict_do_nothing(),
+        [dict(zip(COLUMNS, _values(result), strict=True)) | same for result in results],
+    )
+
+
+def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict[str, Any]) -> None:
+    """Insert from one array per column, as a statement per row costs PostgreSQL twice as much."""
+    arrays = [bindparam(f"{name}_array", type_=ARRAY(type_)) for name, type_ in COLUMNS.items()]
+    rows = func.unnest(*arrays).table_valued(*COLUMNS).render_derived()
+    constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in same]
+    statement = insert_into(Attempt).from_select([*COLUMNS, *same], select(*rows.c, *constants))
+    columns = zip(*map(_values, results), strict=True)
+    values = {f"{name}_array": list(column) for name, column in zip(COLUMNS, columns, strict=True)}
+    connection.execute(statement.on_conflict_do_nothing(), values | same)
+
+
+def _values(result: Result) -> tuple[int, int, str, int | None, str]:
+    letter = result.letter
+    return letter.delivery_id, letter.number, OUTCOMES[result.verdict].value, result.code, result.answer
