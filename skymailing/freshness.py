@@ -9,7 +9,9 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy.orm import Session
 
+from skymailing.database import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, SharedCache
@@ -69,7 +71,8 @@ def watch(engine: Engine, backend: SharedCache) -> None:
 
 def catch_up() -> None:
     """Forget articles when they are not those of the last call: what was announced while Redis was away."""
-    count, latest = db.session.execute(select(func.count(), func.max(Article.updated_at))).one()
+    with Session(reading_engine()) as session:
+        count, latest = session.execute(select(func.count(), func.max(Article.updated_at))).one()
     seen = [count, latest.isoformat() if latest else None]
     if cache.get(SEEN) != seen:
         shared_cache().forget([ARTICLES])

@@ -71,6 +71,8 @@ def sweep() -> None:
 def mend(now: datetime) -> recover.Findings:
     """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
+    viewing.fold_views(now)
+    freshness.catch_up()
     for mailing_id in found.due_mailings:
         queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
     for run_id in found.due_runs:
@@ -79,8 +81,6 @@ def mend(now: datetime) -> recover.Findings:
         queue.hint(_import_name(import_id), "import_clients", import_id)
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
-    viewing.fold_views(now)
-    freshness.catch_up()
     counters.put("last_sweep", utcnow().timestamp())
     return found
 

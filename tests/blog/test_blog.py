@@ -6,7 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from skymailing.clock import utcnow
-from skymailing.models import MessageFormat
+from skymailing.models import MessageFormat, Role
+from tests.conftest import SignIn
 from tests.factories import ArticleFactory, UserFactory
 
 
@@ -99,3 +100,21 @@ def test_plain_text_keeps_its_lines_and_shows_markup_as_text(visitor: FlaskClien
 
     assert "<p>one<br>two</p>" in page
     assert "<p>&lt;b&gt;three&lt;/b&gt;</p>" in page
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_drafts_are_for_those_who_write(sign_in: SignIn, role: Role) -> None:
+    draft = ArticleFactory.create(slug="draft", published_at=None)
+    future = ArticleFactory.create(slug="future", published_at=utcnow() + timedelta(days=1))
+    browser = sign_in(UserFactory.create(role=role))
+    is_author = role in (Role.CONTENT, Role.ADMIN)
+
+    for article in (draft, future):
+        answer = browser.get(f"/blog/{article.slug}")
+        assert answer.status_code == (200 if is_author else 404)
+        if is_author:
+            assert ">draft</span>" in answer.text
+            assert "noindex" in answer.text
+            assert "og:" not in answer.text
+        assert (article.title in browser.get("/blog/").text) is is_author
+    assert ("Not published yet" in browser.get("/blog/").text) is is_author

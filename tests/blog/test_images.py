@@ -5,11 +5,15 @@ import struct
 import zlib
 
 import pytest
+from bs4 import BeautifulSoup
 from flask import Flask
+from flask.testing import FlaskClient
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from sqlalchemy.orm import Session
 
 from skymailing.blog.images import MAX_BYTES, ImageError, media_directory, parse_name, store_image
+from tests.factories import ArticleFactory
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -167,3 +171,44 @@ def test_a_counting_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
 )
 def test_a_foreign_name_is_no_picture(name: str) -> None:
     assert parse_name(name) is None
+
+
+def test_a_picture_is_served_for_good_and_as_nothing_else(app: Flask) -> None:
+    picture = parse_name(store(app, encoded(PHOTO, "JPEG")))
+    assert picture is not None
+    for copy in picture.sizes():
+        answer = app.test_client().get(f"/blog/media/{copy.name}")
+        assert answer.status_code == 200
+        assert answer.content_type == "image/jpeg"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox")
+        assert "Set-Cookie" not in answer.headers
+        answer.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret-key", "..%2fsecret-key", "%2e%2e/secret-key", "x.jpg", f"{'0' * 32}-10x10.jpg", ".new-abc"],
+)
+def test_nothing_but_pictures_is_served(app: Flask, path: str) -> None:
+    with app.app_context():
+        media_directory().mkdir(exist_ok=True)
+        (media_directory() / "x.jpg").write_bytes(b"not ours")
+    assert app.test_client().get(f"/blog/media/{path}").status_code == 404
+
+
+def test_an_article_shows_its_picture_in_the_size_that_the_screen_needs(
+    app: Flask, session: Session, visitor: FlaskClient
+) -> None:
+    picture = parse_name(store(app, encoded(PHOTO, "JPEG")))
+    assert picture is not None
+    ArticleFactory.create(slug="first", image=picture.name, image_alt='A hand, "waving"')
+    for path in ("/", "/blog/", "/blog/first"):
+        image = BeautifulSoup(visitor.get(path).text, "html.parser").select_one("main img")
+        assert image is not None
+        assert image["alt"] == 'A hand, "waving"'
+        assert (image["width"], image["height"]) == ("1600", "800")
+        assert str(image["srcset"]).split(", ") == [
+            f"/blog/media/{copy.name} {copy.width}w" for copy in picture.sizes()
+        ]

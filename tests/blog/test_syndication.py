@@ -1,0 +1,133 @@
+"""Feed, sitemap, robots.txt and what social networks show of a page."""
+
+from datetime import datetime, timedelta
+from xml.etree import ElementTree
+
+from bs4 import BeautifulSoup
+from flask.testing import FlaskClient
+
+from skymailing.clock import utcnow
+from tests.factories import ArticleFactory, UserFactory
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+PICTURE = "0123456789abcdef" * 2 + "-1600x900.jpg"
+
+
+def read_feed(visitor: FlaskClient) -> ElementTree.Element:
+    answer = visitor.get("/blog/feed.atom")
+    assert answer.content_type == "application/atom+xml; charset=utf-8"
+    return ElementTree.fromstring(answer.data)
+
+
+def text(element: ElementTree.Element, name: str) -> str:
+    found = element.find(ATOM + name)
+    assert found is not None, name
+    assert found.text
+    return found.text
+
+
+def test_the_feed_has_what_rfc_4287_asks_for(visitor: FlaskClient) -> None:
+    now = utcnow()
+    for number in range(22):
+        ArticleFactory.create(slug=f"a{number}", published_at=now - timedelta(days=number))
+    ArticleFactory.create(slug="draft", published_at=None)
+    ArticleFactory.create(slug="future", published_at=now + timedelta(days=1))
+
+    feed = read_feed(visitor)
+
+    assert feed.tag == ATOM + "feed"
+    assert text(feed, "id") == "http://sky.example/blog/"
+    assert text(feed, "title")
+    assert feed.find(f"{ATOM}author/{ATOM}name") is not None
+    links = {link.get("rel"): link.get("href") for link in feed.findall(ATOM + "link")}
+    assert links["self"] == "http://sky.example/blog/feed.atom"
+    entries = feed.findall(ATOM + "entry")
+    assert [text(entry, "id") for entry in entries] == [
+        f"http://sky.example/blog/a{number}" for number in range(20)
+    ]
+    for element in (feed, *entries):
+        assert datetime.fromisoformat(text(element, "updated")).tzinfo
+    for entry in entries:
+        assert datetime.fromisoformat(text(entry, "updated")) >= datetime.fromisoformat(
+            text(entry, "published")
+        )
+        assert text(entry, "title")
+        assert text(entry, "content")
+
+
+def test_a_feed_survives_every_character(visitor: FlaskClient) -> None:
+    title = "A & B < C \x0b\ufffe \U0001f600 ]]>"
+    ArticleFactory.create(
+        title=title,
+        body="<script>steal()</script>\n\n**A & B** ]]> \x1f",
+        image=PICTURE,
+        image_alt='"><b>&',
+        author=UserFactory.create(name="<Olga & Co>"),
+    )
+    entry = read_feed(visitor).find(ATOM + "entry")
+    assert entry is not None
+    assert text(entry, "title") == "A & B < C  \U0001f600 ]]>"
+    assert entry.findtext(f"{ATOM}author/{ATOM}name") == "<Olga & Co>"
+    content = BeautifulSoup(text(entry, "content"), "html.parser")
+    assert content.strong is not None
+    assert content.strong.text == "A & B"
+    assert content.script is None
+    picture = content.find("img")
+    assert picture is not None
+    assert picture["src"] == f"http://sky.example/blog/media/{PICTURE}"  # type: ignore[index]
+    assert picture["alt"] == '"><b>&'  # type: ignore[index]
+
+
+def test_an_empty_feed_is_a_feed(visitor: FlaskClient) -> None:
+    assert read_feed(visitor).findall(ATOM + "entry") == []
+
+
+def test_the_sitemap_lists_public_pages_only(visitor: FlaskClient) -> None:
+    ArticleFactory.create(slug="first")
+    ArticleFactory.create(slug="draft", published_at=None)
+    ArticleFactory.create(slug="future", published_at=utcnow() + timedelta(days=1))
+    answer = visitor.get("/sitemap.xml")
+    root = ElementTree.fromstring(answer.data)
+    assert answer.mimetype == "application/xml"
+    assert root.tag == SITEMAP + "urlset"
+    assert [element.text for element in root.iter(SITEMAP + "loc")] == [
+        "http://sky.example/",
+        "http://sky.example/blog/",
+        "http://sky.example/blog/first",
+    ]
+
+
+def test_robots_are_told_where_the_sitemap_is(visitor: FlaskClient) -> None:
+    answer = visitor.get("/robots.txt")
+    assert answer.mimetype == "text/plain"
+    assert "Sitemap: http://sky.example/sitemap.xml" in answer.text
+    assert "Disallow: /manager/" in answer.text
+    assert "Disallow: /blog" not in answer.text
+
+
+def test_an_article_says_what_social_networks_show(visitor: FlaskClient) -> None:
+    ArticleFactory.create(
+        slug="first", title='Say "hello"', summary="In short & good", image=PICTURE, image_alt="A hand"
+    )
+    head = BeautifulSoup(visitor.get("/blog/first").text, "html.parser").head
+    assert head is not None
+    found = {tag.get("property") or tag.get("name"): tag.get("content") for tag in head.find_all("meta")}
+    assert found["og:title"] == 'Say "hello"'
+    assert found["og:description"] == found["description"] == "In short & good"
+    assert found["og:type"] == "article"
+    assert found["og:url"] == "http://sky.example/blog/first"
+    assert found["og:image"] == f"http://sky.example/blog/media/{PICTURE}"
+    assert (found["og:image:width"], found["og:image:height"]) == ("1600", "900")
+    assert found["og:image:alt"] == "A hand"
+    assert found["twitter:card"] == "summary_large_image"
+    canonical = head.find("link", rel="canonical")
+    assert canonical is not None
+    assert canonical["href"] == "http://sky.example/blog/first"  # type: ignore[index]
+
+
+def test_home_and_blog_have_previews_and_point_to_the_feed(visitor: FlaskClient) -> None:
+    for path in ("/", "/blog/"):
+        page = visitor.get(path).text
+        assert f'<meta property="og:url" content="http://sky.example{path}">' in page
+        assert 'type="application/atom+xml" href="/blog/feed.atom"' in page
