@@ -13,9 +13,12 @@ LETTER_BYTES = "4096"
 
 
 def smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
-    """Return letters per second of `smtp-source -s 10`, which sends one letter over and over."""
+    """Return letters per second of `smtp-source -s 10`, which sends one letter over and over.
+
+    Its sessions stay open (-d), as ours do: twice as fast as a new one for each letter, its default.
+    """
     before = sink.letters
-    command = [postfix.source, "-s", SESSIONS, "-m", str(count), "-l", LETTER_BYTES]
+    command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", LETTER_BYTES]
     command += ["-f", "letters@sky.example", "-t", "client@example.org", f"127.0.0.1:{sink.port}"]
     start = time.perf_counter()
     subprocess.run(command, env=postfix.environment, check=True)
