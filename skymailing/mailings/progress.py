@@ -114,22 +114,25 @@ def _rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
         .where(Attempt.mailing_id == mailing_id)
         .order_by(Attempt.id.desc())
         .limit(RATE_SAMPLE)
-        .subquery()
+        .cte("newest")
     )
-    settled = func.sum(case((newest.c.outcome.in_(SETTLING), 1), else_=0))
-    statement = select(newest.c.at, settled, func.count()).where(newest.c.at > since).group_by(newest.c.at)
-    rows: list[tuple[datetime, int, int]] = sorted(db.session.execute(statement).tuples())
-    if not rows:
-        return 0.0
-    first = rows[0][0]
+    is_recent, is_settled = newest.c.at > since, newest.c.outcome.in_(SETTLING)
+    first_at = select(func.min(newest.c.at)).where(is_recent).scalar_subquery()
     # What was recorded with the first one took its time before it.
-    after_first = sum(row[1] for row in rows[1:])
-    is_sample_full = sum(row[2] for row in rows) >= RATE_SAMPLE
-    if now - first < LEAST_SPAN and not is_sample_full:
+    is_after_first = newest.c.at > first_at
+    statement = select(
+        func.min(newest.c.at),
+        func.count(),
+        func.sum(case((is_settled, 1), else_=0)),
+        func.sum(case((is_settled & is_after_first, 1), else_=0)),
+    ).where(is_recent)
+    first, count, settled, after_first = db.session.execute(statement).one()
+    if not count:
+        return 0.0
+    if now - first < LEAST_SPAN and count < RATE_SAMPLE:
         return None
-    if not after_first:
-        return rows[0][1] / max((now - since).total_seconds(), 1.0)
-    return after_first / max((now - first).total_seconds(), 1.0)
+    counted, span = (after_first, now - first) if after_first else (settled, now - since)
+    return float(counted) / max(span.total_seconds(), 1.0)
 
 
 def _forecast(progress: Progress, rate: float | None) -> Progress:
