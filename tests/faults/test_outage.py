@@ -24,7 +24,7 @@ LONGEST_WAIT = timedelta(minutes=15 * 1.2)
     ("hours", "step"),
     [
         pytest.param(2, timedelta(minutes=4), id="short"),
-        pytest.param(60, timedelta(minutes=1), id="long", marks=pytest.mark.soak),
+        pytest.param(60, timedelta(minutes=5), id="long", marks=pytest.mark.soak),
     ],
 )
 def test_29_probes_only_and_no_stampede_at_the_end(
