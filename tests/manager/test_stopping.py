@@ -1,0 +1,101 @@
+"""A block or a manager's mark in the middle of a large run, with workers in processes of their own."""
+
+import time
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import queue
+from skymailing.clock import utcnow
+from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, Role, RunState, User
+from tests.conftest import SignIn
+from tests.delivery.ledger import only_run, states
+from tests.factories import MailingFactory, UserFactory
+from tests.faults.workers import workers
+from tests.processes.service import wait_until
+from tests.servers import SmtpServer
+
+RECIPIENTS = 20_000
+STOP_AFTER = 500  # letters
+STOPS_WITHIN = 2.0  # seconds after the manager's click
+
+
+def large_mailing(session: Session, user: User) -> Mailing:
+    session.bulk_insert_mappings(
+        Client,  # type: ignore[arg-type]  # SQLAlchemy's stubs want a mapper
+        [
+            {"owner_id": user.id, "email": f"c{number}@example.org", "email_key": f"c{number}@example.org"}
+            for number in range(RECIPIENTS)
+        ],
+    )
+    return MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+
+
+def last_letter(smtp: SmtpServer, quiet: float = 1.5) -> float:
+    """Return when the last letter came, once none has come for a while, in monotonic seconds."""
+    count, changed = len(smtp.letters), time.monotonic()
+    while time.monotonic() - changed < quiet:
+        time.sleep(0.02)
+        if len(smtp.letters) != count:
+            count, changed = len(smtp.letters), time.monotonic()
+    return changed
+
+
+@pytest.mark.parametrize("stop", ["disable", "block"])
+def test_a_large_run_stops_at_once_and_goes_on_without_a_repeat(
+    app: Flask,
+    environment: dict[str, str],
+    session: Session,
+    sign_in: SignIn,
+    user: User,
+    smtp: SmtpServer,
+    stop: str,
+) -> None:
+    mailing = large_mailing(session, user)
+    panel = sign_in(UserFactory.create(role=Role.MANAGER))
+    with workers(environment, 2):
+        with app.app_context():
+            queue.enqueue("start_mailing", mailing.id)
+        wait_until(lambda: len(smtp.letters) > STOP_AFTER, "the first letters")
+
+        clicked = time.monotonic()
+        press(panel, stop, mailing)
+        assert last_letter(smtp) - clicked < STOPS_WITHIN
+        handed_over = len(smtp.letters)
+        wait_until(lambda: "sending" not in states(session, only_run(session)), "nothing is under way")
+        expected = {"sent": handed_over, "pending": RECIPIENTS - handed_over}
+        assert states(session, only_run(session)) == expected
+        check_letters(session, smtp)
+
+        press(panel, {"disable": "enable", "block": "unblock"}[stop], mailing)
+        wait_until(lambda: len(smtp.letters) > handed_over + STOP_AFTER, "letters again")
+        check_nobody_got_two(smtp)
+
+        # The rest would only take time.
+        sign_in(user).post(f"/mailings/{mailing.id}/cancel")
+        wait_until(lambda: only_run(session).state is RunState.CANCELLED, "the run is over")
+    sent = len(smtp.letters)
+    assert states(session, only_run(session)) == {"sent": sent, "cancelled": RECIPIENTS - sent}
+    check_letters(session, smtp)
+
+
+def press(panel: FlaskClient, verb: str, mailing: Mailing) -> None:
+    about = ("mailings", mailing.id) if verb in ("disable", "enable") else ("users", mailing.owner_id)
+    data = {"id": about[1], "reason": "complaints"}
+    assert panel.post(f"/manager/{about[0]}/{verb}", data=data).status_code == 302
+
+
+def check_letters(session: Session, smtp: SmtpServer) -> None:
+    """Assert that the ledger closes and says of each letter what the server says."""
+    run = only_run(session)
+    assert sum(states(session, run).values()) == run.planned == RECIPIENTS
+    sent = select(Delivery.email).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENT)
+    assert set(session.scalars(sent)) == set(smtp.per_address())
+    check_nobody_got_two(smtp)
+
+
+def check_nobody_got_two(smtp: SmtpServer) -> None:
+    assert max(smtp.per_address().values()) == 1
