@@ -9,11 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import report
+from bench import pages, report
+from bench import rows as sending
 from bench.laboratory import Laboratory
 from bench.postfix import PostfixMissing
-from bench.rows import FULL, QUICK, ROWS, Row, Sizes
+from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
+
+ROWS = sending.ROWS | pages.ROWS
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

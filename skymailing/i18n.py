@@ -35,11 +35,12 @@ def visitor_language(chosen: str | None, wishes: str | None) -> str:
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if chosen in languages:
         return chosen
-    return _best_language(wishes or "", languages)
+    return best_language(wishes or "", languages)
 
 
 @lru_cache(maxsize=1024)
-def _best_language(wishes: str, languages: tuple[str, ...]) -> str:
+def best_language(wishes: str, languages: tuple[str, ...]) -> str:
+    """Return the language that fits an Accept-Language header best, else the first."""
     return parse_accept_header(wishes, LanguageAccept).best_match(languages) or languages[0]
 
 

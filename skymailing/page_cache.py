@@ -2,26 +2,39 @@
 
 Only GET, only without a session, and only pages listed here. Kept under path, language and the
 query arguments that the page knows; labelled with the versions of what it is made of, see
-`shared_cache`. The headers that every response gets are added to each answer, not kept.
+`shared_cache`. Kept whole: the headers that every answer of ours carries are kept with the page.
+
+An answer from here never enters Flask: that is what makes it as fast as a route that does nothing.
+Each process also holds the pages that it served last; whether they are still true is asked of Redis
+for every request, so a second copy saves time and shows nothing old.
 """
 
 import hashlib
 import json
 import random
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
 
 from babel.numbers import format_decimal
-from flask import Flask, Response, current_app, g, request, session
+from flask import Flask, Response, g, request, session
 from flask_babel import get_locale
+from werkzeug.http import parse_cookie
 
 from skymailing.blog.content_cache import next_publication
 from skymailing.blog.viewing import VIEWS_HOLE, count_view
 from skymailing.clock import utcnow
+from skymailing.extensions import cache
 from skymailing.freshness import shared_cache
-from skymailing.i18n import LANGUAGE_COOKIE, visitor_language
-from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS
+from skymailing.i18n import LANGUAGE_COOKIE, best_language
+from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
 
 HOLE = VIEWS_HOLE.encode()
+TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
+HELD = 256  # pages in the memory of a process
+
+Environment = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,119 +47,175 @@ class Kind:
     variants: int = 1  # how many different ones take turns
 
 
+# The home page's three articles are random, and its active mailings depend on the time.
+HOME = Kind((ARTICLES, CLIENTS, MAILINGS), seconds=30, variants=8)
+ARTICLE = Kind((ARTICLES, VIEWS), seconds=600)
 KINDS = {
-    # Its three articles are random and its active mailings depend on the time.
-    "home.index": Kind((ARTICLES, CLIENTS, MAILINGS), seconds=30, variants=8),
-    "blog.index": Kind((ARTICLES,), seconds=600, arguments=("page",)),
-    "blog.article": Kind((ARTICLES, VIEWS), seconds=600),
-    "syndication.feed": Kind((ARTICLES,), seconds=600),
-    "syndication.sitemap": Kind((ARTICLES,), seconds=600),
+    "/": HOME,
+    "/blog/": Kind((ARTICLES,), seconds=600, arguments=("page",)),
+    "/blog/feed.atom": Kind((ARTICLES,), seconds=600),
+    "/sitemap.xml": Kind((ARTICLES,), seconds=600),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a visitor's request may keep: under which key and label, for how long."""
+    """Under which key and label a page may be kept, if at all."""
 
     kind: Kind
     key: str
     label: str | None
     variant: int
+    may_keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """A page as it was made, with a hole where the number of its views goes."""
+
+    label: str
+    until: float
+    etag: str
+    headers: list[tuple[str, str]]
+    language: str
+    viewed: tuple[int, int] | None  # id of an article, and its views that the database knew
+    body: bytes
+
+    def to_bytes(self) -> bytes:
+        head = [self.label, self.until, self.etag, self.headers, self.language, self.viewed]
+        return json.dumps(head).encode() + b"\n" + self.body
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "KeptPage":
+        head, _, body = raw.partition(b"\n")
+        label, until, etag, headers, language, viewed = json.loads(head)
+        return cls(label, until, etag, [(name, value) for name, value in headers], language, viewed, body)
 
 
 def configure(app: Flask) -> None:
-    """Answer from the cache before anything else looks at a request; fill it afterwards."""
-    app.before_request(answer_from_cache)
+    """Put the cache before the app; called first, so that `finish` runs last and keeps all headers."""
+    app.wsgi_app = VisitorPages(app, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way
     app.after_request(finish)
 
 
-def answer_from_cache() -> Response | None:
-    """Return the page if it was kept and nothing in it has changed since."""
-    kind = KINDS.get(request.endpoint or "")
-    if kind is None or not _is_by_a_stranger():
-        return None
-    language = visitor_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
-    variant = _variant(kind)
-    g.language = language
-    arguments = [f"{name}={request.args[name]}" for name in kind.arguments if name in request.args]
-    key = ":".join(["page", language, str(variant), request.path, *arguments])
-    label, (kept,) = shared_cache().read(kind.subjects, key)
-    g.ticket = Ticket(kind, key, label, variant)
-    if kept is None:
-        return None
-    head, _, body = kept.partition(b"\n")
-    label_then, until, etag, content_type, viewed = json.loads(head)
-    if label_then != label or until <= utcnow().timestamp():
-        return None
-    g.ticket = None  # nothing new to keep
-    g.viewed = viewed
-    response = Response(body, content_type=content_type)
-    response.set_etag(etag, weak=True)
-    return response
+class VisitorPages:
+    """Answers visitors from the cache, and hands everything else on."""
+
+    def __init__(self, app: Flask, wsgi_app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+        self.wsgi_app = wsgi_app
+        self.held: dict[str, KeptPage] = {}
+
+    def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        kind = KINDS.get(path) or (ARTICLE if path.startswith("/blog/") and path.count("/") == 2 else None)
+        if kind is not None and environ["REQUEST_METHOD"] == "GET" and not environ.get("SCRIPT_NAME"):
+            cookies = parse_cookie(environ.get("HTTP_COOKIE"))
+            if self._is_a_stranger(cookies):
+                backend: SharedCache = self.app.extensions["cache"][cache]
+                ticket = self._ticket(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
+                page = self._find(ticket, backend)
+                if page is not None:
+                    return self._send(page, environ, start_response)
+                environ[TICKET] = ticket
+        return self.wsgi_app(environ, start_response)
+
+    def _is_a_stranger(self, cookies: Any) -> bool:
+        """Whether the request shows no sign of a session, so that its page is everybody's."""
+        config = self.app.config
+        return (
+            config["SESSION_COOKIE_NAME"] not in cookies
+            and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
+        )
+
+    def _ticket(
+        self, kind: Kind, path: str, environ: Environment, chosen: str | None, backend: SharedCache
+    ) -> Ticket:
+        languages = self.app.config["LANGUAGES"]
+        if chosen not in languages:
+            chosen = best_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""), languages)
+        variant = _variant(kind, environ.get("HTTP_IF_NONE_MATCH", ""))
+        query = environ.get("QUERY_STRING", "")
+        given = parse_qs(query, keep_blank_values=True) if query else {}
+        known = [f"{name}={given[name][0]}" for name in kind.arguments if name in given]
+        # Of other arguments there is no end; pages with them are made, but not kept.
+        may_keep = all(name in kind.arguments and len(values) == 1 for name, values in given.items())
+        key = ":".join(["page", chosen or "", str(variant), path, *known])
+        return Ticket(kind, key, backend.label(*kind.subjects), variant, may_keep)
+
+    def _find(self, ticket: Ticket, backend: SharedCache) -> KeptPage | None:
+        if ticket.label is None or not ticket.may_keep:
+            return None
+        page = self.held.get(ticket.key)
+        if page is None or page.label != ticket.label:
+            raw = backend.read((), ticket.key)[1][0]
+            if raw is None:
+                return None
+            page = KeptPage.from_bytes(raw)
+            if len(self.held) >= HELD:
+                self.held.clear()
+            self.held[ticket.key] = page
+        return page if page.label == ticket.label and page.until > utcnow().timestamp() else None
+
+    def _send(
+        self, page: KeptPage, environ: Environment, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        body = page.body
+        if page.viewed is not None:
+            with self.app.app_context():
+                body = _with_views(body, page.viewed, page.language)
+        if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
+            start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
+            return []
+        start_response("200 OK", [*page.headers, ("Content-Length", str(len(body)))])
+        return [body]
 
 
-def _is_by_a_stranger() -> bool:
-    """Whether the request shows no sign of a session, so that its page is everybody's."""
-    if request.method != "GET":
-        return False
-    names = (
-        current_app.config["SESSION_COOKIE_NAME"],
-        current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"),
-    )
-    cookies = request.headers.get("Cookie", "")
-    return not (cookies and any(name in cookies for name in names))
-
-
-def _variant(kind: Kind) -> int:
+def _variant(kind: Kind, etags: str) -> int:
     """Return which of a page's variants to show: the one that the browser has, else any."""
     if kind.variants == 1:
         return 0
-    for etag in request.if_none_match.as_set(include_weak=True):
-        number = etag.partition("-")[0].removeprefix('W/"').removeprefix('"')
-        if number.isdecimal() and len(number) < 3 and int(number) < kind.variants:
-            return int(number)
+    number = etags.removeprefix("W/").removeprefix('"').partition("-")[0]
+    if len(number) == 1 and number.isascii() and number.isdigit() and int(number) < kind.variants:
+        return int(number)
     return random.randrange(kind.variants)  # noqa: S311 - no secret
 
 
 def finish(response: Response) -> Response:
     """Keep a visitor's page, count its view, and answer 304 where the browser has it already."""
-    if request.endpoint not in KINDS or response.status_code != 200:
-        return response
-    ticket: Ticket | None = g.get("ticket")
-    if "ticket" in g and "Set-Cookie" not in response.headers:
+    ticket: Ticket | None = request.environ.get(TICKET)
+    viewed: tuple[int, int] | None = g.get("viewed")
+    if response.status_code == 200 and (ticket is not None or viewed is not None):
+        if ticket is not None and "Set-Cookie" not in response.headers and not session.modified:
+            _keep(response, ticket, viewed)
+        if viewed is not None:
+            is_read = request.method == "GET"
+            response.set_data(_with_views(response.get_data(), viewed, str(get_locale()), is_read=is_read))
         if ticket is not None:
-            _describe_and_keep(response, ticket)
-        response.headers["Cache-Control"] = "no-cache"  # kept by browsers, but asked about each time
-    _show_views(response)
-    if response.get_etag()[0]:
-        response.make_conditional(request)
+            response.make_conditional(request)
     return response
 
 
-def _describe_and_keep(response: Response, ticket: Ticket) -> None:
-    if session.modified:
-        return
+def _keep(response: Response, ticket: Ticket, viewed: tuple[int, int] | None) -> None:
+    response.headers["Cache-Control"] = "no-cache"  # kept by browsers, but asked about each time
+    response.vary.update(("Accept-Language", "Cookie"))
     body = response.get_data()
     etag = f"{ticket.variant}-{hashlib.sha256(body).hexdigest()[:24]}"
     response.set_etag(etag, weak=True)  # weak: the number of views may differ
-    # Of other arguments there is no end; pages with them are made, but not kept.
-    if ticket.label is None or any(name not in ticket.kind.arguments for name in request.args):
+    if ticket.label is None or not ticket.may_keep:
         return
     now = utcnow()
     until = now.timestamp() + ticket.kind.seconds
     coming = next_publication(now)
     if coming is not None:
         until = min(until, coming.timestamp())
-    head = json.dumps([ticket.label, until, etag, response.content_type, g.get("viewed")]).encode()
-    shared_cache().put(ticket.key, head + b"\n" + body, until - now.timestamp())
+    headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
+    page = KeptPage(ticket.label, until, f'"{etag}"', headers, str(get_locale()), viewed, body)
+    shared_cache().put(ticket.key, page.to_bytes(), until - now.timestamp())
 
 
-def _show_views(response: Response) -> None:
+def _with_views(body: bytes, viewed: tuple[int, int], language: str, *, is_read: bool = True) -> bytes:
     """Count the view of an article, and write the number into its page."""
-    viewed: tuple[int, int] | None = g.get("viewed")
-    if viewed is None:
-        return
     article_id, known = viewed
-    pending = count_view(article_id) if request.method == "GET" else 0
-    number = format_decimal(known + pending, locale=g.get("language") or get_locale())
-    response.set_data(response.get_data().replace(HOLE, number.encode()))
+    pending = count_view(article_id) if is_read else 0
+    return body.replace(HOLE, format_decimal(known + pending, locale=language).encode())

@@ -18,7 +18,6 @@ from skymailing import create_app, freshness, page_cache
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Article, Client, Mailing, MailingState, Role, User
-from skymailing.page_cache import KINDS
 from tests.conftest import SignIn
 from tests.factories import ArticleFactory, MailingFactory, UserFactory
 from tests.servers import RedisServer
@@ -104,7 +103,7 @@ def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskCl
 
     assert statements.count == 0
     assert again <= pages
-    assert 1 < len(pages) <= KINDS["home.index"].variants
+    assert 1 < len(pages) <= page_cache.HOME.variants
 
 
 def test_only_get_requests_are_answered_from_the_cache(visitor: FlaskClient) -> None:
@@ -266,13 +265,13 @@ def test_a_page_made_of_old_rows_is_not_served_after_the_edit(
 ) -> None:
     """One process reads the article, another edits it, only then does the first keep its page."""
     article = ArticleFactory.create(slug="first", title="Old title")
-    keep = page_cache._describe_and_keep
+    keep = page_cache._keep
 
-    def keep_late(response: object, ticket: object) -> None:
+    def keep_late(*what: object) -> None:
         edit(other_app, update(Article).where(Article.id == article.id).values(title="New title"))
-        keep(response, ticket)  # type: ignore[arg-type]
+        keep(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(page_cache, "_describe_and_keep", keep_late)
+    monkeypatch.setattr(page_cache, "_keep", keep_late)
     assert "Old title" in app.test_client().get("/blog/first").text
     monkeypatch.undo()
     assert "New title" in app.test_client().get("/blog/first").text

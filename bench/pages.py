@@ -1,0 +1,214 @@
+"""The rows about pages: public ones against a bare Flask route, and lists with very many rows."""
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from bench.laboratory import POSTGRESQL, Laboratory
+from bench.postfix import free_port, wait_for_port
+from bench.rows import Row, Sizes
+from bench.service import PROJECT_DIR, RunFailed, Service
+from skymailing import programs
+from skymailing.clock import utcnow
+from skymailing.models import Article, User
+from skymailing.security import hash_password
+
+SECONDS = 4.0  # of each measurement
+WARM_UP = 1.0
+CONNECTIONS = 8
+FEW = 1_000
+PASSWORD = "correct horse battery"
+ARTICLES = 30
+LISTS = {
+    "clients": "/clients/",
+    "clients, search": "/clients/?q=client77",
+    "mailings": "/mailings/",
+    "log of all mailings": "/logs/",
+    "log of a mailing": "/mailings/{mailing}/log",
+    "a mailing": "/mailings/{mailing}",
+    "start page": "/",
+}
+
+# PostgreSQL's own SQL; a million rows each are there in a minute. In the order of their foreign keys.
+FILL = (
+    """INSERT INTO messages (owner_id, subject, format, body, created_at, updated_at)
+       VALUES (:owner, 'Новости', 'markdown', 'Здравствуйте', now(), now())""",
+    """INSERT INTO mailings (owner_id, message_id, name, sender_name, audience, starts_at, ends_at,
+           periodicity, on_unknown, state, state_reason, disabled_reason, created_at, updated_at)
+       SELECT :owner, (SELECT max(id) FROM messages), 'Рассылка ' || n, 'ООО', 'all',
+              now() - n * interval '1 minute', now() + interval '1 day', 'once', 'resend', 'finished', '', '',
+              now(), now()
+       FROM generate_series(1, :count) n""",
+    """INSERT INTO runs (mailing_id, uuid, scheduled_for, state, planned, started_at, finished_at, subject,
+           format, body, sender_name, reply_to)
+       SELECT max(id), md5(random()::text), now(), 'finished', :count, now(), now(), 'Новости', 'markdown',
+              'x', 'ООО', 'a@sky.example'
+       FROM mailings""",
+    """INSERT INTO deliveries (run_id, client_id, email, email_key, state, attempts, finished_at)
+       SELECT (SELECT max(id) FROM runs), id, email, email_key, 'sent', 1, now()
+       FROM clients WHERE owner_id = :owner""",
+    """INSERT INTO attempts (delivery_id, mailing_id, owner_id, number, at, outcome, code, answer, route)
+       SELECT id, (SELECT max(id) FROM mailings), :owner, 1, now() - id * interval '1 second', 'sent', 250,
+              '2.0.0 Ok: queued', 'default'
+       FROM deliveries WHERE run_id = (SELECT max(id) FROM runs)""",
+    "ANALYZE",
+)
+
+
+@contextlib.contextmanager
+def web_server(service: Service, application: str = "wsgi:app") -> Iterator[int]:
+    """Run the web server as `flask up` does, with the service's pages or another app; yield its port."""
+    port = free_port()
+    config = dict(service.app.config) | {"HOST": "127.0.0.1", "PORT": port}
+    (web,) = [program for program in programs.list_programs(config) if program.name == "web"]
+    command = [application if part == "wsgi:app" else part for part in web.command]
+    log = service.directory / "web.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT_DIR,
+            env=os.environ | service.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for_port(port, process, log)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def load(
+    port: int, path: str, seconds: float, connections: int = CONNECTIONS, cookie: str = ""
+) -> dict[str, float]:
+    """Ask for a page again and again in a process of its own."""
+    command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
+    done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunFailed(f"{path}: {done.stderr}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def pages(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
+    """Home, blog and an article, cached, for visitors, against a bare route; the median of the rounds."""
+    found: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
+    with laboratory.service(POSTGRESQL) as service:
+        write_articles(service)
+        paths = {"home": "/", "blog": "/blog/", "article": "/blog/article-1"}
+        for _ in range(max(sizes.rounds, 3)):
+            with web_server(service, "bench.bare:app") as port:
+                load(port, "/", WARM_UP)
+                found["bare"].append(load(port, "/", SECONDS)["per_second"])
+            with web_server(service) as port:
+                for name, path in paths.items():
+                    load(port, path, WARM_UP)
+                    found[name].append(load(port, path, SECONDS)["per_second"])
+    bare = statistics.median(found["bare"])
+    for name in ("home", "blog", "article"):
+        ratios = [mine / bare for mine, bare in zip(found[name], found["bare"], strict=True)]
+        ratio = statistics.median(ratios)
+        has_bar = name != "article"  # which is counted as well
+        yield Row(
+            f"{name}, cached, anonymous, against a bare Flask route",
+            f"{ratio:.2f} x ({statistics.median(found[name]):,.0f}/s to {bare:,.0f}/s)",
+            ">= 0.6 x" if has_bar else "",
+            "0.8 x" if has_bar else "",
+            ratio >= 0.6 if has_bar else None,
+            {"per_second": found[name], "bare": found["bare"], "ratios": ratios},
+        )
+
+
+def write_articles(service: Service) -> None:
+    with Session(service.engine) as session:
+        author = User(email="author@sky.example", password_hash="", name="Ольга", confirmed_at=utcnow())
+        session.add(author)
+        for number in range(ARTICLES):
+            published = utcnow() - timedelta(days=number + 1)
+            session.add(
+                Article(
+                    author=author,
+                    slug=f"article-{number}",
+                    title=f"Статья {number}",
+                    summary="Коротко о том, как писать письма, которые читают." * 2,
+                    body="Абзац **текста**, как в настоящей статье.\n\n" * 40,
+                    published_at=published,
+                )
+            )
+        session.flush()
+
+
+def lists(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
+    """Lists of an owner with few rows in a small database, and of one with very many in a large one."""
+    with laboratory.service(POSTGRESQL) as service, web_server(service) as port:
+        few = measure_lists(service, port, FEW)
+        many = measure_lists(service, port, sizes.many)
+    for name, small in few.items():
+        ratio = many[name] / small
+        yield Row(
+            f"list with {sizes.many:,} rows against {FEW:,}: {name}",
+            f"{ratio:.2f} x ({many[name]:.1f} ms to {small:.1f} ms)",
+            "<= 1.5 x",
+            "1.1 x",
+            ratio <= 1.5,
+            {"few_ms": small, "many_ms": many[name]},
+        )
+
+
+def measure_lists(service: Service, port: int, count: int) -> dict[str, float]:
+    """Return each list's median time in milliseconds, for an owner with so many rows in each."""
+    owner, mailing = fill(service, count)
+    cookie = sign_in(service, owner)
+    times = {}
+    for name, path in LISTS.items():
+        address = path.format(mailing=mailing)
+        load(port, address, WARM_UP, 1, cookie)
+        times[name] = load(port, address, SECONDS, 1, cookie)["median_ms"]
+    return times
+
+
+def fill(service: Service, count: int) -> tuple[int, int]:
+    """Give an owner so many clients, mailings and attempts; return the ids of owner and of a mailing."""
+    owner = service.add_owner(count)
+    with Session(service.engine) as session:
+        for statement in FILL:
+            values = {"owner": owner, "count": count}
+            session.execute(text(statement), {key: values[key] for key in values if f":{key}" in statement})
+        return owner, int(session.scalar(text("SELECT max(id) FROM mailings")) or 0)
+
+
+def sign_in(service: Service, owner: int) -> str:
+    """Return the cookie of a browser in which the owner is signed in."""
+    with service.app.app_context():
+        password_hash = hash_password(PASSWORD)
+    with Session(service.engine) as session:
+        user = session.get_one(User, owner)
+        user.password_hash = password_hash
+        session.flush()
+        email = user.email
+    browser = service.app.test_client()
+    secure = "https://sky.example"
+    page = browser.get("/auth/login", base_url=secure).text
+    token = page.partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
+    answer = browser.post(
+        "/auth/login",
+        base_url=secure,
+        headers={"Referer": f"{secure}/auth/login"},
+        data={"email": email, "password": PASSWORD, "csrf_token": token},
+    )
+    cookie = browser.get_cookie("session", domain="sky.example")
+    if answer.status_code != 302 or cookie is None:
+        raise RunFailed(f"signing in: {answer.status}")
+    return f"session={cookie.value}"
+
+
+ROWS = {"pages": pages, "lists": lists}
