@@ -177,3 +177,24 @@ def test_a_million_of_anything_is_counted_only_so_far(
     for _ in range(4):
         ClientFactory.create(owner=user)
     assert ">2+<" in panel.get("/manager/users/").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["users/block", "users/unblock", "users/{0}/role", "mailings/disable", "mailings/enable", "articles/new"],
+)
+def test_no_form_of_another_site_does_anything(
+    app: Flask,
+    session: Session,
+    sign_in: SignIn,
+    user: User,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    boss = sign_in(UserFactory.create(role=Role.ADMIN))
+    mailing = MailingFactory.create(owner=user)
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    ids = [user.id, mailing.id]
+    data = {"id": ids, "reason": "x", "role": "admin", "title": "x", "body": "x", "format": "text"}
+    assert boss.post(f"/manager/{path.format(user.id)}", data=data).status_code == 400
+    assert audit(session) == []
