@@ -118,33 +118,32 @@ def claim(
     ).scalar_one()
     if not allowed:
         return []
+    # Perhaps none of a whole window may be mailed any more; then the next one is looked at.
+    while rows := _next_rows(connection, run, limit, now):
+        suppressed = [row.id for row in rows if row.is_suppressed]
+        gone = [row.id for row in rows if row.is_gone and not row.is_suppressed]
+        ending = {"finished_at": now, "due_at": None}
+        _set_state(connection, suppressed, {"state": DeliveryState.SUPPRESSED} | ending)
+        _set_state(connection, gone, {"state": DeliveryState.CANCELLED} | ending)
+        if claimed := [row for row in rows if not row.is_suppressed and not row.is_gone]:
+            lease = {"lease_token": token, "lease_until": lease_until, "due_at": None}
+            _set_state(connection, [row.id for row in claimed], {"state": DeliveryState.SENDING} | lease)
+            return [_describe(row) for row in claimed]
+    return []
+
+
+def _next_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
     due = (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now)
     rows = _candidates(connection, run, due, limit)
     if len(rows) < limit:
         rows += _candidates(connection, run, Delivery.state == DeliveryState.PENDING, limit - len(rows))
-    claimed = [row for row in rows if not row.is_suppressed]
-    _set_state(
-        connection,
-        [row.id for row in rows if row.is_suppressed],
-        {"state": DeliveryState.SUPPRESSED, "finished_at": now, "due_at": None},
+    return rows
+
+
+def _describe(row: Any) -> Claimed:
+    return Claimed(
+        row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes
     )
-    _set_state(
-        connection,
-        [row.id for row in claimed],
-        {"state": DeliveryState.SENDING, "lease_token": token, "lease_until": lease_until, "due_at": None},
-    )
-    return [
-        Claimed(
-            row.id,
-            row.email,
-            row.email_key,
-            row.attempts,
-            row.unknowns,
-            row.full_name or "",
-            row.attributes or {},
-        )
-        for row in claimed
-    ]
 
 
 def _candidates(
@@ -159,6 +158,8 @@ def _candidates(
             Delivery.unknowns,
             Client.full_name,
             Client.attributes,
+            # Deleted while its letter was under way, which then came back.
+            Client.id.is_(None).label("is_gone"),
             exists()
             .where(Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key)
             .label("is_suppressed"),

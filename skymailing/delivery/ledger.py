@@ -6,6 +6,7 @@ Each function works in the caller's transaction.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,6 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
-    func,
     insert,
     select,
     update,
@@ -37,8 +37,9 @@ from skymailing.models import (
     mailing_clients,
 )
 
-# RFC 3463: a permanent failure of the address itself, not of the mailbox's state or the letter.
-DEAD_ADDRESS = re.compile(r"5\.1\.\d")
+# RFC 3463 and 7505: the recipient's address itself is dead, not the mailbox full or the letter unwelcome.
+DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
+NOTE_LENGTH = 500
 # An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
 SETTLED_STATES = [
     state for state in DeliveryState if state not in OPEN_STATES and state is not DeliveryState.UNKNOWN
@@ -61,22 +62,24 @@ def record(
     was taken away still counts: it settles the unknown that the sweep had to assume.
     """
     steps: dict[tuple[Step, bool, bool], list[int]] = defaultdict(list)
-    counted_results = []
+    counted_results: dict[int, Result] = {}
     for result in results:
         step = next_step(result, unknowns.get(result.letter.delivery_id, 0), run.policy, now)
         counted = result.verdict not in UNCOUNTED
         steps[step, counted, result.verdict is Verdict.UNKNOWN].append(result.letter.delivery_id)
         if counted:
-            counted_results.append(result)
+            counted_results[result.letter.delivery_id] = result
     for (step, counted, is_unknown), ids in steps.items():
-        _move(connection, token, ids, step, counted, is_unknown, now)
+        for id, number in _move(connection, token, ids, step, counted, is_unknown, now).items():
+            late = counted_results[id]
+            counted_results[id] = replace(late, letter=replace(late.letter, number=number))
     if counted_results:
-        insert_attempts(connection, run, counted_results, route, now)
-    dead = [
-        result.letter.delivery_id
-        for result in results
+        insert_attempts(connection, run, list(counted_results.values()), route, now)
+    dead = {
+        id: result.answer
+        for id, result in counted_results.items()
         if result.verdict is Verdict.FAILED and DEAD_ADDRESS.match(result.answer)
-    ]
+    }
     if dead:
         _suppress_dead(connection, run.owner_id, dead, now)
 
@@ -89,7 +92,8 @@ def _move(
     counted: bool,
     is_unknown: bool,
     now: datetime,
-) -> None:
+) -> dict[int, int]:
+    """Move the lease's rows; return the attempt numbers of those whose acceptance came late."""
     values: dict[str, Any] = {
         "state": step.state,
         "due_at": step.due_at,
@@ -104,19 +108,25 @@ def _move(
     moved = connection.execute(
         update(Delivery).where(is_one_of(Delivery.id, "ids"), ours).values(values), {"ids": ids}
     ).rowcount
-    if moved < len(ids) and step.state is DeliveryState.SENT:
-        # The lease was believed dead and some rows assumed unknown; now it is known.
-        assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
-        connection.execute(
-            update(Delivery)
-            .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, assumed)
-            .values(state=DeliveryState.SENT, due_at=None, finished_at=now),
-            {"ids": ids},
-        )
+    if moved == len(ids) or step.state is not DeliveryState.SENT:
+        return {}
+    # The lease was believed dead and some rows assumed unknown, which stands in the log. Now it is
+    # known, which is one attempt more there.
+    assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
+    late = connection.execute(
+        update(Delivery)
+        .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, assumed)
+        .values(state=DeliveryState.SENT, due_at=None, finished_at=now, attempts=Delivery.attempts + 1)
+        .returning(Delivery.id, Delivery.attempts),
+        {"ids": ids},
+    )
+    return dict(late.tuples().all())
 
 
-def _suppress_dead(connection: Connection, owner_id: int, delivery_ids: list[int], now: datetime) -> None:
-    keys = connection.execute(select(Delivery.email_key).where(Delivery.id.in_(delivery_ids))).scalars()
+def _suppress_dead(connection: Connection, owner_id: int, answers: Mapping[int, str], now: datetime) -> None:
+    keys = connection.execute(
+        select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers))
+    ).tuples()
     connection.execute(
         insert_into(Suppression).on_conflict_do_nothing(),
         [
@@ -124,10 +134,10 @@ def _suppress_dead(connection: Connection, owner_id: int, delivery_ids: list[int
                 "owner_id": owner_id,
                 "email_key": key,
                 "reason": SuppressionReason.BOUNCED,
-                "note": "",
+                "note": answers[id][:NOTE_LENGTH],
                 "created_at": now,
             }
-            for key in keys
+            for id, key in keys
         ],
     )
 
@@ -188,11 +198,3 @@ def is_open(connection: Connection, run_id: int) -> bool:
             select(exists().where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_STATES)))
         ).scalar_one()
     )
-
-
-def count_states(connection: Connection, run_id: int) -> dict[DeliveryState, int]:
-    """Return how many deliveries of the run are in each state, every state named."""
-    counted = connection.execute(
-        select(Delivery.state, func.count()).where(Delivery.run_id == run_id).group_by(Delivery.state)
-    )
-    return dict.fromkeys(DeliveryState, 0) | dict(counted.tuples().all())

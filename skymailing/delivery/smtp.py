@@ -16,6 +16,8 @@ MAX_REPLY_BYTES = 16_384
 MAX_REPLY_LINES = 100
 # Sessions and credentials, not letters, are what these codes complain about.
 ROUTE_FAULT_CODES = {421, 454, 530, 535}
+# RFC 3463: the sender's address is at fault, which some servers say only when they hear the recipient's.
+SENDERS_ADDRESS = re.compile(r"5\.1\.[78]\b")
 REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
 
 
@@ -86,14 +88,15 @@ class Journal(Protocol):
     def end(self, result: Result) -> None: ...
 
 
-def classify(stage: Stage, code: int) -> Verdict:
+def classify(stage: Stage, code: int, text: str = "") -> Verdict:
     """Return what a reply to `stage` means for the letter; DATA's 354 is not asked about."""
     if code in ROUTE_FAULT_CODES:
         return Verdict.ROUTE_FAULT
     if 400 <= code < 500:
         return Verdict.DEFERRED
     if 500 <= code < 600:
-        return Verdict.SENDER_REFUSED if stage is Stage.MAIL else Verdict.FAILED
+        is_senders = stage is Stage.MAIL or SENDERS_ADDRESS.match(text)
+        return Verdict.SENDER_REFUSED if is_senders else Verdict.FAILED
     if 200 <= code < 300 and stage is Stage.DOT:
         return Verdict.SENT
     # A code that no server should give here says nothing about the letter.
@@ -246,7 +249,7 @@ class Session:
             refusal = yield from self._envelope(letter, ahead)
             ahead = refusal is None and self._write_body(letter)
             stage, reply = refusal or (Stage.DOT, (yield))
-            verdict = classify(stage, reply.code)
+            verdict = classify(stage, reply.code, reply.text)
             seconds = time.monotonic() - self._turned_at
             self._turn_to(self._following)
             self._following = None
@@ -273,7 +276,7 @@ class Session:
             agreed = accepted if stage is Stage.DATA else 200 <= reply.code < 300
             if refusal is None and not agreed:
                 refusal = (stage, reply)
-                if classify(stage, reply.code) in ENDS_SESSION:
+                if classify(stage, reply.code, reply.text) in ENDS_SESSION:
                     return refusal
         if refusal is None:
             return None

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import object_session
 
@@ -28,6 +28,7 @@ from skymailing.models import (
     MailingState,
     Run,
     RunState,
+    Suppression,
     mailing_clients,
 )
 from skymailing.states import state_label
@@ -150,7 +151,11 @@ def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - a
 def resend_failed(mailing: Mailing, now: datetime) -> int:
     """Put the failed deliveries of the last run back to pending; return how many there are."""
     run = _run_to_resend(mailing, now)
-    failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None)
+    # Whoever is never mailed any more stays failed, with the server's reason in the log.
+    suppressed = exists().where(
+        Suppression.owner_id == mailing.owner_id, Suppression.email_key == Delivery.email_key
+    )
+    failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None) & ~suppressed
     count = _change_deliveries(run, failed, state=DeliveryState.PENDING, finished_at=None)
     if count:
         _reopen(mailing, run)

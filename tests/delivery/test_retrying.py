@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import plan
+from skymailing.delivery import claims, ledger, plan
+from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.extensions import db
 from skymailing.models import (
     Attempt,
+    Client,
     Delivery,
     DeliveryState,
     MailingState,
@@ -44,6 +47,7 @@ def test_a_refused_address_fails_and_a_dead_one_is_suppressed(
     assert states(session, run) == {"sent": 1, "failed": 2}
     suppression = session.execute(select(Suppression)).scalar_one()
     assert (suppression.email_key, suppression.reason) == (dead.email_key, SuppressionReason.BOUNCED)
+    assert suppression.note == "5.1.1 no such user"
     assert set(smtp.per_address()) == {fine.email}
     check_ledger(session, run, smtp.letters)
 
@@ -204,3 +208,63 @@ def test_a_lease_of_which_no_journal_tells_ends_unknown(
     assert states(session, run) == {"unknown": 2}
     assert run.state is RunState.FINISHED
     check_ledger(session, run, smtp.letters)
+
+
+@pytest.mark.parametrize("answer", ["550 5.1.8 sender domain not found", "553 5.1.7 bad sender syntax"])
+def test_a_sender_refused_only_at_the_recipient_harms_no_client(
+    session: Session, user: User, start: Start, smtp: SmtpServer, answer: str
+) -> None:
+    """Postfix says so by default: smtpd_delay_reject."""
+    for client in create_clients(user, 3):
+        smtp.rcpt_replies[client.email] = answer
+    mailing = due_mailing(user)
+
+    start(mailing)
+
+    session.refresh(mailing)
+    assert mailing.state is MailingState.PAUSED
+    assert states(session, only_run(session)) == {"pending": 3}
+    assert session.scalars(select(Suppression)).all() == []
+
+
+def test_a_client_deleted_while_their_letter_was_under_way_is_not_mailed_again(
+    session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    gone, _ = create_clients(user, 2)
+    smtp.rcpt_replies[gone.email] = "451 later"
+    start(due_mailing(user))
+    smtp.rcpt_replies.clear()
+    session.execute(delete(Client).where(Client.id == gone.id))
+
+    with time_machine.travel(utcnow() + timedelta(minutes=2)):
+        sweep()
+
+    assert states(session, only_run(session)) == {"sent": 1, "cancelled": 1}
+    assert gone.email not in smtp.per_address()
+
+
+def test_word_that_comes_late_settles_an_assumed_unknown_and_stands_in_the_log(
+    app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+    with app.app_context():
+        run_id = plan.start_due_run(mailing.id, utcnow())
+    assert run_id is not None
+    with app.app_context():
+        with db.engine.begin() as connection:
+            run = claims.load_run(connection, run_id)
+            lease_until = utcnow() - timedelta(seconds=1)
+            (claimed,) = claims.claim(connection, run, "late", lease_until, 10, utcnow())
+        sweep()
+        assert states(session, only_run(session)) == {"unknown": 1}
+
+        letter = Letter(claimed.id, claimed.attempts + 1, client.email, b"")
+        said = [Result(letter, Verdict.SENT, 250, "2.0.0 taken at last")]
+        for _ in range(2):  # a journal may tell it once more
+            with db.engine.begin() as connection:
+                ledger.record(connection, run, "late", said, {}, "primary", utcnow())
+
+    assert states(session, only_run(session)) == {"sent": 1}
+    told = session.execute(select(Attempt.number, Attempt.outcome, Attempt.answer).order_by(Attempt.number))
+    assert [tuple(row) for row in told][1:] == [(2, Outcome.SENT, "2.0.0 taken at last")]

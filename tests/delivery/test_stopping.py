@@ -88,3 +88,22 @@ def test_failed_letters_can_be_sent_again(
     assert run.state is RunState.FINISHED
     assert smtp.per_address() == {unlucky.email: 1, fine.email: 1}
     check_ledger(session, run, smtp.letters)
+
+
+def test_an_address_that_turned_out_dead_is_not_tried_again(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    dead, unlucky = create_clients(user, 2)
+    smtp.rcpt_replies[dead.email] = "550 5.1.1 no such user"
+    smtp.rcpt_replies[unlucky.email] = "550 5.7.1 not today"
+    mailing = due_mailing(user)
+    start(mailing)
+    smtp.rcpt_replies.clear()
+
+    with app.app_context():
+        own = db.session.get_one(Mailing, mailing.id)
+        assert services.resend_failed(own, utcnow()) == 1
+        db.session.commit()
+    sweep()
+
+    assert states(session, only_run(session)) == {"sent": 1, "failed": 1}
