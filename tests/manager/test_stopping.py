@@ -5,11 +5,12 @@ import time
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.clock import utcnow
+from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, Role, RunState, User
 from tests.conftest import SignIn
 from tests.delivery.ledger import only_run, states
@@ -23,14 +24,12 @@ STOP_AFTER = 500  # letters
 STOPS_WITHIN = 2.0  # seconds after the manager's click
 
 
-def large_mailing(session: Session, user: User) -> Mailing:
-    session.bulk_insert_mappings(
-        Client,  # type: ignore[arg-type]  # SQLAlchemy's stubs want a mapper
-        [
-            {"owner_id": user.id, "email": f"c{number}@example.org", "email_key": f"c{number}@example.org"}
-            for number in range(RECIPIENTS)
-        ],
-    )
+def large_mailing(app: Flask, user: User) -> Mailing:
+    addresses = [f"c{number}@example.org" for number in range(RECIPIENTS)]
+    rows = [{"owner_id": user.id, "email": address, "email_key": address} for address in addresses]
+    with app.app_context():  # in one transaction, which the test's own session has not
+        db.session.execute(insert(Client), rows)
+        db.session.commit()
     return MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
 
 
@@ -54,7 +53,7 @@ def test_a_large_run_stops_at_once_and_goes_on_without_a_repeat(
     smtp: SmtpServer,
     stop: str,
 ) -> None:
-    mailing = large_mailing(session, user)
+    mailing = large_mailing(app, user)
     panel = sign_in(UserFactory.create(role=Role.MANAGER))
     with workers(environment, 2):
         with app.app_context():
