@@ -90,11 +90,21 @@ class Dispatcher:
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
+        self._template: tuple[int, LetterTemplate] | None = None
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
             config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
         )
+
+    def template(self, run: OpenRun) -> LetterTemplate:
+        """Return the run's content, compiled when it was first asked for."""
+        if self._template is None or self._template[0] != run.id:
+            content = Content(run.subject, run.format, run.body)
+            sender = Sender(run.sender_name, self.sender, run.reply_to)
+            list_id = f"mailing-{run.mailing_id}"
+            self._template = run.id, LetterTemplate(content, sender, run.uuid, list_id)
+        return self._template[1]
 
     def close(self) -> None:
         """End the sessions and the journal; only when no lease is held."""
@@ -209,12 +219,7 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
 def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
     """Yield the letters of a batch that the rates allow, each rendered when a session is free for it."""
     base = current_app.config["PUBLIC_URL"]
-    template = LetterTemplate(
-        Content(run.subject, run.format, run.body),
-        Sender(run.sender_name, own.sender, run.reply_to),
-        run.uuid,
-        f"mailing-{run.mailing_id}",
-    )
+    template = own.template(run)
     now = utcnow()
     for claimed in batch.claimed:
         if own.rates.is_limited and not own.rates.allow(lane.route, run.mailing_id, claimed.email):
