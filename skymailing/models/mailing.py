@@ -143,6 +143,8 @@ class Mailing(Timestamps, Model):
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
+        # The start page shows what runs and comes next, a few among all that is over.
+        Index(None, "owner_id", "state"),
         # The sweep looks for what is due; few mailings are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
     )
