@@ -99,6 +99,7 @@ def open_smtp(timeout: float, settings: SmtpSettings | None = None) -> smtplib.S
                 smtp.login(settings.username, settings.password)
             smtp.ehlo_or_helo_if_needed()
     except BaseException:
+        # Whatever ended it, also a job out of time: no open socket stays behind.
         smtp.close()
         raise
     return smtp

@@ -151,5 +151,6 @@ def _write(image: Image.Image, picture: Picture, path: Path) -> None:
                 sized.save(output, "WEBP", quality=QUALITY, method=4)
         Path(temporary).replace(path)  # whoever asks for the file sees all of it or nothing
     except BaseException:
+        # Whatever ended it, also Ctrl-C: no half a picture stays behind.
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -103,6 +103,7 @@ def run_import_slice(
         except OperationalError:
             raise  # the database's trouble, not the file's: the sweep tries again when the lease is over
         except Exception:
+            # A fault of ours: its owner is told that it ended, and the worker's log says why.
             db.session.rollback()
             fail(import_id, _("Something broke on our side; the fault has been written down."))
             raise
