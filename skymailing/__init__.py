@@ -60,8 +60,9 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.mailings import views as mailings
     from skymailing.manager import views as manager
     from skymailing.messages import views as messages
+    from skymailing.reports import views as reports
 
-    for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs):
+    for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):
         app.register_blueprint(feature.bp)
     for feature in (blog, syndication):
         app.register_blueprint(feature.bp)

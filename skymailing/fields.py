@@ -54,6 +54,12 @@ def strip(text: str | None) -> str | None:
     return text.replace("\0", "").strip() if text else text
 
 
+def read_id(text: Any) -> int:
+    """Return a posted id, or 0, which is nobody's."""
+    text = str(text)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 class PeriodForm(FlaskForm):
     """From which day to which; read from the address of the page, so that it can be shared."""
 

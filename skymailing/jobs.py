@@ -8,11 +8,12 @@ from typing import ParamSpec
 from flask import current_app
 
 from skymailing import counters, freshness, mail, queue, schedule
-from skymailing.blog import viewing
+from skymailing.blog import orphans, viewing
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
 from skymailing.delivery.settings import engine_settings
+from skymailing.mailings import summaries
 
 P = ParamSpec("P")
 
@@ -55,6 +56,12 @@ def start_mailing(mailing_id: int) -> None:
 
 
 @job
+def wake_run(run_id: int) -> None:
+    """Let workers go on with a run that rested outside its sending hours."""
+    hint_run(run_id)
+
+
+@job
 def send_slice(run_id: int, slot: int) -> None:
     """Send letters of a run for a while, then queue up again behind the others."""
     queue.take_hint(_slice_name(run_id, slot))
@@ -72,7 +79,9 @@ def mend(now: datetime) -> recover.Findings:
     """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
     viewing.fold_views(now)
+    orphans.drop_orphans(now)
     freshness.catch_up()
+    summaries.post_due_summaries(now)
     for mailing_id in found.due_mailings:
         queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
     for run_id in found.due_runs:

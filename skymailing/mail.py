@@ -9,6 +9,7 @@ import smtplib
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import and_, or_, select, update
@@ -34,11 +35,11 @@ LIFETIME = timedelta(days=3)  # nobody waits longer for a confirmation
 ERROR_LENGTH = 500
 
 
-def post(user: User, template: str, **params: int | str | None) -> OutboxLetter:
+def post(user: User, template: str, **params: Any) -> OutboxLetter:
     """Add a letter to the user's transaction; it leaves after the commit.
 
-    `params` are ids and plain values. Links and tokens are made when the letter is sent, so that
-    none is ever stored.
+    `params` are ids and plain values, fit for JSON. Links and tokens are made when the letter is
+    sent, so that none is ever stored.
     """
     db.session.flush()  # a new user gets the id that the letter names
     letter = OutboxLetter(

@@ -5,6 +5,7 @@ match the database, and runs with every sweep.
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +15,9 @@ from sqlalchemy import select
 
 from skymailing import queue
 from skymailing.clock import utcnow
+from skymailing.delivery import claims
 from skymailing.extensions import db
-from skymailing.models import Mailing, MailingState
+from skymailing.models import EVERY_DAY, Mailing, MailingState, Run, RunState, User
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +77,24 @@ def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
     )
 
 
-def job_id(mailing_id: int) -> str:
-    """Return the fixed id of a mailing's start job: scheduling again moves it."""
-    return f"mailing-{mailing_id}"
+@dataclass(frozen=True)
+class Wake:
+    """A job that is to be enqueued at a time, under a fixed id: scheduling again moves it."""
+
+    name: str
+    function: str
+    subject: int
+    at: datetime
+
+    @classmethod
+    def start(cls, mailing_id: int, at: datetime) -> "Wake":
+        """Start a mailing's run."""
+        return cls(f"mailing-{mailing_id}", "start_mailing", mailing_id, at)
+
+    @classmethod
+    def go_on(cls, run_id: int, at: datetime) -> "Wake":
+        """Go on with a run that rested outside its sending hours."""
+        return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 
 def schedule_start(mailing: Mailing) -> None:
@@ -86,40 +103,56 @@ def schedule_start(mailing: Mailing) -> None:
         scheduler = make_scheduler()
         start = mailing.next_run_at
         if start is not None and _wants_start(mailing):
-            _schedule(scheduler, mailing.id, start)
+            _schedule(scheduler, Wake.start(mailing.id, start))
         else:
-            scheduler.cancel(job_id(mailing.id))
+            scheduler.cancel(Wake.start(mailing.id, utcnow()).name)
     except RedisError as error:
         logger.warning("Redis is away, the sweep will schedule mailing %d: %s", mailing.id, error)
 
 
 def reconcile() -> int:
-    """Schedule every start that is missing or misplaced in Redis; return how many were."""
+    """Schedule every job that is missing or misplaced in Redis; return how many were."""
     scheduler = make_scheduler()
-    wanted: dict[str, tuple[int, datetime]] = {
-        job_id(mailing_id): (mailing_id, start)
-        for mailing_id, start in db.session.execute(
-            select(Mailing.id, Mailing.next_run_at).where(
-                Mailing.state == MailingState.SCHEDULED,
-                Mailing.disabled_at.is_(None),
-                Mailing.next_run_at < utcnow() + HORIZON,
-            )
-        ).tuples()
-        if start is not None
-    }
+    wanted = {wake.name: wake for wake in [*_starts(), *_openings()]}
     existing = {
         raw.decode(): score
         for raw, score in scheduler.connection.zrange(scheduler.scheduled_jobs_key, 0, -1, withscores=True)
     }
     repaired = 0
-    for name, (mailing_id, start) in wanted.items():
-        if name not in existing or abs(existing[name] - start.timestamp()) > 1:
-            _schedule(scheduler, mailing_id, start)
+    for name, wake in wanted.items():
+        if name not in existing or abs(existing[name] - wake.at.timestamp()) > 1:
+            _schedule(scheduler, wake)
             repaired += 1
     for name in existing.keys() - wanted.keys() - {SWEEP_ID}:
         scheduler.cancel(name)
         repaired += 1
     return repaired
+
+
+def _starts() -> list[Wake]:
+    due = select(Mailing.id, Mailing.next_run_at).where(
+        Mailing.state == MailingState.SCHEDULED,
+        Mailing.disabled_at.is_(None),
+        Mailing.next_run_at < utcnow() + HORIZON,
+    )
+    return [Wake.start(id, start) for id, start in db.session.execute(due).tuples() if start is not None]
+
+
+def _openings() -> list[Wake]:
+    """Return when the runs go on that rest outside their sending hours."""
+    now = utcnow()
+    resting = (
+        select(Run.id, *claims.HOURS)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(
+            Run.state.in_([RunState.PLANNED, RunState.SENDING]),
+            (Mailing.weekdays != EVERY_DAY) | Mailing.opens_at.is_not(None),
+            claims.may_send(now),
+        )
+    )
+    openings = [(run.id, claims.hours_of(run).next_opening(now)) for run in db.session.execute(resting)]
+    return [Wake.go_on(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
 
 
 def is_alive() -> bool:
@@ -138,13 +171,14 @@ def _wants_start(mailing: Mailing) -> bool:
     )
 
 
-def _schedule(scheduler: Scheduler, mailing_id: int, start: datetime) -> None:
+def _schedule(scheduler: Scheduler, wake: Wake) -> None:
     # The scheduler cuts off fractions of a second; too early, a start finds nothing due.
+    whole = wake.at.replace(microsecond=0)
     scheduler.enqueue_at(
-        start if not start.microsecond else start.replace(microsecond=0) + timedelta(seconds=1),
-        "skymailing.jobs.start_mailing",
-        mailing_id,
-        job_id=job_id(mailing_id),
+        whole if whole == wake.at else whole + timedelta(seconds=1),
+        f"skymailing.jobs.{wake.function}",
+        wake.subject,
+        job_id=wake.name,
         queue_name=queue.SYSTEM,
         timeout=queue.JOB_TIMEOUT,
         job_result_ttl=0,

@@ -12,6 +12,7 @@ from skymailing.models import (
     ImportState,
     MailingState,
     MessageFormat,
+    OnLate,
     OnUnknown,
     Outcome,
     Periodicity,
@@ -50,6 +51,7 @@ _describe(
         RunState.SENDING: (lazy_pgettext("run", "sending"), "active"),
         RunState.FINISHED: (lazy_pgettext("run", "finished"), "good"),
         RunState.CANCELLED: (lazy_pgettext("run", "cancelled"), "gone"),
+        RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),
     },
 )
 _describe(
@@ -114,6 +116,13 @@ _describe(
     {
         OnUnknown.RESEND: (lazy_pgettext("policy", "send once more after 30 minutes"), "quiet"),
         OnUnknown.HOLD: (lazy_pgettext("policy", "leave it to me"), "quiet"),
+    },
+)
+_describe(
+    OnLate,
+    {
+        OnLate.SEND: (lazy_pgettext("policy", "send late, if still before the end"), "quiet"),
+        OnLate.SKIP: (lazy_pgettext("policy", "skip that start"), "quiet"),
     },
 )
 _describe(

@@ -14,6 +14,9 @@ from flask import current_app
 from flask_mail import Connection
 
 MAX_REPLY_BYTES = 16_384
+# What a server says is stored and shown; a line end is what smtplib puts between lines.
+CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
+TO_SPACES = bytes.maketrans(CONTROLS, b" " * len(CONTROLS))
 
 
 class CountingReader:
@@ -35,7 +38,10 @@ class CountingReader:
 
 
 class BoundedReplies:
-    """Cuts off a reply without end, whose lines smtplib would collect until memory or time is up."""
+    """Cuts off a reply without end, whose lines smtplib would collect until memory or time is up.
+
+    Has no control characters in it either, which no database would store.
+    """
 
     file: Any
     sock: socket.socket | None
@@ -47,11 +53,11 @@ class BoundedReplies:
         file = self.file
         self.file = CountingReader(file)
         try:
-            reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc]  # smtplib's
+            code, words = super().getreply()  # type: ignore[misc]  # smtplib's
         finally:
             if self.file is not None:  # smtplib drops it when it closes the session
                 self.file = file
-        return reply
+        return code, words.translate(TO_SPACES)
 
 
 class PlainSession(BoundedReplies, smtplib.SMTP):
@@ -98,6 +104,10 @@ def open_smtp(timeout: float, settings: SmtpSettings | None = None) -> smtplib.S
             if settings.username and settings.password:
                 smtp.login(settings.username, settings.password)
             smtp.ehlo_or_helo_if_needed()
+    except UnicodeError as error:
+        smtp.close()
+        # Not the error's own words, which may be letters of the password.
+        raise OSError("the settings MAIL_* hold letters that SMTP cannot carry") from error
     except BaseException:
         # Whatever ended it, also a job out of time: no open socket stays behind.
         smtp.close()

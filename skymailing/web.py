@@ -1,7 +1,8 @@
 """What every response carries and every template may use."""
 
 import hashlib
-from datetime import datetime
+from collections.abc import Callable
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from urllib.parse import urlencode
 
 from flask import Flask, Response, abort, current_app, request, session, url_for
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from werkzeug.routing import IntegerConverter
 
@@ -69,15 +72,26 @@ def configure(app: Flask) -> None:
     app.before_request(refuse_nul)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    app.add_template_filter(address)
-    app.add_template_filter(local_time)
-    app.add_template_filter(local_date)
-    app.add_template_filter(number)
+    for filter_ in (address, local_time, local_date, short_day, number):
+        app.add_template_filter(at_run_time(filter_), filter_.__name__)
     for helper in (asset, icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
     app.add_template_global(parse_name, "picture_of")
     app.add_template_global(states.state_label)
     app.add_template_global(states.state_tone)
+
+
+def at_run_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep Jinja from applying a filter to a constant when it compiles a template.
+
+    That would be in the language of whoever came first, for everybody.
+    """
+
+    @pass_context
+    def run(_context: Context, *args: Any, **options: Any) -> Any:
+        return filter_(*args, **options)
+
+    return run
 
 
 def refuse_nul() -> None:
@@ -148,11 +162,11 @@ def number(value: float) -> str:
     return str(format_decimal(value))
 
 
-def local_time(moment: datetime | None, *, zone: bool = True) -> Markup:
+def local_time(moment: datetime | None, *, zone: bool = True, seconds: bool = False) -> Markup:
     """Return a <time> in the reader's time zone; a dash when there is no moment."""
     if moment is None:
         return Markup('<span class="no-value">–</span>')
-    text = escape(format_datetime(moment, "d MMM y, HH:mm"))
+    text = escape(format_datetime(moment, "d MMM y, HH:mm:ss" if seconds else "d MMM y, HH:mm"))
     if zone:
         text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
@@ -165,6 +179,11 @@ def local_date(moment: datetime) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), format_date(moment, "long")
     )
+
+
+def short_day(day: date) -> str:
+    """Return a calendar day, which is no moment and has no zone."""
+    return str(format_date(day, "medium"))
 
 
 def zone_label(moment: datetime) -> str:

@@ -118,7 +118,7 @@ def session(
     app: Flask, session_of_test: Session, redis_server: RedisServer, smtp_server: SmtpServer
 ) -> Iterator[Session]:
     """A session of the test's own, on autocommit; everything is emptied afterwards."""
-    factories.bind(session_of_test)
+    factories.bind(session_of_test, app)
     yield session_of_test
     session_of_test.rollback()  # after a flush that failed
     session_of_test.expunge_all()

@@ -1,14 +1,17 @@
 """One factory per model: `ClientFactory.create(owner=user)`; what is not given is plausible."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import factory
 from argon2 import PasswordHasher
+from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.delivery.counts import Changes, RunKey
 from skymailing.models import (
     Article,
     Attempt,
@@ -32,11 +35,22 @@ PASSWORD = "correct horse battery"
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 _sessions: list[Session] = []
+_apps: list[Flask] = []
 
 
-def bind(session: Session) -> None:
-    """Let all factories write through `session`."""
+def bind(session: Session, app: Flask) -> None:
+    """Let all factories write through `session`, for the app's kind of database."""
     _sessions[:] = [session]
+    _apps[:] = [app]
+
+
+@contextmanager
+def changes_of(run: Run) -> Iterator[Changes]:
+    """Count what a factory adds to a run, as the engine counts what it does."""
+    changes = Changes(RunKey(run.id, run.mailing_id, run.mailing.owner_id, run.started_at))
+    yield changes
+    with _apps[0].app_context():
+        changes.write(_sessions[0].connection())
 
 
 class ModelFactory(factory.alchemy.SQLAlchemyModelFactory):
@@ -108,6 +122,13 @@ class RunFactory(ModelFactory):
     sender_name = "Мастерская"
     reply_to = factory.LazyAttribute(lambda run: run.mailing.owner.email)
 
+    @classmethod
+    def _create(cls, model_class: type[Run], *args: Any, **values: Any) -> Run:
+        run: Run = super()._create(model_class, *args, **values)
+        with changes_of(run) as changes:
+            changes.add("planned", run.planned, run.started_at)
+        return run
+
 
 class DeliveryFactory(ModelFactory):
     class Meta:
@@ -121,12 +142,20 @@ class DeliveryFactory(ModelFactory):
     email_key = factory.LazyAttribute(lambda delivery: delivery.client.email_key)
     state = DeliveryState.SENT
 
+    @classmethod
+    def _create(cls, model_class: type[Delivery], *args: Any, **values: Any) -> Delivery:
+        delivery: Delivery = super()._create(model_class, *args, **values)
+        with changes_of(delivery.run) as changes:
+            changes.move(delivery.state, 1, delivery.finished_at or delivery.run.started_at)
+        return delivery
+
 
 class AttemptFactory(ModelFactory):
     class Meta:
         model = Attempt
 
     delivery = factory.SubFactory(DeliveryFactory)
+    run_id = factory.LazyAttribute(lambda attempt: attempt.delivery.run_id)
     mailing_id = factory.LazyAttribute(lambda attempt: attempt.delivery.run.mailing_id)
     owner_id = factory.LazyAttribute(lambda attempt: attempt.delivery.run.mailing.owner_id)
     number = 1
@@ -135,6 +164,16 @@ class AttemptFactory(ModelFactory):
     code = 250
     answer = "2.0.0 queued"
     route = "default"
+
+    @classmethod
+    def _create(cls, model_class: type[Attempt], *args: Any, **values: Any) -> Attempt:
+        attempt: Attempt = super()._create(model_class, *args, **values)
+        with changes_of(attempt.delivery.run) as changes:
+            changes.add("attempts", 1, attempt.at)
+            if attempt.outcome is not Outcome.SENT:
+                told = attempt.outcome, attempt.code, attempt.answer
+                changes.add_refusal(*told, attempt.delivery.email, attempt.at)
+        return attempt
 
 
 class SuppressionFactory(ModelFactory):
@@ -162,7 +201,7 @@ def create_clients(owner: User, count: int, **values: Any) -> list[Client]:
 
 def create_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: Any) -> Run:
     """Create a run with so many deliveries in each state; planned is their sum."""
-    run = RunFactory.create(mailing=mailing, planned=sum(counts.values()), **values)
+    run = RunFactory.create(**{"mailing": mailing, "planned": sum(counts.values())} | values)
     for state, count in counts.items():
         for _ in range(count):
             DeliveryFactory.create(run=run, state=state)

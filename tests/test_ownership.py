@@ -73,7 +73,7 @@ def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
 
 
-def make_panel_run(owner: User) -> Any:
+def make_run(owner: User) -> Any:
     return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1})
 
 
@@ -86,6 +86,7 @@ PRIVATE = "whoever is signed in, about their own things"
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
 MAILING = Own("mailing_id", make_mailing)
+RUN = Own("run_id", make_run)
 IMPORT = Own("import_id", make_import)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
@@ -141,9 +142,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.test": MESSAGE,
     "mailings.index": PRIVATE,
     "mailings.new": PRIVATE,
+    "mailings.preview": PRIVATE,
     "mailings.show": MAILING,
     "mailings.progress": MAILING,
     "mailings.edit": MAILING,
+    "mailings.preview_change": MAILING,
     "mailings.delete": MAILING,
     "mailings.start": MAILING,
     "mailings.pause": MAILING,
@@ -152,6 +155,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.resend_failed": MAILING,
     "mailings.settle_unknowns": MAILING,
     "mailings.test": MAILING,
+    "mailings.run": RUN,
     "mailings.log": MAILING,
     "mailings.log_csv": MAILING,
     "manager.index": Panel(MANAGERS | AUTHORS),
@@ -161,7 +165,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_mailings.disable": Panel(MANAGERS),
     "manager_mailings.enable": Panel(MANAGERS),
     "manager_runs.index": Panel(MANAGERS),
-    "manager_runs.show": Panel(MANAGERS, "run_id", make_panel_run),
+    "manager_runs.show": Panel(MANAGERS, "run_id", make_run),
     "manager_runs.delivery": Panel(MANAGERS, "delivery_id", make_delivery),
     "manager_users.index": Panel(MANAGERS),
     "manager_users.show": Panel(MANAGERS, "user_id", lambda user: user),
@@ -176,6 +180,8 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_audit.index": Panel(MANAGERS),
     "logs.index": PRIVATE,
     "logs.csv": PRIVATE,
+    "reports.index": PRIVATE,
+    "reports.csv": PRIVATE,
 }
 # Registered only where the service catches its own letters, which production refuses.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}

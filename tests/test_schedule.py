@@ -73,7 +73,7 @@ def test_a_mailing_never_starts_before_its_time(app: Flask, session: Session) ->
     )
     with app.app_context():
         scheduler = schedule.make_scheduler()
-        schedule._schedule(scheduler, mailing.id, start)
+        schedule._schedule(scheduler, schedule.Wake.start(mailing.id, start))
 
         ((_, moment),) = scheduler.get_jobs(with_times=True)
 

@@ -34,6 +34,13 @@ def test_every_state_has_a_word_and_a_tone(app: Flask, choice: StrEnum) -> None:
         assert state_tone(choice)
 
 
+def test_a_number_that_stands_in_a_template_is_written_in_the_readers_language(app: Flask) -> None:
+    template = app.jinja_env.from_string("{{ 1240|number }}")
+    for language, text in (("en", "1,240"), ("ru", "1\N{NO-BREAK SPACE}240"), ("en", "1,240")):
+        with app.test_request_context(), force_locale(language):
+            assert template.render() == text
+
+
 def test_times_are_shown_in_the_zone_of_the_reader_with_the_zone(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,15 @@ class ProfileForm(FlaskForm):
         ],
     )
     timezone = SelectField(_l("Time zone"), description=_l("All times are shown and entered in it."))
+    summary_hour = SelectField(
+        _l("Daily summary by e-mail"),
+        choices=[
+            SelectChoice("", _l("No summary")),
+            *(SelectChoice(str(hour), f"{hour:02}:00") for hour in range(24)),
+        ],
+        coerce=lambda text: int(text) if text not in ("", None) else None,
+        description=_l("What was sent in the day before, at this hour; nothing on days without sending."),
+    )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

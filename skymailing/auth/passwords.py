@@ -13,6 +13,7 @@ from skymailing.auth.throttle import even_time, limit_letters, limit_letters_by_
 from skymailing.auth.views import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.models import User
 from skymailing.security import BadToken, hash_password, verify_password
 
@@ -64,6 +65,7 @@ def profile() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("auth/profile.html", form=form, password_form=PasswordForm(formdata=None))
     form.populate_obj(current_user)
+    choose_summary_hour(current_user, form.summary_hour.data, utcnow())
     db.session.commit()
     flash(_("Your profile is saved."), "success")
     return redirect(url_for("auth.profile"))

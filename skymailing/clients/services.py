@@ -5,16 +5,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit
 from skymailing.addresses import address_key, parse_address
 from skymailing.audit import Actor
 from skymailing.clients.values import clean_attributes, clean_comment, clean_name
+from skymailing.delivery import ledger
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import DELIVERY_TRANSITIONS, AuditAction, Client, Delivery, DeliveryState
+from skymailing.models import AuditAction, Client
 
 
 class DuplicateClient(SkyMailingError):
@@ -78,15 +79,8 @@ def delete_clients(owner_id: int, client_ids: Iterable[int], now: datetime, acto
     owned = [client.id for client in clients]
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
-    db.session.execute(
-        update(Delivery)
-        .where(
-            Delivery.client_id.in_(owned),
-            Delivery.state.in_(DELIVERY_TRANSITIONS.sources(DeliveryState.CANCELLED)),
-        )
-        .values(state=DeliveryState.CANCELLED, finished_at=now, due_at=None),
-        execution_options={"synchronize_session": False},
-    )
+    db.session.flush()
+    ledger.cancel_letters_to(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )

@@ -2,7 +2,7 @@
 
 from click import Command
 
-from skymailing.commands import clients, demo, doctor, mailings, processes, sweep, users
+from skymailing.commands import clients, demo, doctor, mailings, processes, report, sweep, users
 
 COMMANDS: tuple[Command, ...] = (
     clients.clients,
@@ -16,3 +16,5 @@ COMMANDS: tuple[Command, ...] = (
     mailings.mailings,
     sweep.sweep,
 )
+
+mailings.mailings.add_command(report.report)

@@ -125,6 +125,7 @@ def describe_progress(progress: Progress | None) -> dict[str, Value]:
         "unclear_sent_again": unclear.sent_again,
         "forecast": words.forecast if words else "",
         "route": " ".join(words.routes) if words else "",
+        "rests_until": format_time(progress.rests_until) if progress else None,
     }
 
 

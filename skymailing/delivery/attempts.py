@@ -27,7 +27,13 @@ def insert_attempts(
     connection: Connection, run: OpenRun, results: Sequence[Result], route: str, now: datetime
 ) -> None:
     """Write one attempt per result; what a journal tells twice is written once."""
-    same = {"mailing_id": run.mailing_id, "owner_id": run.owner_id, "at": now, "route": route}
+    same = {
+        "run_id": run.id,
+        "mailing_id": run.mailing_id,
+        "owner_id": run.owner_id,
+        "at": now,
+        "route": route,
+    }
     if connection.dialect.name == "postgresql":
         _insert_arrays(connection, results, same)
         return

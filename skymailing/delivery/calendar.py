@@ -11,19 +11,21 @@ def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, numbe
     """Return the occurrence `number` (0 is the anchor itself), in UTC.
 
     The hour on the wall stays the same across clock changes, and each month keeps the anchor's
-    day as far as it has one: 31 January, 28 February, 31 March.
+    day as far as it has one: 31 January, 28 February, 31 March. Of an hour that comes twice it is the
+    first; where the clock is put forward over it, it is when it would have been.
     """
+    if number == 0 or periodicity is Periodicity.ONCE:
+        return anchor.astimezone(UTC)
     local = anchor.astimezone(zone)
     match periodicity:
-        case Periodicity.ONCE:
-            return anchor.astimezone(UTC)
         case Periodicity.DAILY:
             day = local.date() + timedelta(days=number)
         case Periodicity.WEEKLY:
             day = local.date() + timedelta(weeks=number)
         case Periodicity.MONTHLY:
             day = _add_months(local.date(), number)
-    return datetime.combine(day, local.time(), zone).astimezone(UTC)
+    # An anchor in the second of two equal hours must not carry that over to other days.
+    return datetime.combine(day, local.time().replace(fold=0), zone).astimezone(UTC)
 
 
 def next_occurrence(

@@ -4,14 +4,17 @@ Each function works in the caller's transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, select, update
 
 from skymailing.database import is_one_of
+from skymailing.delivery.counts import Changes, RunKey
+from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.retry import Policy
 from skymailing.delivery.settings import engine_settings
 from skymailing.models import (
@@ -27,6 +30,9 @@ from skymailing.models import (
     User,
 )
 
+# What `hours_of` needs of a mailing and its owner.
+HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
@@ -41,8 +47,13 @@ class OpenRun:
     body: str
     sender_name: str
     reply_to: str
+    # When nothing more of it may leave: the end of the window, or of the present sending hours.
     ends_at: datetime
     policy: Policy
+
+    @property
+    def key(self) -> RunKey:
+        return RunKey(self.id, self.mailing_id, self.owner_id, self.policy.started_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class Claimed:
 
 
 def may_send(now: datetime) -> ColumnElement[bool]:
-    """The condition, over Mailing and its owner, under which something of a mailing may leave."""
+    """The condition, over Mailing and its owner, under which its hours alone say what may leave."""
     return (
         (Mailing.state == MailingState.RUNNING)
         & Mailing.disabled_at.is_(None)
@@ -68,11 +79,19 @@ def may_send(now: datetime) -> ColumnElement[bool]:
     )
 
 
+def hours_of(row: Any) -> SendingHours:
+    """Return the sending hours that a row with the columns HOURS tells."""
+    return SendingHours(row.weekdays, row.opens_at, row.closes_at, ZoneInfo(row.timezone))
+
+
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
     """Return the run if its mailing may send now."""
     is_open = Run.state.in_([RunState.PLANNED, RunState.SENDING])
     row = connection.execute(_run_columns(run_id).where(is_open, may_send(now))).one_or_none()
-    return None if row is None else _open_run(row)
+    if row is None or not (hours := hours_of(row)).is_open(now):
+        return None
+    run, closes_at = _open_run(row), hours.closes_after(now)
+    return run if closes_at is None else replace(run, ends_at=min(run.ends_at, closes_at))
 
 
 def load_run(connection: Connection, run_id: int) -> OpenRun:
@@ -82,7 +101,7 @@ def load_run(connection: Connection, run_id: int) -> OpenRun:
 
 def _run_columns(run_id: int) -> Select[Any]:
     return (
-        select(Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown)
+        select(Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.id == run_id)
@@ -113,23 +132,27 @@ def claim(
     Whether the mailing may still send and who has unsubscribed is asked here, in the same
     transaction, so that a pause or an unsubscription holds from its commit on.
     """
-    allowed = connection.execute(
-        select(exists().where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)))
-    ).scalar_one()
-    if not allowed:
+    allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
+    row = connection.execute(allowed).one_or_none()
+    if row is None or not hours_of(row).is_open(now):
         return []
     # Perhaps none of a whole window may be mailed any more; then the next one is looked at.
-    while rows := _next_rows(connection, run, limit, now):
+    changes = Changes(run.key)
+    claimed: list[Any] = []
+    while not claimed and (rows := _next_rows(connection, run, limit, now)):
         suppressed = [row.id for row in rows if row.is_suppressed]
         gone = [row.id for row in rows if row.is_gone and not row.is_suppressed]
+        claimed = [row for row in rows if not row.is_suppressed and not row.is_gone]
         ending = {"finished_at": now, "due_at": None}
         _set_state(connection, suppressed, {"state": DeliveryState.SUPPRESSED} | ending)
         _set_state(connection, gone, {"state": DeliveryState.CANCELLED} | ending)
-        if claimed := [row for row in rows if not row.is_suppressed and not row.is_gone]:
-            lease = {"lease_token": token, "lease_until": lease_until, "due_at": None}
-            _set_state(connection, [row.id for row in claimed], {"state": DeliveryState.SENDING} | lease)
-            return [_describe(row) for row in claimed]
-    return []
+        lease = {"lease_token": token, "lease_until": lease_until, "due_at": None}
+        _set_state(connection, [row.id for row in claimed], {"state": DeliveryState.SENDING} | lease)
+        changes.move(DeliveryState.SUPPRESSED, len(suppressed), now)
+        changes.move(DeliveryState.CANCELLED, len(gone), now)
+        changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
+    changes.write(connection)
+    return [_describe(row) for row in claimed]
 
 
 def _next_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
@@ -152,6 +175,7 @@ def _candidates(
     statement = (
         select(
             Delivery.id,
+            Delivery.state,
             Delivery.email,
             Delivery.email_key,
             Delivery.attempts,

@@ -9,7 +9,15 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from skymailing.delivery.smtp import Journal, Letter, Result, Session, SessionLost, Verdict
+from skymailing.delivery.smtp import (
+    ENDS_SESSION,
+    Journal,
+    Letter,
+    Result,
+    Session,
+    SessionLost,
+    Verdict,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +122,13 @@ class Exchange:
             self._drop(self._lines[-1])
 
     def hand_over(
-        self, letters: Iterable[Letter], until: float, results: list[Result] | None = None
+        self,
+        letters: Iterable[Letter],
+        until: float,
+        results: list[Result] | None = None,
+        is_enough: Callable[[Result], bool] = lambda _: False,
     ) -> list[Result]:
-        """Hand over `letters`, beginning none after `until` (monotonic seconds).
+        """Hand over `letters`, beginning none after `until` (monotonic seconds) or once `is_enough`.
 
         Letters are taken one by one as sessions get free, so an iterator may build them as it goes.
         Returns exactly one result for each letter taken; there is none for those left over. A list
@@ -135,7 +147,7 @@ class Exchange:
             nonlocal stopped
             results.append(result)
             # The next letter would fare no better: nothing more is begun.
-            stopped |= result.verdict in (Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED)
+            stopped |= is_enough(result) or result.verdict in ENDS_SESSION
 
         try:
             for line in list(self._lines):

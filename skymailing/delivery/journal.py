@@ -2,8 +2,8 @@
 
 One file per worker, locked while the worker lives. Each line is written with one system call, so a
 killed process leaves what it knew with the operating system. When the lock can be had, its
-holder is dead and `read` tells for each of its leases which letters were under way (unknown), which
-had an answer, and, by their absence, which were never begun.
+holder is dead, and the journal tells of its last lease, as the ones before were recorded: which
+letters were under way (unknown), which had an answer, and, by their absence, which were never begun.
 """
 
 import errno
@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -101,7 +102,7 @@ class WorkerJournal:
 
 @dataclass
 class Lease:
-    """What a dead worker knew of one of its leases."""
+    """What a worker wrote down of a lease."""
 
     token: str
     results: list[Result] = field(default_factory=list)
@@ -113,13 +114,18 @@ class DeadJournal:
     """A journal whose worker is dead, held locked while it is read back."""
 
     path: Path
-    leases: list[Lease]
+    lease: Lease | None
     # False after a power cut: what the operating system had not written yet is missing.
     complete: bool
+    written_at: datetime
+
+    def remove(self) -> None:
+        """Forget it; only when nothing that its worker began can still take effect."""
+        self.path.unlink(missing_ok=True)
 
 
 def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
-    """Yield each journal that no living worker holds; the caller settles it, then it is removed."""
+    """Yield each journal that no living worker holds, for the caller to settle and to remove."""
     for path in sorted(directory.glob("*.jsonl")):
         try:
             file = os.open(path, os.O_RDWR)
@@ -128,35 +134,35 @@ def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield _read(path)
-            path.unlink(missing_ok=True)
         except BlockingIOError:
             continue
         finally:
             os.close(file)
 
 
-def living_leases(directory: Path) -> set[str]:
-    """Return the tokens of the leases that living workers of this host hold or held a moment ago."""
+def known_leases(directory: Path) -> set[str]:
+    """Return the tokens of the leases of which this host's journals tell, the living and the dead."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
         with suppress(FileNotFoundError):  # its worker has just ended
-            tokens.update(lease.token for lease in _read(path).leases)
+            if lease := _read(path).lease:
+                tokens.add(lease.token)
     return tokens
 
 
 def _read(path: Path) -> DeadJournal:
-    journal = DeadJournal(path, [], complete=False)
-    lease: Lease | None = None
+    written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    journal = DeadJournal(path, None, complete=False, written_at=written_at)
     for line in path.read_bytes().split(b"\n"):
         try:
             entry = json.loads(line)
         except ValueError:
             continue  # the line that a death or a full disk cut short, or the empty one at the start
+        lease = journal.lease
         if "boot" in entry:
             journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
         elif "claim" in entry:
-            lease = Lease(entry["claim"])
-            journal.leases.append(lease)
+            journal.lease = Lease(entry["claim"])
         elif lease and "begin" in entry:
             lease.begun[entry["begin"]] = entry["number"]
         elif lease and "end" in entry:

@@ -5,16 +5,16 @@ Each function works in the caller's transaction.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     bindparam,
     case,
     exists,
+    func,
     insert,
     select,
     update,
@@ -23,9 +23,12 @@ from sqlalchemy import (
 from skymailing.database import insert_into, is_one_of
 from skymailing.delivery.attempts import insert_attempts
 from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.retry import UNCOUNTED, Step, next_step
+from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since
+from skymailing.delivery.late import settle_assumed
+from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, next_step
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import (
+    DELIVERY_TRANSITIONS,
     OPEN_STATES,
     Audience,
     Client,
@@ -40,10 +43,6 @@ from skymailing.models import (
 # RFC 3463 and 7505: the recipient's address itself is dead, not the mailbox full or the letter unwelcome.
 DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
-# An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
-SETTLED_STATES = [
-    state for state in DeliveryState if state not in OPEN_STATES and state is not DeliveryState.UNKNOWN
-]
 CLOSE_BATCH = 10_000  # rows closed in one statement, so that writers get their turn
 
 
@@ -61,27 +60,40 @@ def record(
     `unknowns` has each delivery's number of earlier unknowns. A result that comes after the lease
     was taken away still counts: it settles the unknown that the sweep had to assume.
     """
-    steps: dict[tuple[Step, bool, bool], list[int]] = defaultdict(list)
-    counted_results: dict[int, Result] = {}
+    groups: dict[tuple[Step, bool, bool], dict[int, Result]] = defaultdict(dict)
     for result in results:
         step = next_step(result, unknowns.get(result.letter.delivery_id, 0), run.policy, now)
         counted = result.verdict not in UNCOUNTED
-        steps[step, counted, result.verdict is Verdict.UNKNOWN].append(result.letter.delivery_id)
+        groups[step, counted, result.verdict is Verdict.UNKNOWN][result.letter.delivery_id] = result
+    changes = Changes(run.key)
+    tried: list[Result] = []
+    for (step, counted, is_unknown), group in groups.items():
+        moved = _move(connection, token, list(group), step, counted, is_unknown, now)
+        changes.move(step.state, len(moved), now)
         if counted:
-            counted_results[result.letter.delivery_id] = result
-    for (step, counted, is_unknown), ids in steps.items():
-        for id, number in _move(connection, token, ids, step, counted, is_unknown, now).items():
-            late = counted_results[id]
-            counted_results[id] = replace(late, letter=replace(late.letter, number=number))
-    if counted_results:
-        insert_attempts(connection, run, list(counted_results.values()), route, now)
+            tried += [as_logged(group[id], step) for id in moved]
+        if len(moved) < len(group) and not is_unknown:
+            late = [group[id] for id in group.keys() - set(moved)]
+            tried += settle_assumed(connection, token, late, step, changes, now)
+    if tried:
+        insert_attempts(connection, run, tried, route, now)
+        _count_attempts(changes, tried, now)
     dead = {
-        id: result.answer
-        for id, result in counted_results.items()
+        result.letter.delivery_id: result.answer
+        for result in tried
         if result.verdict is Verdict.FAILED and DEAD_ADDRESS.match(result.answer)
     }
     if dead:
         _suppress_dead(connection, run.owner_id, dead, now)
+    changes.write(connection)
+
+
+def _count_attempts(changes: Changes, tried: list[Result], now: datetime) -> None:
+    changes.add("attempts", len(tried), now)
+    for result in tried:
+        if result.verdict is not Verdict.SENT:
+            outcome = OUTCOMES[result.verdict]
+            changes.add_refusal(outcome, result.code, result.answer, result.letter.recipient, now)
 
 
 def _move(
@@ -92,35 +104,18 @@ def _move(
     counted: bool,
     is_unknown: bool,
     now: datetime,
-) -> dict[int, int]:
-    """Move the lease's rows; return the attempt numbers of those whose acceptance came late."""
-    values: dict[str, Any] = {
-        "state": step.state,
-        "due_at": step.due_at,
-        "lease_until": None,
-        "finished_at": now if step.state in SETTLED_STATES else None,
-    }
+) -> Sequence[int]:
+    """Move those of the rows that the lease still holds; return which."""
+    values = step.columns(now)
     if counted:
         values["attempts"] = Delivery.attempts + 1
     if is_unknown:
         values["unknowns"] = Delivery.unknowns + 1
     ours = (Delivery.lease_token == token) & (Delivery.state == DeliveryState.SENDING)
-    moved = connection.execute(
-        update(Delivery).where(is_one_of(Delivery.id, "ids"), ours).values(values), {"ids": ids}
-    ).rowcount
-    if moved == len(ids) or step.state is not DeliveryState.SENT:
-        return {}
-    # The lease was believed dead and some rows assumed unknown, which stands in the log. Now it is
-    # known, which is one attempt more there.
-    assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
-    late = connection.execute(
-        update(Delivery)
-        .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, assumed)
-        .values(state=DeliveryState.SENT, due_at=None, finished_at=now, attempts=Delivery.attempts + 1)
-        .returning(Delivery.id, Delivery.attempts),
+    return connection.scalars(
+        update(Delivery).where(is_one_of(Delivery.id, "ids"), ours).values(values).returning(Delivery.id),
         {"ids": ids},
-    )
-    return dict(late.tuples().all())
+    ).all()
 
 
 def _suppress_dead(connection: Connection, owner_id: int, answers: Mapping[int, str], now: datetime) -> None:
@@ -142,7 +137,7 @@ def _suppress_dead(connection: Connection, owner_id: int, answers: Mapping[int, 
     )
 
 
-def insert_deliveries(connection: Connection, run_id: int, mailing: Mailing, now: datetime) -> int:
+def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now: datetime) -> int:
     """Plan one delivery for each client of the audience, in one statement; return how many.
 
     Suppressed addresses get their row too, so that the numbers add up for the owner.
@@ -150,7 +145,7 @@ def insert_deliveries(connection: Connection, run_id: int, mailing: Mailing, now
     suppressed = Suppression.id.is_not(None)
     clients = (
         select(
-            bindparam("run_id", run_id).label("run_id"),
+            bindparam("run_id", run.id).label("run_id"),
             Client.id,
             Client.email,
             Client.email_key,
@@ -171,24 +166,98 @@ def insert_deliveries(connection: Connection, run_id: int, mailing: Mailing, now
     statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
     # Without the option PostgreSQL's driver does not say how many rows there were.
     result = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    changes = Changes(run)
+    changes.add("planned", result.rowcount, now)
+    is_suppressed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.SUPPRESSED)
+    count = connection.execute(select(func.count()).select_from(Delivery).where(is_suppressed)).scalar_one()
+    changes.move(DeliveryState.SUPPRESSED, count, now)
+    changes.write(connection)
     return result.rowcount
 
 
-def close_waiting(connection: Connection, run_id: int, state: DeliveryState, now: datetime) -> int:
+def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:
     """Move up to CLOSE_BATCH waiting deliveries of the run to a final `state`; return how many."""
-    waiting = (
-        select(Delivery.id)
+    waiting = connection.execute(
+        select(Delivery.id, Delivery.state)
         .where(
-            Delivery.run_id == run_id,
+            Delivery.run_id == run.id,
             Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
         )
         .limit(CLOSE_BATCH)
         .with_for_update(skip_locked=True)
+    ).all()
+    if not waiting:
+        return 0
+    connection.execute(
+        update(Delivery)
+        .where(is_one_of(Delivery.id, "ids"))
+        .values(state=state, due_at=None, finished_at=now),
+        {"ids": [row.id for row in waiting]},
     )
-    result = connection.execute(
-        update(Delivery).where(Delivery.id.in_(waiting)).values(state=state, due_at=None, finished_at=now)
+    changes = Changes(run)
+    changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in waiting), now)
+    changes.move(state, len(waiting), now)
+    changes.write(connection)
+    return len(waiting)
+
+
+def take_up(
+    connection: Connection, run: RunKey, condition: ColumnElement[bool], state: DeliveryState, now: datetime
+) -> int:
+    """Bring failed or unclear deliveries back to an open `state`; return how many.
+
+    What another transaction holds is left out: it is being settled there, such as by word that a
+    letter had been taken.
+    """
+    rows = connection.execute(
+        select(Delivery.id, Delivery.state, Delivery.finished_at)
+        .where(Delivery.run_id == run.id, condition)
+        .with_for_update(skip_locked=True)
+    ).all()
+    changes = Changes(run)
+    for start in range(0, len(rows), CLOSE_BATCH):
+        batch = rows[start : start + CLOSE_BATCH]
+        since = unknown_since(connection, [row.id for row in batch if row.state is DeliveryState.UNKNOWN])
+        due_at = now if state is DeliveryState.DEFERRED else None
+        connection.execute(
+            update(Delivery)
+            .where(is_one_of(Delivery.id, "ids"))
+            .values(state=state, due_at=due_at, finished_at=None),
+            {"ids": [row.id for row in batch]},
+        )
+        for row in batch:
+            changes.move(row.state, -1, since.get(row.id) or row.finished_at or now)
+    changes.move(state, len(rows), now)
+    changes.write(connection)
+    return len(rows)
+
+
+def cancel_letters_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
+    """Cancel what has not left for these clients, who are being deleted, in whichever runs."""
+    rows = connection.execute(
+        select(Delivery.id, Delivery.run_id, Delivery.state)
+        .where(
+            Delivery.client_id.in_(client_ids),
+            Delivery.state.in_(DELIVERY_TRANSITIONS.sources(DeliveryState.CANCELLED)),
+        )
+        .with_for_update()
+    ).all()
+    if not rows:
+        return
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id.in_([row.id for row in rows]))
+        .values(state=DeliveryState.CANCELLED, finished_at=now, due_at=None)
     )
-    return result.rowcount
+    by_run: dict[int, list[DeliveryState]] = defaultdict(list)
+    for row in rows:
+        by_run[row.run_id].append(row.state)
+    for run in run_keys(connection, by_run):
+        changes = Changes(run)
+        for old in by_run[run.id]:
+            changes.move(old, -1, now)
+        changes.move(DeliveryState.CANCELLED, len(by_run[run.id]), now)
+        changes.write(connection)
 
 
 def is_open(connection: Connection, run_id: int) -> bool:

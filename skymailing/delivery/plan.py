@@ -1,13 +1,15 @@
 """A due mailing becomes a run with its deliveries, and a run that is over ends."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery import ledger
+from skymailing.delivery import ledger, recount
 from skymailing.delivery.calendar import latest_occurrence, next_occurrence
+from skymailing.delivery.counts import RunKey
+from skymailing.delivery.settings import engine_settings
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -15,6 +17,7 @@ from skymailing.models import (
     DeliveryState,
     Mailing,
     MailingState,
+    OnLate,
     Run,
     RunState,
     StateReason,
@@ -42,14 +45,29 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
             return None
         if mailing.next_run_at is None or mailing.next_run_at > now:
             return None
+        late_after = timedelta(minutes=engine_settings().late_minutes)
+        if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
+            _skip(session, mailing, now)
+            return None
         return _plan(session, mailing, now)
 
 
-def _plan(session: Session, mailing: Mailing, now: datetime) -> int:
+def _skip(session: Session, mailing: Mailing, now: datetime) -> None:
+    """Let a start that comes too late pass by, which stands among the mailing's runs."""
+    run = _new_run(session, mailing, now)
+    run.state, run.finished_at = RunState.SKIPPED, now
+    session.add(run)
+    session.flush()
+    mailing.next_run_at = None
+    _move_on(mailing, run, now)
+    mailing.state_reason = StateReason.TOO_LATE
+
+
+def _new_run(session: Session, mailing: Mailing, now: datetime) -> Run:
     message = mailing.message
-    run = Run(
+    return Run(
         mailing_id=mailing.id,
-        scheduled_for=_slot(mailing, now),
+        scheduled_for=_slot(session, mailing, now),
         started_at=now,
         subject=message.subject,
         format=message.format,
@@ -57,20 +75,29 @@ def _plan(session: Session, mailing: Mailing, now: datetime) -> int:
         sender_name=mailing.sender_name or mailing.owner.sender_name,
         reply_to=mailing.owner.email,
     )
+
+
+def _plan(session: Session, mailing: Mailing, now: datetime) -> int:
+    run = _new_run(session, mailing, now)
     session.add(run)
     session.flush()
-    run.planned = ledger.insert_deliveries(session.connection(), run.id, mailing, now)
+    key = RunKey(run.id, mailing.id, mailing.owner_id, now)
+    run.planned = ledger.insert_deliveries(session.connection(), key, mailing, now)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""
     return run.id
 
 
-def _slot(mailing: Mailing, now: datetime) -> datetime:
-    """Return the occurrence that a run starting now stands for: of several missed ones the last."""
+def _slot(session: Session, mailing: Mailing, now: datetime) -> datetime:
+    """Return the occurrence that a run starting now stands for: of several missed ones the last.
+
+    A start by hand, after that one has had its run, stands for itself.
+    """
     assert mailing.next_run_at is not None
     latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
-    return max(mailing.next_run_at, latest)
+    had_it = exists().where(Run.mailing_id == mailing.id, Run.scheduled_for >= latest)
+    return mailing.next_run_at if session.scalar(select(had_it)) else latest
 
 
 def _zone(mailing: Mailing) -> ZoneInfo:
@@ -102,6 +129,7 @@ def settle_run(run_id: int, now: datetime) -> bool:
         cancelled = mailing.state is MailingState.CANCELLED
         RUN_TRANSITIONS.move(run, RunState.CANCELLED if cancelled else RunState.FINISHED)
         run.finished_at = now
+        recount.verify(session.connection(), RunKey(run.id, mailing.id, mailing.owner_id, run.started_at))
         if not cancelled:
             _move_on(mailing, run, now)
         return True
@@ -118,7 +146,8 @@ def _close_some(run_id: int, now: datetime) -> int:
             state = DeliveryState.EXPIRED
         else:
             return 0
-        return ledger.close_waiting(session.connection(), run_id, state, now)
+        key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+        return ledger.close_waiting(session.connection(), key, state, now)
 
 
 def _locked_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None]:
@@ -131,15 +160,21 @@ def _locked_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | No
 
 
 def _move_on(mailing: Mailing, run: Run, now: datetime) -> None:
-    following = next_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), run.scheduled_for)
+    # What comes next may be settled already, by a change of the mailing's times meanwhile, or from
+    # before when this run was taken up again.
+    following = mailing.next_run_at or next_occurrence(
+        mailing.starts_at, mailing.periodicity, _zone(mailing), run.scheduled_for
+    )
     if following is not None and following <= now:
         # Missed while the run was under way: one run makes up for all of them.
-        following = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
+        latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
+        following = max(following, latest)
     if following is not None and following < mailing.ends_at:
         mailing.next_run_at = following
         if mailing.state is MailingState.RUNNING:
             MAILING_TRANSITIONS.move(mailing, MailingState.SCHEDULED)
     elif mailing.state is not MailingState.FINISHED:
+        mailing.next_run_at = None
         MAILING_TRANSITIONS.move(mailing, MailingState.FINISHED)
         if not run.planned:
             mailing.state_reason = StateReason.NO_CLIENTS

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
+from skymailing.database import is_one_of, reading_engine
 from skymailing.delivery import claims, ledger, plan, tally
 from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.journal import DeadJournal, Lease, living_leases, read_dead_journals
+from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
+from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
@@ -35,6 +37,8 @@ def sweep(journals: Path, now: datetime) -> Findings:
     """Settle what dead workers held, end what is over, and return what is due."""
     for journal in read_dead_journals(journals):
         settle_journal(journal, now)
+        if _is_over(journal, now):
+            journal.remove()
     settle_expired_leases(journals, now)
     end_closed_windows(now)
     return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
@@ -42,29 +46,58 @@ def sweep(journals: Path, now: datetime) -> Findings:
 
 def settle_journal(journal: DeadJournal, now: datetime) -> None:
     """Record what a dead worker knew; what it never began goes back to pending."""
-    for lease in journal.leases:
-        with Session(db.engine) as session, session.begin():
-            held = _held(session, Delivery.lease_token == lease.token)
-            if held:
-                logger.warning("settling %d letters of a worker that died", len(held))
-                tally.count_lost_leases(len(held))
-            for run, rows in _by_run(session, held):
-                _settle(
-                    session, run, lease.token, rows, _known(lease, journal.complete, rows, DEAD_WORKER), now
-                )
+    lease = journal.lease
+    if lease is None:
+        return
+    with Session(db.engine) as session, session.begin():
+        # What has been assumed unknown meanwhile, by a sweep that did not see this journal.
+        for run, rows in _by_run(session, _assumed(session, lease)):
+            _settle(session, run, lease.token, rows, _ended(lease, rows), now)
+        held = _held(session, Delivery.lease_token == lease.token)
+        if held:
+            logger.warning("settling %d letters of a worker that died", len(held))
+            tally.count_lost_leases(len(held))
+        for run, rows in _by_run(session, held):
+            results = _ended(lease, rows) + _not_ended(lease, journal.complete, rows)
+            _settle(session, run, lease.token, rows, results, now)
 
 
-def _known(lease: Lease, complete: bool, rows: list[Delivery], reason: str) -> list[Result]:
-    """Return a result for each of the lease's rows, from what the journal says and leaves out."""
-    ended = {result.letter.delivery_id: result for result in lease.results}
+def _is_over(journal: DeadJournal, now: datetime) -> bool:
+    """Whether nothing that the dead worker asked of the database can still take effect.
+
+    A claim or a record may be on its way through the database when its worker is already dead: a
+    claim that nobody sees yet, or rows that stay as they are should the record be rolled back.
+    """
+    if journal.lease is None:
+        return True
+    if now - journal.written_at <= engine_settings().lease:
+        return False
+    held = exists().where(
+        Delivery.state == DeliveryState.SENDING, Delivery.lease_token == journal.lease.token
+    )
+    with Session(reading_engine()) as session:
+        return not session.scalar(select(held))
+
+
+def _ended(lease: Lease, rows: list[Delivery]) -> list[Result]:
+    """Return what the journal says of those of the lease's rows whose letters had an answer."""
+    results = {result.letter.delivery_id: result for result in lease.results}
+    return [
+        replace(results[row.id], letter=Letter(row.id, row.attempts + 1, row.email, b""))
+        for row in rows
+        if row.id in results
+    ]
+
+
+def _not_ended(lease: Lease, complete: bool, rows: list[Delivery]) -> list[Result]:
+    """Return what the journal, by what it leaves out, says of the others."""
+    ended = {result.letter.delivery_id for result in lease.results}
     results = []
     for row in rows:
         letter = Letter(row.id, row.attempts + 1, row.email, b"")
-        if row.id in ended:
-            results.append(ended[row.id])
-        elif row.id in lease.begun or not complete:
-            results.append(Result(letter, Verdict.UNKNOWN, None, reason))
-        else:
+        if row.id in lease.begun or (row.id not in ended and not complete):
+            results.append(Result(letter, Verdict.UNKNOWN, None, DEAD_WORKER))
+        elif row.id not in ended:
             results.append(Result(letter, Verdict.RELEASED))
     return results
 
@@ -72,8 +105,8 @@ def _known(lease: Lease, complete: bool, rows: list[Delivery], reason: str) -> l
 def settle_expired_leases(journals: Path, now: datetime) -> None:
     """Mark unknown what was being sent by somebody of whom no journal tells.
 
-    A lease that a journal tells of is its worker's, dead or alive: it only looks over to a clock that
-    has jumped.
+    A lease that a journal tells of is its worker's, who only looks dead to a clock that has jumped, or
+    will be settled by what the journal says.
     """
     while True:
         with Session(db.engine) as session, session.begin():
@@ -81,8 +114,8 @@ def settle_expired_leases(journals: Path, now: datetime) -> None:
             held = _held(session, expired)
             if held:
                 # Asked after the rows: a claim is in the journal before it is in the database.
-                living = living_leases(journals)
-                held = [row for row in held if row.lease_token not in living]
+                known = known_leases(journals)
+                held = [row for row in held if row.lease_token not in known]
             if not held:
                 return
             logger.warning("%d letters were held by a worker that is gone", len(held))
@@ -111,6 +144,16 @@ def _held(session: Session, condition: object) -> list[Delivery]:
         .with_for_update(skip_locked=True)
     )
     return list(session.scalars(statement))
+
+
+def _assumed(session: Session, lease: Lease) -> list[Delivery]:
+    """Return those of the lease's letters that had an answer but have been assumed unknown since."""
+    ended = [result.letter.delivery_id for result in lease.results]
+    is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
+    statement = select(Delivery).where(
+        is_one_of(Delivery.id, "ids"), Delivery.lease_token == lease.token, is_assumed
+    )
+    return list(session.scalars(statement, {"ids": ended})) if ended else []
 
 
 def _by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:
@@ -168,7 +211,7 @@ def _settle_runs(now: datetime) -> list[int]:
     """Settle every run that is not over and return those with something to send now."""
     with Session(db.engine) as session, session.begin():
         runs = session.execute(
-            select(Run.id, Mailing.state, Mailing.ends_at, Mailing.disabled_at, User.blocked_at)
+            select(Run.id, Mailing.state, Mailing.disabled_at, User.blocked_at, *claims.HOURS)
             .join(Mailing, Mailing.id == Run.mailing_id)
             .join(User, User.id == Mailing.owner_id)
             .where(Run.state.in_([RunState.PLANNED, RunState.SENDING]))
@@ -179,7 +222,7 @@ def _settle_runs(now: datetime) -> list[int]:
         if plan.settle_run(run.id, now):
             continue
         sendable = run.state is MailingState.RUNNING and not run.disabled_at and not run.blocked_at
-        if sendable and _has_due(run.id, now):
+        if sendable and claims.hours_of(run).is_open(now) and _has_due(run.id, now):
             due.append(run.id)
     return due
 

@@ -13,25 +13,19 @@ class Rejections:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._run_id = 0
-        self._answer = ""
-        self._count = 0
+        # The answer of each run's last letter and how often it came in a row; only of runs that have one.
+        self._streaks: dict[int, tuple[str, int]] = {}
 
-    def find(self, run_id: int, results: list[Result]) -> Result | None:
-        """Return the rejection that makes it too many in a row; None while there is hope."""
-        if run_id != self._run_id:
-            self._run_id, self._count = run_id, 0
-        for result in results:
-            if result.stage is not Stage.DOT:
-                continue
-            answer = f"{result.code} {VARYING.sub('', result.answer)}"
-            if result.verdict is not Verdict.FAILED:
-                self._count = 0
-            elif answer == self._answer:
-                self._count += 1
-            else:
-                self._answer, self._count = answer, 1
-            if self._count >= self._most:
-                self._count = 0
-                return result
-        return None
+    def note(self, run_id: int, result: Result) -> bool:
+        """Count how a letter ended; return whether the next one would hardly fare better."""
+        if result.stage is not Stage.DOT:
+            return False
+        answer, count = self._streaks.pop(run_id, ("", 0))
+        if result.verdict is not Verdict.FAILED:
+            return False
+        present = f"{result.code} {VARYING.sub('', result.answer)}"
+        count = count + 1 if present == answer else 1
+        if count >= self._most:
+            return True
+        self._streaks[run_id] = present, count
+        return False

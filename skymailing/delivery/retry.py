@@ -2,12 +2,13 @@
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Result, Verdict
-from skymailing.models import DeliveryState, OnUnknown, Outcome
+from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
 
 WAIT_HINT = re.compile(
     r"(?:try again|retry|wait)[^.;]{0,40}?\b(\d{1,6})\s*(s|sec|seconds?|m|min|minutes?|h|hours?)\b",
@@ -34,12 +35,27 @@ class Policy:
     settings: EngineSettings
 
 
+# An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
+SETTLED_STATES = [
+    state for state in DeliveryState if state not in OPEN_STATES and state is not DeliveryState.UNKNOWN
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Where a delivery goes: its new state and, when it is deferred, until when."""
 
     state: DeliveryState
     due_at: datetime | None = None
+
+    def columns(self, now: datetime) -> dict[str, Any]:
+        """Return the columns of a delivery that goes there, which nobody holds any more."""
+        return {
+            "state": self.state,
+            "due_at": self.due_at,
+            "lease_until": None,
+            "finished_at": now if self.state in SETTLED_STATES else None,
+        }
 
 
 def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> Step:
@@ -61,6 +77,12 @@ def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> S
             return Step(DeliveryState.DEFERRED, due_at)
         case _:
             return Step(DeliveryState.PENDING)
+
+
+def as_logged(result: Result, step: Step) -> Result:
+    """Return the result as the log tells it: the try after which nothing follows has failed."""
+    is_last = step.state is DeliveryState.FAILED and result.verdict is Verdict.DEFERRED
+    return replace(result, verdict=Verdict.FAILED) if is_last else result
 
 
 def wait_after(attempt: int, answer: str, settings: EngineSettings) -> timedelta:

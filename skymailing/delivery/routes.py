@@ -159,19 +159,24 @@ def _open(route: Route, code: int | None, now: datetime) -> None:
     logger.log(level, "route %s is closed until %s: %s", route.name, route.retry_at, route.last_fault)
 
 
-def report_success(name: str) -> None:
-    """Note that the route works: the breaker closes."""
-    fine = select(Route.name).where(
-        Route.name == name, Route.state == BreakerState.CLOSED, Route.faults_in_a_row == 0
-    )
+def report_success(name: str, is_probe: bool = False) -> None:
+    """Note that the route works: its faults in a row are over, and a probe closes the breaker.
+
+    Letters that were on their way when it opened say nothing about whether it may close.
+    """
     with Session(reading_engine()) as session:
-        if session.scalar(fine):
-            return
+        known = select(Route.state, Route.faults_in_a_row).where(Route.name == name)
+        row = session.execute(known).one_or_none()
+    if row and (row.state is not BreakerState.CLOSED and not is_probe):
+        return
+    if row and row.state is BreakerState.CLOSED and not row.faults_in_a_row:
+        return
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
-        route.state = BreakerState.CLOSED
-        route.faults_in_a_row = route.open_seconds = 0
-        route.opened_at = route.retry_at = None
+        if route.state is BreakerState.CLOSED or is_probe:
+            route.state = BreakerState.CLOSED
+            route.faults_in_a_row = route.open_seconds = 0
+            route.opened_at = route.retry_at = None
 
 
 def _locked(session: Session, name: str) -> Route:

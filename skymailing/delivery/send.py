@@ -1,10 +1,9 @@
 """A slice of a run: claim -> hand over -> record, a window at a time."""
 
 import logging
-import smtplib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
 from uuid import uuid4
@@ -13,13 +12,13 @@ from flask import current_app
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
-from skymailing import transport
 from skymailing.clock import utcnow
 from skymailing.database import reading_engine
 from skymailing.delivery import claims, ledger, plan, routes, tally
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
@@ -38,47 +37,9 @@ class Batch:
 
     token: str
     claimed: list[Claimed]
-    results: list[Result]
-
-
-class Lane:
-    """A worker's own way over one route: its sessions and what it learned about them."""
-
-    def __init__(self, route: str, most_sessions: int) -> None:
-        self.route = route
-        self.settings = engine_settings()
-        self.concurrency = routes.Concurrency(most_sessions, self.settings.session_growth_letters)
-        self.faults = routes.FaultShare(self.settings)
-        self._exchange: Exchange | None = None
-        self._last_used = time.monotonic()
-
-    def exchange(self, sender: str, journal: WorkerJournal) -> Exchange:
-        """Return the exchange with as many sessions as seem right; raises what opening one raises."""
-        if time.monotonic() - self._last_used > self.settings.session_idle_seconds:
-            self.disconnect()
-        self._last_used = time.monotonic()
-        if self._exchange is None:
-            self._exchange = Exchange(self._open, sender, journal, self.settings.letter_seconds)
-        try:
-            self._exchange.connect(self.concurrency.target)
-        except OSError:
-            if not len(self._exchange):
-                raise
-            self.concurrency.target = len(self._exchange)  # the server has enough of us
-        return self._exchange
-
-    def _open(self) -> smtplib.SMTP:
-        settings = current_app.config["MAIL_FALLBACK"] if self.route == routes.FALLBACK else None
-        begun = time.monotonic()
-        smtp = transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
-        tally.count_opening(time.monotonic() - begun)
-        return smtp
-
-    def disconnect(self) -> None:
-        """End all sessions."""
-        if self._exchange:
-            self._exchange.close()
-        self._exchange = None
+    results: list[Result] = field(default_factory=list)
+    # What showed that the mailing's next letters would fare no better.
+    refusal: Result | None = None
 
 
 class Dispatcher:
@@ -178,27 +139,28 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         return False
     lane, is_probe = own.lanes[chosen[0]], chosen[1] is routes.Admission.PROBE
     if is_probe:
-        lane.concurrency.start_over()
+        lane.start_over()
     try:
         exchange = lane.exchange(own.sender, own.journal)
     except OSError as error:
         logger.warning("route %s cannot be used: %s", lane.route, error)
-        _report_fault(lane, transport.code_of(error), transport.describe(error))
+        lane.report_closed_door(error)
         return False
     own.rates.wait_if_held_back()
     batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window))
     if not batch.claimed:
         return False
     begun = time.monotonic()
-    left = (run.ends_at - utcnow()).total_seconds()
     try:
-        letters = _letters(run, batch, own, lane)
-        exchange.hand_over(letters, begun + min(own.settings.window_seconds, left), batch.results)
+        _hand_over(run, batch, own, lane, exchange)
     finally:
         _record(run, batch, own, lane)
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
-    return _judge(run, batch, own, lane)
+    is_fit = lane.judge(batch.results, is_probe)
+    if batch.refusal:
+        plan.pause_for_refusal(run.id, f"{batch.refusal.code} {batch.refusal.answer}")
+    return is_fit and not batch.refusal
 
 
 def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
@@ -213,7 +175,20 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
                 .where(Run.id == run.id, Run.state == RunState.PLANNED)
                 .values(state=RunState.SENDING)
             )
-    return Batch(token, claimed, [])
+    return Batch(token, claimed)
+
+
+def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange: Exchange) -> None:
+    """Hand over the batch as far as time, rates and the mail server allow."""
+
+    def is_refused(result: Result) -> bool:
+        if result.verdict is Verdict.SENDER_REFUSED or own.rejections.note(run.id, result):
+            batch.refusal = result
+        return batch.refusal is not None
+
+    left = min(own.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
+    letters = _letters(run, batch, own, lane)
+    exchange.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
 
 
 def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
@@ -260,29 +235,3 @@ def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
                 raise
             logger.warning("the database is away, recording waits: %s", error.orig)
             time.sleep(1)
-
-
-def _judge(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> bool:
-    """Tell the breaker and the mailing what the window showed; return whether to go on."""
-    refused = _first(batch, Verdict.SENDER_REFUSED) or own.rejections.find(run.id, batch.results)
-    if refused:
-        plan.pause_for_refusal(run.id, f"{refused.code} {refused.answer}")
-        return False
-    fault = _first(batch, Verdict.ROUTE_FAULT)
-    heard = sum(result.code is not None for result in batch.results)
-    lane.faults.note(0, heard)
-    if fault:
-        _report_fault(lane, fault.code, f"{fault.code} {fault.answer}")
-        return False
-    if heard:
-        routes.report_success(lane.route)
-    return True
-
-
-def _first(batch: Batch, verdict: Verdict) -> Result | None:
-    return next((result for result in batch.results if result.verdict is verdict), None)
-
-
-def _report_fault(lane: Lane, code: int | None, reason: str) -> None:
-    lane.faults.note(1, 0)
-    routes.report_fault(lane.route, code, reason, utcnow(), lane.faults.is_too_high())

@@ -27,6 +27,7 @@ class EngineSettings:
     # A slice of a run: how long a worker stays with it.
     slice_seconds: float = 20.0
     least_slice_seconds: float = 1.0  # the same when others wait
+    late_minutes: float = 10.0  # after its time, until a start is skipped if that is the mailing's choice
     # Trying again.
     retry_minutes: tuple[float, ...] = (1, 5, 15, 30, 60, 120, 240)  # the last one repeats
     retry_jitter: float = 0.2  # a wait is this much shorter or longer, by chance

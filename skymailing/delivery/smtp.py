@@ -16,6 +16,7 @@ MAX_REPLY_BYTES = 16_384
 MAX_REPLY_LINES = 100
 # Sessions and credentials, not letters, are what these codes complain about.
 ROUTE_FAULT_CODES = {421, 454, 530, 535}
+GOODBYE = 421
 # RFC 3463: the sender's address is at fault, which some servers say only when they hear the recipient's.
 SENDERS_ADDRESS = re.compile(r"5\.1\.[78]\b")
 REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
@@ -250,11 +251,14 @@ class Session:
             ahead = refusal is None and self._write_body(letter)
             stage, reply = refusal or (Stage.DOT, (yield))
             verdict = classify(stage, reply.code, reply.text)
+            if stage is Stage.MAIL and reply.code == GOODBYE and self.letters_done:
+                # Servers take so many letters in a session and no more; the next one takes this one.
+                verdict = Verdict.RELEASED
             seconds = time.monotonic() - self._turned_at
             self._turn_to(self._following)
             self._following = None
             self._finish(Result(letter, verdict, reply.code, reply.text, stage, seconds))
-            if verdict in ENDS_SESSION or not 200 <= reply.code < 600:
+            if verdict in ENDS_SESSION or reply.code == GOODBYE or reply.code // 100 not in (2, 4, 5):
                 raise SessionLost(f"{reply.code} {reply.text}")
             if not ahead:
                 self._turn_to(self._take())

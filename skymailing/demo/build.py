@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select
 
+from skymailing.delivery.counts import run_keys
+from skymailing.delivery.recount import recount
 from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History
 from skymailing.demo.people import make_clients
@@ -146,8 +148,13 @@ class _Example:
         db.session.flush()
         # The log reads attempts by their number, which is the order of their time.
         history.attempts.sort(key=lambda attempt: attempt.at)
+        for attempt in history.attempts:
+            attempt.run_id = attempt.delivery.run_id
         db.session.add_all(history.attempts)
         db.session.flush()
+        connection = db.session.connection()
+        for run in run_keys(connection, [run.id for run in history.runs]):
+            recount(connection, run)
 
     def _add_past(self) -> None:
         for client in self.random.sample(self.clients, 4):

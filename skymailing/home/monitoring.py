@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from skymailing.delivery.counts import COUNTED
 from skymailing.extensions import db
 from skymailing.models import (
     BreakerState,
@@ -14,6 +15,7 @@ from skymailing.models import (
     OutboxLetter,
     Route,
     Run,
+    RunInterval,
     RunState,
     User,
 )
@@ -21,9 +23,17 @@ from skymailing.models.outbox import LetterState
 
 
 def count_deliveries() -> dict[DeliveryState, int]:
-    """Return the number of recipients of all runs in each state."""
-    counted = db.session.execute(select(Delivery.state, func.count()).group_by(Delivery.state))
-    return dict.fromkeys(DeliveryState, 0) | dict(counted.tuples().all())
+    """Return the number of recipients of all runs in each state, as counted while they went."""
+    names = ["planned", *(state.value for state in COUNTED)]
+    sums = [func.coalesce(func.sum(RunInterval.__table__.c[name]), 0) for name in names]
+    planned, *counts = map(int, db.session.execute(select(*sums)).one())
+    is_sending = Delivery.state == DeliveryState.SENDING
+    sending = db.session.scalar(select(func.count()).select_from(Delivery).where(is_sending)) or 0
+    pending = max(0, planned - sum(counts) - sending)
+    return dict(zip(COUNTED, counts, strict=True)) | {
+        DeliveryState.SENDING: sending,
+        DeliveryState.PENDING: pending,
+    }
 
 
 def oldest_due(now: datetime) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -10,14 +11,16 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
-from skymailing.errors import SkyMailingError
+from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, picker, queries, services
+from skymailing.fields import read_id
+from skymailing.mailings import dispatch, forecast, picker, queries, services, timing
 from skymailing.mailings.blueprint import bp, get_own_mailing
-from skymailing.mailings.forms import MailingForm, read_id
+from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.mailings.twins import find_twin
-from skymailing.models import Audience, AuditAction, Mailing, MailingState
+from skymailing.mailings.wording import pace_words
+from skymailing.models import EVERY_DAY, Audience, AuditAction, Mailing, MailingState
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -44,25 +47,40 @@ def new() -> str | Response:
 @bp.route("/<int:mailing_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(mailing_id: int) -> str | Response:
-    """Change a mailing that has not started; afterwards its content is a snapshot."""
+    """Change what has not started of a mailing: a run keeps the content that it began with."""
     mailing = get_own_mailing(mailing_id, to_change=request.method == "POST")
     if not can_be_edited(mailing):
         return render_template("mailings/not_editable.html", mailing=mailing)
     now = clock.utcnow()
-    form = make_form(now, present_values(mailing))
+    form = make_form(now, present_values(mailing), mailing)
     if not is_to_be_saved(form):
         return render_form(form, mailing)
+    course = mailing.starts_at, mailing.periodicity
     save(form, mailing)
-    try:
-        settle(mailing, now)
-    except SkyMailingError as error:
-        db.session.rollback()
-        form.form_errors.append(str(error))
-        return render_form(form, mailing)
+    settle(mailing, now, is_new_course=course != (mailing.starts_at, mailing.periodicity))
     warn_about(mailing)
     commit_and_announce(mailing, now)
     flash(_("The changes are saved."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
+
+
+@bp.post("/preview")
+@login_required
+def preview() -> str:
+    """Show what the form of a new mailing would come to; nothing is saved."""
+    form = make_form(clock.utcnow(), {"message": None})
+    form.validate()
+    return render_template("mailings/_forecast.html", **foreseen(form, None))
+
+
+@bp.post("/<int:mailing_id>/preview")
+@login_required
+def preview_change(mailing_id: int) -> str:
+    """Show what the form of a mailing that is changed would come to; nothing is saved."""
+    mailing = get_own_mailing(mailing_id)
+    form = make_form(clock.utcnow(), present_values(mailing), mailing)
+    form.validate()
+    return render_template("mailings/_forecast.html", **foreseen(form, mailing))
 
 
 @bp.route("/<int:mailing_id>/delete", methods=["GET", "POST"])
@@ -83,18 +101,14 @@ def delete(mailing_id: int) -> str | Response:
 
 
 def can_be_edited(mailing: Mailing) -> bool:
-    """Whether nothing of the mailing has been fixed yet, and no manager has stopped it."""
-    if mailing.is_disabled:
-        return False
-    if mailing.state is MailingState.PAUSED:
-        return not queries.has_runs(mailing)
-    return mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED}
+    """Whether anything of the mailing may change: not when it was cancelled or a manager has stopped it."""
+    return not mailing.is_disabled and mailing.state is not MailingState.CANCELLED
 
 
-def make_form(now: datetime, values: dict[str, Any]) -> MailingForm:
+def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = None) -> MailingForm:
     chosen = read_id(request.form.get("message") or values["message"])
     messages = queries.offered_messages(current_user, chosen)
-    return MailingForm(current_user, messages, now, data=values)
+    return MailingForm(current_user, messages, now, mailing, data=values)
 
 
 def present_values(mailing: Mailing) -> dict[str, Any]:
@@ -107,39 +121,71 @@ def present_values(mailing: Mailing) -> dict[str, Any]:
         "starts_at": mailing.starts_at,
         "ends_at": mailing.ends_at,
         "periodicity": mailing.periodicity.value,
+        "weekdays": [] if mailing.weekdays == EVERY_DAY else list(mailing.weekdays),
+        "opens_at": mailing.opens_at,
+        "closes_at": mailing.closes_at,
+        "on_late": mailing.on_late.value,
         "on_unknown": mailing.on_unknown.value,
     }
 
 
 def is_to_be_saved(form: MailingForm) -> bool:
     """Whether the form was sent by a saving button and nothing in it is wrong."""
-    return request.method == "POST" and not picker.is_step(request.form) and form.validate()
+    if request.method != "POST" or picker.is_step(request.form):
+        return False
+    return form.validate() and "check" not in request.form
 
 
 def render_form(form: MailingForm, mailing: Mailing | None) -> str:
-    step = picker.make_picker(current_user, form.clients.data or Selection(), request.form)
-    if request.form.get(picker.STEP_FIELD, picker.STAY) != picker.STAY:
-        # Whoever picks clients does not want to write to all of them.
-        form.audience.data = Audience.SELECTED.value
-    return render_template("mailings/form.html", form=form, mailing=mailing, picker=step)
+    step = None
+    if not form.is_fixed:
+        step = picker.make_picker(current_user, form.clients.data or Selection(), request.form)
+        if request.form.get(picker.STEP_FIELD, picker.STAY) != picker.STAY:
+            # Whoever picks clients does not want to write to all of them.
+            form.audience.data = Audience.SELECTED.value
+    # A step of the picker is not validated, so that it cannot be told what it would come to.
+    told = {"forecast": None} if picker.is_step(request.form) else foreseen(form, mailing)
+    return render_template("mailings/form.html", form=form, mailing=mailing, picker=step, **told)
+
+
+def foreseen(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
+    """Return what `mailings/_forecast.html` needs of a form that was validated, or not yet filled in."""
+    wrong = [error for name in form.TIMES if name in form for error in form[name].errors]
+    is_unreadable = any(form[name].errors for name in form.CHOICES if name in form)
+    if wrong or is_unreadable or form.is_fixed or form.ends_at.data is None:
+        return {"forecast": None, "wrong": wrong}
+    wished = Mailing()  # added to no session
+    form.fill(wished)
+    hours = SendingHours(wished.weekdays, wished.opens_at, wished.closes_at, ZoneInfo(form.owner.timezone))
+    reach = None
+    if not form.audience.errors and not form.clients.errors:
+        is_all = wished.audience is Audience.ALL
+        reach = forecast.count_reach(form.owner, None if is_all else form.clients.data)
+    first = timing.first_of_change(mailing, wished, form.now) if mailing else wished.starts_at
+    return tell(forecast.foresee(wished, hours, first, reach, form.now))
+
+
+def tell(found: forecast.Forecast | None) -> dict[str, Any]:
+    """Return what `mailings/_forecast.html` needs to show a forecast."""
+    pace = pace_words(found.rate) if found and found.rate else ""
+    return {"forecast": found, "pace": pace, "wrong": []}
 
 
 def save(form: MailingForm, mailing: Mailing) -> None:
     form.fill(mailing)
     db.session.add(mailing)
     db.session.flush()
-    selected = mailing.audience is Audience.SELECTED
-    save_chosen(mailing, form.clients.data if selected else Selection())
+    if not form.is_fixed:
+        selected = mailing.audience is Audience.SELECTED
+        save_chosen(mailing, form.clients.data if selected else Selection())
 
 
-def settle(mailing: Mailing, now: datetime) -> None:
+def settle(mailing: Mailing, now: datetime, *, is_new_course: bool) -> None:
     """Let new times count; a draft stays one only when it was sent by the draft's button."""
-    if mailing.state is MailingState.DRAFT and "draft" not in request.form:
+    if mailing.state is not MailingState.DRAFT:
+        timing.reschedule(mailing, now, is_new_course=is_new_course)
+    elif "draft" not in request.form:
         services.activate_mailing(mailing, now)
-    elif mailing.state is MailingState.PAUSED:
-        mailing.next_run_at = mailing.starts_at  # for when it is resumed
-    else:
-        services.reschedule(mailing, now)
 
 
 def warn_about(mailing: Mailing) -> None:

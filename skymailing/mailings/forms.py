@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from flask_babel import get_locale, lazy_pgettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import (
@@ -17,15 +17,29 @@ from wtforms import (
     SearchField,
     SelectChoice,
     SelectField,
+    SelectMultipleField,
     StringField,
+    TimeField,
     ValidationError,
 )
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.widgets import CheckboxInput
 
 from skymailing.extensions import db
-from skymailing.fields import LocalTimeField, PeriodForm, one_line, strip
+from skymailing.fields import LocalTimeField, PeriodForm, one_line, read_id, strip
+from skymailing.mailings import timing
 from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
-from skymailing.models import Audience, Mailing, Message, OnUnknown, Outcome, Periodicity, User
+from skymailing.models import (
+    EVERY_DAY,
+    Audience,
+    Mailing,
+    Message,
+    OnLate,
+    OnUnknown,
+    Outcome,
+    Periodicity,
+    User,
+)
 from skymailing.states import state_label
 
 
@@ -40,10 +54,17 @@ class SelectionField(Field):
             raise ValueError(_("One of the clients does not exist.")) from error
 
 
-def read_id(text: Any) -> int:
-    """Return a posted id, or 0, which is nobody's."""
-    text = str(text)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+class DaysField(SelectMultipleField):
+    """Days of the week, each a box to tick."""
+
+    option_widget = CheckboxInput()
+
+
+class IdField(HiddenField):
+    """A posted id, or 0."""
+
+    def process_formdata(self, values: list[str]) -> None:
+        self.data = read_id(values[0]) if values else 0
 
 
 def offer(enum: type[StrEnum]) -> list[SelectChoice]:
@@ -52,8 +73,14 @@ def offer(enum: type[StrEnum]) -> list[SelectChoice]:
 
 
 class MailingForm(FlaskForm):
-    """A new mailing or one that has not started yet."""
+    """A mailing: a new one, or what can still be changed of the `present` one."""
 
+    # Of a mailing that happens once and has run these stay; what is posted for them is not looked at.
+    FIXED = ("message", "sender_name", "audience", "clients", "starts_at", "periodicity", "on_late")
+    # What its starts depend on.
+    TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
+    # One of a few words each; what is none of them is nobody's typing.
+    CHOICES = ("audience", "periodicity", "on_late", "on_unknown")
     # When the page was opened; see twins.py.
     opened_at = HiddenField()
     name = StringField(
@@ -82,6 +109,19 @@ class MailingForm(FlaskForm):
         description=_l("Nothing is sent after this time."),
     )
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
+    weekdays = DaysField(
+        _l("Only on these days"),
+        description=_l("None ticked means every day."),
+    )
+    opens_at = TimeField(_l("From"), [Optional()])
+    closes_at = TimeField(
+        _l("Until"),
+        [Optional()],
+        description=_l("Hours that end before they begin go past midnight; none mean the whole day."),
+    )
+    on_late = SelectField(
+        _l("When a start was missed, as when the service was down"), default=OnLate.SEND.value
+    )
     on_unknown = SelectField(
         _l("When it is unclear whether a letter arrived"),
         default=OnUnknown.RESEND.value,
@@ -92,16 +132,30 @@ class MailingForm(FlaskForm):
     )
 
     def __init__(
-        self, owner: User, messages: Sequence[tuple[int, str]], now: datetime, **options: Any
+        self,
+        owner: User,
+        messages: Sequence[tuple[int, str]],
+        now: datetime,
+        present: Mailing | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.owner = owner
         self.now = now
+        self.present = present
+        self.is_fixed = present is not None and timing.is_over(present)
+        self.is_under_way = present is not None and timing.has_open_run(present)
         if not self.is_submitted():
             self.opened_at.data = now.isoformat()
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
         self.periodicity.choices = offer(Periodicity)
         self.on_unknown.choices = offer(OnUnknown)
+        self.on_late.choices = offer(OnLate)
+        names = get_locale().days["stand-alone"]["wide"]
+        self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
+        if self.is_fixed:
+            for name in self.FIXED:
+                delattr(self, name)
 
     def validate_message(self, field: SelectField) -> None:
         """Refuse a message that is not the owner's as if it did not exist."""
@@ -122,27 +176,65 @@ class MailingForm(FlaskForm):
             raise ValidationError(_("One of the clients does not exist, or was deleted meanwhile."))
 
     def validate_ends_at(self, field: LocalTimeField) -> None:
-        """Refuse a window that ends before it starts; an empty start is now."""
-        if field.data is None or self.starts_at.errors:
+        """Refuse a window that ends before it starts, or under a run; an empty start is now."""
+        if field.data is None:
             return
-        if field.data <= (self.starts_at.data or self.now):
+        if self.is_under_way and field.data <= self.now:
+            raise ValidationError(
+                _("A run is under way: choose an end in the future. To stop the run, cancel the mailing.")
+            )
+        if self.is_fixed and self.present is not None:
+            start: datetime | None = self.present.starts_at
+        elif self.starts_at.errors:
+            return
+        else:
+            start = self.starts_at.data
+        if field.data <= (start or self.now):
             raise ValidationError(
                 _("The end must be after the start.")
-                if self.starts_at.data
+                if start
                 else _("The end must be in the future, as the mailing starts at once.")
             )
+
+    def validate_opens_at(self, _field: TimeField) -> None:
+        """Refuse half a limit: a beginning without an end."""
+        if self.closes_at.data is None and not self.closes_at.errors:
+            raise ValidationError(_("Say both, from when and until when; or neither."))
+
+    def validate_closes_at(self, field: TimeField) -> None:
+        """Refuse half a limit, and hours that are over when they begin."""
+        if self.opens_at.data is None and not self.opens_at.errors:
+            raise ValidationError(_("Say both, from when and until when; or neither."))
+        if field.data == self.opens_at.data:
+            raise ValidationError(_("The hours end when they begin. For the whole day leave both empty."))
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether anything is said about days and hours, right or wrong."""
+        fields = (self.weekdays, self.opens_at, self.closes_at)
+        return any(field.data or field.errors for field in fields)
 
     def fill(self, mailing: Mailing) -> None:
         """Write what was typed into the mailing; its clients are saved apart."""
         mailing.name = self.name.data
+        assert self.ends_at.data is not None  # required
+        mailing.ends_at = self.ends_at.data
+        mailing.weekdays = "".join(sorted(self.weekdays.data or [])) or EVERY_DAY
+        mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
+        mailing.on_unknown = OnUnknown(self.on_unknown.data)
+        if not self.is_fixed:
+            self._fill_what_starts(mailing)
+
+    def _fill_what_starts(self, mailing: Mailing) -> None:
         mailing.message_id = self.message.data
         mailing.sender_name = self.sender_name.data or ""
         mailing.audience = Audience(self.audience.data)
-        mailing.starts_at = self.starts_at.data or self.now
-        assert self.ends_at.data is not None  # required
-        mailing.ends_at = self.ends_at.data
         mailing.periodicity = Periodicity(self.periodicity.data)
-        mailing.on_unknown = OnUnknown(self.on_unknown.data)
+        mailing.on_late = OnLate(self.on_late.data)
+        starts_at = self.starts_at.data or self.now
+        # A page shows no fractions of a second: what it brings back unchanged is the start as it was.
+        if mailing.starts_at is None or mailing.starts_at.replace(microsecond=0) != starts_at:
+            mailing.starts_at = starts_at
 
 
 class LogFilterForm(PeriodForm):
@@ -150,6 +242,7 @@ class LogFilterForm(PeriodForm):
 
     q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
+    run = IdField()
     outcome = SelectField(_l("Outcome"), default="")
 
     def __init__(self, mailings: Sequence[tuple[int, str]], **options: Any) -> None:

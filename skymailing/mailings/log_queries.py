@@ -22,6 +22,7 @@ class LogFilter:
 
     owner_id: int
     mailing_id: int | None = None
+    run_id: int | None = None  # of that mailing
     outcome: Outcome | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -30,7 +31,9 @@ class LogFilter:
     def apply(self, statement: Select[Any]) -> Select[Any]:
         """Narrow a statement that joins attempts with their deliveries."""
         # By one of them alone, so that one index gives the rows in their order.
-        if self.mailing_id is None:
+        if self.run_id is not None:
+            statement = statement.where(Attempt.run_id == self.run_id)
+        elif self.mailing_id is None:
             statement = statement.where(Attempt.owner_id == self.owner_id)
         else:
             statement = statement.where(Attempt.mailing_id == self.mailing_id)

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit
 from skymailing.csv_export import csv_response
-from skymailing.mailings import log_queries
+from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.blueprint import bp as mailings_bp
 from skymailing.mailings.blueprint import get_own_mailing
 from skymailing.mailings.forms import LogFilterForm
@@ -72,11 +72,18 @@ def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
     if mailing is None and mailing_id is not None:
         get_own_mailing(mailing_id)
 
+    run_id = form.run.data or None
+    if run_id is not None:
+        run = run_queries.find_run(current_user, run_id)
+        if run is None or mailing is None or run.mailing_id != mailing.id:
+            abort(404)
+
     since, until = form.moments()
     outcome = form.read("outcome")
     return form, LogFilter(
         owner_id=current_user.id,
         mailing_id=mailing_id,
+        run_id=run_id,
         outcome=Outcome(outcome) if outcome else None,
         since=since,
         until=until,

@@ -7,6 +7,7 @@ from math import ceil
 from sqlalchemy import case, func, literal_column, select
 
 from skymailing.delivery import routes
+from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.queries import Ledger
@@ -79,6 +80,7 @@ class Progress:
     rate: float | None = None  # letters settled per second
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
+    rests_until: datetime | None = None  # outside its sending hours
 
     @property
     def time_left(self) -> timedelta | None:
@@ -101,9 +103,14 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
         unclear=_unclear(ledger),
         routes=_routes() if is_sending else (),
     )
-    if not is_sending or progress.is_held_up:
+    if not is_sending:
         return progress
-    return _forecast(progress, _rate(mailing.id, ledger.run.started_at, now))
+    hours = SendingHours.of(mailing)
+    if not hours.is_open(now):
+        return replace(progress, rests_until=hours.next_opening(now))
+    if progress.is_held_up:
+        return progress
+    return _forecast(progress, _rate(mailing.id, ledger.run.started_at, now), hours)
 
 
 def _rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
@@ -135,7 +142,7 @@ def _rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
     return float(counted) / max(span.total_seconds(), 1.0)
 
 
-def _forecast(progress: Progress, rate: float | None) -> Progress:
+def _forecast(progress: Progress, rate: float | None, hours: SendingHours) -> Progress:
     """Add the rate and where it leads: when the run is over, or how many letters miss the end."""
     deferred = progress.deferred
     ready = progress.ledger[DeliveryState.PENDING] + progress.ledger[DeliveryState.SENDING] + deferred.due
@@ -143,11 +150,13 @@ def _forecast(progress: Progress, rate: float | None) -> Progress:
         # While all wait for their time, a rate says nothing about when they get through.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
     to_settle = progress.ledger.open - deferred.after_end
-    room = rate * max(0.0, (progress.ends_at - progress.now).total_seconds())
+    room = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
     would_expire = deferred.after_end + max(0, ceil(to_settle - room))
     if would_expire:
         return replace(progress, rate=rate, would_expire=would_expire)
-    finishes_at = progress.now + timedelta(seconds=to_settle / rate)
+    finishes_at = hours.after_open_time(progress.now, timedelta(seconds=to_settle / rate))
+    if finishes_at is None:
+        return replace(progress, rate=rate)
     return replace(progress, rate=rate, finishes_at=max(finishes_at, deferred.last_due or finishes_at))
 
 

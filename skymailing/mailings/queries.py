@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Select, String, exists, func, select
 
 from skymailing.clients.queries import matches
+from skymailing.delivery.counts import COUNTED
 from skymailing.extensions import db
 from skymailing.models import (
     OPEN_STATES,
@@ -17,6 +18,8 @@ from skymailing.models import (
     MailingState,
     Message,
     Run,
+    RunInterval,
+    RunState,
     Suppression,
     User,
     mailing_clients,
@@ -60,7 +63,7 @@ class Ledger:
 
     @property
     def closes(self) -> bool:
-        """Whether the states add up to what was planned."""
+        """Whether the states add up to what was planned; `pending` is what the others leave of it."""
         return self.total == self.planned
 
     @property
@@ -98,7 +101,9 @@ def list_mailings(owner: User, query: str, state: MailingState | None, sort: str
 def last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
     """Return the ledger of the last run by mailing id, for those that have had one."""
     newest = (
-        select(func.max(Run.id)).where(Run.mailing_id.in_(mailing_ids)).group_by(Run.mailing_id)
+        select(func.max(Run.id))
+        .where(Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED)
+        .group_by(Run.mailing_id)
     ).scalar_subquery()
     runs = db.session.scalars(select(Run).where(Run.id.in_(newest))).all()
     return {ledger.run.mailing_id: ledger for ledger in count_runs(runs)}
@@ -116,21 +121,30 @@ def last_run(mailing: Mailing) -> Ledger | None:
 
 
 def count_runs(runs: Collection[Run]) -> list[Ledger]:
-    """Return the runs with their deliveries counted by state, all nine of them."""
-    counts = {run.id: dict.fromkeys(DeliveryState, 0) for run in runs}
-    statement = (
-        select(Delivery.run_id, Delivery.state, func.count())
-        .where(Delivery.run_id.in_(counts))
-        .group_by(Delivery.run_id, Delivery.state)
-    )
-    for run_id, state, count in db.session.execute(statement).tuples():
-        counts[run_id][state] = count
-    return [Ledger(run, counts[run.id]) for run in runs]
+    """Return the runs with their deliveries by state, all nine of them, as counted while they went."""
+    ids = [run.id for run in runs]
+    sums = [func.sum(RunInterval.__table__.c[state.value]) for state in COUNTED]
+    kept = select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
+    counted = {row[0]: map(int, row[1:]) for row in db.session.execute(kept)}
+    # These are as many as the workers hold at the moment.
+    is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
+    held = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
+    sending = dict(db.session.execute(held).tuples().all())
+    return [_ledger(run, dict(zip(COUNTED, counted.get(run.id, ()), strict=False)), sending) for run in runs]
+
+
+def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
+    rest = run.planned - sum(counts.values())
+    # Between the two statements a window may have been recorded.
+    counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, rest))
+    counts[DeliveryState.PENDING] = max(0, rest - counts[DeliveryState.SENDING])
+    return Ledger(run, dict.fromkeys(DeliveryState, 0) | counts)
 
 
 def count_waiting_unknowns(mailing: Mailing) -> int:
     """Return how many unclear letters of the last run wait for their owner's decision."""
-    last = select(func.max(Run.id)).where(Run.mailing_id == mailing.id).scalar_subquery()
+    is_last = (Run.mailing_id == mailing.id) & (Run.state != RunState.SKIPPED)
+    last = select(func.max(Run.id)).where(is_last).scalar_subquery()
     statement = select(func.count()).select_from(Delivery).where(Delivery.run_id == last, WAITS_FOR_DECISION)
     return db.session.scalar(statement) or 0
 

@@ -13,6 +13,8 @@ def explain_state(mailing: Mailing) -> str:
             return str(_("Its window was over before it could start: nothing was sent."))
         case StateReason.NO_CLIENTS:
             return str(_("There was nobody to send it to: nothing was sent."))
+        case StateReason.TOO_LATE:
+            return str(_("Its last start was missed, and it is set not to send late: that one was skipped."))
         case StateReason.REFUSED:
             return str(
                 _(

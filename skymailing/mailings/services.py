@@ -1,8 +1,6 @@
 """The verbs of a mailing; each moves states, none sends: workers do, once the caller has committed."""
 
 from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, exists, func, select, update
@@ -11,10 +9,11 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery import plan
-from skymailing.delivery.calendar import next_occurrence
+from skymailing.delivery import ledger
+from skymailing.delivery.counts import RunKey
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
+from skymailing.mailings import timing
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -65,28 +64,7 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
     lock_mailing(mailing)
     _refuse_disabled(mailing)
     _move(mailing, MailingState.SCHEDULED)
-    reschedule(mailing, now)
-
-
-def reschedule(mailing: Mailing, now: datetime) -> None:
-    """Make a scheduled mailing's next run agree with its window; a draft stays without one."""
-    lock_mailing(mailing)
-    if mailing.state is not MailingState.SCHEDULED:
-        return
-    following = _following_start(mailing)
-    if now >= mailing.ends_at or following is None or following >= mailing.ends_at:
-        plan.end_unsent(mailing)
-    else:
-        mailing.next_run_at = following
-
-
-def _following_start(mailing: Mailing) -> datetime | None:
-    """Return the first occurrence that has not had its run; None when there is none."""
-    last = last_run(mailing)
-    if last is None or mailing.starts_at > last.scheduled_for:
-        return mailing.starts_at
-    zone = ZoneInfo(mailing.owner.timezone)
-    return next_occurrence(mailing.starts_at, mailing.periodicity, zone, last.scheduled_for)
+    timing.reschedule(mailing, now)
 
 
 def start_now(mailing: Mailing, now: datetime) -> None:
@@ -156,7 +134,7 @@ def resend_failed(mailing: Mailing, now: datetime) -> int:
         Suppression.owner_id == mailing.owner_id, Suppression.email_key == Delivery.email_key
     )
     failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None) & ~suppressed
-    count = _change_deliveries(run, failed, state=DeliveryState.PENDING, finished_at=None)
+    count = _take_up(mailing, run, failed, DeliveryState.PENDING, now)
     if count:
         _reopen(mailing, run)
     return count
@@ -168,7 +146,7 @@ def resend_unknowns(mailing: Mailing, now: datetime) -> int:
     It may be their clients' second copy, with the same Message-ID.
     """
     run = _run_to_resend(mailing, now)
-    count = _change_deliveries(run, WAITS_FOR_DECISION, state=DeliveryState.DEFERRED, due_at=now)
+    count = _take_up(mailing, run, WAITS_FOR_DECISION, DeliveryState.DEFERRED, now)
     if count:
         _reopen(mailing, run)
     return count
@@ -179,7 +157,12 @@ def leave_unknowns(mailing: Mailing, now: datetime) -> int:
     lock_mailing(mailing)
     _refuse_disabled(mailing)
     run = last_run(mailing)
-    return _change_deliveries(run, WAITS_FOR_DECISION, finished_at=now) if run else 0
+    if run is None:
+        return 0
+    # What another transaction holds is being settled by it, such as by word that a letter was taken.
+    rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
+    left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
+    return db.session.connection().execute(left.values(finished_at=now)).rowcount
 
 
 def _run_to_resend(mailing: Mailing, now: datetime) -> Run:
@@ -194,11 +177,18 @@ def _run_to_resend(mailing: Mailing, now: datetime) -> Run:
     return run
 
 
-def _change_deliveries(run: Run, condition: ColumnElement[bool], **values: Any) -> int:
-    # What another transaction holds is being settled by it, such as by word that a letter was taken.
-    rows = select(Delivery.id).where(Delivery.run_id == run.id, condition).with_for_update(skip_locked=True)
-    changed = update(Delivery).where(Delivery.id.in_(rows)).values(values)
-    return db.session.connection().execute(changed).rowcount
+def _take_up(
+    mailing: Mailing, run: Run, condition: ColumnElement[bool], state: DeliveryState, now: datetime
+) -> int:
+    """Bring settled deliveries of the run back to an open state; return how many."""
+    db.session.flush()
+    return ledger.take_up(
+        db.session.connection(),
+        RunKey(run.id, mailing.id, mailing.owner_id, run.started_at),
+        condition,
+        state,
+        now,
+    )
 
 
 def _reopen(mailing: Mailing, run: Run) -> None:
@@ -236,10 +226,10 @@ def audience_size(mailing: Mailing) -> int:
 
 
 def last_run(mailing: Mailing) -> Run | None:
-    """Return the mailing's latest run."""
+    """Return the mailing's latest run; one that was skipped is none."""
     return db.session.scalar(
         select(Run)
-        .where(Run.mailing_id == mailing.id)
+        .where(Run.mailing_id == mailing.id, Run.state != RunState.SKIPPED)
         .order_by(Run.scheduled_for.desc())
         .limit(1)
         .execution_options(populate_existing=True)

@@ -13,7 +13,10 @@ from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.selection import Selection, read_chosen
 from skymailing.models import Audience, Mailing, MailingState, User
 
-COMPARED = ("name", "message_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown")
+COMPARED = (
+    *("name", "message_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
+    *("weekdays", "opens_at", "closes_at", "on_late"),
+)
 
 
 def find_twin(owner: User, form: MailingForm, *, is_draft: bool) -> int | None:

@@ -7,14 +7,15 @@ from flask import render_template, request
 from flask_login import current_user, login_required
 
 from skymailing import clock
-from skymailing.mailings import actions, editing, log_queries, logs, queries, services
+from skymailing.delivery.hours import SendingHours
+from skymailing.mailings import actions, editing, forecast, log_queries, logs, queries, runs, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.reasons import explain_state
-from skymailing.mailings.wording import put_into_words
+from skymailing.mailings.wording import hours_words, put_into_words
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 
-__all__ = ["actions", "bp", "editing", "logs"]
+__all__ = ["actions", "bp", "editing", "logs", "runs"]
 
 # A page that waits for a start this near looks for it by itself.
 SOON = timedelta(minutes=1)
@@ -59,7 +60,9 @@ def show(mailing_id: int) -> str:
         suppressed=queries.count_suppressed(mailing) if waits else 0,
         runs=queries.list_runs(mailing),
         has_runs=queries.has_runs(mailing),
+        hours=hours_words(SendingHours.of(mailing)),
         can_be_edited=editing.can_be_edited(mailing),
+        **editing.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
         **live_part(mailing),
     )
 

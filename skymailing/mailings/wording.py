@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import format_datetime, format_decimal, format_timedelta, ngettext
+from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
 
+from skymailing.delivery.hours import SendingHours
 from skymailing.mailings.progress import Progress, RouteState
 
 PER_SECOND_FROM = 2.0  # letters per second; slower rates are told by the minute
@@ -23,6 +24,7 @@ class Words:
     deferred: str
     waiting: str
     unclear: list[str]
+    rest: str
 
 
 def put_into_words(progress: Progress) -> Words:
@@ -35,19 +37,42 @@ def put_into_words(progress: Progress) -> Words:
         deferred=deferred_words(progress),
         waiting=waiting_words(progress),
         unclear=unclear_words(progress),
+        rest=rest_words(progress),
     )
+
+
+def rest_words(progress: Progress) -> str:
+    """Return until when the run rests outside its sending hours; empty when it does not."""
+    if progress.rests_until is None:
+        return ""
+    time = clock_time(progress.rests_until, progress.now)
+    return str(_("Outside its sending hours: it rests and goes on by itself at %(time)s.", time=time))
+
+
+def hours_words(hours: SendingHours) -> str:
+    """Return on which days and hours letters may leave; empty when there are no limits."""
+    if not hours.is_limited:
+        return ""
+    names = get_locale().days["stand-alone"]["abbreviated"]
+    days = ", ".join(names[int(day) - 1] for day in hours.weekdays)
+    if hours.opens is None or hours.closes is None:
+        return days
+    return f"{days}, {hours.opens:%H:%M}–{hours.closes:%H:%M}"
 
 
 def rate_words(progress: Progress) -> str:
     """Return how fast letters leave; empty while that is unknown."""
-    if progress.rate is None:
-        return ""
-    if progress.rate >= PER_SECOND_FROM:
-        count = round(progress.rate)
+    return "" if progress.rate is None else pace_words(progress.rate)
+
+
+def pace_words(rate: float) -> str:
+    """Return a rate, given in letters per second."""
+    if rate >= PER_SECOND_FROM:
+        count = round(rate)
         return str(
             ngettext("%(rate)s letter per second", "%(rate)s letters per second", count, rate=number(count))
         )
-    count = round(progress.rate * 60)
+    count = round(rate * 60)
     return str(
         ngettext("%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=number(count))
     )

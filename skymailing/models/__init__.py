@@ -3,6 +3,7 @@
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
+from skymailing.models.counts import RunAnswer, RunDomain, RunInterval
 from skymailing.models.delivery import (
     DELIVERY_TRANSITIONS,
     OPEN_STATES,
@@ -16,11 +17,13 @@ from skymailing.models.delivery import (
     Route,
 )
 from skymailing.models.mailing import (
+    EVERY_DAY,
     MAILING_TRANSITIONS,
     RUN_TRANSITIONS,
     Audience,
     Mailing,
     MailingState,
+    OnLate,
     OnUnknown,
     Periodicity,
     Run,
@@ -35,6 +38,7 @@ from skymailing.models.user import EndedSession, Role, User
 
 __all__ = [
     "DELIVERY_TRANSITIONS",
+    "EVERY_DAY",
     "IMPORT_TRANSITIONS",
     "LETTER_TRANSITIONS",
     "MAILING_TRANSITIONS",
@@ -62,6 +66,7 @@ __all__ = [
     "MailingState",
     "Message",
     "MessageFormat",
+    "OnLate",
     "OnUnknown",
     "OutboxLetter",
     "Outcome",
@@ -69,6 +74,9 @@ __all__ = [
     "Role",
     "Route",
     "Run",
+    "RunAnswer",
+    "RunDomain",
+    "RunInterval",
     "RunState",
     "StateReason",
     "Suppression",

@@ -1,10 +1,21 @@
 """Mailings and their runs."""
 
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
@@ -30,6 +41,13 @@ class OnUnknown(StrEnum):
 
     RESEND = "resend"
     HOLD = "hold"
+
+
+class OnLate(StrEnum):
+    """What follows when a run could not start at its time, as when the service was down."""
+
+    SEND = "send"
+    SKIP = "skip"
 
 
 class MailingState(StrEnum):
@@ -64,8 +82,9 @@ MAILING_TRANSITIONS = Transitions(
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },
-        # "Resend to failed" takes a finished mailing's last run up again.
-        MailingState.FINISHED: {MailingState.RUNNING},
+        # "Resend to failed" takes a finished mailing's last run up again; a later end lets a recurring
+        # one go on.
+        MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
         MailingState.CANCELLED: set(),
     },
 )
@@ -76,6 +95,7 @@ class StateReason(StrEnum):
 
     WINDOW_OVER = "window-over"
     NO_CLIENTS = "no-clients"
+    TOO_LATE = "too-late"
     REFUSED = "refused"
 
 
@@ -84,6 +104,8 @@ class RunState(StrEnum):
     SENDING = "sending"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+    # Its time was missed and the mailing's choice is to send nothing late; it has no deliveries.
+    SKIPPED = "skipped"
 
 
 RUN_TRANSITIONS = Transitions(
@@ -93,8 +115,11 @@ RUN_TRANSITIONS = Transitions(
         RunState.SENDING: {RunState.FINISHED, RunState.CANCELLED},
         RunState.FINISHED: {RunState.SENDING},
         RunState.CANCELLED: set(),
+        RunState.SKIPPED: set(),
     },
 )
+
+EVERY_DAY = "1234567"
 
 mailing_clients = Table(
     "mailing_clients",
@@ -126,12 +151,19 @@ class Mailing(Timestamps, Model):
     on_unknown: Mapped[OnUnknown] = mapped_column(
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.RESEND
     )
+    on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
+    # When letters may leave, on the owner's clock: the days of the week (1 is Monday) and the hours,
+    # past midnight when they close before they open; no hours mean the whole day.
+    weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
+    opens_at: Mapped[time | None] = mapped_column(Time)
+    closes_at: Mapped[time | None] = mapped_column(Time)
     state: Mapped[MailingState] = mapped_column(
         enum_column(MailingState, "state"), default=MailingState.DRAFT
     )
     # A StateReason, perhaps with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
-    # When the next run is due; none while a run is under way or when there will be no further one.
+    # When the next run is due; none when there will be no further one, and while a run is under way,
+    # unless a change of the times has settled what follows it.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # A manager's mark, apart from the state: nothing of the mailing is sent while it is set.
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -38,6 +38,10 @@ class User(UserMixin, Timestamps, Model):
     blocked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_reason: Mapped[str] = mapped_column(String(500), default="")
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The hour of day, on the user's clock, of a letter about what was sent in the day before; None
+    # means that none is wanted.
+    summary_hour: Mapped[int | None]
+    next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     # Part of every session's identity: raising it signs the user out everywhere.
     session_epoch: Mapped[int] = mapped_column(default=0)
     # Not a column: which of the user's sessions this is, so that one can end without the others.

@@ -6,7 +6,17 @@ from email import message_from_bytes
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.models import Attempt, Delivery, DeliveryState, Outcome, Run
+from skymailing.delivery.counts import COUNTED
+from skymailing.models import (
+    OPEN_STATES,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    Run,
+    RunInterval,
+    RunState,
+)
 from tests.servers import Letter
 
 
@@ -23,10 +33,21 @@ def only_run(session: Session) -> Run:
     return session.execute(select(Run)).scalar_one()
 
 
+def kept_counts(session: Session, run: Run) -> dict[str, int]:
+    """Return what was counted while the run went."""
+    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED]
+    row = session.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
+    return {state.value: int(count) for state, count in zip(COUNTED, row, strict=True)}
+
+
 def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
     """Assert that the run's ledger closes and that nobody got a letter behind its back."""
     session.expire_all()
-    assert sum(states(session, run).values()) == run.planned
+    counts = states(session, run)
+    assert sum(counts.values()) == run.planned
+    if run.state in (RunState.FINISHED, RunState.CANCELLED):
+        assert not counts.keys() & set(OPEN_STATES), "a run that is over leaves nothing open"
+    assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED}
     got = Counter(letter.to for letter in letters)
     identities = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)
     deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()

@@ -2,11 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Dialogue = Callable[["Peer"], None]
+LAST_WORDS_SECONDS = 2.0
 
 
 @dataclass
@@ -59,9 +61,13 @@ class Peer:
 
 @contextmanager
 def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
-    """Serve one connection after another, each by its own dialogue; the last one repeats. Yield the port."""
+    """Serve one connection after another, each by its own dialogue; the last one repeats. Yield the port.
+
+    At the end the dialogues get a moment to hear what the client said last.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     open_connections: list[socket.socket] = []
+    dialogues_under_way: list[threading.Thread] = []
 
     def serve(number: int, connection: socket.socket) -> None:
         try:
@@ -79,7 +85,9 @@ def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
             except OSError:
                 return
             open_connections.append(connection)
-            threading.Thread(target=serve, args=(number, connection), daemon=True).start()
+            dialogue = threading.Thread(target=serve, args=(number, connection), daemon=True)
+            dialogues_under_way.append(dialogue)
+            dialogue.start()
             number += 1
 
     threading.Thread(target=accept, daemon=True).start()
@@ -88,5 +96,8 @@ def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        for dialogue in dialogues_under_way:
+            dialogue.join(max(0.0, deadline - time.monotonic()))
         for connection in open_connections:
             connection.close()

@@ -1,22 +1,50 @@
-"""Occurrences in the owner's time zone, against a reference that steps day by day."""
+"""Occurrences in the owner's time zone, against a walk day by day and a clock that is only watched."""
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skymailing.delivery.calendar import latest_occurrence, next_occurrence, occurrence
 from skymailing.models import Periodicity
 
 ZONES = ["UTC", "Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
+BERLIN = ZoneInfo("Europe/Berlin")
 RECURRING = [Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]
+COUNTS = {Periodicity.DAILY: 368, Periodicity.WEEKLY: 54, Periodicity.MONTHLY: 27}
+# All these zones change their clocks by whole quarters, at whole quarters.
+QUARTER = timedelta(minutes=15)
 
-moments = st.datetimes(datetime(2024, 1, 1), datetime(2028, 12, 31)).map(
-    lambda moment: moment.replace(tzinfo=UTC, microsecond=0)
+moments = st.builds(
+    lambda days, quarters: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days) + quarters * QUARTER,
+    st.integers(0, 5 * 365),
+    st.integers(0, 95),
 )
 zones = st.sampled_from(ZONES).map(ZoneInfo)
+
+
+@cache
+def watched(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
+    """Watch the wall clock quarter by quarter; return when it first showed each time of that year."""
+    shown: dict[datetime, datetime] = {}
+    moment = datetime(year - 1, 12, 31, tzinfo=UTC)
+    while moment < datetime(year + 1, 1, 2, tzinfo=UTC):
+        shown.setdefault(moment.astimezone(zone).replace(tzinfo=None, fold=0), moment)
+        moment += QUARTER
+    return shown
+
+
+def shows(day: date, hour: time, zone: ZoneInfo) -> datetime:
+    """Return when the clock first shows that time, or would, had nobody put it forward just before."""
+    wall, missing = datetime.combine(day, hour), timedelta()
+    while wall not in watched(zone, day.year):
+        wall, missing = wall - QUARTER, missing + QUARTER
+    return watched(zone, day.year)[wall] + missing
 
 
 def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
@@ -31,28 +59,54 @@ def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
     return day.day == anchor.day or (is_last_of_month and day.day < anchor.day)
 
 
+def walk(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, first: date) -> Iterator[datetime]:
+    """Yield the occurrences from `first` on, day by day and on a clock that is only watched."""
+    local = anchor.astimezone(zone)
+    day = first
+    while True:
+        if day == local.date():
+            yield anchor
+        elif falls_on(day, local.date(), periodicity):
+            yield shows(day, local.time().replace(fold=0), zone)
+        day += timedelta(days=1)
+
+
 @given(
     anchor=moments,
     zone=zones,
     periodicity=st.sampled_from(RECURRING),
     later=st.timedeltas(timedelta(0), timedelta(800)),
 )
+@example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, Periodicity.DAILY, timedelta(days=153))
+@example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, Periodicity.DAILY, timedelta(days=370))
+@settings(deadline=None)
 def test_the_next_occurrence_is_the_next_fitting_day(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:
     after = anchor + later
-    found = next_occurrence(anchor, periodicity, zone, after)
-    assert found is not None
-    assert found > after
+    days = walk(anchor, periodicity, zone, after.astimezone(zone).date() - timedelta(days=1))
+    assert next_occurrence(anchor, periodicity, zone, after) == next(at for at in days if at > after)
 
-    local = anchor.astimezone(zone)
-    day = after.astimezone(zone).date() - timedelta(days=1)
-    while True:
-        expected = datetime.combine(day, local.time(), zone).astimezone(UTC)
-        if falls_on(day, local.date(), periodicity) and expected > after:
-            break
-        day += timedelta(days=1)
+
+@pytest.mark.parametrize("periodicity", RECURRING)
+@pytest.mark.parametrize("name", ZONES)
+@pytest.mark.parametrize("first", [date(2028, 1, 29), date(2028, 1, 31), date(2026, 12, 30)])
+@pytest.mark.parametrize("hour", [time(0), time(1, 45), time(2), time(2, 30), time(9), time(23, 45)])
+def test_a_year_of_occurrences_is_what_a_calendar_and_a_clock_show(
+    hour: time, first: date, name: str, periodicity: Periodicity
+) -> None:
+    zone = ZoneInfo(name)
+    anchor = shows(first, hour, zone)
+    expected = list(islice(walk(anchor, periodicity, zone, first), COUNTS[periodicity]))
+    found = [anchor]
+    for _ in expected[1:]:
+        following = next_occurrence(anchor, periodicity, zone, found[-1])
+        assert following is not None
+        found.append(following)
     assert found == expected
+    for at, following in pairwise(expected):
+        assert latest_occurrence(anchor, periodicity, zone, at) == at
+        assert latest_occurrence(anchor, periodicity, zone, following - timedelta(seconds=1)) == at
 
 
 @given(

@@ -256,6 +256,26 @@ def test_a_fault_of_the_route_stops_the_rest_of_the_window() -> None:
     assert notes.begun == []
 
 
+def test_a_server_that_asks_for_more_after_the_dot_gets_no_other_letter() -> None:
+    """It may take for a body what we mean as commands."""
+    heard: list[str] = []
+
+    def want_more(peer: Peer) -> None:
+        peer.greet()
+        for reply in ("250 ok", "250 ok", "354 go"):
+            peer.hear()
+            peer.say(reply)
+        peer.body()
+        peer.say("354 more please")
+        heard.append(peer.hear())
+
+    with scripted_server(want_more) as port:
+        results, _ = hand_over(port, count=2)
+
+    assert [result.verdict for result in results] == [Verdict.UNKNOWN]
+    assert heard == ["QUIT"]
+
+
 def test_no_letter_is_begun_after_its_time(smtp_server: SmtpServer) -> None:
     results, _ = hand_over(smtp_server.port, count=5, until=-1)
 

@@ -10,9 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, ledger, plan
-from skymailing.delivery.smtp import Letter, Result, Verdict
-from skymailing.extensions import db
+from skymailing.delivery import plan
 from skymailing.models import (
     Attempt,
     Client,
@@ -241,30 +239,3 @@ def test_a_client_deleted_while_their_letter_was_under_way_is_not_mailed_again(
 
     assert states(session, only_run(session)) == {"sent": 1, "cancelled": 1}
     assert gone.email not in smtp.per_address()
-
-
-def test_word_that_comes_late_settles_an_assumed_unknown_and_stands_in_the_log(
-    app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer
-) -> None:
-    client = ClientFactory.create(owner=user)
-    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
-    with app.app_context():
-        run_id = plan.start_due_run(mailing.id, utcnow())
-    assert run_id is not None
-    with app.app_context():
-        with db.engine.begin() as connection:
-            run = claims.load_run(connection, run_id)
-            lease_until = utcnow() - timedelta(seconds=1)
-            (claimed,) = claims.claim(connection, run, "late", lease_until, 10, utcnow())
-        sweep()
-        assert states(session, only_run(session)) == {"unknown": 1}
-
-        letter = Letter(claimed.id, claimed.attempts + 1, client.email, b"")
-        said = [Result(letter, Verdict.SENT, 250, "2.0.0 taken at last")]
-        for _ in range(2):  # a journal may tell it once more
-            with db.engine.begin() as connection:
-                ledger.record(connection, run, "late", said, {}, "primary", utcnow())
-
-    assert states(session, only_run(session)) == {"sent": 1}
-    told = session.execute(select(Attempt.number, Attempt.outcome, Attempt.answer).order_by(Attempt.number))
-    assert [tuple(row) for row in told][1:] == [(2, Outcome.SENT, "2.0.0 taken at last")]

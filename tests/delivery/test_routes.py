@@ -11,14 +11,20 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import routes
+from skymailing.delivery.lanes import Lane
+from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.settings import EngineSettings
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp import Letter, Result, Stage, Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.delivery.scripted import Peer, scripted_server
 from tests.factories import create_clients, due_mailing
+from tests.faults.sink import Sink, Turn
+from tests.faults.sink import Stage as At
 from tests.servers import SmtpServer
+
+SESSIONS = 20  # of a worker, at most
 
 
 @pytest.fixture
@@ -63,6 +69,23 @@ def test_a_success_in_between_starts_the_count_anew(app: Flask, session: Session
     fault(app)
 
     assert admission(app) is routes.Admission.FREE
+
+
+def test_letters_under_way_when_a_route_closes_do_not_open_it_again(
+    app: Flask, session: Session, route: Callable[[], Route]
+) -> None:
+    """A server that refuses our credentials goes on with the sessions that it has."""
+    fault(app, 535)
+    with app.app_context():
+        routes.report_success(routes.PRIMARY)
+    assert (route().state, route().open_seconds) == (BreakerState.OPEN, 900)
+
+    assert admission(app, 1100) is routes.Admission.PROBE
+    with app.app_context():
+        routes.report_success(routes.PRIMARY)
+        assert route().state is BreakerState.PROBING
+        routes.report_success(routes.PRIMARY, is_probe=True)
+    assert route().state is BreakerState.CLOSED
 
 
 def test_one_at_a_time_may_probe(app: Flask, session: Session) -> None:
@@ -116,6 +139,28 @@ def test_faults_of_a_minute_ago_do_not_count() -> None:
     assert share.is_too_high()
     clock[0] += 61
     assert not share.is_too_high()
+
+
+def test_many_sessions_turned_away_at_once_close_the_route(
+    app: Flask, session: Session, route: Callable[[], Route]
+) -> None:
+    """Half of ten attempts within a minute: each session's letter is one, whatever window it was in."""
+    with app.app_context():
+        lane = Lane(routes.PRIMARY, 20)
+        assert not lane.judge(ended(Verdict.SENT, 10) + ended(Verdict.ROUTE_FAULT, 9, 421), is_probe=False)
+        assert route().state is BreakerState.CLOSED
+        assert not lane.judge(ended(Verdict.ROUTE_FAULT, 9, 421), is_probe=False)
+    assert route().state is BreakerState.OPEN
+
+
+def test_letters_taken_in_between_begin_the_faults_in_a_row_anew(
+    app: Flask, session: Session, route: Callable[[], Route]
+) -> None:
+    with app.app_context():
+        lane = Lane(routes.PRIMARY, 20)
+        for _ in range(7):
+            lane.judge(ended(Verdict.SENT, 50) + ended(Verdict.ROUTE_FAULT, 1, 454), is_probe=False)
+    assert (route().state, route().faults_in_a_row) == (BreakerState.CLOSED, 1)
 
 
 def test_a_second_route_takes_over_and_hands_back(
@@ -186,9 +231,40 @@ def test_ten_equal_rejections_in_a_row_pause_the_mailing(
     session.refresh(due)
     assert due.state is MailingState.PAUSED
     assert "looks like spam" in due.state_reason
+    assert states(session, only_run(session)) == {"failed": 10, "pending": 50}
+
+
+def test_a_window_of_hundreds_does_not_fail_for_ten_rejections(
+    session: Session, user: User, due: Mailing, serve_from: ServeFrom, sweep: Work
+) -> None:
+    """In the middle of a run, when windows are large: no letter is begun after the tenth."""
+    create_clients(user, 400)
+
+    def reject_later(turn: Turn) -> None:
+        if turn.stage is At.DOT and len(turn.sink.letters) >= 150:
+            turn.say("554 5.7.1 looks like spam")
+
+    with Sink(reject_later) as sink:
+        serve_from(sink.port)
+        sweep()
+
+    session.refresh(due)
+    assert due.state is MailingState.PAUSED
     counts = states(session, only_run(session))
-    assert counts["failed"] < 60
-    assert counts["pending"] > 0
+    assert 10 <= counts["failed"] <= 10 + 2 * SESSIONS, "those in flight, and the envelopes behind them"
+    assert counts["sent"] == len(sink.letters)
+    assert counts["pending"] == 400 - counts["sent"] - counts["failed"]
+
+
+def test_rejections_of_two_mailings_in_turn_are_counted_apart() -> None:
+    letter = Letter(1, 1, "a@example.org", b"")
+    refused = Result(letter, Verdict.FAILED, 554, "5.7.1 spam (id 17)", Stage.DOT)
+    rejections = Rejections(3)
+
+    assert [rejections.note(run, refused) for run in (1, 2, 1, 2, 1, 2)] == [False] * 4 + [True] * 2
+    assert [rejections.note(1, refused) for _ in range(2)] == [False] * 2
+    rejections.note(1, Result(letter, Verdict.SENT, 250, "ok", Stage.DOT))
+    assert [rejections.note(1, refused) for _ in range(3)] == [False, False, True]
 
 
 def ended(verdict: Verdict, count: int, code: int | None = 250) -> list[Result]:

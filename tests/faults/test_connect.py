@@ -60,6 +60,7 @@ def hang_up_at(stage: Stage) -> Script:
         pytest.param(None, id="1-port-closed"),
         pytest.param(greet_with("421 4.3.2 too many of you"), id="2-greeting-4xx"),
         pytest.param(greet_with("554 5.3.2 no service here"), id="2-greeting-5xx"),
+        pytest.param(greet_with("554 no \0 service\x07 here"), id="2-greeting-not-text"),
         pytest.param(refuse_ehlo, id="2-ehlo-5xx"),
         pytest.param(hang_up_at(Stage.GREETING), id="2-closes-at-once"),
         pytest.param(hang_up_at(Stage.EHLO), id="2-closes-at-ehlo"),

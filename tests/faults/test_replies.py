@@ -1,6 +1,7 @@
 """Replies of every kind (faults 5 to 8, 13 to 17 and 20), to one recipient among several."""
 
 import resource
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -164,6 +165,30 @@ def test_13_a_server_that_shuts_down_for_a_while_costs_nobody_an_attempt(
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS}
     assert outcomes(session) == []
+    check_ledger(session, only_run(session), sink.letters)
+
+
+def test_13_a_server_that_takes_so_many_letters_in_a_session_gets_the_next_one_in_another(
+    session: Session, user: User, engine: Engine
+) -> None:
+    """Said to MAIL after 20 letters, as Exim does: no fault, and nothing waits for a sweep."""
+    clients = create_clients(user, 150)
+    taken: Counter[int] = Counter()
+
+    def take_twenty(turn: Turn) -> None:
+        if turn.stage is Stage.DOT:
+            taken[turn.connection] += 1
+        elif turn.stage is Stage.MAIL and taken[turn.connection] == 20:
+            turn.say("421 4.7.0 too many messages in this connection")
+            turn.hang_up()
+
+    with Sink(take_twenty) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+
+    assert states(session, only_run(session)) == {"sent": 150}
+    assert sink.per_address() == {client.email: 1 for client in clients}
+    assert session.execute(select(Route)).scalar_one().last_fault == ""
     check_ledger(session, only_run(session), sink.letters)
 
 

@@ -118,6 +118,23 @@ def test_19_a_refused_password_costs_nobody_an_attempt_and_sending_resumes_alone
     check_ledger(session, only_run(session), sink.letters)
 
 
+def test_19_a_password_that_smtp_cannot_carry_is_the_routes_fault_and_stays_secret(
+    session: Session, user: User, engine: Engine, authority: trustme.CA
+) -> None:
+    create_clients(user, RECIPIENTS)
+    with Sink(tls=server_context(authority), extensions=EXTENSIONS) as sink:
+        engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="секрет")
+        engine.start(due_mailing(user))
+        for _ in range(8):
+            engine.sweep()
+
+    assert sink.connections <= 5, "the breaker counts to five"
+    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    route = session.execute(select(Route)).scalar_one()
+    assert route.state == "open"
+    assert route.last_fault == "the settings MAIL_* hold letters that SMTP cannot carry"
+
+
 def test_19_sending_that_asks_for_a_sign_in_is_the_routes_fault(
     session: Session, user: User, engine: Engine
 ) -> None:

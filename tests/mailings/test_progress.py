@@ -1,6 +1,6 @@
 """Rate, forecast, mail servers, possible duplicates: what a run's page and `status` tell of it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +59,11 @@ def add_attempts(run: Run, ages: list[float], outcome: Outcome = Outcome.SENT) -
         AttemptFactory.create(
             delivery=delivery, number=number, at=NOW - timedelta(seconds=age), outcome=outcome
         )
+
+
+def add_deferred(run: Run, due_at: datetime) -> None:
+    DeliveryFactory.create(run=run, state=DEFERRED, due_at=due_at)
+    run.planned += 1
 
 
 def measure(app: Flask, run: Run) -> tuple[Progress, Words]:
@@ -132,7 +137,7 @@ def test_what_does_not_fit_before_the_end_is_counted(
 def test_letters_due_after_the_end_do_not_fit_at_any_rate(app: Flask, session: Session, user: User) -> None:
     run = running(user, {SENT: 3}, ends_at=NOW + timedelta(hours=1))
     for hours in (0.5, 2, 3):
-        DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=hours))
+        add_deferred(run, NOW + timedelta(hours=hours))
     progress, words = measure(app, run)
     assert progress.would_expire == 2
     assert words.forecast == "Does not fit: about 2 letters would expire at the end, 13:00."
@@ -153,7 +158,7 @@ def test_while_all_wait_for_their_time_a_slow_minute_promises_nothing(
 
 def test_the_forecast_waits_for_the_last_retry(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 1})
-    DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=15))
+    add_deferred(run, NOW + timedelta(hours=15))
     add_attempts(run, [float(age) for age in range(60)])
     tomorrow = NOW + timedelta(hours=15)
     assert measure(app, run)[0].finishes_at == tomorrow

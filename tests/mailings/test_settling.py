@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import claims, ledger
+from skymailing.delivery.counts import COUNTED
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
-from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
-from tests.factories import DeliveryFactory, MailingFactory, create_run
+from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Outcome, Run, RunState, User
+from tests.delivery.ledger import kept_counts
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.mailings.pages import main, soup
 from tests.servers import SmtpServer
 
@@ -167,10 +169,13 @@ def test_word_that_comes_late_settles_an_unknown_whatever_was_decided(
     }[before]
     run = create_run(MailingFactory.create(owner=user, state=MailingState.RUNNING), {})
     delivery = DeliveryFactory.create(
-        run=run, **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1} | decided
+        run=run,
+        **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1, "attempts": 1} | decided,
     )
+    AttemptFactory.create(delivery=delivery, outcome=Outcome.UNKNOWN, code=None, answer="assumed")
     result = Result(Letter(delivery.id, 1, delivery.email, b""), Verdict.SENT, 250, "2.0.0 Ok")
     with app.app_context(), db.engine.begin() as connection:
         ledger.record(connection, claims.load_run(connection, run.id), "ours", [result], {}, "primary", now)
     session.expire_all()
     assert (delivery.state, delivery.finished_at, delivery.due_at) == (DeliveryState.SENT, now, None)
+    assert kept_counts(session, run) == {state.value: int(state is DeliveryState.SENT) for state in COUNTED}

@@ -17,6 +17,7 @@ from skymailing.models import (
     Mailing,
     MailingState,
     Message,
+    Outcome,
     Role,
     User,
 )
@@ -62,7 +63,9 @@ def test_from_a_mailing_to_a_letters_last_word(session: Session, panel: FlaskCli
     mailing = MailingFactory.create(state=MailingState.RUNNING)
     run = create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
     failed = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).one()
-    AttemptFactory.create(delivery=failed, outcome="failed", code=550, answer="5.1.1 <b>nobody</b> here")
+    AttemptFactory.create(
+        delivery=failed, outcome=Outcome.FAILED, code=550, answer="5.1.1 <b>nobody</b> here"
+    )
 
     assert f"/manager/runs/{run.id}/" in panel.get(f"/manager/mailings/{mailing.id}/").text
     assert mailing.name in panel.get("/manager/runs/").text

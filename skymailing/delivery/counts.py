@@ -1,0 +1,192 @@
+"""A run's numbers, kept as its letters move so that no page ever counts a million rows.
+
+Whoever changes deliveries or adds attempts tells it here, in the same transaction and as its last
+step: the rows below are shared by all workers of a run, and are held until the commit.
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from skymailing.database import insert_into
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    Outcome,
+    Run,
+    RunAnswer,
+    RunDomain,
+    RunInterval,
+)
+from skymailing.models.base import Model
+
+Answer = tuple[Outcome, int | None, str]
+
+# How wide an interval is, in seconds, by how far it is from the run's start: a short run is told
+# second by second, a run of days in a few hundred rows. Each width divides the next, and the last one
+# divides the days of every time zone.
+WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
+FINEST = 1
+QUARTER = 900
+
+# The states that are counted: of the other two, `sending` are few and `pending` is what is left.
+COUNTED = (
+    DeliveryState.DEFERRED,
+    DeliveryState.SENT,
+    DeliveryState.FAILED,
+    DeliveryState.UNKNOWN,
+    DeliveryState.SUPPRESSED,
+    DeliveryState.EXPIRED,
+    DeliveryState.CANCELLED,
+)
+MOST_ANSWERS = 20  # told apart in one window; a server that never says the same twice fills no disk
+WORDS_LENGTH = 200
+OTHER_WORDS = "…"
+DOMAIN_LENGTH = 255
+# What differs from letter to letter in a server's answer: addresses, links, and ids, which have a digit
+# among at least six signs or are long numbers. Status codes such as 5.1.1 are short.
+VARIABLE = re.compile(
+    r"<[^<>\s]*>|\S+@\S+|https?://\S+|\b(?=[\w-]*\d)[\w-]{6,}\b|\b\d{4,}\b|\b\d+\.\d+\.\d+\.\d+\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Whose numbers: the run with what its rows repeat of it."""
+
+    id: int
+    mailing_id: int
+    owner_id: int
+    started_at: datetime
+
+
+class Changes:
+    """What one transaction changes in a run's numbers; `write` is its last step."""
+
+    def __init__(self, run: RunKey) -> None:
+        self.run = run
+        self._names = {"run_id": run.id, "mailing_id": run.mailing_id, "owner_id": run.owner_id}
+        self._intervals: dict[datetime, Counter[str]] = defaultdict(Counter)
+        self._answers: Counter[tuple[datetime, Outcome, int | None, str]] = Counter()
+        self._domains: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def move(self, state: DeliveryState, count: int, at: datetime) -> None:
+        """Count deliveries that came into `state`, or left it when `count` is negative."""
+        if state in COUNTED:
+            self.add(state.value, count, at)
+
+    def add(self, column: str, count: int, at: datetime) -> None:
+        """Add to a column of the interval that `at` lies in."""
+        if count:
+            self._intervals[interval_begin(at, self.run.started_at)][column] += count
+
+    def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
+        """Count an attempt whose letter the server did not take, or perhaps did not."""
+        self._answers[floor_to(at, QUARTER), outcome, code, answer] += 1
+        self._domains[email.rpartition("@")[2].lower()[:DOMAIN_LENGTH]][outcome.value] += 1
+
+    def write(self, connection: Connection) -> None:
+        """Write the numbers down; always in the same order, so that no two workers wait for each other."""
+        origin = floor_to(self.run.started_at, FINEST)
+        intervals = [
+            self._names | {"begins_at": begin, "elapsed": int((begin - origin).total_seconds())} | columns
+            for begin, columns in sorted(self._intervals.items())
+        ]
+        _increase(connection, RunInterval, intervals)
+        _increase(connection, RunAnswer, self._answer_rows())
+        domains = [
+            {"run_id": self.run.id, "domain": domain} | columns
+            for domain, columns in sorted(self._domains.items())
+        ]
+        _increase(connection, RunDomain, domains)
+
+    def _answer_rows(self) -> list[dict[str, object]]:
+        grouped: dict[datetime, Counter[Answer]] = defaultdict(Counter)
+        for (begin, outcome, code, answer), count in self._answers.items():
+            grouped[begin][outcome, code, common_words(answer)] += count
+        rows = []
+        for begin, answers in grouped.items():
+            kept = dict(answers.most_common(MOST_ANSWERS))
+            kept_apart: Counter[Answer] = Counter()
+            for (outcome, code, words), count in answers.items():
+                is_kept = (outcome, code, words) in kept
+                kept_apart[outcome, code, words if is_kept else OTHER_WORDS] += count
+            for (outcome, code, words), count in kept_apart.items():
+                told = {"outcome": outcome, "code": code, "words": words, "attempts": count}
+                key = {"begins_at": begin, "fingerprint": _fingerprint(outcome, code, words)}
+                rows.append(self._names | key | told)
+        return sorted(rows, key=lambda row: (row["begins_at"], row["fingerprint"]))
+
+
+def interval_begin(at: datetime, started_at: datetime) -> datetime:
+    """Return when the interval begins that counts what happened at `at`."""
+    return floor_to(at, interval_seconds(at, started_at))
+
+
+def interval_seconds(at: datetime, started_at: datetime) -> int:
+    """Return how wide the interval is, in seconds, that counts what happened at `at`."""
+    for distance, width in WIDTHS:
+        # The whole cell has to be that far away, so that no wide one lies over narrow ones.
+        if abs(floor_to(at, width) - started_at) >= distance:
+            return width
+    return FINEST
+
+
+def common_words(answer: str) -> str:
+    """Return what equal answers have in common: "5.1.1 <anna@example.org> unknown" is "5.1.1 … unknown"."""
+    status, space, text = answer.partition(" ")
+    if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):
+        status, space, text = "", "", answer
+    return (status + space + " ".join(VARIABLE.sub(OTHER_WORDS, text).split()))[:WORDS_LENGTH]
+
+
+def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
+    """Return the keys of the runs, in the order in which their numbers have to be written."""
+    statement = (
+        select(Run.id, Run.mailing_id, Mailing.owner_id, Run.started_at)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .where(Run.id.in_(run_ids))
+        .order_by(Run.id)
+    )
+    return [RunKey(*row) for row in connection.execute(statement).tuples()]
+
+
+def unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:
+    """Return for unclear deliveries when they became so: the moment of their last attempt."""
+    statement = (
+        select(Delivery.id, Attempt.at)
+        .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts))
+        .where(Delivery.id.in_(ids))
+    )
+    return dict(connection.execute(statement).tuples().all())
+
+
+def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping[str, object]]) -> None:
+    """Add each row's numbers to those of the row with its key, which is made when it is not there yet."""
+    if not rows:
+        return
+    table = model.__table__
+    counters = [column.name for column in table.columns if column.default is not None]
+    statement = insert_into(model)
+    statement = statement.on_conflict_do_update(
+        index_elements=[column.name for column in table.primary_key],
+        set_={name: table.c[name] + statement.excluded[name] for name in counters},
+    )
+    zeros: dict[str, object] = dict.fromkeys(counters, 0)
+    connection.execute(statement, [zeros | dict(row) for row in rows])
+
+
+def _fingerprint(outcome: Outcome, code: int | None, words: str) -> str:
+    return hashlib.blake2b(f"{outcome} {code} {words}".encode(), digest_size=16).hexdigest()
+
+
+def floor_to(moment: datetime, seconds: int) -> datetime:
+    """Return the last multiple of so many seconds, since 1970 in UTC, that is not after `moment`."""
+    return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)

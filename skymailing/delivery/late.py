@@ -1,0 +1,74 @@
+"""Word of a letter that comes after its lease was believed lost, and the sweep had to assume it unknown."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, select, update
+
+from skymailing.database import is_one_of
+from skymailing.delivery.counts import Changes
+from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
+from skymailing.delivery.smtp import Result
+from skymailing.models import OPEN_STATES, Attempt, Delivery, DeliveryState, Mailing, Outcome, Run, RunState
+
+
+def settle_assumed(
+    connection: Connection, token: str, late: list[Result], step: Step, changes: Changes, now: datetime
+) -> list[Result]:
+    """Let late results, which all lead to `step`, settle what was assumed; return those to be logged.
+
+    The unknown stands in the log, so what is known now is one attempt more there. What is told twice
+    finds no assumed unknown.
+    """
+    rows = _assumed(connection, token, [result.letter.delivery_id for result in late])
+    if not rows:
+        return []
+    is_counted = late[0].verdict not in UNCOUNTED
+    if step.state in OPEN_STATES and not _is_under_way(connection, changes.run.id):
+        # Nothing may wait in a run that is over: nothing would ever send it.
+        if not is_counted:
+            return []
+        step = Step(DeliveryState.FAILED)
+    elif not is_counted:
+        # It was never handed over, so it need not wait for the time of a second try.
+        step = Step(DeliveryState.DEFERRED, now)
+    connection.execute(
+        update(Delivery)
+        .where(is_one_of(Delivery.id, "ids"))
+        .values(step.columns(now) | {"attempts": Delivery.attempts + int(is_counted)}),
+        {"ids": [row.id for row in rows]},
+    )
+    for row in rows:
+        changes.move(row.state, -1, row.at if row.state is DeliveryState.UNKNOWN else now)
+    changes.move(step.state, len(rows), now)
+    numbers = {row.id: row.attempts + 1 for row in rows if is_counted}
+    return [
+        as_logged(
+            replace(result, letter=replace(result.letter, number=numbers[result.letter.delivery_id])), step
+        )
+        for result in late
+        if result.letter.delivery_id in numbers
+    ]
+
+
+def _assumed(
+    connection: Connection, token: str, ids: list[int]
+) -> Sequence[Row[tuple[int, DeliveryState, int, datetime]]]:
+    is_last_word = (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts)
+    is_unclear = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
+    return connection.execute(
+        select(Delivery.id, Delivery.state, Delivery.attempts, Attempt.at)
+        .join(Attempt, is_last_word & (Attempt.outcome == Outcome.UNKNOWN))
+        .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, is_unclear)
+        .with_for_update(of=Delivery),
+        {"ids": ids},
+    ).all()
+
+
+def _is_under_way(connection: Connection, run_id: int) -> bool:
+    """Whether the run goes on; keeps it from ending until this transaction does."""
+    mailing_id = select(Run.mailing_id).where(Run.id == run_id).scalar_subquery()
+    connection.execute(select(Mailing.id).where(Mailing.id == mailing_id).with_for_update())
+    state = connection.execute(select(Run.state).where(Run.id == run_id)).scalar_one()
+    return state in (RunState.PLANNED, RunState.SENDING)

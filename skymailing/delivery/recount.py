@@ -1,0 +1,72 @@
+"""A run's numbers made anew from its deliveries and attempts: the proof of what was counted as it went."""
+
+import logging
+
+from sqlalchemy import Connection, delete, func, select
+
+from skymailing.delivery.counts import COUNTED, Changes, RunKey
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    Run,
+    RunAnswer,
+    RunDomain,
+    RunInterval,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def verify(connection: Connection, run: RunKey) -> bool:
+    """Whether the numbers of a run that ends are those of its rows; if not, that is logged and mended."""
+    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED]
+    kept = connection.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
+    by_state = select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
+    rows = dict(connection.execute(by_state).tuples().all())
+    if [int(count) for count in kept] == [rows.get(state, 0) for state in COUNTED]:
+        return True
+    logger.error("run %d was counted wrongly: %s instead of %s", run.id, list(kept), rows)
+    recount(connection, run)
+    return False
+
+
+def recount(connection: Connection, run: RunKey) -> None:
+    """Replace the run's numbers by what its rows add up to; reads every row of the run."""
+    for model in (RunInterval, RunAnswer, RunDomain):
+        connection.execute(delete(model).where(model.run_id == run.id))
+    changes = Changes(run)
+    planned = connection.execute(select(Run.planned).where(Run.id == run.id)).scalar_one()
+    changes.add("planned", planned, run.started_at)
+    _count_deliveries(connection, changes)
+    _count_attempts(connection, changes)
+    changes.write(connection)
+
+
+def _count_deliveries(connection: Connection, changes: Changes) -> None:
+    is_last = (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts)
+    settled_at = func.coalesce(Delivery.finished_at, Attempt.at)
+    statement = (
+        select(Delivery.state, settled_at, func.count())
+        .outerjoin(Attempt, is_last & (Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])))
+        .where(Delivery.run_id == changes.run.id)
+        .group_by(Delivery.state, settled_at)
+    )
+    for state, at, count in connection.execute(statement).tuples():
+        changes.move(state, count, at or changes.run.started_at)
+
+
+def _count_attempts(connection: Connection, changes: Changes) -> None:
+    of_run = Attempt.run_id == changes.run.id
+    for at, count in connection.execute(
+        select(Attempt.at, func.count()).where(of_run).group_by(Attempt.at)
+    ).tuples():
+        changes.add("attempts", count, at)
+    refusals = (
+        select(Attempt.outcome, Attempt.code, Attempt.answer, Delivery.email, Attempt.at)
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .where(of_run, Attempt.outcome != Outcome.SENT)
+    )
+    for refusal in connection.execute(refusals).tuples():
+        changes.add_refusal(*refusal)

@@ -1,0 +1,34 @@
+"""A run's own page: what came of it, when, and what the mail servers said."""
+
+from flask import abort, render_template
+from flask_login import current_user, login_required
+
+from skymailing.mailings import log_queries, queries, run_queries
+from skymailing.mailings.blueprint import bp
+from skymailing.models import DeliveryState
+
+RECENT_ATTEMPTS = 8
+
+
+@bp.get("/runs/<int:run_id>")
+@login_required
+def run(run_id: int) -> str:
+    """Show one occurrence of a mailing."""
+    found = run_queries.find_run(current_user, run_id)
+    if found is None:
+        abort(404)
+    mailing = found.mailing
+    wanted = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id, run_id=run_id)
+    (ledger,) = queries.count_runs([found])
+    return render_template(
+        "mailings/run.html",
+        mailing=mailing,
+        run=found,
+        ledger=ledger,
+        states=list(DeliveryState),
+        refusals=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
+        course=run_queries.course_of(found),
+        answers=run_queries.top_answers(found),
+        domains=run_queries.worst_domains(found),
+        attempts=log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
+    )

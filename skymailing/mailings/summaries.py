@@ -1,0 +1,91 @@
+"""A letter a day to those who want one: what was sent for them in the day before."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from skymailing import mail
+from skymailing.extensions import db
+from skymailing.models import Mailing, RunInterval, User
+
+BATCH = 100  # letters that one sweep writes; the next one is seconds away
+MAILINGS_NAMED = 20
+NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # without any there is nothing to tell
+
+
+def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
+    """Send the user a summary each day at `hour` on their clock, or none; also when their zone changed."""
+    user.summary_hour = hour
+    user.next_summary_at = None if hour is None else _next_time(hour, ZoneInfo(user.timezone), now)
+
+
+def post_due_summaries(now: datetime) -> int:
+    """Put the summaries that are due into the outbox; return how many. Commits one by one."""
+    due = select(User.id).where(User.next_summary_at <= now).order_by(User.next_summary_at).limit(BATCH)
+    ids = db.session.scalars(due).all()
+    db.session.rollback()
+    return sum(_post_one(user_id, now) for user_id in ids)
+
+
+def _post_one(user_id: int, now: datetime) -> bool:
+    user = db.session.scalar(
+        select(User).where(User.id == user_id).with_for_update(skip_locked=True, of=User),
+        execution_options={"populate_existing": True},
+    )
+    hour = user.summary_hour if user else None
+    if user is None or hour is None or user.next_summary_at is None or user.next_summary_at > now:
+        db.session.rollback()
+        return False
+    zone = ZoneInfo(user.timezone)
+    user.next_summary_at = _next_time(hour, zone, now)
+    # After a long rest of the service the letter tells of the latest day alone.
+    until = _time_before(hour, zone, user.next_summary_at)
+    values = summarize(user, _time_before(hour, zone, until), until) if user.is_active else None
+    if values:
+        mail.post(user, "daily-summary", **values)
+    db.session.commit()
+    return bool(values)
+
+
+def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | None:
+    """Return what happened to the user's letters, for the letter's templates; None when nothing did."""
+    sums = [func.sum(RunInterval.__table__.c[name]) for name in NUMBERS]
+    statement = (
+        select(RunInterval.mailing_id, Mailing.name, *sums)
+        .join(Mailing, Mailing.id == RunInterval.mailing_id)
+        .where(RunInterval.owner_id == user.id, RunInterval.begins_at >= since, RunInterval.begins_at < until)
+        .group_by(RunInterval.mailing_id, Mailing.name)
+        .order_by(RunInterval.mailing_id)
+    )
+    rows = []
+    for mailing_id, name, *counts in db.session.execute(statement):
+        numbers = dict(zip(NUMBERS, map(int, counts), strict=True))
+        if any(numbers.values()):
+            rows.append({"id": mailing_id, "name": name} | numbers)
+    if not rows:
+        return None
+    zone = ZoneInfo(user.timezone)
+    return {
+        "since": f"{since.astimezone(zone):%Y-%m-%d %H:%M}",
+        "until": f"{until.astimezone(zone):%Y-%m-%d %H:%M}",
+        "totals": {column: sum(row[column] for row in rows) for column in NUMBERS},
+        "mailings": rows[:MAILINGS_NAMED],
+        "others": max(0, len(rows) - MAILINGS_NAMED),
+    }
+
+
+def _next_time(hour: int, zone: ZoneInfo, after: datetime) -> datetime:
+    day = after.astimezone(zone).date()
+    while (moment := _at(hour, zone, day)) <= after:
+        day += timedelta(days=1)
+    return moment
+
+
+def _time_before(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
+    return _at(hour, zone, moment.astimezone(zone).date() - timedelta(days=1))
+
+
+def _at(hour: int, zone: ZoneInfo, day: date) -> datetime:
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)

@@ -1,0 +1,79 @@
+"""Reports: what became of my letters over a period, as a page and as a file."""
+
+from flask import Blueprint, abort, render_template, request
+from flask_login import current_user, login_required
+from sqlalchemy import select
+from werkzeug.wrappers import Response
+
+from skymailing import clock
+from skymailing.csv_export import csv_response
+from skymailing.extensions import db
+from skymailing.mailings import log_queries
+from skymailing.models import DeliveryState, Mailing
+from skymailing.reports import export, queries
+from skymailing.reports.forms import ReportForm
+from skymailing.reports.periods import Period
+from skymailing.reports.queries import Scope
+
+bp = Blueprint("reports", __name__, url_prefix="/reports")
+
+MAILINGS_SHOWN = 100
+# The states that a report counts, and the colours of their bars, which are those of a run's.
+BARS = {
+    DeliveryState.SENT: "good",
+    DeliveryState.FAILED: "bad",
+    DeliveryState.UNKNOWN: "doubt",
+    DeliveryState.EXPIRED: "waiting",
+    DeliveryState.SUPPRESSED: "gone",
+    DeliveryState.CANCELLED: "quiet",
+}
+
+
+@bp.get("/")
+@login_required
+def index() -> str:
+    """Show the report over the period that the address asks for, or over the last 30 days."""
+    form, mailing, period = read_wish()
+    report = queries.make_report(scope_of(mailing), period) if period else None
+    if period:
+        form.since.data, form.until.data = period.since, period.until
+        form.since.raw_data = form.until.raw_data = None
+    arguments = {key: value for key, value in request.args.items() if value}
+    return render_template(
+        "reports/index.html",
+        form=form,
+        mailing=mailing,
+        report=report,
+        arguments=arguments,
+        mailings_shown=MAILINGS_SHOWN,
+        states=list(BARS),
+        tones={state.value: tone for state, tone in BARS.items()},
+    )
+
+
+@bp.get("/report.csv")
+@login_required
+def csv() -> Response:
+    """Download the counts of each mailing on each day."""
+    _form, mailing, period = read_wish()
+    if period is None:
+        abort(400)
+    name = f"report-{period.since}-{period.until}.csv"
+    return csv_response(export.csv_rows(scope_of(mailing), period), name)
+
+
+def scope_of(mailing: Mailing | None) -> Scope:
+    return Scope(current_user.id, mailing.id if mailing else None)
+
+
+def read_wish() -> tuple[ReportForm, Mailing | None, Period | None]:
+    """Return the form, whose mailing it asks for, and the period when that is right."""
+    form = ReportForm(log_queries.offered_mailings(current_user), clock.utcnow(), formdata=request.args)
+    period = form.read_period()
+    mailing = None
+    if form.mailing.data:
+        own = select(Mailing).where(Mailing.id == form.mailing.data, Mailing.owner_id == current_user.id)
+        mailing = db.session.scalar(own)
+        if mailing is None:
+            abort(404)
+    return form, mailing, period

@@ -1,0 +1,141 @@
+"""A run's numbers, kept as it goes, are those of its rows at every moment."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from skymailing import clock
+from skymailing.audit import Actor
+from skymailing.clients import services as clients
+from skymailing.delivery import recount
+from skymailing.delivery.counts import common_words, interval_begin, interval_seconds, run_keys
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.models import Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
+from tests.delivery.conftest import Start, Work
+from tests.delivery.ledger import check_ledger, only_run
+from tests.factories import create_clients, due_mailing
+from tests.servers import SmtpServer
+
+START = datetime(2026, 3, 29, 0, 59, 58, 250_000, tzinfo=UTC)
+moments = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seconds=tenths / 10))
+
+
+@settings(deadline=None)
+@given(moments, moments)
+def test_intervals_lie_side_by_side_and_none_crosses_a_quarter_of_an_hour(
+    one: datetime, other: datetime
+) -> None:
+    begin, seconds = interval_begin(one, START), interval_seconds(one, START)
+    end = begin + timedelta(seconds=seconds)
+    assert begin <= one < end
+    assert begin.timestamp() // 900 == (end.timestamp() - 1) // 900
+    assert (interval_begin(begin, START), interval_seconds(begin, START)) == (begin, seconds)
+    assert (interval_begin(other, START) == begin) == (begin <= other < end)
+
+
+def test_a_short_run_is_told_by_the_second_and_a_long_one_in_hundreds_of_rows() -> None:
+    assert [interval_seconds(START + timedelta(seconds=after), START) for after in (5, 90, 900, 9000)] == [
+        1,
+        10,
+        60,
+        900,
+    ]
+    hours = {interval_begin(START + timedelta(seconds=after), START) for after in range(72 * 3600)}
+    assert len(hours) < 600
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("5.1.1 <anna@example.org>: user unknown", "5.1.1 …: user unknown"),
+        ("5.1.1 boris@example.org: see https://mail.example/x?id=1 for more", "5.1.1 … see … for more"),
+        ("4.2.0 Greylisted, try again in 5 min (4F2A19C0D3)", "4.2.0 Greylisted, try again in 5 min (…)"),
+        ("mailbox 1234567 is full", "mailbox … is full"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_equal_answers_have_the_same_words(answer: str, words: str) -> None:
+    assert common_words(answer) == words
+
+
+def told_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
+    rows = session.execute(select(RunAnswer.outcome, RunAnswer.code, RunAnswer.words, RunAnswer.attempts))
+    return Counter({(outcome.value, code, words): count for outcome, code, words, count in rows.tuples()})
+
+
+def numbers(session: Session) -> list[list[object]]:
+    """Return all kept numbers, but for when letters were deferred: they come and go."""
+    columns = [column for column in RunInterval.__table__.c if column.name != "deferred"]
+    statements = (select(*columns), select(*RunAnswer.__table__.c), select(*RunDomain.__table__.c))
+    return [sorted(map(repr, session.execute(statement))) for statement in statements]
+
+
+def test_numbers_kept_as_a_run_goes_are_those_of_its_rows(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    people = create_clients(user, 40)
+    for client in people[:5]:
+        smtp.rcpt_replies[client.email] = f"550 5.1.1 <{client.email}> user unknown"
+    for client in people[5:8]:
+        smtp.rcpt_replies[client.email] = "552 5.2.2 mailbox full"
+    for client in people[8:15]:
+        smtp.data_replies[client.email] = "451 4.7.1 greylisted, queue id 4F2A19C0D3"
+    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+    start(mailing)
+    run = only_run(session)
+    check_ledger(session, run, smtp.letters)
+    assert told_answers(session) == {
+        ("failed", 550, "5.1.1 … user unknown"): 5,
+        ("failed", 552, "5.2.2 mailbox full"): 3,
+        ("deferred", 451, "4.7.1 greylisted, queue id …"): 7,
+    }
+    (domain,) = session.scalars(select(RunDomain))
+    assert (domain.domain, domain.failed, domain.deferred, domain.unknown) == ("example.org", 8, 7, 0)
+
+    # Two of those that wait are deleted, the full mailboxes are tried again, the rest gets through.
+    smtp.data_replies.clear()
+    smtp.rcpt_replies = {people[5].email: "552 5.2.2 mailbox full"}
+    with app.test_request_context():
+        now = clock.utcnow()
+        ids = [client.id for client in people[8:10]]
+        clients.delete_clients(user.id, ids, now, Actor(user.id, user.email))
+        assert services.resend_failed(db.session.get_one(Mailing, mailing.id), now) == 3
+        db.session.commit()
+    check_ledger(session, run, smtp.letters)
+    with time_machine.travel(clock.utcnow() + timedelta(minutes=2)):
+        sweep()
+    check_ledger(session, run, smtp.letters)
+
+    kept = numbers(session)
+    with app.app_context(), db.engine.begin() as connection:
+        (key,) = run_keys(connection, [run.id])
+        recount.recount(connection, key)
+    assert numbers(session) == kept
+    assert told_answers(session)[Outcome.FAILED.value, 552, "5.2.2 mailbox full"] == 4
+
+
+def test_numbers_that_went_wrong_are_found_and_mended_when_the_run_ends(
+    session: Session,
+    user: User,
+    start: Start,
+    sweep: Work,
+    smtp: SmtpServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (late, *_others) = create_clients(user, 3)
+    smtp.rcpt_replies[late.email] = "451 4.7.1 later"
+    start(due_mailing(user))
+    session.execute(text("UPDATE run_intervals SET sent = sent + 5"))
+    smtp.rcpt_replies.clear()
+    with time_machine.travel(clock.utcnow() + timedelta(minutes=2)):
+        sweep()
+    assert "was counted wrongly" in caplog.text
+    check_ledger(session, only_run(session), smtp.letters)

@@ -1,0 +1,105 @@
+"""The hours in which letters may leave, against a clock that is watched minute by minute."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skymailing.delivery.hours import SendingHours
+
+ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
+MINUTE = timedelta(minutes=1)
+# Weeks with a clock change in one of the zones, and one without any.
+WEEKS = [
+    date(2024, 3, 7),
+    date(2024, 3, 28),
+    date(2024, 4, 4),
+    date(2024, 6, 3),
+    date(2024, 10, 3),
+    date(2024, 10, 24),
+]
+
+clock_times = st.integers(0, 24 * 4 - 1).map(lambda quarter: time(quarter // 4, quarter % 4 * 15))
+weekdays = st.sets(st.sampled_from("1234567"), min_size=1).map(lambda days: "".join(sorted(days)))
+
+
+def watch(hours: SendingHours, day: date) -> list[bool]:
+    """Watch the wall clock for a week from `day` and note, for each minute, whether letters may leave.
+
+    An opening starts when the clock of a day that counts first shows its hour or a later one, and
+    ends likewise. Written from the words alone, without any of the arithmetic under test.
+    """
+    assert hours.opens is not None
+    assert hours.closes is not None
+    overnight = hours.closes <= hours.opens
+    moment = datetime.combine(day - timedelta(days=2), time(), UTC)
+    first = datetime.combine(day, time(), UTC)
+    opened: set[date] = set()
+    closed: set[date] = set()
+    noted = []
+    while moment < first + timedelta(days=7):
+        wall = moment.astimezone(hours.zone)
+        for began in (wall.date() - timedelta(days=1), wall.date()):
+            closing_day = began + timedelta(days=1) if overnight else began
+            if (wall.date(), wall.time()) >= (began, hours.opens) and str(
+                began.isoweekday()
+            ) in hours.weekdays:
+                opened.add(began)
+            if (wall.date(), wall.time()) >= (closing_day, hours.closes):
+                closed.add(began)
+        if moment >= first:
+            noted.append(bool(opened - closed))
+        moment += MINUTE
+    return noted
+
+
+# Watching a week takes as long as the machine is busy.
+@settings(deadline=None, max_examples=60)
+@given(weekdays, clock_times, clock_times, st.sampled_from(ZONES), st.sampled_from(WEEKS))
+def test_hours_are_those_of_a_clock_watched_minute_by_minute(
+    days: str, opens: time, closes: time, zone: str, day: date
+) -> None:
+    hours = SendingHours(days, opens, closes, ZoneInfo(zone))
+    noted = watch(hours, day)
+    first = datetime.combine(day, time(), UTC)
+    for number in range(0, len(noted), 15):
+        moment = first + number * MINUTE
+        assert hours.is_open(moment) == noted[number], moment.astimezone(hours.zone)
+    assert hours.open_time(first, first + timedelta(days=7)) == sum(noted) * MINUTE
+    openings = [number for number, is_open in enumerate(noted) if is_open]
+    if openings and not noted[0]:
+        assert hours.next_opening(first) == first + openings[0] * MINUTE
+    if len(openings) > 500:
+        assert hours.after_open_time(first, 500 * MINUTE) == first + (openings[499] + 1) * MINUTE
+
+
+def test_monday_to_friday_nine_to_six() -> None:
+    hours = SendingHours("12345", time(9), time(18), ZoneInfo("Europe/Moscow"))
+    friday_evening = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    assert hours.is_open(friday_evening - MINUTE)
+    assert hours.closes_after(friday_evening - MINUTE) == friday_evening
+    assert not hours.is_open(friday_evening)
+    assert hours.closes_after(friday_evening) is None
+    assert hours.next_opening(friday_evening) == datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+    assert hours.after_open_time(friday_evening - MINUTE, 2 * MINUTE) == datetime(
+        2026, 11, 23, 6, 1, tzinfo=UTC
+    )
+
+
+def test_without_limits_it_is_always_open() -> None:
+    hours = SendingHours("1234567", None, None, ZoneInfo("UTC"))
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    assert hours.is_open(now)
+    assert not hours.is_limited
+    assert (hours.closes_after(now), hours.next_opening(now)) == (None, now)
+    assert hours.open_time(now, now + timedelta(days=1000)) == timedelta(days=1000)
+
+
+@pytest.mark.parametrize(("opens", "skipped"), [(time(2, 30), time(3, 0)), (time(1, 0), time(1, 0))])
+def test_an_hour_over_which_the_clock_is_put_forward_opens_when_it_is(opens: time, skipped: time) -> None:
+    hours = SendingHours("7", opens, time(5), ZoneInfo("Europe/Berlin"))
+    opening = hours.next_opening(datetime(2026, 3, 28, 12, tzinfo=UTC))
+    assert opening is not None
+    assert opening.astimezone(hours.zone).time() == skipped

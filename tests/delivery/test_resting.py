@@ -1,0 +1,207 @@
+"""Outside its sending hours a run rests, retries too, and goes on by itself; late starts obey the mailing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import schedule
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.mailings.reasons import explain_state
+from skymailing.models import Mailing, MailingState, OnLate, Periodicity, Run, RunState, User
+from tests.delivery.conftest import Work
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import ClientFactory, MailingFactory, create_clients, due_mailing
+from tests.servers import SmtpServer
+
+# A Friday and the Monday after it, in UTC; Moscow's clock is three hours ahead.
+FRIDAY, MONDAY = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
+OFFICE_HOURS = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
+
+
+@pytest.fixture
+def at(sweep: Work) -> Callable[[datetime], None]:
+    """Return a function that lets the service live through a moment."""
+
+    def do(moment: datetime) -> None:
+        with time_machine.travel(moment):
+            sweep()
+
+    return do
+
+
+@pytest.fixture
+def mailing_from(user: User) -> Callable[..., Mailing]:
+    """Return a function that makes a mailing of somebody in Moscow, with a start and a window of ten days."""
+
+    def make(start: datetime, **values: Any) -> Mailing:
+        user.timezone = "Europe/Moscow"
+        window = {"starts_at": start, "next_run_at": start, "ends_at": start + timedelta(days=10)}
+        return due_mailing(user, **window | values)
+
+    return make
+
+
+def test_a_run_rests_over_the_weekend_and_goes_on_by_itself(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    create_clients(user, 3)
+    mailing_from(FRIDAY + timedelta(hours=15), **OFFICE_HOURS)  # 18:00 in Moscow
+    for moment in (FRIDAY + timedelta(hours=15), FRIDAY + timedelta(days=1), MONDAY + timedelta(hours=5.9)):
+        at(moment)
+        assert not smtp.letters
+    assert states(session, only_run(session)) == {"pending": 3}
+    at(MONDAY + timedelta(hours=6))
+    assert states(session, only_run(session)) == {"sent": 3}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_retries_rest_too(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "451 4.7.1 later"
+    mailing_from(FRIDAY + timedelta(hours=14, minutes=59), **OFFICE_HOURS)
+    at(FRIDAY + timedelta(hours=14, minutes=59))
+    smtp.rcpt_replies.clear()
+    at(FRIDAY + timedelta(hours=20))
+    assert states(session, only_run(session)) == {"deferred": 1}
+    at(MONDAY + timedelta(hours=6))
+    assert states(session, only_run(session)) == {"sent": 1}
+
+
+def test_hours_changed_while_it_runs_hold_from_then_on(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    ClientFactory.create(owner=user)
+    mailing = mailing_from(FRIDAY, **OFFICE_HOURS)
+    at(FRIDAY)
+    assert not smtp.letters
+    mailing.opens_at = mailing.closes_at = None
+    session.flush()
+    at(FRIDAY + timedelta(seconds=30))
+    assert len(smtp.letters) == 1
+
+
+def test_the_scheduler_wakes_a_resting_run_at_its_opening(
+    app: Flask,
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    work: Work,
+    smtp: SmtpServer,
+) -> None:
+    ClientFactory.create(owner=user)
+    mailing_from(MONDAY + timedelta(hours=5), **OFFICE_HOURS)
+    at(MONDAY + timedelta(hours=5))
+    at(MONDAY + timedelta(hours=5, seconds=20))
+    run = only_run(session)
+    with time_machine.travel(MONDAY + timedelta(hours=6, seconds=1)), app.app_context():
+        scheduler = schedule.make_scheduler()
+        scheduler.cancel(schedule.SWEEP_ID)
+        names = {job.id for job in scheduler.get_jobs_to_queue()}
+        assert f"run-{run.id}" in names
+        for job in scheduler.get_jobs_to_queue():
+            scheduler.enqueue_job(job)
+        work()
+    assert len(smtp.letters) == 1
+
+
+@pytest.mark.parametrize("periodicity", [Periodicity.ONCE, Periodicity.DAILY])
+def test_a_late_start_is_skipped_and_told_when_the_mailing_wants_that(
+    app: Flask,
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+    periodicity: Periodicity,
+) -> None:
+    ClientFactory.create(owner=user)
+    mailing = mailing_from(MONDAY, on_late=OnLate.SKIP, periodicity=periodicity)
+    for _twice in range(2):
+        at(MONDAY + timedelta(days=2, hours=3))
+    session.refresh(mailing)
+    run = only_run(session)
+    missed = MONDAY if periodicity is Periodicity.ONCE else MONDAY + timedelta(days=2)
+    assert (run.state, run.planned, run.scheduled_for) == (RunState.SKIPPED, 0, missed)
+    assert not smtp.letters
+    with app.test_request_context():
+        assert "skipped" in explain_state(mailing)
+    if periodicity is Periodicity.ONCE:
+        assert mailing.state is MailingState.FINISHED
+        return
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, MONDAY + timedelta(days=3))
+    at(MONDAY + timedelta(days=3, minutes=9))
+    assert len(smtp.letters) == 1, "on time again"
+    session.refresh(mailing)
+    assert mailing.state_reason == ""
+
+
+def test_a_late_start_is_made_up_for_by_default(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    ClientFactory.create(owner=user)
+    mailing_from(MONDAY)
+    at(MONDAY + timedelta(days=2))
+    assert only_run(session).scheduled_for == MONDAY
+    assert len(smtp.letters) == 1
+
+
+def test_setting_a_mailing_up_after_its_start_is_no_late_start(
+    app: Flask, session: Session, user: User, at: Callable[[datetime], None], smtp: SmtpServer
+) -> None:
+    ClientFactory.create(owner=user)
+    mailing = MailingFactory.create(
+        owner=user, starts_at=MONDAY, ends_at=MONDAY + timedelta(days=10), on_late=OnLate.SKIP
+    )
+    now = MONDAY + timedelta(days=1)
+    with time_machine.travel(now), app.test_request_context():
+        services.activate_mailing(db.session.get_one(Mailing, mailing.id), now)
+        db.session.commit()
+    at(now)
+    assert only_run(session).scheduled_for == MONDAY
+    assert len(smtp.letters) == 1
+
+
+def test_a_pause_over_the_start_follows_the_mailings_choice(
+    app: Flask,
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    ClientFactory.create(owner=user)
+    mailing = mailing_from(MONDAY, on_late=OnLate.SKIP, state=MailingState.PAUSED)
+    at(MONDAY + timedelta(hours=1))
+    assert not session.scalars(select(Run)).all()
+    now = MONDAY + timedelta(hours=2)
+    with time_machine.travel(now), app.test_request_context():
+        services.resume_mailing(db.session.get_one(Mailing, mailing.id), now)
+        db.session.commit()
+    at(now)
+    assert only_run(session).state is RunState.SKIPPED

@@ -1,0 +1,74 @@
+"""A year of a daily, a weekly and a monthly mailing, lived through with the real scheduler and real jobs."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import schedule
+from skymailing.models import MailingState, Periodicity, Run, RunState, User
+from tests.delivery.conftest import Work
+from tests.factories import ClientFactory, due_mailing
+from tests.servers import SmtpServer
+
+BERLIN = ZoneInfo("Europe/Berlin")
+FIRST, LAST = date(2028, 1, 31), date(2029, 1, 30)  # with a 29 February and both clock changes
+
+
+def nine_o_clock(day: date) -> datetime:
+    return datetime.combine(day, time(9), BERLIN).astimezone(UTC)
+
+
+def days_of_the_year() -> list[date]:
+    return [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
+
+
+def is_last_of_month(day: date) -> bool:
+    return (day + timedelta(days=1)).day == 1
+
+
+def test_every_slot_of_a_year_has_exactly_one_run(
+    app: Flask, session: Session, user: User, work: Work, smtp: SmtpServer
+) -> None:
+    user.timezone = "Europe/Berlin"
+    ClientFactory.create(owner=user)
+    begin, end = nine_o_clock(FIRST), nine_o_clock(LAST) + timedelta(hours=1)
+    mailings = {
+        periodicity: due_mailing(
+            user, periodicity=periodicity, starts_at=begin, next_run_at=begin, ends_at=end, name=periodicity
+        )
+        for periodicity in (Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY)
+    }
+    days = days_of_the_year()
+    for day in days:
+        # On days of several starts looked at before the hour too, when nothing may leave.
+        early = [nine_o_clock(day) - timedelta(minutes=1)] if is_last_of_month(day) else []
+        for moment in (*early, nine_o_clock(day) + timedelta(seconds=1)):
+            with time_machine.travel(moment), app.app_context():
+                schedule.make_scheduler().enqueue_jobs()
+                work()
+    with time_machine.travel(end + timedelta(seconds=20)), app.app_context():
+        schedule.make_scheduler().enqueue_jobs()
+        work()
+
+    expected = {
+        Periodicity.DAILY: days,
+        Periodicity.WEEKLY: days[::7],
+        Periodicity.MONTHLY: [day for day in days if is_last_of_month(day)],
+    }
+    assert date(2028, 2, 29) in expected[Periodicity.MONTHLY]
+    session.expire_all()
+    for periodicity, mailing in mailings.items():
+        slots = session.scalars(
+            select(Run.scheduled_for).where(Run.mailing_id == mailing.id).order_by(Run.scheduled_for)
+        ).all()
+        assert slots == [nine_o_clock(day) for day in expected[periodicity]], periodicity
+        assert mailing.state is MailingState.FINISHED
+    runs = session.scalars(select(Run)).all()
+    assert Counter(run.state for run in runs) == {RunState.FINISHED: len(runs)}
+    assert all(run.started_at - run.scheduled_for < timedelta(seconds=5) for run in runs)
+    assert len(smtp.letters) == len(runs)

@@ -1,0 +1,145 @@
+"""The buttons of a mailing's page: each may be pressed twice, and what cannot be done is said."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import (
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    OutboxLetter,
+    Periodicity,
+    Run,
+    User,
+)
+from tests.factories import (
+    ClientFactory,
+    MailingFactory,
+    MessageFactory,
+    create_clients,
+    create_run,
+)
+from tests.mailings.pages import mailing_fields, main
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+
+
+def state_of(mailing: Mailing, session: Session) -> MailingState:
+    session.refresh(mailing)
+    return mailing.state
+
+
+def test_a_mailing_whose_window_is_open_goes_out_at_once(
+    browser: FlaskClient, user: User, smtp: SmtpServer, work: Work
+) -> None:
+    clients = create_clients(user, 3)
+    browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)))
+    work()
+    assert set(smtp.per_address()) == {client.email for client in clients}
+    assert set(smtp.per_address().values()) == {1}
+
+
+def test_pressing_start_twice_sends_once(
+    browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    client = ClientFactory.create(owner=user)
+    mailing = MailingFactory.create(owner=user)
+    for _ in range(2):
+        answer = browser.post(f"/mailings/{mailing.id}/start")
+        assert answer.location == f"/mailings/{mailing.id}"
+    work()
+    browser.post(f"/mailings/{mailing.id}/start")
+    work()
+    assert smtp.per_address() == {client.email: 1}
+    assert state_of(mailing, session) is MailingState.FINISHED
+
+
+def test_pressing_start_twice_sends_a_recurring_mailing_once(
+    browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    client = ClientFactory.create(owner=user)
+    mailing = MailingFactory.create(
+        owner=user, periodicity=Periodicity.DAILY, ends_at=utcnow() + timedelta(days=9)
+    )
+    for _ in range(2):
+        browser.post(f"/mailings/{mailing.id}/start")
+        work()
+    assert smtp.per_address() == {client.email: 1}
+    assert state_of(mailing, session) is MailingState.SCHEDULED
+
+    session.execute(update(Run).values(started_at=utcnow() - timedelta(minutes=1)))
+    browser.post(f"/mailings/{mailing.id}/start")
+    work()
+    assert smtp.per_address() == {client.email: 2}
+
+
+def test_pause_and_resume_may_be_pressed_twice(browser: FlaskClient, user: User, session: Session) -> None:
+    later = utcnow() + timedelta(hours=1)
+    mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=later)
+    for verb, state in [("pause", MailingState.PAUSED), ("resume", MailingState.SCHEDULED)]:
+        for _ in range(2):
+            assert browser.post(f"/mailings/{mailing.id}/{verb}").status_code == 302
+            assert state_of(mailing, session) is state
+
+
+def test_cancel_asks_first(browser: FlaskClient, user: User, session: Session) -> None:
+    later = utcnow() + timedelta(hours=1)
+    mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=later)
+    assert mailing.name in browser.get(f"/mailings/{mailing.id}/cancel").text
+    assert state_of(mailing, session) is MailingState.SCHEDULED
+    for _ in range(2):
+        browser.post(f"/mailings/{mailing.id}/cancel")
+        assert state_of(mailing, session) is MailingState.CANCELLED
+
+
+def test_what_cannot_be_done_is_said(browser: FlaskClient, user: User, session: Session) -> None:
+    mailing = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
+    page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
+    assert "window of this mailing is over" in page
+    assert state_of(mailing, session) is MailingState.DRAFT
+
+
+def test_failed_letters_are_tried_again_once(
+    browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    create_run(mailing, {DeliveryState.FAILED: 2, DeliveryState.SENT: 1})
+    page = browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True)
+    assert "2 letters are tried again" in page.text
+    work()
+    assert (
+        "nothing to resend"
+        in browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True).text
+    )
+    assert len(smtp.letters) == 2
+    assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}
+
+
+def test_a_test_letter_goes_to_the_owner_alone(browser: FlaskClient, user: User, session: Session) -> None:
+    create_clients(user, 2)
+    mailing = MailingFactory.create(owner=user)
+    page = browser.post(f"/mailings/{mailing.id}/test", follow_redirects=True)
+    assert user.email in main(page)
+    letter = session.scalars(select(OutboxLetter)).one()
+    assert (letter.to, letter.template) == (user.email, "test-letter")
+    assert letter.params == {"message_id": mailing.message_id, "client_id": None}
+
+
+def test_a_disabled_mailing_is_out_of_its_owners_hands(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    create_clients(user, 1)
+    mailing = MailingFactory.create(owner=user, disabled_at=utcnow(), disabled_reason="complaints")
+    page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True)
+    assert "complaints" in page.text
+    fields = mailing_fields(mailing.message, name="Renamed")
+    assert "manager has disabled" in browser.post(f"/mailings/{mailing.id}/edit", data=fields).text
+    session.refresh(mailing)
+    assert (mailing.state, mailing.name != "Renamed") == (MailingState.DRAFT, True)

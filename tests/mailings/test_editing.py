@@ -1,0 +1,291 @@
+"""Changing a mailing: what has started stays, what has not changes and moves its start; deleting."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bs4 import Tag
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from skymailing import schedule
+from skymailing.clock import utcnow
+from skymailing.mailings.forms import MailingForm
+from skymailing.models import (
+    DeliveryState,
+    Mailing,
+    MailingState,
+    OnUnknown,
+    Periodicity,
+    Run,
+    RunState,
+    User,
+)
+from tests.factories import (
+    ClientFactory,
+    MailingFactory,
+    MessageFactory,
+    create_run,
+)
+from tests.mailings.pages import error_beside, local, mailing_fields, soup
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+NOW = utcnow().replace(microsecond=0)
+
+
+def edit(browser: FlaskClient, mailing: Mailing, **changes: Any) -> TestResponse:
+    """Send the form as its page offers it, but for `changes`."""
+    url = f"/mailings/{mailing.id}/edit"
+    page = soup(browser.get(url))
+    fields: dict[str, Any] = {
+        "name": mailing.name,
+        "message": str(mailing.message_id),
+        "audience": mailing.audience.value,
+        "starts_at": "",
+        "periodicity": mailing.periodicity.value,
+        "on_unknown": mailing.on_unknown.value,
+    }
+    for name in ("starts_at", "ends_at"):
+        field = page.find(attrs={"name": name})
+        fields[name] = str(field["value"]) if isinstance(field, Tag) else ""
+    return browser.post(url, data=fields | changes)
+
+
+def scheduled_start(app: Flask, mailing: Mailing) -> float | None:
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        found = scheduler.connection.zscore(scheduler.scheduled_jobs_key, f"mailing-{mailing.id}")
+        scheduler.connection.connection_pool.disconnect()
+        return float(found) if found is not None else None
+
+
+def daily(owner: User, **values: Any) -> Mailing:
+    """Create a daily mailing, at this time of day since ten days ago, for thirty days more."""
+    defaults = {
+        "periodicity": Periodicity.DAILY,
+        "state": MailingState.RUNNING,
+        "starts_at": NOW - timedelta(days=10, hours=1),
+        "ends_at": NOW + timedelta(days=30),
+    }
+    return MailingFactory.create(owner=owner, **defaults | values)
+
+
+@pytest.mark.parametrize("has_run", [False, True])
+@pytest.mark.parametrize("state", list(MailingState))
+def test_all_but_the_cancelled_are_edited(
+    browser: FlaskClient, user: User, session: Session, state: MailingState, has_run: bool
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=state)
+    if has_run:
+        create_run(mailing, {DeliveryState.SENT: 1})
+    may = state is not MailingState.CANCELLED
+    assert (f"/mailings/{mailing.id}/edit" in browser.get(f"/mailings/{mailing.id}").text) is may
+    answer = edit(browser, mailing, name="Renamed", ends_at=local(NOW + timedelta(days=2)))
+    session.refresh(mailing)
+    assert (mailing.name == "Renamed") is may
+    assert ("cannot be changed" in answer.text) is not may
+
+
+def test_a_run_under_way_keeps_its_content_and_takes_the_new_end_and_hours_at_once(
+    browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    mailing = daily(user, message=MessageFactory.create(owner=user, subject="Old"))
+    create_run(mailing, {DeliveryState.PENDING: 2}, scheduled_for=NOW - timedelta(hours=1), state="planned")
+    new, later = MessageFactory.create(owner=user, subject="New"), ClientFactory.create(owner=user)
+    assert "keeps the text" in browser.get(f"/mailings/{mailing.id}/edit").text
+    changes = {
+        "audience": "selected",
+        "clients": [later.id],
+        "on_unknown": "hold",
+        "ends_at": "2099-01-01T00:00",
+    }
+    hours = {
+        "opens_at": f"{NOW - timedelta(hours=1):%H:%M}",
+        "closes_at": f"{NOW + timedelta(hours=2):%H:%M}",
+    }
+    answer = edit(browser, mailing, name="New", message=str(new.id), **changes, **hours)
+    assert answer.status_code == 302
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.RUNNING, None)
+    assert (mailing.message_id, mailing.on_unknown, mailing.ends_at.year) == (new.id, OnUnknown.HOLD, 2099)
+    assert mailing.opens_at is not None
+    work()
+    assert [b"Subject: Old" in letter.content for letter in smtp.letters] == [True, True]
+    assert later.email not in smtp.per_address()
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, NOW + timedelta(hours=23))
+
+
+def test_a_new_time_of_day_holds_from_the_next_one_on_and_makes_up_for_nothing(
+    app: Flask, browser: FlaskClient, user: User, session: Session, work: Work
+) -> None:
+    running, waiting = daily(user), daily(user, state=MailingState.SCHEDULED)
+    state = {running: RunState.SENDING, waiting: RunState.FINISHED}
+    for mailing in (running, waiting):
+        slot = NOW - timedelta(hours=1)
+        create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=slot, state=state[mailing])
+        # Half an hour ago that time of day was today, after the run.
+        edit(browser, mailing, starts_at=local(NOW - timedelta(days=10, minutes=30)))
+    work()
+    for mailing in (running, waiting):
+        session.refresh(mailing)
+        expected = (NOW + timedelta(days=1) - timedelta(minutes=30)).replace(second=0)
+        assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, expected)
+    assert scheduled_start(app, waiting) == expected.timestamp()
+
+
+def test_what_waits_and_is_saved_unchanged_keeps_its_next_start(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    for state in (MailingState.SCHEDULED, MailingState.PAUSED):
+        mailing = daily(user, state=state, starts_at=NOW - timedelta(days=3, microseconds=5))
+        create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=mailing.starts_at)
+        starts, due = mailing.starts_at, NOW + timedelta(hours=5)
+        mailing.next_run_at = due
+        session.flush()
+        edit(browser, mailing, name="Renamed")
+        session.refresh(mailing)
+        assert (mailing.state, mailing.next_run_at) == (state, due)
+        assert (mailing.name, mailing.starts_at) == ("Renamed", starts)
+
+
+def test_of_one_that_has_happened_forged_values_are_not_looked_at(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, sender_name="Лавка")
+    create_run(mailing, {DeliveryState.SENT: 1})
+    kept = ("message_id", "audience", "starts_at", "periodicity", "sender_name", "on_late")
+    before = [getattr(mailing, name) for name in kept]
+    url = f"/mailings/{mailing.id}/edit"
+    offered = {tag["name"] for tag in soup(browser.get(url)).select("#mailing-form [name]")}
+    assert not offered & set(MailingForm.FIXED)
+    fields = mailing_fields(
+        MessageFactory.create(owner=user),
+        name="Renamed",
+        audience="selected",
+        clients=["nobody"],
+        sender_name="Evil\r\nBcc: x@example.com",
+        starts_at=local(NOW + timedelta(hours=1)),
+        periodicity="hourly",
+        on_late="skip",
+    )
+    assert browser.post(url, data=fields).status_code == 302
+    session.refresh(mailing)
+    assert [getattr(mailing, name) for name in kept] == before
+    assert (mailing.name, mailing.state) == ("Renamed", MailingState.FINISHED)
+
+
+@pytest.mark.parametrize("state", [MailingState.RUNNING, MailingState.PAUSED])
+def test_a_run_is_not_ended_by_an_end_in_the_past(
+    browser: FlaskClient, user: User, session: Session, state: MailingState
+) -> None:
+    for make in (daily, MailingFactory.create):
+        mailing = make(user, state=state) if make is daily else make(owner=user, state=state)
+        create_run(mailing, {DeliveryState.PENDING: 1}, state=RunState.SENDING)
+        ends = mailing.ends_at
+        answer = edit(browser, mailing, ends_at=local(NOW - timedelta(seconds=61)))
+        assert "cancel the mailing" in error_beside(answer, "ends_at")
+        session.refresh(mailing)
+        assert mailing.ends_at == ends
+
+
+def test_a_later_end_lets_a_finished_mailing_go_on_at_its_next_occurrence(
+    app: Flask, browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    mailing = daily(user, state=MailingState.FINISHED, ends_at=NOW - timedelta(days=3))
+    run = create_run(mailing, {DeliveryState.FAILED: 1}, scheduled_for=NOW - timedelta(days=4, hours=1))
+    edit(browser, mailing, name="Over")
+    session.refresh(mailing)
+    assert (mailing.name, mailing.state) == ("Over", MailingState.FINISHED)
+
+    edit(browser, mailing, ends_at=local(NOW + timedelta(days=3)))
+    session.refresh(mailing)
+    following = NOW + timedelta(hours=23)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, following)
+    assert scheduled_start(app, mailing) == following.timestamp()
+
+    # Letters of the old run may go as well, and bring no new run before its time.
+    browser.post(f"/mailings/{mailing.id}/resend-failed")
+    work()
+    session.refresh(mailing)
+    assert len(smtp.letters) == 1
+    assert session.scalars(select(Run.id)).all() == [run.id]
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, following)
+
+
+def test_a_later_end_lets_failed_letters_of_a_finished_mailing_go_again(
+    browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
+) -> None:
+    values = {"starts_at": NOW - timedelta(days=2), "ends_at": NOW - timedelta(days=1)}
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, **values)
+    create_run(mailing, {DeliveryState.FAILED: 2})
+    assert "do-resend-failed" not in browser.get(f"/mailings/{mailing.id}").text
+    edit(browser, mailing, ends_at=local(NOW + timedelta(days=1)))
+    browser.post(f"/mailings/{mailing.id}/resend-failed")
+    work()
+    session.refresh(mailing)
+    assert len(smtp.letters) == 2
+    assert mailing.state is MailingState.FINISHED
+
+
+def test_one_that_missed_its_window_starts_in_a_new_one(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    values = {"starts_at": NOW - timedelta(days=2), "ends_at": NOW - timedelta(days=1)}
+    reasons = {"state": MailingState.FINISHED, "state_reason": "window-over"}
+    skipped = MailingFactory.create(owner=user, **values, **reasons)
+    create_run(skipped, {}, state=RunState.SKIPPED, scheduled_for=skipped.starts_at)
+    for mailing in (MailingFactory.create(owner=user, **values, **reasons), skipped):
+        start, end = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+        edit(browser, mailing, starts_at=local(start), ends_at=local(end))
+        session.refresh(mailing)
+        assert (mailing.state, mailing.state_reason) == (MailingState.SCHEDULED, "")
+        assert mailing.next_run_at == start.replace(second=0)
+
+
+def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    starts = utcnow().replace(second=0, microsecond=0) - timedelta(days=10)
+    mailing = MailingFactory.create(
+        owner=user, state=MailingState.SCHEDULED, periodicity=Periodicity.WEEKLY, starts_at=starts
+    )
+    create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=starts + timedelta(weeks=1))
+    fields = mailing_fields(
+        mailing.message,
+        periodicity="weekly",
+        starts_at=local(starts),
+        ends_at=local(starts + timedelta(days=90)),
+    )
+    browser.post(f"/mailings/{mailing.id}/edit", data=fields)
+    session.refresh(mailing)
+    assert mailing.next_run_at == starts + timedelta(weeks=2)
+    # Made to happen once, it has happened.
+    browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)
+
+
+def test_a_mailing_without_runs_is_deleted_after_a_question(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    mailing = MailingFactory.create(owner=user)
+    mailing_id = mailing.id
+    assert mailing.name in browser.get(f"/mailings/{mailing_id}/delete").text
+    assert session.scalar(select(Mailing.id)) == mailing_id
+    assert browser.post(f"/mailings/{mailing_id}/delete").location == "/mailings/"
+    assert session.scalar(select(Mailing.id)) is None
+
+
+def test_a_mailing_that_has_run_keeps_its_history(browser: FlaskClient, user: User, session: Session) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
+    create_run(mailing, {DeliveryState.SENT: 1})
+    page = browser.post(f"/mailings/{mailing.id}/delete").text
+    assert "stays on record" in page
+    assert f"/mailings/{mailing.id}/cancel" in page
+    assert session.scalar(select(Mailing.id)) == mailing.id

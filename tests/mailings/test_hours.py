@@ -1,0 +1,82 @@
+"""Days and hours on the form, on a mailing's page and in its forecast."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.models import DeliveryState, Mailing, MailingState, OnLate, RunState, User
+from tests.conftest import SignIn
+from tests.factories import ClientFactory, MailingFactory, MessageFactory, create_run
+from tests.mailings.pages import main
+
+SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def browser(user: User, sign_in: SignIn) -> FlaskClient:
+    return sign_in(user)
+
+
+def post(browser: FlaskClient, user: User, **values: Any) -> Any:
+    ClientFactory.create(owner=user)
+    message = MessageFactory.create(owner=user)
+    window = {"starts_at": "2099-01-05T09:00", "ends_at": "2099-02-05T09:00"}
+    data = {"name": "Новости", "message": message.id, "audience": "all", "periodicity": "once"} | window
+    return browser.post("/mailings/new", data=data | values, follow_redirects=True)
+
+
+def only_mailing(session: Session) -> Mailing:
+    return session.scalars(select(Mailing)).one()
+
+
+def test_days_and_hours_are_kept_shown_and_offered_again(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    page = post(browser, user, weekdays=["1", "2", "5"], opens_at="09:00", closes_at="18:30", on_late="skip")
+    mailing = only_mailing(session)
+    assert (mailing.weekdays, mailing.opens_at, mailing.closes_at) == ("125", time(9), time(18, 30))
+    assert mailing.on_late is OnLate.SKIP
+    assert "Mon, Tue, Fri, 09:00–18:30" in main(page)
+    form = browser.get(f"/mailings/{mailing.id}/edit").text
+    assert form.count("checked") == 1 + 3
+    assert "09:00" in form
+
+
+def test_who_says_nothing_of_hours_has_no_limits(browser: FlaskClient, user: User, session: Session) -> None:
+    post(browser, user)
+    mailing = only_mailing(session)
+    assert (mailing.weekdays, mailing.opens_at, mailing.closes_at) == ("1234567", None, None)
+    assert mailing.on_late is OnLate.SEND
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"opens_at": "09:00", "closes_at": ""}, "Say both, from when and until when; or neither."),
+        ({"opens_at": "", "closes_at": "18:00"}, "Say both, from when and until when; or neither."),
+        ({"opens_at": "09:00", "closes_at": "09:00"}, "The hours end when they begin."),
+        ({"opens_at": "nine", "closes_at": "18:00"}, "Not a valid time value."),
+        ({"weekdays": ["8"]}, "not a valid choice"),
+        ({"on_late": "perhaps"}, "Not a valid choice."),
+    ],
+)
+def test_hours_that_make_no_sense_are_refused_where_they_stand(
+    browser: FlaskClient, user: User, session: Session, values: dict[str, Any], error: str
+) -> None:
+    assert error in post(browser, user, **values).text
+    assert session.scalars(select(Mailing)).all() == []
+
+
+def test_a_resting_run_says_until_when(user: User, sign_in: SignIn) -> None:
+    hours = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
+    window = {"starts_at": SATURDAY, "ends_at": SATURDAY + timedelta(days=5)}
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, **hours, **window)
+    create_run(mailing, {DeliveryState.PENDING: 3}, state=RunState.SENDING)
+    with time_machine.travel(SATURDAY):
+        page = main(sign_in(user).get(f"/mailings/{mailing.id}"))
+    assert "it rests and goes on by itself at 23 Nov, 09:00" in page

@@ -1,0 +1,126 @@
+"""Choosing clients on the form, over several searches and without JavaScript."""
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import (
+    Audience,
+    Mailing,
+    User,
+    mailing_clients,
+)
+from tests.factories import (
+    ClientFactory,
+    MessageFactory,
+    SuppressionFactory,
+    create_clients,
+)
+from tests.mailings.pages import local, mailing_fields, main, soup
+
+
+def chosen_ids(session: Session) -> set[int]:
+    return set(session.scalars(select(mailing_clients.c.client_id)))
+
+
+def test_clients_are_chosen_over_several_searches_without_javascript(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    anna = ClientFactory.create(owner=user, full_name="Анна Белова")
+    boris = ClientFactory.create(owner=user, full_name="Boris", email="boris@example.org")
+    others = create_clients(user, 3)
+    fields = mailing_fields(MessageFactory.create(owner=user), name="Kept", audience="selected")
+
+    step = browser.post("/mailings/new", data=fields | {"client_query": "анна", "pick": "search"})
+    boxes = soup(step).select("input[type=checkbox][name=clients]")
+    assert [box["value"] for box in boxes] == [str(anna.id)]
+    assert 'value="Kept"' in step.text
+
+    step = browser.post(
+        "/mailings/new",
+        data=fields | {"client_query": "BORIS@", "pick": "search", "clients": [anna.id]},
+    )
+    kept = [field["value"] for field in soup(step).select("input[type=hidden][name=clients]")]
+    assert kept == [str(anna.id)]
+    assert session.scalar(select(Mailing.id)) is None
+
+    browser.post("/mailings/new", data=fields | {"client_query": "BORIS@", "clients": [*kept, boris.id]})
+    assert chosen_ids(session) == {anna.id, boris.id}
+    assert not chosen_ids(session) & {other.id for other in others}
+
+
+def test_enter_saves_nothing_by_a_slip_of_the_hand(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    fields = mailing_fields(MessageFactory.create(owner=user), name="Typed")
+    step = soup(browser.post("/mailings/new", data=fields | {"pick": "stay"}))
+    first = step.select("#mailing-form button[type=submit]")[0]
+    assert (first["name"], first["value"]) == ("pick", "stay")
+    assert [radio["value"] for radio in step.select("input[name=audience][checked]")] == ["all"]
+    assert session.scalar(select(Mailing.id)) is None
+
+
+def test_all_that_match_are_chosen_by_one_button(browser: FlaskClient, user: User, session: Session) -> None:
+    fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(60)]
+    create_clients(user, 5)
+    ClientFactory.create(full_name="Fair of somebody else")
+    fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", client_query="fair")
+    step = browser.post("/mailings/new", data=fields | {"pick": "all"})
+    assert "60 chosen" in main(step)
+    page = soup(step)
+    ticked = [box["value"] for box in page.select("input[type=checkbox][name=clients][checked]")]
+    hidden = [field["value"] for field in page.select("input[type=hidden][name=clients]")]
+    assert (len(ticked), len(hidden)) == (50, 1)
+    browser.post("/mailings/new", data=fields | {"clients": ticked + hidden})
+    assert chosen_ids(session) == {client.id for client in fair}
+    assert "0 chosen" in main(
+        browser.post("/mailings/new", data=fields | {"clients": hidden, "pick": "none"})
+    )
+
+
+def test_more_matches_come_page_by_page(browser: FlaskClient, user: User) -> None:
+    clients = create_clients(user, 55)
+    fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
+    data = fields | {"pick": "more", "shown_until": str(clients[49].id), "clients": [clients[0].id]}
+    step = soup(browser.post("/mailings/new", data=data))
+    values = [box["value"] for box in step.select("input[type=checkbox][name=clients]")]
+    assert values == [str(client.id) for client in clients[50:]]
+    assert "1 chosen" in step.text
+
+
+def test_the_picker_opens_with_who_is_chosen_and_shows_them_again(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    clients = create_clients(user, 60)
+    chosen = [clients[3].id, clients[57].id]
+    message = MessageFactory.create(owner=user)
+    fields = mailing_fields(message, audience="selected", clients=chosen, draft="1")
+    browser.post("/mailings/new", data=fields)
+    url = f"/mailings/{session.scalars(select(Mailing.id)).one()}/edit"
+    for page in (browser.get(url), browser.post(url, data=fields | {"pick": "chosen"})):
+        boxes = soup(page).select("input[type=checkbox][name=clients]")
+        assert [box["value"] for box in boxes] == [str(id) for id in chosen]
+        assert all(box.has_attr("checked") for box in boxes)
+
+
+@pytest.mark.parametrize(("suppressed", "words"), [(1, "1 client has"), (2, "Nobody will get")])
+def test_suppressed_clients_are_pointed_out(
+    browser: FlaskClient, user: User, session: Session, suppressed: int, words: str
+) -> None:
+    clients = create_clients(user, 2)
+    for client in clients[:suppressed]:
+        SuppressionFactory.create(owner_id=user.id, email_key=client.email_key)
+    fields = mailing_fields(
+        MessageFactory.create(owner=user),
+        audience="selected",
+        clients=[client.id for client in clients],
+        starts_at=local(utcnow() + timedelta(hours=2)),
+    )
+    page = browser.post("/mailings/new", data=fields, follow_redirects=True)
+    assert words in page.text
+    assert "gets no letters" in browser.get("/mailings/new").text
+    assert session.scalars(select(Mailing.audience)).one() is Audience.SELECTED

@@ -1,0 +1,89 @@
+"""A run's page: its numbers, its course, why letters were not taken, and its log alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.models import DeliveryState, MailingState, Outcome, Run, RunState, User
+from tests.conftest import SignIn
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
+from tests.mailings.pages import main, soup
+
+BEGIN = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def browser(user: User, sign_in: SignIn) -> FlaskClient:
+    return sign_in(user)
+
+
+@pytest.fixture
+def run(session: Session, user: User) -> Run:
+    """A run of 20 letters in half an hour, five of which were refused in two ways."""
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=BEGIN)
+    run = create_run(mailing, {}, scheduled_for=BEGIN, planned=20)
+    for number in range(20):
+        at = BEGIN + timedelta(minutes=1.5 * number)
+        failed = number % 4 == 3
+        delivery = DeliveryFactory.create(
+            run=run,
+            state=DeliveryState.FAILED if failed else DeliveryState.SENT,
+            finished_at=at,
+            email=f"client{number}@{'slow' if failed else 'fast'}.example",
+        )
+        refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": f"5.1.1 <{delivery.email}> is nobody"}
+        if number == 19:
+            refusal |= {"code": 552, "answer": "5.2.2 mailbox full"}
+        AttemptFactory.create(delivery=delivery, at=at, **(refusal if failed else {}))
+    return run
+
+
+def test_it_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) -> None:
+    page = browser.get(f"/mailings/runs/{run.id}")
+    text = main(page)
+    assert "Planned 20 = 0 + 0 + 0 + 15 + 5 + 0 + 0 + 0 + 0" in text
+    answers = soup(page).find(id="answers")
+    assert answers is not None
+    assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [  # type: ignore[union-attr]
+        "failed 4 550 5.1.1 … is nobody",
+        "failed 1 552 5.2.2 mailbox full",
+    ]
+    domains = soup(page).find(id="domains")
+    assert domains is not None
+    assert "slow.example 5 0 0" in " ".join(domains.get_text(" ").split())
+
+
+def test_its_course_is_drawn_and_told_as_a_table(browser: FlaskClient, run: Run) -> None:
+    page = soup(browser.get(f"/mailings/runs/{run.id}"))
+    table = page.select_one("details table")
+    assert table is not None
+    counts = [[int(cell.get_text()) for cell in row.select("td")] for row in table.select("tbody tr")]
+    assert [sum(column) for column in zip(*counts, strict=True)] == [15, 5, 0, 0]
+    assert len(counts) > 5
+    assert len(page.select("svg.course rect")) >= len(counts)
+
+
+def test_its_log_is_that_of_the_run_alone(browser: FlaskClient, user: User, run: Run) -> None:
+    other = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1))
+    AttemptFactory.create(delivery__run=other, delivery__email="later@fast.example")
+    log = f"/mailings/{run.mailing_id}/log"
+    assert "later@fast.example" in browser.get(log).text
+    page = browser.get(f"{log}?run={run.id}")
+    assert "client0@fast.example" in page.text
+    assert "later@fast.example" not in page.text
+    assert len(browser.get(f"{log}.csv?run={run.id}").text.splitlines()) == 21
+    foreign = create_run(MailingFactory.create(owner=user), {})
+    assert browser.get(f"{log}?run={foreign.id}").status_code == 404
+
+
+def test_the_mailings_page_leads_to_it_and_a_skipped_one_says_so(
+    browser: FlaskClient, user: User, run: Run
+) -> None:
+    skipped = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1), state=RunState.SKIPPED)
+    page = browser.get(f"/mailings/{run.mailing_id}")
+    for one in (run, skipped):
+        assert f'href="/mailings/runs/{one.id}"' in page.text
+    assert "skipped" in main(browser.get(f"/mailings/runs/{skipped.id}"))
+    assert "Planned 20 =" in main(page), "the last run is the last that was sent"

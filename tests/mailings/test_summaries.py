@@ -1,0 +1,111 @@
+"""The daily summary: at the owner's hour, of the day before, nothing on days without sending."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing import jobs
+from skymailing.models import DeliveryState, User
+from tests.conftest import SignIn
+from tests.factories import MailingFactory, UserFactory, create_run
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def sweep_at(app: Flask, work: Work) -> Callable[[datetime], None]:
+    def sweep(moment: datetime) -> None:
+        with time_machine.travel(moment), app.app_context():
+            jobs.sweep()
+            work()
+
+    return sweep
+
+
+def want_summary(user: User, sign_in: SignIn, hour: str) -> None:
+    with time_machine.travel(NOON):
+        page = sign_in(user).post(
+            "/auth/profile",
+            data={"name": user.name, "locale": "en", "timezone": user.timezone} | {"summary_hour": hour},
+        )
+    assert page.status_code == 302
+
+
+def letters_to(smtp: SmtpServer, user: User) -> list[str]:
+    letters = [letter for letter in smtp.letters if letter.to == user.email]
+    parsed = [message_from_bytes(letter.content, policy=policy.default) for letter in letters]
+    return [
+        f"{one['Subject']}\n{one.get_body(('plain',)).get_content()}".replace("\r\n", "\n") for one in parsed
+    ]  # type: ignore[union-attr]
+
+
+def test_it_comes_at_the_owners_hour_and_tells_of_the_day_before(
+    session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
+) -> None:
+    owner = UserFactory.create(timezone="Asia/Kathmandu")  # 18:00 there is 12:15 in UTC
+    mailing = MailingFactory.create(owner=owner, name="Осенние новости")
+    create_run(
+        mailing,
+        {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.EXPIRED: 1},
+        scheduled_for=NOON - timedelta(hours=20),
+    )
+    create_run(mailing, {DeliveryState.SENT: 3}, scheduled_for=NOON - timedelta(hours=24))
+    want_summary(owner, sign_in, "18")
+
+    sweep_at(NOON + timedelta(minutes=14))
+    assert letters_to(smtp, owner) == []
+
+    for _twice in range(2):
+        sweep_at(NOON + timedelta(minutes=15))
+    (letter,) = letters_to(smtp, owner)
+    assert letter.startswith("The last day: 5 letters sent")
+    assert "from 2026-11-22 18:00 until 2026-11-23 18:00" in letter
+    assert "Осенние новости\n  sent: 5, failed: 2, expired: 1\n" in letter
+    assert f"http://sky.example/mailings/{mailing.id}" in letter
+
+    sweep_at(NOON + timedelta(days=1, minutes=15))
+    assert len(letters_to(smtp, owner)) == 1, "nothing was sent since"
+
+
+def test_nobody_gets_it_without_asking_nor_while_blocked(
+    session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
+) -> None:
+    silent, blocked = UserFactory.create(), UserFactory.create()
+    want_summary(silent, sign_in, "")
+    want_summary(blocked, sign_in, "13")
+    blocked.blocked_at = NOON
+    session.flush()
+    for owner in (silent, blocked):
+        create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1}, scheduled_for=NOON)
+    sweep_at(NOON + timedelta(hours=1))
+    assert letters_to(smtp, silent) == letters_to(smtp, blocked) == []
+
+
+def test_after_a_long_rest_it_tells_of_the_latest_day_alone(
+    session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
+) -> None:
+    owner = UserFactory.create()
+    want_summary(owner, sign_in, "13")
+    mailing = MailingFactory.create(owner=owner)
+    create_run(mailing, {DeliveryState.SENT: 7}, scheduled_for=NOON)
+    create_run(mailing, {DeliveryState.SENT: 2}, scheduled_for=NOON + timedelta(days=6))
+    sweep_at(NOON + timedelta(days=6, hours=5))
+    (letter,) = letters_to(smtp, owner)
+    assert letter.startswith("The last day: 2 letters sent")
+
+
+def test_moving_to_another_zone_moves_the_hour(session: Session, user: User, sign_in: SignIn) -> None:
+    want_summary(user, sign_in, "9")
+    session.refresh(user)
+    assert user.next_summary_at == datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    user.timezone = "Europe/Moscow"
+    want_summary(user, sign_in, "9")
+    session.refresh(user)
+    assert user.next_summary_at == datetime(2026, 11, 24, 6, 0, tzinfo=UTC)

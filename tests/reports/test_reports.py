@@ -1,0 +1,173 @@
+"""The reports' page, file and command: what they show, to whom, and what they say to a wrong period."""
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bs4 import Tag
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.models import DeliveryState, Mailing, Outcome, User
+from tests.conftest import SignIn
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
+from tests.mailings.pages import error_beside, main, soup
+
+# Half past five in the evening in UTC is the next day in Kathmandu after a quarter past six.
+BEGIN = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+PERIOD = "since=2026-11-19&until=2026-11-22"
+
+
+@pytest.fixture
+def user(session: Session) -> User:
+    return UserFactory.create(timezone="Asia/Kathmandu")
+
+
+@pytest.fixture
+def browser(user: User, sign_in: SignIn) -> FlaskClient:
+    return sign_in(user)
+
+
+@pytest.fixture
+def mailing(user: User) -> Mailing:
+    """Ten letters, one each five minutes around midnight in Kathmandu; every fifth failed."""
+    mailing: Mailing = MailingFactory.create(owner=user, name="=Осень", starts_at=BEGIN)
+    run = create_run(mailing, {}, scheduled_for=BEGIN, planned=10)
+    for number in range(10):
+        at = BEGIN + timedelta(minutes=5 * number)
+        failed = number % 5 == 4
+        state = DeliveryState.FAILED if failed else DeliveryState.SENT
+        delivery = DeliveryFactory.create(run=run, state=state, finished_at=at)
+        refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": "5.1.1 nobody of that name"}
+        AttemptFactory.create(delivery=delivery, at=at, **(refusal if failed else {}))
+    return mailing
+
+
+def table(page: FlaskClient, address: str, name: str) -> dict[str, list[int]]:
+    """Return the numbers of a table's rows by their title, rows of zeros left out."""
+    found = soup(page.get(address)).find(id=name)
+    assert isinstance(found, Tag)
+    rows = {
+        " ".join(row.select_one("th").get_text().split()): [  # type: ignore[union-attr]
+            int(str(cell["data-value"])) for cell in row.select("td[data-value]")
+        ]
+        for row in found.select("tbody tr")
+    }
+    return {title: numbers for title, numbers in rows.items() if any(numbers)}
+
+
+def test_the_page_tells_of_days_on_the_users_clock(browser: FlaskClient, mailing: Mailing) -> None:
+    # Midnight in Kathmandu is 18:15 in UTC: three letters before it, seven after.
+    assert table(browser, f"/reports/?{PERIOD}", "days") == {
+        "Nov 20, 2026": [10, 3, 0, 0, 0, 0, 0, 3],
+        "Nov 21, 2026": [0, 5, 2, 0, 0, 0, 0, 7],
+    }
+    assert table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [10, 8, 2, 0, 0, 0, 0, 10]}
+    text = main(browser.get(f"/reports/?{PERIOD}"))
+    assert "550 5.1.1 nobody of that name 2" in text
+    assert "Attempts per letter 1" in text
+    assert "Median time 15 min" in text
+    assert "95% within 40 min" in text
+
+
+def test_one_mailing_or_all_and_nobody_elses(browser: FlaskClient, user: User, mailing: Mailing) -> None:
+    other = MailingFactory.create(owner=user)
+    create_run(other, {DeliveryState.SENT: 4}, scheduled_for=BEGIN)
+    foreign = MailingFactory.create()
+    create_run(foreign, {DeliveryState.SENT: 8}, scheduled_for=BEGIN)
+    assert "Planned 14" in main(browser.get(f"/reports/?{PERIOD}"))
+    assert "Planned 4" in main(browser.get(f"/reports/?{PERIOD}&mailing={other.id}"))
+    for page in ("", "report.csv"):
+        assert browser.get(f"/reports/{page}?{PERIOD}&mailing={foreign.id}").status_code == 404
+        assert browser.get(f"/reports/{page}?{PERIOD}&mailing=999999999").status_code == 404
+
+
+def test_a_wrong_period_is_explained_beside_its_field(browser: FlaskClient) -> None:
+    wrong = {
+        "since=2026-11-20&until=2026-11-19": ("until", "before its beginning"),
+        "since=2025-11-20&until=2026-11-21": ("until", "at most 366 days"),
+        "since=2020-01-01": ("until", "at most 366 days"),
+        "since=0001-01-01": ("since", "between 1970 and 9000"),
+        "since=yesterday": ("since", "Not a valid date"),
+    }
+    for query, (field, words) in wrong.items():
+        page = browser.get(f"/reports/?{query}")
+        assert words in error_beside(page, field), query
+        assert browser.get(f"/reports/report.csv?{query}").status_code == 400
+    assert browser.get("/reports/?since=2024-01-01&until=2024-12-31").status_code == 200
+    for edge in ("until=1970-01-01", "since=9000-12-31", "until=9000-12-31"):
+        assert browser.get(f"/reports/?{edge}").status_code == 200
+
+
+def test_a_period_without_letters_says_what_to_do(browser: FlaskClient, mailing: Mailing) -> None:
+    page = browser.get("/reports/?since=2020-01-01&until=2020-01-31")
+    assert "Nothing was sent in this period" in main(page)
+    assert 'value="2020-01-01"' in page.text
+
+
+def test_the_file_has_a_row_for_each_mailing_on_each_day(browser: FlaskClient, mailing: Mailing) -> None:
+    lines = list(csv.reader(browser.get(f"/reports/report.csv?{PERIOD}").text.splitlines()))
+    assert lines[0] == [
+        *("day", "begins_at", "mailing_id", "mailing", "planned", "sent", "failed", "unknown"),
+        *("expired", "suppressed", "cancelled", "attempts"),
+    ]
+    id = str(mailing.id)
+    zeros = ["0", "0", "0", "0"]
+    assert lines[1:] == [
+        ["2026-11-20", "2026-11-19T18:15:00Z", id, "'=Осень", "10", "3", "0", *zeros, "3"],
+        ["2026-11-21", "2026-11-20T18:15:00Z", id, "'=Осень", "0", "5", "2", *zeros, "7"],
+    ]
+
+
+def test_the_command_tells_the_same_as_json_and_csv(app: Flask, user: User, mailing: Mailing) -> None:
+    def run(*arguments: str) -> str:
+        days = ["--since", "2026-11-19", "--until", "2026-11-22"]
+        done = app.test_cli_runner().invoke(args=["mailings", "report", *days, *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    for arguments in (["--owner", user.email], ["--mailing", str(mailing.id)]):
+        told = json.loads(run(*arguments))
+        assert (told["timezone"], told["begins_at"]) == ("Asia/Kathmandu", "2026-11-18T18:15:00Z")
+        assert {name: told["totals"][name] for name in ("planned", "sent", "failed", "attempts")} == {
+            "planned": 10,
+            "sent": 8,
+            "failed": 2,
+            "attempts": 10,
+        }
+        assert (told["totals"]["median_seconds"], told["totals"]["p95_seconds"]) == (900, 2400)
+        assert told["reasons"] == [{"code": 550, "words": "5.1.1 nobody of that name", "attempts": 2}]
+        assert [day["sent"] for day in told["days"]] == [0, 3, 5, 0]
+        assert [(one["id"], one["sent"]) for one in told["mailings"]] == [(mailing.id, 8)]
+        assert len(run(*arguments, "--format", "csv").splitlines()) == 3
+    foreign = MailingFactory.create()
+    create_run(foreign, {DeliveryState.SENT: 2}, scheduled_for=BEGIN)
+    assert json.loads(run())["totals"]["sent"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--owner", "nobody@example.org"], "no account"),
+        (["--mailing", "999999999"], "no mailing 999999999"),
+        (["--since", "2026-11-20", "--until", "2026-11-01"], "before its beginning"),
+        (["--since", "2020-01-01", "--until", "2026-11-01"], "at most 366 days"),
+        (["--since", "0001-01-01"], "between 1970 and 9000"),
+    ],
+)
+def test_the_command_explains_what_it_cannot_tell(
+    app: Flask, session: Session, arguments: list[str], words: str
+) -> None:
+    done = app.test_cli_runner().invoke(args=["mailings", "report", *arguments])
+    assert done.exit_code == 1
+    assert words in done.output
+
+
+def test_the_command_refuses_somebody_elses_mailing(app: Flask, user: User) -> None:
+    foreign = MailingFactory.create()
+    arguments = ["mailings", "report", "--owner", user.email, "--mailing", str(foreign.id)]
+    done = app.test_cli_runner().invoke(args=arguments)
+    assert done.exit_code == 1
+    assert "is not one of" in done.output
