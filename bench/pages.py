@@ -42,10 +42,11 @@ FILL = (
     """INSERT INTO messages (owner_id, subject, format, body, created_at, updated_at)
        VALUES (:owner, 'Новости', 'markdown', 'Здравствуйте', now(), now())""",
     """INSERT INTO mailings (owner_id, message_id, name, sender_name, audience, starts_at, ends_at,
-           periodicity, on_unknown, state, state_reason, disabled_reason, created_at, updated_at)
+           periodicity, on_unknown, on_late, weekdays, state, state_reason, disabled_reason, created_at,
+           updated_at)
        SELECT :owner, (SELECT max(id) FROM messages), 'Рассылка ' || n, 'ООО', 'all',
-              now() - n * interval '1 minute', now() + interval '1 day', 'once', 'resend', 'finished', '', '',
-              now(), now()
+              now() - n * interval '1 minute', now() + interval '1 day', 'once', 'resend', 'send',
+              '1234567', 'finished', '', '', now(), now()
        FROM generate_series(1, :count) n""",
     """INSERT INTO runs (mailing_id, uuid, scheduled_for, state, planned, started_at, finished_at, subject,
            format, body, sender_name, reply_to)
@@ -55,9 +56,10 @@ FILL = (
     """INSERT INTO deliveries (run_id, client_id, email, email_key, state, attempts, finished_at)
        SELECT (SELECT max(id) FROM runs), id, email, email_key, 'sent', 1, now()
        FROM clients WHERE owner_id = :owner""",
-    """INSERT INTO attempts (delivery_id, mailing_id, owner_id, number, at, outcome, code, answer, route)
-       SELECT id, (SELECT max(id) FROM mailings), :owner, 1, now() - id * interval '1 second', 'sent', 250,
-              '2.0.0 Ok: queued', 'default'
+    """INSERT INTO attempts (delivery_id, run_id, mailing_id, owner_id, number, at, outcome, code, answer,
+           route)
+       SELECT id, run_id, (SELECT max(id) FROM mailings), :owner, 1, now() - id * interval '1 second', 'sent',
+              250, '2.0.0 Ok: queued', 'default'
        FROM deliveries WHERE run_id = (SELECT max(id) FROM runs)""",
     "VACUUM ANALYZE",  # which autovacuum does within minutes
 )

@@ -200,8 +200,9 @@ def _keep(response: Response, ticket: Ticket, viewed: tuple[int, int] | None) ->
     response.headers["Cache-Control"] = "no-cache"  # kept by browsers, but asked about each time
     response.vary.update(("Accept-Language", "Cookie"))
     body = response.get_data()
-    etag = f"{ticket.variant}-{hashlib.sha256(body).hexdigest()[:24]}"
-    response.set_etag(etag, weak=True)  # weak: the number of views may differ
+    # With the views that the database knew: a browser keeps an old number for no longer than a fold.
+    etag = f"{ticket.variant}-{hashlib.sha256(body + str(viewed).encode()).hexdigest()[:24]}"
+    response.set_etag(etag, weak=True)  # weak: the views since then differ
     if ticket.label is None or not ticket.may_keep:
         return
     now = utcnow()

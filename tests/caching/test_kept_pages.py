@@ -1,0 +1,91 @@
+"""Pages that are kept between requests: the same as when they were made, and sent only to who lacks them."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from skymailing import page_cache
+from skymailing.extensions import db
+from tests.factories import ArticleFactory
+
+HEADERS = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Vary")
+
+
+class Statements:
+    """Counts what an app asks its database."""
+
+    def __init__(self, app: Flask) -> None:
+        self.count = 0
+        with app.app_context():
+            event.listen(db.engine, "before_cursor_execute", self.note)
+
+    def note(self, *_: object) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
+def test_a_kept_page_asks_the_database_nothing(app: Flask, visitor: FlaskClient, path: str) -> None:
+    ArticleFactory.create(slug="first")
+    fresh = visitor.get(path)
+    statements = Statements(app)
+
+    kept = visitor.get(path)
+
+    assert statements.count == 0
+    assert kept.status_code == 200
+    assert kept.content_type == fresh.content_type
+    assert {name: kept.headers.get(name) for name in HEADERS} == {
+        name: fresh.headers.get(name) for name in HEADERS
+    }
+    assert "Set-Cookie" not in kept.headers
+    assert kept.headers["Cache-Control"] == "no-cache"
+    if path != "/blog/first":
+        assert kept.data == fresh.data
+    else:
+        assert kept.data == fresh.data.replace(b"data-views>1<", b"data-views>2<")
+
+
+def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskClient) -> None:
+    for _ in range(9):
+        ArticleFactory.create()
+    pages = {visitor.get("/").data for _ in range(200)}
+    statements = Statements(app)
+
+    again = {visitor.get("/").data for _ in range(50)}
+
+    assert statements.count == 0
+    assert again <= pages
+    assert 1 < len(pages) <= page_cache.HOME.variants
+
+
+def test_only_get_requests_are_answered_from_the_cache(visitor: FlaskClient) -> None:
+    ArticleFactory.create(slug="first")
+    visitor.get("/blog/first")
+    assert visitor.head("/blog/first").data == b""
+    assert visitor.post("/blog/first").status_code == 405
+    assert "data-views>2<" in visitor.get("/blog/first").text  # HEAD reads nothing
+
+
+@pytest.mark.parametrize("page", ["0", "2", "01", "-1", "x", "1e3", "99999999", "", "٢"])
+def test_a_page_of_the_blog_that_is_not_there_is_404(visitor: FlaskClient, page: str) -> None:
+    assert visitor.get("/blog/", query_string={"page": page}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
+def test_a_page_that_the_browser_has_is_not_sent_again(
+    session: Session, visitor: FlaskClient, path: str
+) -> None:
+    article = ArticleFactory.create(slug="first")
+    etag = visitor.get(path).headers["ETag"]
+
+    answer = visitor.get(path, headers={"If-None-Match": etag})
+    assert answer.status_code == 304
+    assert answer.data == b""
+    assert answer.headers["Content-Security-Policy"]
+
+    ArticleFactory.create()
+    article.title = "Другое название"
+    session.flush()
+    assert visitor.get(path, headers={"If-None-Match": etag}).status_code == 200

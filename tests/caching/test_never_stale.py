@@ -1,0 +1,107 @@
+"""An edit is seen on the next request, whichever process made it and whichever answers."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import delete, update
+
+from skymailing import page_cache
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.home import queries
+from skymailing.models import Article, Client, Mailing, MailingState, User
+from tests.caching.conftest import Edit
+from tests.factories import ArticleFactory, MailingFactory, UserFactory
+
+
+def test_an_edit_in_one_process_is_seen_in_the_other_at_once(
+    app: Flask, other_app: Flask, visitor: FlaskClient, edit: Edit
+) -> None:
+    article = ArticleFactory.create(slug="first", author__name="Before Name")
+    paths = ("/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml")
+    there = other_app.test_client()
+    for path in paths:
+        for _ in range(20):
+            there.get(path)
+
+    edit(app, update(Article).where(Article.id == article.id).values(title="New title", slug="second"))
+    for path in ("/", "/blog/", "/blog/second", "/blog/feed.atom"):
+        assert "New title" in there.get(path).text
+    assert there.get("/blog/first").status_code == 404
+    assert "/blog/second" in there.get("/sitemap.xml").text
+
+    edit(app, update(Article).values(body="Quite **different**"))
+    assert "Quite <strong>different</strong>" in there.get("/blog/second").text
+    edit(app, update(User).where(User.id == article.author_id).values(name="After Name"))
+    assert "After Name" in there.get("/blog/second").text
+    edit(app, update(Article).values(published_at=None))
+    assert there.get("/blog/second").status_code == 404
+    edit(app, update(Article).values(published_at=utcnow()))
+    assert there.get("/blog/second").status_code == 200
+    edit(app, delete(Article))
+    assert there.get("/blog/second").status_code == 404
+    for path in ("/", "/blog/", "/blog/feed.atom", "/sitemap.xml"):
+        assert "second" not in there.get(path).text
+
+
+def test_the_counters_follow_every_change(
+    app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SLOW", 60)  # seconds: also a count that had to wait is exact
+    there = other_app.test_client()
+    owner = UserFactory.create()
+
+    def numbers() -> list[str]:
+        section = there.get("/").text.partition('class="totals"')[2].partition("</section>")[0]
+        return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
+
+    assert numbers() == ["0", "0", "0"]
+    client = Client(owner_id=owner.id, email="a@example.org", email_key="a@example.org")
+    with app.app_context():
+        db.session.add(client)
+        db.session.commit()
+    assert numbers() == ["0", "0", "1"]
+    mailing = MailingFactory.create(owner=owner)
+    assert numbers() == ["1", "0", "1"]
+    edit(app, update(Mailing).where(Mailing.id == mailing.id).values(state=MailingState.RUNNING))
+    assert numbers() == ["1", "1", "1"]
+    edit(app, delete(Client))
+    edit(app, delete(Mailing))
+    assert numbers() == ["0", "0", "0"]
+
+
+def test_a_page_made_of_old_rows_is_not_served_after_the_edit(
+    app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process reads the article, another edits it, only then does the first keep its page."""
+    article = ArticleFactory.create(slug="first", title="Old title")
+    keep = page_cache._keep
+
+    def keep_late(*what: object) -> None:
+        edit(other_app, update(Article).where(Article.id == article.id).values(title="New title"))
+        keep(*what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(page_cache, "_keep", keep_late)
+    assert "Old title" in app.test_client().get("/blog/first").text
+    monkeypatch.undo()
+    assert "New title" in app.test_client().get("/blog/first").text
+    assert "New title" in other_app.test_client().get("/blog/first").text
+
+
+def test_a_future_article_appears_on_time(visitor: FlaskClient) -> None:
+    now = utcnow()
+    ArticleFactory.create(slug="coming", title="Coming soon", published_at=now + timedelta(seconds=90))
+    paths = ("/", "/blog/", "/blog/feed.atom")
+    with time_machine.travel(now + timedelta(seconds=89), tick=False):
+        for path in paths:
+            for _ in range(20):
+                assert "Coming soon" not in visitor.get(path).text
+        assert visitor.get("/blog/coming").status_code == 404
+    with time_machine.travel(now + timedelta(seconds=90, milliseconds=1), tick=False):
+        for path in paths:
+            for _ in range(20):
+                assert "Coming soon" in visitor.get(path).text
+        assert visitor.get("/blog/coming").status_code == 200

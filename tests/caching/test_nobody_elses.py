@@ -1,0 +1,69 @@
+"""What is kept for everybody holds nothing that is one person's, and no language but the asked-for one."""
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from skymailing.models import MailingState, Role
+from tests.conftest import SignIn
+from tests.factories import ArticleFactory, MailingFactory, UserFactory
+
+
+def test_languages_are_kept_apart(visitor: FlaskClient) -> None:
+    for _ in range(2):
+        english = visitor.get("/blog/", headers={"Accept-Language": "en"})
+        russian = visitor.get("/blog/", headers={"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"})
+        assert '<html lang="en">' in english.text
+        assert '<html lang="ru">' in russian.text
+        assert {"Accept-Language", "Cookie"} <= set(russian.vary)
+    visitor.set_cookie("language", "ru")
+    assert '<html lang="ru">' in visitor.get("/blog/", headers={"Accept-Language": "en"}).text
+
+
+def test_what_a_visitor_adds_to_an_address_reaches_nobody_else(visitor: FlaskClient) -> None:
+    visitor.get("/blog/?utm_source=evil&cursor=evil")
+    visitor.get("/?next=//evil.example")
+    visitor.get("/blog/", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    for path in ("/blog/", "/", "/blog/feed.atom", "/sitemap.xml"):
+        visitor.get(path, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+        for _ in range(20):
+            assert "evil" not in visitor.get(path).text
+
+
+def test_nothing_of_a_signed_in_user_is_kept(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
+    anna, boris = UserFactory.create(email="anna-secret@example.com"), UserFactory.create(name="Boris Secret")
+    mine = MailingFactory.create(owner=anna, name="Annas secret mailing", state=MailingState.RUNNING)
+    ArticleFactory.create(slug="first")
+    browsers = [sign_in(anna), sign_in(boris)]
+    for _ in range(3):
+        for path in ("/", "/blog/", "/blog/first"):
+            of_anna = browsers[0].get(path)
+            of_boris = browsers[1].get(path)
+            assert "anna-secret" in of_anna.text
+            assert "Boris Secret" in of_boris.text
+            assert "anna-secret" not in of_boris.text
+            assert mine.name not in of_boris.text
+            assert of_anna.headers["Cache-Control"] == "private, no-store"
+            assert "ETag" not in of_anna.headers
+            for _ in range(3):
+                page = visitor.get(path).text
+                assert "ecret" not in page
+                assert "/auth/login" in page
+
+
+def test_a_page_with_a_message_for_one_visitor_is_not_kept(app: Flask, visitor: FlaskClient) -> None:
+    with visitor.session_transaction() as session:
+        session["_flashes"] = [("info", "only for you")]
+    assert "only for you" in visitor.get("/").text
+    other = app.test_client()
+    for _ in range(20):
+        assert "only for you" not in other.get("/").text
+
+
+def test_drafts_seen_by_an_author_reach_nobody_else(sign_in: SignIn, visitor: FlaskClient) -> None:
+    draft = ArticleFactory.create(slug="secret", title="Secret plans", published_at=None)
+    author = sign_in(UserFactory.create(role=Role.CONTENT))
+    assert draft.title in author.get("/blog/").text
+    assert author.get("/blog/secret").status_code == 200
+    for path in ("/", "/blog/", "/blog/feed.atom", "/sitemap.xml"):
+        assert "ecret" not in visitor.get(path).text
+    assert visitor.get("/blog/secret").status_code == 404

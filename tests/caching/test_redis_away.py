@@ -1,0 +1,108 @@
+"""Redis emptied, stopped, and back: slower pages, never old ones."""
+
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from skymailing import freshness
+from skymailing.clock import utcnow
+from skymailing.models import Article
+from tests.caching.conftest import Edit
+from tests.factories import ArticleFactory
+from tests.servers import RedisServer
+
+
+def test_an_emptied_redis_shows_nothing_stale(
+    app: Flask, visitor: FlaskClient, redis_server: RedisServer, edit: Edit
+) -> None:
+    article = ArticleFactory.create(slug="first", title="Old title")
+    visitor.get("/blog/first")
+    redis_server.client.flushall()
+    edit(app, update(Article).where(Article.id == article.id).values(title="New title"))
+    redis_server.client.flushall()
+    assert "New title" in visitor.get("/blog/first").text
+    assert "New title" in visitor.get("/blog/first").text
+
+
+def test_without_redis_pages_work_and_it_is_logged_once(
+    lonely_app: tuple[Flask, RedisServer], caplog: pytest.LogCaptureFixture, edit: Edit
+) -> None:
+    app, redis = lonely_app
+    visitor = app.test_client()
+    article = ArticleFactory.create(slug="first", title="Old title")
+    paths = ("/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml", "/robots.txt")
+    for path in paths:
+        visitor.get(path)
+    redis.stop()
+    caplog.set_level(logging.INFO)
+    for _ in range(3):
+        for path in paths:
+            assert visitor.get(path).status_code == 200
+    edit(app, update(Article).where(Article.id == article.id).values(title="New title"))
+    for path in ("/", "/blog/", "/blog/first", "/blog/feed.atom"):
+        assert "New title" in visitor.get(path).text
+
+    about_redis = [record for record in caplog.records if record.name == "skymailing.shared_cache"]
+    assert len(about_redis) == 1
+    assert "Redis is away" in about_redis[0].message
+
+
+def test_what_was_edited_while_redis_was_away_is_not_undone_by_its_return(
+    lonely_app: tuple[Flask, RedisServer], edit: Edit
+) -> None:
+    app, redis = lonely_app
+    visitor = app.test_client()
+    article = ArticleFactory.create(slug="first", title="Old title")
+    for _ in range(2):
+        visitor.get("/blog/first")
+    redis.client.config_set("appendfsync", "always")
+    redis.stop()
+    edit(app, update(Article).where(Article.id == article.id).values(title="New title"))
+    redis.start()
+    assert redis.client.keys("skymailing:cache:page:*"), "it remembers the old page"
+
+    with time_machine.travel(utcnow() + timedelta(seconds=3)):
+        assert "New title" in visitor.get("/blog/first").text
+        assert "New title" in visitor.get("/blog/first").text
+
+
+def test_the_sweep_finds_edits_that_nobody_announced(
+    app: Flask, visitor: FlaskClient, session: Session, redis_server: RedisServer
+) -> None:
+    article = ArticleFactory.create(slug="first", title="Old title")
+    with app.app_context():
+        freshness.catch_up()
+    visitor.get("/blog/first")
+    words = redis_server.client.get("skymailing:cache:version:articles")
+    article.title = "New title"
+    session.flush()
+    redis_server.client.set("skymailing:cache:version:articles", words or b"")  # as if it had been away
+    assert "Old title" in visitor.get("/blog/first").text
+
+    with app.app_context():
+        freshness.catch_up()
+
+    assert "New title" in visitor.get("/blog/first").text
+
+
+def test_nothing_in_redis_is_a_pickle(visitor: FlaskClient, redis_server: RedisServer) -> None:
+    ArticleFactory.create(slug="first")
+    for path in ("/", "/blog/first", "/blog/feed.atom"):
+        visitor.get(path)
+    keys = redis_server.client.keys("skymailing:cache:*")
+    assert len(keys) > 5
+    for key in keys:
+        value = redis_server.client.get(key)
+        if b":version:" in key:
+            assert value.isalnum()
+        elif b":page:" in key:
+            json.loads(value.partition(b"\n")[0])
+        else:
+            json.loads(value)
