@@ -1,11 +1,14 @@
 """Pictures of articles: decoded and encoded anew, so that nothing of an upload is left but the picture."""
 
+import fcntl
 import hashlib
 import io
 import os
 import re
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,6 +28,7 @@ WIDTHS = (400, 800, 1200)  # smaller copies for phones and cards
 QUALITY = 82
 RECIPE = b"1"  # part of every name: another way of encoding must give other names
 TYPES = {"jpg": "image/jpeg", "webp": "image/webp"}
+NEW = ".new-"  # begins the name of a file that is being written
 NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|webp)")
 
 # One picture at a time in a process, which bounds the memory that uploads can take together.
@@ -89,11 +93,20 @@ def store_image(file: IO[bytes]) -> str:
         kind = "webp" if image.mode == "RGBA" else "jpg"
         key = hashlib.sha256(RECIPE + content).hexdigest()[:32]
         picture = Picture(key, image.width, image.height, kind)
-        directory = media_directory()
-        directory.mkdir(parents=True, exist_ok=True)
-        for copy in picture.sizes():
-            _write(image, copy, directory / copy.name)
+        media_directory().mkdir(parents=True, exist_ok=True)
+        with hold_media() as directory:
+            for copy in picture.sizes():
+                _write(image, copy, directory / copy.name)
     return picture.name
+
+
+@contextmanager
+def hold_media() -> Iterator[Path]:
+    """Let no other process write or drop pictures meanwhile; yields where they are kept."""
+    directory = media_directory()
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, however that comes
+        yield directory
 
 
 def _decode(content: bytes) -> Image.Image:
@@ -142,7 +155,7 @@ def _too_many_pixels() -> ImageError:
 def _write(image: Image.Image, picture: Picture, path: Path) -> None:
     size = (picture.width, picture.height)
     sized = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=NEW)
     try:
         with os.fdopen(handle, "wb") as output:
             if picture.kind == "jpg":

@@ -82,6 +82,18 @@ def test_folding_changes_neither_date_nor_feed(app: Flask, session: Session, vis
     assert visitor.get("/blog/feed.atom", headers={"If-None-Match": etag}).status_code == 304
 
 
+def test_a_browser_that_has_the_page_is_shown_the_views_of_the_last_fold(
+    app: Flask, session: Session, visitor: FlaskClient
+) -> None:
+    ArticleFactory.create(slug="first")
+    etag = visitor.get("/blog/first").headers["ETag"]
+    assert visitor.get("/blog/first", headers={"If-None-Match": etag}).status_code == 304
+    fold(app)
+    again = visitor.get("/blog/first", headers={"If-None-Match": etag})
+    assert again.status_code == 200
+    assert "data-views>3<" in again.text
+
+
 def test_an_article_deleted_before_the_fold_harms_nothing(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:

@@ -1,0 +1,155 @@
+"""Files of pictures go when no article shows them, and not before."""
+
+import io
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from PIL import Image
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import jobs
+from skymailing.blog.images import media_directory, parse_name, store_image
+from skymailing.blog.orphans import GRACE, drop_orphans
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Article, Role
+from tests.conftest import SignIn
+from tests.factories import ArticleFactory, UserFactory
+
+SOON, LATER = timedelta(minutes=59), GRACE + timedelta(minutes=1)
+
+
+@pytest.fixture
+def media(app: Flask, session: Session) -> Iterator[Path]:
+    """Where pictures are kept, empty at the start and at the end."""
+    with app.app_context():
+        directory = media_directory()
+    directory.mkdir(exist_ok=True)
+    for path in directory.iterdir():
+        path.unlink()
+    yield directory
+    for path in directory.iterdir():
+        path.unlink()
+
+
+def png(colour: str) -> io.BytesIO:
+    file = io.BytesIO()
+    Image.new("RGB", (1000, 500), colour).save(file, "PNG")
+    file.seek(0)
+    return file
+
+
+def store(app: Flask, colour: str) -> str:
+    with app.app_context():
+        return store_image(png(colour))
+
+
+def files_of(media: Path, name: str) -> set[str]:
+    """Return which files of a picture there are."""
+    picture = parse_name(name)
+    assert picture is not None
+    return {path.name for path in media.iterdir() if path.name.startswith(picture.key)}
+
+
+def sweep(app: Flask, media: Path, later: timedelta) -> int:
+    (media / ".swept").unlink(missing_ok=True)
+    with app.app_context():
+        return drop_orphans(utcnow() + later)
+
+
+def test_replaced_taken_off_and_deleted_pictures_are_dropped(
+    app: Flask, session: Session, media: Path, sign_in: SignIn
+) -> None:
+    author = sign_in(UserFactory.create(role=Role.CONTENT))
+
+    def save(path: str, **values: object) -> Article:
+        text = {"title": "T", "slug": "t", "format": "markdown", "body": "B", "image_alt": "A"}
+        assert author.post(f"/manager/articles/{path}", data={**text, **values}).status_code == 302
+        session.expire_all()
+        return session.scalars(select(Article)).one()
+
+    article = save("new", image=(png("red"), "red.png"))
+    red = article.image
+    blue = save(f"{article.id}/edit", image=(png("blue"), "blue.png")).image
+    assert files_of(media, red)
+    assert sweep(app, media, SOON) == 0, "a request may still be about to commit"
+    assert sweep(app, media, LATER) == 3
+    assert files_of(media, red) == set()
+    assert len(files_of(media, blue)) == 3
+
+    save(f"{article.id}/edit", remove_image="y")
+    sweep(app, media, LATER)
+    assert files_of(media, blue) == set()
+
+    green = save(f"{article.id}/edit", image=(png("green"), "green.png")).image
+    author.post(f"/manager/articles/{article.id}/delete")
+    assert len(files_of(media, green)) == 3
+    sweep(app, media, LATER)
+    assert files_of(media, green) == set()
+
+
+def test_a_deletion_that_is_rolled_back_costs_no_picture(app: Flask, session: Session, media: Path) -> None:
+    article = ArticleFactory.create(image=store(app, "red"))
+    with app.app_context():
+        db.session.delete(db.session.get_one(Article, article.id))
+        db.session.flush()
+        db.session.rollback()
+    sweep(app, media, LATER)
+    assert len(files_of(media, article.image)) == 3
+
+
+def test_what_another_article_shows_too_stays(app: Flask, session: Session, media: Path) -> None:
+    first, second = (ArticleFactory.create(image=store(app, "red")) for _ in range(2))
+    assert first.image == second.image
+    session.delete(first)
+    session.flush()
+    sweep(app, media, LATER)
+    assert len(files_of(media, second.image)) == 3
+
+
+def test_a_picture_that_comes_again_is_as_new(app: Flask, session: Session, media: Path) -> None:
+    name = store(app, "red")
+    for path in media.iterdir():
+        os.utime(path, (0, 0))
+    assert store(app, "red") == name
+    assert sweep(app, media, SOON) == 0
+    assert len(files_of(media, name)) == 3
+
+
+def test_halves_of_pictures_go_and_strangers_files_stay(app: Flask, session: Session, media: Path) -> None:
+    for name in (".new-half", "notes.txt"):
+        (media / name).write_text("x")
+    assert sweep(app, media, LATER) == 1
+    assert (media / "notes.txt").exists()
+
+
+def test_the_sweep_looks_once_an_hour(app: Flask, session: Session, media: Path) -> None:
+    now = utcnow()
+
+    def mend(at: datetime) -> None:
+        with app.app_context():
+            jobs.mend(at)
+
+    mend(now)
+    name = store(app, "red")
+    for file in files_of(media, name):
+        os.utime(media / file, (0, 0))
+    mend(now + SOON)
+    assert files_of(media, name)
+    mend(now + LATER)
+    assert files_of(media, name) == set()
+
+
+def test_a_file_that_cannot_be_deleted_does_not_stop_the_sweep(
+    app: Flask, session: Session, media: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = media / f"{'0' * 32}-9x9.jpg"
+    folder.mkdir()  # which raises OSError when it is deleted like a file
+    assert sweep(app, media, LATER) == 0
+    assert "could not be dropped" in caplog.text
+    folder.rmdir()
