@@ -1,6 +1,8 @@
 # Thin: each target says what it runs. Needs Python >= 3.11 and make, nothing else.
 #   make run     everything, on http://127.0.0.1:5000/   (PORT=5001 make run for another port)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
+#   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
+#                installs Debian's chromium when there is none, or unpacks it into .cache/ without root
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
 #   make soak    the long fault tests: kill -9 a hundred times, outages of days
 # Another interpreter: make PYTHON=/path/to/python3.12 run
@@ -15,13 +17,17 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test bench lint format translations install install-dev clean
+.PHONY: run test e2e bench lint format translations install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
 
 test: install-dev
 	$(RUN) pytest -n 2 --dist loadfile $(ARGS)
+
+e2e: install-dev
+	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \
+	$(RUN) pytest -m e2e -n 2 --dist loadfile tests/e2e $(ARGS)
 
 soak: install-dev
 	$(RUN) pytest -m soak tests/faults $(ARGS)
@@ -47,7 +53,7 @@ install: .venv/installed $(CATALOGUES)
 install-dev: .venv/installed-dev $(CATALOGUES)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis $(CATALOGUES)
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis $(CATALOGUES)
 	find skymailing migrations tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:

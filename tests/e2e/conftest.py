@@ -1,0 +1,89 @@
+"""Browser tests: a real Chromium against the whole service. `make e2e` runs them, `make test` does not.
+
+A test opens windows with `open_window`; at its end no window may have complained of anything.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.site import Site
+from tests.e2e.window import Window
+
+HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".cache"
+PICTURES = CACHE / "e2e"  # of windows whose test failed
+LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh, where it unpacked any
+
+failed = pytest.StashKey[bool]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):  # not in each of xdist's processes
+        shutil.rmtree(PICTURES, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    item.stash[failed] = item.stash.get(failed, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("e2e") / "data")
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stop()
+    assert site.tracebacks() == []
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    found = subprocess.run(["sh", HERE / "chromium.sh"], stdout=subprocess.PIPE, text=True, check=True)
+    with pytest.MonkeyPatch.context() as environment:
+        if LIBRARIES.exists():
+            environment.setenv("LD_LIBRARY_PATH", LIBRARIES.read_text().strip())
+        with sync_playwright() as playwright:
+            # Without its sandbox, as that needs rights that containers do not give; these tests load
+            # nothing but our own pages.
+            browser = playwright.chromium.launch(executable_path=found.stdout.strip(), chromium_sandbox=False)
+            yield browser
+            browser.close()
+
+
+OpenWindow = Callable[..., Window]
+
+
+@pytest.fixture
+def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[OpenWindow]:
+    """Return a function that opens another window; its arguments are those of `Window`."""
+    windows: list[Window] = []
+
+    def do(*arguments: object, **options: object) -> Window:
+        windows.append(Window(chromium, site.url, *arguments, **options))  # type: ignore[arg-type]
+        return windows[-1]
+
+    yield do
+    complaints = [complaint for window in windows for complaint in window.complaints]
+    if complaints or request.node.stash.get(failed, False):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for number, window in enumerate(windows, 1):
+            window.page.screenshot(path=PICTURES / f"{request.node.name}-{number}.png", full_page=True)
+    for window in windows:
+        window.close()
+    assert complaints == []

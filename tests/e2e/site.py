@@ -1,0 +1,53 @@
+"""The whole service with the demo's data, and a way to put more into it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from config import load_config
+from skymailing import create_app
+from skymailing.extensions import db
+from skymailing.models import Role, User
+from tests import factories
+from tests.processes.service import Service, wait_until
+
+PROCESSES = ("web", "worker-1", "worker-2", "worker", "scheduler")
+
+
+class Site:
+    """`flask up` after `flask demo`: what a browser is pointed at."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.service = Service(data_dir, WORKERS="2")
+        self.url = self.service.url
+
+    def start(self) -> None:
+        self.service.start()
+        wait_until(self.service.is_ready, "every part is ready")
+        demo = self.service.run("demo")
+        assert demo.returncode == 0, demo.stderr
+        self.passwords = dict(line.split()[1:3] for line in demo.stdout.splitlines() if line.count("@") == 1)
+        self._app = create_app(load_config(self.service.environment))
+
+    def stop(self) -> None:
+        self.service.stop()
+
+    @contextmanager
+    def adding(self) -> Iterator[Session]:
+        """Let factories write into the service's database; committed and announced at the end."""
+        with self._app.app_context(), Session(db.engine, expire_on_commit=False) as session:
+            factories.bind(session, self._app)
+            yield session
+            session.commit()
+
+    def add_user(self, role: Role = Role.USER, **values: Any) -> User:
+        """Add an account that can sign in with the factories' password."""
+        with self.adding():
+            return factories.UserFactory.create(role=role, **values)
+
+    def tracebacks(self) -> list[str]:
+        """Return the names of the processes that logged an exception."""
+        return [name for name in PROCESSES if "Traceback" in self.service.log(name)]

@@ -1,0 +1,146 @@
+"""Content managers in a browser: an article is written, looked at, published, and read by a visitor."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+
+from skymailing.models import Role
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import PHONE, Window
+
+
+@pytest.fixture
+def author(site: Site, open_window: OpenWindow) -> Window:
+    """A window in which a content manager, whose clock is Moscow's, is signed in."""
+    window = open_window()
+    window.sign_in(site.add_user(Role.CONTENT, name="Ada", timezone="Europe/Moscow").email)
+    return window
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    image = Image.new("RGB", (1800, 900), "darkslateblue")
+    ImageDraw.Draw(image).ellipse((600, 150, 1200, 750), fill="orange")
+    path = tmp_path / "sunset.png"
+    image.save(path)
+    return path
+
+
+def write(author: Window, title: str, text: str) -> None:
+    author.open("/manager/articles/")
+    author.page.get_by_role("link", name="Write an article").click()
+    author.fill(title=title, body=text)
+
+
+def find(author: Window, title: str) -> str:
+    """Return the row of an article in the list."""
+    author.open("/manager/articles/")
+    author.choose(q=title)
+    (row,) = author.rows()
+    return row
+
+
+def test_an_article_with_a_picture_is_written_seen_and_published(
+    author: Window, open_window: OpenWindow, photograph: Path
+) -> None:
+    write(author, "Evening light", "It was **late**.\n\n<script>alert(1)</script>\n\n- one\n- two")
+    author.main.get_by_role("button", name="Preview").click()
+    frame = author.page.frame_locator("iframe[name=article-frame]")
+    expect(frame.get_by_role("heading", name="Evening light")).to_be_visible()
+    expect(frame.locator("strong")).to_have_text("late")
+    assert frame.locator("script").count() == 0
+    author.fill(summary="About the hour before dark.", image_alt="An orange sun")
+    author.page.get_by_label("Picture", exact=True).set_input_files(photograph)
+    author.main.get_by_role("button", name="Save the draft").click()
+    author.expect_notice("The article is saved.")
+    assert "a draft" in find(author, "Evening light")
+
+    visitor = open_window()
+    visitor.open("/blog/")
+    assert visitor.page.get_by_role("link", name="Evening light").count() == 0
+    assert visitor.page.request.get("/blog/evening-light").status == 404
+
+    author.page.get_by_role("link", name="Evening light", exact=True).click()
+    author.main.get_by_role("button", name="Publish now").click()
+    author.expect_notice("The article is saved.")
+    visitor.page.reload()
+    visitor.page.get_by_role("link", name="Evening light").click()
+    visitor.expect_title("Evening light")
+    picture = visitor.main.get_by_role("img", name="An orange sun")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 400
+    expect(visitor.main).to_contain_text("Ada")
+    assert visitor.page.locator("script", has_text="alert").count() == 0
+    preview = visitor.page.locator("meta[property='og:image']").get_attribute("content")
+    assert visitor.page.request.get(str(preview)).ok
+
+    reader = open_window(PHONE)
+    reader.open("/blog/evening-light")
+    picture = reader.main.get_by_role("img", name="An orange sun")
+    assert "-400x200." in picture.evaluate("picture => picture.decode().then(() => picture.currentSrc)")
+
+
+def test_an_edit_is_read_on_the_next_request(author: Window, open_window: OpenWindow) -> None:
+    write(author, "First words", "Before")
+    author.main.get_by_role("button", name="Publish now").click()
+    author.expect_notice("The article is saved.")
+    visitor = open_window()
+    visitor.open("/blog/first-words")
+    find(author, "First words")
+    author.page.get_by_role("link", name="First words", exact=True).click()
+    author.fill(body="After")
+    author.main.get_by_role("button", name="Save", exact=True).click()
+    author.expect_notice("The article is saved.")
+    visitor.page.reload()
+    expect(visitor.page.locator(".prose")).to_have_text("After")
+
+
+def test_an_article_with_a_later_date_waits_for_it(author: Window, open_window: OpenWindow) -> None:
+    write(author, "Next year", "Not yet")
+    author.fill(published_at="2050-01-02T09:30")
+    author.main.get_by_role("button", name="Save", exact=False).first.click()
+    author.expect_notice("The article is saved.")
+    row = find(author, "Next year")
+    assert "planned" in row
+    assert "2 Jan 2050, 09:30" in row
+    visitor = open_window()
+    assert visitor.page.request.get("/blog/next-year").status == 404
+    author.open("/blog/next-year")
+    expect(author.main).to_contain_text("draft")
+
+
+def test_what_is_wrong_stands_beside_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
+    write(author, "Wrong picture", "Text")
+    letter = tmp_path / "picture.jpg"
+    letter.write_text("no picture at all")
+    author.page.get_by_label("Picture", exact=True).set_input_files(letter)
+    author.fill(image_alt="Nothing")
+    author.main.get_by_role("button", name="Save the draft").click()
+    expect(author.page.locator("#image-error")).to_contain_text("JPEG, PNG or WebP")
+    expect(author.page.get_by_label("Title")).to_have_value("Wrong picture")
+    author.expect_to_fit()
+
+
+def test_deleting_asks_first(author: Window) -> None:
+    write(author, "Short-lived", "Text")
+    author.main.get_by_role("button", name="Publish now").click()
+    author.expect_notice("The article is saved.")
+    find(author, "Short-lived")
+    author.page.get_by_role("link", name="Delete Short-lived").click()
+    author.expect_title("Delete the article?")
+    author.main.get_by_role("link", name="No, go back").click()
+    author.page.get_by_role("link", name="Delete Short-lived").click()
+    author.main.get_by_role("button", name="Delete").click()
+    author.expect_notice("The article is deleted.")
+    assert author.page.request.get("/blog/short-lived").status == 404
+
+
+def test_a_content_manager_sees_articles_and_nothing_else(author: Window) -> None:
+    author.open("/manager/")
+    links = author.page.get_by_role("navigation", name="Panel").get_by_role("link")
+    assert links.all_inner_texts() == ["Articles"]
+    for path in ("users", "mailings", "runs", "audit"):
+        assert author.page.request.get(f"/manager/{path}/").status == 403

@@ -1,0 +1,100 @@
+"""The manager panel in a browser: mailings are looked through, disabled and enabled."""
+
+import pytest
+from playwright.sync_api import expect
+
+from skymailing.models import DeliveryState, MailingState, Outcome, Role
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import Window
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory
+
+
+@pytest.fixture
+def manager(site: Site, open_window: OpenWindow) -> Window:
+    """A window in which a manager is signed in."""
+    window = open_window()
+    window.sign_in(site.add_user(Role.MANAGER).email)
+    return window
+
+
+def mark_ticked(manager: Window, verb: str) -> None:
+    manager.main.get_by_role("button", name=f"{verb} the ticked ones…").click()
+
+
+def test_from_the_list_to_a_mail_servers_words(site: Site, manager: Window) -> None:
+    with site.adding():
+        mailing = MailingFactory.create(name="Words", state=MailingState.FINISHED)
+        run = RunFactory.create(mailing=mailing, planned=1)
+        letter = DeliveryFactory.create(run=run, state=DeliveryState.FAILED)
+        AttemptFactory.create(
+            delivery=letter, outcome=Outcome.FAILED, code=550, answer="5.1.1 no <i>user</i>"
+        )
+    manager.open("/manager/mailings/")
+    manager.choose(q="Words", state="finished", owner=mailing.owner.email)
+    assert len(manager.rows()) == 1
+    manager.page.get_by_role("link", name="Words").click()
+    manager.expect_title("Words")
+    manager.page.get_by_role("link", name="Log", exact=True).last.click()
+    manager.expect_title("Log of “Words”")
+    assert "5.1.1 no <i>user</i>" in manager.rows()[0]
+    manager.page.go_back()
+    manager.main.locator("table a").first.click()
+    manager.expect_title("Run of “Words”")
+    manager.page.get_by_role("link", name=letter.email).click()
+    manager.expect_title(letter.email)
+    assert "550" in manager.rows()[0]
+    # To be read, and nothing more: the only form on the way is that which signs out.
+    posts = manager.page.locator("main form[method=post]")
+    assert posts.count() == 0
+
+
+def test_a_disabled_mailing_tells_its_owner_why_until_it_is_enabled(
+    site: Site, manager: Window, open_window: OpenWindow
+) -> None:
+    with site.adding():
+        mailing = MailingFactory.create(name="Complained of", state=MailingState.PAUSED)
+    owner = open_window()
+    owner.sign_in(mailing.owner.email)
+    manager.open(f"/manager/mailings/{mailing.id}/")
+    manager.page.get_by_role("link", name="Disable…").click()
+    manager.expect_title("Disable the mailing?")
+    expect(manager.main).to_contain_text("Complained of")
+    manager.fill(reason="Three complaints")
+    manager.main.get_by_role("button", name="Disable the mailing").click()
+    manager.expect_notice("1 mailing is disabled.")
+
+    owner.open(f"/mailings/{mailing.id}")
+    expect(owner.main).to_contain_text("Reason: Three complaints")
+    assert owner.main.get_by_role("button", name="Resume").count() == 0
+
+    manager.page.get_by_role("link", name="Enable…").click()
+    manager.fill(reason="Sorted out")
+    manager.main.get_by_role("button", name="Enable the mailing").click()
+    manager.expect_notice("1 mailing is enabled.")
+    owner.open(f"/mailings/{mailing.id}")
+    expect(owner.main.get_by_role("button", name="Resume")).to_be_visible()
+
+
+def test_several_mailings_are_asked_about_before_they_are_disabled(site: Site, manager: Window) -> None:
+    names = ["Pair one", "Pair two"]
+    with site.adding():
+        for name in names:
+            MailingFactory.create(name=name)
+    manager.open("/manager/mailings/")
+    manager.choose(q="Pair", disabled="no")
+    for name in names:
+        manager.page.get_by_label(f"Choose {name}").check()
+    mark_ticked(manager, "Disable")
+    manager.expect_title("Disable 2 mailings?")
+    for name in names:
+        expect(manager.main).to_contain_text(name)
+    manager.fill(reason="Both")
+    manager.main.get_by_role("button", name="Disable 2 mailings").click()
+    manager.expect_notice("2 mailings are disabled.")
+    manager.choose(q="Pair", disabled="yes")
+    assert len(manager.rows()) == 2
+
+    manager.page.get_by_label("Choose Pair one").check()
+    mark_ticked(manager, "Enable")
+    manager.expect_title("Enable the mailing?")

@@ -1,0 +1,50 @@
+"""Every page of the panel fits every screen, in both languages."""
+
+import pytest
+from sqlalchemy import select
+
+from skymailing.models import Attempt, Mailing, MailingState, Role, User
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import SCREENS, Screen
+
+
+def panel_paths(site: Site) -> list[str]:
+    """Return the address of each kind of page, about the demo's things."""
+    with site.adding() as session:
+        owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
+        running = session.scalars(
+            select(Mailing).where(Mailing.owner_id == owner.id, Mailing.state == MailingState.RUNNING)
+        ).one()
+        tried = session.scalars(select(Attempt).where(Attempt.mailing_id == running.id)).first()
+        assert tried is not None
+        return [
+            "/manager/",
+            "/manager/mailings/",
+            f"/manager/mailings/{running.id}/",
+            f"/manager/mailings/{running.id}/log",
+            f"/manager/mailings/disable?id={running.id}",
+            "/manager/runs/",
+            f"/manager/runs/{tried.run_id}/",
+            f"/manager/runs/deliveries/{tried.delivery_id}/",
+            "/manager/users/",
+            f"/manager/users/{owner.id}/",
+            f"/manager/users/block?id={owner.id}",
+            f"/manager/users/{owner.id}/role",
+            "/manager/articles/",
+            "/manager/articles/new",
+            "/manager/audit/",
+        ]
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_panel_fits_every_screen(
+    site: Site, open_window: OpenWindow, screen: Screen, language: str
+) -> None:
+    window = open_window(screen)
+    window.sign_in(site.add_user(Role.ADMIN, locale=language).email)
+    for path in panel_paths(site):
+        window.open(path)
+        assert window.page.locator("html").get_attribute("lang") == language
+        window.expect_colours()

@@ -1,0 +1,144 @@
+"""The manager panel in a browser: users are found, blocked, unblocked and given roles."""
+
+import pytest
+from playwright.sync_api import expect
+
+from skymailing.models import Role, User
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import Window
+from tests.factories import PASSWORD, ClientFactory, MailingFactory
+
+
+@pytest.fixture
+def manager(site: Site, open_window: OpenWindow) -> Window:
+    """A window in which a manager is signed in."""
+    window = open_window()
+    window.sign_in(site.add_user(Role.MANAGER).email)
+    return window
+
+
+def answer_why(window: Window, reason: str, button: str) -> None:
+    """Give the reason that a page asks for, and go through with it."""
+    window.fill(reason=reason)
+    window.main.get_by_role("button", name=button).click()
+
+
+def test_users_are_found_with_their_numbers(site: Site, manager: Window) -> None:
+    with site.adding():
+        mailing = MailingFactory.create(owner__email="numbers@example.com", owner__name="Numbers Ltd")
+        for _ in range(3):
+            ClientFactory.create(owner=mailing.owner)
+    site.add_user(email="quiet@example.com", confirmed_at=None)
+    manager.page.get_by_role("link", name="Panel").click()
+    manager.page.get_by_role("navigation", name="Panel").get_by_role("link", name="Users").click()
+    manager.expect_title("Users")
+
+    manager.choose(q="numbers ltd")
+    (row,) = manager.rows()
+    assert "numbers@example.com" in row
+    assert row.split("\t")[3:6] == ["3", "1", "0"]
+    manager.choose(q="", confirmed="no", role="user")
+    assert any("quiet@example.com" in row for row in manager.rows())
+    assert not any("numbers@example.com" in row for row in manager.rows())
+    manager.page.reload()
+    assert manager.page.locator("[name=confirmed]").input_value() == "no"
+    manager.page.get_by_role("link", name="Show all").click()
+    manager.choose(q="nobody has this name")
+    expect(manager.main).to_contain_text("Nothing matches")
+
+
+def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
+    site: Site, manager: Window, open_window: OpenWindow
+) -> None:
+    user = site.add_user(email="spammer@example.com")
+    theirs = open_window()
+    theirs.sign_in(user.email)
+    manager.open("/manager/users/")
+    manager.choose(q="spammer")
+    manager.page.get_by_role("link", name=user.email).click()
+    manager.page.get_by_role("link", name="Block…").click()
+    manager.expect_title("Block the user?")
+    manager.main.get_by_role("button", name="Block the user").click()
+    expect(manager.page.get_by_label("Reason")).to_be_focused()  # the browser asks for it
+    answer_why(manager, "Bought addresses", "Block the user")
+    manager.expect_notice("1 user is blocked.")
+    expect(manager.main).to_contain_text("Reason: Bought addresses")
+
+    theirs.page.get_by_role("link", name="Clients").first.click()
+    theirs.page.wait_for_url("**/auth/login?**")
+    theirs.fill(email=user.email, password=PASSWORD)
+    with theirs.expecting(403):
+        theirs.main.locator("button[type=submit]").click()
+        theirs.expect_title("Your account is blocked")
+    expect(theirs.main).to_contain_text("Bought addresses")
+
+    manager.page.get_by_role("link", name="Unblock…").click()
+    answer_why(manager, "Promised better", "Unblock the user")
+    manager.expect_notice("1 user is unblocked.")
+    theirs.sign_in(user.email)
+
+    manager.open("/manager/audit/")
+    done = [row for row in manager.rows() if user.email in row]
+    assert ["Promised better" in done[0], "Bought addresses" in done[1]] == [True, True]
+    assert all("127.0.0.1" in row for row in done)
+
+
+def test_several_users_are_asked_about_before_they_are_blocked(site: Site, manager: Window) -> None:
+    users = [site.add_user(email=f"pair-{number}@example.com") for number in range(2)]
+    manager.open("/manager/users/")
+    manager.main.get_by_role("button", name="Block the ticked ones…", exact=True).click()
+    manager.expect_notice("Tick the users first.")
+
+    manager.choose(q="pair-")
+    for user in users:
+        manager.page.get_by_label(f"Choose {user.email}").check()
+    manager.main.get_by_role("button", name="Block the ticked ones…", exact=True).click()
+    manager.expect_title("Block 2 users?")
+    for user in users:
+        expect(manager.main).to_contain_text(user.email)
+    manager.main.get_by_role("link", name="Cancel").click()
+    manager.choose(q="pair-", blocked="yes")
+    assert manager.rows() == [], "asking changes nothing"
+
+    manager.choose(q="pair-", blocked="no")
+    for user in users:
+        manager.page.get_by_label(f"Choose {user.email}").check()
+    manager.main.get_by_role("button", name="Block the ticked ones…", exact=True).click()
+    answer_why(manager, "Both", "Block 2 users")
+    manager.expect_notice("2 users are blocked.")
+    manager.choose(q="pair-", blocked="yes")
+    assert len(manager.rows()) == 2
+
+
+def test_those_who_run_the_service_cannot_be_ticked(site: Site, manager: Window) -> None:
+    boss = site.add_user(Role.ADMIN, email="untouchable@example.com")
+    manager.open("/manager/users/")
+    manager.choose(q=boss.email)
+    assert manager.main.locator("tbody input[type=checkbox]").count() == 0
+    manager.page.get_by_role("link", name=boss.email).click()
+    manager.expect_title(boss.email)
+    for verb in ("Block…", "Change the role…"):
+        assert manager.page.get_by_role("link", name=verb).count() == 0
+
+
+def test_an_administrator_gives_a_role_and_it_is_written_down(site: Site, open_window: OpenWindow) -> None:
+    boss, person = open_window(), open_window()
+    user: User = site.add_user(email="promoted@example.com")
+    boss.sign_in(site.add_user(Role.ADMIN).email)
+    person.sign_in(user.email)
+    assert person.page.get_by_role("link", name="Panel").count() == 0
+
+    boss.open(f"/manager/users/{user.id}/")
+    boss.page.get_by_role("link", name="Change the role…").click()
+    boss.fill(role="content")
+    answer_why(boss, "Writes well", "Change the role")
+    boss.expect_notice("The role is changed.")
+    boss.page.get_by_role("navigation", name="Panel").get_by_role("link", name="Audit log").click()
+    boss.choose(q=user.email, action="role-changed")
+    (row,) = boss.rows()
+    assert "user -> content: Writes well" in row
+
+    person.page.reload()
+    person.page.get_by_role("link", name="Panel").first.click()
+    person.expect_title("Articles")
