@@ -5,7 +5,7 @@ import re
 from skymailing.delivery.smtp import Result, Stage, Verdict
 
 # Servers put queue ids, times and addresses into otherwise identical answers.
-VARYING = re.compile(r"\S*[\d@]\S*")
+VARYING = re.compile(r"[\d@]")
 
 
 class Rejections:
@@ -23,7 +23,8 @@ class Rejections:
         answer, count = self._streaks.pop(run_id, ("", 0))
         if result.verdict is not Verdict.FAILED:
             return False
-        present = f"{result.code} {VARYING.sub('', result.answer)}"
+        same = [word for word in result.answer.split() if not VARYING.search(word)]
+        present = f"{result.code} {' '.join(same)}"
         count = count + 1 if present == answer else 1
         if count >= self._most:
             return True

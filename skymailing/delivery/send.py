@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from flask import current_app
 from sqlalchemy import update
@@ -51,7 +51,7 @@ class Dispatcher:
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
-        self._template: tuple[int, LetterTemplate] | None = None
+        self._template: tuple[UUID, LetterTemplate] | None = None
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
@@ -60,11 +60,12 @@ class Dispatcher:
 
     def template(self, run: OpenRun) -> LetterTemplate:
         """Return the run's content, compiled when it was first asked for."""
-        if self._template is None or self._template[0] != run.id:
+        # By the uuid: SQLite gives the id of a run that was deleted to the next one.
+        if self._template is None or self._template[0] != run.uuid:
             content = Content(run.subject, run.format, run.body)
             sender = Sender(run.sender_name, self.sender, run.reply_to)
             list_id = f"mailing-{run.mailing_id}"
-            self._template = run.id, LetterTemplate(content, sender, run.uuid, list_id)
+            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
 
     def close(self) -> None:
@@ -102,10 +103,11 @@ def close_dispatcher() -> None:
 
 def _abandon(own: Dispatcher) -> None:
     """Leave a dispatcher's leases to the sweep, as if this worker were dead."""
+    # First what matters, as nobody knows in which state an exception left the sessions.
+    current_app.extensions.pop("skymailing_dispatcher", None)
+    own.journal.abandon()
     for lane in own.lanes.values():
         lane.disconnect()
-    own.journal.abandon()
-    current_app.extensions.pop("skymailing_dispatcher", None)
 
 
 def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
@@ -153,8 +155,11 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     begun = time.monotonic()
     try:
         _hand_over(run, batch, own, lane, exchange)
-    finally:
+    except BaseException:
+        _recall(batch, own)
         _record(run, batch, own, lane)
+        raise
+    _record(run, batch, own, lane)
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
     is_fit = lane.judge(batch.results, is_probe)
@@ -212,6 +217,15 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
             )
             continue
         yield Letter(claimed.id, number, claimed.email, content)
+
+
+def _recall(batch: Batch, own: Dispatcher) -> None:
+    """Add what only the journal knows: an exception may come between an answer and our list of results."""
+    ended = {result.letter.delivery_id for result in batch.results}
+    others = [claimed for claimed in batch.claimed if claimed.id not in ended]
+    lease = own.journal.recall()
+    if lease and lease.token == batch.token:
+        batch.results += lease.tell_ended(others) + lease.tell_others(others)
 
 
 def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:

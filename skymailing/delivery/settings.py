@@ -23,6 +23,7 @@ class EngineSettings:
     record_patience_seconds: float = 90.0  # to go on trying while the database is away
     # Sessions with the mail server.
     session_growth_letters: int = 10  # accepted letters for which one more session is opened
+    session_pause_seconds: float = 60.0  # after one that could not be opened, until more are tried
     session_idle_seconds: float = 30.0  # after a longer rest they are opened anew
     # A slice of a run: how long a worker stays with it.
     slice_seconds: float = 20.0
