@@ -3,6 +3,7 @@
 Each function works in the caller's transaction.
 """
 
+import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +22,11 @@ from sqlalchemy import (
 )
 
 from skymailing.database import insert_into, is_one_of
-from skymailing.delivery.attempts import insert_attempts
+from skymailing.delivery.attempts import find_series, insert_attempts
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since
 from skymailing.delivery.late import settle_assumed
-from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, next_step
+from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
@@ -61,8 +62,15 @@ def record(
     was taken away still counts: it settles the unknown that the sweep had to assume.
     """
     groups: dict[tuple[Step, bool, bool], dict[int, Result]] = defaultdict(dict)
+    results = list(results)
+    series = find_series(
+        connection, [result for result in results if may_be_too_old(result, run.policy, now)], now
+    )
+    # The same for all of a window, so that those which wait are one statement.
+    luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, guards nothing
     for result in results:
-        step = next_step(result, unknowns.get(result.letter.delivery_id, 0), run.policy, now)
+        id = result.letter.delivery_id
+        step = next_step(result, unknowns.get(id, 0), run.policy, now, luck, series.get(id))
         counted = result.verdict not in UNCOUNTED
         groups[step, counted, result.verdict is Verdict.UNKNOWN][result.letter.delivery_id] = result
     changes = Changes(run.key)

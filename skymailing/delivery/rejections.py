@@ -9,7 +9,7 @@ VARYING = re.compile(r"[\d@]")
 
 
 class Rejections:
-    """Counts identical permanent answers after the dot, run by run."""
+    """Counts identical permanent answers after the dot, and letters that could not be written, run by run."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,7 +18,8 @@ class Rejections:
 
     def note(self, run_id: int, result: Result) -> bool:
         """Count how a letter ended; return whether the next one would hardly fare better."""
-        if result.stage is not Stage.DOT:
+        is_unwritten = result.verdict is Verdict.FAILED and result.code is None
+        if result.stage is not Stage.DOT and not is_unwritten:
             return False
         answer, count = self._streaks.pop(run_id, ("", 0))
         if result.verdict is not Verdict.FAILED:

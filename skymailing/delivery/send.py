@@ -25,7 +25,7 @@ from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sende
 from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
-from skymailing.models import Run, RunState
+from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,12 @@ class Batch:
     token: str
     claimed: list[Claimed]
     results: list[Result] = field(default_factory=list)
-    # What showed that the mailing's next letters would fare no better.
-    refusal: Result | None = None
+    # What showed that the mailing's next letters would fare no better, with its words.
+    pause: tuple[StateReason, str] | None = None
+
+    def stop(self, reason: StateReason, detail: str) -> None:
+        """Begin no further letter, and pause the mailing once these are recorded."""
+        self.pause = self.pause or (reason, detail)
 
 
 class Dispatcher:
@@ -163,9 +167,9 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
     is_fit = lane.judge(batch.results, is_probe)
-    if batch.refusal:
-        plan.pause_for_refusal(run.id, f"{batch.refusal.code} {batch.refusal.answer}")
-    return is_fit and not batch.refusal
+    if batch.pause:
+        plan.pause_by_itself(run.id, *batch.pause)
+    return is_fit and not batch.pause
 
 
 def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
@@ -187,9 +191,12 @@ def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange
     """Hand over the batch as far as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
-        if result.verdict is Verdict.SENDER_REFUSED or own.rejections.note(run.id, result):
-            batch.refusal = result
-        return batch.refusal is not None
+        words = f"{result.code} {result.answer}"
+        if result.verdict is Verdict.SENDER_REFUSED:
+            batch.stop(StateReason.REFUSED, words)
+        elif own.rejections.note(run.id, result):
+            batch.stop(StateReason.REJECTED, words)
+        return batch.pause is not None
 
     left = min(own.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
     letters = _letters(run, batch, own, lane)
@@ -199,7 +206,11 @@ def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange
 def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
     """Yield the letters of a batch that the rates allow, each rendered when a session is free for it."""
     base = current_app.config["PUBLIC_URL"]
-    template = own.template(run)
+    try:
+        template = own.template(run)
+    except TemplateError as error:
+        batch.stop(StateReason.NOT_WRITABLE, str(error))
+        return
     now = utcnow()
     for claimed in batch.claimed:
         if own.rates.is_limited and not own.rates.allow(lane.route, run.mailing_id, claimed.email):
@@ -212,9 +223,11 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
         except TemplateError as error:
             # This client's values break the letter; the others' letters are not harmed.
             letter = Letter(claimed.id, number, claimed.email, b"")
-            batch.results.append(
-                Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
-            )
+            result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
+            batch.results.append(result)
+            if own.rejections.note(run.id, result):
+                batch.stop(StateReason.NOT_WRITABLE, str(error))
+                return
             continue
         yield Letter(claimed.id, number, claimed.email, content)
 
