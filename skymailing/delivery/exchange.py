@@ -10,15 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from skymailing.delivery.smtp import (
-    ENDS_SESSION,
-    Journal,
-    Letter,
-    Result,
-    Session,
-    SessionLost,
-    Verdict,
-)
+from skymailing.delivery.replies import SessionLost
+from skymailing.delivery.smtp import ENDS_SESSION, Journal, Letter, Result, Session, Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -4,22 +4,20 @@ A session is a conversation without a clock or a socket of its own will: `Exchan
 and tells it when time is up. Sources: RFC 5321 (replies), RFC 2920 (pipelining).
 """
 
-import functools
 import re
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-MAX_REPLY_BYTES = 16_384
-MAX_REPLY_LINES = 100
+from skymailing.delivery.replies import Reply, ReplyReader, SessionLost
+
 # Sessions and credentials, not letters, are what these codes complain about.
 ROUTE_FAULT_CODES = {421, 454, 530, 535}
 GOODBYE = 421
 # RFC 3463: the sender's address is at fault, which some servers say only when they hear the recipient's.
 SENDERS_ADDRESS = re.compile(r"5\.1\.[78]\b")
-REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
 
 
 class Verdict(StrEnum):
@@ -74,16 +72,6 @@ class Result:
     seconds: float = 0.0  # since it was this letter's turn in its session
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    code: int
-    text: str
-
-
-class SessionLost(Exception):
-    """The conversation cannot go on: closed, timed out, or unintelligible."""
-
-
 class Journal(Protocol):
     """Where a session notes, before it is too late to ask, what it is about to do and what came back."""
 
@@ -105,59 +93,6 @@ def classify(stage: Stage, code: int, text: str = "") -> Verdict:
         return Verdict.SENT
     # A code that no server should give here says nothing about the letter.
     return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
-
-
-class ReplyReader:
-    """Cuts a stream of bytes into replies, bounded in lines and bytes."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._texts: list[str] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """Yield the replies that are complete now; raises SessionLost at what is not SMTP."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if reply := self._take_line(line):
-                yield reply
-        if self._size + len(self._rest) > MAX_REPLY_BYTES:
-            raise SessionLost("the server's reply does not end")
-
-    def _take_line(self, line: bytes) -> Reply | None:
-        if len(line) > MAX_REPLY_BYTES:
-            raise SessionLost("the server's reply does not end")
-        parsed = parse_line(line)
-        if parsed is None:
-            raise SessionLost(f"the server answered {line[:200]!r}, which is not SMTP")
-        code, goes_on, text = parsed
-        if goes_on:
-            self._size += len(line)
-            self._texts.append(text)
-            if len(self._texts) > MAX_REPLY_LINES:
-                raise SessionLost("the server's reply does not end")
-            return None
-        if self._texts:
-            text = " ".join([*self._texts, text])
-            self._texts, self._size = [], 0
-        return Reply(code, text.strip())
-
-
-# Three of the four replies to a letter are always the same.
-@functools.lru_cache(maxsize=64)
-def parse_line(line: bytes) -> tuple[int, bool, str] | None:
-    """Return code, whether the reply goes on, and text of one line; None when it is not SMTP."""
-    match = REPLY_LINE.match(line.rstrip(b"\r"))
-    if match is None:
-        return None
-    return int(match[1]), match[2] == b"-", printable((match[3] or b"").decode("utf-8", "replace"))
-
-
-def printable(text: str) -> str:
-    """Return `text` with spaces for control characters, as it can be stored and shown."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 class Session:
