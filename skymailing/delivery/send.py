@@ -155,6 +155,8 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     own.rates.wait_if_held_back()
     batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window))
     if not batch.claimed:
+        if is_probe:
+            routes.give_back_probe(lane.route, utcnow())
         return False
     begun = time.monotonic()
     try:
