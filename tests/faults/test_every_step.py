@@ -34,6 +34,8 @@ STRIDE = 10  # one of so many in a long one
 
 Act = Callable[[], None]
 
+pytestmark = pytest.mark.soak  # tracing every line is slow
+
 
 class Steps:
     """Counts the engine's lines as they are run by this thread and does something before one of them."""
@@ -103,7 +105,7 @@ def count_steps(app: Flask, run_id: int) -> int:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("end", [leave, be_killed])
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelined", "step by step"])
-@pytest.mark.parametrize("is_long", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["few", "many"])
+@pytest.mark.parametrize("is_long", [False, True], ids=["few", "many"])
 def test_21_22_a_worker_may_end_before_any_statement(
     app: Flask,
     session: Session,
