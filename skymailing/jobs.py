@@ -78,17 +78,19 @@ def sweep() -> None:
 def mend(now: datetime) -> recover.Findings:
     """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
-    viewing.fold_views(now)
-    orphans.drop_orphans(now)
-    freshness.catch_up()
-    summaries.post_due_summaries(now)
+    # Letters first: they go on whatever may be wrong with the rest.
     for mailing_id in found.due_mailings:
         queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
     for run_id in found.due_runs:
         hint_run(run_id)
+    queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
+    viewing.fold_views(now)
+    orphans.drop_orphans(now)
+    freshness.catch_up()
+    if summaries.post_due_summaries(now):
+        queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     for import_id in imports.resume_stalled_imports(now):
         queue.hint(_import_name(import_id), "import_clients", import_id)
-    queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
     return found

@@ -61,6 +61,7 @@ def _assumed(
         select(Delivery.id, Delivery.state, Delivery.attempts, Attempt.at)
         .join(Attempt, is_last_word & (Attempt.outcome == Outcome.UNKNOWN))
         .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, is_unclear)
+        .order_by(Delivery.id)
         .with_for_update(of=Delivery),
         {"ids": ids},
     ).all()

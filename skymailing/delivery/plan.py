@@ -180,10 +180,10 @@ def _move_on(mailing: Mailing, run: Run, now: datetime) -> None:
             mailing.state_reason = StateReason.NO_CLIENTS
 
 
-def pause_for_refusal(run_id: int, answer: str) -> None:
-    """Pause the mailing whose sender the mail server refuses: nothing would fare better one by one."""
+def pause_by_itself(run_id: int, reason: StateReason, detail: str) -> None:
+    """Pause the mailing whose next letters would fare no better, whoever they are for."""
     with Session(db.engine) as session, session.begin():
         run, mailing = _locked_run(session, run_id)
         if run is not None and mailing is not None and mailing.state is MailingState.RUNNING:
             MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
-            mailing.state_reason = f"{StateReason.REFUSED}: {answer}"[:500]
+            mailing.state_reason = f"{reason}: {detail}"[:500]

@@ -22,5 +22,20 @@ def explain_state(mailing: Mailing) -> str:
                     answer=detail,
                 )
             )
+        case StateReason.REJECTED:
+            return str(
+                _(
+                    "The mail server rejects one letter after another with the same words, so the mailing "
+                    "paused itself: %(answer)s",
+                    answer=detail,
+                )
+            )
+        case StateReason.NOT_WRITABLE:
+            return str(
+                _(
+                    "No letters can be written from this message, so the mailing paused itself: %(problem)s",
+                    problem=detail,
+                )
+            )
         case _:
             return mailing.state_reason
