@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from skymailing.database import insert_into
+from skymailing.database import insert_into, is_one_of
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.retry import OUTCOMES
 from skymailing.delivery.smtp import Result
-from skymailing.models import Attempt
+from skymailing.models import Attempt, Outcome
 
 # What differs from one attempt of a window to the next, and its type.
 COLUMNS: dict[str, Any] = {
@@ -41,6 +41,23 @@ def insert_attempts(
         insert_into(Attempt).on_conflict_do_nothing(),
         [dict(zip(COLUMNS, _values(result), strict=True)) | same for result in results],
     )
+
+
+def first_tries(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return when each delivery was tried first of late: since a failure that was sent again, if any was."""
+    rows = connection.execute(
+        select(Attempt.delivery_id, Attempt.outcome, Attempt.at)
+        .where(is_one_of(Attempt.delivery_id, "ids"))
+        .order_by(Attempt.delivery_id, Attempt.number),
+        {"ids": list(delivery_ids)},
+    )
+    tried: dict[int, datetime] = {}
+    for id, outcome, at in rows.tuples():
+        if outcome is Outcome.FAILED:
+            tried.pop(id, None)
+        else:
+            tried.setdefault(id, at)
+    return tried
 
 
 def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict[str, Any]) -> None:

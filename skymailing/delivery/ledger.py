@@ -6,7 +6,7 @@ Each function works in the caller's transaction.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from skymailing.database import insert_into, is_one_of
-from skymailing.delivery.attempts import insert_attempts
+from skymailing.delivery.attempts import first_tries, insert_attempts
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since
 from skymailing.delivery.late import settle_assumed
@@ -61,10 +61,13 @@ def record(
     was taken away still counts: it settles the unknown that the sweep had to assume.
     """
     groups: dict[tuple[Step, bool, bool], dict[int, Result]] = defaultdict(dict)
+    results = list(results)
+    tried_since = _first_tries(connection, run, results, now)
     for result in results:
-        step = next_step(result, unknowns.get(result.letter.delivery_id, 0), run.policy, now)
+        id = result.letter.delivery_id
+        step = next_step(result, unknowns.get(id, 0), run.policy, now, tried_since.get(id))
         counted = result.verdict not in UNCOUNTED
-        groups[step, counted, result.verdict is Verdict.UNKNOWN][result.letter.delivery_id] = result
+        groups[step, counted, result.verdict is Verdict.UNKNOWN][id] = result
     changes = Changes(run.key)
     tried: list[Result] = []
     for (step, counted, is_unknown), group in groups.items():
@@ -86,6 +89,22 @@ def record(
     if dead:
         _suppress_dead(connection, run.owner_id, dead, now)
     changes.write(connection)
+
+
+def _first_tries(
+    connection: Connection, run: OpenRun, results: list[Result], now: datetime
+) -> Mapping[int, datetime]:
+    """Return when the deferred ones were tried first, as far as that may be too long ago for another try."""
+    settings = run.policy.settings
+    # A young run has none, whatever waiting time a server asks for.
+    if now - run.policy.started_at < timedelta(hours=settings.most_hours - settings.longest_hint_hours):
+        return {}
+    again = [
+        result.letter.delivery_id
+        for result in results
+        if result.verdict is Verdict.DEFERRED and result.letter.number > 1
+    ]
+    return first_tries(connection, again) if again else {}
 
 
 def _count_attempts(changes: Changes, tried: list[Result], now: datetime) -> None:

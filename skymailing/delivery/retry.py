@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
@@ -28,11 +29,16 @@ UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a run's deliveries obey: when it started, what follows an unknown, and the numbers."""
+    """What a run's deliveries obey: when it started and may send, what follows an unknown, the numbers."""
 
     started_at: datetime
+    hours: SendingHours
     on_unknown: OnUnknown
     settings: EngineSettings
+
+    def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
+        """Whether the time for trying a letter again is over by `due_at`; rest is no part of it."""
+        return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
 # An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
@@ -58,8 +64,13 @@ class Step:
         }
 
 
-def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> Step:
-    """Return what follows `result`; `unknowns` counts the delivery's earlier ones."""
+def next_step(
+    result: Result, unknowns: int, policy: Policy, now: datetime, first_try: datetime | None = None
+) -> Step:
+    """Return what follows `result`; `unknowns` counts the delivery's earlier ones.
+
+    `first_try` is when it was tried first, if that may be long ago.
+    """
     match result.verdict:
         case Verdict.SENT:
             return Step(DeliveryState.SENT)
@@ -71,8 +82,8 @@ def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> S
             return Step(DeliveryState.DEFERRED, now + timedelta(minutes=policy.settings.unknown_minutes))
         case Verdict.DEFERRED:
             due_at = now + wait_after(result.letter.number, result.answer, policy.settings)
-            last_moment = policy.started_at + timedelta(hours=policy.settings.most_hours)
-            if result.letter.number >= policy.settings.most_attempts or due_at > last_moment:
+            is_last = result.letter.number >= policy.settings.most_attempts
+            if is_last or policy.gives_up(first_try or now, due_at):
                 return Step(DeliveryState.FAILED)
             return Step(DeliveryState.DEFERRED, due_at)
         case _:
