@@ -251,8 +251,14 @@ def take_up(
     return len(rows)
 
 
-def cancel_letters_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
-    """Cancel what has not left for these clients, who are being deleted, in whichever runs."""
+def let_go_of_clients(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
+    """Cancel what has not left for clients who are being deleted, and forget whose deliveries they were."""
+    _cancel_letters_to(connection, client_ids, now)
+    theirs = Delivery.client_id.in_(client_ids)
+    connection.execute(update(Delivery).where(theirs).values(client_id=None))
+
+
+def _cancel_letters_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
     rows = connection.execute(
         select(Delivery.id, Delivery.run_id, Delivery.state)
         .where(
