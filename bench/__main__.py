@@ -9,14 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import pages, report
+from bench import pages, past, report
 from bench import rows as sending
 from bench.laboratory import Laboratory
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
 
-ROWS = sending.ROWS | pages.ROWS
+ROWS = sending.ROWS | pages.ROWS | past.ROWS
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

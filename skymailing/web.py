@@ -162,11 +162,14 @@ def number(value: float) -> str:
     return str(format_decimal(value))
 
 
-def local_time(moment: datetime | None, *, zone: bool = True, seconds: bool = False) -> Markup:
+def local_time(
+    moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
+) -> Markup:
     """Return a <time> in the reader's time zone; a dash when there is no moment."""
     if moment is None:
         return Markup('<span class="no-value">–</span>')
-    text = escape(format_datetime(moment, "d MMM y, HH:mm:ss" if seconds else "d MMM y, HH:mm"))
+    pattern = ("EEE, " if weekday else "") + "d MMM y, HH:mm" + (":ss" if seconds else "")
+    text = escape(format_datetime(moment, pattern))
     if zone:
         text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(

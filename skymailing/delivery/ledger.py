@@ -72,7 +72,7 @@ def record(
         id = result.letter.delivery_id
         step = next_step(result, unknowns.get(id, 0), run.policy, now, luck, series.get(id))
         counted = result.verdict not in UNCOUNTED
-        groups[step, counted, result.verdict is Verdict.UNKNOWN][result.letter.delivery_id] = result
+        groups[step, counted, result.verdict is Verdict.UNKNOWN][id] = result
     changes = Changes(run.key)
     tried: list[Result] = []
     for (step, counted, is_unknown), group in groups.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
@@ -27,11 +28,16 @@ UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a run's deliveries obey: when it started, what follows an unknown, and the numbers."""
+    """What a run's deliveries obey: when it started and may send, what follows an unknown, the numbers."""
 
     started_at: datetime
+    hours: SendingHours
     on_unknown: OnUnknown
     settings: EngineSettings
+
+    def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
+        """Whether the time for trying a letter again is over by `due_at`; rest is no part of it."""
+        return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
 # An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
@@ -84,8 +90,8 @@ def next_step(
         case Verdict.DEFERRED:
             series = series or Series(result.letter.number, policy.started_at)
             due_at = now + wait_after(series.count, result.answer, policy.settings, luck)
-            last_moment = series.since + timedelta(hours=policy.settings.most_hours)
-            if series.count >= policy.settings.most_attempts or due_at > last_moment:
+            is_last = series.count >= policy.settings.most_attempts
+            if is_last or policy.gives_up(series.since, due_at):
                 return Step(DeliveryState.FAILED)
             return Step(DeliveryState.DEFERRED, due_at)
         case _:

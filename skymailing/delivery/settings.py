@@ -33,7 +33,7 @@ class EngineSettings:
     retry_minutes: tuple[float, ...] = (1, 5, 15, 30, 60, 120, 240)  # the last one repeats
     retry_jitter: float = 0.2  # a wait is this much shorter or longer, by chance
     most_attempts: int = 20
-    most_hours: float = 72.0  # since a letter's first attempt
+    most_hours: float = 72.0  # of sending hours, since the letter was first tried
     longest_hint_hours: float = 24.0  # a server that asks for more is asked again all the same
     unknown_minutes: float = 30.0
     most_unknowns: int = 2  # of one delivery; the last one stays

@@ -34,7 +34,7 @@ BARS = {
 def index() -> str:
     """Show the report over the period that the address asks for, or over the last 30 days."""
     form, mailing, period = read_wish()
-    report = queries.make_report(scope_of(mailing), period) if period else None
+    report = queries.make_report(scope_of(mailing), period, MAILINGS_SHOWN + 1) if period else None
     if period:
         form.since.data, form.until.data = period.since, period.until
         form.since.raw_data = form.until.raw_data = None
