@@ -184,6 +184,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager.index": Panel(MANAGERS | AUTHORS),
     "manager_mailings.index": Panel(MANAGERS),
     "manager_mailings.show": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.letter": Panel(MANAGERS, "mailing_id", make_mailing),
     "manager_mailings.log": Panel(MANAGERS, "mailing_id", make_mailing),
     "manager_mailings.disable": Panel(MANAGERS),
     "manager_mailings.enable": Panel(MANAGERS),
