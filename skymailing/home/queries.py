@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from skymailing.extensions import cache, db
 from skymailing.freshness import shared_cache
-from skymailing.models import Client, Mailing, MailingState, Message
+from skymailing.models import Client, Mailing, MailingState, Message, User
 from skymailing.shared_cache import CLIENTS, MAILINGS
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
@@ -83,10 +83,15 @@ def keep_count(key: str, subject: str, lifetime: int, count: Callable[[], list[i
 
 
 def is_active(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for mailings that run, or are scheduled with their window open now."""
+    """Return the condition for mailings that run, or are scheduled with their window open now.
+
+    What a manager has stopped, by the mailing or by its owner, is none.
+    """
+    blocked = select(User.id).where(User.blocked_at.is_not(None))
     in_window = and_(Mailing.starts_at <= now, Mailing.ends_at > now)
     return and_(
         Mailing.disabled_at.is_(None),
+        Mailing.owner_id.not_in(blocked),
         or_(
             Mailing.state == MailingState.RUNNING,
             and_(Mailing.state == MailingState.SCHEDULED, in_window),

@@ -40,8 +40,9 @@ def test_the_counters_count_mailings_active_ones_and_unique_clients(visitor: Fla
     MailingFactory.create(owner=owner, state=MailingState.SCHEDULED, starts_at=now + timedelta(hours=1))
     MailingFactory.create(owner=owner, state=MailingState.RUNNING, disabled_at=now)
     MailingFactory.create(owner=other, state=MailingState.FINISHED)
+    MailingFactory.create(owner=UserFactory.create(blocked_at=now), state=MailingState.RUNNING)
 
-    assert numbers(visitor.get("/").text) == ["5", "2", "2"]
+    assert numbers(visitor.get("/").text) == ["6", "2", "2"]
 
 
 def test_the_counters_and_articles_are_there_for_a_signed_in_user_too(
