@@ -1,6 +1,6 @@
 """the audit log takes new lines only, also from whoever writes SQL
 
-Revision ID: 0007
+Revision ID: 0012
 Revises: 0006
 Create Date: 2026-11-25 13:40:00
 
@@ -8,7 +8,7 @@ Create Date: 2026-11-25 13:40:00
 from alembic import op
 
 # revision identifiers, used by Alembic.
-revision = '0007'
+revision = '0012'
 down_revision = '0006'
 branch_labels = None
 depends_on = None
