@@ -110,12 +110,15 @@ def add_security_headers(response: Response) -> Response:
 
 
 def add_cache_headers(response: Response) -> Response:
-    """Let assets with a hash stay for good, and a signed-in user's pages nowhere."""
+    """Let assets with a hash stay for good, a signed-in user's pages nowhere, others with who asked."""
     if request.endpoint == "static":
         if "v" in request.args and response.status_code in (200, 206, 304):
             response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     elif "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
+    elif response.mimetype == "text/html":
+        # A page for a visitor may hold a message for them; `page_cache` says what is everybody's.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
     if response.mimetype == "text/html":
         response.vary.update(("Accept-Language", "Cookie"))  # what choose_locale looks at
     return response

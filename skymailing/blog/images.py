@@ -5,17 +5,18 @@ import hashlib
 import io
 import os
 import re
+import struct
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flask import current_app
 from flask_babel import gettext as _
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from skymailing.errors import SkyMailingError
 
@@ -28,6 +29,16 @@ WIDTHS = (400, 800, 1200)  # smaller copies for phones and cards
 QUALITY = 82
 RECIPE = b"1"  # part of every name: another way of encoding must give other names
 TYPES = {"jpg": "image/jpeg", "webp": "image/webp"}
+# What EXIF's orientation asks for.
+TURNS: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 NEW = ".new-"  # begins the name of a file that is being written
 NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|webp)")
 
@@ -122,8 +133,7 @@ def _decode(content: bytes) -> Image.Image:
                 raise ImageError(_("This picture is too small to be seen."))
             opened.draft("RGB", (LARGEST, LARGEST))  # a JPEG is decoded near the size that is needed
             opened.load()
-            upright = ImageOps.exif_transpose(opened)
-            assert upright is not None
+            upright = _turn(opened)
             image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
@@ -136,6 +146,7 @@ def _decode(content: bytes) -> Image.Image:
         KeyError,
         TypeError,
         MemoryError,
+        struct.error,
     ) as error:
         # What Pillow's decoders raise on files that are damaged or only look like pictures.
         raise wrong from error
@@ -144,6 +155,12 @@ def _decode(content: bytes) -> Image.Image:
         raise wrong
     image.info.clear()  # or comments and profiles would be written again
     return image
+
+
+def _turn(image: Image.Image) -> Image.Image:
+    """Return the picture as its camera was held; the note about it may stand among nonsense."""
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
 
 
 def _too_many_pixels() -> ImageError:
