@@ -7,6 +7,7 @@ from skymailing.commands import clients, demo, doctor, mailings, processes, repo
 COMMANDS: tuple[Command, ...] = (
     clients.clients,
     processes.up,
+    processes.web,
     processes.worker,
     processes.scheduler,
     processes.catcher,
