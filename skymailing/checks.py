@@ -35,8 +35,7 @@ def check_database() -> Check:
     """Whether the database answers and its tables are those of this version."""
     name = "database"
     try:
-        with db.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        current = current_revision()
     except SQLAlchemyError as error:
         return Check(name, False, _first_line(error), "Check DATABASE_URL and that the server runs.")
     known, head = known_revisions(Path(current_app.root_path).parent / "migrations")
@@ -48,6 +47,12 @@ def check_database() -> Check:
         finding = f"its tables are at revision {current or 'none'}, this version needs {head}"
         return Check(name, False, finding, "Run: flask --app wsgi db upgrade")
     return Check(name, True, f"{db.engine.dialect.name}, revision {current}")
+
+
+def current_revision() -> str | None:
+    """Return which migration the database's tables are of; None without tables."""
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def check_redis() -> Check:

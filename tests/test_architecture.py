@@ -16,6 +16,7 @@ LAYERS: list[set[str]] = [
     {
         *(f"skymailing.{feature}" for feature in ("auth", "blog", "clients", "home", "mailings", "messages")),
         "skymailing.reports",
+        "skymailing.backups",
         "skymailing.catcher",
         "skymailing.checks",
         "skymailing.demo",

@@ -2,7 +2,7 @@
 
 from click import Command
 
-from skymailing.commands import clients, demo, doctor, mailings, processes, report, sweep, users
+from skymailing.commands import backup, clients, demo, doctor, mailings, processes, report, sweep, users
 
 COMMANDS: tuple[Command, ...] = (
     clients.clients,
@@ -12,6 +12,8 @@ COMMANDS: tuple[Command, ...] = (
     processes.scheduler,
     processes.catcher,
     doctor.doctor,
+    backup.backup,
+    backup.restore,
     users.users,
     demo.demo,
     mailings.mailings,

@@ -97,6 +97,7 @@ class StateReason(StrEnum):
     NO_CLIENTS = "no-clients"
     TOO_LATE = "too-late"
     REFUSED = "refused"
+    RESTORED = "restored"  # with the moment of the backup
 
 
 class RunState(StrEnum):
