@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,12 @@ from skymailing import queue, schedule
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 
-START_ADVICE = "Start the service: flask --app wsgi up"
+START_ADVICE = (
+    "Start the service: systemctl start skymailing.target, docker compose up -d, or flask --app wsgi up"
+)
+
+
+LOG_ADVICE = f"{START_ADVICE}. Why it ends: journalctl -u 'skymailing*', or DATA_DIR/logs."
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Check:
     is_ok: bool
     finding: str
     advice: str = ""
+    # False for what could not be asked, which is no fault.
+    is_known: bool = True
 
 
 def check_database() -> Check:
@@ -37,7 +43,7 @@ def check_database() -> Check:
     try:
         current = current_revision()
     except SQLAlchemyError as error:
-        return Check(name, False, _first_line(error), "Check DATABASE_URL and that the server runs.")
+        return Check(name, False, first_line(error), "Check DATABASE_URL and that the server runs.")
     known, head = known_revisions(Path(current_app.root_path).parent / "migrations")
     if current is not None and current not in known:
         # Migrations keep the version that is running working, so this one may go on until it is restarted.
@@ -61,18 +67,29 @@ def check_redis() -> Check:
         queue.connection().ping()
     except RedisError as error:
         advice = START_ADVICE if current_app.config["EMBEDDED_REDIS"] else "Check REDIS_URL."
-        return Check("redis", False, _first_line(error), advice)
+        return Check("redis", False, first_line(error), advice)
     return Check("redis", True, "answers")
 
 
 def check_scheduler() -> Check:
     """Whether a scheduler shows a heartbeat."""
-    return _check_process("scheduler", schedule.is_alive)
+    try:
+        alive = schedule.is_alive()
+    except RedisError:
+        return _without_redis("scheduler")
+    return Check("scheduler", alive, "alive" if alive else "no sign of life", "" if alive else LOG_ADVICE)
 
 
 def check_workers() -> Check:
     """Whether a worker shows a heartbeat."""
-    return _check_process("workers", lambda: queue.count_workers() > 0)
+    try:
+        hosts = queue.workers_by_host()
+    except RedisError:
+        return _without_redis("workers")
+    if not hosts:
+        return Check("workers", False, "no sign of life", LOG_ADVICE)
+    told = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
+    return Check("workers", True, f"{hosts.total()} alive: {told}")
 
 
 def check_mail_route() -> Check:
@@ -83,7 +100,7 @@ def check_mail_route() -> Check:
                 select(Route.name, Route.last_fault).where(Route.state != BreakerState.CLOSED)
             ).all()
     except SQLAlchemyError as error:
-        return Check("mail", False, _first_line(error), "Mend the database first.")
+        return Check("mail", False, first_line(error), "Mend the database first.")
     if open_routes:
         finding = "; ".join(f"route {name} is closed for now: {fault}" for name, fault in open_routes)
         return Check("mail", False, finding, "Check the mail server and MAIL_*; sending resumes by itself.")
@@ -111,16 +128,11 @@ def known_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
     return frozenset(script.revision for script in scripts.walk_revisions()), scripts.get_current_head()
 
 
-def _check_process(name: str, is_alive: Callable[[], bool]) -> Check:
-    try:
-        alive = is_alive()
-    except RedisError:
-        return Check(name, False, "cannot be asked while Redis is away", "Mend Redis first.")
-    if not alive:
-        return Check(name, False, "no sign of life", f"{START_ADVICE}; or see DATA_DIR/logs.")
-    return Check(name, True, "alive")
+def _without_redis(name: str) -> Check:
+    return Check(name, False, "cannot be asked while Redis is away", "Mend Redis first.")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what a library says of an error, without the statement and the link that follow."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

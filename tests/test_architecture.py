@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
         "skymailing.catcher",
         "skymailing.checks",
         "skymailing.demo",
+        "skymailing.doctor",
         "skymailing.fields",
         "skymailing.i18n",
         "skymailing.instance",
