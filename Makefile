@@ -6,7 +6,7 @@
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
 #   make lock    requirements.lock anew, after a change of requirements.txt
 #   make release what a production host needs, see docs/operations.md
-#   make soak    the long fault tests: kill -9 a hundred times, outages of days
+#   make soak    what takes long: kill -9 a hundred times, outages of days, 50 people clicking while letters go out
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -33,6 +33,7 @@ e2e: install-dev
 
 soak: install-dev
 	$(RUN) pytest -m soak tests/faults $(ARGS)
+	$(RUN) bench crowd --full
 
 lint: install-dev
 	$(RUN) ruff check .

@@ -39,6 +39,7 @@ from skymailing.models import (
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 START_SECONDS = 30
+FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
 # One statement for both databases; a name per client, so that letters are personal.
 INSERT_CLIENTS = text(
@@ -92,6 +93,7 @@ class Service:
             self.app.config["SQLALCHEMY_DATABASE_URI"], isolation_level="AUTOCOMMIT", pool_size=1
         )
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._named: dict[str, subprocess.Popen[bytes]] = {}
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -99,11 +101,10 @@ class Service:
         self._spawn("redis", redis_command(self.directory))
         with self.app.app_context():
             queue.wait_for_redis()
-            flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
             self._workers = [
-                self._spawn(f"worker-{number}", [*flask, "worker"]) for number in range(self.worker_count)
+                self._spawn(f"worker-{number}", [*FLASK, "worker"]) for number in range(self.worker_count)
             ]
-            self._spawn("scheduler", [*flask, "scheduler"])
+            self._spawn("scheduler", [*FLASK, "scheduler"])
             self.wait_until(lambda: queue.count_workers() == self.worker_count, "workers", START_SECONDS)
 
     def stop(self) -> None:
@@ -116,6 +117,19 @@ class Service:
                 process.kill()
         self.engine.dispose()
 
+    def take_redis_away(self, seconds: float) -> None:
+        """Let there be no Redis for a while; the scheduler, which ends without it, is then started again."""
+        redis, scheduler = self._named["redis"], self._named["scheduler"]
+        redis.terminate()
+        redis.wait(30)
+        time.sleep(seconds)
+        self._spawn("redis", redis_command(self.directory))
+        with self.app.app_context():
+            queue.wait_for_redis()
+        scheduler.terminate()
+        scheduler.wait(30)
+        self._spawn("scheduler", [*FLASK, "scheduler"])
+
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -126,6 +140,7 @@ class Service:
                 stderr=subprocess.STDOUT,
             )
         self._processes.append(process)
+        self._named[name] = process
         return process
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
