@@ -90,10 +90,15 @@ class Service:
             upgrade(str(PROJECT_DIR / "migrations"))
         # Of the measurement alone, and on autocommit: reading keeps no worker from writing.
         self.engine = create_engine(
-            self.app.config["SQLALCHEMY_DATABASE_URI"], isolation_level="AUTOCOMMIT", pool_size=1
+            self.app.config["SQLALCHEMY_DATABASE_URI"],
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            pool_pre_ping=True,
         )
         self._processes: list[subprocess.Popen[bytes]] = []
         self._named: dict[str, subprocess.Popen[bytes]] = {}
+        # Whether what ends is started again, as in production; else it is a failure.
+        self.is_supervised = False
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -118,20 +123,23 @@ class Service:
         self.engine.dispose()
 
     def take_redis_away(self, seconds: float) -> None:
-        """Let there be no Redis for a while; the scheduler, which ends without it, is then started again."""
-        redis, scheduler = self._named["redis"], self._named["scheduler"]
+        """Let there be no Redis for a while."""
+        redis = self._named["redis"]
         redis.terminate()
         redis.wait(30)
         time.sleep(seconds)
         self._spawn("redis", redis_command(self.directory))
         with self.app.app_context():
             queue.wait_for_redis()
-        scheduler.terminate()
-        scheduler.wait(30)
-        self._spawn("scheduler", [*FLASK, "scheduler"])
+
+    def _start_what_ended(self) -> None:
+        for name in [name for name in self._named if name.startswith(("worker", "scheduler"))]:
+            if self._named[name].poll() is not None:
+                self._spawn(name, [*FLASK, name.partition("-")[0]])
+        self._workers = [process for name, process in self._named.items() if name.startswith("worker")]
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        with (self.directory / f"{name}.log").open("wb") as log:
+        with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT_DIR,
@@ -147,6 +155,8 @@ class Service:
         """Return once `condition` holds; raises RunFailed with the workers' last words."""
         deadline = time.monotonic() + seconds
         while not condition():
+            if self.is_supervised:
+                self._start_what_ended()
             if time.monotonic() > deadline or any(worker.poll() is not None for worker in self._workers):
                 raise RunFailed(f"{what}: not within {seconds:.0f} s\n{self._last_words()}")
             time.sleep(0.1)
