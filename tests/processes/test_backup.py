@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import (
     Attempt,
+    Delivery,
+    DeliveryState,
     LetterState,
     Mailing,
     MailingState,
@@ -124,6 +126,10 @@ def press(live: LiveRun, button: Callable[..., object]) -> object:
         return answer
 
 
+def find_unclear(session: Session) -> Sequence[Delivery]:
+    return session.scalars(select(Delivery).where(Delivery.state == DeliveryState.UNKNOWN)).all()
+
+
 def test_what_may_have_left_since_the_backup_waits_for_its_owner(
     app: Flask,
     first: dict[str, str],
@@ -169,11 +175,16 @@ def test_what_may_have_left_since_the_backup_waits_for_its_owner(
         assert len(sink.letters) == RECIPIENTS, "nothing leaves by itself"
         check_ledger(after, only_run(after), sink.letters)
 
-        # The owner decides to send the unclear ones once more: nobody who is known to have it gets it again.
-        assert press(live, services.resend_unknowns) == unclear
+        # The mail server's log tells of some of them, and the owner has the others sent once more.
+        told_by_log = [row.email for row in find_unclear(after)][: unclear // 2]
+        (tmp_path / "log").write_text("\n".join(told_by_log))
+        run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
+        assert press(live, services.resend_unknowns) == unclear - len(told_by_log)
         live.finish()
         assert states(after, only_run(after)) == {"sent": RECIPIENTS}
-        assert sum(count == 2 for count in sink.per_address().values()) == unclear
+        twice = {address for address, count in sink.per_address().items() if count == 2}
+        assert len(twice) == unclear - len(told_by_log)
+        assert not twice & set(told_by_log), "nobody who is known to have it gets it again"
         check_ledger(after, only_run(after), sink.letters)
 
 
