@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ParamSpec
 
 from flask import current_app
+from redis import RedisError
 
 from skymailing import counters, freshness, mail, queue, schedule
 from skymailing.blog import orphans, viewing
@@ -105,8 +106,12 @@ def _should_hand_back(elapsed: float) -> bool:
 
 
 def hint_run(run_id: int) -> None:
-    """Ask as many workers as there are to send a run's letters side by side."""
-    for slot in range(current_app.config["WORKERS"]):
+    """Ask as many workers as there are, on all hosts, to send a run's letters side by side."""
+    try:
+        workers = queue.count_workers()
+    except RedisError:
+        return  # no hint would arrive; the sweep gives them all again
+    for slot in range(max(workers, current_app.config["WORKERS"])):
         queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
 
 

@@ -34,13 +34,18 @@ class Findings:
 
 def sweep(journals: Path, now: datetime) -> Findings:
     """Settle what dead workers held, end what is over, and return what is due."""
+    read_back(journals, now)
+    settle_expired_leases(journals, now)
+    end_closed_windows(now)
+    return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
+
+
+def read_back(journals: Path, now: datetime) -> None:
+    """Settle what the dead workers of this host held."""
     for journal in read_dead_journals(journals):
         settle_journal(journal, now)
         if _is_over(journal, now):
             journal.remove()
-    settle_expired_leases(journals, now)
-    end_closed_windows(now)
-    return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
 
 
 def settle_journal(journal: DeadJournal, now: datetime) -> None:

@@ -31,6 +31,8 @@ DELIVERY_TRANSITIONS = Transitions(
     {
         DeliveryState.PENDING: {
             DeliveryState.SENDING,
+            # Brought back from a backup: it may have been sent after that was made.
+            DeliveryState.UNKNOWN,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,

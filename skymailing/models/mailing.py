@@ -99,6 +99,7 @@ class StateReason(StrEnum):
     REFUSED = "refused"  # the sender or the route, whoever the letter is for
     REJECTED = "rejected"  # the letters, one after another alike
     NOT_WRITABLE = "not-writable"  # the letters cannot even be written
+    RESTORED = "restored"  # with the moment of the backup
 
 
 class RunState(StrEnum):
