@@ -7,6 +7,7 @@ from flask import Flask
 from skymailing import database, errors, freshness, i18n, page_cache, web
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
+from skymailing.logs import access
 
 if TYPE_CHECKING:
     from config import Config
@@ -25,6 +26,7 @@ def create_app(config: "Config | None" = None) -> Flask:
     register_blueprints(app)
     register_commands(app)
     errors.register_error_pages(app)
+    access.configure(app)  # last, as its line tells of whatever answered
     return app
 
 

@@ -13,6 +13,7 @@ from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
 from skymailing.delivery.settings import engine_settings
+from skymailing.logs import context
 from skymailing.mailings import summaries
 
 P = ParamSpec("P")
@@ -50,8 +51,10 @@ def import_clients(import_id: int) -> None:
 def start_mailing(mailing_id: int) -> None:
     """Plan the run of a mailing that is due and let workers send it."""
     queue.take_hint(_start_name(mailing_id))
+    context.bind(mailing_id=mailing_id)
     run_id = plan.start_due_run(mailing_id, utcnow())
     if run_id is not None:
+        context.bind(run_id=run_id)
         hint_run(run_id)
 
 
@@ -65,6 +68,7 @@ def wake_run(run_id: int) -> None:
 def send_slice(run_id: int, slot: int) -> None:
     """Send letters of a run for a while, then queue up again behind the others."""
     queue.take_hint(_slice_name(run_id, slot))
+    context.bind(run_id=run_id)
     if send.send_slice(run_id, _should_hand_back):
         queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
 
