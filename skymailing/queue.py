@@ -183,6 +183,11 @@ def count_workers() -> int:
     return sum(name.startswith(WORKER_NAME) for name in names)
 
 
+def count_waiting() -> dict[str, int]:
+    """Return how many jobs wait in each queue; raises RedisError."""
+    return {name: get_queue(name).count for name in (SYSTEM, DELIVERY)}
+
+
 def wait_for_redis() -> None:
     """Return as soon as Redis answers; raises RedisError when it does not within its time to start."""
     deadline = time.monotonic() + REDIS_START_TIMEOUT
