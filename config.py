@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from skymailing.delivery.settings import EngineSettings
 from skymailing.embedded import embedded_redis_url
 from skymailing.errors import ConfigurationError
+from skymailing.retention.settings import Keep
 
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
@@ -58,6 +59,7 @@ class Config:
         self.METRICS_TOKEN = self._text("METRICS_TOKEN")
         self._read_logs()
         self.ENGINE = EngineSettings.from_environment(environ)
+        self.KEEP = Keep.from_environment(environ)
         self._read_stores()
         self._read_mail()
 

@@ -13,8 +13,10 @@ from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
 from skymailing.delivery.settings import engine_settings
+from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
+from skymailing.retention import sweep as retention
 
 P = ParamSpec("P")
 
@@ -95,6 +97,8 @@ def mend(now: datetime) -> recover.Findings:
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
+    db.session.rollback()  # what was read above would keep others from writing on SQLite
+    retention.remove_old(now)
     return found
 
 

@@ -68,6 +68,7 @@ LAYERS: list[set[str]] = [
         "skymailing.reports.export",
         "skymailing.reports.periods",
         "skymailing.reports.queries",
+        "skymailing.retention",
     },
     {
         "skymailing.audit",
@@ -92,6 +93,7 @@ LAYERS: list[set[str]] = [
         "skymailing.local_time",
         "skymailing.logs",
         "skymailing.pagination",
+        "skymailing.retention.settings",
         "skymailing.shared_cache",
     },
 ]

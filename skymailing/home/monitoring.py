@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
 
 from skymailing.delivery import claims
 from skymailing.delivery.counts import COUNTED
@@ -85,7 +85,9 @@ class Outbox:
 
 def measure_outbox(now: datetime) -> Outbox:
     """Return what waits in the outbox, along the index of what is not settled yet."""
-    unsettled = literal_column("outbox.state IN ('pending', 'sending')")  # as the index says it
+    unsettled: ColumnElement[bool] = literal_column(
+        "outbox.state IN ('pending', 'sending')"
+    )  # as the index says it
     statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter).where(unsettled)
     waiting, oldest = db.session.execute(statement).one()
     return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import String
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.clock import utcnow
@@ -42,10 +42,23 @@ class User(UserMixin, Timestamps, Model):
     # means that none is wanted.
     summary_hour: Mapped[int | None]
     next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    # When the account is deleted with all that it owns; until then its owner can still keep it.
+    deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when that is under way, from which there is no way back.
+    erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Part of every session's identity: raising it signs the user out everywhere.
     session_epoch: Mapped[int] = mapped_column(default=0)
     # Not a column: which of the user's sessions this is, so that one can end without the others.
     session_key = ""
+
+    __table_args__ = (
+        Index(
+            "ix_users_deletion_at",
+            "deletion_at",
+            postgresql_where=text("deletion_at IS NOT NULL"),
+            sqlite_where=text("deletion_at IS NOT NULL"),
+        ),
+    )
 
     @property
     def is_confirmed(self) -> bool:
