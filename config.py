@@ -60,6 +60,8 @@ class Config:
         self._read_logs()
         self.ENGINE = EngineSettings.from_environment(environ)
         self.KEEP = Keep.from_environment(environ)
+        # Days between asking for an account's deletion and the deletion, in which it can be kept after all.
+        self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()
         self._read_mail()
 

@@ -49,6 +49,7 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
+    from skymailing.account import views as account
     from skymailing.auth import passwords  # noqa: F401 - more pages of auth
     from skymailing.auth import views as auth
     from skymailing.blog import syndication
@@ -66,7 +67,8 @@ def register_blueprints(app: Flask) -> None:
 
     for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):
         app.register_blueprint(feature.bp)
-    for feature in (blog, syndication):
+    account.configure(app)
+    for feature in (blog, syndication, account):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)

@@ -8,6 +8,7 @@ from typing import ParamSpec
 from flask import current_app
 
 from skymailing import counters, freshness, mail, queue, schedule
+from skymailing.account import erase
 from skymailing.blog import orphans, viewing
 from skymailing.clients import imports
 from skymailing.clock import utcnow
@@ -76,6 +77,14 @@ def send_slice(run_id: int, slot: int) -> None:
 
 
 @job
+def erase_account(user_id: int) -> None:
+    """Delete some of an account whose time has come, then queue up again behind the others."""
+    queue.take_hint(_erasure_name(user_id))
+    if erase.erase_slice(user_id, utcnow(), _should_hand_back):
+        queue.hint(_erasure_name(user_id), "erase_account", user_id)
+
+
+@job
 def sweep() -> None:
     """Find in the database what lost hints, dead workers and an emptied Redis left behind."""
     mend(utcnow())
@@ -94,6 +103,8 @@ def mend(now: datetime) -> recover.Findings:
         hint_run(run_id)
     for import_id in imports.resume_stalled_imports(now):
         queue.hint(_import_name(import_id), "import_clients", import_id)
+    for user_id in erase.due_accounts(now):
+        queue.hint(_erasure_name(user_id), "erase_account", user_id)
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
@@ -126,3 +137,7 @@ def _slice_name(run_id: int, slot: int) -> str:
 
 def _import_name(import_id: int) -> str:
     return f"import-{import_id}"
+
+
+def _erasure_name(user_id: int) -> str:
+    return f"erasure-{user_id}"

@@ -22,5 +22,7 @@ def explain_state(mailing: Mailing) -> str:
                     answer=detail,
                 )
             )
+        case StateReason.OWNER_LEAVES:
+            return str(_("It was paused when the deletion of the account was asked for."))
         case _:
             return mailing.state_reason

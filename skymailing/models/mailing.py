@@ -99,6 +99,7 @@ class StateReason(StrEnum):
     NO_CLIENTS = "no-clients"
     TOO_LATE = "too-late"
     REFUSED = "refused"
+    OWNER_LEAVES = "owner-leaves"
 
 
 class RunState(StrEnum):

@@ -1,10 +1,8 @@
 """Small steps: each a transaction of its own over few rows, with a breath for others between them."""
 
 import time
-from collections.abc import Sequence
 
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select
 
 from skymailing import counters
 from skymailing.database import is_one_of
@@ -43,19 +41,19 @@ class Allowance:
 
 def remove_letters(run_id: int) -> tuple[int, int]:
     """Remove some letters of a run with their attempts; return how many of each, none when none is left."""
-    with Session(db.engine) as session, session.begin():
-        ids = session.scalars(select(Delivery.id).where(Delivery.run_id == run_id).limit(BATCH)).all()
-        if not ids:
-            return 0, 0
-        return len(ids), _remove_letters(session, ids)
+    with db.engine.connect() as connection, connection.begin():
+        return remove_letters_in(connection, run_id)
 
 
-def _remove_letters(session: Session, ids: Sequence[int]) -> int:
-    """Remove these deliveries; attempts first, so that no foreign key has to look for them row by row."""
-    connection = session.connection()
+def remove_letters_in(connection: Connection, run_id: int) -> tuple[int, int]:
+    """Do the same in the caller's transaction."""
+    ids = connection.scalars(select(Delivery.id).where(Delivery.run_id == run_id).limit(BATCH)).all()
+    if not ids:
+        return 0, 0
+    # Attempts first, so that no foreign key has to look for them row by row.
     given = {"ids": list(ids)}
     of_them = delete(Attempt).where(is_one_of(Attempt.delivery_id, "ids"))
     attempts = connection.execute(of_them, given).rowcount
     connection.execute(delete(Bounce).where(Bounce.delivery_id.in_(ids)))
     connection.execute(delete(Delivery).where(is_one_of(Delivery.id, "ids")), given)
-    return attempts
+    return len(ids), attempts
