@@ -49,8 +49,10 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
-    from skymailing.account import views as account
-    from skymailing.auth import passwords  # noqa: F401 - more pages of auth
+    from skymailing.auth import (
+        own_data,
+        passwords,  # noqa: F401 - more pages of auth
+    )
     from skymailing.auth import views as auth
     from skymailing.blog import syndication
     from skymailing.blog import views as blog
@@ -67,8 +69,8 @@ def register_blueprints(app: Flask) -> None:
 
     for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):
         app.register_blueprint(feature.bp)
-    account.configure(app)
-    for feature in (blog, syndication, account):
+    own_data.configure(app)
+    for feature in (blog, syndication, own_data):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)

@@ -15,7 +15,6 @@ LAYERS: list[set[str]] = [
     {"skymailing.commands"},
     {
         *(f"skymailing.{feature}" for feature in ("auth", "blog", "clients", "home", "mailings", "messages")),
-        "skymailing.account",
         "skymailing.reports",
         "skymailing.catcher",
         "skymailing.checks",
@@ -32,11 +31,7 @@ LAYERS: list[set[str]] = [
     },
     {"skymailing.jobs", "skymailing.mailings.dispatch", "skymailing.schedule"},
     {
-        "skymailing.account.belongings",
-        "skymailing.account.erase",
-        "skymailing.account.export",
-        "skymailing.account.forget",
-        "skymailing.account.services",
+        "skymailing.account",
         "skymailing.auth.services",
         "skymailing.blog.content",
         "skymailing.blog.content_cache",

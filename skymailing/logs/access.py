@@ -20,6 +20,7 @@ logger = logging.getLogger("skymailing.requests")
 
 HEADER = "X-Request-ID"
 NOTED = "skymailing.noted"  # in the WSGI environment: the route and the ids of a request
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # others may be anything
 UNMATCHED = "(no such page)"
 KEPT = "(kept page)"
 
@@ -74,7 +75,7 @@ class AccessLog:
 
 def write_line(environ: Environment, status: int, seconds: float) -> None:
     """Log a request that was answered; one from the cache never met the routes."""
-    method = environ["REQUEST_METHOD"][:20]
+    method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "OTHER"
     route, ids = environ.get(NOTED, (KEPT, {}))
     told = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
     logger.info("%s %s %d %.1f ms", method, route, status, seconds * 1000, extra={"fields": told | ids})

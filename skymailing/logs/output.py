@@ -54,14 +54,13 @@ class JsonFormatter(Formatter):
             "logger": record.name,
             "message": message,
             "pid": record.process,
-            **{name: self._value(value) for name, value in _fields_of(record).items()},
+            **context.fields(),
+            # Ids, numbers and names of our own: free text belongs into the message, which was looked through.
+            **getattr(record, "fields", context.NOTHING),
         }
         if trace:
             entry["exception"] = trace
         return to_json(entry)
-
-    def _value(self, value: context.Value) -> context.Value:
-        return self.redactor.clean(value) if isinstance(value, str) else value
 
 
 class TextFormatter(Formatter):
@@ -74,7 +73,7 @@ class TextFormatter(Formatter):
         )
         line = f"{_moment(record)} {record.levelname:7} {record.name}: {escape(message)}"
         if ids:
-            line += f" [{escape(self.redactor.clean(ids))}]"
+            line += f" [{ids}]"
         return "\n".join([line, *(f"  | {escape(part)}" for part in trace.splitlines())])
 
 
@@ -83,11 +82,6 @@ def _message_of(record: logging.LogRecord) -> str:
         return record.getMessage()
     except (TypeError, ValueError):  # a library's own mistake must not cost us the line
         return f"{record.msg} {record.args}"
-
-
-def _fields_of(record: logging.LogRecord) -> Mapping[str, context.Value]:
-    own: Mapping[str, context.Value] = getattr(record, "fields", context.NOTHING)
-    return {**context.fields(), **own}
 
 
 def _moment(record: logging.LogRecord) -> str:

@@ -41,7 +41,7 @@ from tests.factories import (
 )
 
 
-def furnish(session: Session, user: User) -> Mailing:
+def furnish(session: Session, user: User, network_address: str = "192.0.2.7") -> Mailing:
     """Give the user one of everything; return a mailing that is over, sent to three clients."""
     clients = create_clients(user, 3, comment="=1+1", attributes={"city": "Тула"})
     mailing: Mailing = MailingFactory.create(
@@ -69,7 +69,7 @@ def furnish(session: Session, user: User) -> Mailing:
             AuditEntry(
                 actor_id=user.id,
                 actor=user.email,
-                address="192.0.2.7",
+                address=network_address,
                 action=action,
                 kind=kind,
                 target_id=id,

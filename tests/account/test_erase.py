@@ -49,8 +49,9 @@ def erase_all(app: Flask, user_id: int) -> None:
 
 def test_everything_goes_and_nothing_of_anybody_else(app: Flask, session: Session) -> None:
     user, other = leaving(session, name="Ольга"), UserFactory.create()
+    furnish(session, user)
+    furnish(session, other, "192.0.2.9")
     for one in (user, other):
-        furnish(session, one)
         under_way(one)
     id, email = user.id, user.email
     before = rows_of(session, other.id)

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from skymailing import audit, queue
 from skymailing.account import services
 from skymailing.account.export import export_account
-from skymailing.account.forms import LeaveForm
+from skymailing.auth.forms import LeaveForm
 from skymailing.auth.services import LastAdmin
 from skymailing.auth.sessions import end_session
 from skymailing.auth.throttle import limit_password_checks
