@@ -1,23 +1,28 @@
-"""How fast a run's details go, and how long others wait meanwhile: python -m bench.retention [ATTEMPTS]."""
+"""How fast much data goes, and how long others wait meanwhile: python -m bench.retention [COUNT].
 
+First the details of a run of so many letters, by sweeps; then an account of so many clients, by slices.
+"""
+
+import contextlib
 import logging
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_migrate import upgrade
 from sqlalchemy import text
 
 from bench.databases import PostgreSQL
 from config import load_config
 from skymailing import create_app
+from skymailing.account import erase
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.retention import sweep
@@ -49,6 +54,19 @@ FILL = (
 )
 
 
+LEAVE = (
+    """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
+           session_epoch, deletion_at, created_at, updated_at)
+       VALUES (2, 'leaves@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old, :old)""",
+    f"""INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at,
+            updated_at)
+        {NUMBERS} SELECT 2, 'client' || n || '@x.example', 'client' || n || '@x.example', 'Client ' || n, '',
+            '{{}}', :old, :old
+        FROM numbers""",
+)
+SLICE = 20.0  # seconds
+
+
 class Neighbour(threading.Thread):
     """Somebody else who writes a row every 20 ms and takes down how long that took."""
 
@@ -69,46 +87,70 @@ class Neighbour(threading.Thread):
                 self.waits.append(time.perf_counter() - begun)
 
 
-def fill(count: int) -> None:
+def fill(statements: tuple[str, ...], count: int) -> None:
     values = {"old": utcnow() - timedelta(days=100), "count": count}
     with db.engine.begin() as connection:
-        for statement in FILL:
+        for statement in statements:
             known = {name: value for name, value in values.items() if f":{name}" in statement}
             connection.execute(text(statement), known)
 
 
-def measure(app: Flask, count: int, say: Callable[[str], None]) -> None:
-    """Sweep until everything is gone, with a neighbour beside."""
-    app.config["KEEP"] = replace(app.config["KEEP"], run_details=30)
+def measure(count: int, say: Callable[[str], None]) -> None:
+    """Let a run's details and then an account go, with a neighbour beside."""
+    fill(FILL, count)
+    with beside() as waits:
+        sweeps = []
+        while timed(lambda: sweep.remove_old(utcnow()), sweeps):
+            pass
+    tell(f"{count:,} letters with an attempt each", "sweeps", sweeps, waits, count, say)
+    fill(LEAVE, count)
+    with beside() as waits:
+        slices = []
+        while timed(lambda: erase.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
+            pass
+    tell(f"an account of {count:,} clients", "slices", slices, waits, count, say)
+    with db.engine.connect() as connection:
+        for table in ("attempts", "deliveries", "clients"):
+            left = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            assert left == 0, f"{left} {table}"
+
+
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T], seconds: list[float]) -> T:
+    begun = time.perf_counter()
+    result = work()
+    seconds.append(time.perf_counter() - begun)
+    return result
+
+
+@contextlib.contextmanager
+def beside() -> Iterator[list[float]]:
+    """Yield the seconds that each write of a neighbour takes meanwhile."""
+    neighbour = Neighbour(current_app._get_current_object())  # type: ignore[attr-defined]
+    neighbour.start()
+    yield neighbour.waits
+    neighbour.ends.set()
+    neighbour.join()
+
+
+def tell(
+    what: str, steps: str, seconds: list[float], waits: list[float], count: int, say: Callable[[str], None]
+) -> None:
+    in_ms = sorted(1000 * wait for wait in waits)
+    say(
+        f"{db.engine.dialect.name}: {what} in {len(seconds)} {steps} of at most {max(seconds):.2f} s,"
+        f" {count / sum(seconds):,.0f} a second; somebody else's write took {statistics.median(in_ms):.0f} ms"
+        f" (median), 99 % under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
+    )
+
+
+def prepare(environment: dict[str, str]) -> Flask:
+    app = create_app(load_config(environment | {"KEEP_RUN_DETAILS_DAYS": "30"}))
     with app.app_context():
         upgrade(str(PROJECT_DIR / "migrations"))
-        fill(count)
-        neighbour = Neighbour(app)
-        neighbour.start()
-        time.sleep(2)
-        alone, neighbour.waits = neighbour.waits, []
-        sweeps = []
-        while True:
-            begun = time.perf_counter()
-            removed = sweep.remove_old(utcnow())
-            sweeps.append(time.perf_counter() - begun)
-            if not removed:
-                break
-        beside = sorted(neighbour.waits)
-        neighbour.ends.set()
-        neighbour.join()
-        with db.engine.connect() as connection:
-            left = connection.execute(text("SELECT count(*) FROM attempts")).scalar_one()
-        assert left == 0, left
-        in_ms = [1000 * wait for wait in beside]
-        say(
-            f"{db.engine.dialect.name}: {count:,} attempts with their letters in {len(sweeps) - 1} sweeps"
-            f" of at most {max(sweeps):.2f} s, {count / sum(sweeps):,.0f} a second;"
-            f" somebody else's write took {statistics.median(in_ms):.0f} ms"
-            f" (median; {statistics.median(alone) * 1000:.0f} ms without),"
-            f" 99 % under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
-        )
-        db.engine.dispose()
+    return app
 
 
 def main(arguments: list[str]) -> None:
@@ -121,10 +163,12 @@ def main(arguments: list[str]) -> None:
             "SECRET_KEY": "x" * 40,
             "DATA_DIR": str(directory / "data"),
         }
-        measure(create_app(load_config(environment)), count, print)
         postgresql = PostgreSQL(directory)
-        url = postgresql.create("retention")
-        measure(create_app(load_config(environment | {"DATABASE_URL": url})), count, print)
+        for url in ("", postgresql.create("retention")):
+            app = prepare(environment | ({"DATABASE_URL": url} if url else {}))
+            with app.app_context():
+                measure(count, print)
+                db.engine.dispose()
         postgresql.stop()
 
 
