@@ -15,7 +15,6 @@ from skymailing.audit import Actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
-from skymailing.security import unsubscribe_token
 from tests.account.belongings import furnish
 from tests.conftest import PASSWORD, SignIn
 from tests.factories import MailingFactory, UserFactory, due_mailing
@@ -111,15 +110,6 @@ def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None
     assert "last administrator" in page
     session.refresh(admin)
     assert admin.deletion_at is None
-
-
-def test_a_link_in_an_old_letter_of_somebody_who_left_still_answers(
-    app: Flask, session: Session, visitor: FlaskClient
-) -> None:
-    with app.app_context():
-        token = unsubscribe_token(987_654, "anna@example.org")
-    for answer in (visitor.get(f"/u/{token}"), visitor.post(f"/u/{token}")):
-        assert answer.status_code == 200
 
 
 def test_managers_see_that_somebody_leaves(session: Session, sign_in: SignIn) -> None:
