@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +33,6 @@ from skymailing.models import (
 )
 from tests.account.belongings import everything, furnish, leaving, rows_of, under_way
 from tests.factories import UserFactory, create_clients
-from tests.servers import RedisServer
 
 PROJECT_DIR = Path(__file__).parents[2]
 
@@ -157,13 +157,28 @@ def test_the_first_step_takes_the_persons_name_away_and_frees_the_address(
     UserFactory.create(email=email)
 
 
-@pytest.mark.usefixtures("redis_server")
+def test_two_workers_at_once_do_not_get_in_each_others_way(app: Flask, session: Session) -> None:
+    user, other = leaving(session), UserFactory.create()
+    furnish(session, user)
+    furnish(session, other)
+    create_clients(user, 200)
+    id, before = user.id, rows_of(session, other.id)
+    with ThreadPoolExecutor(3) as pool:
+        for work in [pool.submit(erase_all, app, id) for _ in range(3)]:
+            work.result()
+    erase_all(app, id)  # should each have found another one at it at the end
+
+    assert rows_of(session, id) == {}
+    assert rows_of(session, other.id) == before
+    gone = select(func.count()).where(AuditEntry.action == AuditAction.ACCOUNT_DELETED)
+    assert session.scalar(gone) == 1
+
+
 def test_killed_in_the_middle_the_next_sweep_goes_on(
     app: Flask,
     session: Session,
     environment: dict[str, str],
     work: Callable[[], None],
-    redis_server: RedisServer,
 ) -> None:
     user = UserFactory.create()
     furnish(session, user)
