@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from skymailing.delivery.settings import EngineSettings
 from skymailing.embedded import embedded_redis_url
 from skymailing.errors import ConfigurationError
+from skymailing.retention.settings import Keep
 
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
@@ -41,6 +42,8 @@ class Config:
     RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}  # noqa: RUF012 - seconds
     RATELIMIT_HEADERS_ENABLED = False
 
+    DEFAULT_LOG_FORMAT = "text"  # for a person who looks at a terminal; production writes JSON
+
     MAIL_TIMEOUT = 30.0  # seconds for opening a session with the mail server, and for each step of it
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -57,13 +60,23 @@ class Config:
         self.DNS_SERVER = self._text("DNS_SERVER")
         self.MAIL_DKIM_SELECTOR = self._text("MAIL_DKIM_SELECTOR")
         self.METRICS_TOKEN = self._text("METRICS_TOKEN")
+        self._read_logs()
         self.ENGINE = EngineSettings.from_environment(environ)
+        self.KEEP = Keep.from_environment(environ)
+        # Days between asking for an account's deletion and the deletion, in which it can be kept after all.
+        self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()
         self._read_mail()
 
+    def _read_logs(self) -> None:
+        self.LOG_FORMAT = self._choice("LOG_FORMAT", ("json", "text"), self.DEFAULT_LOG_FORMAT)
+        levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+        self.LOG_LEVEL = self._choice("LOG_LEVEL", levels, "INFO")
+
     def _read_stores(self) -> None:
         self.SQLALCHEMY_DATABASE_URI = self._database_url()
-        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True}
+        # An error tells its statement, but not the values: they are people's addresses and passwords' hashes.
+        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
         self.EMBEDDED_REDIS = not self._text("REDIS_URL")
         self.REDIS_URL = self._text("REDIS_URL") or embedded_redis_url(self.DATA_DIR)
         self.RATELIMIT_STORAGE_URI = self._limits_storage_url()
@@ -112,6 +125,13 @@ class Config:
         if not text.isascii() or not text.isdigit():
             raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
         return int(text)
+
+    def _choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        given = self._text(name) or default
+        for choice in choices:
+            if choice.lower() == given.lower():
+                return choice
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {given!r}.")
 
     def _flag(self, name: str) -> bool:
         text = (self._text(name) or "no").lower()
@@ -172,6 +192,7 @@ class ProductionConfig(Config):
     """On the internet: refuses to start with a setting that is unsafe there."""
 
     ENVIRONMENT = "production"
+    DEFAULT_LOG_FORMAT = "json"
     PREFERRED_URL_SCHEME = "https"
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True

@@ -7,6 +7,7 @@ from flask import Flask
 from skymailing import database, errors, freshness, i18n, page_cache, web
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
+from skymailing.logs import access
 
 if TYPE_CHECKING:
     from config import Config
@@ -25,6 +26,7 @@ def create_app(config: "Config | None" = None) -> Flask:
     register_blueprints(app)
     register_commands(app)
     errors.register_error_pages(app)
+    access.configure(app)  # last, as its line tells of whatever answered
     return app
 
 
@@ -47,7 +49,10 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
-    from skymailing.auth import passwords  # noqa: F401 - more pages of auth
+    from skymailing.auth import (
+        own_data,
+        passwords,  # noqa: F401 - more pages of auth
+    )
     from skymailing.auth import views as auth
     from skymailing.blog import syndication
     from skymailing.blog import views as blog
@@ -64,7 +69,8 @@ def register_blueprints(app: Flask) -> None:
 
     for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):
         app.register_blueprint(feature.bp)
-    for feature in (blog, syndication):
+    own_data.configure(app)
+    for feature in (blog, syndication, own_data):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)

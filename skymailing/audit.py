@@ -1,11 +1,14 @@
 """The audit log: what people with power did, written in the transaction that does it."""
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from flask import has_request_context, request
 from flask_login import current_user
+from sqlalchemy import Connection, delete, insert
 
 from skymailing.extensions import db
 from skymailing.models import (
@@ -13,6 +16,7 @@ from skymailing.models import (
     AuditAction,
     AuditEntry,
     AuditKind,
+    AuditPermit,
     Client,
     Mailing,
     Message,
@@ -92,3 +96,16 @@ def describe_target(target: Target) -> tuple[AuditKind, str]:
             return AuditKind.CLIENT, target.email
         case _:
             return AuditKind.ARTICLE, target.title
+
+
+@contextmanager
+def changing(connection: Connection) -> Iterator[None]:
+    """Let lines be changed or removed inside, by statements of this connection's transaction alone.
+
+    For those who have a right to it that the log has not: somebody who leaves, and the operator who
+    chose for how long lines are kept.
+    """
+    permit = connection.execute(insert(AuditPermit)).inserted_primary_key
+    assert permit is not None
+    yield
+    connection.execute(delete(AuditPermit).where(AuditPermit.id == permit[0]))

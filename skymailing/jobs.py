@@ -9,12 +9,16 @@ from flask import current_app
 from redis import RedisError
 
 from skymailing import counters, freshness, mail, queue, schedule
+from skymailing.account import erase
 from skymailing.blog import orphans, viewing
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
 from skymailing.delivery.settings import engine_settings
+from skymailing.extensions import db
+from skymailing.logs import context
 from skymailing.mailings import summaries
+from skymailing.retention import sweep as retention
 
 P = ParamSpec("P")
 
@@ -51,8 +55,10 @@ def import_clients(import_id: int) -> None:
 def start_mailing(mailing_id: int) -> None:
     """Plan the run of a mailing that is due and let workers send it."""
     queue.take_hint(_start_name(mailing_id))
+    context.bind(mailing_id=mailing_id)
     run_id = plan.start_due_run(mailing_id, utcnow())
     if run_id is not None:
+        context.bind(run_id=run_id)
         hint_run(run_id)
 
 
@@ -66,8 +72,17 @@ def wake_run(run_id: int) -> None:
 def send_slice(run_id: int, slot: int) -> None:
     """Send letters of a run for a while, then queue up again behind the others."""
     queue.take_hint(_slice_name(run_id, slot))
+    context.bind(run_id=run_id)
     if send.send_slice(run_id, _should_hand_back):
         queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
+
+
+@job
+def erase_account(user_id: int) -> None:
+    """Delete some of an account whose time has come, then queue up again behind the others."""
+    queue.take_hint(_erasure_name(user_id))
+    if erase.erase_slice(user_id, utcnow(), _should_hand_back):
+        queue.hint(_erasure_name(user_id), "erase_account", user_id)
 
 
 @job
@@ -92,8 +107,12 @@ def mend(now: datetime) -> recover.Findings:
         queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     for import_id in imports.resume_stalled_imports(now):
         queue.hint(_import_name(import_id), "import_clients", import_id)
+    for user_id in erase.due_accounts(now):
+        queue.hint(_erasure_name(user_id), "erase_account", user_id)
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
+    db.session.rollback()  # what was read above would keep others from writing on SQLite
+    retention.remove_old(now)
     return found
 
 
@@ -125,3 +144,7 @@ def _slice_name(run_id: int, slot: int) -> str:
 
 def _import_name(import_id: int) -> str:
     return f"import-{import_id}"
+
+
+def _erasure_name(user_id: int) -> str:
+    return f"erasure-{user_id}"

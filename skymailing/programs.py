@@ -78,6 +78,7 @@ def web_command(config: dict[str, Any]) -> list[str]:
         "threads": str(WEB_THREADS),
         "graceful-timeout": "10",
         "log-level": "warning",
+        "logger-class": "skymailing.logs.gunicorn.Logger",
     }
     command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "--no-control-socket"]
     return command + [f"--{name}={value}" for name, value in options.items()]

@@ -22,7 +22,10 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from skymailing.logs import context
+
 logger = logging.getLogger(__name__)
+job_log = logging.getLogger("skymailing.jobs")
 
 # Served in this order: small things first, then slices of runs.
 SYSTEM = "system"
@@ -121,6 +124,22 @@ class Worker(SimpleWorker):
 
     max_connection_wait_time = 2.0  # seconds between tries while Redis is away; rq would grow it to 60
 
+    def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
+        """Run a job, and write one line about it; all lines of the job carry its id."""
+        context.begin(job_id=job.id)
+        begun = time.perf_counter()
+        is_done = False
+        try:
+            is_done = bool(super().perform_job(job, queue, execution))
+        finally:
+            seconds = time.perf_counter() - begun
+            name = (job.func_name or "").removeprefix("skymailing.jobs.")
+            fields = {"job": name, "done": is_done, "ms": round(seconds * 1000, 1)}
+            how = "done" if is_done else "FAILED"
+            job_log.info("%s %s %.0f ms", name, how, seconds * 1000, extra={"fields": fields})
+            context.begin()
+        return is_done
+
     def unsubscribe(self) -> None:
         # rq stops its listening thread after it has unsubscribed, by when the thread may wait for a
         # minute again, and rq for a second.
@@ -173,6 +192,11 @@ def workers_by_host() -> Counter[str]:
     return Counter(
         name.removeprefix(WORKER_NAME).rpartition("-")[0] for name in names if name.startswith(WORKER_NAME)
     )
+
+
+def count_waiting() -> dict[str, int]:
+    """Return how many jobs wait in each queue; raises RedisError."""
+    return {name: get_queue(name).count for name in (SYSTEM, DELIVERY)}
 
 
 def wait_for_redis() -> None:

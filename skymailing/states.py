@@ -146,6 +146,13 @@ _describe(
     AuditAction,
     {
         AuditAction.ACCOUNT_CREATED: (lazy_pgettext("audit", "account created"), "planned"),
+        AuditAction.ACCOUNT_EXPORTED: (lazy_pgettext("audit", "account exported"), "quiet"),
+        AuditAction.ACCOUNT_DELETION_ASKED: (
+            lazy_pgettext("audit", "account deletion asked for"),
+            "bad",
+        ),
+        AuditAction.ACCOUNT_KEPT: (lazy_pgettext("audit", "account kept after all"), "good"),
+        AuditAction.ACCOUNT_DELETED: (lazy_pgettext("audit", "account deleted"), "gone"),
         AuditAction.USER_BLOCKED: (lazy_pgettext("audit", "user blocked"), "bad"),
         AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
         AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),

@@ -29,8 +29,9 @@ FAILURES_TO_REPORT = 3
 class Options(ServerOptions):
     """Supervisor's options, with children that do not outlive it and work in `directory`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, log_format: Any = None) -> None:
         super().__init__()
+        self._log_format = log_format
         # Loaded before any fork; other systems than Linux have no prctl.
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._parent = os.getpid()
@@ -44,6 +45,20 @@ class Options(ServerOptions):
                 os._exit(1)
         os.chdir(self._directory)
         super().execve(filename, argv, environ)
+
+    def make_logger(self) -> None:
+        """Let the supervisor's own lines look like everybody's."""
+        own: Any = self
+        if self._log_format is None:
+            super().make_logger()
+            return
+        warnings = [*own.parse_criticals, *own.parse_warnings]  # written before a format can be set
+        own.parse_criticals, own.parse_warnings = [], []
+        super().make_logger()
+        for handler in own.logger.handlers:
+            handler.setFormat(self._log_format)
+        for text in warnings:
+            own.logger.warn(text)
 
     def setsignals(self) -> None:
         """Let a closed terminal end the service; supervisor would restart it out of sight."""
@@ -114,12 +129,14 @@ def supervise(
     is_ready: Callable[[], bool],
     on_ready: Callable[[], None],
     say: Callable[[str], None],
+    log_format: Any = None,
 ) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP; return when every child has ended.
 
-    The children work in `directory`; their logs are written where this process works.
+    The children work in `directory`; their logs are written where this process works. `log_format` is
+    what stands left of `%` when the supervisor's own lines are made; without it they are as ever.
     """
-    options: Any = Options(directory)
+    options: Any = Options(directory, log_format)
     options.realize(["-c", str(configuration)])
     options.first = True
     options.test = False

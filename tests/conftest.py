@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing import create_app, freshness, queue
+from skymailing import audit, create_app, freshness, queue
 from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
@@ -134,22 +134,11 @@ def session(
 
 
 def empty_audit_log(session: Session) -> None:
-    """Take away what the database refuses to delete, with the rights of its administrator."""
+    """Take away what the database refuses to delete."""
     if session.scalar(select(AuditEntry.id).limit(1)) is None:
         return
-    empty = text("DELETE FROM audit_entries")
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SET session_replication_role = replica"))
-        session.execute(empty)
-        session.execute(text("SET session_replication_role = origin"))
-        return
-    triggers = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_entries'"
-    found = session.execute(text(triggers)).tuples().all()
-    for name, _ in found:
-        session.execute(text(f"DROP TRIGGER {name}"))
-    session.execute(empty)
-    for _, sql in found:
-        session.execute(text(sql))
+    with audit.changing(session.connection()):
+        session.execute(text("DELETE FROM audit_entries"))
 
 
 @pytest.fixture

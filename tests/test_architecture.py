@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
         "skymailing.fields",
         "skymailing.i18n",
         "skymailing.instance",
+        "skymailing.logs.access",
         "skymailing.manager",
         "skymailing.page_cache",
         "skymailing.programs",
@@ -32,6 +33,7 @@ LAYERS: list[set[str]] = [
     },
     {"skymailing.jobs", "skymailing.mailings.dispatch", "skymailing.schedule"},
     {
+        "skymailing.account",
         "skymailing.auth.services",
         "skymailing.blog.content",
         "skymailing.blog.content_cache",
@@ -69,6 +71,7 @@ LAYERS: list[set[str]] = [
         "skymailing.reports.export",
         "skymailing.reports.periods",
         "skymailing.reports.queries",
+        "skymailing.retention",
     },
     {
         "skymailing.audit",
@@ -91,7 +94,9 @@ LAYERS: list[set[str]] = [
         "skymailing.extensions",
         "skymailing.links",
         "skymailing.local_time",
+        "skymailing.logs",
         "skymailing.pagination",
+        "skymailing.retention.settings",
         "skymailing.shared_cache",
     },
 ]

@@ -135,6 +135,16 @@ class PasswordForm(FlaskForm):
     password_confirm = repeat_password_field()
 
 
+class LeaveForm(FlaskForm):
+    """The password, as a browser left open on a desk may not delete everything."""
+
+    password = PasswordField(
+        _l("Your password"),
+        validators=[DataRequired(_l("Please enter your password.")), Length(max=MAX_LENGTH)],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+
 @cache
 def timezone_choices() -> list[SelectChoice]:
     """Return all time zones of the IANA database that name a place, grouped by region; UTC first."""

@@ -182,17 +182,11 @@ def unblock_user(user: User, reason: str, actor: Actor) -> None:
 
 def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
     """Give the user another role; raises NotAllowed for one's own, LastAdmin when no other is left."""
-    # All of them in one order, so that two administrators cannot demote each other at once.
-    admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
-    others = [
-        admin
-        for admin in db.session.scalars(admins.execution_options(populate_existing=True))
-        if admin.id != user.id and admin.is_active
-    ]
+    has_others = has_other_admin(user)
     lock_user(user)
     if user.id == actor.id:
         raise NotAllowed(user.email)
-    if user.role is Role.ADMIN and role is not Role.ADMIN and not others:
+    if user.role is Role.ADMIN and role is not Role.ADMIN and not has_others:
         raise LastAdmin(user.email)
     if user.role is role:
         return
@@ -200,6 +194,14 @@ def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
     user.role = role
     audit.record(AuditAction.ROLE_CHANGED, actor, user, f"{change}: {reason}" if reason else change)
     db.session.flush()
+
+
+def has_other_admin(user: User) -> bool:
+    """Whether another administrator can act; all of them are locked until the transaction ends."""
+    # In one order, so that two administrators cannot demote each other, or leave, at once.
+    admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
+    found = db.session.scalars(admins.execution_options(populate_existing=True)).all()
+    return any(admin.id != user.id and admin.is_active and not admin.deletion_at for admin in found)
 
 
 def lock_user(user: User) -> None:

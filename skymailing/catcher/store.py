@@ -83,6 +83,12 @@ class LetterStore:
         names.sort(reverse=True)
         return [CaughtLetter(self._directory / name) for name in names]
 
+    def list_older(self, moment: datetime) -> list[CaughtLetter]:
+        """Return the letters that were caught before a moment, the oldest first."""
+        first_kept = f"{int(moment.timestamp() * 1e9):019}"
+        names = sorted(name for name in self._names() if name[:19] < first_kept)
+        return [CaughtLetter(self._directory / name) for name in names]
+
     def find(self, letter_id: str) -> CaughtLetter | None:
         """Return one letter by its id."""
         if not LETTER_ID.fullmatch(letter_id):

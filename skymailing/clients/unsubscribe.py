@@ -24,7 +24,8 @@ def page(token: str) -> ResponseReturnValue:
     except BadToken:
         return render_template("clients/unsubscribe_bad.html"), 404
     if db.session.get(User, owner_id) is None:
-        return render_template("clients/unsubscribe_bad.html"), 404
+        # The sender has left with everything, the address included: there are no letters to stop.
+        return render_template("clients/unsubscribe.html", masked=mask_address(email_key), is_done=True)
     if request.method == "POST":
         suppression.suppress(owner_id, email_key, SuppressionReason.UNSUBSCRIBED, "", utcnow())
         db.session.commit()

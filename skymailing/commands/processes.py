@@ -19,10 +19,10 @@ from skymailing.delivery import recover
 from skymailing.embedded import remove_socket_directory
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
+from skymailing.logs import output
 
 logger = logging.getLogger(__name__)
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
@@ -81,7 +81,7 @@ def catcher() -> None:
 
     if not current_app.config["MAIL_CATCHER"]:
         fail("MAIL_SERVER is set, so letters go there; the catcher is for when it is not.")
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    output.install(current_app.config)
     try:
         serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
     except OSError as error:
@@ -118,7 +118,7 @@ def fail(text: str) -> NoReturn:
 
 def _begin(name: str) -> None:
     use_utc()
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    output.install(current_app.config)
     try:
         queue.wait_for_redis()
     except RedisError as error:
@@ -171,7 +171,8 @@ def _supervise(run_directory: Path) -> None:
         return caught and instance.answers(health_url)
 
     say("Starting ...")
-    supervise.supervise(configuration, PROJECT_DIR, is_ready, _announce, say)
+    shape = output.SupervisorFormat() if config["LOG_FORMAT"] == "json" else None
+    supervise.supervise(configuration, PROJECT_DIR, is_ready, _announce, say, shape)
     remove_socket_directory(config["DATA_DIR"])
 
 

@@ -1,11 +1,17 @@
 """flask users: accounts without the web."""
 
+import os
 import secrets
+import time
+from pathlib import Path
 
 import click
 from flask.cli import AppGroup
 
 from skymailing import audit
+from skymailing.account import erase
+from skymailing.account import services as account
+from skymailing.account.export import export_account
 from skymailing.addresses import InvalidEmail, address_key, parse_address
 from skymailing.auth import services
 from skymailing.auth.policy import password_fault
@@ -82,6 +88,56 @@ def change_role(email: str, role: str, reason: str) -> None:
     click.echo(f"{user.email} has the role {role} now.")
 
 
+@users.command("export")
+@click.argument("email")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="EMAIL.zip by default.")
+def export(email: str, output: Path | None) -> None:
+    """Write everything that an account owns into one ZIP file, which nobody else may read."""
+    user = find(email)
+    audit.record(AuditAction.ACCOUNT_EXPORTED, audit.present_actor(), user)
+    path = output or Path(f"{user.email}.zip")
+    db.session.commit()
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        for piece in export_account(user, utcnow()):
+            file.write(piece)
+    click.echo(f"Wrote {path}.")
+
+
+@users.command("delete")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--grace", "days", type=click.IntRange(0), default=0, help="Days in which it can be kept; 0.")
+def delete(email: str, yes: bool, days: int) -> None:
+    """Delete an account with everything that it owns, at once unless --grace says otherwise."""
+    user = find(email)
+    belongings = account.count_belongings(user)
+    db.session.rollback()
+    told = ", ".join(f"{count} {name}" for name, count in belongings.items() if name != "active")
+    if not yes and click.prompt(f"{email} with {told}. Type the address to delete it") != email:
+        raise click.ClickException("That is another address; nothing was deleted.")
+    try:
+        at = account.request_deletion(user, utcnow(), audit.present_actor(), days=days)
+    except services.LastAdmin as error:
+        raise click.ClickException(f"{email} is the last administrator; make another first.") from error
+    user_id = user.id
+    db.session.commit()
+    if days:
+        click.echo(f"{email} is deleted on {at:%Y-%m-%d %H:%M} UTC; until then its owner can keep it.")
+        return
+    wait_for_erasure(user_id)
+    click.echo(f"Deleted {email}.")
+
+
+def wait_for_erasure(user_id: int) -> None:
+    """Delete until all is gone; interrupted, the next sweep goes on with it."""
+    while db.session.get(User, user_id) is not None:
+        db.session.rollback()
+        if not erase.erase_slice(user_id, utcnow(), lambda _seconds: False):
+            time.sleep(0.2)  # letters are under way, or a worker is at it
+        db.session.expire_all()
+    db.session.rollback()
+
+
 @users.command("list")
 def list_users() -> None:
     """Show every account with role and state."""
@@ -100,6 +156,8 @@ def find(email: str) -> User:
 
 
 def state_of(user: User) -> str:
+    if user.deletion_at:
+        return f"to be deleted on {user.deletion_at:%Y-%m-%d}"
     if user.is_blocked:
         return f"blocked: {user.blocked_reason}" if user.blocked_reason else "blocked"
     return "active" if user.is_confirmed else "unconfirmed"

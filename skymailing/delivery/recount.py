@@ -4,6 +4,7 @@ import logging
 
 from sqlalchemy import Connection, delete, func, select
 
+from skymailing import counters
 from skymailing.delivery.counts import COUNTED, Changes, RunKey
 from skymailing.models import (
     Attempt,
@@ -28,6 +29,7 @@ def verify(connection: Connection, run: RunKey) -> bool:
     if [int(count) for count in kept] == [rows.get(state, 0) for state in COUNTED]:
         return True
     logger.error("run %d was counted wrongly: %s instead of %s", run.id, list(kept), rows)
+    counters.add({"miscounts": 1})
     recount(connection, run)
     return False
 

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from redis import RedisError
 
-from skymailing import counters, queue
+from skymailing import counters, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery.tally import BUCKETS
 from skymailing.extensions import limiter
@@ -49,14 +50,21 @@ class Numbers:
 
     def collect(self) -> Iterator[Metric]:
         yield from self._from_database()
+        yield from self._ledgers_and_letters()
+        yield from self._disk()
         try:
             counted = counters.read()
-            workers = queue.count_workers()
+            workers, waiting = queue.count_workers(), queue.count_waiting()
+            scheduler = schedule.is_alive()
         except RedisError:
             yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=0)
             return
         yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=1)
         yield GaugeMetricFamily("skymailing_workers", "Workers that are connected", value=workers)
+        yield GaugeMetricFamily(
+            "skymailing_scheduler_up", "Whether a scheduler shows a sign of life", value=int(scheduler)
+        )
+        yield self._queues(waiting)
         yield GaugeMetricFamily(
             "skymailing_last_sweep_timestamp_seconds",
             "When the last sweep ended",
@@ -67,7 +75,13 @@ class Numbers:
             "Letters whose worker was gone before it recorded them",
             value=counted.get("leases_expired", 0),
         )
+        yield CounterMetricFamily(
+            "skymailing_miscounts",
+            "Runs whose numbers were not those of their rows when they ended",
+            value=counted.get("miscounts", 0),
+        )
         yield self._attempts(counted)
+        yield self._removed(counted)
         yield self._phases(counted)
 
     def _from_database(self) -> Iterator[Metric]:
@@ -89,6 +103,49 @@ class Numbers:
             for possible in BreakerState:
                 states.add_metric([name, possible], int(possible is current))
         yield states
+
+    def _ledgers_and_letters(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "skymailing_runs_not_closing",
+            "Latest runs whose states do not add up to what was planned",
+            value=monitoring.count_unbalanced_runs(),
+        )
+        yield GaugeMetricFamily(
+            "skymailing_unknowns_waiting",
+            "Letters of which nobody knows whether they arrived, waiting for their owner's decision",
+            value=monitoring.count_waiting_unknowns(),
+        )
+        outbox = monitoring.measure_outbox(self.now)
+        yield GaugeMetricFamily(
+            "skymailing_outbox_waiting", "Account letters to be sent", value=outbox.waiting
+        )
+        yield GaugeMetricFamily(
+            "skymailing_outbox_oldest_due_age_seconds",
+            "For how long the oldest account letter that is due has waited",
+            value=outbox.oldest_age,
+        )
+
+    def _disk(self) -> Iterator[Metric]:
+        usage = shutil.disk_usage(current_app.config["DATA_DIR"])
+        for name, what, value in (("free", "to write to", usage.free), ("size", "in all", usage.total)):
+            yield GaugeMetricFamily(
+                f"skymailing_disk_{name}_bytes", f"DATA_DIR's disk: bytes {what}", value=value
+            )
+
+    def _queues(self, waiting: dict[str, int]) -> Metric:
+        queues = GaugeMetricFamily("skymailing_queue_jobs", "Jobs that wait for a worker", labels=["queue"])
+        for name, count in waiting.items():
+            queues.add_metric([name], count)
+        return queues
+
+    def _removed(self, counted: dict[str, float]) -> Metric:
+        removed = CounterMetricFamily(
+            "skymailing_rows_removed", "Old rows that were removed, by kind", labels=["kind"]
+        )
+        for name, count in sorted(counted.items()):
+            if name.startswith("removed:"):
+                removed.add_metric([name.removeprefix("removed:")], count)
+        return removed
 
     def _attempts(self, counted: dict[str, float]) -> Metric:
         attempts = CounterMetricFamily(

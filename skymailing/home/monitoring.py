@@ -1,11 +1,14 @@
 """What /metrics asks the database."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
+from skymailing.delivery import claims
 from skymailing.delivery.counts import COUNTED
 from skymailing.extensions import db
+from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
     BreakerState,
     Delivery,
@@ -20,6 +23,8 @@ from skymailing.models import (
     User,
 )
 from skymailing.models.outbox import LetterState
+
+RUNS_CHECKED = 1000  # the latest ones, so that it costs the same after years
 
 
 def count_deliveries() -> dict[DeliveryState, int]:
@@ -44,37 +49,76 @@ def oldest_due(now: datetime) -> datetime | None:
         .join(User, User.id == Mailing.owner_id)
         .where(Mailing.state == MailingState.SCHEDULED, Mailing.next_run_at <= now, *may_go_on)
     )
-    running = (
+    sending = _runs_that_may_send(now)
+    has_pending = (
         select(Delivery.id).where(Delivery.run_id == Run.id, Delivery.state == DeliveryState.PENDING).exists()
     )
-    pending = (
-        select(func.min(Run.started_at))
-        .join(Mailing, Mailing.id == Run.mailing_id)
-        .join(User, User.id == Mailing.owner_id)
-        .where(
-            Run.state.in_([RunState.PLANNED, RunState.SENDING]),
-            Mailing.state == MailingState.RUNNING,
-            *may_go_on,
-            running,
-        )
-    )
-    deferred = (
-        select(func.min(Delivery.due_at))
-        .join(Run, Run.id == Delivery.run_id)
-        .join(Mailing, Mailing.id == Run.mailing_id)
-        .join(User, User.id == Mailing.owner_id)
-        .where(
-            Delivery.state == DeliveryState.DEFERRED,
-            Delivery.due_at <= now,
-            Mailing.state == MailingState.RUNNING,
-            *may_go_on,
-        )
+    pending = select(func.min(Run.started_at)).where(Run.id.in_(sending), has_pending)
+    deferred = select(func.min(Delivery.due_at)).where(
+        Delivery.run_id.in_(sending), Delivery.state == DeliveryState.DEFERRED, Delivery.due_at <= now
     )
     letters = select(func.min(OutboxLetter.due_at)).where(
         OutboxLetter.state == LetterState.PENDING, OutboxLetter.due_at <= now
     )
     found = [db.session.scalar(statement) for statement in (start, pending, deferred, letters)]
     return min((moment for moment in found if moment is not None), default=None)
+
+
+def _runs_that_may_send(now: datetime) -> list[int]:
+    """Return the runs under way that nobody has stopped and that do not rest outside their hours."""
+    statement = (
+        select(Run.id, *claims.HOURS)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(Run.state.in_([RunState.PLANNED, RunState.SENDING]), claims.may_send(now))
+    )
+    return [run.id for run in db.session.execute(statement) if claims.hours_of(run).is_open(now)]
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """Account letters that wait: how many, and for how many seconds the oldest one has been due."""
+
+    waiting: int
+    oldest_age: float
+
+
+def measure_outbox(now: datetime) -> Outbox:
+    """Return what waits in the outbox, along the index of what is not settled yet."""
+    unsettled: ColumnElement[bool] = literal_column(
+        "outbox.state IN ('pending', 'sending')"
+    )  # as the index says it
+    statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter).where(unsettled)
+    waiting, oldest = db.session.execute(statement).one()
+    return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+
+
+def count_unbalanced_runs() -> int:
+    """Return for how many of the latest runs the ledger does not close.
+
+    States and `pending` add up to what was planned while a run goes on if they are no more than that;
+    once it is over, nothing may be missing either.
+    """
+    latest = select(Run.id).order_by(Run.id.desc()).limit(RUNS_CHECKED).scalar_subquery()
+    settled = sum((RunInterval.__table__.c[state.value] for state in COUNTED), start=literal_column("0"))
+    total = func.coalesce(func.sum(settled), 0)
+    is_over = Run.state.in_([RunState.FINISHED, RunState.CANCELLED])
+    unbalanced = (
+        select(Run.id)
+        .outerjoin(RunInterval, RunInterval.run_id == Run.id)
+        .where(Run.id.in_(latest))
+        .group_by(Run.id, Run.planned, Run.state)
+        .having(or_(total > Run.planned, and_(is_over, total != Run.planned)))
+    )
+    return db.session.scalar(select(func.count()).select_from(unbalanced.subquery())) or 0
+
+
+def count_waiting_unknowns() -> int:
+    """Return how many unclear letters wait for a decision, along the index of the few that were unclear."""
+    has_unknowns = Delivery.unknowns > literal_column("0")
+    # Summed, not asked for: SQLite would go along another index, through all deliveries there are.
+    waiting = func.sum(case((WAITS_FOR_DECISION, 1), else_=0))
+    return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 
 
 def route_states() -> dict[str, BreakerState]:

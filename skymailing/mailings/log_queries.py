@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from skymailing.extensions import db
-from skymailing.models import Attempt, Delivery, Mailing, Outcome, User
+from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
 from skymailing.pagination import Page, paginate
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
@@ -56,6 +56,19 @@ def list_attempts(wanted: LogFilter, cursor: str | None, per_page: int = 50) -> 
         .join(Mailing, Mailing.id == Attempt.mailing_id)
     )
     return paginate(wanted.apply(statement), [(Attempt.id, True)], cursor, per_page)
+
+
+def has_removed(wanted: LogFilter) -> bool:
+    """Whether attempts that the filter might have shown were removed after their time."""
+    removed = select(Run.id).where(Run.details_removed_at.is_not(None))
+    if wanted.run_id is not None:
+        removed = removed.where(Run.id == wanted.run_id)
+    elif wanted.mailing_id is not None:
+        removed = removed.where(Run.mailing_id == wanted.mailing_id)
+    else:
+        own = select(Mailing.id).where(Mailing.owner_id == wanted.owner_id)
+        removed = removed.where(Run.mailing_id.in_(own))
+    return bool(db.session.scalar(select(removed.exists())))
 
 
 def export_attempts(wanted: LogFilter) -> Iterator[Sequence[Any]]:

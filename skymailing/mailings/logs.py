@@ -12,6 +12,7 @@ from skymailing.mailings.blueprint import get_own_mailing
 from skymailing.mailings.forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter
 from skymailing.models import AuditAction, Mailing, Outcome
+from skymailing.retention.settings import keep
 
 bp = Blueprint("logs", __name__, url_prefix="/logs")
 
@@ -51,7 +52,14 @@ def render_log(mailing: Mailing | None) -> str:
     # The download keeps the filter, but not the page.
     arguments = {key: value for key, value in request.args.items() if key != "cursor" and value}
     return render_template(
-        "mailings/log.html", form=form, mailing=mailing, page=page, arguments=arguments, is_filtered=arguments
+        "mailings/log.html",
+        form=form,
+        mailing=mailing,
+        page=page,
+        arguments=arguments,
+        is_filtered=arguments,
+        has_removed=log_queries.has_removed(wanted),
+        kept_days=keep().run_details,
     )
 
 

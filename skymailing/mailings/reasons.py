@@ -49,5 +49,7 @@ def explain_state(mailing: Mailing) -> str:
                     moment=moment,
                 )
             )
+        case StateReason.OWNER_LEAVES:
+            return str(_("It was paused when the deletion of the account was asked for."))
         case _:
             return mailing.state_reason

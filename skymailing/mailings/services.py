@@ -185,6 +185,10 @@ def _run_to_resend(mailing: Mailing, now: datetime) -> Run:
     run = last_run(mailing)
     if run is None or mailing.state is MailingState.CANCELLED:
         raise MailingError(_("There is no run whose letters could be sent again."))
+    if run.details_removed_at is not None:
+        raise MailingError(
+            _("The details of the last run were removed, so its letters cannot be sent again.")
+        )
     return run
 
 

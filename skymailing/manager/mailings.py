@@ -93,7 +93,8 @@ class MailingsView(PanelView):
             address=form.text("q"),
         )
         page = log_queries.list_attempts(wanted, request.args.get("cursor"))
-        return self.render("manager/log.html", mailing=mailing, page=page, form=form)
+        has_removed = log_queries.has_removed(wanted)
+        return self.render("manager/log.html", mailing=mailing, page=page, form=form, has_removed=has_removed)
 
     @expose("/disable", methods=("GET", "POST"))
     def disable(self) -> ResponseReturnValue:

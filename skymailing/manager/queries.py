@@ -22,6 +22,7 @@ from skymailing.models import (
     Message,
     Role,
     Run,
+    RunInterval,
     RunState,
     User,
 )
@@ -155,18 +156,13 @@ class UserNumbers:
 
 def count_of_users(users: Collection[User]) -> dict[int, UserNumbers]:
     """Return the numbers of each user; a million clients cost no more than ten thousand."""
-    sent = (
-        select(literal(1))
-        .select_from(Delivery)
-        .join(Run, Run.id == Delivery.run_id)
-        .join(Mailing, Mailing.id == Run.mailing_id)
-        .where(Mailing.owner_id == User.id, Delivery.state == DeliveryState.SENT)
-    )
+    # As counted while they went: letters themselves may have been removed.
+    sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
     statement = select(
         User.id,
         up_to(select(literal(1)).select_from(Client).where(Client.owner_id == User.id)),
         up_to(select(literal(1)).select_from(Mailing).where(Mailing.owner_id == User.id)),
-        up_to(sent),
+        sent.correlate(User).scalar_subquery(),
         *(newest(model) for model in (Mailing, Message, Client)),
     ).where(User.id.in_([user.id for user in users]))
     logins = {user.id: user.last_login_at for user in users}
@@ -174,7 +170,7 @@ def count_of_users(users: Collection[User]) -> dict[int, UserNumbers]:
     for user_id, clients, mailings, letters, *moments in db.session.execute(statement):
         known = [moment for moment in (logins[user_id], *moments) if moment]
         numbers[user_id] = UserNumbers(
-            bounded(clients), bounded(mailings), bounded(letters), max(known, default=None)
+            bounded(clients), bounded(mailings), bounded(int(letters)), max(known, default=None)
         )
     return numbers
 

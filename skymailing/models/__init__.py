@@ -1,7 +1,7 @@
 """The aggregates, one file each; importing this package registers every table."""
 
 from skymailing.models.article import Article, ViewFold
-from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind
+from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
 from skymailing.models.counts import RunAnswer, RunDomain, RunInterval
 from skymailing.models.delivery import (
@@ -51,6 +51,7 @@ __all__ = [
     "AuditAction",
     "AuditEntry",
     "AuditKind",
+    "AuditPermit",
     "Bounce",
     "BounceKind",
     "BreakerState",

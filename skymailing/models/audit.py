@@ -15,6 +15,10 @@ from skymailing.models.types import BigId, UTCDateTime
 
 class AuditAction(StrEnum):
     ACCOUNT_CREATED = "account-created"
+    ACCOUNT_EXPORTED = "account-exported"
+    ACCOUNT_DELETION_ASKED = "account-deletion-asked"
+    ACCOUNT_KEPT = "account-kept"
+    ACCOUNT_DELETED = "account-deleted"
     USER_BLOCKED = "user-blocked"
     USER_UNBLOCKED = "user-unblocked"
     ROLE_CHANGED = "role-changed"
@@ -55,7 +59,8 @@ def text_column(enum: type[StrEnum]) -> Enum:
 class AuditEntry(Model):
     """One line of the audit log; written once, never changed.
 
-    People and things are copied, not referred to: the line outlives them.
+    People and things are copied, not referred to: the line outlives them. The guards below and the
+    database's triggers refuse changes but within `audit.changing`.
     """
 
     __tablename__ = "audit_entries"
@@ -74,6 +79,14 @@ class AuditEntry(Model):
     reason: Mapped[str] = mapped_column(String(500), default="")
 
     __table_args__ = (Index(None, "actor_id", "id"),)
+
+
+class AuditPermit(Model):
+    """While there is a row, which its own transaction alone ever sees, the database lets lines be changed."""
+
+    __tablename__ = "audit_permits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
 
 
 class AppendOnly(SkyMailingError):

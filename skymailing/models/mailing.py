@@ -15,6 +15,8 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     Uuid,
+    text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -100,6 +102,7 @@ class StateReason(StrEnum):
     REJECTED = "rejected"  # the letters, one after another alike
     NOT_WRITABLE = "not-writable"  # the letters cannot even be written
     RESTORED = "restored"  # with the moment of the backup
+    OWNER_LEAVES = "owner-leaves"
 
 
 class RunState(StrEnum):
@@ -203,6 +206,10 @@ class Run(Model):
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when its letters, attempts and text are being removed, or are; its numbers stay.
+    details_removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # False once nothing of them is left.
+    has_details: Mapped[bool] = mapped_column(default=True, server_default=true())
     # The snapshot.
     subject: Mapped[str] = mapped_column(String(500))
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
@@ -212,8 +219,22 @@ class Run(Model):
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 
+    @property
+    def details_kept_days(self) -> int:
+        """For how many days after the run its details were kept, once they were removed."""
+        if self.details_removed_at is None or self.finished_at is None:
+            return 0
+        return (self.details_removed_at - self.finished_at).days
+
     __table_args__ = (
         # A double click, two schedulers and a repeated command all end at this key.
         UniqueConstraint("mailing_id", "scheduled_for"),
         Index(None, "state"),
+        # The sweep looks for what ended long ago.
+        Index(
+            "ix_runs_details",
+            "finished_at",
+            postgresql_where=text("has_details"),
+            sqlite_where=text("has_details"),
+        ),
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import String
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.clock import utcnow
@@ -46,8 +46,21 @@ class User(UserMixin, Timestamps, Model):
     # Part of every session's identity: raising it signs the user out everywhere. It begins somewhere, as
     # after a restored backup an id may be given again, to somebody whom an old cookie shall not let in.
     session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(1_000_000_000))
+    # When the account is deleted with all that it owns; until then its owner can still keep it.
+    deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Since when that is under way, from which there is no way back.
+    erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Not a column: which of the user's sessions this is, so that one can end without the others.
     session_key = ""
+
+    __table_args__ = (
+        Index(
+            "ix_users_deletion_at",
+            "deletion_at",
+            postgresql_where=text("deletion_at IS NOT NULL"),
+            sqlite_where=text("deletion_at IS NOT NULL"),
+        ),
+    )
 
     @property
     def is_confirmed(self) -> bool:

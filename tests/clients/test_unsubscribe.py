@@ -80,12 +80,14 @@ def test_a_damaged_link_gets_a_kind_answer(
     assert suppressions(session) == []
 
 
-def test_a_link_of_a_deleted_account_does_not_work(
+def test_a_link_of_a_sender_who_has_left_says_that_no_more_letters_come(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     session.delete(user)
     session.flush()
-    assert visitor.post(f"/u/{token}").status_code == 404
+    for answer in (visitor.get(f"/u/{token}"), visitor.post(f"/u/{token}")):
+        assert answer.status_code == 200
+        assert "You are unsubscribed" in answer.text
 
 
 def test_an_unsubscription_outweighs_the_owners_own_decision(

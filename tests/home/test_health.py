@@ -93,4 +93,22 @@ def test_a_closed_route_is_shown_with_the_servers_words(visitor: FlaskClient, se
 
     assert answer.status_code == 200
     assert answer.json is not None
+    assert answer.json["status"] == "degraded"
     assert "535 wrong password" in answer.json["checks"]["mail"]["reason"]
+
+
+def test_without_redis_the_service_is_degraded_with_reasons(
+    app: Flask, visitor: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "REDIS_URL", "unix:///nowhere/redis.sock")
+    monkeypatch.delitem(app.extensions, "skymailing_redis", raising=False)
+
+    answer = visitor.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["status"] == "degraded"
+    for name in ("redis", "scheduler", "workers"):
+        assert not answer.json["checks"][name]["ok"]
+        assert answer.json["checks"][name]["reason"]
+    app.extensions.pop("skymailing_redis")

@@ -1,0 +1,176 @@
+"""How fast much data goes, and how long others wait meanwhile: python -m bench.retention [COUNT].
+
+First the details of a run of so many letters, by sweeps; then an account of so many clients, by slices.
+"""
+
+import contextlib
+import logging
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from flask import Flask, current_app
+from flask_migrate import upgrade
+from sqlalchemy import text
+
+from bench.databases import PostgreSQL
+from config import load_config
+from skymailing import create_app
+from skymailing.account import erase
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.retention import sweep
+
+PROJECT_DIR = Path(__file__).parents[1]
+# A row for each number up to :count, on both databases.
+NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
+FILL = (
+    """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
+           session_epoch, created_at, updated_at)
+       VALUES (1, 'o@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old)""",
+    """INSERT INTO messages (id, owner_id, subject, format, body, created_at, updated_at)
+       VALUES (1, 1, 'x', 'text', 'x', :old, :old)""",
+    """INSERT INTO mailings (id, owner_id, message_id, name, sender_name, audience, starts_at, ends_at,
+           periodicity, on_unknown, on_late, weekdays, state, state_reason, disabled_reason, created_at,
+           updated_at)
+       VALUES (1, 1, 1, 'x', '', 'all', :old, :old, 'once', 'resend', 'send', '1234567', 'finished', '', '',
+           :old, :old)""",
+    """INSERT INTO runs (id, mailing_id, uuid, scheduled_for, state, planned, started_at, finished_at,
+           subject, format, body, sender_name, reply_to)
+       VALUES (1, 1, '00000000000000000000000000000001', :old, 'finished', :count, :old, :old, 'x', 'text',
+           'x', '', '')""",
+    f"""INSERT INTO deliveries (run_id, email, email_key, state, attempts, finished_at)
+        {NUMBERS} SELECT 1, 'client' || n || '@x.example', 'client' || n || '@x.example', 'sent', 1, :old
+        FROM numbers""",
+    """INSERT INTO attempts (delivery_id, run_id, mailing_id, owner_id, number, at, outcome, code, answer,
+           route)
+       SELECT id, 1, 1, 1, 1, :old, 'sent', 250, '2.0.0 Ok: queued as 4XyZ12', 'primary' FROM deliveries""",
+)
+
+
+LEAVE = (
+    """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
+           session_epoch, deletion_at, created_at, updated_at)
+       VALUES (2, 'leaves@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old, :old)""",
+    f"""INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at,
+            updated_at)
+        {NUMBERS} SELECT 2, 'client' || n || '@x.example', 'client' || n || '@x.example', 'Client ' || n, '',
+            '{{}}', :old, :old
+        FROM numbers""",
+)
+SLICE = 20.0  # seconds
+
+
+class Neighbour(threading.Thread):
+    """Somebody else who writes a row every 20 ms and takes down how long that took."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(daemon=True)
+        self.app = app
+        self.waits: list[float] = []
+        self.ends = threading.Event()
+
+    def run(self) -> None:
+        with self.app.app_context():
+            while not self.ends.wait(0.02):
+                begun = time.perf_counter()
+                with db.engine.begin() as connection:
+                    connection.execute(
+                        text("UPDATE users SET session_epoch = session_epoch + 1 WHERE id = 1")
+                    )
+                self.waits.append(time.perf_counter() - begun)
+
+
+def fill(statements: tuple[str, ...], count: int) -> None:
+    values = {"old": utcnow() - timedelta(days=100), "count": count}
+    with db.engine.begin() as connection:
+        for statement in statements:
+            known = {name: value for name, value in values.items() if f":{name}" in statement}
+            connection.execute(text(statement), known)
+
+
+def measure(count: int, say: Callable[[str], None]) -> None:
+    """Let a run's details and then an account go, with a neighbour beside."""
+    fill(FILL, count)
+    with beside() as waits:
+        sweeps = []
+        while timed(lambda: sweep.remove_old(utcnow()), sweeps):
+            pass
+    tell(f"{count:,} letters with an attempt each", "sweeps", sweeps, waits, count, say)
+    fill(LEAVE, count)
+    with beside() as waits:
+        slices = []
+        while timed(lambda: erase.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
+            pass
+    tell(f"an account of {count:,} clients", "slices", slices, waits, count, say)
+    with db.engine.connect() as connection:
+        for table in ("attempts", "deliveries", "clients"):
+            left = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            assert left == 0, f"{left} {table}"
+
+
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T], seconds: list[float]) -> T:
+    begun = time.perf_counter()
+    result = work()
+    seconds.append(time.perf_counter() - begun)
+    return result
+
+
+@contextlib.contextmanager
+def beside() -> Iterator[list[float]]:
+    """Yield the seconds that each write of a neighbour takes meanwhile."""
+    neighbour = Neighbour(current_app._get_current_object())  # type: ignore[attr-defined]
+    neighbour.start()
+    yield neighbour.waits
+    neighbour.ends.set()
+    neighbour.join()
+
+
+def tell(
+    what: str, steps: str, seconds: list[float], waits: list[float], count: int, say: Callable[[str], None]
+) -> None:
+    in_ms = sorted(1000 * wait for wait in waits)
+    say(
+        f"{db.engine.dialect.name}: {what} in {len(seconds)} {steps} of at most {max(seconds):.2f} s,"
+        f" {count / sum(seconds):,.0f} a second; somebody else's write took {statistics.median(in_ms):.0f} ms"
+        f" (median), 99 % under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
+    )
+
+
+def prepare(environment: dict[str, str]) -> Flask:
+    app = create_app(load_config(environment | {"KEEP_RUN_DETAILS_DAYS": "30"}))
+    with app.app_context():
+        upgrade(str(PROJECT_DIR / "migrations"))
+    return app
+
+
+def main(arguments: list[str]) -> None:
+    count = int(arguments[0]) if arguments else 1_000_000
+    logging.disable(logging.INFO)  # of migrations
+    with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as name:
+        directory = Path(name)
+        environment = {
+            "SKYMAILING_ENV": "testing",
+            "SECRET_KEY": "x" * 40,
+            "DATA_DIR": str(directory / "data"),
+        }
+        postgresql = PostgreSQL(directory)
+        for url in ("", postgresql.create("retention")):
+            app = prepare(environment | ({"DATABASE_URL": url} if url else {}))
+            with app.app_context():
+                measure(count, print)
+                db.engine.dispose()
+        postgresql.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

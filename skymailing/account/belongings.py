@@ -1,0 +1,203 @@
+"""What a person owns, row by row: read in chunks by key, each in a short transaction of its own."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select
+
+from skymailing.extensions import db
+from skymailing.mailings.log_queries import format_time
+from skymailing.mailings.queries import count_runs
+from skymailing.models import (
+    Article,
+    AuditEntry,
+    AuditKind,
+    Client,
+    ClientImport,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    Message,
+    OutboxLetter,
+    Run,
+    Suppression,
+    User,
+    mailing_clients,
+)
+
+CHUNK = 1000  # rows read in one transaction
+
+
+def profile_of(user: User) -> dict[str, Any]:
+    """Return what is known of the account itself."""
+    return {
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "language": user.locale,
+        "time_zone": user.timezone,
+        "summary_hour": user.summary_hour,
+        "registered": user.created_at,
+        "confirmed": user.confirmed_at,
+        "last_sign_in": user.last_login_at,
+        "blocked": user.blocked_at,
+        "blocked_reason": user.blocked_reason,
+        "deletion": user.deletion_at,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON and CSV tell it."""
+    if isinstance(value, datetime):
+        return format_time(value)
+    return value.value if isinstance(value, Enum) else str(value)
+
+
+def in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
+    """Yield the rows of a statement whose first column is `key`, in its order."""
+    last = 0
+    while True:
+        chunk = statement.where(key > last).order_by(key).limit(CHUNK)
+        rows = db.session.execute(chunk).all()
+        db.session.rollback()
+        yield from rows
+        if len(rows) < CHUNK:
+            return
+        last = rows[-1][0]
+
+
+def _told(row: Any) -> dict[str, Any]:
+    return dict(row._mapping)
+
+
+def _cells(row: Sequence[Any], start: int = 1) -> list[Any]:
+    return [plain(value) if isinstance(value, datetime | Enum) else value for value in row[start:]]
+
+
+def messages(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the user's messages."""
+    columns = (
+        Message.id,
+        Message.subject,
+        Message.format,
+        Message.body,
+        Message.created_at,
+        Message.updated_at,
+    )
+    return map(_told, in_chunks(select(*columns).where(Message.owner_id == user_id), Message.__table__.c.id))
+
+
+def mailings(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the user's mailings."""
+    table = Mailing.__table__.c
+    columns = [column for column in table if column.name != "owner_id"]
+    return map(_told, in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+
+
+def members(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield which clients were chosen by hand for which mailing."""
+    yield ("mailing_id", "email")
+    own = in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
+    for (mailing_id,) in own:
+        chosen = (
+            select(Client.id, Client.email)
+            .join(mailing_clients, mailing_clients.c.client_id == Client.id)
+            .where(mailing_clients.c.mailing_id == mailing_id)
+        )
+        for _id, email in in_chunks(chosen, Client.__table__.c.id):
+            yield (mailing_id, email)
+
+
+def _run_ids(user_id: int) -> Iterator[int]:
+    own = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == user_id)
+    return (run_id for (run_id,) in in_chunks(own, Run.__table__.c.id))
+
+
+def runs(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield each run with its text and its numbers."""
+    for run_id in _run_ids(user_id):
+        run = db.session.get(Run, run_id)
+        if run is None:
+            continue
+        (ledger,) = count_runs([run])
+        yield {
+            "id": run.id,
+            "mailing_id": run.mailing_id,
+            "state": run.state,
+            "scheduled_for": run.scheduled_for,
+            "started_at": run.started_at,
+            "finished_at": run.finished_at,
+            "details_removed_at": run.details_removed_at,
+            "subject": run.subject,
+            "sender_name": run.sender_name,
+            "reply_to": run.reply_to,
+            "format": run.format,
+            "body": run.body,
+            "planned": run.planned,
+            "letters": {state.value: count for state, count in ledger.counts.items()},
+        }
+        db.session.rollback()
+
+
+def letters(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield what became of each letter."""
+    yield ("run_id", "email", "state", "attempts", "due_at", "finished_at")
+    columns = (Delivery.run_id, Delivery.email, Delivery.state, Delivery.attempts, Delivery.due_at)
+    for run_id in _run_ids(user_id):
+        for state in DeliveryState:  # along the index by run, state and id
+            own = select(Delivery.id, *columns, Delivery.finished_at)
+            own = own.where(Delivery.run_id == run_id, Delivery.state == state)
+            for row in in_chunks(own, Delivery.__table__.c.id):
+                yield _cells(row)
+
+
+def suppressions(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the addresses that are never mailed."""
+    yield ("email", "reason", "note", "since")
+    columns = (Suppression.email_key, Suppression.reason, Suppression.note, Suppression.created_at)
+    own = select(Suppression.id, *columns).where(Suppression.owner_id == user_id)
+    yield from map(_cells, in_chunks(own, Suppression.__table__.c.id))
+
+
+def imports(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the imports of clients."""
+    yield ("time", "file", "state", "rows", "created", "updated", "rejected", "error")
+    numbers = (ClientImport.rows_done, ClientImport.created, ClientImport.updated, ClientImport.rejected)
+    own = select(
+        ClientImport.id,
+        ClientImport.created_at,
+        ClientImport.filename,
+        ClientImport.state,
+        *numbers,
+        ClientImport.error,
+    ).where(ClientImport.owner_id == user_id)
+    yield from map(_cells, in_chunks(own, ClientImport.__table__.c.id))
+
+
+def articles(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield the articles that the user wrote."""
+    table = Article.__table__.c
+    columns = [column for column in table if column.name != "author_id"]
+    return map(_told, in_chunks(select(*columns).where(table.author_id == user_id), table.id))
+
+
+def account_letters(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield what the service wrote to the user."""
+    yield ("time", "to", "letter", "state", "sent_at")
+    columns = (OutboxLetter.created_at, OutboxLetter.to, OutboxLetter.template, OutboxLetter.state)
+    own = select(OutboxLetter.id, *columns, OutboxLetter.sent_at).where(OutboxLetter.user_id == user_id)
+    yield from map(_cells, in_chunks(own, OutboxLetter.__table__.c.id))
+
+
+def audit_lines(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield what the person did and what was done to their account; who of the staff did it stays out."""
+    yield ("time", "by", "network_address", "action", "about", "reason")
+    columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
+    about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)
+    own = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.actor_id)
+    for row in in_chunks(own.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id):
+        time, actor, address, *rest, actor_id = _cells(row)
+        is_own = actor_id == user_id
+        yield (time, actor if is_own else "SkyMailing", address if is_own else "", *rest)

@@ -1,0 +1,151 @@
+"""Everything that a person owns, as one ZIP file that is made while it is downloaded.
+
+Nothing of it is kept anywhere: web and workers may run on hosts that share no disk, and a file with
+all of somebody's data is best not left lying about. A slow download holds no transaction open and
+takes no more memory than a fast one.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask_babel import force_locale, get_locale
+from flask_babel import gettext as _
+
+from skymailing.account import belongings
+from skymailing.clients.exports import export_rows
+from skymailing.csv_export import stream_csv
+from skymailing.extensions import db
+from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
+from skymailing.models import User
+
+Pieces = Iterable[str]
+
+
+class Pipe(io.RawIOBase):
+    """Where the ZIP is written to and taken from; it cannot go back, like any download."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the archive: its name, what it holds, and its text."""
+
+    name: str
+    about: str
+    pieces: Callable[[], Pieces]
+
+
+def export_account(user: User, now: datetime) -> Iterator[bytes]:
+    """Yield the archive piece by piece; ends the transaction that the caller is in."""
+    user_id, email, locale = user.id, user.email, user.locale or str(get_locale() or "en")
+    profile = belongings.profile_of(user)
+    db.session.rollback()
+    with force_locale(locale):
+        files = list_files(user_id, profile)
+        readme = "\n".join(_readme(email, now, files))
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in [File("readme.txt", "", lambda: [readme]), *files]:
+            info = zipfile.ZipInfo(file.name, now.timetuple()[:6])
+            info.compress_type = zipfile.ZIP_DEFLATED
+            # What may grow past four gigabytes has to say so beforehand.
+            with archive.open(info, "w", force_zip64=True) as entry:
+                for piece in file.pieces():
+                    entry.write(piece.encode())
+                    if made := pipe.take():
+                        yield made
+    yield pipe.take()
+
+
+def list_files(user_id: int, profile: dict[str, Any]) -> list[File]:
+    """Return what the archive is made of."""
+    return [
+        File("profile.json", _("your account"), lambda: [json_text(profile)]),
+        File("clients.csv", _("your address book"), lambda: stream_csv(export_rows(user_id))),
+        File(
+            "never-mailed.csv",
+            _("addresses that you do not write to any more, and why"),
+            lambda: stream_csv(belongings.suppressions(user_id)),
+        ),
+        File("messages.json", _("your messages"), lambda: json_list(belongings.messages(user_id))),
+        File("mailings.json", _("your mailings"), lambda: json_list(belongings.mailings(user_id))),
+        File(
+            "mailing-clients.csv",
+            _("clients that were chosen by hand for a mailing"),
+            lambda: stream_csv(belongings.members(user_id)),
+        ),
+        File(
+            "runs.json",
+            _("each run with its numbers and its text"),
+            lambda: json_list(belongings.runs(user_id)),
+        ),
+        File(
+            "letters.csv",
+            _("each letter of each run and what became of it"),
+            lambda: stream_csv(belongings.letters(user_id)),
+        ),
+        File(
+            "log.csv",
+            _("each attempt with the mail server's answer"),
+            lambda: stream_csv(export_attempts(LogFilter(owner_id=user_id))),
+        ),
+        File("imports.csv", _("your imports of clients"), lambda: stream_csv(belongings.imports(user_id))),
+        File(
+            "articles.json", _("your articles in the blog"), lambda: json_list(belongings.articles(user_id))
+        ),
+        File(
+            "account-letters.csv",
+            _("letters of the service to you"),
+            lambda: stream_csv(belongings.account_letters(user_id)),
+        ),
+        File(
+            "audit.csv",
+            _("what was written down of you and your account"),
+            lambda: stream_csv(belongings.audit_lines(user_id)),
+        ),
+    ]
+
+
+def _readme(email: str, now: datetime, files: list[File]) -> Iterator[str]:
+    yield _("Everything that SkyMailing holds of %(email)s", email=email)
+    yield _("Taken on %(time)s. All times are in UTC.", time=format_time(now))
+    yield ""
+    width = max(len(file.name) for file in files)
+    for file in files:
+        yield f"{file.name:{width}}  {file.about}"
+    yield ""
+    yield _("Tables are CSV in UTF-8. A cell that a spreadsheet would take for a formula begins with '.")
+    yield _("What was removed after its time, such as the log of old runs, is not in here.")
+    yield _("Neither are your password, which nobody can read, nor other secrets of your account.")
+    yield ""
+
+
+def json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, default=belongings.plain)
+
+
+def json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:
+    separator = "["
+    for value in values:
+        yield separator + "\n" + json_text(value)
+        separator = ","
+    yield "[]\n" if separator == "[" else "\n]\n"

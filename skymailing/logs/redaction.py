@@ -1,0 +1,65 @@
+"""Takes out of a text what must not stand in a log: secrets always, e-mail addresses from info upwards.
+
+Works on the finished text, whoever wrote it: our own lines, those of libraries, and tracebacks.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+SECRET = "[secret]"  # noqa: S105 - what stands in a secret's place
+TOKEN = "[token]"  # noqa: S105
+SHORTEST = 4  # characters of a setting that is looked for; shorter ones are in every other word
+
+# A signed token of itsdangerous: payload, perhaps a time, and a signature by SHA-1 or SHA-256.
+SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
+# Links whose last part is a token, also a damaged one.
+LINKS = r"(?P<link>/(?:u|verify|reset)/)(?!<)[^\s\"'/?#]+"
+HASHES = r"\$argon2[^\s\"',]+"
+NAMED = (
+    r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w*"
+    r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
+)
+SECRETS = re.compile("|".join((LINKS, SIGNED, HASHES, NAMED)), re.IGNORECASE)
+ADDRESSES = re.compile(
+    r"(?:\"[^\"\s]{1,64}\"|[^\s<>\"'(),;:\[\]=\\@&?/]{1,128})(?:@|%40)(?P<domain>[^\s<>\"'(),;:\[\]=\\@&?/#]+)"
+)
+
+
+class Redactor:
+    """Knows the secrets of this installation, and what secrets in general look like."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        longest_first = sorted((form for form in known if len(form) >= SHORTEST), key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def clean(self, text: str, *, keep_addresses: bool = False) -> str:
+        """Return the text without secrets, and with the domains of addresses alone."""
+        if self._known:
+            text = self._known.sub(SECRET, text)
+        text = SECRETS.sub(_hide, text)
+        if not keep_addresses and ("@" in text or "%40" in text):
+            text = ADDRESSES.sub(r"…@\g<domain>", text)
+        return text
+
+
+def _hide(found: re.Match[str]) -> str:
+    if found["link"]:
+        return found["link"] + TOKEN
+    return found["name"] + SECRET if found["name"] else TOKEN
+
+
+def secrets_of(config: Mapping[str, Any]) -> list[str]:
+    """Return the secrets among the settings, those inside of addresses of stores included."""
+    fallback = config.get("MAIL_FALLBACK")
+    secrets = [
+        config.get("SECRET_KEY"),
+        config.get("MAIL_PASSWORD"),
+        config.get("METRICS_TOKEN"),
+        getattr(fallback, "password", None),
+    ]
+    for name in ("SQLALCHEMY_DATABASE_URI", "REDIS_URL"):
+        secrets.append(unquote(urlsplit(str(config.get(name, ""))).password or ""))
+    return [secret for secret in secrets if secret]

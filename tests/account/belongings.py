@@ -1,0 +1,134 @@
+"""Somebody with one of everything, and somebody else beside whom nothing may happen to."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, inspect, select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import (
+    Audience,
+    AuditAction,
+    AuditEntry,
+    AuditKind,
+    Client,
+    ClientImport,
+    DeliveryState,
+    ImportRejection,
+    ImportState,
+    LetterState,
+    Mailing,
+    MailingState,
+    OutboxLetter,
+    Run,
+    RunState,
+    Suppression,
+    User,
+    mailing_clients,
+)
+from tests.factories import (
+    ArticleFactory,
+    AttemptFactory,
+    DeliveryFactory,
+    MailingFactory,
+    RunFactory,
+    SuppressionFactory,
+    UserFactory,
+    create_clients,
+    create_run,
+)
+
+
+def furnish(session: Session, user: User, network_address: str = "192.0.2.7") -> Mailing:
+    """Give the user one of everything; return a mailing that is over, sent to three clients."""
+    clients = create_clients(user, 3, comment="=1+1", attributes={"city": "Тула"})
+    mailing: Mailing = MailingFactory.create(
+        owner=user, state=MailingState.FINISHED, audience=Audience.SELECTED, name="Осень"
+    )
+    session.execute(
+        insert(mailing_clients), [{"mailing_id": mailing.id, "client_id": client.id} for client in clients]
+    )
+    run = RunFactory.create(mailing=mailing, planned=3, finished_at=utcnow(), body="Привет")
+    for client in clients:
+        AttemptFactory.create(delivery=DeliveryFactory.create(run=run, client=client, attempts=1))
+    SuppressionFactory.create(owner_id=user.id, email_key="gone@example.org")
+    imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
+    session.add(imported)
+    session.flush()
+    session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
+    session.add(
+        OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
+    )
+    for action, kind, id, target in (
+        (AuditAction.CLIENT_DELETED, AuditKind.CLIENT, 5, "somebody@example.org"),
+        (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, user.id, user.email),
+    ):
+        session.add(
+            AuditEntry(
+                actor_id=user.id,
+                actor=user.email,
+                address=network_address,
+                action=action,
+                kind=kind,
+                target_id=id,
+                target=target,
+            )
+        )
+    session.add(
+        AuditEntry(
+            actor_id=99,
+            actor="manager@sky.example",
+            address="192.0.2.8",
+            action=AuditAction.USER_BLOCKED,
+            kind=AuditKind.USER,
+            target_id=user.id,
+            target=user.email,
+            reason="spam",
+        )
+    )
+    ArticleFactory.create(author=user)
+    session.flush()
+    return mailing
+
+
+def rows_of(session: Session, user_id: int) -> dict[str, int]:
+    """Return how many rows of each table belong to the user, by foreign keys alone."""
+    session.expire_all()
+    owned: dict[str, set[Any]] = {"users": {user_id}}
+    there = session.scalar(select(func.count()).where(User.id == user_id)) or 0
+    for table in db.metadata.sorted_tables:
+        for column in table.columns:
+            for key in column.foreign_keys:
+                parent = key.column.table.name
+                if parent in owned and parent != table.name and owned[parent]:
+                    names = list(table.primary_key.columns)
+                    found = session.execute(select(*names).where(column.in_(owned[parent])))
+                    owned.setdefault(table.name, set()).update(row[0] for row in found)
+    del owned["users"]
+    found_rows = {name: len(keys) for name, keys in owned.items() if keys}
+    return found_rows | ({"users": there} if there else {})
+
+
+def under_way(owner: User) -> Run:
+    """Create a run of the owner's that is being sent, with letters that wait."""
+    mailing = MailingFactory.create(owner=owner, state=MailingState.RUNNING)
+    counts = {DeliveryState.SENT: 2, DeliveryState.PENDING: 3, DeliveryState.DEFERRED: 1}
+    return create_run(mailing, counts, state=RunState.SENDING)
+
+
+def leaving(session: Session, **values: Any) -> User:
+    """Create a user whose time of grace is over."""
+    user: User = UserFactory.create(deletion_at=utcnow() - timedelta(seconds=1), **values)
+    return user
+
+
+def everything(session: Session) -> list[Any]:
+    """Return all values of all rows of the person's tables, to look for what should be gone."""
+    return [
+        value
+        for model in (User, Client, Suppression, AuditEntry, OutboxLetter)
+        for row in session.scalars(select(model))
+        for value in (getattr(row, column.key) for column in inspect(row).mapper.column_attrs)
+    ]

@@ -1,0 +1,118 @@
+"""Asking for the deletion of one's account, and thinking better of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.account import services
+from skymailing.audit import Actor
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
+from tests.account.belongings import furnish
+from tests.conftest import PASSWORD, SignIn
+from tests.factories import MailingFactory, UserFactory, due_mailing
+from tests.servers import SmtpServer
+
+
+def words(text: str) -> str:
+    return BeautifulSoup(text, "html.parser").get_text(" ", strip=True)
+
+
+def test_the_page_names_what_goes(session: Session, user: User, browser: FlaskClient) -> None:
+    furnish(session, user)
+    due_mailing(user)
+    page = words(browser.get("/auth/profile/delete").text)
+    for told in ("3 clients", "2 messages", "2 mailings", "1 mailing that is running", "after 7 days"):
+        assert told in page, told
+    assert "stays in the blog" in page
+    assert "/auth/profile/delete" in browser.get("/auth/profile").text
+
+
+@pytest.mark.parametrize("password", ["", "not my password"])
+def test_without_the_password_nothing_happens(
+    session: Session, user: User, browser: FlaskClient, password: str
+) -> None:
+    assert browser.post("/auth/profile/delete", data={"password": password}).status_code == 200
+    session.refresh(user)
+    assert user.deletion_at is None
+    assert browser.get("/clients/").status_code == 200
+
+
+def test_asking_stops_mailings_signs_out_everywhere_and_tells_by_letter(
+    session: Session,
+    user: User,
+    browser: FlaskClient,
+    sign_in: SignIn,
+    work: Callable[[], None],
+    smtp: SmtpServer,
+) -> None:
+    phone = sign_in(user)
+    running = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    scheduled = due_mailing(user, next_run_at=utcnow() + timedelta(hours=1))
+    draft = MailingFactory.create(owner=user)
+
+    answer = browser.post("/auth/profile/delete", data={"password": PASSWORD})
+    work()
+
+    assert answer.location.endswith("/auth/login")
+    for device in (browser, phone):
+        assert device.get("/clients/").status_code == 302
+    session.expire_all()
+    assert abs(user.deletion_at - utcnow() - timedelta(days=7)) < timedelta(minutes=1)  # type: ignore[operator]
+    assert [m.state for m in (running, scheduled, draft)] == [
+        MailingState.PAUSED,
+        MailingState.PAUSED,
+        MailingState.DRAFT,
+    ]
+    (letter,) = smtp.letters
+    assert letter.to == user.email
+    assert f"{user.deletion_at:%Y-%m-%d %H:%M} UTC" in letter.text
+    assert session.scalars(select(AuditEntry.action)).all() == [AuditAction.ACCOUNT_DELETION_ASKED]
+
+
+def test_until_its_time_one_can_sign_in_see_when_and_keep_everything(
+    session: Session, user: User, browser: FlaskClient, sign_in: SignIn
+) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    browser.post("/auth/profile/delete", data={"password": PASSWORD})
+    back = sign_in(user)
+
+    for path in ("/", "/clients/", "/mailings/new", "/auth/profile"):
+        assert back.get(path).location == "/auth/profile/leaving", path
+    assert back.post(f"/mailings/{mailing.id}/resume").location == "/auth/profile/leaving"
+    assert "is deleted with everything" in back.get("/auth/profile/leaving").text
+    assert back.get("/auth/profile/export.zip").status_code == 200
+    assert back.post("/auth/profile/leaving").status_code == 302
+
+    session.expire_all()
+    assert user.deletion_at is None
+    assert mailing.state is MailingState.PAUSED
+    assert "paused when the deletion" in back.get(f"/mailings/{mailing.id}").text
+    assert back.get("/clients/").status_code == 200
+
+
+def test_once_it_has_begun_it_is_too_late(app: Flask, session: Session) -> None:
+    user = UserFactory.create(deletion_at=utcnow() - timedelta(seconds=1))
+    with app.app_context(), pytest.raises(services.TooLate):
+        services.keep_account(db.session.get_one(User, user.id), utcnow(), Actor(user.id, user.email))
+
+
+def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None:
+    admin = UserFactory.create(role=Role.ADMIN)
+    page = sign_in(admin).post("/auth/profile/delete", data={"password": PASSWORD}).text
+    assert "last administrator" in page
+    session.refresh(admin)
+    assert admin.deletion_at is None
+
+
+def test_managers_see_that_somebody_leaves(session: Session, sign_in: SignIn) -> None:
+    user = UserFactory.create(deletion_at=utcnow() + timedelta(days=1))
+    page = sign_in(UserFactory.create(role=Role.MANAGER)).get(f"/manager/users/{user.id}/").text
+    assert "to be deleted" in page

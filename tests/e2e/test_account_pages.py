@@ -1,0 +1,58 @@
+"""Pages of one's own data, and of runs whose details were removed, on every screen in both languages."""
+
+from datetime import timedelta
+
+import pytest
+
+from skymailing.clock import utcnow
+from skymailing.models import DeliveryState, MailingState, User
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import SCREENS, Screen
+from tests.factories import PASSWORD, ArticleFactory, MailingFactory, create_clients, create_run
+
+
+def with_belongings(site: Site, language: str) -> tuple[User, list[str]]:
+    """Add somebody with a run whose details were removed; return the pages that tell of it."""
+    user = site.add_user(locale=language)
+    with site.adding():
+        create_clients(user, 3)
+        ended = utcnow() - timedelta(days=400)
+        mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+        counts = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2}
+        removed = {"details_removed_at": ended + timedelta(days=365), "finished_at": ended, "body": ""}
+        run = create_run(mailing, counts, started_at=ended, scheduled_for=ended, **removed)
+        MailingFactory.create(
+            owner=user, state=MailingState.SCHEDULED, starts_at=utcnow() + timedelta(days=1)
+        )
+        ArticleFactory.create(author=user)
+    return user, [f"/mailings/runs/{run.id}", f"/mailings/{mailing.id}/log"]
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_taking_data_along_leaving_and_staying(
+    site: Site, open_window: OpenWindow, screen: Screen, language: str
+) -> None:
+    user, paths = with_belongings(site, language)
+    window = open_window(screen)
+    window.sign_in(user.email)
+    for path in (*paths, "/auth/profile", "/auth/profile/delete"):
+        window.open(path)
+        window.expect_colours()
+
+    window.fill(password="not it")
+    window.main.locator("button.btn-danger").click()
+    window.page.locator(".field-errors").wait_for()
+    window.fill(password=PASSWORD)
+    window.main.locator("button.btn-danger").click()
+    window.page.wait_for_url("**/auth/login")
+    window.sign_in(user.email)
+    assert window.path == "/auth/profile/leaving"
+    window.expect_to_fit()
+    with window.page.expect_download() as download:
+        window.main.locator("a[download]").click()
+    assert download.value.suggested_filename.endswith(".zip")
+    window.main.locator("button.btn-primary").click()
+    window.page.wait_for_url("**/")
+    window.open("/clients/")

@@ -1,0 +1,167 @@
+"""The alerts and the dashboard that we hand out ask for numbers that /metrics really tells."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+from promql_parser import MatchOp, VectorSelector
+from sqlalchemy.orm import Session
+
+from skymailing import counters, jobs, queue
+from skymailing.clock import utcnow
+from skymailing.delivery.smtp import Verdict
+from skymailing.models import (
+    BreakerState,
+    DeliveryState,
+    LetterState,
+    OutboxLetter,
+    RunState,
+    User,
+)
+from tests.factories import MailingFactory, RunFactory, create_clients, create_run, due_mailing
+from tests.home.test_metrics import read
+from tests.servers import SmtpServer
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+# What Prometheus and Grafana add by themselves.
+FOREIGN_METRICS = {"up"}
+FOREIGN_LABELS = {"instance", "job"}
+# What a label's values can be, where not all of them need show at the moment.
+VALUES = {
+    ("skymailing_route_state", "state"): {state.value for state in BreakerState},
+    ("skymailing_deliveries", "state"): {state.value for state in DeliveryState},
+    ("skymailing_attempts_total", "outcome"): {verdict.value for verdict in Verdict},
+}
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((DEPLOY / "grafana" / "skymailing.json").read_text())["panels"]
+    return found
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    for rule in alerts():
+        yield rule["alert"], rule["expr"]
+    for panel in panels():
+        for target in panel["targets"]:
+            expression = target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*")
+            yield panel["title"], expression
+
+
+def selectors(node: Any) -> Iterator[VectorSelector]:
+    """Yield every choice of series in an expression."""
+    if isinstance(node, VectorSelector):
+        yield node
+    for name in ("lhs", "rhs", "expr", "vector_selector", "args", "param"):
+        inner = getattr(node, name, None)
+        for part in inner if isinstance(inner, list) else [inner]:
+            if part is not None:
+                yield from selectors(part)
+
+
+@pytest.fixture
+def told(
+    app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
+) -> dict[str, set[str]]:
+    """The labels of each metric that a service tells of once it has sent and swept."""
+    create_clients(user, 1)
+    mailing = due_mailing(user)
+    with app.app_context():
+        queue.enqueue("start_mailing", mailing.id)
+    work()
+    with app.app_context():
+        jobs.sweep()
+        counters.add({"removed:attempts": 1})
+    families = text_string_to_metric_families(visitor.get("/metrics").text)
+    return {sample.name: set(sample.labels) for family in families for sample in family.samples}
+
+
+def test_every_expression_is_well_formed_and_asks_for_what_is_told(told: dict[str, set[str]]) -> None:
+    for title, expression in expressions():
+        found = list(selectors(promql_parser.parse(expression)))
+        assert found, title
+        for selector in found:
+            if selector.name in FOREIGN_METRICS:
+                continue
+            assert selector.name in told, f"{title}: no metric {selector.name}"
+            for matcher in selector.matchers.matchers:
+                if matcher.name in FOREIGN_LABELS:
+                    continue
+                assert matcher.name in told[selector.name], f"{title}: {selector.name} has no {matcher.name}"
+                known = VALUES.get((selector.name, matcher.name))
+                if known and matcher.op in (MatchOp.Equal, MatchOp.Re):
+                    assert set(matcher.value.split("|")) <= known, f"{title}: {matcher.value}"
+
+
+def test_alerts_say_how_bad_it_is_and_what_happened_and_the_manual_knows_each() -> None:
+    manual = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
+    names = [rule["alert"] for rule in alerts()]
+    assert len(set(names)) == len(names)
+    for rule in alerts():
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert rule["annotations"]["summary"]
+        # Labels in a text have to be among those that the expression keeps.
+        for label in re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])):
+            assert label in rule["expr"] or label in FOREIGN_LABELS, f"{rule['alert']}: {label}"
+        assert f"`{rule['alert']}`" in manual
+
+
+def test_a_ledger_that_does_not_close_shows(session: Session, user: User, visitor: FlaskClient) -> None:
+    mailing = MailingFactory.create(owner=user)
+    create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
+    assert read(visitor)["skymailing_runs_not_closing", ""] == 0
+
+    RunFactory.create(mailing__owner=user, planned=3, state=RunState.SENDING)  # three are still pending
+    assert read(visitor)["skymailing_runs_not_closing", ""] == 0
+
+    RunFactory.create(mailing__owner=user, planned=3)  # but nothing may be pending once a run is over
+    assert read(visitor)["skymailing_runs_not_closing", ""] == 1
+
+
+def test_account_letters_that_wait_show_with_their_age(
+    session: Session, user: User, visitor: FlaskClient
+) -> None:
+    now = utcnow()
+    for state, minutes in ((LetterState.SENT, 90), (LetterState.PENDING, 20), (LetterState.PENDING, -5)):
+        due_at = now - timedelta(minutes=minutes)
+        session.add(
+            OutboxLetter(
+                user_id=user.id, to=user.email, template="verify-address", state=state, due_at=due_at
+            )
+        )
+    session.flush()
+
+    numbers = read(visitor)
+    assert numbers["skymailing_outbox_waiting", ""] == 2
+    assert 1190 < numbers["skymailing_outbox_oldest_due_age_seconds", ""] < 1300
+
+
+def test_a_run_that_rests_outside_its_hours_is_not_overdue(
+    session: Session, user: User, visitor: FlaskClient
+) -> None:
+    now = utcnow()
+    yesterday = str((now - timedelta(days=1)).isoweekday())
+    hours = {"weekdays": yesterday, "state": "running"}
+    resting = MailingFactory.create(owner=user, **hours)
+    create_run(
+        resting, {DeliveryState.PENDING: 1}, state=RunState.SENDING, started_at=now - timedelta(hours=2)
+    )
+    assert read(visitor)["skymailing_oldest_due_age_seconds", ""] == 0
+
+    resting.weekdays = "1234567"
+    session.flush()
+    assert read(visitor)["skymailing_oldest_due_age_seconds", ""] > 7000

@@ -1,0 +1,125 @@
+"""One event is one line, and no line holds a secret."""
+
+import json
+import logging
+
+import pytest
+from flask import Flask, session
+
+from config import TestingConfig
+from skymailing import security
+from skymailing.logs import context
+from skymailing.logs.redaction import Redactor, secrets_of
+from skymailing.models import User
+from tests.logs.conftest import Lines
+
+logger = logging.getLogger("skymailing.tests")
+
+
+def test_nobody_writes_a_line_of_their_own(lines: Lines) -> None:
+    for end in ("\n", "\r\n", "\x0b", "\x85", "\u2028", "\u2029", "\x1b[2K", "\u202e", "\ud800", "\0"):
+        logger.warning("hello%s2026-01-01T00:00:00Z ERROR skymailing: forged", end)
+
+    assert [entry["level"] for entry in lines.entries] == ["warning"] * 10
+    assert len(lines.raw.splitlines()) == len(lines.text.splitlines()) == 10
+    assert lines.text.isprintable() or set(lines.text) - {"\n"} == set(filter(str.isprintable, lines.text))
+    assert all("forged" in entry["message"] for entry in lines.entries)
+
+
+def test_a_traceback_stays_with_its_line_and_is_set_apart(lines: Lines) -> None:
+    try:
+        raise ValueError("bad\n2026-01-01T00:00:00Z ERROR skymailing: forged anna@example.org")
+    except ValueError:
+        logger.exception("it broke")
+
+    (entry,) = lines.entries
+    assert "ValueError: bad" in entry["exception"]
+    assert "anna" not in lines.raw + lines.text
+    assert all(line.startswith("  | ") for line in lines.text.splitlines()[1:])
+
+
+def test_addresses_show_their_domain_alone_and_whole_ones_only_to_who_debugs(lines: Lines) -> None:
+    told = 'refused <Anna.Müller+x@example.org>, "two words"@x.example and q=boris%40пример.рф'
+    logger.debug(told)
+    logger.info(told)
+    logger.error("%s", told)
+
+    debug, info, error = lines.entries
+    assert "Anna.Müller+x@example.org" in debug["message"]
+    for entry in (info, error):
+        assert "Anna" not in entry["message"]
+        assert "boris" not in entry["message"]
+        assert "…@example.org" in entry["message"]
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
+def test_tokens_and_passwords_never_show(app: Flask, lines: Lines, user: User, level: int) -> None:
+    with app.test_request_context():
+        session["_user_id"] = user.get_id()
+        cookie = app.session_interface.get_signing_serializer(app).dumps(dict(session))  # type: ignore[union-attr]
+        hash_ = security.hash_password("correct horse battery")
+        told = {
+            "/auth/verify/%s": security.account_token(security.VERIFY, user),
+            "Exception on /auth/reset/%s [GET]": security.account_token(security.RESET, user),
+            "see /u/%s": security.unsubscribe_token(user.id, "anna@example.org"),
+            "a damaged link /u/%s": "abcdefgh",
+            "token alone %s": security.account_token(security.RESET, user),
+            "{'session': '%s'}": cookie,
+            "row (%s)": hash_,
+            "Authorization: Bearer %s": "sesame-street",
+            "{'password': '%s'}": "tr0ub4dor",
+            "the key is %s": app.config["SECRET_KEY"],
+        }
+    for message, secret in told.items():
+        logger.log(level, message, secret)
+
+    for entry, (message, secret) in zip(lines.entries, told.items(), strict=True):
+        assert secret not in entry["message"], message
+        assert entry["message"].split()[0].startswith(message.partition("%s")[0].split()[0][:12])
+
+
+def test_the_secrets_of_the_settings_are_known_wherever_they_stand(environment: dict[str, str]) -> None:
+    config = TestingConfig(
+        environment
+        | {
+            "DATABASE_URL": "postgresql://sky:p%40ss%2Fword@db.example/sky",
+            "REDIS_URL": "redis://:redis-word@cache.example/0",
+            "MAIL_PASSWORD": "mail-word",
+            "METRICS_TOKEN": "metrics-word",
+            "MAIL_FALLBACK_SERVER": "second.example",
+            "MAIL_FALLBACK_PASSWORD": "second-word",
+        }
+    )
+    redactor = Redactor(secrets_of(vars(config)))
+
+    for secret in ("p@ss/word", "p%40ss%2Fword", "redis-word", "mail-word", "metrics-word", "second-word"):
+        assert secret not in redactor.clean(f"could not use x{secret}x", keep_addresses=True)
+
+
+def test_words_that_only_look_alike_stay() -> None:
+    told = (
+        "skymailing.delivery.recover.settle_expired_leases_of_workers failed; see docs/reset or 5.1.1;"
+        " run 17 ended at 2026-11-25T13:00:00.123Z; queue.example.com:6379"
+    )
+    assert Redactor(["", "abc"]).clean(told) == told
+
+
+def test_lines_carry_what_they_belong_to(lines: Lines) -> None:
+    context.begin(request_id="r1")
+    with context.carrying(run_id=7):
+        logger.info("inside")
+    logger.info("after")
+    context.begin()
+    logger.info("outside")
+
+    inside, after, outside = lines.entries
+    assert (inside["request_id"], inside["run_id"]) == ("r1", 7)
+    assert "run_id" not in after
+    assert "request_id" not in outside
+    assert "[request_id=r1 run_id=7]" in lines.text
+
+
+def test_a_call_with_wrong_arguments_still_leaves_its_line(lines: Lines) -> None:
+    record = logger.makeRecord("x", logging.INFO, "", 0, "%d letters", ("three",), None)
+
+    assert json.loads(lines.json_handler.format(record))["message"] == "%d letters ('three',)"

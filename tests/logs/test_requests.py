@@ -1,0 +1,88 @@
+"""One line for each request, and for each job, with an id that nobody chose but us."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing import queue
+from skymailing.models import MailingState, User
+from tests.factories import MailingFactory, create_clients, due_mailing
+from tests.logs.conftest import Lines
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])
+def test_every_answer_has_an_id_and_one_line_with_it(
+    session: Session, visitor: FlaskClient, lines: Lines, path: str
+) -> None:
+    answer = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})
+    again = visitor.get(path)  # perhaps from the cache, without Flask
+    answer.close()
+    again.close()
+
+    ids = [answer.headers["X-Request-ID"], again.headers["X-Request-ID"]]
+    assert len(set(ids)) == 2
+    assert "chosen" not in "".join(ids)
+    assert [entry["request_id"] for entry in lines.of("skymailing.requests")] == ids
+    assert [entry["status"] for entry in lines.of("skymailing.requests")] == [
+        answer.status_code,
+        again.status_code,
+    ]
+
+
+def test_the_line_names_the_route_and_the_user_but_not_what_was_asked_for(
+    browser: FlaskClient, user: User, lines: Lines
+) -> None:
+    mailing = MailingFactory.create(owner=user)
+    browser.get(f"/mailings/{mailing.id}/log?q=anna@example.org").close()
+    browser.get("/auth/reset/some-token\nGET / 200").close()
+
+    log, reset = lines.of("skymailing.requests")
+    assert (log["method"], log["route"], log["status"]) == ("GET", "/mailings/<int:mailing_id>/log", 200)
+    assert (log["mailing_id"], log["user_id"]) == (mailing.id, user.id)
+    assert log["ms"] > 0
+    assert reset["route"] in ("/auth/reset/<token>", "(no such page)")
+    for forbidden in ("anna", "some-token", "127.0.0.1"):
+        assert forbidden not in lines.raw
+
+
+def test_what_a_view_logs_carries_the_requests_id(app: Flask, visitor: FlaskClient, lines: Lines) -> None:
+    def fail(_error: object) -> None:
+        raise RuntimeError("of anna@example.org")
+
+    monkey = pytest.MonkeyPatch()
+    monkey.setitem(app.view_functions, "health.live", lambda: fail(None))
+    monkey.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    try:
+        answer = visitor.get("/healthz")
+    finally:
+        monkey.undo()
+
+    (broken,) = lines.of("skymailing")
+    assert answer.status_code == 500
+    assert broken["request_id"] == answer.headers["X-Request-ID"]
+    assert "RuntimeError: of …@example.org" in broken["exception"]
+
+
+def test_each_job_leaves_one_line_and_all_of_its_lines_carry_its_id(
+    app: Flask, session: Session, user: User, work: Callable[[], None], lines: Lines
+) -> None:
+    create_clients(user, 3)
+    mailing = due_mailing(user, state=MailingState.SCHEDULED)
+    with app.app_context():
+        queue.enqueue("start_mailing", mailing.id)
+        queue.enqueue("no_such_job")
+    work()
+
+    told = lines.of("skymailing.jobs")
+    assert {(entry["job"], entry["done"]) for entry in told} >= {
+        ("start_mailing", True),
+        ("send_slice", True),
+        ("no_such_job", False),
+    }
+    assert len({entry["job_id"] for entry in told}) == len(told)
+    assert all(isinstance(entry["run_id"], int) for entry in told if entry["job"] == "send_slice")
+    (fault,) = [entry for entry in lines.entries if "Invalid attribute name" in entry["message"]]
+    assert fault["job_id"] in {entry["job_id"] for entry in told if not entry["done"]}

@@ -1,0 +1,137 @@
+"""Everything that a whole service writes while people register, sign in, import and send."""
+
+import http.cookiejar
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skymailing.clock import utcnow
+from tests.journey.visitor import Visitor
+from tests.processes.service import Service, wait_until
+from tests.servers import SmtpServer
+
+PASSWORD = "Xylophone-Quartz-77"
+WRONG = "Wrong-Quartz-78"
+OWNER = "olga.owner@shop.example"
+CLIENTS = [f"recipient{number}@mail{number % 3}.example" for number in range(30)]
+SECRET_KEY = "whole-run-key-" * 3
+JOBS = ("send_outbox", "start_mailing", "send_slice", "sweep")
+LINK = re.compile(r"https://sky\.example(/(?:auth/)?(?:verify|reset|u)/[\w.-]+)")
+
+
+@pytest.fixture(scope="module")
+def smtp() -> Iterator[SmtpServer]:
+    server = SmtpServer()
+    server.start()
+    server.rcpt_replies[CLIENTS[3]] = f"550 5.1.1 <{CLIENTS[3]}> is no mailbox here"
+    server.data_replies[CLIENTS[4]] = f"451 4.3.0 try {CLIENTS[4]} later"
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, smtp: SmtpServer) -> Iterator[Service]:
+    """The service as in production, but at a port of this machine and without TLS before it."""
+    service = Service(
+        tmp_path_factory.mktemp("production") / "data",
+        SKYMAILING_ENV="production",
+        SECRET_KEY=SECRET_KEY,
+        PUBLIC_URL="https://sky.example",
+        MAIL_SERVER="127.0.0.1",
+        MAIL_PORT=str(smtp.port),
+        MAIL_USERNAME="",
+        MAIL_DEFAULT_SENDER="letters@sky.example",
+        METRICS_TOKEN="metrics-word-1",
+        LOG_LEVEL="DEBUG",
+    )
+    service.start()
+    yield service
+    service.stop()
+
+
+class SecureVisitor(Visitor):
+    """A visitor whose secure cookies go over plain HTTP too, as if there were TLS before the service."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__(site)
+        policy = http.cookiejar.DefaultCookiePolicy(secure_protocols=("http", "https"))
+        self.jar = http.cookiejar.CookieJar(policy)
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+
+
+def letter_to(smtp: SmtpServer, address: str, number: int = 0) -> str:
+    wait_until(lambda: smtp.per_address()[address] > number, f"letter {number} to {address}")
+    letter = [letter for letter in smtp.letters if letter.to == address][number]
+    return letter.text
+
+
+def link_in(text: str) -> str:
+    found = LINK.search(text)
+    assert found, text
+    return found[1]
+
+
+def live_through_a_day(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[str]:
+    """Do what people do; return the secrets of that day."""
+    visitor = SecureVisitor(service.url)
+    page = visitor.get("/auth/register")
+    visitor.submit(page, email=OWNER, password=PASSWORD, password_confirm=PASSWORD)
+    verify = link_in(letter_to(smtp, OWNER))
+    visitor.submit(visitor.get(verify), "/auth/verify/" + verify.rpartition("/")[2])
+    visitor.submit(visitor.get("/auth/login"), email=OWNER, password=WRONG)
+    visitor.submit(visitor.get("/auth/reset"), email=OWNER)
+    reset = link_in(letter_to(smtp, OWNER, 1))
+    visitor.get(reset)
+    visitor.get(reset + "\n2026-01-01T00:00:00Z ERROR forged".replace("\n", "%0A").replace(" ", "%20"))
+    signed_in = visitor.submit(visitor.get("/auth/login"), email=OWNER, password=PASSWORD)
+    assert signed_in.status == 200
+
+    file = tmp_path / "clients.csv"
+    file.write_text("email\n" + "\n".join(CLIENTS))
+    assert service.run("clients", "import", str(file), "--owner", OWNER).returncode == 0
+    text = "Hello! [Leave]({{ unsubscribe_url }})"
+    visitor.submit(visitor.get("/messages/new"), subject="News", format="text", body=text)
+    form = visitor.get("/mailings/new")
+    begin = f"{utcnow():%Y-%m-%dT%H:%M}"
+    made = visitor.submit(form, name="Autumn", starts_at=begin, ends_at="2099-01-01T00:00", audience="all")
+    assert made.status == 200, made.words
+    wait_until(lambda: smtp.per_address()[CLIENTS[-1]] == 1, "the last letter")
+    leave = link_in(letter_to(smtp, CLIENTS[0]))
+    visitor.submit(visitor.get(leave), leave)
+    visitor.get(f"/logs/?q={CLIENTS[5]}")
+    cookies = {cookie.value or "" for cookie in visitor.jar}
+    tokens = {path.rpartition("/")[2] for path in (verify, reset, leave)}
+    return {PASSWORD, WRONG, SECRET_KEY, "metrics-word-1", *cookies, *tokens}
+
+
+def test_no_line_of_a_whole_run_tells_a_secret_or_an_address(
+    service: Service, smtp: SmtpServer, tmp_path: Path
+) -> None:
+    secrets = live_through_a_day(service, smtp, tmp_path)
+    for job in JOBS:
+        wait_until(lambda name=f'"job": "{job}"': name in service.log("worker"), f"{job} has left its line")
+
+    logs = {path.name: path.read_text() for path in (service.data_dir / "logs").glob("*.log")}
+    assert {"web.log", "worker.log", "scheduler.log", "supervisor.log"} <= set(logs)
+    everything = "".join(logs.values())
+    assert [secret for secret in sorted(secrets) if secret in everything] == []
+
+    ours = [line for name, text in logs.items() if name != "redis.log" for line in text.split("\n") if line]
+    assert [line for line in ours if not line.startswith("{")] == []
+    entries = [json.loads(line) for line in ours]
+    told = "\n".join(str(entry) for entry in entries if entry["level"] != "debug")
+    assert [address for address in (OWNER, *CLIENTS) if address in told] == []
+    assert "debug" in {entry["level"] for entry in entries}
+    assert [entry for entry in entries if entry["level"] in ("error", "critical")] == []
+    requests = [entry for entry in entries if entry["logger"] == "skymailing.requests"]
+    jobs = [entry for entry in entries if entry["logger"] == "skymailing.jobs"]
+    assert {"/auth/register", "/auth/reset/<token>", "/u/<token>", "/mailings/new"} <= {
+        entry["route"] for entry in requests
+    }
+    assert set(JOBS) <= {entry["job"] for entry in jobs}
+    assert len({entry["request_id"] for entry in requests}) == len(requests)
+    assert all("run_id" in entry for entry in jobs if entry["job"] == "send_slice")

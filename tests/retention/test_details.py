@@ -1,0 +1,212 @@
+"""Details of old runs go in small steps; what they add up to stays, on every page."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing import jobs
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.mailings.queries import count_runs
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Outcome,
+    Role,
+    Run,
+    RunState,
+    User,
+)
+from skymailing.retention import details, steps, sweep
+from tests.conftest import SignIn
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory, UserFactory
+
+DAYS = 90
+COUNTS = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN: 1}
+
+
+@pytest.fixture
+def chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator has chosen to keep details for DAYS."""
+    monkeypatch.setitem(app.config, "KEEP", replace(app.config["KEEP"], run_details=DAYS))
+
+
+def old_run(owner: User, days: float, state: RunState = RunState.FINISHED, **values: object) -> Run:
+    """Create a run that ended so many days ago, with letters and an attempt for each."""
+    ended = utcnow() - timedelta(days=days)
+    mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED, **values)
+    run: Run = RunFactory.create(
+        mailing=mailing, scheduled_for=ended, finished_at=ended, state=state, planned=sum(COUNTS.values())
+    )
+    for delivery_state, count in COUNTS.items():
+        for _ in range(count):
+            delivery = DeliveryFactory.create(run=run, state=delivery_state, finished_at=ended, attempts=1)
+            outcome = Outcome(delivery_state.value)
+            code, words = (250, "ok") if outcome is Outcome.SENT else (550, "5.1.1 no such user")
+            AttemptFactory.create(delivery=delivery, at=ended, outcome=outcome, code=code, answer=words)
+    return run
+
+
+def remaining(session: Session, run: Run) -> tuple[int, int]:
+    letters = session.scalar(select(func.count()).where(Delivery.run_id == run.id))
+    attempts = session.scalar(select(func.count()).where(Attempt.run_id == run.id))
+    return letters or 0, attempts or 0
+
+
+def reports(browser: FlaskClient) -> tuple[str, str, str]:
+    since = f"{utcnow() - timedelta(days=300):%Y-%m-%d}"
+    table = browser.get(f"/reports/report.csv?since={since}").text
+    assert ",5,2,1," in table
+    return text_of(browser, f"/reports/?since={since}"), table, text_of(browser, "/mailings/")
+
+
+def text_of(browser: FlaskClient, path: str) -> str:
+    return BeautifulSoup(browser.get(path).text, "html.parser").get_text(" ", strip=True)
+
+
+def test_by_default_nothing_of_a_run_is_ever_removed(app: Flask, session: Session, user: User) -> None:
+    run = old_run(user, 5000)
+    with app.app_context():
+        jobs.sweep()
+    assert remaining(session, run) == (8, 8)
+
+
+def test_after_the_chosen_time_details_go_and_numbers_stay(
+    app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
+) -> None:
+    old, young = old_run(user, DAYS + 1), old_run(user, DAYS - 1)
+    before = reports(browser)
+    with app.app_context():
+        ledger = count_runs([old])[0].counts
+        db.session.rollback()
+        jobs.sweep()
+
+    session.refresh(old)
+    session.refresh(young)
+    assert remaining(session, old) == (0, 0)
+    assert remaining(session, young) == (8, 8)
+    assert (old.body, old.has_details) == ("", False)
+    assert (young.details_removed_at, bool(young.body)) == (None, True)
+    assert reports(browser) == before
+    with app.app_context():
+        (after,) = count_runs([old])
+    assert after.counts == ledger
+    assert after.closes
+    assert after.total == old.planned == 8
+
+
+@pytest.mark.parametrize("state", [RunState.PLANNED, RunState.SENDING])
+def test_a_run_that_is_not_over_is_never_touched(
+    app: Flask, session: Session, user: User, chosen: None, state: RunState
+) -> None:
+    run = old_run(user, 5000, state)
+    with app.app_context():
+        sweep.remove_old(utcnow())
+    assert remaining(session, run) == (8, 8)
+
+
+def test_a_run_that_was_taken_up_again_meanwhile_is_left_alone(
+    app: Flask, session: Session, user: User, chosen: None
+) -> None:
+    run = old_run(user, DAYS + 1)
+    before = utcnow() - timedelta(days=DAYS)
+    with app.app_context():
+        assert details._runs_with_details(before) == [run.id]
+        run.state, run.finished_at = RunState.SENDING, None  # between the look and the step
+        session.flush()
+        assert not details._give_up(run.id, before, utcnow())
+    session.refresh(run)
+    assert run.details_removed_at is None
+    assert run.body
+
+
+def test_a_step_is_small_and_the_next_sweep_goes_on(
+    app: Flask, session: Session, user: User, chosen: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = old_run(user, DAYS + 1)
+    monkeypatch.setattr(steps, "BATCH", 3)
+    with app.app_context():
+        # Time for nothing but the first step, as after a kill in the middle.
+        monkeypatch.setattr(steps.Allowance, "is_used_up", property(lambda self: bool(self.removed)))
+        sweep.remove_old(utcnow())
+        session.refresh(run)
+        assert remaining(session, run) == (5, 5)
+        assert run.details_removed_at is not None
+        assert run.has_details
+        monkeypatch.undo()
+        monkeypatch.setitem(app.config, "KEEP", replace(app.config["KEEP"], run_details=DAYS))
+        sweep.remove_old(utcnow())
+    session.refresh(run)
+    assert remaining(session, run) == (0, 0)
+    assert not run.has_details
+
+
+def test_letters_of_a_run_without_details_cannot_be_sent_again(
+    app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
+) -> None:
+    run = old_run(user, DAYS + 1, ends_at=utcnow() + timedelta(days=1))
+    with app.app_context():
+        sweep.remove_old(utcnow())
+        with pytest.raises(services.MailingError):
+            services._run_to_resend(db.session.get_one(Mailing, run.mailing_id), utcnow())
+    answer = browser.post(f"/mailings/{run.mailing_id}/resend-failed", follow_redirects=True)
+    assert "details of the last run were removed" in answer.text
+
+
+def test_pages_say_that_details_were_removed_and_after_how_long(
+    app: Flask, session: Session, user: User, browser: FlaskClient, sign_in: SignIn, chosen: None
+) -> None:
+    run = old_run(user, DAYS + 3)
+    with app.app_context():
+        sweep.remove_old(utcnow())
+
+    told = f"removed {DAYS + 3} days after it had ended"
+    manager = sign_in(UserFactory.create(role=Role.MANAGER))
+    for who, path in ((browser, f"/mailings/runs/{run.id}"), (manager, f"/manager/runs/{run.id}/")):
+        page = who.get(path).text
+        assert told in page
+        assert "/log?" not in page
+    for who, path in (
+        (browser, f"/mailings/{run.mailing_id}/log"),
+        (browser, f"/mailings/{run.mailing_id}/log?run={run.id}"),
+        (browser, "/logs/"),
+        (manager, f"/manager/mailings/{run.mailing_id}/log"),
+    ):
+        page = text_of(who, path)
+        assert "The details were removed" in page, path
+        assert "Nothing has been sent yet" not in page
+    assert f"Attempts are removed {DAYS} days after" in browser.get("/logs/").text
+
+
+def test_a_managers_numbers_of_a_user_stay(
+    app: Flask, session: Session, user: User, sign_in: SignIn, chosen: None
+) -> None:
+    old_run(user, DAYS + 1)
+    manager = sign_in(UserFactory.create(role=Role.MANAGER))
+    before = text_of(manager, f"/manager/users/{user.id}/")
+    with app.app_context():
+        sweep.remove_old(utcnow())
+    assert text_of(manager, f"/manager/users/{user.id}/") == before
+
+
+def test_a_sweep_through_a_worker_removes_them_too(
+    app: Flask, session: Session, user: User, work: Callable[[], None], chosen: None
+) -> None:
+    from skymailing import queue
+
+    run = old_run(user, DAYS + 1)
+    with app.app_context():
+        queue.enqueue("sweep")
+    work()
+    assert remaining(session, run) == (0, 0)

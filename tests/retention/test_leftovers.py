@@ -1,0 +1,125 @@
+"""What the service itself leaves behind goes after its time, and nothing else does."""
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config import TestingConfig
+from skymailing.catcher.store import LetterStore
+from skymailing.clock import utcnow
+from skymailing.errors import ConfigurationError
+from skymailing.models import (
+    AuditAction,
+    AuditEntry,
+    AuditKind,
+    ClientImport,
+    ImportRejection,
+    ImportState,
+    LetterState,
+    OutboxLetter,
+    User,
+)
+from skymailing.retention import steps, sweep
+
+
+def letter(user: User, state: LetterState, days: int) -> OutboxLetter:
+    created = utcnow() - timedelta(days=days)
+    return OutboxLetter(
+        user_id=user.id, to=user.email, template="verify-address", state=state, created_at=created
+    )
+
+
+def test_settled_account_letters_go_after_a_month(
+    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BATCH", 2)
+    stay = [
+        letter(user, LetterState.PENDING, 40),
+        letter(user, LetterState.SENT, 29),
+        letter(user, LetterState.FAILED, 1),
+    ]
+    go = [letter(user, state, 31 + n) for n, state in enumerate([LetterState.SENT, LetterState.FAILED] * 3)]
+    session.add_all([*go, *stay])
+    session.flush()
+    kept = {one.id for one in stay}
+    with app.app_context():
+        assert sweep.remove_old(utcnow()) == {"account_letters": 6}
+    session.expire_all()
+    assert set(session.scalars(select(OutboxLetter.id))) == kept
+
+
+def test_imports_go_with_their_rejected_rows_once_they_are_over(
+    app: Flask, session: Session, user: User
+) -> None:
+    now = utcnow()
+    imports = {
+        (state, days): ClientImport(
+            owner_id=user.id, filename="a.csv", state=state, updated_at=now - timedelta(days=days)
+        )
+        for state in (ImportState.FINISHED, ImportState.FAILED, ImportState.RUNNING)
+        for days in (29, 31)
+    }
+    session.add_all(imports.values())
+    session.flush()
+    for one in imports.values():
+        session.add(ImportRejection(import_id=one.id, line=2, value="anna@", reason="no address"))
+    session.flush()
+    kept = {one.id for (state, days), one in imports.items() if days == 29 or state is ImportState.RUNNING}
+    with app.app_context():
+        sweep.remove_old(now)
+    session.expire_all()
+    assert set(session.scalars(select(ClientImport.id))) == kept
+    assert set(session.scalars(select(ImportRejection.import_id))) == kept
+
+
+def test_the_audit_log_is_kept_until_the_operator_chooses_a_time(
+    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in (3000, 400, 300):
+        session.add(
+            AuditEntry(
+                at=utcnow() - timedelta(days=days),
+                actor="root",
+                action=AuditAction.USER_BLOCKED,
+                kind=AuditKind.USER,
+                target_id=user.id,
+                target=user.email,
+            )
+        )
+    session.flush()
+    with app.app_context():
+        sweep.remove_old(utcnow())
+        assert len(session.scalars(select(AuditEntry.id)).all()) == 3
+        monkeypatch.setitem(app.config, "KEEP", replace(app.config["KEEP"], audit=365))
+        sweep.remove_old(utcnow())
+    assert len(session.scalars(select(AuditEntry.id)).all()) == 1
+
+
+def test_caught_letters_go_after_a_month(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_CATCHER", True)
+    directory = app.config["DATA_DIR"] / "outbox"
+    store = LetterStore(directory)
+    store.prepare()
+    for to in ("old@x.example", "new@x.example"):
+        store.keep("a@b.example", to, b"Subject: x\r\n\r\nx")
+    (old,) = store.list_letters("old@")
+    number = old.path.name[19:]
+    then = int((utcnow() - timedelta(days=31)).timestamp() * 1e9)
+    os.rename(old.path, directory / f"{then:019}{number}")
+    with app.app_context():
+        assert sweep.remove_old(utcnow())["caught_letters"] == 1
+    assert [one.recipient for one in store.list_letters()] == ["new@x.example"]
+    store.delete_all()
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "soon", "999999"])
+def test_a_time_that_is_no_number_of_days_stops_the_start(environment: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigurationError, match="KEEP_RUN_DETAILS_DAYS"):
+        TestingConfig(environment | {"KEEP_RUN_DETAILS_DAYS": text})
