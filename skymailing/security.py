@@ -16,14 +16,17 @@ from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializ
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import select
 
+from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db, login
-from skymailing.models import EndedSession, Role, User
+from skymailing.freshness import shared_cache
+from skymailing.models import Role, User, UserSession
 
 VERIFY = "verify-address"
 RESET = "reset-password"
 VERIFY_LIFETIME = timedelta(hours=24)
 RESET_LIFETIME = timedelta(hours=1)
+SEEN_LIFETIME = timedelta(days=30)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,17 +51,30 @@ login.session_protection = "basic"
 
 
 def load_user(identity: str) -> User | None:
-    """Return the user of a session, unless blocked or unconfirmed, or signed out here or everywhere."""
+    """Return the user of a session, unless it is over or ended, or they are blocked or unconfirmed."""
     id_text, _, rest = identity.partition(".")
     epoch, _, key = rest.partition(".")
     if not (id_text.isdecimal() and epoch.isdecimal()):
         return None
-    has_ended = select(EndedSession.key).where(EndedSession.key == key).exists()
-    user = db.session.scalar(select(User).where(User.id == int(id_text), ~has_ended))
-    if user is None or not user.is_active or user.session_epoch != int(epoch):
+    now = utcnow()
+    found = db.session.execute(
+        select(User, UserSession.id)
+        .join(UserSession, UserSession.user_id == User.id)
+        .where(User.id == int(id_text), UserSession.key == key, UserSession.expires_at > now)
+    ).first()
+    if found is None:
+        return None
+    user, session_id = found
+    if not user.is_active or user.session_epoch != int(epoch):
         return None
     user.session_key = key
-    return user
+    shared_cache().set(seen_name(session_id), now.timestamp(), SEEN_LIFETIME)
+    return cast(User, user)
+
+
+def seen_name(session_id: int) -> str:
+    """Return under which name Redis keeps when a session was used last."""
+    return f"seen:{session_id}"
 
 
 login.user_loader(load_user)

@@ -5,6 +5,7 @@ A new route fails here until it has an entry, which is the decision who may call
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
-from skymailing.models import Client, ClientImport, DeliveryState, MailingState, Role, User
+from skymailing.clock import utcnow
+from skymailing.models import Client, ClientImport, DeliveryState, MailingState, Role, User, UserSession
 from tests.conftest import SignIn
 from tests.factories import (
     ArticleFactory,
@@ -69,6 +71,17 @@ def make_import(owner: User) -> Any:
     return imported
 
 
+def make_session(user: User) -> Any:
+    session = inspect(user).session
+    assert session is not None
+    signed_in = UserSession(
+        user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
+    )
+    session.add(signed_in)
+    session.flush()
+    return signed_in
+
+
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
 
@@ -88,6 +101,7 @@ MESSAGE = Own("message_id", make_message)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 IMPORT = Own("import_id", make_import)
+SESSION = Own("session_id", make_session)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
@@ -113,12 +127,20 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
     "auth.login": PUBLIC,
+    "auth.login_code": PUBLIC,
     "auth.logout": PUBLIC,
     "auth.resend": PUBLIC,
     "auth.reset_request": PUBLIC,
     "auth.reset_requested": PUBLIC,
     "auth.profile": PRIVATE,
     "auth.change_password": PRIVATE,
+    "auth.sessions": PRIVATE,
+    "auth.end_one": SESSION,
+    "auth.end_others": PRIVATE,
+    "auth.second_step": PRIVATE,
+    "auth.second_step_setup": PRIVATE,
+    "auth.second_step_off": PRIVATE,
+    "auth.recovery_codes": PRIVATE,
     "clients.index": PRIVATE,
     "clients.new": PRIVATE,
     "clients.edit": CLIENT,

@@ -5,9 +5,10 @@ outside of a transaction, so these functions take them ready made.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, mail
@@ -15,7 +16,7 @@ from skymailing.audit import Actor
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, OutboxLetter, Role, User
+from skymailing.models import AuditAction, OutboxLetter, Role, User, UserSession
 from skymailing.security import (
     RESET,
     RESET_LIFETIME,
@@ -144,9 +145,14 @@ def reset_password(token: str, password_hash: str, now: datetime) -> User:
 def change_password(user: User, password_hash: str) -> None:
     """Set the password, sign the user out everywhere, and tell them by a letter."""
     user.password_hash = password_hash
-    user.session_epoch += 1
+    _sign_out_everywhere(user)
     mail.post(user, "password-changed")
     db.session.flush()
+
+
+def _sign_out_everywhere(user: User) -> None:
+    user.session_epoch += 1
+    db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
 
 
 def may_block(user: User, actor: Actor) -> bool:
@@ -164,7 +170,7 @@ def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
         raise NotAllowed(user.email)
     user.blocked_at = user.blocked_at or now
     user.blocked_reason = reason
-    user.session_epoch += 1
+    _sign_out_everywhere(user)
     audit.record(AuditAction.USER_BLOCKED, actor, user, reason)
     db.session.flush()
 
@@ -207,7 +213,7 @@ def lock_user(user: User) -> None:
     db.session.refresh(user, with_for_update=True)
 
 
-def post_sparingly(user: User, template: str) -> None:
+def post_sparingly(user: User, template: str, **params: Any) -> None:
     """Post a letter unless this account got several of its kind lately: nobody's inbox is flooded."""
     lately = select(func.count()).where(
         OutboxLetter.user_id == user.id,
@@ -215,4 +221,4 @@ def post_sparingly(user: User, template: str) -> None:
         OutboxLetter.created_at > utcnow() - timedelta(hours=1),
     )
     if (db.session.scalar(lately) or 0) < LETTERS_PER_HOUR:
-        mail.post(user, template)
+        mail.post(user, template, **params)

@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from skymailing import audit
 from skymailing.addresses import InvalidEmail, address_key, parse_address
-from skymailing.auth import services
+from skymailing.auth import second_factor, services
 from skymailing.auth.policy import password_fault
 from skymailing.clock import utcnow
 from skymailing.extensions import db
@@ -80,6 +80,19 @@ def change_role(email: str, role: str, reason: str) -> None:
         raise click.ClickException(f"{email} is the last administrator; make another first.") from error
     db.session.commit()
     click.echo(f"{user.email} has the role {role} now.")
+
+
+@users.command("lift-second-step")
+@click.argument("email")
+@click.option("--reason", default="", help="Kept in the audit log.")
+def lift_second_step(email: str, reason: str) -> None:
+    """Turn the second step off for somebody who has lost phone and recovery codes."""
+    user = find(email)
+    if not user.has_second_factor:
+        raise click.ClickException(f"{user.email} has no second step.")
+    second_factor.lift(user, reason, audit.present_actor())
+    db.session.commit()
+    click.echo(f"{user.email} signs in with the password alone now. A letter tells them.")
 
 
 @users.command("list")
