@@ -50,6 +50,8 @@ class Config:
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
         self.PORT = self._number("PORT", 5000)
+        # Proxies in front of the web server, each of which adds to X-Forwarded-For and -Proto.
+        self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", 0)
         self.PUBLIC_URL = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)

@@ -25,6 +25,7 @@ def create_app(config: "Config | None" = None) -> Flask:
     register_blueprints(app)
     register_commands(app)
     errors.register_error_pages(app)
+    web.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
     return app
 
 

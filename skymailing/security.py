@@ -17,6 +17,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import select
 
 from skymailing.clock import utcnow
+from skymailing.database import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db, login
 from skymailing.freshness import shared_cache
@@ -52,20 +53,18 @@ login.session_protection = "basic"
 
 def load_user(identity: str) -> User | None:
     """Return the user of a session, unless it is over or ended, or they are blocked or unconfirmed."""
-    id_text, _, rest = identity.partition(".")
-    epoch, _, key = rest.partition(".")
-    if not (id_text.isdecimal() and epoch.isdecimal()):
-        return None
+    key = identity.rpartition(".")[2]
     now = utcnow()
     found = db.session.execute(
         select(User, UserSession.id)
         .join(UserSession, UserSession.user_id == User.id)
-        .where(User.id == int(id_text), UserSession.key == key, UserSession.expires_at > now)
+        .where(UserSession.key == key, UserSession.expires_at > now)
     ).first()
     if found is None:
         return None
     user, session_id = found
-    if not user.is_active or user.session_epoch != int(epoch):
+    # The identity names the account and its epoch, too, so both have to be those of the session's row.
+    if not user.is_active or identity != f"{user.id}.{user.session_epoch}.{key}":
         return None
     user.session_key = key
     shared_cache().set(seen_name(session_id), now.timestamp(), SEEN_LIFETIME)
@@ -192,7 +191,8 @@ def account_token(purpose: str, user: User) -> str:
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
     """Return the user the token was made for; raises BadToken, also when it was used already."""
     payload = read_token(purpose, token, max_age)
-    user = db.session.get(User, payload.get("user"))
+    user_id = payload.get("user")
+    user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None
     if user is None:
         raise BadToken
     if payload.get("stamp") != _stamp(user):
