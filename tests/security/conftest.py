@@ -1,11 +1,7 @@
-"""Attacks on what DESIGN, section 10, promises; README.md says which test attacks which clause.
-
-They are the same whatever the database, so they run on SQLite alone, but for those marked `engines`.
-"""
+"""Attacks on what DESIGN, section 10, promises; README.md says which test attacks which clause."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,21 +24,6 @@ from tests.factories import (
 )
 
 MakeApp = Callable[..., Flask]
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    spared = [
-        item
-        for item in items
-        if isinstance(item, pytest.Function)
-        and HERE in item.path.parents
-        and hasattr(item, "callspec")
-        and item.callspec.params.get("database_url") == "postgresql"
-        and item.get_closest_marker("engines") is None
-    ]
-    config.hook.pytest_deselected(items=spared)
-    items[:] = [item for item in items if item not in spared]
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.conftest import SignIn
 from tests.factories import PASSWORD, ClientFactory
 from tests.security.conftest import MakeApp, World, csrf_token, enter
 
+pytestmark = pytest.mark.one_engine
+
 # RFC 8058: mail programs post by themselves; the signed link is the proof.
 WITHOUT_TOKEN = {"unsubscribe.page"}
 # Taking data away is written down; nothing else is.

@@ -18,6 +18,8 @@ from skymailing.models import User
 from tests.factories import PASSWORD, UserFactory
 from tests.security.conftest import MakeApp
 
+pytestmark = pytest.mark.one_engine
+
 ROUNDS = 15
 COST = {"time_cost": 2, "memory_cost": 8_192, "parallelism": 1}  # some 10 ms: more than all else together
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}

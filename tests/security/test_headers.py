@@ -16,6 +16,8 @@ from tests.conftest import SignIn
 from tests.factories import PASSWORD, MessageFactory
 from tests.security.conftest import World, csrf_token
 
+pytestmark = pytest.mark.one_engine
+
 HTML = {"Accept": "text/html"}
 REFUSALS = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
 # Pages for a frame, under a stricter policy of their own.

@@ -13,6 +13,8 @@ from tests.factories import PASSWORD
 from tests.security.conftest import MakeApp, World
 from tests.servers import SmtpServer
 
+pytestmark = pytest.mark.one_engine
+
 FORGED = {
     "Host": "evil.example",
     "X-Forwarded-Host": "evil.example",

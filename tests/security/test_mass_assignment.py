@@ -14,6 +14,8 @@ from tests.conftest import SignIn
 from tests.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.security.conftest import World
 
+pytestmark = pytest.mark.one_engine
+
 # What an attacker would like to set, of whatever the form is about, under the names of columns and relations.
 WISHES: dict[str, str] = {
     "id": "999",

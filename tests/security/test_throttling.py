@@ -15,6 +15,8 @@ from skymailing.models import User
 from tests.factories import PASSWORD, UserFactory
 from tests.security.conftest import MakeApp
 
+pytestmark = pytest.mark.one_engine
+
 
 @pytest.fixture
 def throttled(make_app) -> Flask:

@@ -22,6 +22,8 @@ from skymailing.models import Role, Suppression, User
 from skymailing.security import BadToken
 from tests.factories import PASSWORD, UserFactory
 
+pytestmark = pytest.mark.one_engine
+
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}
 PURPOSES = (security.VERIFY, security.RESET, AWAITED)
 
