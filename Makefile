@@ -4,6 +4,8 @@
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
 #                installs Debian's chromium when there is none, or unpacks it into .cache/ without root
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
+#   make audit   known faults of what we install (where the index tells any), unsafe patterns, secrets in the
+#                repository; a quarter of a minute, and without a network it says that the first was skipped
 #   make soak    the long fault tests: kill -9 a hundred times, outages of days
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
@@ -17,7 +19,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test e2e bench lint format translations install install-dev clean
+.PHONY: run test e2e audit bench lint format translations install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -36,6 +38,9 @@ lint: install-dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+audit: install-dev
+	.venv/bin/python .ci/audit.py
 
 format: install-dev
 	$(RUN) ruff check --fix .
