@@ -51,6 +51,8 @@ class Config:
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
     RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}  # noqa: RUF012 - seconds
     RATELIMIT_HEADERS_ENABLED = False
+    # Fixed windows would let twice as many through where two of them meet.
+    RATELIMIT_STRATEGY = "moving-window"
 
     MAIL_TIMEOUT = 30.0  # seconds for opening a session with the mail server, and for each step of it
 

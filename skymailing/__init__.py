@@ -48,7 +48,12 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
-    from skymailing.auth import passwords, session_pages, two_step_pages  # noqa: F401 - more pages of auth
+    from skymailing.auth import (  # noqa: F401 - more pages of auth
+        email_pages,
+        passwords,
+        session_pages,
+        two_step_pages,
+    )
     from skymailing.auth import views as auth
     from skymailing.blog import syndication
     from skymailing.blog import views as blog

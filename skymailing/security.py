@@ -25,6 +25,7 @@ from skymailing.models import Role, User, UserSession
 
 VERIFY = "verify-address"
 RESET = "reset-password"
+NEW_EMAIL = "confirm-new-email"
 VERIFY_LIFETIME = timedelta(hours=24)
 RESET_LIFETIME = timedelta(hours=1)
 SEEN_LIFETIME = timedelta(days=30)
@@ -183,9 +184,9 @@ def _serializer(purpose: str) -> URLSafeTimedSerializer:
     )
 
 
-def account_token(purpose: str, user: User) -> str:
+def account_token(purpose: str, user: User, **more: str) -> str:
     """Return a token that dies with its first use: it names the state that its use will change."""
-    return make_token(purpose, {"user": user.id, "stamp": _stamp(user)})
+    return make_token(purpose, {"user": user.id, "stamp": _stamp(user), **more})
 
 
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:

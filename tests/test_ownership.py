@@ -123,6 +123,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     # Each carries a signed token, and their own tests try forged ones.
     "auth.verify": PUBLIC,
     "auth.reset": PUBLIC,
+    "auth.confirm_email": PUBLIC,
     "unsubscribe.page": PUBLIC,
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
@@ -134,6 +135,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "auth.reset_requested": PUBLIC,
     "auth.profile": PRIVATE,
     "auth.change_password": PRIVATE,
+    "auth.new_email": PRIVATE,
     "auth.sessions": PRIVATE,
     "auth.end_one": SESSION,
     "auth.end_others": PRIVATE,

@@ -31,9 +31,9 @@ def check_new_password(form: FlaskForm, field: Field) -> None:
         raise ValidationError(fault)
 
 
-def email_field() -> EmailField:
+def email_field(label: str = _l("E-mail")) -> EmailField:
     return EmailField(
-        _l("E-mail"),
+        label,
         validators=[DataRequired(_l("Please enter your e-mail address.")), check_address],
         filters=[lambda text: text.strip() if text else text],
         render_kw={"autocomplete": "username", "inputmode": "email"},
@@ -158,6 +158,13 @@ class AppCodeForm(FlaskForm):
 class PresentPasswordForm(FlaskForm):
     """Proof that it is still the owner who sits there."""
 
+    current_password = present_password_field()
+
+
+class NewEmailForm(FlaskForm):
+    """Another address for the account."""
+
+    email = email_field(_l("New e-mail"))
     current_password = present_password_field()
 
 

@@ -78,9 +78,7 @@ def profile() -> ResponseReturnValue:
 def change_password() -> ResponseReturnValue:
     form = PasswordForm()
     accepted = form.validate_on_submit()
-    user = db.session.get_one(User, current_user.id)
-    known_hash = user.password_hash
-    db.session.rollback()  # nobody waits for the hashes
+    user, known_hash = who_is_asked()
     if not (accepted and is_present_password(form.current_password, known_hash)):
         return render_template(
             "auth/profile.html", form=ProfileForm(None, obj=current_user), password_form=form
@@ -100,3 +98,11 @@ def is_present_password(field: Field, known_hash: str) -> bool:
         return True
     field.errors = [_("This is not your present password.")]
     return False
+
+
+def who_is_asked() -> tuple[User, str]:
+    """Return the signed-in user and the hash of their password; ends the transaction, as hashing is slow."""
+    user = db.session.get_one(User, current_user.id)
+    known_hash = user.password_hash
+    db.session.rollback()
+    return user, known_hash

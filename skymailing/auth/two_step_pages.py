@@ -10,7 +10,7 @@ from markupsafe import Markup
 from skymailing import queue
 from skymailing.auth import devices, second_factor
 from skymailing.auth.forms import AppCodeForm, PasswordAndCodeForm, PresentPasswordForm
-from skymailing.auth.passwords import is_present_password
+from skymailing.auth.passwords import is_present_password, who_is_asked
 from skymailing.auth.throttle import limit_password_checks
 from skymailing.auth.views import bp
 from skymailing.clock import utcnow
@@ -97,14 +97,6 @@ def prove(form: PasswordAndCodeForm) -> User | None:
         form.code.errors = [_("This code is wrong, or was used already.")]
         return None
     return user
-
-
-def who_is_asked() -> tuple[User, str]:
-    """Return the signed-in user and the hash of their password; ends the transaction, as hashing is slow."""
-    user = db.session.get_one(User, current_user.id)
-    known_hash = user.password_hash
-    db.session.rollback()
-    return user, known_hash
 
 
 def draw_code(text: str) -> Markup:

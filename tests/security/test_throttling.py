@@ -106,6 +106,16 @@ def test_behind_two_proxies_the_second_last_entry_counts(make_app: MakeApp, user
     assert codes == [200] * 10 + [429]
 
 
+def test_guesses_are_counted_back_from_now_wherever_the_clock_stands(throttled: Flask, user: User) -> None:
+    """The end of one quarter of an hour and the beginning of the next are not two."""
+    quarter = int(utcnow().timestamp()) // 900 * 900 + 900
+    codes = []
+    for moment in (quarter - 20, quarter + 20):
+        with time_machine.travel(moment, tick=False):
+            codes += [guess(throttled, user.email, "203.0.113.7").status_code for _ in range(6)]
+    assert codes == [200] * 10 + [429] * 2
+
+
 def test_many_accounts_from_one_address_are_stopped_too(throttled: Flask, session: Session) -> None:
     codes = [guess(throttled, f"nobody{n}@example.com", "203.0.113.7").status_code for n in range(101)]
     assert codes == [200] * 100 + [429]

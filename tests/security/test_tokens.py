@@ -25,7 +25,7 @@ from tests.factories import PASSWORD, UserFactory
 pytestmark = pytest.mark.one_engine
 
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}
-PURPOSES = (security.VERIFY, security.RESET, AWAITED)
+PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITED)
 
 
 @pytest.fixture
@@ -40,7 +40,12 @@ def tokens(app: Flask, user: User) -> dict[str, str]:
 
 
 def test_no_token_serves_another_purpose(app: Flask, visitor: FlaskClient, tokens: dict[str, str]) -> None:
-    doors = {security.VERIFY: "/auth/verify/{}", security.RESET: "/auth/reset/{}", "unsubscribe": "/u/{}"}
+    doors = {
+        security.VERIFY: "/auth/verify/{}",
+        security.RESET: "/auth/reset/{}",
+        security.NEW_EMAIL: "/auth/email/{}",
+        "unsubscribe": "/u/{}",
+    }
     for made_for, token in tokens.items():
         for purpose, door in doors.items():
             answer = visitor.post(door.format(token), data=NEW)
@@ -50,7 +55,7 @@ def test_no_token_serves_another_purpose(app: Flask, visitor: FlaskClient, token
                 assert answer.status_code in (404, 410), f"{made_for} at {door}"
 
 
-@pytest.mark.parametrize("purpose", [security.VERIFY, security.RESET])
+@pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
 def test_no_token_survives_a_change_of_any_of_its_letters(
     app: Flask, tokens: dict[str, str], purpose: str
 ) -> None:
