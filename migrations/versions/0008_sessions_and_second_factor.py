@@ -46,7 +46,7 @@ def upgrade():
     op.create_table('known_devices',
     sa.Column('user_id', sa.Integer(), nullable=False),
     sa.Column('key_hash', sa.String(length=64), nullable=False),
-    sa.Column('first_seen_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('seen_at', sa.DateTime(timezone=True), nullable=False),
     owner('known_devices'),
     sa.PrimaryKeyConstraint('user_id', 'key_hash', name=op.f('pk_known_devices'))
     )

@@ -22,6 +22,7 @@ from skymailing.security import seen_name
 REMEMBERED = timedelta(days=30)
 # A browser's session ends with the browser, and this long after signing in at the latest.
 NOT_REMEMBERED = timedelta(days=7)
+DEVICE_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 
 # The first that occurs in the header wins: browsers name those that they descend from as well.
 BROWSERS = (
@@ -125,12 +126,17 @@ def is_known(user_id: int, device_key: str) -> bool:
 
 def greet_device(user: User, device_key: str, device: str, address: str, now: datetime) -> bool:
     """Remember the device; return whether a letter tells of it, as it is new and not the first of all."""
+    is_new = not is_known(user.id, device_key)
     has_others = db.session.scalar(select(exists().where(KnownDevice.user_id == user.id)))
-    values = {"user_id": user.id, "key_hash": _hash(device_key), "first_seen_at": now}
-    added = db.session.execute(
-        insert_into(KnownDevice).values(values).on_conflict_do_nothing().returning(KnownDevice.user_id)
-    ).first()
-    is_told = bool(added and has_others and user.wants_login_letters)
+    values = {"user_id": user.id, "key_hash": _hash(device_key), "seen_at": now}
+    db.session.execute(
+        insert_into(KnownDevice)
+        .values(values)
+        .on_conflict_do_update(index_elements=["user_id", "key_hash"], set_={"seen_at": now})
+    )
+    forgotten = KnownDevice.seen_at < now - DEVICE_LIFETIME  # as browsers have by then
+    db.session.execute(delete(KnownDevice).where(KnownDevice.user_id == user.id, forgotten))
+    is_told = bool(is_new and has_others and user.wants_login_letters)
     if is_told:
         local = now.astimezone(ZoneInfo(user.timezone))
         params = {"device": device, "address": address, "at": f"{local:%Y-%m-%d %H:%M}, {user.timezone}"}

@@ -38,6 +38,7 @@ def begin_setup(user: User, now: datetime) -> None:
     lock_user(user)
     if not user.has_second_factor:
         user.totp_secret = _seal(pyotp.random_base32(), now)
+        user.totp_last_step = 0  # of the codes of another key
         db.session.flush()
 
 

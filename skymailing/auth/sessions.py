@@ -22,7 +22,6 @@ AWAITED = "awaited"  # who has given the right password and owes a code
 
 CODE_LIFETIME = timedelta(minutes=10)
 DEVICE_COOKIE = "device"
-DEVICE_COOKIE_AGE = 400 * 24 * 60 * 60  # seconds; the longest that browsers keep a cookie
 DEVICE_KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -38,7 +37,7 @@ def sign_in(user: User, *, remember: bool) -> bool:
         response.set_cookie(
             DEVICE_COOKIE,
             key,
-            max_age=DEVICE_COOKIE_AGE,
+            max_age=devices.DEVICE_LIFETIME,
             secure=current_app.config["SESSION_COOKIE_SECURE"],
             httponly=True,
             samesite="Lax",

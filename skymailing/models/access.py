@@ -37,13 +37,13 @@ class EndedSession(Model):
 
 
 class KnownDevice(Model):
-    """A browser that has signed in to the account before, known by the hash of its cookie."""
+    """A browser in which the account was signed in to before, known by the hash of its cookie."""
 
     __tablename__ = "known_devices"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
 
 class RecoveryCode(Model):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.auth.devices import coarse_address, describe_device
 from skymailing.clock import utcnow
-from skymailing.models import OutboxLetter, User, UserSession
+from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, UserFactory
 from tests.servers import RedisServer, SmtpServer
@@ -160,6 +160,20 @@ def test_a_device_is_known_to_each_account_by_itself(app: Flask, user: User, ses
     shared.post("/auth/logout")
     log_in(shared, other)
     assert [letter.user_id for letter in letters(session)] == [other.id]
+
+
+def test_a_device_that_was_not_used_for_long_is_new_again(app: Flask, user: User, session: Session) -> None:
+    """Its cookie is gone by then, and its row goes too; one that is used stays known."""
+    used, unused = app.test_client(), app.test_client()
+    for _ in range(2):
+        log_in(used, user)
+    log_in(unused, user)
+    assert len(letters(session)) == 1
+    for days in (300, 600):
+        with time_machine.travel(utcnow() + timedelta(days=days)):
+            log_in(used, user)
+    assert len(letters(session)) == 1
+    assert len(session.scalars(select(KnownDevice.key_hash)).all()) == 1
 
 
 def test_letters_about_devices_can_be_refused(app: Flask, user: User, session: Session) -> None:
