@@ -7,6 +7,8 @@
 #   make lock    requirements.lock anew, after a change of requirements.txt
 #   make release what a production host needs, see docs/operations.md
 #   make soak    what takes long: kill -9 a hundred times, outages of days, 50 people clicking while letters go out
+#   make audit   known faults of what we install (where the index tells any), unsafe patterns, secrets in the
+#                repository; a quarter of a minute, and without a network it says that the first was skipped
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -19,7 +21,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test e2e soak bench lint format translations lock release install install-dev clean
+.PHONY: run test e2e audit soak bench lint format translations lock release install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -39,6 +41,9 @@ lint: install-dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+audit: install-dev
+	.venv/bin/python .ci/audit.py
 
 format: install-dev
 	$(RUN) ruff check --fix .

@@ -6,15 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from redis.connection import parse_url
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from skymailing.delivery.settings import EngineSettings
 from skymailing.embedded import embedded_redis_url
 from skymailing.errors import ConfigurationError
 from skymailing.retention.settings import Keep
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
+# Without what was set, nor the library's own words: either may hold the password.
+UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
+SHORTEST_KEY = 32  # characters
+FEWEST_SIGNS = 8  # different ones in a key: what is made at random has more
+PLACEHOLDERS = ("change", "secret", "example", "your", "default", "password", "insert")
 
 
 class Config:
@@ -41,6 +52,8 @@ class Config:
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
     RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}  # noqa: RUF012 - seconds
     RATELIMIT_HEADERS_ENABLED = False
+    # Fixed windows would let twice as many through where two of them meet.
+    RATELIMIT_STRATEGY = "moving-window"
 
     DEFAULT_LOG_FORMAT = "text"  # for a person who looks at a terminal; production writes JSON
 
@@ -53,6 +66,8 @@ class Config:
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
         self.PORT = self._number("PORT", 5000)
+        # Proxies in front of the web server, each of which adds to X-Forwarded-For and -Proto.
+        self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", 0)
         self.PUBLIC_URL = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)
@@ -78,7 +93,7 @@ class Config:
         # An error tells its statement, but not the values: they are people's addresses and passwords' hashes.
         self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
         self.EMBEDDED_REDIS = not self._text("REDIS_URL")
-        self.REDIS_URL = self._text("REDIS_URL") or embedded_redis_url(self.DATA_DIR)
+        self.REDIS_URL = self._redis_url()
         self.RATELIMIT_STORAGE_URI = self._limits_storage_url()
 
     def _read_mail(self) -> None:
@@ -154,7 +169,27 @@ class Config:
         # Hosting panels hand out URLs without a driver; ours is psycopg 3.
         for prefix in ("postgres://", "postgresql://"):
             if url.startswith(prefix):
-                return "postgresql+psycopg://" + url.removeprefix(prefix)
+                url = "postgresql+psycopg://" + url.removeprefix(prefix)
+        try:
+            is_ours = make_url(url).get_backend_name() in ("sqlite", "postgresql")
+        except (ArgumentError, ValueError):
+            is_ours = False
+        if not is_ours:
+            raise ConfigurationError(
+                UNREADABLE.format("DATABASE_URL", "postgresql://user:password@host/name")
+            )
+        return url
+
+    def _redis_url(self) -> str:
+        url = self._text("REDIS_URL") or embedded_redis_url(self.DATA_DIR)
+        try:
+            parse_url(url)  # type: ignore[no-untyped-call]
+        except ValueError:
+            is_readable = False
+        else:
+            is_readable = True
+        if not is_readable:
+            raise ConfigurationError(UNREADABLE.format("REDIS_URL", "redis://:password@host:6379/0"))
         return url
 
     def _limits_storage_url(self) -> str:
@@ -199,16 +234,39 @@ class ProductionConfig(Config):
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(environ)
-        if len(self._text("SECRET_KEY") or "") < 32:
-            raise ConfigurationError("Production needs a SECRET_KEY of at least 32 characters.")
+        self._check_secret_key()
+        self._check_public_url()
+        if self._flag("FLASK_DEBUG"):
+            raise ConfigurationError("Production shows nobody its inside: unset FLASK_DEBUG.")
+        redis = urlsplit(self.REDIS_URL)
+        if redis.scheme != "unix" and not redis.password and redis.hostname not in LOOPBACK:
+            raise ConfigurationError(
+                "Production needs a password in REDIS_URL, as in redis://:password@host:6379/0: "
+                "whoever reaches Redis could stop all letters."
+            )
         if self.MAIL_CATCHER:
             raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")
         if not self._text("MAIL_DEFAULT_SENDER"):
             raise ConfigurationError(
                 "Production needs MAIL_DEFAULT_SENDER, the address that letters come from."
             )
-        if not self.PUBLIC_URL.startswith("https://"):
-            raise ConfigurationError("Production needs a PUBLIC_URL that starts with https://.")
+
+    def _check_secret_key(self) -> None:
+        key = self._text("SECRET_KEY") or ""
+        if len(key) < SHORTEST_KEY:
+            raise ConfigurationError(
+                f"Production needs a SECRET_KEY of at least {SHORTEST_KEY} characters: openssl rand -hex 32"
+            )
+        if len(set(key)) < FEWEST_SIGNS or any(key.lower().startswith(word) for word in PLACEHOLDERS):
+            raise ConfigurationError("Production needs a random SECRET_KEY: openssl rand -hex 32")
+
+    def _check_public_url(self) -> None:
+        url = urlsplit(self.PUBLIC_URL)
+        if url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
+            raise ConfigurationError(
+                "Production needs a PUBLIC_URL that starts with https:// and names the host alone, "
+                "as in https://mailing.example.com."
+            )
 
 
 ENVIRONMENTS = {

@@ -26,7 +26,8 @@ def create_app(config: "Config | None" = None) -> Flask:
     register_blueprints(app)
     register_commands(app)
     errors.register_error_pages(app)
-    access.configure(app)  # last, as its line tells of whatever answered
+    access.configure(app)  # around all that answers, as its line tells of it
+    web.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
     return app
 
 
@@ -49,9 +50,12 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
-    from skymailing.auth import (
+    from skymailing.auth import (  # noqa: F401 - more pages of auth
+        email_pages,
         own_data,
-        passwords,  # noqa: F401 - more pages of auth
+        passwords,
+        session_pages,
+        two_step_pages,
     )
     from skymailing.auth import views as auth
     from skymailing.blog import syndication

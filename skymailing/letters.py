@@ -14,7 +14,7 @@ from skymailing.delivery.render import render_test_letter
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.links import public_url
-from skymailing.models import Client, OutboxLetter, User
+from skymailing.models import Client, OutboxLetter
 from skymailing.models import Message as MessageModel
 from skymailing.transport import SecureConnection
 
@@ -59,7 +59,7 @@ def service_address() -> str:
 def _account_letter(letter: OutboxLetter) -> Message:
     context = {"user": letter.user, "public_url": public_url, **letter.params}
     if letter.template in LINKS:
-        context["link"] = LINKS[letter.template](letter.user)
+        context["link"] = LINKS[letter.template](letter)
     message = Message(
         subject=" ".join(_render(letter.template, "subject.txt", context).split()),
         recipients=[letter.to],
@@ -90,15 +90,21 @@ def _test_letter(letter: OutboxLetter) -> bytes:
     return render_test_letter(message, client, letter.user)
 
 
-def _verification_link(user: User) -> str:
-    return public_url("auth.verify", token=security.account_token(security.VERIFY, user))
+def _verification_link(letter: OutboxLetter) -> str:
+    return public_url("auth.verify", token=security.account_token(security.VERIFY, letter.user))
 
 
-def _reset_link(user: User) -> str:
-    return public_url("auth.reset", token=security.account_token(security.RESET, user))
+def _reset_link(letter: OutboxLetter) -> str:
+    return public_url("auth.reset", token=security.account_token(security.RESET, letter.user))
 
 
-LINKS: dict[str, Callable[[User], str]] = {
+def _new_email_link(letter: OutboxLetter) -> str:
+    token = security.account_token(security.NEW_EMAIL, letter.user, email=letter.to)
+    return public_url("auth.confirm_email", token=token)
+
+
+LINKS: dict[str, Callable[[OutboxLetter], str]] = {
     security.VERIFY: _verification_link,
     security.RESET: _reset_link,
+    security.NEW_EMAIL: _new_email_link,
 }

@@ -35,8 +35,8 @@ LIFETIME = timedelta(days=3)  # nobody waits longer for a confirmation
 ERROR_LENGTH = 500
 
 
-def post(user: User, template: str, **params: Any) -> OutboxLetter:
-    """Add a letter to the user's transaction; it leaves after the commit.
+def post(user: User, template: str, *, to: str = "", **params: Any) -> OutboxLetter:
+    """Add a letter to the user's transaction; it leaves after the commit, to their address or to another.
 
     `params` are ids and plain values, fit for JSON. Links and tokens are made when the letter is
     sent, so that none is ever stored.
@@ -44,7 +44,7 @@ def post(user: User, template: str, **params: Any) -> OutboxLetter:
     db.session.flush()  # a new user gets the id that the letter names
     letter = OutboxLetter(
         user_id=user.id,
-        to=user.email,
+        to=to or user.email,
         template=template,
         params=params,
         locale=user.locale or current_app.config["BABEL_DEFAULT_LOCALE"],

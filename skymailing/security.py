@@ -16,14 +16,19 @@ from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializ
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import select
 
+from skymailing.clock import utcnow
+from skymailing.database import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db, login
-from skymailing.models import EndedSession, Role, User
+from skymailing.freshness import shared_cache
+from skymailing.models import Role, User, UserSession
 
 VERIFY = "verify-address"
 RESET = "reset-password"
+NEW_EMAIL = "confirm-new-email"
 VERIFY_LIFETIME = timedelta(hours=24)
 RESET_LIFETIME = timedelta(hours=1)
+SEEN_LIFETIME = timedelta(days=30)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,17 +53,28 @@ login.session_protection = "basic"
 
 
 def load_user(identity: str) -> User | None:
-    """Return the user of a session, unless blocked or unconfirmed, or signed out here or everywhere."""
-    id_text, _, rest = identity.partition(".")
-    epoch, _, key = rest.partition(".")
-    if not (id_text.isdecimal() and epoch.isdecimal()):
+    """Return the user of a session, unless it is over or ended, or they are blocked or unconfirmed."""
+    key = identity.rpartition(".")[2]
+    now = utcnow()
+    found = db.session.execute(
+        select(User, UserSession.id)
+        .join(UserSession, UserSession.user_id == User.id)
+        .where(UserSession.key == key, UserSession.expires_at > now)
+    ).first()
+    if found is None:
         return None
-    has_ended = select(EndedSession.key).where(EndedSession.key == key).exists()
-    user = db.session.scalar(select(User).where(User.id == int(id_text), ~has_ended))
-    if user is None or not user.is_active or user.session_epoch != int(epoch):
+    user, session_id = found
+    # The identity names the account and its epoch, too, so both have to be those of the session's row.
+    if not user.is_active or identity != f"{user.id}.{user.session_epoch}.{key}":
         return None
     user.session_key = key
-    return user
+    shared_cache().set(seen_name(session_id), now.timestamp(), SEEN_LIFETIME)
+    return cast(User, user)
+
+
+def seen_name(session_id: int) -> str:
+    """Return under which name Redis keeps when a session was used last."""
+    return f"seen:{session_id}"
 
 
 login.user_loader(load_user)
@@ -168,15 +184,16 @@ def _serializer(purpose: str) -> URLSafeTimedSerializer:
     )
 
 
-def account_token(purpose: str, user: User) -> str:
+def account_token(purpose: str, user: User, **more: str) -> str:
     """Return a token that dies with its first use: it names the state that its use will change."""
-    return make_token(purpose, {"user": user.id, "stamp": _stamp(user)})
+    return make_token(purpose, {"user": user.id, "stamp": _stamp(user), **more})
 
 
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
     """Return the user the token was made for; raises BadToken, also when it was used already."""
     payload = read_token(purpose, token, max_age)
-    user = db.session.get(User, payload.get("user"))
+    user_id = payload.get("user")
+    user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None
     if user is None:
         raise BadToken
     if payload.get("stamp") != _stamp(user):

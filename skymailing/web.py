@@ -6,13 +6,14 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, current_app, request, session, url_for
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 from skymailing import states
@@ -70,6 +71,7 @@ def configure(app: Flask) -> None:
     """Install the reading of ids, response headers and template helpers; call before blueprints."""
     app.url_map.converters.update(int=IdConverter, big=BigIdConverter)
     app.before_request(refuse_nul)
+    app.after_request(stay_here)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
     for filter_ in (address, local_time, local_date, short_day, number):
@@ -79,6 +81,17 @@ def configure(app: Flask) -> None:
     app.add_template_global(parse_name, "picture_of")
     app.add_template_global(states.state_label)
     app.add_template_global(states.state_tone)
+
+
+def trust_proxies(app: Flask) -> None:
+    """Take the visitor's address and protocol from TRUSTED_PROXIES proxies, and the host from none.
+
+    Each proxy appends what it saw; whatever stands further to the left came from the visitor.
+    """
+    count = app.config["TRUSTED_PROXIES"]
+    if count:
+        trusting = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0)
+        app.wsgi_app = trusting  # type: ignore[method-assign]  # Flask's own way
 
 
 def at_run_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,6 +111,15 @@ def refuse_nul() -> None:
     """No page's address holds the one character that PostgreSQL refuses to look for."""
     if "\0" in request.path:
         abort(404)
+
+
+def stay_here(response: Response) -> Response:
+    """Let redirects name no host: Werkzeug takes it from the Host header, which anybody may forge."""
+    target = urlsplit(response.location or "")
+    if target.netloc:
+        response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, target.fragment))
+        response.set_data(b"")  # it names the address too
+    return response
 
 
 def add_security_headers(response: Response) -> Response:

@@ -23,6 +23,19 @@ from tests.servers import RedisServer, SmtpServer
 PASSWORD = factories.PASSWORD
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    spared = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker("one_engine") is not None
+        and hasattr(item, "callspec")
+        and item.callspec.params.get("database_url") == "postgresql"
+    ]
+    config.hook.pytest_deselected(items=spared)
+    items[:] = [item for item in items if item not in spared]
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path_factory.mktemp("redis"))

@@ -34,6 +34,8 @@ LAYERS: list[set[str]] = [
     {"skymailing.jobs", "skymailing.mailings.dispatch", "skymailing.schedule"},
     {
         "skymailing.account",
+        "skymailing.auth.devices",
+        "skymailing.auth.second_factor",
         "skymailing.auth.services",
         "skymailing.blog.content",
         "skymailing.blog.content_cache",

@@ -93,7 +93,7 @@ def test_https_is_demanded_in_production_only(odd: FlaskClient, environment: dic
     settings = {
         **environment,
         "SKYMAILING_ENV": "production",
-        "SECRET_KEY": "k" * 40,
+        "SECRET_KEY": "a long key that nobody else has got, really",
         "PUBLIC_URL": "https://sky.example",
     }
     production = create_app(config.ProductionConfig(settings))

@@ -31,9 +31,9 @@ def check_new_password(form: FlaskForm, field: Field) -> None:
         raise ValidationError(fault)
 
 
-def email_field() -> EmailField:
+def email_field(label: str = _l("E-mail")) -> EmailField:
     return EmailField(
-        _l("E-mail"),
+        label,
         validators=[DataRequired(_l("Please enter your e-mail address.")), check_address],
         filters=[lambda text: text.strip() if text else text],
         render_kw={"autocomplete": "username", "inputmode": "email"},
@@ -117,20 +117,68 @@ class ProfileForm(FlaskForm):
         coerce=lambda text: int(text) if text not in ("", None) else None,
         description=_l("What was sent in the day before, at this hour; nothing on days without sending."),
     )
+    wants_login_letters = BooleanField(
+        _l("Tell me by e-mail when my account is signed in to on a new device")
+    )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.timezone.choices = timezone_choices()
 
 
-class PasswordForm(FlaskForm):
-    """A new password for somebody who knows the present one."""
-
-    current_password = PasswordField(
+def present_password_field() -> PasswordField:
+    return PasswordField(
         _l("Present password"),
         validators=[DataRequired(_l("Please enter your present password.")), Length(max=MAX_LENGTH)],
         render_kw={"autocomplete": "current-password"},
     )
+
+
+def code_field(label: str, description: str = "") -> StringField:
+    return StringField(
+        label,
+        validators=[DataRequired(_l("Please enter the code.")), Length(max=100)],
+        description=description,
+        render_kw={"autocomplete": "one-time-code", "inputmode": "text", "spellcheck": "false"},
+    )
+
+
+class CodeForm(FlaskForm):
+    """The second step of signing in."""
+
+    code = code_field(_l("Code"))
+
+
+class AppCodeForm(FlaskForm):
+    """Proof that the app has the key."""
+
+    code = code_field(_l("Code from the app"), _l("Six digits; a new code appears every 30 seconds."))
+
+
+class PresentPasswordForm(FlaskForm):
+    """Proof that it is still the owner who sits there."""
+
+    current_password = present_password_field()
+
+
+class NewEmailForm(FlaskForm):
+    """Another address for the account."""
+
+    email = email_field(_l("New e-mail"))
+    current_password = present_password_field()
+
+
+class PasswordAndCodeForm(FlaskForm):
+    """The same with the second step."""
+
+    current_password = present_password_field()
+    code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
+
+
+class PasswordForm(FlaskForm):
+    """A new password for somebody who knows the present one."""
+
+    current_password = present_password_field()
     password = new_password_field(_l("New password"))
     password_confirm = repeat_password_field()
 

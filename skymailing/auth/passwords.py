@@ -6,6 +6,7 @@ from flask import flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
+from wtforms import Field
 
 from skymailing import queue
 from skymailing.auth import services
@@ -87,13 +88,8 @@ def profile() -> ResponseReturnValue:
 def change_password() -> ResponseReturnValue:
     form = PasswordForm()
     accepted = form.validate_on_submit()
-    user = db.session.get_one(User, current_user.id)
-    known_hash = user.password_hash
-    db.session.rollback()  # nobody waits for the hashes
-    if accepted and not verify_password(known_hash, form.current_password.data):
-        form.current_password.errors = [_("This is not your present password.")]
-        accepted = False
-    if not accepted:
+    user, known_hash = who_is_asked()
+    if not (accepted and is_present_password(form.current_password, known_hash)):
         return render_template(
             "auth/profile.html", form=ProfileForm(None, obj=current_user), password_form=form
         )
@@ -104,3 +100,19 @@ def change_password() -> ResponseReturnValue:
     queue.enqueue("send_outbox")
     flash(_("The password is changed. All other devices are signed out."), "success")
     return redirect(url_for("auth.profile"))
+
+
+def is_present_password(field: Field, known_hash: str) -> bool:
+    """Whether the field holds the password; else it says that it does not."""
+    if verify_password(known_hash, field.data):
+        return True
+    field.errors = [_("This is not your present password.")]
+    return False
+
+
+def who_is_asked() -> tuple[User, str]:
+    """Return the signed-in user and the hash of their password; ends the transaction, as hashing is slow."""
+    user = db.session.get_one(User, current_user.id)
+    known_hash = user.password_hash
+    db.session.rollback()
+    return user, known_hash

@@ -5,9 +5,10 @@ outside of a transaction, so these functions take them ready made.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, mail
@@ -15,13 +16,16 @@ from skymailing.audit import Actor
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, OutboxLetter, Role, User
+from skymailing.models import AuditAction, OutboxLetter, Role, User, UserSession
 from skymailing.security import (
+    NEW_EMAIL,
     RESET,
     RESET_LIFETIME,
     VERIFY,
     VERIFY_LIFETIME,
+    BadToken,
     read_account_token,
+    read_token,
     verify_password,
 )
 
@@ -141,12 +145,52 @@ def reset_password(token: str, password_hash: str, now: datetime) -> User:
     return user
 
 
+def request_new_email(user: User, email: str) -> None:
+    """Post a link to the new address that makes it the account's; none to an address that has an account."""
+    if find_user(email) is None:
+        post_sparingly(user, NEW_EMAIL, to=email)
+
+
+def user_of_new_email(token: str) -> tuple[User, str]:
+    """Return the user and the address that the token makes theirs; raises BadToken."""
+    user = read_account_token(NEW_EMAIL, token, VERIFY_LIFETIME)
+    email = read_token(NEW_EMAIL, token, VERIFY_LIFETIME).get("email")
+    if not user.is_active or not isinstance(email, str):
+        raise BadToken
+    return user, email
+
+
+def change_email(token: str) -> User:
+    """Give the account the address that the token was mailed to, once; tell the old one by a letter.
+
+    Raises BadToken, and AddressTaken when somebody has registered with it meanwhile.
+    """
+    user, email = user_of_new_email(token)
+    lock_user(user)
+    old, user_id = user.email, user.id
+    mail.post(user, "email-changed", to=old, email=email)
+    try:
+        with db.session.begin_nested():
+            user.email = email
+            db.session.flush()
+    except IntegrityError as error:
+        raise AddressTaken(email) from error
+    audit.record(AuditAction.EMAIL_CHANGED, Actor(user_id, old), user, f"{old} -> {email}")
+    db.session.flush()
+    return user
+
+
 def change_password(user: User, password_hash: str) -> None:
     """Set the password, sign the user out everywhere, and tell them by a letter."""
     user.password_hash = password_hash
-    user.session_epoch += 1
+    _sign_out_everywhere(user)
     mail.post(user, "password-changed")
     db.session.flush()
+
+
+def _sign_out_everywhere(user: User) -> None:
+    user.session_epoch += 1
+    db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
 
 
 def may_block(user: User, actor: Actor) -> bool:
@@ -164,7 +208,7 @@ def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
         raise NotAllowed(user.email)
     user.blocked_at = user.blocked_at or now
     user.blocked_reason = reason
-    user.session_epoch += 1
+    _sign_out_everywhere(user)
     audit.record(AuditAction.USER_BLOCKED, actor, user, reason)
     db.session.flush()
 
@@ -209,7 +253,7 @@ def lock_user(user: User) -> None:
     db.session.refresh(user, with_for_update=True)
 
 
-def post_sparingly(user: User, template: str) -> None:
+def post_sparingly(user: User, template: str, *, to: str = "", **params: Any) -> None:
     """Post a letter unless this account got several of its kind lately: nobody's inbox is flooded."""
     lately = select(func.count()).where(
         OutboxLetter.user_id == user.id,
@@ -217,4 +261,4 @@ def post_sparingly(user: User, template: str) -> None:
         OutboxLetter.created_at > utcnow() - timedelta(hours=1),
     )
     if (db.session.scalar(lately) or 0) < LETTERS_PER_HOUR:
-        mail.post(user, template)
+        mail.post(user, template, to=to, **params)

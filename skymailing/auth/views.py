@@ -16,11 +16,21 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from skymailing import queue
-from skymailing.auth import services
-from skymailing.auth.forms import LoginForm, RegisterForm
-from skymailing.auth.sessions import LETTER_TO, UNCONFIRMED, VERIFY_TOKEN, end_session, renew_session
+from skymailing.auth import second_factor, services
+from skymailing.auth.forms import CodeForm, LoginForm, RegisterForm
+from skymailing.auth.sessions import (
+    LETTER_TO,
+    UNCONFIRMED,
+    VERIFY_TOKEN,
+    await_code,
+    awaited_user,
+    end_session,
+    sign_in,
+)
 from skymailing.auth.throttle import (
     even_time,
+    limit_codes,
+    limit_codes_of_strangers,
     limit_letters,
     limit_letters_by_address,
     limit_logins,
@@ -116,10 +126,33 @@ def login() -> ResponseReturnValue:
         return render_template("auth/unconfirmed.html", email=user.email), 403
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(form.password.data)
-    user.last_login_at = utcnow()
-    renew_session(user, remember=form.remember.data)
-    db.session.commit()
+    if user.has_second_factor:
+        await_code(user, remember=form.remember.data)
+        db.session.commit()
+        return redirect(url_for("auth.login_code", next=target))
+    enter(user, remember=form.remember.data)
     return redirect(target)
+
+
+@bp.route("/login/code", methods=["GET", "POST"])
+@limit_codes
+@limit_codes_of_strangers
+def login_code() -> ResponseReturnValue:
+    """Ask for the second factor, right after the password."""
+    awaited = awaited_user()
+    if awaited is None:
+        flash(_("Please sign in again: the code has to follow within ten minutes."), "info")
+        return redirect(url_for("auth.login", next=request.args.get("next")))
+    user, remember = awaited
+    form = CodeForm()
+    if not form.validate_on_submit():
+        return render_template("auth/login_code.html", form=form)
+    if user.has_second_factor and not second_factor.accept_code(user, form.code.data, utcnow()):
+        form.code.errors = [_("This code is wrong, or was used already.")]
+        return render_template("auth/login_code.html", form=form)
+    enter(user, remember=remember)
+    target = request.args.get("next")
+    return redirect(target if target and is_safe_next(target) else landing_page())
 
 
 @bp.post("/logout")
@@ -147,6 +180,14 @@ def resend() -> ResponseReturnValue:
 def landing_page() -> str:
     """Return where a person who has just signed in goes on."""
     return url_for("home.index")
+
+
+def enter(user: User, *, remember: bool) -> None:
+    """Sign the user in for good."""
+    is_told = sign_in(user, remember=remember)
+    db.session.commit()
+    if is_told:
+        queue.enqueue("send_outbox")
 
 
 def confirm_by_session(user: User) -> bool:

@@ -18,6 +18,7 @@ SAMPLE_SIZE = 64 * 1024  # bytes that must hold the header row
 CHUNK_SIZE = 64 * 1024
 SEPARATORS = (",", ";", "\t")
 REPLACEMENT = "\ufffd"
+BLANK = " \t\r\n,;\0\ufeff"  # what a line without anything in it consists of
 
 
 class RecordFault(StrEnum):
@@ -103,9 +104,13 @@ class Lines:
 def read_records(source: BinaryIO) -> Iterator[Record]:
     """Yield the rows of a CSV file, the header first, blank ones left out; memory stays constant.
 
-    `source` is read from its start and must be seekable.
+    `source` is read from its start and must be seekable. One that does not begin with its header row,
+    but for a few blank lines, has no rows.
     """
     encoding = detect_encoding(source)
+    source.seek(0)
+    if not source.read(SAMPLE_SIZE).decode(encoding, errors="replace").strip(BLANK):
+        return
     separator, has_hint = detect_separator(source, encoding)
     source.seek(0)
     text = io.TextIOWrapper(source, encoding, errors="replace", newline="")

@@ -18,7 +18,7 @@ from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clients.columns import Columns, recognise_columns
-from skymailing.clients.csv_reader import Record, read_records
+from skymailing.clients.csv_reader import CHUNK_SIZE, Record, read_records
 from skymailing.clients.rows import ClientRow, RejectedRow, read_row
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clients.values import clean_text
@@ -30,6 +30,7 @@ from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection,
 logger = logging.getLogger(__name__)
 
 MAX_ROWS = 1_000_000
+MAX_LINES = 2 * MAX_ROWS  # blank ones and those within a cell included: each costs time, whatever it holds
 MAX_COLUMNS = 100
 BATCH_SIZE = 500  # rows of one transaction, which on SQLite keeps other writers waiting
 LEASE = timedelta(seconds=60)
@@ -69,6 +70,7 @@ def create_import(owner_id: int, filename: str, content: bytes | None, source: B
 
     With `content` any worker can do it; without, only the one who has the file at hand.
     """
+    check_length(source)
     columns, _rows = open_table(source)
     headers = [clean_text(header) for header in columns.headers]
     import_ = ClientImport(
@@ -77,6 +79,17 @@ def create_import(owner_id: int, filename: str, content: bytes | None, source: B
     db.session.add(import_)
     db.session.flush()
     return import_
+
+
+def check_length(source: BinaryIO) -> None:
+    """Raise UnusableFile for a file with so many lines that reading them would take minutes."""
+    source.seek(0)
+    line_feeds = returns = 0
+    while chunk := source.read(CHUNK_SIZE):
+        line_feeds += chunk.count(b"\n")
+        returns += chunk.count(b"\r")
+        if max(line_feeds, returns) > MAX_LINES:
+            raise UnusableFile(_("The file has more than 1,000,000 rows; divide it into several."))
 
 
 def run_import_slice(

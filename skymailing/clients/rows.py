@@ -103,9 +103,18 @@ def read_client(cells: list[str], columns: Columns) -> ClientRow:
 
 def reject(record: Record, reason: StrEnum) -> RejectedRow:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(record.cells)
+    csv.writer(line).writerow(record.cells)
     # NUL is the one character that PostgreSQL does not store.
-    return RejectedRow(record.line, line.getvalue().replace("\0", "")[:SHOWN_LENGTH], str(reason))
+    value = line.getvalue().removesuffix("\r\n").replace("\0", "")
+    return RejectedRow(record.line, value[:SHOWN_LENGTH], str(reason))
+
+
+def rejected_cells(value: str) -> list[str]:
+    """Return the cells of a rejected row as it was kept."""
+    try:
+        return next(csv.reader([value]), [])
+    except csv.Error:  # cut off in an awkward place
+        return [value]
 
 
 def describe_reason(code: str) -> str:

@@ -1,6 +1,5 @@
 """Pages that bring a whole address book in and out."""
 
-import csv
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from skymailing.clients import exports, imports, queries
 from skymailing.clients.blueprint import bp
 from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
 from skymailing.clients.forms import ImportForm
-from skymailing.clients.rows import describe_reason
+from skymailing.clients.rows import describe_reason, rejected_cells
 from skymailing.csv_export import csv_response, csv_restore
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
@@ -106,8 +105,8 @@ def rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
     yield [REJECTED_LINE, REJECTED_REASON, *import_.headers]
     statement = queries.list_rejections(import_).order_by(ImportRejection.id).execution_options(yield_per=500)
     for rejection in db.session.scalars(statement):
-        cells = next(csv.reader([rejection.value]), [])
-        yield [rejection.line, describe_reason(rejection.reason), *map(csv_restore, cells)]
+        cells = map(csv_restore, rejected_cells(rejection.value))
+        yield [rejection.line, describe_reason(rejection.reason), *cells]
 
 
 @bp.get("/export")

@@ -13,7 +13,7 @@ from skymailing.account import erase
 from skymailing.account import services as account
 from skymailing.account.export import export_account
 from skymailing.addresses import InvalidEmail, address_key, parse_address
-from skymailing.auth import services
+from skymailing.auth import second_factor, services
 from skymailing.auth.policy import password_fault
 from skymailing.clock import utcnow
 from skymailing.extensions import db
@@ -136,6 +136,19 @@ def wait_for_erasure(user_id: int) -> None:
             time.sleep(0.2)  # letters are under way, or a worker is at it
         db.session.expire_all()
     db.session.rollback()
+
+
+@users.command("lift-second-step")
+@click.argument("email")
+@click.option("--reason", default="", help="Kept in the audit log.")
+def lift_second_step(email: str, reason: str) -> None:
+    """Turn the second step off for somebody who has lost phone and recovery codes."""
+    user = find(email)
+    if not user.has_second_factor:
+        raise click.ClickException(f"{user.email} has no second step.")
+    second_factor.lift(user, reason, audit.present_actor())
+    db.session.commit()
+    click.echo(f"{user.email} signs in with the password alone now. A letter tells them.")
 
 
 @users.command("list")

@@ -1,5 +1,6 @@
 """The aggregates, one file each; importing this package registers every table."""
 
+from skymailing.models.access import EndedSession, KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
@@ -34,7 +35,7 @@ from skymailing.models.mailing import (
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
 from skymailing.models.suppression import Suppression, SuppressionReason
-from skymailing.models.user import EndedSession, Role, User
+from skymailing.models.user import Role, User
 
 __all__ = [
     "DELIVERY_TRANSITIONS",
@@ -62,6 +63,7 @@ __all__ = [
     "EndedSession",
     "ImportRejection",
     "ImportState",
+    "KnownDevice",
     "LetterState",
     "Mailing",
     "MailingState",
@@ -72,6 +74,7 @@ __all__ = [
     "OutboxLetter",
     "Outcome",
     "Periodicity",
+    "RecoveryCode",
     "Role",
     "Route",
     "Run",
@@ -83,6 +86,7 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "User",
+    "UserSession",
     "ViewFold",
     "mailing_clients",
 ]

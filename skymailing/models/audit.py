@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     USER_BLOCKED = "user-blocked"
     USER_UNBLOCKED = "user-unblocked"
     ROLE_CHANGED = "role-changed"
+    EMAIL_CHANGED = "email-changed"
+    SECOND_FACTOR_LIFTED = "second-factor-lifted"
     MAILING_DISABLED = "mailing-disabled"
     MAILING_ENABLED = "mailing-enabled"
     MAILING_DELETED = "mailing-deleted"

@@ -5,10 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import Index, String, text
+from sqlalchemy import Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from skymailing.clock import utcnow
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import UTCDateTime, enum_column
 
@@ -50,6 +49,13 @@ class User(UserMixin, Timestamps, Model):
     deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Since when that is under way, from which there is no way back.
     erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Whether a letter tells of a sign-in on a device that was not seen before.
+    wants_login_letters: Mapped[bool] = mapped_column(default=True, server_default=true())
+    # The key of the codes, encrypted; empty without. It counts once `second_factor_at` is set.
+    totp_secret: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The 30 seconds of the last code that was taken: none of then or before is taken again.
+    totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
     # Not a column: which of the user's sessions this is, so that one can end without the others.
     session_key = ""
 
@@ -76,21 +82,13 @@ class User(UserMixin, Timestamps, Model):
         return self.is_confirmed and not self.is_blocked
 
     @property
+    def has_second_factor(self) -> bool:
+        return self.second_factor_at is not None
+
+    @property
     def sender_name(self) -> str:
         return self.name or self.email.partition("@")[0]
 
     def get_id(self) -> str:
         """Return the identity kept in session and remember cookie."""
         return f"{self.id}.{self.session_epoch}.{self.session_key}"
-
-
-class EndedSession(Model):
-    """A session that was signed out: a copy of its cookie opens nothing any more.
-
-    Kept for good, as a remember cookie carries no date after which it would be refused anyway.
-    """
-
-    __tablename__ = "ended_sessions"
-
-    key: Mapped[str] = mapped_column(String(32), primary_key=True)
-    ended_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)

@@ -5,12 +5,14 @@ A new route fails `test_matrix.py` until it has an entry in ACCESS.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import inspect
 
-from skymailing.models import ClientImport, DeliveryState, MailingState, Role, User
+from skymailing.clock import utcnow
+from skymailing.models import ClientImport, DeliveryState, MailingState, Role, User, UserSession
 from tests.factories import (
     ArticleFactory,
     ClientFactory,
@@ -91,6 +93,17 @@ def make_import(owner: User) -> Any:
     return imported
 
 
+def make_session(user: User) -> Any:
+    session = inspect(user).session
+    assert session is not None
+    signed_in = UserSession(
+        user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
+    )
+    session.add(signed_in)
+    session.flush()
+    return signed_in
+
+
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
 
@@ -110,6 +123,7 @@ MESSAGE = Own("message_id", make_message)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 IMPORT = Own("import_id", make_import)
+SESSION = Own("session_id", make_session)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
@@ -132,16 +146,26 @@ ACCESS: dict[str, str | Own | Panel] = {
     # Each carries a signed token, which is the right to call it; their own tests try forged ones.
     "auth.verify": PUBLIC,
     "auth.reset": PUBLIC,
+    "auth.confirm_email": PUBLIC,
     "unsubscribe.page": PUBLIC,
     "auth.register": PUBLIC,
     "auth.registered": PUBLIC,
     "auth.login": PUBLIC,
+    "auth.login_code": PUBLIC,
     "auth.logout": PUBLIC,
     "auth.resend": PUBLIC,
     "auth.reset_request": PUBLIC,
     "auth.reset_requested": PUBLIC,
     "auth.profile": PRIVATE,
     "auth.change_password": PRIVATE,
+    "auth.new_email": PRIVATE,
+    "auth.sessions": PRIVATE,
+    "auth.end_one": SESSION,
+    "auth.end_others": PRIVATE,
+    "auth.second_step": PRIVATE,
+    "auth.second_step_setup": PRIVATE,
+    "auth.second_step_off": PRIVATE,
+    "auth.recovery_codes": PRIVATE,
     "account.export": PRIVATE,
     "account.delete": PRIVATE,
     "account.leaving": PRIVATE,

@@ -1,0 +1,118 @@
+"""Another address for the account: the password is asked for, and the new address has to be confirmed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import AuditEntry, OutboxLetter, User
+from skymailing.security import RESET, account_token
+from tests.auth.test_register import link_in
+from tests.factories import PASSWORD, UserFactory
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+PAGE = "/auth/profile/email"
+NEW = "new@example.com"
+
+
+def ask(browser: FlaskClient, email: str = NEW, password: str = PASSWORD):
+    return browser.post(PAGE, data={"email": email, "current_password": password})
+
+
+@pytest.fixture
+def link(browser: FlaskClient, smtp: SmtpServer, work: Work) -> str:
+    """The link that the new address was sent."""
+    assert ask(browser).status_code == 200
+    work()
+    (letter,) = smtp.letters
+    assert letter.to == NEW
+    return link_in(letter)
+
+
+def test_the_address_changes_when_the_link_is_opened_and_confirmed(
+    app: Flask, user: User, session: Session, link: str, smtp: SmtpServer, work: Work
+) -> None:
+    old, visitor = user.email, app.test_client()
+    assert NEW in visitor.get(link).text
+    session.refresh(user)
+    assert user.email == old, "opening alone changes nothing"
+    assert visitor.post(link).status_code == 302
+    session.refresh(user)
+    assert user.email == NEW
+    for email, code in ((old, 200), (NEW, 302)):
+        answer = app.test_client().post("/auth/login", data={"email": email, "password": PASSWORD})
+        assert answer.status_code == code
+    work()
+    told = smtp.letters[1]
+    assert (told.to, NEW in told.text) == (old, True)
+    entry = session.scalars(select(AuditEntry)).one()
+    assert entry.reason == f"{old} -> {NEW}"
+
+
+def test_the_link_works_once_and_for_a_day(visitor: FlaskClient, link: str) -> None:
+    with time_machine.travel(utcnow() + timedelta(hours=25)):
+        assert visitor.post(link).status_code == 410
+    assert visitor.post(link).status_code == 302
+    assert visitor.post(link).status_code == 410
+
+
+def test_without_the_password_nothing_is_sent(browser: FlaskClient, session: Session) -> None:
+    assert "not your present password" in ask(browser, password="guessed at").text
+    assert session.scalar(select(OutboxLetter)) is None
+
+
+def test_an_address_with_an_account_gets_the_same_answer_and_no_letter(
+    browser: FlaskClient, session: Session
+) -> None:
+    other = UserFactory.create()
+    pages = [ask(browser, email).text.replace(email, "") for email in (other.email, NEW)]
+    assert pages[0] == pages[1]
+    assert [letter.to for letter in session.scalars(select(OutboxLetter))] == [NEW]
+
+
+def test_who_registers_with_it_meanwhile_keeps_it(
+    visitor: FlaskClient, user: User, session: Session, link: str
+) -> None:
+    UserFactory.create(email=NEW)
+    old = user.email
+    assert visitor.post(link).status_code == 410
+    session.refresh(user)
+    assert user.email == old
+    templates = session.scalars(select(OutboxLetter.template)).all()
+    assert "email-changed" not in templates
+
+
+def test_a_blocked_account_keeps_its_address(
+    visitor: FlaskClient, user: User, session: Session, link: str
+) -> None:
+    user.blocked_at = utcnow()
+    session.flush()
+    assert visitor.post(link).status_code == 410
+
+
+def test_links_to_the_old_address_die_with_it(
+    app: Flask, visitor: FlaskClient, user: User, session: Session, link: str
+) -> None:
+    with app.app_context():
+        token = account_token(RESET, user)
+    visitor.post(link)
+    assert visitor.get(f"/auth/reset/{token}").status_code == 410
+
+
+def test_a_reset_link_changes_no_address(app: Flask, visitor: FlaskClient, user: User) -> None:
+    with app.app_context():
+        token = account_token(RESET, user)
+    assert visitor.post(f"/auth/email/{token}").status_code == 410
+
+
+def test_letters_to_other_peoples_addresses_are_few(browser: FlaskClient, session: Session) -> None:
+    for number in range(8):
+        ask(browser, f"victim{number}@example.com")
+    assert len(session.scalars(select(OutboxLetter)).all()) == 5

@@ -1,0 +1,233 @@
+"""Where one is signed in, ending that, and letters about devices that were not seen before."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.auth.devices import coarse_address, describe_device
+from skymailing.clock import utcnow
+from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, UserFactory
+from tests.servers import RedisServer, SmtpServer
+
+PAGE = "/auth/profile/sessions"
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/19.1 Mobile/15E148 Safari/604.1"
+)
+
+
+def log_in(
+    browser: FlaskClient, user: User, agent: str = FIREFOX, address: str = "203.0.113.7", **more: str
+) -> FlaskClient:
+    answer = browser.post(
+        "/auth/login",
+        data={"email": user.email, "password": PASSWORD, **more},
+        headers={"User-Agent": agent},
+        environ_overrides={"REMOTE_ADDR": address},
+    )
+    assert answer.status_code == 302
+    return browser
+
+
+def is_signed_in(browser: FlaskClient) -> bool:
+    return browser.get("/auth/profile").status_code == 200
+
+
+def letters(session: Session) -> list[OutboxLetter]:
+    return list(session.scalars(select(OutboxLetter).where(OutboxLetter.template == "new-device")))
+
+
+def test_the_list_names_device_and_network_and_marks_this_one(app: Flask, user: User) -> None:
+    here = log_in(app.test_client(), user)
+    log_in(app.test_client(), user, PHONE, "2001:db8:7:8::9")
+    page = here.get(PAGE).text
+    assert "Firefox, Windows" in page
+    assert "203.0.113.*" in page
+    assert "Safari, iPhone" in page
+    assert "2001:db8:7::*" in page
+    assert "203.0.113.7" not in page
+    assert page.count("this device") == 1
+
+
+def test_one_is_ended_and_the_others_stay(app: Flask, user: User, session: Session) -> None:
+    here, there, third = (log_in(app.test_client(), user) for _ in range(3))
+    ids = session.scalars(select(UserSession.id).order_by(UserSession.id)).all()
+    assert here.post(f"{PAGE}/{ids[1]}/end").status_code == 302
+    assert [is_signed_in(browser) for browser in (here, there, third)] == [True, False, True]
+
+
+def test_all_others_are_ended_remembered_ones_too(app: Flask, user: User, sign_in: SignIn) -> None:
+    there, stranger = app.test_client(), sign_in(UserFactory.create())
+    log_in(there, user, remember="y")
+    here = log_in(app.test_client(), user)
+    answer = here.post(f"{PAGE}/end-others", follow_redirects=True)
+    assert "1 other device is signed out." in answer.text
+    assert is_signed_in(here)
+    assert is_signed_in(stranger)
+    there.delete_cookie("session")
+    assert not is_signed_in(there)
+
+
+def test_nobody_ends_or_sees_somebody_elses(browser: FlaskClient, sign_in: SignIn, session: Session) -> None:
+    other = UserFactory.create()
+    theirs = sign_in(other)
+    id = session.scalar(select(UserSession.id).where(UserSession.user_id == other.id))
+    assert browser.post(f"{PAGE}/{id}/end").status_code == 404
+    assert f"{PAGE}/{id}/end" not in browser.get(PAGE).text
+    assert is_signed_in(theirs)
+
+
+def test_last_use_is_told_without_writing_to_the_database(
+    app: Flask, user: User, session: Session, redis_server: RedisServer
+) -> None:
+    with time_machine.travel("2026-11-25T08:00:00Z", tick=False) as clock:
+        here, there = log_in(app.test_client(), user), log_in(app.test_client(), user)
+        clock.shift(timedelta(hours=5))
+        there.get("/clients/")
+        assert here.get(PAGE).text.count('<time datetime="2026-11-25T13:00:00') == 2
+        redis_server.client.flushall()  # then the sign-in is what is known
+        page = here.get(PAGE).text
+        assert page.count('<time datetime="2026-11-25T13:00:00') == 1
+
+
+def test_a_remember_cookie_ends_after_its_time_on_the_server_too(app: Flask, user: User) -> None:
+    """A cookie of a session carries the date of its last change; that of remember-me carries none."""
+    visitor = log_in(app.test_client(), user, remember="y")
+    copy = visitor.get_cookie("remember_token")
+    assert copy is not None
+    for age, alive in ((timedelta(days=29), True), (timedelta(days=31), False)):
+        with time_machine.travel(utcnow() + age):
+            thief = app.test_client()
+            thief.set_cookie("remember_token", copy.value)
+            assert is_signed_in(thief) is alive
+
+
+def test_a_session_that_is_not_remembered_ends_after_a_week(app: Flask, user: User) -> None:
+    visitor = log_in(app.test_client(), user)
+    with time_machine.travel(utcnow() + timedelta(days=6)):
+        assert is_signed_in(visitor)
+    with time_machine.travel(utcnow() + timedelta(days=8)):
+        assert not is_signed_in(visitor)
+
+
+def test_what_is_over_is_cleared_away_at_the_next_sign_in(app: Flask, user: User, session: Session) -> None:
+    log_in(app.test_client(), user)
+    with time_machine.travel(utcnow() + timedelta(days=8)):
+        log_in(app.test_client(), user)
+    assert len(session.scalars(select(UserSession.id)).all()) == 1
+
+
+def test_signing_in_again_replaces_this_devices_session(app: Flask, user: User, session: Session) -> None:
+    visitor = log_in(app.test_client(), user)
+    log_in(visitor, user)
+    assert len(session.scalars(select(UserSession.id)).all()) == 1
+    assert is_signed_in(visitor)
+
+
+def test_a_letter_tells_of_a_new_device_once(
+    app: Flask, user: User, session: Session, smtp: SmtpServer, work: Callable[[], None]
+) -> None:
+    known, new = app.test_client(), app.test_client()
+    log_in(known, user)
+    assert letters(session) == []  # the first of all is the one that registered
+    log_in(new, user, PHONE, "198.51.100.20")
+    known.post("/auth/logout")
+    new.post("/auth/logout")
+    log_in(known, user)
+    log_in(new, user, PHONE)
+    (letter,) = letters(session)
+    assert (letter.params["device"], letter.params["address"]) == ("Safari, iPhone", "198.51.100.*")
+    work()
+    (sent,) = smtp.letters
+    assert sent.parsed["Subject"] == "Your account was signed in to on a new device"
+    assert "Safari, iPhone" in sent.text
+    assert "http://sky.example/auth/profile/sessions" in sent.text
+
+
+def test_a_device_is_known_to_each_account_by_itself(app: Flask, user: User, session: Session) -> None:
+    other = UserFactory.create()
+    log_in(app.test_client(), other)
+    shared = log_in(app.test_client(), user)
+    shared.post("/auth/logout")
+    log_in(shared, other)
+    assert [letter.user_id for letter in letters(session)] == [other.id]
+
+
+def test_a_device_that_was_not_used_for_long_is_new_again(app: Flask, user: User, session: Session) -> None:
+    """Its cookie is gone by then, and its row goes too; one that is used stays known."""
+    used, unused = app.test_client(), app.test_client()
+    for _ in range(2):
+        log_in(used, user)
+    log_in(unused, user)
+    assert len(letters(session)) == 1
+    for days in (300, 600):
+        with time_machine.travel(utcnow() + timedelta(days=days)):
+            log_in(used, user)
+    assert len(letters(session)) == 1
+    assert len(session.scalars(select(KnownDevice.key_hash)).all()) == 1
+
+
+def test_letters_about_devices_can_be_refused(app: Flask, user: User, session: Session) -> None:
+    here = log_in(app.test_client(), user)
+    page = here.get("/auth/profile").text
+    assert 'name="wants_login_letters"' in page
+    here.post("/auth/profile", data={"name": "Anna", "locale": "en", "timezone": "UTC"})
+    log_in(app.test_client(), user)
+    assert letters(session) == []
+
+
+def test_a_thief_does_not_fill_the_letter_box(app: Flask, user: User, session: Session) -> None:
+    for _ in range(8):
+        log_in(app.test_client(), user)
+    assert len(letters(session)) == 5
+
+
+@pytest.mark.parametrize("forged", ["", "x" * 22 + "\n", "x" * 3000, "../../x", "é" * 22])
+def test_a_forged_device_cookie_is_replaced(app: Flask, user: User, forged: str) -> None:
+    visitor = app.test_client()
+    visitor.set_cookie("device", forged)
+    log_in(visitor, user)
+    cookie = visitor.get_cookie("device")
+    assert cookie is not None
+    assert len(cookie.value) == 22
+    assert cookie.value != forged
+    assert cookie.http_only
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        (FIREFOX, "Firefox, Windows"),
+        (PHONE, "Safari, iPhone"),
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36 Edg/140.0", "Edge, Linux"),
+        ("Mozilla/5.0 (Linux; Android 16) Chrome/140.0.0.0 Mobile Safari/537.36", "Chrome, Android"),
+        ("<script>alert(1)</script>\r\nFirefox", "Firefox"),
+        ("", ""),
+    ],
+)
+def test_a_device_is_told_in_words_of_ours(agent: str, says: str) -> None:
+    assert describe_device(agent) == says
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("203.0.113.7", "203.0.113.*"),
+        ("::ffff:203.0.113.7", "203.0.113.*"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1::*"),
+        ("::1", "::*"),
+        (None, ""),
+        ("<b>", ""),
+    ],
+)
+def test_an_address_is_told_coarsely(address: str | None, says: str) -> None:
+    assert coarse_address(address) == says

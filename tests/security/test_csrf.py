@@ -1,0 +1,139 @@
+"""Nothing changes by GET, and nothing by a form that is not ours: every route of the URL map is tried."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from skymailing.extensions import db
+from skymailing.models import SuppressionReason, User
+from skymailing.security import unsubscribe_token
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, ClientFactory
+from tests.security.conftest import MakeApp, World, csrf_token, enter
+
+pytestmark = pytest.mark.one_engine
+
+# RFC 8058: mail programs post by themselves; the signed link is the proof.
+WITHOUT_TOKEN = {"unsubscribe.page"}
+# Taking data away is written down; nothing else is.
+WRITES_AUDIT = {"clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
+SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def contents(session: Session, *, audit: bool = True) -> dict[str, list[str]]:
+    """Return every row of every table as text."""
+    session.expire_all()
+    return {
+        table.name: sorted(map(repr, session.execute(text(f'SELECT * FROM "{table.name}"'))))
+        for table in db.metadata.sorted_tables
+        if audit or table.name != "audit_entries"
+    }
+
+
+def test_no_route_takes_a_form_without_its_token(guarded: Flask, world: World, session: Session) -> None:
+    browser = guarded.test_client()
+    enter(browser, world.owner)
+    before = contents(session)
+    tried = 0
+    for endpoint, method, path in world.calls(guarded):
+        if method in SAFE or endpoint in WITHOUT_TOKEN:
+            continue
+        form = {"id": world.arguments["user_id"], "reason": "x", "confirmed": "1", "language": "ru"}
+        for data in (form, form | {"csrf_token": "forged"}):
+            answer = browser.open(path, method=method, data=data)
+            assert answer.status_code == 400, f"{method} {path}"
+        tried += 1
+    assert tried > 45
+    assert contents(session) == before
+    assert browser.get("/auth/profile").status_code == 200
+
+
+def test_a_token_of_another_session_is_worth_nothing(guarded: Flask, user: User, world: World) -> None:
+    attacker, victim = guarded.test_client(), guarded.test_client()
+    enter(attacker, user)
+    enter(victim, world.owner)
+    stolen = csrf_token(attacker.get("/auth/profile").text)
+    assert victim.post("/auth/logout", data={"csrf_token": stolen}).status_code == 400
+    own = csrf_token(victim.get("/auth/profile").text)
+    assert victim.post("/auth/logout", data={"csrf_token": own}).status_code == 302
+
+
+def test_a_token_from_before_signing_in_is_worth_nothing_after(guarded: Flask, user: User) -> None:
+    browser = guarded.test_client()
+    planted = csrf_token(browser.get("/auth/login").text)
+    data = {"email": user.email, "password": PASSWORD, "csrf_token": planted}
+    assert browser.post("/auth/login", data=data).status_code == 302
+    assert browser.post("/auth/logout", data={"csrf_token": planted}).status_code == 400
+
+
+@pytest.mark.parametrize("referrer", ["https://evil.example/", "", "https://localhost.evil.example/"])
+def test_over_https_a_form_of_another_site_is_refused_even_with_a_token(
+    guarded: Flask, user: User, referrer: str
+) -> None:
+    browser = guarded.test_client()
+    token = csrf_token(browser.get("/auth/login", base_url="https://localhost").text)
+    data = {"email": user.email, "password": PASSWORD, "csrf_token": token}
+    answer = browser.post(
+        "/auth/login", data=data, base_url="https://localhost", headers={"Referer": referrer}
+    )
+    assert answer.status_code == 400
+    ours = {"Referer": "https://localhost/auth/login"}
+    answer = browser.post("/auth/login", data=data, base_url="https://localhost", headers=ours)
+    assert answer.status_code == 302
+
+
+def test_looking_at_any_page_changes_nothing(
+    app: Flask, world: World, session: Session, sign_in: SignIn
+) -> None:
+    browser = sign_in(world.owner)
+    client = ClientFactory.create(owner=world.owner)
+    with app.app_context():
+        token = unsubscribe_token(world.owner.id, client.email_key)
+    paths = [(endpoint, path) for endpoint, method, path in world.calls(app) if method == "GET"]
+    paths.append(("unsubscribe.page", f"/u/{token}"))
+    before = contents(session)
+    without_audit = contents(session, audit=False)
+    for endpoint, path in paths:
+        for method in ("GET", "HEAD"):
+            answer = browser.open(path, method=method, buffered=True)
+            assert answer.status_code < 500, f"{method} {path}"
+        if endpoint in WRITES_AUDIT:
+            assert contents(session, audit=False) == without_audit, path
+            before = contents(session)
+        else:
+            assert contents(session) == before, path
+    assert len(paths) > 60
+    assert browser.get("/auth/profile").status_code == 200
+
+
+def test_a_page_answers_to_no_verb_that_it_does_not_name(
+    app: Flask, world: World, session: Session, sign_in: SignIn
+) -> None:
+    browser = sign_in(world.owner)
+    before = contents(session)
+    allowed: dict[str, set[str]] = {}
+    for _, method, path in world.calls(app):
+        allowed.setdefault(path, set()).add(method)
+    for path, methods in allowed.items():
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
+            answer = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
+            # 410 is what a page with a token says to one that is none.
+            assert answer.status_code in (405, 410), f"{method} {path}"
+    assert contents(session) == before
+
+
+def test_one_click_unsubscribing_is_the_only_exception(
+    make_app: MakeApp, guarded: Flask, user: User, session: Session, visitor: FlaskClient
+) -> None:
+    from skymailing.models import Suppression
+
+    client = ClientFactory.create(owner=user)
+    with guarded.app_context():
+        token = unsubscribe_token(user.id, client.email_key)
+    answer = guarded.test_client().post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+    (made,) = session.query(Suppression).all()
+    assert (made.owner_id, made.email_key) == (user.id, client.email_key)
+    assert made.reason is SuppressionReason.UNSUBSCRIBED

@@ -1,0 +1,113 @@
+"""Nobody learns which addresses have an account: the same answer, in the same time.
+
+Time is the processor's, as a busy machine stretches the clock on the wall; known and unknown addresses
+take turns, so that whatever else goes on falls on both; and medians are compared.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import User
+from tests.factories import PASSWORD, UserFactory
+from tests.security.conftest import MakeApp
+
+pytestmark = pytest.mark.one_engine
+
+ROUNDS = 15
+COST = {"time_cost": 2, "memory_cost": 8_192, "parallelism": 1}  # some 10 ms: more than all else together
+NEW = {"password": "three odd words", "password_confirm": "three odd words"}
+
+
+def compare(known: Callable[[], object], unknown: Callable[[], object]) -> float:
+    """Return by which factor the medians of the two differ."""
+    samples: dict[Callable[[], object], list[float]] = {known: [], unknown: []}
+    for _ in range(ROUNDS):
+        for attempt in (known, unknown):
+            started = time.process_time()
+            attempt()
+            samples[attempt].append(time.process_time() - started)
+    first, second = (statistics.median(times[2:]) for times in samples.values())
+    return max(first, second) / min(first, second)
+
+
+@pytest.fixture
+def costly(make_app: MakeApp) -> Flask:
+    """An app whose hashes cost what dominates an answer, as they do in earnest."""
+    return make_app(PASSWORD_HASH_COST=COST)
+
+
+def test_a_wrong_password_costs_the_same_whoever_is_asked_about(costly: Flask, session: Session) -> None:
+    browser = costly.test_client()
+    with costly.app_context():
+        from skymailing.security import hash_password
+
+        made = hash_password(PASSWORD)
+    known = UserFactory.create(password_hash=made)
+    blocked = UserFactory.create(password_hash=made, blocked_at=utcnow())
+    unconfirmed = UserFactory.create(password_hash=made, confirmed_at=None)
+    two_steps = UserFactory.create(password_hash=made, second_factor_at=utcnow())
+
+    def attempt(email: str) -> Callable[[], object]:
+        return lambda: browser.post("/auth/login", data={"email": email, "password": "guessed at"})
+
+    for user in (known, blocked, unconfirmed, two_steps):
+        assert compare(attempt(user.email), attempt("nobody@example.com")) < 1.6
+
+
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
+def test_letters_are_asked_for_in_even_time(make_app: MakeApp, user: User, path: str) -> None:
+    """What is done differs, so both are kept waiting until the slower would be ready."""
+    app = make_app(EVEN_ANSWER_TIME=0.25)
+    for email in (user.email, "nobody@example.com"):
+        times = []
+        for _ in range(3):
+            started = time.monotonic()
+            assert app.test_client().post(path, data={"email": email} | NEW).status_code == 302
+            times.append(time.monotonic() - started)
+        assert 0.25 <= min(times) < 0.45, "the shortest, as a busy machine only lengthens"
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/auth/reset"])
+def test_the_answer_is_the_same_to_the_letter(app: Flask, session: Session, path: str) -> None:
+    accounts = [
+        UserFactory.create().email,
+        UserFactory.create(blocked_at=utcnow(), blocked_reason="spam").email,
+        UserFactory.create(confirmed_at=None).email,
+        UserFactory.create(second_factor_at=utcnow()).email,
+        "nobody@example.com",
+    ]
+    answers = []
+    for email in accounts:
+        browser = app.test_client()
+        answer = browser.post(path, data={"email": email, "password": "guessed at"} | NEW)
+        shown = browser.get(answer.location) if answer.location else answer
+        headers = {name: value for name, value in answer.headers if name != "Set-Cookie"}
+        cookies = sorted(cookie.partition("=")[0] for cookie in answer.headers.getlist("Set-Cookie"))
+        headers.pop("Content-Length", None)
+        answers.append((answer.status_code, headers, cookies, shown.text.replace(email, "")))
+    assert all(answer == answers[0] for answer in answers[1:])
+
+
+def test_asking_for_the_link_again_tells_nothing_of_others(visitor: FlaskClient, session: Session) -> None:
+    unconfirmed = UserFactory.create(confirmed_at=None).email
+    pages = [
+        visitor.post("/auth/resend", data={"email": email}, follow_redirects=True).text.replace(email, "")
+        for email in (unconfirmed, "nobody@example.com")
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_somebody_elses_client_looks_like_nobodys(browser: FlaskClient, session: Session) -> None:
+    from tests.factories import ClientFactory
+
+    theirs = ClientFactory.create()
+    answers = [browser.get(f"/clients/{id}/edit") for id in (theirs.id, 999_999)]
+    assert answers[0].status_code == answers[1].status_code == 404
+    assert answers[0].text == answers[1].text

@@ -1,0 +1,206 @@
+"""Headers and cookies of every answer: pages, errors of every kind, files, and what comes from the cache."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask, abort, request
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from config import ProductionConfig
+from skymailing import create_app
+from skymailing.extensions import db, limiter
+from skymailing.models import User
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, MessageFactory
+from tests.security.conftest import World, csrf_token
+
+pytestmark = pytest.mark.one_engine
+
+HTML = {"Accept": "text/html"}
+REFUSALS = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
+# Pages for a frame, under a stricter policy of their own.
+SEALED = {"messages.preview", "messages.draft", "manager_articles.preview"}
+# Answers that hold nothing of a user.
+EVERYBODYS = {"static", "blog.media", "health.live", "health.ready", "metrics.show"}
+
+
+@pytest.fixture(scope="module")
+def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
+    """The app as it stands on the internet, with views that fail in every way added."""
+    settings = {
+        **environment,
+        "SKYMAILING_ENV": "production",
+        "SECRET_KEY": "a long key that nobody else has got, really",
+        "PUBLIC_URL": "https://localhost",
+    }
+    config = ProductionConfig(settings)
+    config.RATELIMIT_ENABLED = True  # the extension is shared with the suite's app, which turned it off
+    made = create_app(config)
+
+    @made.route("/refused/<int:code>")
+    def refused(code: int) -> str:
+        abort(code)
+
+    @made.route("/broken")
+    def broken() -> str:
+        raise RuntimeError("a fault with password=hunter2")
+
+    @made.route("/upload", methods=["GET", "POST"])
+    def upload() -> str:
+        return str(len(request.get_data()))
+
+    yield made
+    limiter.enabled = False
+    with made.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def outside(production: Flask, session: Session) -> FlaskClient:
+    """A browser that sees the service over https."""
+    return production.test_client()
+
+
+def get(browser: FlaskClient, path: str, **options: object) -> TestResponse:
+    return browser.get(path, base_url="https://localhost", buffered=True, **options)  # type: ignore[arg-type]
+
+
+def expect_headers(answer: TestResponse, where: str) -> None:
+    headers = answer.headers
+    (policy,) = headers.getlist("Content-Security-Policy")
+    for part in ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+        assert part in policy, where
+    assert "form-action 'self'" in policy, where
+    for word in ("unsafe-inline", "unsafe-eval", "*", "http:", "https:"):
+        assert word not in policy, where
+    assert headers["X-Content-Type-Options"] == "nosniff", where
+    assert headers["Referrer-Policy"] in ("same-origin", "no-referrer"), where
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin", where
+    assert int(headers["Strict-Transport-Security"].partition("=")[2]) >= 31_536_000, where
+    assert "X-Powered-By" not in headers, where
+    for cookie in headers.getlist("Set-Cookie"):
+        for part in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
+            assert part in cookie, f"{where}: {cookie}"
+        assert "Domain" not in cookie, where
+
+
+def expect_sealed(answer: TestResponse) -> None:
+    (policy,) = answer.headers.getlist("Content-Security-Policy")
+    assert policy.split("; ")[:2] == ["sandbox", "default-src 'none'"]
+    assert "form-action 'none'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "allow-" not in policy
+    assert "script-src" not in policy
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/blog/", 200),
+        ("/blog/feed.atom", 200),
+        ("/robots.txt", 200),
+        ("/healthz", 200),
+        ("/static/css/site.css", 200),
+        ("/static/js/site.js", 200),
+        ("/static/vendor/bootstrap-icons/icons.svg", 200),
+        ("/static/none.css", 404),
+        ("/static/../config.py", 404),
+        ("/static/%2e%2e/config.py", 404),
+        ("/blog", 308),
+        ("/clients/", 302),
+        ("/none", 404),
+        ("/blog/none", 404),
+        ("/media/none.webp", 404),
+        ("/auth/logout", 405),
+        ("/auth/verify/x", 410),
+        ("/u/x", 404),
+        ("/%00", 404),
+        ("/broken", 500),
+        *(
+            (f"/refused/{code}", code)
+            for code in (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
+        ),
+    ],
+)
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_every_answer_carries_them(outside: FlaskClient, path: str, status: int, accept: str) -> None:
+    answer = get(outside, path, headers={"Accept": accept})
+    assert answer.status_code == status
+    expect_headers(answer, path)
+    assert "hunter2" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_what_is_refused_before_a_page_is_reached_carries_them(
+    outside: FlaskClient, production: Flask, accept: str
+) -> None:
+    too_large = production.config["MAX_CONTENT_LENGTH"] + 1
+    options = {"base_url": "https://localhost", "headers": {"Accept": accept}}
+    for answer, status in (
+        (outside.post("/upload", content_length=too_large, **options), 413),
+        (outside.post("/auth/login", data={"email": "x"}, **options), 400),  # without a token
+        (outside.open("/", method="DELETE", **options), 405),
+        (outside.open("/auth/login", method="OPTIONS", **options), 200),
+        (outside.open("/clients/", method="BREW", **options), 405),
+    ):
+        assert answer.status_code == status
+        expect_headers(answer, str(status))
+
+
+def test_a_throttled_answer_carries_them(outside: FlaskClient, user: User) -> None:
+    page = get(outside, "/auth/login")
+    for _ in range(12):
+        data = {"email": user.email, "password": "guess", "csrf_token": csrf_token(page.text)}
+        options = {"base_url": "https://localhost", "headers": HTML | {"Referer": "https://localhost/"}}
+        answer = outside.post("/auth/login", data=data, **options)
+    assert answer.status_code == 429
+    expect_headers(answer, "429")
+
+
+def test_every_route_carries_them_signed_in_and_keeps_private_pages_out_of_caches(
+    production: Flask, outside: FlaskClient, world: World
+) -> None:
+    token = csrf_token(get(outside, "/auth/login").text)
+    data = {"email": world.owner.email, "password": PASSWORD, "remember": "y", "csrf_token": token}
+    options = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/"}}
+    answer = outside.post("/auth/login", data=data, **options)
+    assert answer.status_code == 302
+    expect_headers(answer, "signing in")
+    assert len(answer.headers.getlist("Set-Cookie")) == 3  # session, remember-me, device
+    world.arguments["code"] = 404  # of this module's own route
+    for endpoint, method, path in world.calls(production):
+        if method != "GET" or endpoint in ("broken", "refused"):
+            continue
+        answer = get(outside, path, headers=HTML)
+        if endpoint in SEALED and answer.status_code == 200:
+            expect_sealed(answer)
+        else:
+            expect_headers(answer, path)
+        if (endpoint != "static" and "_user_id" in path) or endpoint.partition(".")[0] in ("clients", "auth"):
+            assert "no-store" in answer.headers["Cache-Control"], path
+
+
+def test_a_letters_frame_may_do_nothing(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    expect_sealed(browser.get(f"/messages/{message.id}/preview"))
+    page = browser.get(f"/messages/{message.id}").text
+    assert 'sandbox=""' in page or "sandbox>" in page or "sandbox " in page
+
+
+def test_no_page_of_one_user_is_served_to_another(
+    app: Flask, sign_in: SignIn, user: User, world: World, visitor: FlaskClient
+) -> None:
+    """Each public page, which is cached, is first asked for by somebody who is signed in."""
+    inside = sign_in(user)
+    for path in ("/", "/blog/", f"/blog/{world.arguments['slug']}", "/blog/feed.atom", "/sitemap.xml"):
+        for _ in range(2):
+            inside.get(path)
+            answer = visitor.get(path)
+            assert user.name not in answer.text
+            assert user.email not in answer.text
+            assert "Set-Cookie" not in answer.headers
+            assert "csrf" not in answer.text

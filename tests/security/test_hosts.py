@@ -1,0 +1,161 @@
+"""A forged Host or X-Forwarded-* leads nobody anywhere, and `next` stays on this site."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask, request
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.models import User
+from tests.conftest import SignIn
+from tests.factories import PASSWORD
+from tests.security.conftest import MakeApp, World
+from tests.servers import SmtpServer
+
+pytestmark = pytest.mark.one_engine
+
+FORGED = {
+    "Host": "evil.example",
+    "X-Forwarded-Host": "evil.example",
+    "X-Host": "evil.example",
+    "Forwarded": "for=127.0.0.1;host=evil.example;proto=https",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Prefix": "/evil.example",
+    "X-Original-URL": "/manager/",
+    "X-Rewrite-URL": "/manager/",
+}
+
+
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_no_answer_repeats_a_forged_host(
+    make_app: MakeApp, world: World, session: Session, proxies: int
+) -> None:
+    app = make_app(TRUSTED_PROXIES=proxies)
+    browser = app.test_client()
+    browser.post("/auth/login", data={"email": world.owner.email, "password": PASSWORD})
+    paths = {path for _, method, path in world.calls(app) if method == "GET"}
+    for path in [*paths, "/blog", "/none", "/manager", "/clients"]:
+        answer = browser.get(path, headers=FORGED, buffered=True)
+        assert "evil.example" not in str(answer.headers), path
+        assert b"evil.example" not in answer.data, path
+
+
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "sky.example@evil.example", "evil.example:80", "sky.example."]
+)
+def test_links_in_letters_ignore_it(
+    visitor: FlaskClient, user: User, smtp: SmtpServer, work: Callable[[], None], path: str, host: str
+) -> None:
+    email = user.email if path == "/auth/reset" else "new@example.com"
+    data = {"email": email, "password": "three odd words", "password_confirm": "three odd words"}
+    assert visitor.post(path, data=data, headers=FORGED | {"Host": host}).status_code in (302, 400)
+    work()
+    for letter in smtp.letters:
+        assert "evil" not in letter.text + letter.html
+        assert "http://sky.example/" in letter.text
+
+
+@pytest.mark.parametrize(
+    ("proxies", "sent", "seen"),
+    [
+        (0, "198.51.100.1", ("10.0.0.1", "http")),
+        (1, "198.51.100.1", ("198.51.100.1", "https")),
+        (1, "6.6.6.6, 198.51.100.1", ("198.51.100.1", "https")),
+        (2, "6.6.6.6, 198.51.100.1, 10.0.0.2", ("198.51.100.1", "http")),
+    ],
+)
+def test_as_many_proxies_are_believed_as_were_named(
+    make_app: MakeApp, proxies: int, sent: str, seen: tuple[str, str]
+) -> None:
+    app = make_app(TRUSTED_PROXIES=proxies)
+
+    @app.get("/who")
+    def who() -> list[str]:
+        return [request.remote_addr or "", request.scheme, request.host]
+
+    answer = app.test_client().get(
+        "/who",
+        headers={"X-Forwarded-For": sent, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"},
+        environ_overrides={"REMOTE_ADDR": "10.0.0.1"},
+    )
+    assert answer.json == [*seen, "localhost"]
+
+
+def test_numbers_for_prometheus_are_not_for_who_claims_to_be_this_machine(make_app: MakeApp) -> None:
+    for proxies in (0, 1):
+        visitor = make_app(TRUSTED_PROXIES=proxies).test_client()
+        for claimed in ("127.0.0.1", "::1", "127.0.0.1, 203.0.113.5"):
+            local = {"REMOTE_ADDR": "127.0.0.1"}  # the proxy's
+            headers = {"X-Forwarded-For": claimed}
+            assert visitor.get("/metrics", headers=headers, environ_overrides=local).status_code == 404
+
+
+ELSEWHERE = [
+    "https://evil.example/",
+    "//evil.example",
+    "///evil.example",
+    "////evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "\\/evil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "/\r\n/evil.example",
+    "/%0d%0aLocation:%20https://evil.example",
+    " //evil.example",
+    "https:evil.example",
+    "https:///evil.example",
+    "//sky.example@evil.example",
+    "https://sky.example@evil.example/",
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "/\u2028/evil.example",
+    "\u2044\u2044evil.example",
+    "//evil。example",
+    "/.//evil.example",
+    "/..//evil.example",
+    "//[::1]",
+    "\x00//evil.example",
+]
+
+
+def leaves(location: str) -> bool:
+    """Whether a browser would go to another site, or run something."""
+    path = location.replace("\t", "").replace("\n", "").replace("\r", "").replace("\\", "/").strip()
+    return not path.startswith("/") or path.startswith("//")
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_next_leads_to_no_other_site(visitor: FlaskClient, user: User, target: str) -> None:
+    query = {"next": target}
+    signed_in = visitor.post(
+        "/auth/login", query_string=query, data={"email": user.email, "password": PASSWORD}
+    )
+    assert signed_in.status_code == 302
+    for answer in (
+        signed_in,
+        visitor.get("/auth/login", query_string=query),
+        visitor.post("/language", query_string=query, data={"language": "en"}),
+        visitor.post("/auth/login/code", query_string=query),
+    ):
+        assert answer.status_code == 302
+        assert not leaves(answer.location), answer.location
+        assert "\n" not in answer.location
+
+
+def test_a_language_link_with_a_hostile_next_is_not_written_into_the_page(visitor: FlaskClient) -> None:
+    for target in ELSEWHERE:
+        page = visitor.get("/language", query_string={"next": target}).text
+        assert f'href="{target}"' not in page
+
+
+def test_a_private_page_asks_to_sign_in_on_this_site(
+    app: Flask, visitor: FlaskClient, sign_in: SignIn
+) -> None:
+    for path in ("/clients/?next=//evil.example", "//evil.example/clients/", "/clients/\\evil.example"):
+        answer = visitor.get(path, headers=FORGED)
+        if answer.status_code in (301, 302, 303, 307, 308):
+            assert not leaves(answer.location), path

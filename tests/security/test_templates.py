@@ -1,0 +1,201 @@
+"""Hostile Liquid reaches no Python, and uses up no time or memory (see also delivery/test_content.py)."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+
+from skymailing.delivery.content import Content, check_content
+from skymailing.delivery.tags import TemplateError
+from skymailing.delivery.templates import HTML, REFUSED_FILTERS, TAGS, TEXT, parse, render
+from skymailing.models import MessageFormat
+
+# Everything that a letter is filled with; the client's values are plain texts.
+VALUES = {
+    "name": "Анна",
+    "email": "anna@example.com",
+    "client": {"city": "Омск", "x": "y"},
+    "unsubscribe_url": "https://sky.example/u/token",
+}
+
+PYTHON = [
+    *(
+        "name",
+        "client",
+        "client.city",
+        "unsubscribe_url",
+        "(1..3)",
+        "forloop",
+        "self",
+        "nil",
+        "true",
+        "1",
+        "'x'",
+    ),
+]
+DOORS = [
+    *(
+        "__class__",
+        "__class__.__mro__",
+        "__init__.__globals__",
+        "__dict__",
+        "__getattribute__",
+        "__globals__",
+    ),
+    *("__class__.__base__.__subclasses__", "format", "format_map", "encode", "join", "items", "keys", "pop"),
+    *("func_globals", "gi_frame", "f_globals", "f_back", "mro", "_module", "context", "env", "globals"),
+]
+
+
+@pytest.mark.parametrize("thing", PYTHON)
+def test_no_attribute_of_python_is_reached(thing: str) -> None:
+    for door in DOORS:
+        for source in (f"{{{{ {thing}.{door} }}}}", f'{{{{ {thing}["{door}"] }}}}'):
+            try:
+                output = render(parse(f"[{source}]", escape=False), VALUES)
+            except TemplateError:
+                continue
+            assert output == "[]", source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ request }}{{ config }}{{ current_user }}{{ session }}{{ g }}{{ self }}{{ url_for }}{{ app }}",
+        "{{ lipsum.__globals__.os.popen('id') }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{% import os %}{{ os }}",
+        "{{ [].__class__ }}",
+        "{{ 7*7 }}",
+        "${7*7} #{7*7} <%= 7*7 %>",
+    ],
+)
+def test_what_opens_other_languages_opens_nothing_here(source: str) -> None:
+    try:
+        output = render(parse(source, escape=False), VALUES)
+    except TemplateError:
+        return
+    assert "49" not in output
+    assert "class" not in output
+    assert "uid=" not in output
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{% include 'emails/reset-password/body.txt' %}",
+        "{% render 'base.html' %}",
+        "{% include '/etc/passwd' %}",
+        "{% layout 'x' %}",
+        "{% extends 'base.html' %}{% block a %}{% endblock %}",
+        "{% macro a %}{% call a %}{% endmacro %}{% call a %}",
+        "{% tablerow i in (1..9999) %}x{% endtablerow %}",
+        "{% liquid echo 'x' %}",
+        "{% with a: 1 %}{{ a }}{% endwith %}",
+    ],
+)
+def test_no_tag_loads_another_file_or_calls_itself(tag: str) -> None:
+    with pytest.raises(TemplateError):
+        check_content(Content("x", MessageFormat.TEXT, tag))
+
+
+def test_the_tags_and_filters_that_are_left_are_those_that_were_looked_at() -> None:
+    """A new version of the library that brings others has to be looked at first."""
+    for environment in (TEXT, HTML):
+        assert set(environment.tags) <= TAGS
+        assert not set(environment.filters) & REFUSED_FILTERS
+        assert set(environment.filters) == LOOKED_AT
+
+
+LOOKED_AT = set(
+    "abs append at_least at_most base64_decode base64_encode base64_url_safe_decode base64_url_safe_encode "
+    "capitalize ceil compact concat date default divided_by downcase escape escape_once find find_index "
+    "first floor has join last lstrip map minus modulo newline_to_br plus prepend reject remove remove_first "
+    "remove_last replace replace_first replace_last reverse round rstrip size slice sort sort_natural split "
+    "squish strip strip_html strip_newlines sum times truncate truncatewords uniq upcase url_decode "
+    "url_encode where".split()
+)
+
+BIG = "{% assign b = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' %}"
+GROW = "{% for i in (1..200) %}{% assign b = b | append: b %}{% endfor %}"
+EXHAUSTING = [
+    "{% for i in (1..100000000) %}{% endfor %}",
+    "{% for i in (1..9999) %}" * 3 + "{% endfor %}" * 3,
+    "{% assign r = (1..9999999999999) %}{{ r | reverse | join }}",
+    "{{ (1..99999999) | sort | uniq | size }}",
+    "{{ (-99999999999..99999999999) | last }}",
+    BIG + GROW,
+    BIG + "{% for i in (1..200) %}{% capture b %}{{ b }}{{ b }}{% endcapture %}{% endfor %}",
+    BIG + "{% for i in (1..40) %}{% assign b = b | replace: 'x', b %}{% endfor %}",
+    BIG + "{% for i in (1..40) %}{% assign b = b | split: '' | join: b %}{% endfor %}",
+    BIG + "{% for i in (1..40) %}{% assign a = b | split: '' %}{% assign b = a | join: b %}{% endfor %}",
+    "{% assign n = 10 %}{% for i in (1..10000) %}{% assign n = n | times: n %}{% endfor %}{{ n }}",
+    "{{ 'x' | truncate: 99999999999999999999, '" + "y" * 900 + "' }}{{ '1e99999999' | round }}",
+    "{{ '9e9999999' | times: '9e9999999' }}",
+    "{{ 1.0 | round: 999999999 }}{{ 1 | divided_by: 3.0 | round: 999999999999 }}{{ '1e500' | floor }}",
+    "{% for i in (1..10000) %}{{ 'now' | date: '%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y%Y' }}{% endfor %}",
+    "{% for i in (1..10000) %}{% increment a %}{% cycle 'a', 'b' %}{% if i %}{% endif %}" * 30
+    + "{% endfor %}" * 30,
+    "{{ " + "(1.." * 10 + "9" + ")" * 10 + " }}",
+    "{% if " + "a and " * 150 + "a %}{% endif %}" * 400,
+    "{% if x %}" * 5_000 + "{% endif %}" * 5_000,
+    "{% for i in (1..9999) %}{% capture a %}{{ a }}" + "x" * 10_000 + "{% endcapture %}{% endfor %}",
+]
+LIMIT = 700 * 1024 * 1024
+
+
+def test_nothing_exhausts_time_or_memory() -> None:
+    """In a process of its own with bounded memory, so that a failure does not take the suite with it."""
+    program = (
+        "import sys, resource, json, time\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
+        "from skymailing.delivery.content import Content, check_content\n"
+        "from skymailing.delivery.tags import TemplateError\n"
+        "from skymailing.models import MessageFormat\n"
+        "for source in json.load(sys.stdin):\n"
+        "    started = time.process_time()\n"
+        "    try:\n"
+        "        check_content(Content('x', MessageFormat.TEXT, source))\n"
+        "    except TemplateError:\n"
+        "        pass\n"
+        "    spent = time.process_time() - started\n"
+        "    assert spent < 3, f'{spent:.1f} s: {source[:80]}'\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(EXHAUSTING),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    kilobytes = int(done.stdout)
+    assert kilobytes < 250 * 1024, "a letter may fill its megabyte, and no more"
+
+
+@pytest.mark.parametrize(
+    "value", ["{{ 7 | times: 7 }}", "{% raw %}", "{{ unsubscribe_url }}", "<b>&\"'", "]]>"]
+)
+def test_a_clients_values_are_never_read_as_a_template_or_as_html(value: str) -> None:
+    for source in ("{{ name }}", "{{ client.city | upcase | downcase }}", "{% assign a = name %}{{ a }}"):
+        text = render(parse(source, escape=False), VALUES | {"name": value, "client": {"city": value}})
+        assert text.lower() == value.lower()
+        html = render(parse(source, escape=True), VALUES | {"name": value, "client": {"city": value}})
+        assert "<" not in html
+
+
+def test_hostile_templates_leave_the_next_letter_alone() -> None:
+    good = parse("Hello, {{ name }}", escape=False)
+    started = time.process_time()
+    for source in EXHAUSTING[:6]:
+        with pytest.raises(TemplateError):
+            check_content(Content("x", MessageFormat.TEXT, source))
+    assert render(good, VALUES) == "Hello, Анна"
+    assert time.process_time() - started < 6
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024 * 1024

@@ -1,0 +1,188 @@
+"""Guessing and flooding are stopped, from whatever address they seem to come, and hit nobody else."""
+
+import re
+from datetime import timedelta
+
+import pyotp
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import User
+from tests.factories import PASSWORD, UserFactory
+from tests.security.conftest import MakeApp
+
+pytestmark = pytest.mark.one_engine
+
+
+@pytest.fixture
+def throttled(make_app) -> Flask:
+    return make_app(RATELIMIT_ENABLED=True)
+
+
+def test_guessing_is_stopped(throttled: Flask, user: User) -> None:
+    browser = throttled.test_client()
+    codes = [
+        browser.post("/auth/login", data={"email": user.email, "password": f"guess {n}"}).status_code
+        for n in range(11)
+    ]
+    assert codes == [200] * 10 + [429]
+    answer = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    assert answer.status_code == 429
+    assert "Too many tries" in answer.text
+
+
+def test_guessing_does_not_lock_the_victim_out(throttled: Flask, user: User) -> None:
+    attacker, victim = throttled.test_client(), throttled.test_client()
+    for n in range(12):
+        attacker.post("/auth/login", data={"email": user.email, "password": f"guess {n}"})
+    victims_place = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = victim.post(
+        "/auth/login", data={"email": user.email, "password": PASSWORD}, environ_overrides=victims_place
+    )
+    assert answer.status_code == 302
+
+
+def test_signing_in_rightly_counts_for_nothing(throttled: Flask, user: User) -> None:
+    for _ in range(12):
+        browser = throttled.test_client()
+        data = {"email": user.email, "password": PASSWORD}
+        assert browser.post("/auth/login", data=data).status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
+def test_letters_to_one_address_are_throttled(throttled: Flask, user: User, path: str) -> None:
+    data = {"email": user.email, "password": "three odd words", "password_confirm": "three odd words"}
+    codes = [throttled.test_client().post(path, data=data).status_code for _ in range(6)]
+    assert codes == [302] * 5 + [429]
+
+
+@pytest.mark.parametrize("scheme", ["redis+unix:///nowhere/redis.sock", "redis://127.0.0.1:1"])
+def test_people_sign_in_while_redis_is_away(make_app, user: User, scheme: str) -> None:
+    app = make_app(RATELIMIT_ENABLED=True, RATELIMIT_STORAGE_URI=scheme)
+    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    assert answer.status_code == 302
+
+
+def guess(
+    app: Flask, email: str, address: str, forwarded: str | None = None, browser: FlaskClient | None = None
+):
+    return (browser or app.test_client()).post(
+        "/auth/login",
+        data={"email": email, "password": "guessed at"},
+        environ_overrides={"REMOTE_ADDR": address},
+        headers={"X-Forwarded-For": forwarded} if forwarded else {},
+    )
+
+
+def test_a_forged_address_buys_no_more_guesses(throttled: Flask, user: User) -> None:
+    codes = [
+        guess(throttled, user.email, "203.0.113.7", forwarded=f"198.51.100.{n}").status_code
+        for n in range(11)
+    ]
+    assert codes == [200] * 10 + [429]
+
+
+def test_behind_a_proxy_the_visitors_own_address_counts(make_app: MakeApp, user: User) -> None:
+    app = make_app(RATELIMIT_ENABLED=True, TRUSTED_PROXIES=1)
+    proxy = "10.0.0.1"
+    # What the attacker writes stands to the left of what the proxy has seen.
+    codes = [
+        guess(app, user.email, proxy, forwarded=f"192.0.2.{n}, 203.0.113.7").status_code for n in range(11)
+    ]
+    assert codes == [200] * 10 + [429]
+    assert guess(app, user.email, proxy, forwarded="198.51.100.9").status_code == 200
+
+
+def test_behind_two_proxies_the_second_last_entry_counts(make_app: MakeApp, user: User) -> None:
+    app = make_app(RATELIMIT_ENABLED=True, TRUSTED_PROXIES=2)
+    codes = [
+        guess(app, user.email, "10.0.0.1", forwarded=f"192.0.2.{n}, 203.0.113.7, 10.0.0.2").status_code
+        for n in range(11)
+    ]
+    assert codes == [200] * 10 + [429]
+
+
+def test_guesses_are_counted_back_from_now_wherever_the_clock_stands(throttled: Flask, user: User) -> None:
+    """The end of one quarter of an hour and the beginning of the next are not two."""
+    quarter = int(utcnow().timestamp()) // 900 * 900 + 900
+    codes = []
+    for moment in (quarter - 20, quarter + 20):
+        with time_machine.travel(moment, tick=False):
+            codes += [guess(throttled, user.email, "203.0.113.7").status_code for _ in range(6)]
+    assert codes == [200] * 10 + [429] * 2
+
+
+def test_many_accounts_from_one_address_are_stopped_too(throttled: Flask, session: Session) -> None:
+    codes = [guess(throttled, f"nobody{n}@example.com", "203.0.113.7").status_code for n in range(101)]
+    assert codes == [200] * 100 + [429]
+    assert guess(throttled, "nobody1@example.com", "203.0.113.8").status_code == 200
+
+
+@pytest.mark.parametrize("other", ["Owner@EXAMPLE.com", "  owner@example.com ", "owner@example.com\t"])
+def test_another_spelling_of_the_address_buys_no_more_guesses(
+    throttled: Flask, session: Session, other: str
+) -> None:
+    UserFactory.create(email="owner@example.com")
+    for _ in range(10):
+        guess(throttled, "owner@example.com", "203.0.113.7")
+    assert guess(throttled, other, "203.0.113.7").status_code == 429
+
+
+def set_up_second_step(browser: FlaskClient) -> str:
+    answer = browser.post(
+        "/auth/profile/second-step", data={"current_password": PASSWORD}, follow_redirects=True
+    )
+    key = re.search(r"<code>([A-Z2-7 ]+)</code>", answer.text)
+    assert key is not None
+    secret = key[1].replace(" ", "")
+    browser.post("/auth/profile/second-step/setup", data={"code": pyotp.TOTP(secret).at(utcnow())})
+    return secret
+
+
+def test_guessing_codes_is_stopped_from_all_addresses_together_but_not_the_owner(
+    throttled: Flask, user: User
+) -> None:
+    own = throttled.test_client()
+    password = {"email": user.email, "password": PASSWORD}
+    with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as clock:
+        own.post("/auth/login", data=password)
+        secret = set_up_second_step(own)
+        own.post("/auth/logout")
+        clock.shift(60)
+        codes = []
+        for n in range(32):
+            address = {"REMOTE_ADDR": f"203.0.113.{n // 8}"}
+            thief = throttled.test_client()
+            thief.post("/auth/login", data=password, environ_overrides=address)
+            answer = thief.post("/auth/login/code", data={"code": "000000"}, environ_overrides=address)
+            codes.append(answer.status_code)
+        assert codes == [200] * 30 + [429] * 2
+        own.post("/auth/login", data=password)
+        answer = own.post("/auth/login/code", data={"code": pyotp.TOTP(secret).at(utcnow())})
+        assert answer.status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/auth/profile/password", "current_password"), ("/auth/profile/second-step", "current_password")],
+)
+def test_a_stolen_session_does_not_guess_the_password(
+    throttled: Flask, user: User, path: str, field: str
+) -> None:
+    thief = throttled.test_client()
+    thief.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    codes = [
+        thief.post(
+            path, data={field: f"guess {n}"}, environ_overrides={"REMOTE_ADDR": f"203.0.113.{n}"}
+        ).status_code
+        for n in range(21)
+    ]
+    assert codes == [200] * 20 + [429]
+    other = throttled.test_client()  # whoever sits at the same address is not shut out
+    colleague = UserFactory.create()
+    other.post("/auth/login", data={"email": colleague.email, "password": PASSWORD})
+    assert other.post(path, data={field: "guess"}).status_code == 200

@@ -1,0 +1,206 @@
+"""Tokens in links and cookies: forged, damaged, borrowed, too old, or used already, they open nothing."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import security
+from skymailing.auth.sessions import AWAITED
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import Role, Suppression, User
+from skymailing.security import BadToken
+from tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.one_engine
+
+NEW = {"password": "three odd words", "password_confirm": "three odd words"}
+PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITED)
+
+
+@pytest.fixture
+def tokens(app: Flask, user: User) -> dict[str, str]:
+    """A valid token of each kind, about `user`."""
+    with app.app_context():
+        account = db.session.get_one(User, user.id)
+        return {
+            **{purpose: security.account_token(purpose, account) for purpose in PURPOSES},
+            "unsubscribe": security.unsubscribe_token(user.id, "anna@example.com"),
+        }
+
+
+def test_no_token_serves_another_purpose(app: Flask, visitor: FlaskClient, tokens: dict[str, str]) -> None:
+    doors = {
+        security.VERIFY: "/auth/verify/{}",
+        security.RESET: "/auth/reset/{}",
+        security.NEW_EMAIL: "/auth/email/{}",
+        "unsubscribe": "/u/{}",
+    }
+    for made_for, token in tokens.items():
+        for purpose, door in doors.items():
+            answer = visitor.post(door.format(token), data=NEW)
+            if purpose == made_for == security.VERIFY:
+                assert answer.status_code == 302
+            elif purpose != made_for:
+                assert answer.status_code in (404, 410), f"{made_for} at {door}"
+
+
+@pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
+def test_no_token_survives_a_change_of_any_of_its_letters(
+    app: Flask, tokens: dict[str, str], purpose: str
+) -> None:
+    token = tokens[purpose]
+    with app.test_request_context():
+        assert security.read_account_token(purpose, token, timedelta(hours=1))
+        for place in range(len(token)):
+            for other in "A", "-", ".", "é":
+                damaged = token[:place] + other + token[place + 1 :]
+                if damaged == token or _decodes_the_same(token, damaged):
+                    continue
+                with pytest.raises(BadToken):
+                    security.read_account_token(purpose, damaged, timedelta(hours=1))
+
+
+def _decodes_the_same(token: str, damaged: str) -> bool:
+    """Whether only the unused bits of the signature's last letter differ."""
+    try:
+        return [_decode(part) for part in token.split(".")] == [_decode(part) for part in damaged.split(".")]
+    except ValueError:
+        return False
+
+
+def _decode(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"user": None}, {"user": 1}, {"user": "1"}, {"user": [1]}, {"user": 10**30}, [], "x", None, 7],
+)
+def test_a_signed_token_with_another_content_is_refused_and_breaks_nothing(
+    app: Flask, visitor: FlaskClient, user: User, payload: object
+) -> None:
+    """Somebody may get us to sign something; that is not enough."""
+    with app.app_context():
+        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]
+    assert visitor.get(f"/auth/reset/{token}").status_code == 410
+    assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
+
+
+def test_a_token_signed_with_a_guessed_key_is_refused(visitor: FlaskClient, user: User) -> None:
+    for key in ("", "secret", "dev", "change-me", "SECRET_KEY"):
+        serializer = URLSafeTimedSerializer(key or " ", salt=f"skymailing.{security.RESET}")
+        token = serializer.dumps({"user": user.id, "stamp": "0" * 16})
+        assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
+
+
+def test_a_reset_link_dies_with_its_use_a_new_password_and_time(
+    app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
+) -> None:
+    link = f"/auth/reset/{tokens[security.RESET]}"
+    with time_machine.travel(utcnow() + timedelta(minutes=61)):
+        assert visitor.post(link, data=NEW).status_code == 410
+    with app.app_context():
+        second = security.account_token(security.RESET, db.session.get_one(User, user.id))
+    assert visitor.post(link, data=NEW).status_code == 302
+    for used in (link, f"/auth/reset/{second}"):  # all that were out go with the first
+        assert visitor.post(used, data=NEW).status_code == 410
+        assert visitor.get(used).status_code == 410
+
+
+def test_a_reset_link_signs_nobody_in_and_opens_no_blocked_account(
+    app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
+) -> None:
+    visitor.post(f"/auth/reset/{tokens[security.RESET]}", data=NEW)
+    assert visitor.get("/auth/profile").status_code == 302
+    user.blocked_at = utcnow()
+    session.flush()
+    answer = visitor.post("/auth/login", data={"email": user.email, "password": NEW["password"]})
+    assert answer.status_code == 403
+    assert visitor.get("/auth/profile").status_code == 302
+
+
+def test_an_unsubscribe_link_reaches_one_address_of_one_owner(
+    app: Flask, visitor: FlaskClient, user: User, session: Session
+) -> None:
+    other = UserFactory.create()
+    with app.app_context():
+        token = security.unsubscribe_token(user.id, "anna@example.com")
+    value, _, signature = token.partition(".")
+    forged = base64.urlsafe_b64encode(f"{other.id}:anna@example.com".encode()).decode().rstrip("=")
+    assert visitor.post(f"/u/{forged}.{signature}").status_code == 404
+    assert visitor.post(f"/u/{value}").status_code == 404
+    assert visitor.post(f"/u/{token}").status_code == 200
+    (made,) = session.scalars(select(Suppression))
+    assert (made.owner_id, made.email_key) == (user.id, "anna@example.com")
+
+
+def forge_session(app: Flask, content: dict[str, object], key: str) -> str:
+    """Return a session cookie signed with `key`, as Flask signs it."""
+    interface = SecureCookieSessionInterface()
+    impostor = Flask("impostor")
+    impostor.secret_key = key
+    serializer = interface.get_signing_serializer(impostor)
+    assert serializer is not None
+    return str(serializer.dumps(content))
+
+
+@pytest.mark.parametrize("key", ["", "dev", "secret", "x" * 32])
+def test_a_session_cookie_signed_with_another_key_is_nobodys(
+    app: Flask, visitor: FlaskClient, session: Session, key: str
+) -> None:
+    admin = UserFactory.create(role=Role.ADMIN)
+    visitor.set_cookie(
+        "session", forge_session(app, {"_user_id": f"{admin.id}.0.", "_fresh": True}, key or " ")
+    )
+    visitor.set_cookie("remember_token", f"{admin.id}.0.|{'0' * 128}")
+    assert visitor.get("/auth/profile").status_code == 302
+
+
+def test_knowing_a_users_number_does_not_make_a_session_even_under_the_right_key(
+    app: Flask, visitor: FlaskClient, session: Session
+) -> None:
+    """Should SECRET_KEY be out, whoever has it still needs the key of a living session."""
+    admin = UserFactory.create(role=Role.ADMIN)
+    for identity in (
+        f"{admin.id}",
+        f"{admin.id}.0",
+        f"{admin.id}.0.",
+        f"{admin.id}.0.guessed",
+        "9" * 30 + ".0.x",
+        "\0.0.\0",
+    ):
+        visitor.set_cookie("session", forge_session(app, {"_user_id": identity}, app.config["SECRET_KEY"]))
+        assert visitor.get("/auth/profile").status_code == 302
+
+
+def test_a_session_cookie_holds_no_secret(
+    app: Flask, visitor: FlaskClient, user: User, login: Callable[[], None]
+) -> None:
+    """Whoever reads it, signed as it is, learns nothing that opens anything but this session."""
+    login()
+    cookie = visitor.get_cookie("session")
+    assert cookie is not None
+    content = SecureCookieSessionInterface().get_signing_serializer(app).loads(cookie.value)  # type: ignore[union-attr]
+    assert set(content) <= {"_user_id", "_fresh", "_id", "csrf_token", "_flashes"}
+    assert PASSWORD not in json.dumps(content)
+    assert user.email not in json.dumps(content)
+
+
+@pytest.fixture
+def login(visitor: FlaskClient, user: User) -> Callable[[], None]:
+    def do() -> None:
+        answer = visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+        assert answer.status_code == 302
+
+    return do
