@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
 from skymailing.models import Mailing, User
-from skymailing.security import RESET, VERIFY, account_token, unsubscribe_token
+from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
 from tests.factories import UserFactory
 from tests.security.decisions import ACCESS, Person, make_article, make_mailing
@@ -73,6 +73,8 @@ class Things:
                     return {"token": account_token(VERIFY, self.owner)}
                 case "auth.reset":
                     return {"token": account_token(RESET, self.owner)}
+                case "auth.confirm_email":
+                    return {"token": account_token(NEW_EMAIL, self.owner, email="new@example.org")}
                 case "unsubscribe.page":
                     return {"token": unsubscribe_token(self.owner.id, "somebody@example.org")}
         return {}
