@@ -14,6 +14,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
 from skymailing.delivery.settings import engine_settings
 from skymailing.mailings import summaries
+from skymailing.messages import drafts, pictures
 
 P = ParamSpec("P")
 
@@ -80,6 +81,8 @@ def mend(now: datetime) -> recover.Findings:
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
     viewing.fold_views(now)
     orphans.drop_orphans(now)
+    drafts.drop_old(now)
+    pictures.drop_unused(now)
     freshness.catch_up()
     summaries.post_due_summaries(now)
     for mailing_id in found.due_mailings:

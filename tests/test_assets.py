@@ -11,7 +11,7 @@ TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
 # Letters are read by mail programs, which know no stylesheets of ours.
 PAGES = [path for path in TEMPLATES if "emails" not in path.parts]
 # A sandboxed frame that brings its own policy.
-FRAMES = {"messages/draft.html"}
+FRAMES = {"messages/typed.html", "messages/no_letter.html"}
 
 
 def test_every_icon_that_a_page_names_is_in_the_sprite() -> None:
