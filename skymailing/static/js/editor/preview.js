@@ -3,6 +3,7 @@
   "use strict";
   var editor = window.letterEditor;
   var PAUSE = 450; // milliseconds after the last key
+  var DESKTOP = 700; // pixels
   var pane, screen, notes, text, size, client = "", timer, number = 0, view = "desktop", hasHtml = true;
 
   function code(string) {
@@ -179,6 +180,12 @@
     });
   }
 
+  // A computer's window is wider than the room beside the text: the letter is laid out for the one and
+  // drawn in the size of the other.
+  function fit() {
+    screen.style.setProperty("--shrink", Math.min(1, screen.clientWidth / DESKTOP));
+  }
+
   editor.startPreview = function () {
     pane = document.getElementById("preview");
     screen = pane.querySelector(".preview-screen");
@@ -194,6 +201,7 @@
       view = button.dataset.view;
       showView();
     });
+    new ResizeObserver(fit).observe(screen);
     startSearch();
     editor.form.addEventListener("input", function () {
       editor.refreshPreview();
