@@ -6,7 +6,7 @@ from html import escape
 from skymailing.delivery.content import clean, convert_markdown, guess_language, restore_text
 from skymailing.delivery.placeholders import Placeholders
 from skymailing.delivery.plaintext import html_to_text
-from skymailing.messages.starters import lay_out
+from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out
 from skymailing.models import MessageFormat
 
 
@@ -21,9 +21,15 @@ def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
         content = convert_markdown(body) if old is MessageFormat.MARKDOWN else write_paragraphs(body)
         return lay_out(content.strip(), guess_language(body))
     if old is MessageFormat.HTML and new is not MessageFormat.HTML:
-        placeholders = Placeholders(body)
+        placeholders = Placeholders(take_text(body))
         return restore_text(html_to_text(placeholders.source), placeholders).strip("\n") + "\n"
     return body
+
+
+def take_text(page: str) -> str:
+    """Return what stands between the marks of a page with a design; a page without them as it is."""
+    begin, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
+    return page[begin + len(TEXT_BEGINS) : end] if 0 <= begin < end else page
 
 
 def write_paragraphs(text: str) -> str:

@@ -13,6 +13,8 @@ from flask_babel import gettext as _
 from skymailing.models import MessageFormat
 
 HERE = Path(__file__).parent
+# The text of a page stands between these; js/editor/page.js knows them too.
+TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
 LANGUAGES = ("en", "ru")
 PLAIN = "letter"

@@ -194,7 +194,7 @@
   var TOGGLES = { bold: "bold", italic: "italic", underline: "underline" };
 
   function askLink(quill, name) {
-    var range = quill.getSelection(true);
+    var range = editor.place();
     var present = quill.getFormat(range)[name];
     var url = typeof present === "string" ? present : "";
     if (!range.length && url) {
@@ -228,7 +228,7 @@
     if (tool === "picture") return editor.choosePicture();
     var quill = editor.writing();
     if (!quill) return;
-    var format = quill.getFormat(quill.getSelection(true));
+    var format = quill.getFormat(editor.place());
     if (TOGGLES[tool]) quill.format(tool, !format[tool], "user");
     else if (tool === "bullet" || tool === "ordered") quill.format("list", format.list === tool ? false : tool, "user");
     else if (tool === "center") quill.format("align", format.align === "center" ? false : "center", "user");
@@ -236,18 +236,18 @@
     else if (tool === "undo") quill.history.undo();
     else if (tool === "redo") quill.history.redo();
     else if (tool === "divider") {
-      var at = quill.getSelection(true).index;
+      var at = editor.place().index;
       quill.insertEmbed(at, "divider", true, "user");
       quill.setSelection(at + 1, "user");
     } else if (tool === "clear") {
-      var range = quill.getSelection(true);
+      var range = editor.place();
       quill.removeFormat(range.index, range.length, "user");
     }
   }
 
   function style(value) {
     var quill = editor.writing();
-    quill.getSelection(true);
+    editor.place();
     quill.format("blockquote", value === "quote", "user");
     quill.format("header", Number(value) || false, "user");
   }

@@ -19,7 +19,7 @@
   function insert(picture, alt) {
     if (editor.mode === "writing") {
       var quill = editor.writing();
-      var at = quill.getSelection(true).index;
+      var at = editor.place().index;
       quill.insertEmbed(at, "image", picture.url, "user");
       quill.formatText(at, 1, { alt: alt, width: String(picture.shown) }, "user");
       quill.setSelection(at + 1, "user");

@@ -4,6 +4,7 @@
   var editor = window.letterEditor;
   var PAUSE = 450; // milliseconds after the last key
   var DESKTOP = 700; // pixels
+  var PHONE = 400; // pixels; less room than that shows best what phones show
   var pane, screen, notes, text, size, client = "", timer, number = 0, view = "desktop", hasHtml = true;
 
   function code(string) {
@@ -39,6 +40,7 @@
 
   function showFacts(facts) {
     notes.replaceChildren();
+    screen.classList.toggle("preview-stale", Boolean(facts.problem));
     pane.querySelector("[data-as]").textContent = facts.to;
     if (facts.problem) {
       showProblem(facts.problem);
@@ -201,6 +203,7 @@
       view = button.dataset.view;
       showView();
     });
+    if (screen.clientWidth < PHONE) view = "phone";
     new ResizeObserver(fit).observe(screen);
     startSearch();
     editor.form.addEventListener("input", function () {

@@ -28,7 +28,7 @@
       return;
     }
     var quill = editor.writing();
-    var range = quill.getSelection(true);
+    var range = editor.place();
     quill.deleteText(range.index, range.length, "user");
     quill.insertEmbed(range.index, "placeholder", text, "user");
     quill.setSelection(range.index + 1, "user");

@@ -142,6 +142,12 @@
     return quill;
   };
 
+  // Where to put something: the selection, also the one before a dialog was open; else the end.
+  editor.place = function () {
+    quill.focus();
+    return quill.getSelection() || { index: quill.getLength() - 1, length: 0 };
+  };
+
   editor.isBlank = function () {
     return !quill || quill.getContents().ops.every(function (op) {
       return typeof op.insert === "string" && !op.insert.trim();
