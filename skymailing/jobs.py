@@ -83,6 +83,7 @@ def mend(now: datetime) -> recover.Findings:
     orphans.drop_orphans(now)
     drafts.drop_old(now)
     pictures.drop_unused(now)
+    pictures.drop_strays(now)
     freshness.catch_up()
     summaries.post_due_summaries(now)
     for mailing_id in found.due_mailings:

@@ -36,7 +36,10 @@ ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'>/=]++)(?:\s{0,9}=\s{0,9}(?P<value>"[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?"""
 )
 ATTRIBUTE_NAME = re.compile(r"[a-zA-Z][\w-]*")
-STYLED = re.compile(r'<\w+ data-lq="(\d+)"(?:[^>"]|"[^"]*")*? style="([^"]*)"')
+# As css-inline writes tags, the attributes in an order of its own.
+WRITTEN = re.compile(r'<\w+((?: [^\s"=<>]+="[^"]*")+)>')
+NUMBER = re.compile(r' data-lq="(\d+)"')
+LOOK = re.compile(r' style="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,12 @@ def find_looks(skeleton: str, css: str) -> dict[int, str]:
         inlined = inliner.inline(skeleton)
     except InlineError:  # a style sheet that nobody understands
         return {}
-    return {int(number): look.strip() for number, look in STYLED.findall(inlined)}
+    looks = {}
+    for written in WRITTEN.findall(inlined):
+        number, look = NUMBER.search(written), LOOK.search(written)
+        if number and look:
+            looks[int(number[1])] = look[1].strip()
+    return looks
 
 
 def style_changes(outline: Outline, looks: dict[int, str]) -> list[tuple[int, int, str]]:

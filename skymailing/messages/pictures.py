@@ -1,6 +1,6 @@
 """Pictures in letters: kept under addresses that nobody can guess, for as long as something shows them."""
 
-import logging
+import os
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -13,11 +13,10 @@ from PIL import Image
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from skymailing.database import reading_engine
 from skymailing.extensions import db
 from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
 from skymailing.pictures import NEW, ImageError, Picture, decode, hold, parse_name, read_upload, write
-
-logger = logging.getLogger(__name__)
 
 LARGEST = 1_200  # pixels: twice the width of a letter, for fine screens
 SHOWN_WIDTH = 520  # pixels that a letter's text is wide
@@ -25,6 +24,8 @@ MAX_PICTURES = 500  # of one user
 MAX_SIZE = 200 * 1024 * 1024  # bytes of one user's pictures
 GRACE = timedelta(days=2)  # for what was taken out of a letter, and may come back by an undo
 PAUSE = timedelta(hours=6)  # between two looks at one picture
+NAMES = 500  # asked for at once
+MARK = ".swept"  # an empty file whose date is that of the last look for strays
 BATCH = 20  # so that nobody waits long for the database
 
 
@@ -95,15 +96,21 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
 
 
 def drop_strays(now: datetime) -> None:
-    """Delete files that are nobody's: their user is gone, or the upload was never committed."""
+    """Delete files that are nobody's: their user is gone, or the upload was never committed.
+
+    Looks once in PAUSE.
+    """
     directory = picture_directory()
-    if not directory.is_dir():
+    mark = directory / MARK
+    if not directory.is_dir() or (mark.exists() and mark.stat().st_mtime > (now - PAUSE).timestamp()):
         return
+    mark.touch()
+    os.utime(mark, (now.timestamp(), now.timestamp()))
     before = (now - GRACE).timestamp()
     old = [path.name for path in directory.iterdir() if is_ours(path.name) and path.stat().st_mtime < before]
-    for start in range(0, len(old), BATCH):
-        names = old[start : start + BATCH]
-        with Session(db.engine) as session:
+    for start in range(0, len(old), NAMES):
+        names = old[start : start + NAMES]
+        with Session(reading_engine()) as session:
             known = set(session.scalars(select(MessagePicture.name).where(MessagePicture.name.in_(names))))
         delete_files(set(names) - known)
 
