@@ -14,7 +14,9 @@ from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, SCREENS, Screen, Window
 from tests.factories import ClientFactory, MessageFactory
 
-TABLE = '<p>Hello, {{ name | default: "you & me" }}!</p>\n<table><tr><td style="color: red">A > B</td></tr></table>\n'
+TABLE = """<p>Hello, {{ name | default: "you & me" }}!</p>
+<table><tr><td style="color: red">A > B</td></tr></table>
+"""
 # What a parser of HTML or a careless editor would change.
 TAGS = [
     '{{ name | default: "a > b & c" }}',
@@ -164,7 +166,8 @@ def test_pictures_are_uploaded_and_pasted(window: Window, site: Site) -> None:
             files.items.add(new File([bytes], "p.png", { type: "image/png" }));
             const target = document.querySelector(".ql-editor");
             target.focus();
-            target.dispatchEvent(new ClipboardEvent("paste", { clipboardData: files, bubbles: true, cancelable: true }));
+            const about = { clipboardData: files, bubbles: true, cancelable: true };
+            target.dispatchEvent(new ClipboardEvent("paste", about));
         }""",
         base64.b64encode(picture.getvalue()).decode(),
     )
@@ -192,7 +195,19 @@ def test_what_writing_mode_cannot_hold_is_not_lost_unasked(window: Window, site:
 
 
 def test_liquid_goes_through_writing_mode_byte_for_byte(window: Window, site: Site, owner: User) -> None:
-    text = f'<p>a {TAGS[0]} <strong>{TAGS[1]}</strong> {TAGS[4]}</p>\n{TAGS[2]}\n<p>b <a href="{{{{ client.url | append: "?a=1&b=2" }}}}">c</a><br>d</p>\n{TAGS[3]}\n<ul>\n<li>e\n<ul>\n<li>{TAGS[0]}</li>\n</ul>\n</li>\n<li>f</li>\n</ul>\n'
+    text = f"""<p>a {TAGS[0]} <strong>{TAGS[1]}</strong> {TAGS[4]}</p>
+{TAGS[2]}
+<p>b <a href="{{{{ client.url | append: "?a=1&b=2" }}}}">c</a><br>d</p>
+{TAGS[3]}
+<ul>
+<li>e
+<ul>
+<li>{TAGS[0]}</li>
+</ul>
+</li>
+<li>f</li>
+</ul>
+"""
     message = add_message(site, owner, format=MessageFormat.HTML, body=text)
     window.open(f"/messages/{message}/edit")
     expect(window.page.locator(".ql-editor .chip")).to_have_count(6)
