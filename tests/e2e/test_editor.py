@@ -300,3 +300,21 @@ def test_without_javascript_there_are_fields_and_a_preview(open_window: OpenWind
     expect(frame.get_by_text("You live in Rome.")).to_be_visible()
     window.main.get_by_role("button", name="Save").click()
     expect(window.page.get_by_role("heading", level=1)).to_have_text("Hi {{ name }}")
+
+
+def test_a_letter_with_a_design_becomes_markdown_and_keeps_its_text(window: Window) -> None:
+    window.open("/messages/new?example=newsletter")
+    window.page.locator(".ql-editor").get_by_text("Until next month!").click()
+    window.page.keyboard.press("End")
+    window.page.keyboard.type(" 2 * 3 [x] a_b")
+    mode(window, "markdown")
+    window.page.locator("#ask-loss").get_by_role("button", name="Change all the same").click()
+    expect(window.page.locator("textarea[name=body]")).to_be_visible()
+    text = body(window)
+    assert text.startswith('# News of the month\n\nHello, {{ name | default: "friend" }}!\n\n')
+    assert "[Read more](https://example.com/)" in text
+    assert "\n\n- one thing\n- another thing\n- and one more\n\n" in text
+    assert text.endswith("Until next month! 2 \\* 3 \\[x\\] a_b\n")
+    mode(window, "writing")
+    expect(window.page.locator(".ql-editor h1")).to_have_text("News of the month")
+    expect(window.page.locator(".ql-editor")).to_contain_text("Until next month! 2 * 3 [x] a_b")

@@ -106,8 +106,9 @@
       if (to !== "writing") return Promise.resolve(true);
       return openWriting(former.body);
     }
+    var isKept = to === "markdown" && formatOf(from) === "html" && !editor.openWriting(former.body, false).length;
     var isLoss = formatOf(from) === "html" && !(from === "writing" && editor.isBlank()) && former.body.trim();
-    return (isLoss ? askLoss(editor.words.toText, []) : Promise.resolve(true)).then(function (goesOn) {
+    return (isLoss ? askLoss(isKept ? editor.words.toMarkdown : editor.words.toText, []) : Promise.resolve(true)).then(function (goesOn) {
       if (!goesOn) return false;
       if (from === "writing" && editor.isBlank()) former.body = "";
       // Markdown and plain text are each other's as they stand.
@@ -116,7 +117,7 @@
         editor.body.value = "";
         return true;
       }
-      return convert(formatOf(to)).then(function (body) {
+      return (isKept ? Promise.resolve(editor.writeMarkdown(editor.writing().getContents())) : convert(formatOf(to))).then(function (body) {
         editor.body.value = body;
         if (to === "writing") editor.openWriting(body, true);
         if (former.body.trim()) editor.tell(editor.words.converted, former);

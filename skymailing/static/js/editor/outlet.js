@@ -128,6 +128,8 @@
     return { text: out + "</" + kind + ">\n", at: at };
   }
 
+  editor.readLines = readLines;
+
   editor.write = function (delta) {
     var lines = readLines(delta.ops);
     var out = "";
