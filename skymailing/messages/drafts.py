@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing.delivery.content import MAX_BODY, Content, clean
@@ -77,10 +77,19 @@ def find_draft(message: Message) -> MessageDraft | None:
     return db.session.scalar(mine.where(MessageDraft.discarded_at.is_(None)))
 
 
+def find_new(owner_id: int, draft_id: int) -> MessageDraft | None:
+    """Return the owner's draft of a message that has never been saved."""
+    return db.session.scalar(select_new(owner_id).where(MessageDraft.id == draft_id))
+
+
+def select_new(owner_id: int) -> Select[tuple[MessageDraft]]:
+    mine = select(MessageDraft).where(MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None))
+    return mine.where(MessageDraft.discarded_at.is_(None))
+
+
 def list_new(owner_id: int) -> list[MessageDraft]:
     """Return the latest drafts of messages that have never been saved."""
-    mine = select(MessageDraft).where(MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None))
-    latest = mine.where(MessageDraft.discarded_at.is_(None)).order_by(MessageDraft.saved_at.desc())
+    latest = select_new(owner_id).order_by(MessageDraft.saved_at.desc())
     return list(db.session.scalars(latest.limit(SHOWN)))
 
 

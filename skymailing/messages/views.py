@@ -15,7 +15,7 @@ from skymailing.messages import drafts, editing, previews, queries, services
 from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
-from skymailing.models import Message, MessageDraft
+from skymailing.models import Message
 from skymailing.pagination import paginate
 from skymailing.security import get_own
 from skymailing.web import flash_with_undo, parse_big_id
@@ -48,7 +48,11 @@ def index() -> ResponseReturnValue:
 @login_required
 def new() -> ResponseReturnValue:
     """Write a message: from nothing, from a starter, or on from a draft."""
-    draft = find_new_draft(request.args.get("draft", type=parse_big_id))
+    draft_id = request.args.get("draft", type=parse_big_id)
+    draft = drafts.find_new(current_user.id, draft_id) if draft_id else None
+    if draft_id and draft is None and request.method == "GET":
+        flash(_("This draft is not there any more: it was saved or discarded."), "info")
+        return redirect(url_for("messages.index"))
     starter = get_starter(request.args.get("example", ""), get_locale().language)
     form = MessageForm(data=editing.fields_of(draft) if draft else starter)
     if form.validate_on_submit():
@@ -64,14 +68,6 @@ def new() -> ResponseReturnValue:
     return editing.show_editor(
         form, draft=draft, starters=list_starters() if is_empty else [], is_example=starter is not None
     )
-
-
-def find_new_draft(draft_id: int | None) -> MessageDraft | None:
-    if draft_id is None:
-        return None
-    draft = get_own(MessageDraft, draft_id)
-    # Of a message that exists, the message's own page goes on with it.
-    return draft if draft.message_id is None and draft.discarded_at is None else None
 
 
 @bp.route("/<int:message_id>/edit", methods=["GET", "POST"])

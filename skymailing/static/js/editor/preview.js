@@ -5,7 +5,7 @@
   var PAUSE = 450; // milliseconds after the last key
   var DESKTOP = 700; // pixels
   var PHONE = 400; // pixels; less room than that shows best what phones show
-  var pane, screen, notes, text, size, client = "", timer, number = 0, view = "desktop", hasHtml = true;
+  var asking, pane, screen, notes, text, size, client = "", timer, number = 0, view = "desktop", hasHtml = true;
 
   function code(string) {
     var element = document.createElement("code");
@@ -117,7 +117,9 @@
   }
 
   function refresh() {
-    fetch(editor.form.dataset.insight, { method: "POST", body: fields() })
+    if (asking) asking.abort(); // only the newest answer matters
+    asking = new AbortController();
+    fetch(editor.form.dataset.insight, { method: "POST", body: fields(), signal: asking.signal })
       .then(function (answer) {
         if (!answer.ok || answer.redirected) throw new Error();
         return answer.json();
