@@ -120,7 +120,7 @@ def insight() -> ResponseReturnValue:
     """Tell what is to be known of what is being typed, for the editor."""
     client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
-    to = f"{recipient.name} <{display_address(recipient.email)}>".strip()
+    to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
         check_content(content := read_typed())
         found = look(content, recipient)

@@ -318,3 +318,42 @@ def test_a_letter_with_a_design_becomes_markdown_and_keeps_its_text(window: Wind
     mode(window, "writing")
     expect(window.page.locator(".ql-editor h1")).to_have_text("News of the month")
     expect(window.page.locator(".ql-editor")).to_contain_text("Until next month! 2 * 3 [x] a_b")
+
+
+PASTED = """<html><head><style>p.MsoNormal { margin: 0 }</style></head><body>
+<b style="font-weight:normal" id="docs-internal-guid-1"><p class="MsoNormal" style="margin:0" onclick="x()">
+<span style="font-weight:700">Bold</span> and <span style="color:blue">blue</span>
+<a href="https://a.example/">link</a></p></b><table style="x:y"><tr><td style="a:b">cell</td></tr></table>
+<img src="data:image/png;base64,iVBORw0KGgo=" style="width:3px" onerror="x()"></body></html>"""
+
+
+def test_what_a_word_processor_pastes_is_tamed(window: Window) -> None:
+    window.open("/messages/new")
+    editor = window.page.locator(".ql-editor")
+    expect(editor).to_be_visible()
+    window.page.evaluate(
+        """(html) => {
+            const data = new DataTransfer(), target = document.querySelector(".ql-editor");
+            data.setData("text/html", html);
+            target.focus();
+            const about = { clipboardData: data, bubbles: true, cancelable: true };
+            target.dispatchEvent(new ClipboardEvent("paste", about));
+        }""",
+        PASTED,
+    )
+    expect(editor).to_contain_text("cell")
+    text = body(window).split("<!-- text begins -->")[1].split("<!-- text ends -->")[0]
+    assert '<p><strong>Bold</strong> and blue <a href="https://a.example/">link</a></p>\n<p>cell</p>' in text
+    assert "style" not in text
+    assert "<img" not in text
+
+
+def test_the_keyboard_reaches_the_text_and_leaves_it(window: Window) -> None:
+    window.open("/messages/new?example=letter")
+    editor = window.page.locator(".ql-editor")
+    editor.click()
+    window.page.keyboard.press("Tab")
+    expect(editor).not_to_be_focused()
+    window.page.keyboard.press("Shift+Tab")
+    expect(editor).to_be_focused()
+    assert "\t" not in body(window)

@@ -44,11 +44,11 @@
     return { text: words, word: word, statement: new RegExp("^(\\s*" + mark + "s\\d+q)+\\s*$"), tags: tags, restore: restore };
   };
 
-  // A document of no window: it loads and runs nothing. Inline styles are renamed, as our policy would
+  // A document of no window: it loads and runs nothing. Styles and scripts are renamed, as our policy would
   // complain of them.
   editor.parse = function (html) {
     html = html.replace(/<[a-zA-Z][^<>]*>/g, function (tag) {
-      return tag.replace(/\sstyle(?=\s*=)/gi, " data-css");
+      return tag.replace(/\sstyle(?=\s*=)/gi, " data-css").replace(/\son[a-z]+(?=\s*=)/gi, " data-act");
     });
     html = html.replace(/<(style|script|svg)\b/gi, "<x-$1").replace(/<\/(style|script|svg)\b/gi, "</x-$1");
     return new DOMParser().parseFromString("<body>" + html, "text/html").body;

@@ -43,6 +43,10 @@
     return /^(data|blob|file):/.test(node.getAttribute("src") || "") ? new Delta() : delta;
   }
 
+  function leave() {
+    return true;
+  }
+
   function make() {
     quill = new Quill(editor.form.querySelector(".writing-area"), {
       formats: FORMATS,
@@ -52,6 +56,9 @@
         clipboard: { matchers: [[Node.TEXT_NODE, readText], ["p, h1, h2, h3", readPlace], ["br", readBreak], ["img", readPicture]] },
         keyboard: {
           bindings: {
+            // Out of lists, Tab leads on to the next field, as everywhere: nobody is caught in here.
+            tab: { key: "Tab", handler: leave },
+            "remove tab": { key: "Tab", shiftKey: true, handler: leave },
             softbreak: {
               key: "Enter",
               shiftKey: true,
