@@ -18,6 +18,7 @@ from skymailing.delivery.settings import engine_settings
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
+from skymailing.messages import drafts, pictures
 from skymailing.retention import sweep as retention
 
 P = ParamSpec("P")
@@ -102,6 +103,9 @@ def mend(now: datetime) -> recover.Findings:
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     viewing.fold_views(now)
     orphans.drop_orphans(now)
+    drafts.drop_old(now)
+    pictures.drop_unused(now)
+    pictures.drop_strays(now)
     freshness.catch_up()
     if summaries.post_due_summaries(now):
         queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)

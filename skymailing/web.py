@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from flask import Flask, Response, abort, current_app, request, session, url_for
+from flask import Flask, Response, abort, current_app, flash, request, session, url_for
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -18,10 +18,10 @@ from werkzeug.routing import IntegerConverter
 
 from skymailing import states
 from skymailing.addresses import display_address
-from skymailing.blog.images import parse_name
 from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.links import public_url
+from skymailing.pictures import parse_name
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -105,6 +105,11 @@ def at_run_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
         return filter_(*args, **options)
 
     return run
+
+
+def flash_with_undo(text: str, url: str) -> None:
+    """Tell at the top of the next page what was done, with a button that posts to `url`."""
+    flash({"text": text, "undo": url}, "success")  # type: ignore[arg-type]  # any JSON goes into the session
 
 
 def refuse_nul() -> None:

@@ -21,6 +21,7 @@ from skymailing.models import (
     Mailing,
     MailingState,
     Message,
+    MessageDraft,
     MessageFormat,
     Outcome,
     Run,
@@ -90,6 +91,19 @@ class MessageFactory(ModelFactory):
     subject = "Привет, {{ name }}"
     format = MessageFormat.MARKDOWN
     body = "Здравствуйте, {{ name }}!\n\n[Отписаться]({{ unsubscribe_url }})"
+
+
+class MessageDraftFactory(ModelFactory):
+    """A letter that was begun and never saved."""
+
+    class Meta:
+        model = MessageDraft
+
+    owner_id = factory.LazyFunction(lambda: UserFactory.create().id)
+    subject = "Черновик"
+    format = MessageFormat.MARKDOWN
+    body = "Здравствуйте, {{ name }}!"
+    saved_at = factory.LazyFunction(utcnow)
 
 
 class MailingFactory(ModelFactory):

@@ -11,15 +11,23 @@ TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
 # Letters are read by mail programs, which know no stylesheets of ours.
 PAGES = [path for path in TEMPLATES if "emails" not in path.parts]
 # A sandboxed frame that brings its own policy.
-FRAMES = {"messages/draft.html"}
+FRAMES = {"messages/typed.html", "messages/no_letter.html"}
 
 
 def test_every_icon_that_a_page_names_is_in_the_sprite() -> None:
     sprite = (VENDOR / "bootstrap-icons" / "icons.svg").read_text()
     there = set(re.findall(r'<symbol id="([\w-]+)"', sprite))
-    named = {name for path in PAGES for name in re.findall(r'icon\("([\w-]+)"\)', path.read_text())}
+    named = {name for path in PAGES for name in re.findall(r'\bicon\("([\w-]+)"\)', path.read_text())}
 
     assert named - there == set()
+
+
+def test_every_icon_of_the_editor_is_in_its_own_sprite() -> None:
+    there = set(re.findall(r'<symbol id="([\w-]+)"', (VENDOR / "bootstrap-icons" / "editor.svg").read_text()))
+    used = re.compile(r'(?:tool_icon\("|tool\("\w+", ")([\w-]+)"')
+    named = {name for path in PAGES for name in used.findall(path.read_text())}
+
+    assert named == there
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The file of a backup: a tar with the database, the blog's pictures, and a note of what it is."""
+"""The file of a backup: a tar with the database, uploaded pictures, and a note of what it is."""
 
 import io
 import json
@@ -14,10 +14,14 @@ from typing import IO
 
 from skymailing.backups import databases
 from skymailing.backups.databases import BackupError
-from skymailing.blog.images import media_directory, parse_name
+from skymailing.blog.images import media_directory
+from skymailing.messages.pictures import picture_directory
+from skymailing.pictures import parse_name
 
 FORMAT = 1
-MANIFEST, DATABASE, MEDIA = "manifest.json", "database", "media/"
+MANIFEST, DATABASE = "manifest.json", "database"
+# Where pictures are kept, by the folder of the archive: those of articles, and those of letters.
+PICTURES = {"media/": media_directory, "letter-pictures/": picture_directory}
 PART = ".part"  # ends the name of a file that is being written
 
 
@@ -70,9 +74,10 @@ def _fill(file: IO[bytes], scratch: Path, manifest: Manifest) -> None:
             entry.size, entry.mtime, entry.mode = len(content), int(manifest.made_at.timestamp()), 0o600
             tar.addfile(entry, io.BytesIO(content))
             tar.add(dumped, DATABASE)
-            for picture in sorted(media_directory().glob("*")):
-                if parse_name(picture.name):
-                    tar.add(picture, MEDIA + picture.name)
+            for folder, directory_of in PICTURES.items():
+                for picture in sorted(directory_of().glob("*")):
+                    if parse_name(picture.name):
+                        tar.add(picture, folder + picture.name)
 
 
 @contextmanager
@@ -96,15 +101,16 @@ def bring_back_database(tar: tarfile.TarFile, scratch: Path) -> None:
 
 
 def bring_back_pictures(tar: tarfile.TarFile) -> int:
-    """Write the blog's pictures where they are kept; return how many there were."""
-    directory = media_directory()
-    names = [name.removeprefix(MEDIA) for name in tar.getnames() if name.startswith(MEDIA)]
-    pictures = [name for name in names if parse_name(name)]  # nothing leads out of the directory
-    if pictures:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in pictures:
-        _copy(tar, MEDIA + name, directory / name)
-    return len(pictures)
+    """Write pictures where they are kept; return how many there were."""
+    count = 0
+    for entry in tar.getnames():
+        folder, slash, name = entry.partition("/")
+        directory_of = PICTURES.get(folder + slash)
+        if directory_of and parse_name(name):  # nothing leads out of the directory
+            directory_of().mkdir(mode=0o700, parents=True, exist_ok=True)
+            _copy(tar, entry, directory_of() / name)
+            count += 1
+    return count
 
 
 def _read(tar: tarfile.TarFile, name: str) -> bytes:

@@ -1,186 +1,30 @@
-"""Pictures of articles: decoded and encoded anew, so that nothing of an upload is left but the picture."""
+"""Pictures of articles, kept in several sizes under a name that their content gives."""
 
-import fcntl
 import hashlib
-import io
-import os
-import re
-import struct
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from flask import current_app
-from flask_babel import gettext as _
-from PIL import ExifTags, Image
 
-from skymailing.errors import SkyMailingError
+from skymailing.pictures import Picture, decode, hold, read_upload, write
 
-MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 40_000_000  # more than a good camera takes; decoded these are 160 MB
-MIN_SIDE = 16  # pixels; less than that is a counting pixel or a mistake
-FORMATS = ("JPEG", "PNG", "WEBP")
 LARGEST = 1600  # pixels; the longer side of what is kept
-WIDTHS = (400, 800, 1200)  # smaller copies for phones and cards
-QUALITY = 82
 RECIPE = b"1"  # part of every name: another way of encoding must give other names
-TYPES = {"jpg": "image/jpeg", "webp": "image/webp"}
-# What EXIF's orientation asks for.
-TURNS: dict[Any, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-NEW = ".new-"  # begins the name of a file that is being written
-NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|webp)")
-
-# One picture at a time in a process, which bounds the memory that uploads can take together.
-_decoding = threading.Lock()
-
-
-class ImageError(SkyMailingError):
-    """An uploaded file is not a picture that we take; the message says what would be one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A stored picture as its file name describes it: `<hash>-<width>x<height>.<kind>`."""
-
-    key: str
-    width: int
-    height: int
-    kind: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.key}-{self.width}x{self.height}.{self.kind}"
-
-    @property
-    def type(self) -> str:
-        return TYPES[self.kind]
-
-    def sizes(self) -> list["Picture"]:
-        """Return the copies of this picture, the smallest first, itself last."""
-        smaller = [width for width in WIDTHS if width < self.width]
-        copies = [
-            Picture(self.key, width, max(1, round(self.height * width / self.width)), self.kind)
-            for width in smaller
-        ]
-        return [*copies, self]
-
-
-def parse_name(name: str) -> Picture | None:
-    """Return the picture with this file name; None for a name that is not ours."""
-    found = NAME.fullmatch(name)
-    if found is None or not int(found["width"]) or not int(found["height"]):
-        return None
-    return Picture(found["key"], int(found["width"]), int(found["height"]), found["kind"])
 
 
 def media_directory() -> Path:
-    """Return where pictures are kept."""
+    """Return where pictures of articles are kept."""
     return Path(current_app.config["DATA_DIR"]) / "media"
 
 
 def store_image(file: IO[bytes]) -> str:
-    """Keep an uploaded picture and its smaller copies; return its file name; raises ImageError.
-
-    Type and size are read from the content, never from the name. Nothing of the upload but its
-    pixels is kept: no metadata, no place, no second file behind the first.
-    """
-    content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ImageError(_("This picture is larger than %(size)s MB.", size=MAX_BYTES // 1024 // 1024))
-    with _decoding:
-        image = _decode(content)
+    """Keep an uploaded picture and its smaller copies; return its file name; raises ImageError."""
+    content = read_upload(file)
+    with decode(content, LARGEST) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"
         key = hashlib.sha256(RECIPE + content).hexdigest()[:32]
         picture = Picture(key, image.width, image.height, kind)
-        media_directory().mkdir(parents=True, exist_ok=True)
-        with hold_media() as directory:
+        with hold(media_directory()) as directory:
             for copy in picture.sizes():
-                _write(image, copy, directory / copy.name)
+                write(image, copy, directory)
     return picture.name
-
-
-@contextmanager
-def hold_media() -> Iterator[Path]:
-    """Let no other process write or drop pictures meanwhile; yields where they are kept."""
-    directory = media_directory()
-    with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, however that comes
-        yield directory
-
-
-def _decode(content: bytes) -> Image.Image:
-    """Return the pixels, upright, at most LARGEST pixels a side, in RGB or, where see-through, RGBA."""
-
-    wrong = ImageError(_("This is not a picture that can be read. Choose a JPEG, PNG or WebP file."))
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            # Known from the file's head, before any pixel is unpacked.
-            if opened.width * opened.height > MAX_PIXELS:
-                raise _too_many_pixels()
-            if min(opened.size) < MIN_SIDE:
-                raise ImageError(_("This picture is too small to be seen."))
-            opened.draft("RGB", (LARGEST, LARGEST))  # a JPEG is decoded near the size that is needed
-            opened.load()
-            upright = _turn(opened)
-            image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels() from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        MemoryError,
-        struct.error,
-    ) as error:
-        # What Pillow's decoders raise on files that are damaged or only look like pictures.
-        raise wrong from error
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    if min(image.size) < 1:
-        raise wrong
-    image.info.clear()  # or comments and profiles would be written again
-    return image
-
-
-def _turn(image: Image.Image) -> Image.Image:
-    """Return the picture as its camera was held; the note about it may stand among nonsense."""
-    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    return image if turn is None else image.transpose(turn)
-
-
-def _too_many_pixels() -> ImageError:
-    return ImageError(
-        _("This picture has more than %(count)s million pixels.", count=MAX_PIXELS // 1_000_000)
-    )
-
-
-def _write(image: Image.Image, picture: Picture, path: Path) -> None:
-    size = (picture.width, picture.height)
-    sized = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=NEW)
-    try:
-        with os.fdopen(handle, "wb") as output:
-            if picture.kind == "jpg":
-                sized.save(output, "JPEG", quality=QUALITY, optimize=True, progressive=True)
-            else:
-                sized.save(output, "WEBP", quality=QUALITY, method=4)
-        Path(temporary).replace(path)  # whoever asks for the file sees all of it or nothing
-    except BaseException:
-        # Whatever ended it, also Ctrl-C: no half a picture stays behind.
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -12,9 +12,10 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.blog.images import NEW, hold_media, media_directory, parse_name
+from skymailing.blog.images import media_directory
 from skymailing.database import reading_engine
 from skymailing.models import Article
+from skymailing.pictures import NEW, hold, parse_name
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def drop_orphans(now: datetime) -> int:
 
 def _drop(directory: Path, now: datetime) -> int:
     # Whoever stores the same picture again meanwhile waits, and then writes it anew.
-    with hold_media():
+    with hold(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
             shown = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}

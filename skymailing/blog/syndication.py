@@ -6,9 +6,9 @@ from flask import Blueprint, Response, make_response, render_template
 
 from skymailing.blog import queries
 from skymailing.blog.content_cache import rendered_body
-from skymailing.blog.images import parse_name
 from skymailing.clock import utcnow
 from skymailing.links import public_url
+from skymailing.pictures import parse_name
 
 bp = Blueprint("syndication", __name__)
 

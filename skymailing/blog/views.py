@@ -8,10 +8,11 @@ from werkzeug.exceptions import NotFound
 
 from skymailing.blog import queries
 from skymailing.blog.content_cache import rendered_body
-from skymailing.blog.images import media_directory, parse_name
+from skymailing.blog.images import media_directory
 from skymailing.blog.viewing import VIEWS_HOLE
 from skymailing.clock import utcnow
 from skymailing.models import Role
+from skymailing.pictures import parse_name
 
 bp = Blueprint("blog", __name__, url_prefix="/blog")
 

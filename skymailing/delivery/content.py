@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
 
+from skymailing.delivery.inlining import inline_styles
+from skymailing.delivery.placeholders import Placeholders
 from skymailing.delivery.plaintext import html_to_text
-from skymailing.delivery.tags import N_, Tag, TemplateError, find_tags
+from skymailing.delivery.tags import N_, TemplateError
 from skymailing.delivery.templates import Parsed, parse, render
 from skymailing.models import MessageFormat
 
@@ -30,27 +32,28 @@ PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<style>
-body {{ margin: 0; padding: 24px 16px; }}
-.letter {{ max-width: 600px; margin: 0 auto; }}
-.letter {{ font: 16px/1.55 -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }}
-.letter h1 {{ font-size: 26px; line-height: 1.25; }}
-.letter h2 {{ font-size: 21px; line-height: 1.3; }}
-.letter a {{ color: #0b63ce; }}
-.letter img {{ max-width: 100%; height: auto; }}
-.letter blockquote {{ margin: 16px 0; padding: 0 0 0 16px; border-left: 3px solid #c8cdd3; }}
-.letter pre {{ padding: 12px; overflow-x: auto; background: #8881; }}
-.letter table {{ border-collapse: collapse; }}
-.letter th, .letter td {{ padding: 6px 10px; border: 1px solid #c8cdd3; text-align: left; }}
-.letter hr {{ border: 0; border-top: 1px solid #c8cdd3; }}
-@media (prefers-color-scheme: dark) {{ .letter a {{ color: #7db4ff; }} }}
-</style>
+<style>@media (prefers-color-scheme: dark) {{ .letter a {{ color: #7db4ff !important; }} }}</style>
 </head>
 <body>
 <div class="letter">
 {body}</div>
 </body>
 </html>
+"""
+# How a letter written in Markdown looks; in its style attributes, not in the letter.
+RULES = """\
+body { margin: 0; padding: 24px 16px; }
+.letter { max-width: 600px; margin: 0 auto; }
+.letter { font: 16px/1.55 -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
+.letter h1 { font-size: 26px; line-height: 1.25; }
+.letter h2 { font-size: 21px; line-height: 1.3; }
+.letter a { color: #0b63ce; }
+.letter img { max-width: 100%; height: auto; }
+.letter blockquote { margin: 16px 0; padding: 0 0 0 16px; border-left: 3px solid #c8cdd3; }
+.letter pre { padding: 12px; overflow-x: auto; background: #8881; }
+.letter table { border-collapse: collapse; }
+.letter th, .letter td { padding: 6px 10px; border: 1px solid #c8cdd3; text-align: left; }
+.letter hr { border: 0; border-top: 1px solid #c8cdd3; }
 """
 HTML_FOOTER = (
     '<p style="margin-top:32px;font-size:13px;color:#767b82">'
@@ -94,12 +97,12 @@ def compile_content(content: Content) -> Compiled:
     html_footer = HTML_FOOTER.format(label=FOOTERS[language]) if needs_footer else ""
     if content.format is MessageFormat.HTML:
         html = add_to_page(body, html_footer)
-        return Compiled(subject, derive_text(body, text_footer), parse(html, escape=True))
+        return Compiled(subject, derive_text(body, text_footer), parse(inline_styles(html), escape=True))
     placeholders = Placeholders(body)
     text = parse(restore_text(placeholders.source, placeholders) + text_footer, escape=False)
     if content.format is MessageFormat.MARKDOWN:
         html = PAGE.format(language=language, body=convert_markdown(body) + html_footer)
-        return Compiled(subject, text, parse(html, escape=True))
+        return Compiled(subject, text, parse(inline_styles(html, RULES), escape=True))
     return Compiled(subject, text, None)
 
 
@@ -114,35 +117,6 @@ def add_to_page(html: str, footer: str) -> str:
     """Return `html` with `footer` before the end of its body."""
     end = html.lower().rfind("</body")
     return html + footer if end < 0 else html[:end] + footer + html[end:]
-
-
-class Placeholders:
-    """A source whose Liquid tags are replaced by words that a converter leaves alone."""
-
-    def __init__(self, source: str) -> None:
-        self.tags: list[Tag] = list(find_tags(source))
-        number = 0
-        while f"lq{number}x" in source.lower():
-            number += 1
-        self.mark = f"lq{number}x"
-        # Patterns: an output's word, and statements with nothing else on their line.
-        self.output = self.mark + r"o\d+q"
-        self.statements = rf"(?:{self.mark}s\d+q[ ]{{0,9}})+"
-        pieces: list[str] = []
-        end = 0
-        for place, tag in enumerate(self.tags):
-            kind = "o" if tag.is_output else "s"
-            pieces += source[end : tag.start], f"{self.mark}{kind}{place}q"
-            end = tag.end
-        self.source = "".join(pieces) + source[end:]
-
-    def get(self, word: str) -> Tag:
-        return self.tags[int(word[len(self.mark) + 1 : -1])]
-
-    def restore(self, text: str, brace: str) -> str:
-        """Put the tags back; braces that the conversion has made up are written as `brace`."""
-        text = re.sub(r"\{(?=[{%])", lambda _: brace, text)
-        return re.sub(self.mark + r"[os]\d+q", lambda word: self.get(word.group()).text, text)
 
 
 def trim_statements(text: str, placeholders: Placeholders) -> str:

@@ -111,6 +111,12 @@ class Parts:
         """Return the subject as one line; raises TemplateError."""
         return mime.clean_line(self.subject.fill(values).decode("utf-8"))
 
+    def show(self, values: Mapping[str, object]) -> Rendered:
+        """Return the letter as its reader sees it; raises TemplateError."""
+        html = self.html.fill(values) if self.html else b""
+        text = self.text.fill(values)
+        return Rendered(self.fill_subject(values), read_lines(text), read_lines(html))
+
 
 def preview(
     content: Content,
@@ -120,11 +126,7 @@ def preview(
     unsubscribe_url: str = "https://example.com/u/example",
 ) -> Rendered:
     """Return the letter that `recipient` would get; raises TemplateError."""
-    parts = Parts(content)
-    values = make_values(recipient, sender_name, unsubscribe_url)
-    html = parts.html.fill(values) if parts.html else b""
-    text = parts.text.fill(values)
-    return Rendered(parts.fill_subject(values), read_lines(text), read_lines(html))
+    return Parts(content).show(make_values(recipient, sender_name, unsubscribe_url))
 
 
 def read_lines(body: bytes) -> str:

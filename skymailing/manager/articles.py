@@ -14,7 +14,7 @@ from skymailing import audit
 from skymailing.audit import present_actor
 from skymailing.blog import content_cache
 from skymailing.blog.content import render_body
-from skymailing.blog.images import ImageError, store_image
+from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.manager import queries
@@ -22,6 +22,7 @@ from skymailing.manager.article_form import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
 from skymailing.manager.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
+from skymailing.pictures import ImageError
 
 # Under this an article can show itself and nothing else, whatever is in it.
 PREVIEW_POLICY = (

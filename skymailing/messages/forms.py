@@ -1,5 +1,6 @@
 """The form of messages."""
 
+from flask import request
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import RadioField, StringField, TextAreaField
@@ -12,9 +13,10 @@ from skymailing.delivery.render import Content, TemplateError, check_content
 from skymailing.messages.services import explain_error
 from skymailing.models import MessageFormat
 
+MAX_SUBJECT = 500  # characters
 FORMATS = [
-    SelectChoice(MessageFormat.MARKDOWN.value, _l("Markdown: headings, lists and links by simple signs")),
-    SelectChoice(MessageFormat.HTML.value, _l("HTML: a finished page")),
+    SelectChoice(MessageFormat.MARKDOWN.value, _l("Markdown")),
+    SelectChoice(MessageFormat.HTML.value, _l("HTML")),
     SelectChoice(MessageFormat.TEXT.value, _l("Plain text")),
 ]
 
@@ -27,12 +29,22 @@ def clean_subject(text: str | None) -> str | None:
     return clean_line(text) if text else text
 
 
+def read_typed() -> Content:
+    """Return what is being typed as the editor sends it, finished or not."""
+    written = request.form.get("format", "")
+    return Content(
+        clean_line(request.form.get("subject", ""))[:MAX_SUBJECT],
+        MessageFormat(written) if written in set(MessageFormat) else MessageFormat.MARKDOWN,
+        clean(request.form.get("body", "")),
+    )
+
+
 class MessageForm(FlaskForm):
     """A message, new or known; a broken template is an error of its field."""
 
     subject = StringField(
         _l("Subject"),
-        [InputRequired(_l("Enter a subject.")), Length(max=500)],
+        [InputRequired(_l("Enter a subject.")), Length(max=MAX_SUBJECT)],
         filters=[clean_subject],
     )
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)

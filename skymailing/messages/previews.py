@@ -4,32 +4,36 @@ A letter is somebody's HTML: it is served with a policy of its own, without scri
 origin, and is shown in a sandboxed frame besides.
 """
 
-from flask import Response, abort, make_response, render_template, request
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
+from flask import Response, abort, current_app, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
-from skymailing.delivery.content import find_placeholders
+from skymailing.addresses import display_address
 from skymailing.delivery.render import (
     EXAMPLE,
     Content,
     Recipient,
-    Rendered,
+    Sender,
     TemplateError,
-    find_empty,
+    check_content,
     make_recipient,
-    preview,
 )
 from skymailing.links import public_url
 from skymailing.messages import queries, services
 from skymailing.messages.blueprint import bp
-from skymailing.messages.forms import MessageForm
+from skymailing.messages.forms import read_typed
+from skymailing.messages.insight import Insight, look_into
 from skymailing.messages.placeholders import write_path
 from skymailing.models import Client, Message
 from skymailing.security import get_own
 from skymailing.web import parse_big_id
 
 POLICY = (
-    "sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'; "
+    "sandbox; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
@@ -40,12 +44,11 @@ def show(message_id: int) -> ResponseReturnValue:
     """Show a message as one of the clients gets it."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
-    content = Content(message.subject, message.format, message.body)
     recipient = make_recipient(client) if client else EXAMPLE
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
-    rendered, problem = None, None
+    insight, problem = None, None
     try:
-        rendered = render_for(content, recipient)
+        insight = look(Content(message.subject, message.format, message.body), recipient)
     except TemplateError as error:
         problem = services.explain_error(error)
     before, after = queries.find_neighbours(client) if client else (None, None)
@@ -54,9 +57,9 @@ def show(message_id: int) -> ResponseReturnValue:
         message=message,
         client=client,
         recipient=recipient,
-        rendered=rendered,
+        rendered=insight.rendered if insight else None,
         problem=problem,
-        empty=describe_empty(content, recipient) if rendered else [],
+        empty=describe_empty(insight) if insight else [],
         before=before,
         after=after,
         search=search,
@@ -73,7 +76,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
     client = get_chosen_client()
     content = Content(message.subject, message.format, message.body)
     try:
-        rendered = render_for(content, make_recipient(client) if client else EXAMPLE)
+        rendered = look(content, make_recipient(client) if client else EXAMPLE).rendered
     except TemplateError as error:
         return seal(Response(services.explain_error(error), mimetype="text/plain"))
     if request.args.get("part", "html") == "html" and rendered.html:
@@ -81,52 +84,96 @@ def show_part(message_id: int) -> ResponseReturnValue:
     return seal(Response(rendered.text, mimetype="text/plain"))
 
 
-@bp.route("/draft", methods=["GET", "POST"])
+@bp.route("/preview", methods=["GET", "POST"])
 @login_required
-def draft() -> ResponseReturnValue:
+def typed() -> ResponseReturnValue:
     """Return what is being typed as a client would get it; saves nothing.
 
     The form posts here into the frame beside it, so that this works without JavaScript and nothing
-    typed is lost.
+    typed is lost; `part=html` asks for the letter alone.
     """
-    form = MessageForm()
-    rendered, empty, problems = None, list[str](), list[str]()
-    client = queries.find_client(current_user.id, None)
+    insight, problem = None, None
+    client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
-    if form.validate_on_submit():
+    if request.method == "POST":
         try:
-            rendered = render_for(form.read_content(), recipient)
-            empty = describe_empty(form.read_content(), recipient)
+            check_content(content := read_typed())
+            insight = look(content, recipient)
         except TemplateError as error:
-            problems = [services.explain_error(error)]
-    elif form.is_submitted():
-        problems = [str(error) for errors in form.errors.values() for error in errors]
+            problem = services.explain_error(error)
+    if request.form.get("part") == "html":
+        page = insight.rendered.html if insight else ""
+        return seal(make_response(page or render_template("messages/no_letter.html")))
     page = render_template(
-        "messages/draft.html", rendered=rendered, recipient=recipient, empty=empty, problems=problems
+        "messages/typed.html",
+        rendered=insight.rendered if insight else None,
+        recipient=recipient,
+        empty=describe_empty(insight) if insight else [],
+        problem=problem,
     )
     return seal(make_response(page))
 
 
+@bp.post("/insight")
+@login_required
+def insight() -> ResponseReturnValue:
+    """Tell what is to be known of what is being typed, for the editor."""
+    client = get_chosen_client()
+    recipient = make_recipient(client) if client else EXAMPLE
+    to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
+    try:
+        check_content(content := read_typed())
+        found = look(content, recipient)
+    except TemplateError as error:
+        problem = {"text": services.explain_error(error), "line": error.line, "in_subject": error.in_subject}
+        return jsonify(to=to, problem=problem)
+    return jsonify(
+        to=to,
+        subject=found.rendered.subject,
+        text=found.rendered.text,
+        has_html=bool(found.rendered.html),
+        size=str(format_decimal(round(found.size / 1024, 1))),
+        clipped=found.is_clipped,
+        empty=[write_path(path) for path in found.empty],
+        unknown=[[write_path(path), meant and write_path(meant)] for path, meant in found.unknown],
+    )
+
+
+@bp.get("/recipients")
+@login_required
+def recipients() -> ResponseReturnValue:
+    """Find clients as whom the letter can be shown, for the editor."""
+    search = request.args.get("q", "").replace("\0", "").strip()[:200]
+    found = queries.search_clients(current_user.id, search)
+    return jsonify(
+        [{"id": each.id, "name": each.full_name, "email": display_address(each.email)} for each in found]
+    )
+
+
 def get_chosen_client() -> Client | None:
     """Return the client whom the page is to show; somebody else's is 404."""
-    chosen = request.args.get("client", type=parse_big_id)
+    chosen = request.values.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, chosen)
     if chosen is not None and client is None:
         abort(404)
     return client
 
 
-def render_for(content: Content, recipient: Recipient) -> Rendered:
+def look(content: Content, recipient: Recipient) -> Insight:
     url = public_url("home.index").rstrip("/") + "/u/example"
-    return preview(content, recipient, sender_name=current_user.sender_name, unsubscribe_url=url)
+    address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
+    sender = Sender(current_user.sender_name, address, current_user.email)
+    return look_into(content, recipient, sender, url, queries.find_attributes(current_user.id))
 
 
-def describe_empty(content: Content, recipient: Recipient) -> list[str]:
+def describe_empty(insight: Insight) -> list[str]:
     """Return the placeholders, as they are written, that print nothing for this recipient."""
-    return [write_path(path) for path in find_empty(find_placeholders(content), recipient)]
+    return [write_path(path) for path in (*insight.empty, *(path for path, _meant in insight.unknown))]
 
 
 def seal(response: Response) -> Response:
-    """Give a letter's response the policy under which it can do nothing."""
-    response.headers["Content-Security-Policy"] = POLICY
+    """Give a letter's response the policy under which it can do nothing but show pictures."""
+    public = urlsplit(current_app.config["PUBLIC_URL"])
+    pictures = f"{public.scheme}://{public.netloc}"
+    response.headers["Content-Security-Policy"] = POLICY.format(pictures=pictures)
     return response

@@ -7,7 +7,8 @@ from sqlalchemy import Select, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.extensions import db
-from skymailing.models import Client, Message
+from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME
+from skymailing.models import Client, Message, MessageDraft
 from skymailing.pagination import Order
 
 ORDERS: dict[str, Order] = {
@@ -42,6 +43,24 @@ def find_attributes(owner_id: int) -> list[str]:
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
         counts.update(attributes.keys())  # a mapping would be added up by its values
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
+
+
+def find_samples(owner_id: int) -> dict[str, str]:
+    """Return a value that some client has, by attribute; and of the fields that every client has."""
+    samples: dict[str, str] = {}
+    newest = select(Client).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(SAMPLE)
+    for client in db.session.scalars(newest):
+        own = {OWN_NAME: client.full_name, OWN_EMAIL: client.email}
+        for name, value in (own | client.attributes).items():
+            if value and name not in samples:
+                samples[name] = str(value)
+    return samples
+
+
+def find_unsaved(message_ids: list[int]) -> set[int]:
+    """Return which of these messages have changes that were typed and not saved."""
+    drafts = select(MessageDraft.message_id).where(MessageDraft.message_id.in_(message_ids))
+    return {id for id in db.session.scalars(drafts.where(MessageDraft.discarded_at.is_(None))) if id}
 
 
 def find_client(owner_id: int, client_id: int | None) -> Client | None:

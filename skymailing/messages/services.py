@@ -1,5 +1,6 @@
 """What happens to messages beyond plain saving."""
 
+from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
@@ -9,10 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit
 from skymailing.audit import Actor
+from skymailing.delivery.content import Content
 from skymailing.delivery.tags import TemplateError
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Mailing, Message
+from skymailing.messages import drafts
+from skymailing.messages.drafts import MessageChanged
+from skymailing.models import AuditAction, Mailing, Message, MessageDraft
 
 NAMES_SHOWN = 5
 
@@ -31,19 +35,37 @@ def find_mailings(message_id: int, limit: int = NAMES_SHOWN) -> list[Mailing]:
     return list(db.session.scalars(using.limit(limit)))
 
 
-def delete_message(message: Message, actor: Actor) -> None:
-    """Delete a message; raises MessageInUse."""
+def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraft:
+    """Delete a message; return what an undo needs. Raises MessageInUse."""
     message_id = message.id
     if names := [mailing.name for mailing in find_mailings(message_id)]:
         raise MessageInUse(names)
     try:
         with db.session.begin_nested():
             audit.record(AuditAction.MESSAGE_DELETED, actor, message)
+            kept = drafts.keep_deleted(message, now)
             db.session.delete(message)
             db.session.flush()
     except IntegrityError as error:
         # A mailing took the message between our look and the deletion: the foreign key has the last word.
         raise MessageInUse([mailing.name for mailing in find_mailings(message_id)]) from error
+    return kept
+
+
+def save_message(message: Message, content: Content, expected: int | None) -> None:
+    """Write what was typed into a message.
+
+    Raises MessageChanged when `expected` is given and is not its version any more: then another window
+    has saved it meanwhile.
+    """
+    if message.id is not None:
+        db.session.refresh(message, with_for_update=True)
+        if expected is not None and expected != message.version:
+            raise MessageChanged("the message was saved meanwhile")
+        message.version += 1
+    message.subject, message.format, message.body = content.subject, content.format, content.body
+    db.session.add(message)
+    db.session.flush()
 
 
 def duplicate_message(message: Message) -> Message:

@@ -1,4 +1,4 @@
-"""Pages of messages; `previews` adds its own to the same blueprint."""
+"""Pages of messages; `previews` and `editing` add theirs to the same blueprint."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,25 +8,25 @@ from flask_login import current_user, login_required
 
 from skymailing import mail, queue
 from skymailing.audit import present_actor
+from skymailing.clock import utcnow
 from skymailing.delivery.render import Content, TemplateError, check_content
 from skymailing.extensions import db
-from skymailing.messages import previews, queries, services
+from skymailing.messages import drafts, editing, previews, queries, services
 from skymailing.messages.blueprint import bp
-from skymailing.messages.examples import get_example, list_examples
 from skymailing.messages.forms import MessageForm
-from skymailing.messages.placeholders import list_placeholders
-from skymailing.models import Message, MessageFormat
+from skymailing.messages.starters import get_starter, list_starters
+from skymailing.models import Message
 from skymailing.pagination import paginate
 from skymailing.security import get_own
-from skymailing.web import parse_big_id
+from skymailing.web import flash_with_undo, parse_big_id
 
-__all__ = ["bp", "previews"]
+__all__ = ["bp", "editing", "previews"]
 
 
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List my messages."""
+    """List my messages, and what I began and never saved."""
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
@@ -34,23 +34,40 @@ def index() -> ResponseReturnValue:
     page = paginate(
         queries.list_messages(current_user.id, search), queries.ORDERS[sort], request.args.get("cursor")
     )
-    return render_template("messages/index.html", page=page, search=search, sort=sort)
+    return render_template(
+        "messages/index.html",
+        page=page,
+        search=search,
+        sort=sort,
+        drafts=[] if search else drafts.list_new(current_user.id),
+        unsaved=queries.find_unsaved([message.id for message in page]),
+    )
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
 def new() -> ResponseReturnValue:
-    """Write a message, from nothing or from an example."""
-    example = get_example(request.args.get("example", ""), get_locale().language)
-    form = MessageForm(data=example)
+    """Write a message: from nothing, from a starter, or on from a draft."""
+    draft_id = request.args.get("draft", type=parse_big_id)
+    draft = drafts.find_new(current_user.id, draft_id) if draft_id else None
+    if draft_id and draft is None and request.method == "GET":
+        flash(_("This draft is not there any more: it was saved or discarded."), "info")
+        return redirect(url_for("messages.index"))
+    starter = get_starter(request.args.get("example", ""), get_locale().language)
+    form = MessageForm(data=editing.fields_of(draft) if draft else starter)
     if form.validate_on_submit():
         message = Message(owner_id=current_user.id)
-        save(message, form)
-        db.session.add(message)
+        services.save_message(message, form.read_content(), None)
+        drafts.forget_drafts(
+            current_user.id, draft_id=request.form.get("draft", type=parse_big_id), message_id=None
+        )
         db.session.commit()
         flash(_("The message was saved. This is what a client gets."), "success")
         return redirect(url_for("messages.show", message_id=message.id))
-    return show_form(form, None, is_empty=request.method == "GET" and example is None)
+    is_empty = request.method == "GET" and starter is None and draft is None
+    return editing.show_editor(
+        form, draft=draft, starters=list_starters() if is_empty else [], is_example=starter is not None
+    )
 
 
 @bp.route("/<int:message_id>/edit", methods=["GET", "POST"])
@@ -58,32 +75,23 @@ def new() -> ResponseReturnValue:
 def edit(message_id: int) -> ResponseReturnValue:
     """Change a message; runs that have started keep the text they started with."""
     message = get_own(Message, message_id)
-    form = MessageForm(
-        data={"subject": message.subject, "format": message.format.value, "body": message.body}
-    )
+    draft = drafts.find_draft(message) if "saved" not in request.args else None
+    form = MessageForm(data=editing.fields_of(draft or message))
+    is_changed = False
     if form.validate_on_submit():
-        save(message, form)
-        db.session.commit()
-        flash(_("The message was saved."), "success")
-        return redirect(url_for("messages.show", message_id=message.id))
-    return show_form(form, message)
-
-
-def save(message: Message, form: MessageForm) -> None:
-    message.subject = form.subject.data
-    message.format = MessageFormat(form.format.data)
-    message.body = form.body.data
-
-
-def show_form(form: MessageForm, message: Message | None, *, is_empty: bool = False) -> str:
-    return render_template(
-        "messages/form.html",
-        form=form,
-        message=message,
-        placeholders=list_placeholders(queries.find_attributes(current_user.id)),
-        examples=list_examples() if is_empty else [],
-        mailings=services.find_mailings(message.id) if message else [],
-    )
+        try:
+            services.save_message(
+                message, form.read_content(), request.form.get("version", type=parse_big_id)
+            )
+        except drafts.MessageChanged:
+            is_changed = True
+        else:
+            drafts.forget_drafts(current_user.id, draft_id=None, message_id=message.id)
+            db.session.commit()
+            flash(_("The message was saved."), "success")
+            return redirect(url_for("messages.show", message_id=message.id))
+    page = editing.show_editor(form, message, draft=draft, is_changed=is_changed)
+    return page, 409 if is_changed else 200
 
 
 @bp.post("/<int:message_id>/duplicate")
@@ -99,17 +107,17 @@ def duplicate(message_id: int) -> ResponseReturnValue:
 @bp.route("/<int:message_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(message_id: int) -> ResponseReturnValue:
-    """Ask, then delete a message that no mailing sends."""
+    """Ask, then delete a message that no mailing sends; it can be brought back for a while."""
     message = get_own(Message, message_id)
     names = [mailing.name for mailing in services.find_mailings(message.id)]
     if request.method == "POST":
         try:
-            services.delete_message(message, present_actor())
+            kept = services.delete_message(message, present_actor(), utcnow())
         except services.MessageInUse as error:
             names = error.names
         else:
             db.session.commit()
-            flash(_("The message was deleted."), "success")
+            flash_with_undo(_("The message was deleted."), url_for("messages.restore", draft_id=kept.id))
             return redirect(url_for("messages.index"))
     page = render_template(
         "messages/delete.html",

@@ -32,7 +32,7 @@ from skymailing.models.mailing import (
     StateReason,
     mailing_clients,
 )
-from skymailing.models.message import Message, MessageFormat
+from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.user import Role, User
@@ -68,7 +68,9 @@ __all__ = [
     "Mailing",
     "MailingState",
     "Message",
+    "MessageDraft",
     "MessageFormat",
+    "MessagePicture",
     "OnLate",
     "OnUnknown",
     "OutboxLetter",

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy.orm import Session
 
-from skymailing.blog.images import MAX_BYTES, ImageError, media_directory, parse_name, store_image
+from skymailing.blog.images import media_directory, store_image
+from skymailing.pictures import MAX_BYTES, ImageError, parse_name
 from tests.factories import ArticleFactory
 
 

@@ -13,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
-from skymailing.blog.images import media_directory, parse_name, store_image
+from skymailing.blog.images import media_directory, store_image
 from skymailing.blog.orphans import GRACE, drop_orphans
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Article, Role
+from skymailing.pictures import parse_name
 from tests.conftest import SignIn
 from tests.factories import ArticleFactory, UserFactory
 

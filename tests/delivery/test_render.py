@@ -261,8 +261,8 @@ def test_markdown_and_placeholders_do_not_disturb_each_other() -> None:
     rendered = preview(Content("x", MARKDOWN, body), recipient, unsubscribe_url=URL)
 
     assert "<strong>friend</strong>, <em>*x*</em>" in rendered.html
-    assert '<a href="https://s.example/?a=1&amp;b=2">shop</a>' in rendered.html
-    assert f'<a href="{URL}">{URL}</a>' in rendered.html
+    assert ' href="https://s.example/?a=1&amp;b=2">shop</a>' in rendered.html
+    assert f' href="{URL}">{URL}</a>' in rendered.html
     assert "&lt;a@b.example&gt;" in rendered.html
     assert "<p>You &amp; Kazan</p>" in rendered.html
     assert rendered.html.count("<li>item 1</li>") == rendered.html.count("<li>item 2</li>") == 1

@@ -9,8 +9,10 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from skymailing.audit import present_actor
+from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.messages import services
+from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import Message, MessageFormat, User
 from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.servers import SmtpServer
@@ -131,11 +133,9 @@ def test_an_example_fills_the_form_in_the_users_language(
 
 
 @pytest.mark.parametrize("locale", ["en", "ru"])
-@pytest.mark.parametrize("example", ["newsletter", "invitation", "letter"])
-def test_every_example_can_be_saved_as_it_is(browser: FlaskClient, example: str, locale: str) -> None:
-    from skymailing.messages.examples import EXAMPLES
-
-    answer = browser.post("/messages/new", data=EXAMPLES[example][locale])
+@pytest.mark.parametrize("starter", KEYS)
+def test_every_starter_can_be_saved_as_it_is(browser: FlaskClient, starter: str, locale: str) -> None:
+    answer = browser.post("/messages/new", data=read_starter(starter, locale))
 
     assert answer.status_code == 302
 
@@ -201,7 +201,7 @@ def test_a_mailing_that_comes_while_deleting_gives_the_same_refusal(
         # After our look, before the deletion, by another connection.
         event.listen(db.session, "before_flush", commit_mailing, once=True)
         with pytest.raises(services.MessageInUse) as caught:
-            services.delete_message(db.session.get_one(Message, message.id), present_actor())
+            services.delete_message(db.session.get_one(Message, message.id), present_actor(), utcnow())
         db.session.rollback()
 
     assert caught.value.names == ["Just now"]
@@ -234,7 +234,7 @@ def test_somebody_elses_message_is_not_found(
 def test_visitors_are_asked_to_sign_in(visitor: FlaskClient, session: Session) -> None:
     message = MessageFactory.create()
 
-    for path in ("", "new", "draft", f"{message.id}", f"{message.id}/preview", f"{message.id}/edit"):
+    for path in ("", "new", "preview", f"{message.id}", f"{message.id}/preview", f"{message.id}/edit"):
         answer = visitor.get(f"/messages/{path}")
         assert answer.status_code == 302
         assert "/auth/login" in answer.location

@@ -74,7 +74,7 @@ def test_a_part_is_served_under_its_own_policy(
 
     assert answer.mimetype == kind
     policy = answer.headers["Content-Security-Policy"]
-    assert policy.startswith("sandbox; default-src 'none'; img-src https: data:; style-src 'unsafe-inline'")
+    assert policy.startswith("sandbox; default-src 'none'; img-src https: data: http://sky.example; style")
     assert "script" not in policy
     assert "Hi" in answer.text
 
@@ -111,7 +111,7 @@ def test_a_letter_that_cannot_be_made_says_why_on_its_page(browser: FlaskClient,
 def test_a_draft_is_shown_and_not_saved(browser: FlaskClient, session: Session, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Ann <b>", attributes={})
 
-    answer = browser.post("/messages/draft", data=DRAFT)
+    answer = browser.post("/messages/preview", data=DRAFT)
 
     assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
     assert "Hi, Ann &lt;b&gt;" in answer.text
@@ -122,7 +122,7 @@ def test_a_draft_is_shown_and_not_saved(browser: FlaskClient, session: Session, 
 
 
 def test_a_broken_draft_says_where(browser: FlaskClient) -> None:
-    answer = browser.post("/messages/draft", data={**DRAFT, "body": "a\n{{ b"})
+    answer = browser.post("/messages/preview", data={**DRAFT, "body": "a\n{{ b"})
 
     assert "Line 2: {{ is not closed by }}." in answer.text
-    assert "Press “Preview”" in browser.get("/messages/draft").text
+    assert "Press “Preview”" in browser.get("/messages/preview").text

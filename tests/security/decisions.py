@@ -18,6 +18,7 @@ from tests.factories import (
     ClientFactory,
     DeliveryFactory,
     MailingFactory,
+    MessageDraftFactory,
     MessageFactory,
     create_run,
 )
@@ -78,6 +79,10 @@ def make_message(owner: User) -> Any:
     return MessageFactory.create(owner=owner)
 
 
+def make_draft(owner: User) -> Any:
+    return MessageDraftFactory.create(owner_id=owner.id)
+
+
 def make_mailing(owner: User) -> Any:
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     create_run(mailing, {DeliveryState.FAILED: 1})
@@ -120,6 +125,7 @@ PUBLIC = "anybody"
 PRIVATE = "whoever is signed in, about their own things"
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
+DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 IMPORT = Own("import_id", make_import)
@@ -183,7 +189,15 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.import_rejections": IMPORT,
     "messages.index": PRIVATE,
     "messages.new": PRIVATE,
-    "messages.draft": PRIVATE,
+    "messages.typed": PRIVATE,
+    "messages.insight": PRIVATE,
+    "messages.recipients": PRIVATE,
+    "messages.save_draft": PRIVATE,
+    "messages.discard": DRAFT,
+    "messages.restore": DRAFT,
+    "messages.convert_body": PRIVATE,
+    "messages.upload_picture": PRIVATE,
+    "messages.picture": PUBLIC,  # mail programs load it; nobody can guess its name
     "messages.show": MESSAGE,
     "messages.duplicate": MESSAGE,
     "messages.edit": MESSAGE,

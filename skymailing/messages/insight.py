@@ -1,0 +1,89 @@
+"""What can be told of a letter before it is sent: what it looks like, how large it is, what is missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from uuid import uuid4
+
+from skymailing.clock import utcnow
+from skymailing.delivery.content import find_placeholders
+from skymailing.delivery.render import (
+    Content,
+    LetterTemplate,
+    Recipient,
+    Rendered,
+    Sender,
+    find_empty,
+    make_values,
+)
+from skymailing.delivery.tags import TemplateError, find_tags
+from skymailing.delivery.templates import parse
+
+OWN = ("name", "full_name", "email")
+NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
+# Placeholders that are looked at one by one; nobody reads about more.
+EXAMINED = 300
+# Gmail shows no more of a letter's HTML than this, in bytes.
+CLIPPED = 102 * 1024
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """A letter as one client gets it, and what its author should know of it."""
+
+    rendered: Rendered
+    size: int  # bytes of the whole letter
+    is_clipped: bool
+    # Values that are printed and that this client does not have.
+    empty: list[Path]
+    # Placeholders that nobody has a value for, each with the one that may be meant.
+    unknown: list[tuple[Path, Path | None]]
+
+
+def look_into(
+    content: Content, recipient: Recipient, sender: Sender, url: str, attributes: Iterable[str]
+) -> Insight:
+    """Return what `recipient` would get; `attributes` are those that clients have. Raises TemplateError."""
+    template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
+    rendered = template.parts.show(make_values(recipient, template.sender_name, url))
+    size = len(template.render(0, recipient, url, utcnow()))
+    paths = find_placeholders(content)
+    known = {*OWN, *attributes, *recipient.attributes}
+    unknown = [(path, guess(path, known)) for path in paths if not is_known(path, known)]
+    without = find_unguarded(content)
+    empty = [
+        path
+        for path in find_empty(paths, recipient)
+        if path in without and path not in {path for path, _ in unknown}
+    ]
+    return Insight(rendered, size, len(rendered.html.encode()) > CLIPPED, empty, unknown)
+
+
+def is_known(path: Path, attributes: set[str]) -> bool:
+    if path[0] != "client" or len(path) == 1:
+        return path[0] in NAMES
+    return path[1] in attributes
+
+
+def guess(path: Path, attributes: set[str]) -> Path | None:
+    """Return the placeholder that was probably meant."""
+    candidates: dict[str, Path] = {name.lower(): ("client", name) for name in sorted(attributes)}
+    candidates |= {name: (name,) for name in NAMES if path[0] != "client" and name != "client"}
+    close = get_close_matches(path[-1].lower(), candidates, n=1, cutoff=0.6)
+    return candidates[close[0]] if close else None
+
+
+def find_unguarded(content: Content) -> set[Path]:
+    """Return the values that are printed somewhere without another word for those who lack them."""
+    found: set[Path] = set()
+    for source in (content.subject, content.body):
+        for tag in islice(find_tags(source), EXAMINED):
+            if tag.is_output and "default" not in tag.text:
+                try:
+                    found |= parse(tag.text, escape=False).variables
+                except TemplateError:  # told with its line by whoever renders it
+                    continue
+    return found

@@ -1,0 +1,124 @@
+"""Pictures in letters: kept under addresses that nobody can guess, for as long as something shows them."""
+
+import os
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from flask import current_app
+from flask_babel import gettext as _
+from PIL import Image
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from skymailing.database import reading_engine
+from skymailing.extensions import db
+from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
+from skymailing.pictures import NEW, ImageError, Picture, decode, hold, parse_name, read_upload, write
+
+LARGEST = 1_200  # pixels: twice the width of a letter, for fine screens
+SHOWN_WIDTH = 520  # pixels that a letter's text is wide
+MAX_PICTURES = 500  # of one user
+MAX_SIZE = 200 * 1024 * 1024  # bytes of one user's pictures
+GRACE = timedelta(days=2)  # for what was taken out of a letter, and may come back by an undo
+PAUSE = timedelta(hours=6)  # between two looks at one picture
+NAMES = 500  # asked for at once
+MARK = ".swept"  # an empty file whose date is that of the last look for strays
+BATCH = 20  # so that nobody waits long for the database
+
+
+def picture_directory() -> Path:
+    """Return where pictures of letters are kept."""
+    return Path(current_app.config["DATA_DIR"]) / "letter-pictures"
+
+
+def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePicture:
+    """Keep an uploaded picture; raises ImageError, also when the user has too many."""
+    count, total = db.session.execute(
+        select(func.count(), func.coalesce(func.sum(MessagePicture.size), 0)).where(
+            MessagePicture.owner_id == owner_id
+        )
+    ).one()
+    if count >= MAX_PICTURES or total >= MAX_SIZE:
+        raise ImageError(
+            _("There is no room for more pictures. Those that no letter shows go by themselves in two days.")
+        )
+    content = read_upload(file)
+    with decode(content, LARGEST) as decoded:
+        # Mail programs know PNG where they do not know WebP.
+        image = decoded.convert("RGB") if is_opaque(decoded) else decoded
+        kind = "jpg" if image.mode == "RGB" else "png"
+        picture = Picture(secrets.token_hex(16), image.width, image.height, kind)
+        with hold(picture_directory()) as directory:
+            size = write(image, picture, directory)
+    stored = MessagePicture(
+        owner_id=owner_id, name=picture.name, size=size, uploaded_at=now, seen_at=now, looked_at=now
+    )
+    db.session.add(stored)
+    db.session.flush()
+    return stored
+
+
+def is_opaque(image: Image.Image) -> bool:
+    return image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+
+
+def drop_unused(now: datetime) -> int:
+    """Delete pictures that no message, draft or run shows; return how many."""
+    with Session(db.engine) as session, session.begin():
+        waiting = select(MessagePicture).where(MessagePicture.looked_at < now - PAUSE)
+        pictures = list(session.scalars(waiting.order_by(MessagePicture.looked_at).limit(BATCH)))
+        dropped = []
+        for picture in pictures:
+            picture.looked_at = now
+            if is_used(session, picture):
+                picture.seen_at = now
+            elif picture.seen_at < now - GRACE:
+                session.delete(picture)
+                dropped.append(picture.name)
+    # After the commit: a row without its file would show a broken picture.
+    delete_files(dropped)
+    return len(dropped)
+
+
+def is_used(session: Session, picture: MessagePicture) -> bool:
+    def shows(model: type[Message] | type[MessageDraft]) -> bool:
+        found = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
+        return bool(session.scalar(select(found)))
+
+    # What was sent goes on asking for its pictures.
+    sent = exists().where(
+        Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
+    )
+    return shows(Message) or shows(MessageDraft) or bool(session.scalar(select(sent)))
+
+
+def drop_strays(now: datetime) -> None:
+    """Delete files that are nobody's: their user is gone, or the upload was never committed.
+
+    Looks once in PAUSE.
+    """
+    directory = picture_directory()
+    mark = directory / MARK
+    if not directory.is_dir() or (mark.exists() and mark.stat().st_mtime > (now - PAUSE).timestamp()):
+        return
+    mark.touch()
+    os.utime(mark, (now.timestamp(), now.timestamp()))
+    before = (now - GRACE).timestamp()
+    old = [path.name for path in directory.iterdir() if is_ours(path.name) and path.stat().st_mtime < before]
+    for start in range(0, len(old), NAMES):
+        names = old[start : start + NAMES]
+        with Session(reading_engine()) as session:
+            known = set(session.scalars(select(MessagePicture.name).where(MessagePicture.name.in_(names))))
+        delete_files(set(names) - known)
+
+
+def is_ours(name: str) -> bool:
+    return parse_name(name) is not None or name.startswith(NEW)
+
+
+def delete_files(names: Iterable[str]) -> None:
+    for name in names:
+        (picture_directory() / name).unlink(missing_ok=True)

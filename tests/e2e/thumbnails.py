@@ -1,0 +1,57 @@
+"""Takes the small pictures of the starting designs that the message editor shows.
+
+    python -m tests.e2e.thumbnails
+
+To be run again when a design changes; the pictures are part of the project.
+"""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from skymailing.delivery.render import Content, Recipient, preview
+from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
+from skymailing.models import MessageFormat
+
+TARGET = Path(__file__).parent.parent.parent / "skymailing" / "static" / "img" / "starters"
+SIZE = (300, 330)
+SCREEN = {"width": 660, "height": 726}
+PEOPLE = {
+    "en": (Recipient("ann@example.com", "Ann", {}), "Rose Bakery"),
+    "ru": (Recipient("anna@example.com", "Анна", {}), "Пекарня «Роза»"),
+}
+
+
+def write_letters(folder: Path) -> None:
+    for language in LANGUAGES:
+        recipient, sender = PEOPLE[language]
+        for key in KEYS:
+            starter = read_starter(key, language)
+            content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
+            letter = preview(content, recipient, sender_name=sender)
+            (folder / f"{key}.{language}.html").write_text(letter.html)
+
+
+def main() -> None:
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        write_letters(Path(folder))
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), chromium_sandbox=False
+        )
+        for colours, ending in (("light", ".webp"), ("dark", ".dark.webp")):
+            page = browser.new_page(viewport=SCREEN, color_scheme=colours)  # type: ignore[arg-type]
+            for path in sorted(Path(folder).glob("*.html")):
+                page.goto(path.as_uri())
+                picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+                small = picture.resize(SIZE, Image.Resampling.LANCZOS)
+                small.save(TARGET / (path.stem + ending), "WEBP", quality=72, method=6)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

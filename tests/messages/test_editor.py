@@ -1,0 +1,154 @@
+"""What the editor's page asks of the server: facts about a letter, clients, other formats."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skymailing.delivery.render import Content, Recipient, preview
+from skymailing.delivery.tags import find_tags
+from skymailing.messages.conversion import convert
+from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
+from skymailing.models import MessageFormat, User
+from tests.factories import ClientFactory
+
+TAGS = [
+    "{{ name | default: \"a > b & 'c'\" }}",
+    "{% if client.a < 3 %}",
+    "{% endif %}",
+    "{{client['ü']}}",
+]
+BETWEEN = ["\n\n", "word ", "<b>", "&amp;", "* ", "# ", "{ { ", "[x](", "`", "1. "]
+
+
+def look(browser: FlaskClient, **values: object) -> dict[str, Any]:
+    answer = browser.post("/messages/insight", data={"format": "markdown", **values})
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json
+    return told
+
+
+def test_what_is_typed_is_told_as_the_chosen_client_gets_it(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome", "car": ""})
+    bob = ClientFactory.create(owner=user, full_name="Bob")
+    letter = {
+        "subject": "Hi {{ name }}",
+        "body": "{{ client.city }} {{ client.car }} {{ client.ctiy }} {{ nmae }} {{ email | default: 1 }}",
+    }
+
+    as_ann, as_bob = look(browser, **letter), look(browser, **letter, client=bob.id)
+
+    assert as_ann["subject"] == "Hi Ann"
+    assert as_ann["text"].startswith("Rome  ")
+    assert as_ann["empty"] == ["{{ client.car }}"]
+    assert as_bob["subject"] == "Hi Bob"
+    assert as_bob["empty"] == ["{{ client.car }}", "{{ client.city }}"]
+    for told in (as_ann, as_bob):
+        assert told["unknown"] == [
+            ["{{ client.ctiy }}", "{{ client.city }}"],
+            ["{{ nmae }}", "{{ name }}"],
+        ]
+        assert told["has_html"] is True
+        assert told["clipped"] is False
+        assert 0.5 < float(told["size"]) < 5
+
+
+def test_a_value_with_a_word_for_those_who_lack_it_is_not_missing(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(owner=user, full_name="")
+    ClientFactory.create(owner=user, attributes={"city": "Rome"})
+
+    told = look(browser, body='{{ name | default: "friend" }} {% if client.city %}you{% endif %}')
+
+    assert told["empty"] == []
+
+
+def test_a_letter_that_gmail_would_cut_off_is_told(browser: FlaskClient) -> None:
+    told = look(browser, format="html", body="<p>" + "word " * 22_000)
+
+    assert told["clipped"] is True
+
+
+def test_a_mistake_is_told_with_its_place(browser: FlaskClient) -> None:
+    assert look(browser, body="a\nb {{ c")["problem"] == {
+        "text": "Line 2: {{ is not closed by }}.",
+        "line": 2,
+        "in_subject": False,
+    }
+    assert look(browser, subject="{% if x %}", body="a")["problem"]["in_subject"] is True
+    assert "problem" not in look(browser, subject="", body="")
+
+
+def test_clients_are_found_to_show_the_letter_as(browser: FlaskClient, user: User) -> None:
+    ann = ClientFactory.create(owner=user, full_name="Ann", email="ann@xn--e1afmkfd.example")
+    ClientFactory.create(owner=user, full_name="Bob")
+    ClientFactory.create(full_name="Ann of somebody else")
+
+    answer = browser.get("/messages/recipients?q=ann")
+
+    assert answer.json == [{"id": ann.id, "name": "Ann", "email": "ann@пример.example"}]
+
+
+def test_the_letter_alone_is_sealed(browser: FlaskClient) -> None:
+    answer = browser.post(
+        "/messages/preview", data={"format": "html", "body": "<p>{{ name }}<script>", "part": "html"}
+    )
+
+    assert answer.text.startswith("<p>Anna Example<script>")
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("key", KEYS)
+def test_starters_suit_clients_of_whom_nothing_but_the_address_is_known(key: str, language: str) -> None:
+    starter = read_starter(key, language)
+    content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
+
+    shown = preview(
+        content, Recipient("a@b.example", "", {}), sender_name="Rose", unsubscribe_url="https://u.example/"
+    )
+
+    assert shown.subject.strip(", ")
+    assert shown.html.count("https://u.example/") == 1
+    assert "prefers-color-scheme: dark" in shown.html
+    assert 'name="color-scheme" content="light dark"' in shown.html
+    assert "max-width: 620px" in shown.html
+    assert f'<html lang="{language}">' in shown.html
+    assert "[[" not in shown.html
+    assert len(shown.text) > 100
+
+
+# Whatever stands between tags, the tags come through every change of format.
+@settings(max_examples=150, deadline=None)
+@given(
+    pieces=st.lists(st.sampled_from([*TAGS, *BETWEEN]), max_size=15),
+    old=st.sampled_from(list(MessageFormat)),
+    new=st.sampled_from(list(MessageFormat)),
+)
+def test_placeholders_come_through_a_change_of_format(
+    pieces: list[str], old: MessageFormat, new: MessageFormat
+) -> None:
+    body = "".join(pieces)
+
+    converted = convert(body, old, new)
+
+    tags = [tag.text for tag in find_tags(body)]
+    found = iter(tag.text for tag in find_tags(converted))
+    assert all(tag in found for tag in tags)
+
+
+def test_a_text_becomes_a_page_and_a_page_its_text(browser: FlaskClient) -> None:
+    def change(old: str, to: str, body: str) -> str:
+        answer = browser.post("/messages/convert", data={"format": old, "to": to, "body": body})
+        assert answer.json
+        return str(answer.json["body"])
+
+    page = change("text", "html", "Hello {{ name }} <3\nand you\n\nBye")
+    assert "<p>Hello {{ name }} &lt;3<br>and you</p>\n<p>Bye</p>" in page
+    assert change("html", "text", page) == "Hello {{ name }} <3\nand you\n\nBye\n"
+    assert "<h1>Hi</h1>" in change("markdown", "html", "# Hi")
+    assert change("markdown", "text", "# Hi\n") == "# Hi\n"
+    assert browser.post("/messages/convert", data={"format": "html", "to": "word"}).status_code == 400
+    broken = browser.post("/messages/convert", data={"format": "text", "to": "html", "body": "{{ a"})
+    assert broken.status_code == 422

@@ -1,0 +1,157 @@
+"""Pictures of letters: what is kept of an upload, who may load it, and when it goes."""
+
+import io
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from skymailing import jobs
+from skymailing.clock import utcnow
+from skymailing.messages import pictures
+from skymailing.messages.pictures import GRACE, PAUSE, picture_directory
+from skymailing.models import MessagePicture, User
+from tests.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
+
+LATER = GRACE + timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def kept(app: Flask) -> Path:
+    """Where pictures are kept, empty at the start."""
+    with app.app_context():
+        directory = picture_directory()
+    directory.mkdir(exist_ok=True)
+    for path in directory.iterdir():
+        path.unlink()
+    return directory
+
+
+def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    file.seek(0)
+    return file
+
+
+def upload(browser: FlaskClient, image: Image.Image | None = None) -> str:
+    """Upload a picture; return its file name."""
+    file = file_of(image or Image.new("RGB", (40, 30), "teal"))
+    answer = browser.post("/messages/pictures", data={"picture": (file, "x.png")})
+    assert answer.status_code == 200, answer.text
+    assert answer.json
+    url: str = answer.json["url"]
+    assert url.startswith("http://sky.example/messages/pictures/")
+    return url.rpartition("/")[2]
+
+
+def test_a_picture_is_made_anew_and_open_to_mail_programs(
+    browser: FlaskClient, visitor: FlaskClient, kept: Path
+) -> None:
+    photo = Image.new("RGB", (3000, 1500), "teal")
+    exif = Image.Exif()
+    exif[0x010E] = "where I live"
+    answer = browser.post(
+        "/messages/pictures", data={"picture": (file_of(photo, "JPEG", exif=exif), "../evil.html")}
+    )
+    assert answer.json
+    assert answer.json["width"] == 1200, "twice the width of a letter"
+    assert answer.json["shown"] == 520
+
+    with visitor.get(answer.json["url"].removeprefix("http://sky.example")) as loaded:
+        data = loaded.data
+
+    assert loaded.mimetype == "image/jpeg"
+    assert "immutable" in loaded.headers["Cache-Control"]
+    assert "public" in loaded.headers["Cache-Control"]
+    assert loaded.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "Set-Cookie" not in loaded.headers
+    assert Image.open(io.BytesIO(data)).size == (1200, 600)
+    assert b"where I live" not in data
+
+
+def test_the_address_cannot_be_guessed_from_the_picture(browser: FlaskClient, visitor: FlaskClient) -> None:
+    first, second = upload(browser), upload(browser)
+
+    assert first.split("-")[0] != second.split("-")[0]
+    assert visitor.get("/messages/pictures/" + "0" * 32 + "-40x30.jpg").status_code == 404
+    assert visitor.get("/messages/pictures/..%2f.swept").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("colour", "kind"),
+    [((0, 128, 128, 120), "png"), ((0, 128, 128, 255), "jpg")],
+    ids=["see-through", "opaque"],
+)
+def test_pictures_are_of_a_kind_that_every_mail_program_shows(
+    browser: FlaskClient, colour: tuple[int, int, int, int], kind: str
+) -> None:
+    assert upload(browser, Image.new("RGBA", (40, 30), colour)).endswith(f"-40x30.{kind}")
+
+
+@pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"GIF89a", b""])
+def test_what_is_no_picture_is_refused_with_its_reason(browser: FlaskClient, content: bytes) -> None:
+    answer = browser.post("/messages/pictures", data={"picture": (io.BytesIO(content), "x.png")})
+
+    assert answer.status_code == 422
+    assert answer.json
+    assert "JPEG, PNG or WebP" in answer.json["problem"]
+    assert browser.post("/messages/pictures").status_code == 422
+
+
+def test_there_is_room_for_so_many_pictures(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_PICTURES", 1)
+    upload(browser)
+
+    answer = browser.post(
+        "/messages/pictures", data={"picture": (file_of(Image.new("RGB", (40, 30))), "x.png")}
+    )
+
+    assert answer.status_code == 422
+    assert "no room" in answer.text
+
+
+def test_pictures_go_when_nothing_shows_them(
+    app: Flask, session: Session, browser: FlaskClient, user: User, kept: Path
+) -> None:
+    in_message, in_draft, in_run, in_deleted, unused, strangers = (upload(browser) for _ in range(6))
+    tag = '<img src="http://sky.example/messages/pictures/{}">'
+    MessageFactory.create(body=tag.format(strangers))
+    MessageFactory.create(owner=user, body=tag.format(in_message))
+    MessageDraftFactory.create(owner_id=user.id, body=tag.format(in_draft))
+    RunFactory.create(mailing=MailingFactory.create(owner=user), body=tag.format(in_run))
+    deleted = MessageFactory.create(owner=user, body=tag.format(in_deleted))
+    browser.post(f"/messages/{deleted.id}/delete")
+
+    def sweep(later: timedelta) -> set[str]:
+        with app.app_context():
+            pictures.drop_unused(utcnow() + later)
+        names = set(session.scalars(select(MessagePicture.name)))
+        assert {path.name for path in kept.iterdir() if not path.name.startswith(".")} == names
+        return names
+
+    everything = {in_message, in_draft, in_run, in_deleted, unused, strangers}
+    assert sweep(PAUSE + timedelta(hours=1)) == everything, "an undo may bring it back"
+    assert sweep(LATER) == everything - {unused, strangers}
+
+
+def test_files_of_nobody_go_too(app: Flask, session: Session, browser: FlaskClient, kept: Path) -> None:
+    mine, lost = upload(browser), upload(browser)
+    session.execute(MessagePicture.__table__.delete().where(MessagePicture.name == lost))
+    session.execute(update(MessagePicture).values(looked_at=utcnow() + LATER))
+    (kept / ".new-half").touch()
+    (kept / "note.txt").touch()
+    old = (utcnow() - LATER).timestamp()
+    for path in kept.iterdir():
+        os.utime(path, (old, old))
+
+    with app.app_context():
+        jobs.mend(utcnow())
+
+    assert {path.name for path in kept.iterdir()} == {mine, "note.txt", ".lock", ".swept"}
