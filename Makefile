@@ -4,6 +4,7 @@
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
 #                installs Debian's chromium when there is none, or unpacks it into .cache/ without root
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
+#   make assets  Bootstrap's stylesheet, reduced to what pages use; needs Node.js
 #   make soak    the long fault tests: kill -9 a hundred times, outages of days
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
@@ -17,7 +18,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test e2e bench lint format translations install install-dev clean
+.PHONY: run test e2e assets bench lint format translations install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -43,6 +44,9 @@ format: install-dev
 
 bench: install-dev
 	$(RUN) bench $(ARGS)
+
+assets:
+	@sh tools/bootstrap.sh
 
 translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing

@@ -1,14 +1,11 @@
 """What every response carries and every template may use."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, Response, abort, current_app, request, session, url_for
+from flask import Flask, Response, abort, current_app, request, session
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -21,6 +18,7 @@ from skymailing.blog.images import parse_name
 from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.links import public_url
+from skymailing.static_files import asset
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -74,7 +72,7 @@ def configure(app: Flask) -> None:
     app.after_request(add_cache_headers)
     for filter_ in (address, local_time, local_date, short_day, number):
         app.add_template_filter(at_run_time(filter_), filter_.__name__)
-    for helper in (asset, icon, url_with, languages, get_locale, zone_label, public_url):
+    for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
     app.add_template_global(parse_name, "picture_of")
     app.add_template_global(states.state_label)
@@ -110,26 +108,12 @@ def add_security_headers(response: Response) -> Response:
 
 
 def add_cache_headers(response: Response) -> Response:
-    """Let assets with a hash stay for good, and a signed-in user's pages nowhere."""
-    if request.endpoint == "static":
-        if "v" in request.args and response.status_code in (200, 206, 304):
-            response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
-    elif "_user_id" in session:
+    """Let pages of a signed-in user stay nowhere; assets say themselves for how long."""
+    if request.endpoint != "static" and "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
     if response.mimetype == "text/html":
         response.vary.update(("Accept-Language", "Cookie"))  # what choose_locale looks at
     return response
-
-
-@cache
-def _content_hash(path: Path, _modified: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-
-
-def asset(path: str) -> str:
-    """Return the address of a static file, which changes with its content."""
-    file = Path(current_app.static_folder or "", path)
-    return url_for("static", filename=path, v=_content_hash(file, file.stat().st_mtime_ns))
 
 
 def icon(name: str) -> Markup:

@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
         "skymailing.manager",
         "skymailing.page_cache",
         "skymailing.programs",
+        "skymailing.static_files",
         "skymailing.supervise",
         "skymailing.web",
     },
@@ -48,6 +49,7 @@ LAYERS: list[set[str]] = [
         "skymailing.clients.suppression",
         "skymailing.clients.upsert",
         "skymailing.clients.values",
+        "skymailing.home.guide",
         "skymailing.home.monitoring",
         "skymailing.home.queries",
         "skymailing.mailings.forecast",
@@ -82,6 +84,7 @@ LAYERS: list[set[str]] = [
     {
         "skymailing.addresses",
         "skymailing.clock",
+        "skymailing.compression",
         "skymailing.csv_export",
         "skymailing.database",
         "skymailing.embedded",
