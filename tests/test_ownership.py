@@ -97,6 +97,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
     "home.index": PUBLIC,
     "home.language": PUBLIC,
+    "home.change_guide": PRIVATE,
     "health.live": PUBLIC,
     "health.ready": PUBLIC,
     "metrics.show": PUBLIC,  # for the machine itself, as test_metrics shows

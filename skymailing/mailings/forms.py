@@ -84,7 +84,10 @@ class MailingForm(FlaskForm):
     # When the page was opened; see twins.py.
     opened_at = HiddenField()
     name = StringField(
-        lazy_pgettext("mailing", "Name"), [DataRequired(), Length(max=200), one_line], filters=[strip]
+        lazy_pgettext("mailing", "Name"),
+        [DataRequired(), Length(max=200), one_line],
+        filters=[strip],
+        description=_l("For your own lists; clients do not see it."),
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
@@ -219,11 +222,15 @@ class MailingForm(FlaskForm):
         mailing.name = self.name.data
         assert self.ends_at.data is not None  # required
         mailing.ends_at = self.ends_at.data
-        mailing.weekdays = "".join(sorted(self.weekdays.data or [])) or EVERY_DAY
-        mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
+        self.fill_hours(mailing)
         mailing.on_unknown = OnUnknown(self.on_unknown.data)
         if not self.is_fixed:
             self._fill_what_starts(mailing)
+
+    def fill_hours(self, mailing: Mailing) -> None:
+        """Write the days and hours alone into the mailing."""
+        mailing.weekdays = "".join(sorted(self.weekdays.data or [])) or EVERY_DAY
+        mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
 
     def _fill_what_starts(self, mailing: Mailing) -> None:
         mailing.message_id = self.message.data

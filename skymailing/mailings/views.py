@@ -8,7 +8,7 @@ from flask_login import current_user, login_required
 
 from skymailing import clock
 from skymailing.delivery.hours import SendingHours
-from skymailing.mailings import actions, editing, forecast, log_queries, logs, queries, runs, services
+from skymailing.mailings import actions, editing, forecast, log_queries, logs, queries, review, runs, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.reasons import explain_state
@@ -62,7 +62,7 @@ def show(mailing_id: int) -> str:
         has_runs=queries.has_runs(mailing),
         hours=hours_words(SendingHours.of(mailing)),
         can_be_edited=editing.can_be_edited(mailing),
-        **editing.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
+        **review.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
         **live_part(mailing),
     )
 

@@ -33,6 +33,7 @@ from skymailing.models.mailing import (
 )
 from skymailing.models.message import Message, MessageFormat
 from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
+from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.user import EndedSession, Role, User
 
@@ -71,6 +72,8 @@ __all__ = [
     "OutboxLetter",
     "Outcome",
     "Periodicity",
+    "Removal",
+    "RemovalKind",
     "Role",
     "Route",
     "Run",

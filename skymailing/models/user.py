@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.clock import utcnow
 from skymailing.models.base import Model, Timestamps
-from skymailing.models.types import UTCDateTime, enum_column
+from skymailing.models.types import JsonObject, UTCDateTime, enum_column
 
 
 class Role(StrEnum):
@@ -42,6 +42,9 @@ class User(UserMixin, Timestamps, Model):
     # means that none is wanted.
     summary_hour: Mapped[int | None]
     next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    # The first steps on the start page: which of them, by name, the user does not want, or the whole guide.
+    guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list)
+    guide_closed: Mapped[bool] = mapped_column(default=False)
     # Part of every session's identity: raising it signs the user out everywhere.
     session_epoch: Mapped[int] = mapped_column(default=0)
     # Not a column: which of the user's sessions this is, so that one can end without the others.
