@@ -154,6 +154,8 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
         if is_picking:
             # Whoever picks clients does not want to write to all of them.
             form.audience.data = Audience.SELECTED.value
+    if step and request.headers.get("HX-Target") == "picker-results":
+        return render_template("mailings/_picker_results.html", form=form, picker=step)
     # A step of the picker is not validated, so that it cannot be told what it would come to.
     shown = None if picker.is_step(request.form) else review(form, mailing)
     if request.form.get("check") == "test" and shown and (message := shown["review"].message):

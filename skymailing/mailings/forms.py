@@ -44,7 +44,7 @@ from skymailing.states import state_label
 
 
 class SelectionField(Field):
-    """Clients by id, one or several in each value: `7`, `7-300`, `7,9-12`."""
+    """Clients by id, one or several in each value (`7`, `7-300`, `7,9-12`), or as `Selection` writes them."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()
@@ -173,9 +173,10 @@ class MailingForm(FlaskForm):
         """Refuse clients that are not the owner's, and a selection of nobody."""
         if self.audience.data != Audience.SELECTED.value:
             return
-        if not field.data:
+        if not count_owned(self.owner, field.data) and not field.data.ranges:
             raise ValidationError(_("Choose at least one client, or send to all of them."))
-        if count_owned(self.owner, field.data) != len(field.data):
+        by_id = Selection(field.data.ranges)
+        if count_owned(self.owner, by_id) != by_id.count_ids():
             raise ValidationError(_("One of the clients does not exist, or was deleted meanwhile."))
 
     def validate_ends_at(self, field: LocalTimeField) -> None:

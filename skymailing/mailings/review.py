@@ -11,7 +11,7 @@ from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, timing
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.selection import Selection
+from skymailing.mailings.selection import Selection, count_owned
 from skymailing.mailings.wording import hours_words, pace_words
 from skymailing.models import Audience, Client, Mailing, Message
 
@@ -44,6 +44,7 @@ class Review:
     problems: list[Problem]
     message: Message | None
     example: Client | None
+    chosen: int | None  # clients, when the mailing is for some of them
     starts_at: datetime | None
     ends_at: datetime | None
     hours: str
@@ -56,6 +57,7 @@ def review(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
         problems=find_problems(form),
         message=chosen_message(form),
         example=example_client(form),
+        chosen=count_chosen(form),
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if told["wrong"] else hours_words(hours_of(form)),
@@ -99,6 +101,12 @@ def example_client(form: MailingForm) -> Client | None:
         return None
     is_all = form.audience.data == Audience.ALL.value
     return queries.first_reached(form.owner, None if is_all else form.clients.data or Selection())
+
+
+def count_chosen(form: MailingForm) -> int | None:
+    if form.is_fixed or form.audience.data != Audience.SELECTED.value:
+        return None
+    return count_owned(form.owner, form.clients.data or Selection())
 
 
 def hours_of(form: MailingForm) -> SendingHours:
