@@ -70,7 +70,7 @@ def configure(app: Flask) -> None:
     app.before_request(refuse_nul)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    for filter_ in (address, local_time, local_date, short_day, number):
+    for filter_ in (address, clock_time, local_time, local_date, short_day, number):
         app.add_template_filter(at_run_time(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
@@ -163,6 +163,11 @@ def local_date(moment: datetime) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), format_date(moment, "long")
     )
+
+
+def clock_time(moment: datetime) -> str:
+    """Return the time of day in the reader's zone, for places where there is no room for more."""
+    return str(format_datetime(moment, "HH:mm:ss" if moment.second else "HH:mm"))
 
 
 def short_day(day: date) -> str:

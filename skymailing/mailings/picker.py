@@ -23,7 +23,7 @@ class Picker:
 
     query: str
     matches: list[Client]
-    count: BoundedCount | None  # of the matches
+    count: BoundedCount | int | None  # of the matches
     ticked: set[int]
     selection: Selection
     chosen: int
@@ -62,7 +62,7 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
     return Picker(
         query=query,
         matches=shown,
-        count=None if shows_chosen else count_up_to(queries.matching_clients(owner, query)),
+        count=None if shows_chosen else count_matches(owner, query, found, after),
         ticked=chosen_among(owner, selection, [client.id for client in shown]),
         selection=selection,
         chosen=count_owned(owner, selection),
@@ -70,6 +70,12 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
         shows_chosen=shows_chosen,
         has_more=len(found) > queries.MATCHES_SHOWN,
     )
+
+
+def count_matches(owner: User, query: str, found: list[Client], after: int) -> BoundedCount | int:
+    # When all of them are on the page, they are not looked for again.
+    is_all = not after and len(found) <= queries.MATCHES_SHOWN
+    return len(found) if is_all else count_up_to(queries.matching_clients(owner, query))
 
 
 def _read_id(text: str) -> int:

@@ -11,7 +11,6 @@ from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, timing
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.selection import Selection, count_owned
 from skymailing.mailings.wording import hours_words, pace_words
 from skymailing.models import Audience, Client, Mailing, Message
 
@@ -57,7 +56,7 @@ def review(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
         problems=find_problems(form),
         message=chosen_message(form),
         example=example_client(form),
-        chosen=count_chosen(form),
+        chosen=form.chosen if is_for_some(form) else None,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if told["wrong"] else hours_words(hours_of(form)),
@@ -95,18 +94,15 @@ def chosen_message(form: MailingForm) -> Message | None:
     return db.session.scalar(select(Message).where(own))
 
 
+def is_for_some(form: MailingForm) -> bool:
+    return not form.is_fixed and form.audience.data == Audience.SELECTED.value
+
+
 def example_client(form: MailingForm) -> Client | None:
     """Return the first client who would get a letter."""
     if form.is_fixed or form.audience.errors or form.clients.errors:
         return None
-    is_all = form.audience.data == Audience.ALL.value
-    return queries.first_reached(form.owner, None if is_all else form.clients.data or Selection())
-
-
-def count_chosen(form: MailingForm) -> int | None:
-    if form.is_fixed or form.audience.data != Audience.SELECTED.value:
-        return None
-    return count_owned(form.owner, form.clients.data or Selection())
+    return queries.first_reached(form.owner, form.clients.data if is_for_some(form) else None)
 
 
 def hours_of(form: MailingForm) -> SendingHours:
@@ -125,8 +121,8 @@ def foreseen(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     form.fill(wished)
     reach = None
     if not form.audience.errors and not form.clients.errors:
-        is_all = wished.audience is Audience.ALL
-        reach = forecast.count_reach(form.owner, None if is_all else form.clients.data)
+        chosen = (form.clients.data, form.chosen) if is_for_some(form) else None
+        reach = forecast.count_reach(form.owner, chosen)
     first = timing.first_of_change(mailing, wished, form.now) if mailing else wished.starts_at
     return tell(forecast.foresee(wished, hours_of(form), first, reach, form.now))
 
