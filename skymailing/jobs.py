@@ -7,7 +7,7 @@ from typing import ParamSpec
 
 from flask import current_app
 
-from skymailing import counters, freshness, mail, queue, schedule
+from skymailing import counters, freshness, mail, queue, removals, schedule
 from skymailing.blog import orphans, viewing
 from skymailing.clients import imports
 from skymailing.clock import utcnow
@@ -80,6 +80,7 @@ def mend(now: datetime) -> recover.Findings:
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
     viewing.fold_views(now)
     orphans.drop_orphans(now)
+    removals.forget_old(now)
     freshness.catch_up()
     summaries.post_due_summaries(now)
     for mailing_id in found.due_mailings:

@@ -14,7 +14,16 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
-from skymailing.models import Client, ClientImport, DeliveryState, MailingState, Role, User
+from skymailing.models import (
+    Client,
+    ClientImport,
+    DeliveryState,
+    MailingState,
+    Removal,
+    RemovalKind,
+    Role,
+    User,
+)
 from tests.conftest import SignIn
 from tests.factories import (
     ArticleFactory,
@@ -67,6 +76,18 @@ def make_import(owner: User) -> Any:
     session.add(imported)
     session.flush()
     return imported
+
+
+def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:
+    def make(owner: User) -> Any:
+        session = inspect(owner).session
+        assert session is not None
+        removed = Removal(owner_id=owner.id, kind=kind, content=content)
+        session.add(removed)
+        session.flush()
+        return removed
+
+    return make
 
 
 def make_article(author: User) -> Any:
@@ -127,6 +148,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
     "clients.delete_selected": PRIVATE,
+    "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,
     "clients.import_new": PRIVATE,
     "clients.import_sample": PRIVATE,
@@ -149,6 +171,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.edit": MAILING,
     "mailings.preview_change": MAILING,
     "mailings.delete": MAILING,
+    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, {"values": {}, "clients": []})),
     "mailings.start": MAILING,
     "mailings.pause": MAILING,
     "mailings.resume": MAILING,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
@@ -12,14 +12,16 @@ from werkzeug.wrappers import Response
 from skymailing import audit, clock
 from skymailing.extensions import db
 from skymailing.fields import read_id
-from skymailing.mailings import dispatch, picker, queries, services, timing
+from skymailing.mailings import dispatch, picker, queries, removal, services, timing
 from skymailing.mailings.actions import send_test_letter
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.review import STEPS, review, step_of
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.mailings.twins import find_twin
-from skymailing.models import EVERY_DAY, Audience, AuditAction, Mailing, MailingState
+from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
+from skymailing.notices import flash_undo
+from skymailing.removals import CannotRestore
 
 FIRST_WINDOW = timedelta(days=7)
 
@@ -93,12 +95,28 @@ def delete(mailing_id: int) -> str | Response:
         return render_template("mailings/not_deletable.html", mailing=mailing)
     if request.method == "GET":
         return render_template("mailings/delete.html", mailing=mailing)
-    # Its start job, if any, finds no mailing and ends quietly.
-    audit.record(AuditAction.MAILING_DELETED, audit.present_actor(), mailing)
-    db.session.delete(mailing)
+    kept = removal.delete_mailing(mailing, clock.utcnow(), audit.present_actor())
+    undo_url = url_for("mailings.undo", removal_id=kept.id)
     db.session.commit()
-    flash(_("The mailing is deleted."), "success")
+    flash_undo(_("The mailing is deleted."), undo_url)
     return redirect(url_for("mailings.index"))
+
+
+@bp.post("/undo/<big:removal_id>")
+@login_required
+def undo(removal_id: int) -> Response:
+    """Bring a deleted mailing back."""
+    now = clock.utcnow()
+    try:
+        mailing = removal.restore_mailing(current_user.id, removal_id, now, audit.present_actor())
+    except CannotRestore as error:
+        flash(str(error), "danger")
+        return redirect(url_for("mailings.index"))
+    if mailing is None:
+        abort(404)
+    mailing_id = commit_and_announce(mailing, now)
+    flash(_("The mailing is back."), "success")
+    return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
 
 def can_be_edited(mailing: Mailing) -> bool:

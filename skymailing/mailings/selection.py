@@ -199,6 +199,12 @@ def read_chosen(mailing: Mailing) -> Selection:
     return Selection.of(found) if len(found) <= LARGE else Selection(saved=mailing.id)
 
 
+def read_ids(mailing: Mailing) -> Selection:
+    """Return the clients that were chosen for a mailing, all by their ids."""
+    chosen = mailing_clients.c
+    return Selection.of(db.session.scalars(select(chosen.client_id).where(chosen.mailing_id == mailing.id)))
+
+
 def is_chosen(mailing: Mailing, selection: Selection) -> bool:
     """Whether exactly these clients were chosen for a mailing."""
     chosen = mailing_clients.c
