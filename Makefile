@@ -4,6 +4,7 @@
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
 #                installs Debian's chromium when there is none, or unpacks it into .cache/ without root
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
+#   make screenshots  pictures of the pages for README and docs, from the demo's data
 #   make assets  Bootstrap's stylesheet, reduced to what pages use; needs Node.js
 #   make soak    the long fault tests: kill -9 a hundred times, outages of days
 # Another interpreter: make PYTHON=/path/to/python3.12 run
@@ -18,7 +19,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test e2e assets bench lint format translations install install-dev clean
+.PHONY: run test e2e screenshots assets bench lint format translations install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -29,6 +30,9 @@ test: install-dev
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \
 	$(RUN) pytest -m e2e -n 2 --dist loadfile tests/e2e $(ARGS)
+
+screenshots: install-dev
+	$(RUN) tests.e2e.screenshots
 
 soak: install-dev
 	$(RUN) pytest -m soak tests/faults $(ARGS)

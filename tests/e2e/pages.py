@@ -48,7 +48,7 @@ def user_paths(site: Site) -> list[str]:
         f"/clients/{client}/edit",
         f"/clients/{client}/delete",
         "/clients/import",
-        *([f"/clients/import/{import_}"] if import_ else []),
+        *([f"/clients/imports/{import_}"] if import_ else []),
         "/messages/",
         "/messages/new",
         f"/messages/{message}",

@@ -64,6 +64,7 @@ class Window:
         cookies: Any = None,
     ) -> None:
         self.screen = screen
+        self.javascript = javascript
         self.complaints: list[str] = []
         self.context = browser.new_context(
             base_url=url,

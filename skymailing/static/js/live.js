@@ -4,7 +4,7 @@
 (function () {
   "use strict";
   var SOON = 2000, LATE = 15000; // milliseconds
-  var pause = SOON, timer = null;
+  var pause = SOON, timer = null, state = null;
 
   function live() { return document.querySelector("#live[hx-get]"); }
 
@@ -34,11 +34,24 @@
     plan();
   });
 
+  // With the state of the mailing, other things on the page change as well, such as what can be done.
+  document.addEventListener("htmx:afterSettle", function (event) {
+    var now = document.getElementById("live").dataset.state;
+    if (now === state || event.detail.elt.id !== "live") return;
+    state = now;
+    window.htmx.ajax("GET", location.pathname, {
+      source: "#mailing-page", target: "#mailing-page", select: "#mailing-page", swap: "morph:outerHTML",
+    });
+  });
+
   document.addEventListener("visibilitychange", function () {
     pause = SOON;
     if (document.hidden) clearTimeout(timer);
     else look();
   });
 
-  document.addEventListener("DOMContentLoaded", plan);
+  document.addEventListener("DOMContentLoaded", function () {
+    state = document.getElementById("live").dataset.state;
+    plan();
+  });
 })();

@@ -47,6 +47,9 @@
     if (field.type !== "search" && next) next.click();
   });
 
+  // The step is a place on this page, not on the one that follows.
+  form.addEventListener("submit", function () { form.action = location.pathname + location.search; });
+
   window.addEventListener("hashchange", function () {
     var section = named(location.hash);
     if (section) show(section, true);
