@@ -73,7 +73,11 @@ def paths_for(site: Site, role: Role | None) -> list[str]:
     """Return all that somebody of this role may see; None is a visitor."""
     if role is None:
         return VISITOR
-    panel = {Role.ADMIN: lambda path: True, Role.CONTENT: lambda path: "articles" in path}
-    if role in panel:
-        return [path for path in panel_paths(site) if panel[role](path)]
-    return user_paths(site)
+    if role is Role.USER:
+        return user_paths(site)
+    paths = panel_paths(site)
+    if role is Role.CONTENT:
+        return [path for path in paths if "/articles/" in path]
+    if role is Role.MANAGER:
+        return [path for path in paths if "/articles/" not in path and not path.endswith("/role")]
+    return paths
