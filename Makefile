@@ -9,6 +9,8 @@
 #   make soak    what takes long: kill -9 a hundred times, outages of days, 50 people clicking while letters go out
 #   make audit   known faults of what we install (where the index tells any), unsafe patterns, secrets in the
 #                repository; a quarter of a minute, and without a network it says that the first was skipped
+#   make screenshots  pictures of the pages for README and docs, from the demo's data
+#   make assets  Bootstrap's stylesheet, reduced to what pages use; needs Node.js
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -21,7 +23,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test e2e audit soak bench lint format translations lock release install install-dev clean
+.PHONY: run test e2e screenshots assets audit soak bench lint format translations lock release install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -32,6 +34,9 @@ test: install-dev
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \
 	$(RUN) pytest -m e2e -n 2 --dist loadfile tests/e2e $(ARGS)
+
+screenshots: install-dev
+	$(RUN) tests.e2e.screenshots
 
 soak: install-dev
 	$(RUN) pytest -m soak tests/faults $(ARGS)
@@ -51,6 +56,9 @@ format: install-dev
 
 bench: install-dev
 	$(RUN) bench $(ARGS)
+
+assets:
+	@sh tools/bootstrap.sh
 
 translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing

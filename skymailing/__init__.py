@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from skymailing import database, errors, freshness, i18n, page_cache, web
+from skymailing import compression, database, errors, freshness, i18n, page_cache, static_files, web
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
 from skymailing.logs import access
@@ -17,11 +17,13 @@ def create_app(config: "Config | None" = None) -> Flask:
     """Return the application; without `config`, with the settings of the environment."""
     app = Flask(__name__)
     configure(app, config)
-    page_cache.configure(app)  # first, as what it answers needs nothing of what follows
+    compression.configure(app)  # first, as it packs what all others have finished
+    page_cache.configure(app)  # next, as what it answers needs nothing of what follows
     bind_extensions(app)
     database.configure_database(app)
     freshness.configure(app)
     i18n.configure(app)
+    static_files.configure(app)
     web.configure(app)
     register_blueprints(app)
     register_commands(app)

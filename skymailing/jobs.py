@@ -8,7 +8,7 @@ from typing import ParamSpec
 from flask import current_app
 from redis import RedisError
 
-from skymailing import counters, freshness, mail, queue, schedule
+from skymailing import counters, freshness, mail, queue, removals, schedule
 from skymailing.account import erase
 from skymailing.blog import orphans, viewing
 from skymailing.clients import imports
@@ -103,6 +103,7 @@ def mend(now: datetime) -> recover.Findings:
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     viewing.fold_views(now)
     orphans.drop_orphans(now)
+    removals.forget_old(now)
     drafts.drop_old(now)
     pictures.drop_unused(now)
     pictures.drop_strays(now)

@@ -25,6 +25,7 @@ from werkzeug.http import parse_cookie
 from skymailing.blog.content_cache import next_publication
 from skymailing.blog.viewing import VIEWS_HOLE, count_view
 from skymailing.clock import utcnow
+from skymailing.compression import pack, takes_gzip
 from skymailing.extensions import cache
 from skymailing.freshness import shared_cache
 from skymailing.i18n import LANGUAGE_COOKIE, best_language
@@ -32,6 +33,7 @@ from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCa
 
 HOLE = VIEWS_HOLE.encode()
 TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
+LEVEL_AT_ONCE = 1  # of packing what differs from answer to answer
 HELD = 256  # pages in the memory of a process
 READING = ("GET", "HEAD")
 
@@ -81,6 +83,7 @@ class KeptPage:
     language: str
     viewed: tuple[int, int] | None  # id of an article, and its views that the database knew
     body: bytes
+    packed: bytes = b""  # made once, unless there is a hole to fill
 
     def to_bytes(self) -> bytes:
         head = [self.label, self.until, self.etag, self.headers, self.language, self.viewed]
@@ -90,7 +93,8 @@ class KeptPage:
     def from_bytes(cls, raw: bytes) -> "KeptPage":
         head, _, body = raw.partition(b"\n")
         label, until, etag, headers, language, viewed = json.loads(head)
-        return cls(label, until, etag, [(name, value) for name, value in headers], language, viewed, body)
+        pairs = [(name, value) for name, value in headers]
+        return cls(label, until, etag, pairs, language, viewed, body, b"" if viewed else pack(body))
 
 
 def configure(app: Flask) -> None:
@@ -168,7 +172,11 @@ class VisitorPages:
         if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
-        start_response("200 OK", [*page.headers, ("Content-Length", str(len(body)))])
+        headers = page.headers
+        if takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+            body = page.packed or pack(body, LEVEL_AT_ONCE)
+            headers = [*headers, ("Content-Encoding", "gzip")]
+        start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
         return [body] if is_read else []
 
 
@@ -199,7 +207,7 @@ def finish(response: Response) -> Response:
 
 def _keep(response: Response, ticket: Ticket, viewed: tuple[int, int] | None) -> None:
     response.headers["Cache-Control"] = "no-cache"  # kept by browsers, but asked about each time
-    response.vary.update(("Accept-Language", "Cookie"))
+    response.vary.update(("Accept-Language", "Cookie", "Accept-Encoding"))
     body = response.get_data()
     # With the views that the database knew: a browser keeps an old number for no longer than a fold.
     etag = f"{ticket.variant}-{hashlib.sha256(body + str(viewed).encode()).hexdigest()[:24]}"

@@ -163,6 +163,8 @@ _describe(
         AuditAction.MAILING_DELETED: (lazy_pgettext("audit", "mailing deleted"), "gone"),
         AuditAction.MESSAGE_DELETED: (lazy_pgettext("audit", "message deleted"), "gone"),
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
+        AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client brought back"), "planned"),
+        AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing brought back"), "planned"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
         AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),

@@ -1,14 +1,11 @@
 """What every response carries and every template may use."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from flask import Flask, Response, abort, current_app, flash, request, session, url_for
+from flask import Flask, Response, abort, current_app, request, session
 from flask_babel import format_date, format_datetime, format_decimal, get_locale
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -22,6 +19,7 @@ from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.links import public_url
 from skymailing.pictures import parse_name
+from skymailing.static_files import asset
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -74,9 +72,9 @@ def configure(app: Flask) -> None:
     app.after_request(stay_here)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
-    for filter_ in (address, local_time, local_date, short_day, number):
+    for filter_ in (address, clock_time, local_time, local_date, short_day, number):
         app.add_template_filter(at_run_time(filter_), filter_.__name__)
-    for helper in (asset, icon, url_with, languages, get_locale, zone_label, public_url):
+    for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
     app.add_template_global(parse_name, "picture_of")
     app.add_template_global(states.state_label)
@@ -107,11 +105,6 @@ def at_run_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def flash_with_undo(text: str, url: str) -> None:
-    """Tell at the top of the next page what was done, with a button that posts to `url`."""
-    flash({"text": text, "undo": url}, "success")  # type: ignore[arg-type]  # any JSON goes into the session
-
-
 def refuse_nul() -> None:
     """No page's address holds the one character that PostgreSQL refuses to look for."""
     if "\0" in request.path:
@@ -137,11 +130,10 @@ def add_security_headers(response: Response) -> Response:
 
 
 def add_cache_headers(response: Response) -> Response:
-    """Let assets with a hash stay for good, a signed-in user's pages nowhere, others with who asked."""
+    """Let a signed-in user's pages stay nowhere, others with who asked; assets say so themselves."""
     if request.endpoint == "static":
-        if "v" in request.args and response.status_code in (200, 206, 304):
-            response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
-    elif "_user_id" in session:
+        return response
+    if "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
     elif response.mimetype == "text/html":
         # A page for a visitor may hold a message for them; `page_cache` says what is everybody's.
@@ -149,17 +141,6 @@ def add_cache_headers(response: Response) -> Response:
     if response.mimetype == "text/html":
         response.vary.update(("Accept-Language", "Cookie"))  # what choose_locale looks at
     return response
-
-
-@cache
-def _content_hash(path: Path, _modified: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-
-
-def asset(path: str) -> str:
-    """Return the address of a static file, which changes with its content."""
-    file = Path(current_app.static_folder or "", path)
-    return url_for("static", filename=path, v=_content_hash(file, file.stat().st_mtime_ns))
 
 
 def icon(name: str) -> Markup:
@@ -212,6 +193,11 @@ def local_date(moment: datetime) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), format_date(moment, "long")
     )
+
+
+def clock_time(moment: datetime) -> str:
+    """Return the time of day in the reader's zone, for places where there is no room for more."""
+    return str(format_datetime(moment, "HH:mm:ss" if moment.second else "HH:mm"))
 
 
 def short_day(day: date) -> str:

@@ -30,6 +30,20 @@ def test_every_icon_of_the_editor_is_in_its_own_sprite() -> None:
     assert named == there
 
 
+def test_every_bootstrap_class_that_a_page_names_was_kept() -> None:
+    """`make assets` reduces Bootstrap to what pages use: run it when this fails."""
+    left_out = set((VENDOR / "bootstrap" / "left-out.txt").read_text().split())
+    ours = "".join(path.read_text() for path in (PACKAGE / "static" / "css").glob("*.css"))
+    named = {
+        name
+        for path in PAGES
+        for classes in re.findall(r'class="([^"]*)"', path.read_text())
+        for name in re.findall(r"[\w-]+", classes)
+    }
+
+    assert {name for name in named & left_out if f".{name}" not in ours} == set()
+
+
 @pytest.mark.parametrize(
     "folder", [path for path in VENDOR.iterdir() if path.is_dir()], ids=lambda path: path.name
 )

@@ -1,21 +1,16 @@
 """Changing the address book."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from skymailing import audit
 from skymailing.addresses import address_key, parse_address
-from skymailing.audit import Actor
 from skymailing.clients.values import clean_attributes, clean_comment, clean_name
-from skymailing.delivery import ledger
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, Client
+from skymailing.models import Client
 
 
 class DuplicateClient(SkyMailingError):
@@ -66,22 +61,3 @@ def unique_address() -> Iterator[None]:
         if "email_key" in str(error.orig):
             raise DuplicateClient from error
         raise
-
-
-def delete_clients(owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor) -> int:
-    """Delete those of the ids that are the owner's; return how many.
-
-    Their letters that have not left are cancelled; what was sent stays in the log with its address.
-    """
-    ids = list(client_ids)
-    own = Client.id.in_(ids) & (Client.owner_id == owner_id)
-    clients = db.session.scalars(select(Client).where(own).with_for_update()).all()
-    owned = [client.id for client in clients]
-    for client in clients:
-        audit.record(AuditAction.CLIENT_DELETED, actor, client)
-    db.session.flush()
-    ledger.let_go_of_clients(db.session.connection(), owned, now)
-    db.session.execute(
-        delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
-    )
-    return len(owned)

@@ -10,9 +10,11 @@ from skymailing.audit import present_actor
 from skymailing.clients import queries, services, suppression, transfer  # noqa: F401 - adds its pages
 from skymailing.clients.blueprint import bp
 from skymailing.clients.forms import ClientForm, make_client_form
+from skymailing.clients.removal import delete_clients, restore_clients
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import Client, SuppressionReason
+from skymailing.models import Client, Removal, SuppressionReason
+from skymailing.notices import flash_undo
 from skymailing.pagination import count_up_to, paginate
 from skymailing.security import get_own
 
@@ -100,9 +102,9 @@ def delete(client_id: int) -> ResponseReturnValue:
     """Ask, then delete a client; the log keeps what was sent."""
     client = get_own(Client, client_id)
     if request.method == "POST":
-        services.delete_clients(current_user.id, [client.id], utcnow(), present_actor())
+        _count, removal = delete_clients(current_user.id, [client.id], utcnow(), present_actor())
+        tell_of_deletion(_("The client was deleted."), removal)
         db.session.commit()
-        flash(_("The client was deleted."), "success")
         return redirect(url_for("clients.index"))
     return render_template(
         "clients/delete.html", clients=[client], selected_in=queries.count_selections([client.id])
@@ -120,12 +122,32 @@ def delete_selected() -> ResponseReturnValue:
         return redirect(url_for("clients.index"))
     if "confirmed" in request.form:
         ids = [client.id for client in clients]
-        count = services.delete_clients(current_user.id, ids, utcnow(), present_actor())
+        count, removal = delete_clients(current_user.id, ids, utcnow(), present_actor())
+        tell_of_deletion(
+            ngettext("%(num)d client was deleted.", "%(num)d clients were deleted.", count), removal
+        )
         db.session.commit()
-        flash(ngettext("%(num)d client was deleted.", "%(num)d clients were deleted.", count), "success")
         return redirect(url_for("clients.index"))
     selected_in = queries.count_selections([client.id for client in clients])
     return render_template("clients/delete.html", clients=clients, selected_in=selected_in)
+
+
+def tell_of_deletion(text: str, removal: Removal | None) -> None:
+    if removal is not None:
+        flash_undo(text, url_for("clients.undo", removal_id=removal.id))
+
+
+@bp.post("/undo/<big:removal_id>")
+@login_required
+def undo(removal_id: int) -> ResponseReturnValue:
+    """Bring deleted clients back."""
+    count = restore_clients(current_user.id, removal_id, utcnow(), present_actor())
+    if count is None:
+        abort(404)
+    db.session.commit()
+    text = ngettext("%(num)d client is back.", "%(num)d clients are back.", count)
+    flash(f"{text} " + _("Letters that were cancelled with the deletion stay cancelled."), "success")
+    return redirect(url_for("clients.index"))
 
 
 @bp.post("/<big:client_id>/suppress")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from skymailing.extensions import cache, db
 from skymailing.freshness import shared_cache
-from skymailing.models import Client, Mailing, MailingState, Message, User
+from skymailing.models import Client, Mailing, MailingState, User
 from skymailing.shared_cache import CLIENTS, MAILINGS
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
@@ -28,19 +28,6 @@ class Totals:
     mailings: int
     active: int
     clients: int  # distinct addresses
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Which of the first steps a user has done."""
-
-    has_clients: bool
-    has_messages: bool
-    has_mailings: bool
-
-    @property
-    def is_complete(self) -> bool:
-        return self.has_clients and self.has_messages and self.has_mailings
 
 
 def count_totals(now: datetime) -> Totals:
@@ -97,13 +84,6 @@ def is_active(now: datetime) -> ColumnElement[bool]:
             and_(Mailing.state == MailingState.SCHEDULED, in_window),
         ),
     )
-
-
-def find_progress(owner_id: int) -> Progress:
-    """Return which of the first steps the user has done."""
-    owned = [exists().where(model.owner_id == owner_id) for model in (Client, Message, Mailing)]
-    has_clients, has_messages, has_mailings = db.session.execute(select(*owned)).one()
-    return Progress(bool(has_clients), bool(has_messages), bool(has_mailings))
 
 
 def find_running(owner_id: int) -> Sequence[Mailing]:

@@ -1,13 +1,13 @@
-"""The home page and the choice of language."""
+"""The home page, its guide for new users, and the choice of language."""
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
+from flask_login import current_user, login_required
 
 from skymailing.blog.queries import find_random_articles
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.home import queries
+from skymailing.home import guide, queries
 from skymailing.i18n import LANGUAGE_COOKIE
 from skymailing.mailings.queries import last_runs
 from skymailing.security import is_safe_next
@@ -27,12 +27,33 @@ def index() -> ResponseReturnValue:
     running = queries.find_running(current_user.id)
     return render_template(
         "home/dashboard.html",
-        progress=queries.find_progress(current_user.id),
+        guide=guide.find_guide(current_user),
+        Step=guide.Step,
         running=running,
         runs=last_runs([mailing.id for mailing in running]),
         upcoming=queries.find_upcoming(current_user.id),
         **for_everybody,
     )
+
+
+@bp.post("/guide")
+@login_required
+def change_guide() -> ResponseReturnValue:
+    """Skip one of the first steps or the whole guide, or bring them back."""
+    steps = set(guide.Step)
+    match request.form.get("do"), request.form.get("step"):
+        case "skip", step if step in steps:
+            guide.skip_step(current_user, guide.Step(step))
+        case "restore", step if step in steps:
+            guide.restore_step(current_user, guide.Step(step))
+        case "close", _:
+            current_user.guide_closed = True
+        case "open", _:
+            guide.open_guide(current_user)
+        case _:
+            abort(400)
+    db.session.commit()
+    return redirect(url_for("home.index"))
 
 
 @bp.route("/language", methods=["GET", "POST"])

@@ -15,7 +15,7 @@ from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
-from skymailing.models import Mailing, MailingState
+from skymailing.models import Mailing, MailingState, User
 from skymailing.states import state_label
 
 T = TypeVar("T")
@@ -87,13 +87,17 @@ def settle_unknowns(mailing_id: int) -> str | Response:
 @login_required
 def test(mailing_id: int) -> Response:
     """Send the mailing's message to its owner alone."""
-    mailing = get_own_mailing(mailing_id)
-    mail.post(current_user, "test-letter", message_id=mailing.message_id, client_id=None)
-    address = current_user.email
+    send_test_letter(current_user, get_own_mailing(mailing_id).message_id)
+    return show(mailing_id)
+
+
+def send_test_letter(user: User, message_id: int) -> None:
+    """Send one of the user's messages to the user alone, and say so; commits."""
+    mail.post(user, "test-letter", message_id=message_id, client_id=None)
+    address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("A test letter is on its way to %(address)s.", address=address), "success")
-    return show(mailing_id)
 
 
 def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], T], tell: Callable[[T], None]) -> Response:

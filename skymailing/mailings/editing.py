@@ -1,26 +1,29 @@
 """Pages that make, change and delete a mailing."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
-from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
 from skymailing.fields import read_id
-from skymailing.mailings import dispatch, forecast, picker, queries, services, timing
+from skymailing.mailings import dispatch, picker, queries, removal, services, timing
+from skymailing.mailings.actions import send_test_letter
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.review import STEPS, review, step_of
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.mailings.twins import find_twin
-from skymailing.mailings.wording import clock_time, pace_words
-from skymailing.models import EVERY_DAY, Audience, AuditAction, Mailing, MailingState
+from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
+from skymailing.notices import flash_undo
+from skymailing.removals import CannotRestore
+
+FIRST_WINDOW = timedelta(days=7)
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -28,7 +31,7 @@ from skymailing.models import EVERY_DAY, Audience, AuditAction, Mailing, Mailing
 def new() -> str | Response:
     """Make a mailing; it starts by itself unless it is kept as a draft."""
     now = clock.utcnow()
-    form = make_form(now, {"sender_name": current_user.name, "message": request.args.get("message")})
+    form = make_form(now, first_values(now))
     if not is_to_be_saved(form):
         return render_form(form, None)
     twin_id = find_twin(current_user, form, is_draft="draft" in request.form)
@@ -71,7 +74,7 @@ def preview() -> str:
     """Show what the form of a new mailing would come to; nothing is saved."""
     form = make_form(clock.utcnow(), {"message": None})
     form.validate()
-    return render_template("mailings/_forecast.html", **foreseen(form, None))
+    return render_template("mailings/_review.html", form=form, **review(form, None))
 
 
 @bp.post("/<int:mailing_id>/preview")
@@ -81,7 +84,7 @@ def preview_change(mailing_id: int) -> str:
     mailing = get_own_mailing(mailing_id)
     form = make_form(clock.utcnow(), present_values(mailing), mailing)
     form.validate()
-    return render_template("mailings/_forecast.html", **foreseen(form, mailing))
+    return render_template("mailings/_review.html", form=form, **review(form, mailing))
 
 
 @bp.route("/<int:mailing_id>/delete", methods=["GET", "POST"])
@@ -93,12 +96,28 @@ def delete(mailing_id: int) -> str | Response:
         return render_template("mailings/not_deletable.html", mailing=mailing)
     if request.method == "GET":
         return render_template("mailings/delete.html", mailing=mailing)
-    # Its start job, if any, finds no mailing and ends quietly.
-    audit.record(AuditAction.MAILING_DELETED, audit.present_actor(), mailing)
-    db.session.delete(mailing)
+    kept = removal.delete_mailing(mailing, clock.utcnow(), audit.present_actor())
+    undo_url = url_for("mailings.undo", removal_id=kept.id)
     db.session.commit()
-    flash(_("The mailing is deleted."), "success")
+    flash_undo(_("The mailing is deleted."), undo_url)
     return redirect(url_for("mailings.index"))
+
+
+@bp.post("/undo/<big:removal_id>")
+@login_required
+def undo(removal_id: int) -> Response:
+    """Bring a deleted mailing back."""
+    now = clock.utcnow()
+    try:
+        mailing = removal.restore_mailing(current_user.id, removal_id, now, audit.present_actor())
+    except CannotRestore as error:
+        flash(str(error), "danger")
+        return redirect(url_for("mailings.index"))
+    if mailing is None:
+        abort(404)
+    mailing_id = commit_and_announce(mailing, now)
+    flash(_("The mailing is back."), "success")
+    return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
 
 def can_be_edited(mailing: Mailing) -> bool:
@@ -110,6 +129,15 @@ def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = N
     chosen = read_id(request.form.get("message") or values["message"])
     messages = queries.offered_messages(current_user, chosen)
     return MailingForm(current_user, messages, now, mailing, data=values)
+
+
+def first_values(now: datetime) -> dict[str, Any]:
+    """Return what the form of a new mailing is opened with: a week to send in, to the minute."""
+    return {
+        "sender_name": current_user.name,
+        "message": request.args.get("message"),
+        "ends_at": (now + FIRST_WINDOW).replace(second=0, microsecond=0),
+    }
 
 
 def present_values(mailing: Mailing) -> dict[str, Any]:
@@ -139,37 +167,27 @@ def is_to_be_saved(form: MailingForm) -> bool:
 
 def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     step = None
+    is_picking = picker.is_step(request.form) and request.form[picker.STEP_FIELD] != picker.STAY
     if not form.is_fixed:
         step = picker.make_picker(current_user, form.clients.data or Selection(), request.form)
-        if request.form.get(picker.STEP_FIELD, picker.STAY) != picker.STAY:
+        if is_picking:
             # Whoever picks clients does not want to write to all of them.
             form.audience.data = Audience.SELECTED.value
+    if step and request.headers.get("HX-Target") == "picker-results":
+        return render_template("mailings/_picker_results.html", form=form, picker=step)
     # A step of the picker is not validated, so that it cannot be told what it would come to.
-    told = {"forecast": None} if picker.is_step(request.form) else foreseen(form, mailing)
-    return render_template("mailings/form.html", form=form, mailing=mailing, picker=step, **told)
-
-
-def foreseen(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
-    """Return what `mailings/_forecast.html` needs of a form that was validated, or not yet filled in."""
-    wrong = [error for name in form.TIMES if name in form for error in form[name].errors]
-    is_unreadable = any(form[name].errors for name in form.CHOICES if name in form)
-    if wrong or is_unreadable or form.is_fixed or form.ends_at.data is None:
-        return {"forecast": None, "wrong": wrong}
-    wished = Mailing()  # added to no session
-    form.fill(wished)
-    hours = SendingHours(wished.weekdays, wished.opens_at, wished.closes_at, ZoneInfo(form.owner.timezone))
-    reach = None
-    if not form.audience.errors and not form.clients.errors:
-        is_all = wished.audience is Audience.ALL
-        reach = forecast.count_reach(form.owner, None if is_all else form.clients.data)
-    first = timing.first_of_change(mailing, wished, form.now) if mailing else wished.starts_at
-    return tell(forecast.foresee(wished, hours, first, reach, form.now))
-
-
-def tell(found: forecast.Forecast | None) -> dict[str, Any]:
-    """Return what `mailings/_forecast.html` needs to show a forecast."""
-    pace = pace_words(found.rate) if found and found.rate else ""
-    return {"forecast": found, "pace": pace, "wrong": [], "clock_time": clock_time}
+    shown = None if picker.is_step(request.form) else review(form, mailing)
+    if request.form.get("check") == "test" and shown and (message := shown["review"].message):
+        send_test_letter(current_user, message.id)
+    return render_template(
+        "mailings/form.html",
+        form=form,
+        mailing=mailing,
+        picker=step,
+        steps=STEPS,
+        current=step_of(form, mailing, request.form.get("step", ""), is_picking=is_picking),
+        **(shown or {"review": None}),
+    )
 
 
 def save(form: MailingForm, mailing: Mailing) -> None:

@@ -108,18 +108,21 @@ def _occurrence(
     return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - room)))
 
 
-def count_reach(owner: User, selection: Selection | None) -> Reach:
-    """Return how many of the owner's clients, or of those selected, there are and are never mailed."""
-    conditions: list[ColumnElement[bool]] = [true()] if selection is None else list(selection.conditions())
-    own = select(func.count()).select_from(Client).where(Client.owner_id == owner.id)
+def count_reach(owner: User, chosen: tuple[Selection, int] | None) -> Reach:
+    """Return how many of the owner's clients there are and are never mailed; of those `chosen`, if any.
+
+    How many are chosen is known to whoever asks.
+    """
+    conditions: list[ColumnElement[bool]] = list(chosen[0].conditions()) if chosen else [true()]
     # From the side of the suppressions, as they are few.
     is_same = (Client.owner_id == Suppression.owner_id) & (Client.email_key == Suppression.email_key)
     never = select(func.count()).select_from(Suppression).join(Client, is_same)
     never = never.where(Suppression.owner_id == owner.id)
-    return Reach(
-        sum(db.session.scalar(own.where(condition)) or 0 for condition in conditions),
-        sum(db.session.scalar(never.where(condition)) or 0 for condition in conditions),
-    )
+    suppressed = sum(db.session.scalar(never.where(condition)) or 0 for condition in conditions)
+    if chosen:
+        return Reach(chosen[1], suppressed)
+    own = select(func.count()).select_from(Client).where(Client.owner_id == owner.id)
+    return Reach(db.session.scalar(own) or 0, suppressed)
 
 
 def expected_rate() -> float | None:

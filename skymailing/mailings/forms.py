@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from flask_babel import get_locale, lazy_pgettext
@@ -44,7 +45,7 @@ from skymailing.states import state_label
 
 
 class SelectionField(Field):
-    """Clients by id, one or several in each value: `7`, `7-300`, `7,9-12`."""
+    """Clients by id, one or several in each value (`7`, `7-300`, `7,9-12`), or as `Selection` writes them."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()
@@ -84,7 +85,10 @@ class MailingForm(FlaskForm):
     # When the page was opened; see twins.py.
     opened_at = HiddenField()
     name = StringField(
-        lazy_pgettext("mailing", "Name"), [DataRequired(), Length(max=200), one_line], filters=[strip]
+        lazy_pgettext("mailing", "Name"),
+        [DataRequired(), Length(max=200), one_line],
+        filters=[strip],
+        description=_l("For your own lists; clients do not see it."),
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
@@ -170,10 +174,16 @@ class MailingForm(FlaskForm):
         """Refuse clients that are not the owner's, and a selection of nobody."""
         if self.audience.data != Audience.SELECTED.value:
             return
-        if not field.data:
-            raise ValidationError(_("Choose at least one client, or send to all of them."))
-        if count_owned(self.owner, field.data) != len(field.data):
+        by_id = Selection(field.data.ranges)
+        if count_owned(self.owner, by_id) != by_id.count_ids():
             raise ValidationError(_("One of the clients does not exist, or was deleted meanwhile."))
+        if not self.chosen:
+            raise ValidationError(_("Choose at least one client, or send to all of them."))
+
+    @cached_property
+    def chosen(self) -> int:
+        """How many clients are selected; counted once, as there may be a million."""
+        return count_owned(self.owner, self.clients.data or Selection())
 
     def validate_ends_at(self, field: LocalTimeField) -> None:
         """Refuse a window that ends before it starts, or under a run; an empty start is now."""
@@ -219,11 +229,15 @@ class MailingForm(FlaskForm):
         mailing.name = self.name.data
         assert self.ends_at.data is not None  # required
         mailing.ends_at = self.ends_at.data
-        mailing.weekdays = "".join(sorted(set(self.weekdays.data or []))) or EVERY_DAY
-        mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
+        self.fill_hours(mailing)
         mailing.on_unknown = OnUnknown(self.on_unknown.data)
         if not self.is_fixed:
             self._fill_what_starts(mailing)
+
+    def fill_hours(self, mailing: Mailing) -> None:
+        """Write the days and hours alone into the mailing."""
+        mailing.weekdays = "".join(sorted(set(self.weekdays.data or []))) or EVERY_DAY
+        mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
 
     def _fill_what_starts(self, mailing: Mailing) -> None:
         mailing.message_id = self.message.data

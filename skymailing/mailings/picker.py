@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import false
 from werkzeug.datastructures import MultiDict
 
-from skymailing.extensions import db
+from skymailing.clients.queries import clean_search
 from skymailing.mailings import queries
-from skymailing.mailings.selection import Selection, keep_owned
+from skymailing.mailings.selection import Selection, add_matching, chosen_among, count_owned
 from skymailing.models import Client, User
+from skymailing.pagination import BoundedCount, count_up_to
 
 # The button of a step; a form posted with any of them is shown again and nothing is saved.
 STEP_FIELD = "pick"
@@ -19,19 +19,22 @@ STAY = "stay"
 
 @dataclass(frozen=True)
 class Picker:
-    """One step: what was searched for, the clients that match, and everything chosen so far."""
+    """One step: what was searched for, some of the clients that match, and everything chosen so far."""
 
     query: str
     matches: list[Client]
+    count: BoundedCount | int | None  # of the matches
+    ticked: set[int]
     selection: Selection
+    chosen: int
     suppressed: set[str]
-    after: int
+    shows_chosen: bool
     has_more: bool
 
     @property
-    def chosen_elsewhere(self) -> Selection:
-        """What is chosen but not among the matches shown; kept in a hidden field."""
-        return self.selection.without(client.id for client in self.matches)
+    def carried(self) -> list[str]:
+        """What is chosen but has no box on the page; kept in hidden fields."""
+        return self.selection.to_values(client.id for client in self.matches)
 
 
 def is_step(form: MultiDict[str, str]) -> bool:
@@ -41,29 +44,39 @@ def is_step(form: MultiDict[str, str]) -> bool:
 
 def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) -> Picker:
     """Return the picker's next step; `form` is empty when the page is opened."""
-    query = form.get("client_query", "").replace("\0", "").strip()[:200]
+    query = clean_search(form.get("client_query", ""))
     step = form.get(STEP_FIELD)
-    after = 0
     if step == ALL:
-        ids = queries.matching_clients(owner, query).with_only_columns(Client.id)
-        selection = selection | Selection.of(db.session.scalars(ids))
+        selection = add_matching(owner, selection, query)
     elif step == NONE:
         selection = Selection()
-    elif step == MORE:
-        shown = form.get("shown_until", "")
-        after = int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 19 else 0
-    if step == CHOSEN or (not form and selection):
-        matches = queries.first_of_selection(owner, next(selection.conditions(), false()))
-        has_more = False
+    shows_chosen = bool(selection) and (
+        step == CHOSEN or not form or (step == MORE and form.get("showing") == CHOSEN)
+    )
+    after = _read_id(form.get("shown_until", "")) if step == MORE else 0
+    if shows_chosen:
+        found = queries.page_of_selection(owner, selection, after)
     else:
-        matches = queries.page_of_clients(owner, query, after)
-        has_more = len(matches) > queries.MATCHES_SHOWN
-        matches = matches[: queries.MATCHES_SHOWN]
+        found = queries.page_of_clients(owner, query, after)
+    shown = found[: queries.MATCHES_SHOWN]
     return Picker(
         query=query,
-        matches=matches,
-        selection=keep_owned(owner, selection),
-        suppressed=queries.suppressed_keys(owner, [client.email_key for client in matches]),
-        after=after,
-        has_more=has_more,
+        matches=shown,
+        count=None if shows_chosen else count_matches(owner, query, found, after),
+        ticked=chosen_among(owner, selection, [client.id for client in shown]),
+        selection=selection,
+        chosen=count_owned(owner, selection),
+        suppressed=queries.suppressed_keys(owner, [client.email_key for client in shown]),
+        shows_chosen=shows_chosen,
+        has_more=len(found) > queries.MATCHES_SHOWN,
     )
+
+
+def count_matches(owner: User, query: str, found: list[Client], after: int) -> BoundedCount | int:
+    # When all of them are on the page, they are not looked for again.
+    is_all = not after and len(found) <= queries.MATCHES_SHOWN
+    return len(found) if is_all else count_up_to(queries.matching_clients(owner, query))
+
+
+def _read_id(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

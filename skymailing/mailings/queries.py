@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Select, String, exists, func, select
+from sqlalchemy import Select, String, exists, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.delivery.counts import COUNTED
 from skymailing.extensions import db
+from skymailing.mailings.selection import Selection
 from skymailing.models import (
     OPEN_STATES,
     Audience,
@@ -187,10 +188,25 @@ def page_of_clients(owner: User, query: str, after: int) -> list[Client]:
     return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN + 1)))
 
 
-def first_of_selection(owner: User, selected: ColumnElement[bool]) -> list[Client]:
-    """Return the first of the owner's selected clients, as many as a page shows."""
-    statement = select(Client).where(Client.owner_id == owner.id, selected)
-    return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN)))
+def page_of_selection(owner: User, selection: Selection, after: int) -> list[Client]:
+    """Return the next selected clients as `page_of_clients` does matches."""
+    own = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
+    found: list[Client] = []
+    for condition in selection.conditions():
+        found += db.session.scalars(own.where(condition).limit(MATCHES_SHOWN + 1))
+    return sorted(found, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
+
+
+def first_reached(owner: User, selection: Selection | None) -> Client | None:
+    """Return the first of the owner's clients, or of those selected, who would get a letter."""
+    is_never_mailed = exists().where(
+        Suppression.owner_id == Client.owner_id, Suppression.email_key == Client.email_key
+    )
+    reached = select(Client).where(Client.owner_id == owner.id, ~is_never_mailed).order_by(Client.id).limit(1)
+    if selection is None:
+        return db.session.scalar(reached)
+    found = (db.session.scalar(reached.where(condition)) for condition in selection.conditions())
+    return next((client for client in found if client), None)
 
 
 def suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:

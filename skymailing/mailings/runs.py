@@ -6,6 +6,7 @@ from flask_login import current_user, login_required
 from skymailing.mailings import log_queries, queries, run_queries
 from skymailing.mailings.blueprint import bp
 from skymailing.models import DeliveryState
+from skymailing.states import state_tone
 
 RECENT_ATTEMPTS = 8
 
@@ -27,6 +28,7 @@ def run(run_id: int) -> str:
         ledger=ledger,
         states=list(DeliveryState),
         refusals=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
+        tones={state: state_tone(state) for state in DeliveryState},
         course=run_queries.course_of(found),
         answers=run_queries.top_answers(found),
         domains=run_queries.worst_domains(found),

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.selection import Selection, read_chosen
+from skymailing.mailings.selection import Selection, is_chosen
 from skymailing.models import Audience, Mailing, MailingState, User
 
 COMPARED = (
@@ -41,7 +41,7 @@ def find_twin(owner: User, form: MailingForm, *, is_draft: bool) -> int | None:
     )
     chosen = form.clients.data if wanted.audience is Audience.SELECTED else Selection()
     for twin in db.session.scalars(statement.order_by(Mailing.id)):
-        if read_chosen(twin) == chosen:
+        if is_chosen(twin, chosen):
             return twin.id
     return None
 

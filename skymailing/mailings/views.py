@@ -1,5 +1,7 @@
 """Pages that show mailings; `editing`, `actions` and `logs` add theirs to the same blueprint."""
 
+import hashlib
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +10,24 @@ from flask_login import current_user, login_required
 
 from skymailing import clock
 from skymailing.delivery.hours import SendingHours
-from skymailing.mailings import actions, editing, forecast, log_queries, logs, queries, runs, services
+from skymailing.mailings import (
+    actions,
+    editing,
+    forecast,
+    log_queries,
+    logs,
+    queries,
+    review,
+    run_queries,
+    runs,
+    services,
+)
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.reasons import explain_state
 from skymailing.mailings.wording import hours_words, put_into_words
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
+from skymailing.states import state_tone
 
 __all__ = ["actions", "bp", "editing", "logs", "runs"]
 
@@ -62,16 +76,21 @@ def show(mailing_id: int) -> str:
         has_runs=queries.has_runs(mailing),
         hours=hours_words(SendingHours.of(mailing)),
         can_be_edited=editing.can_be_edited(mailing),
-        **editing.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
+        **review.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
         **live_part(mailing),
     )
 
 
 @bp.get("/<int:mailing_id>/progress")
 @login_required
-def progress(mailing_id: int) -> str:
-    """Return the part of the page that changes while letters are sent."""
-    return render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id)))
+def progress(mailing_id: int) -> tuple[str, int]:
+    """Return the part of the page that changes while letters are sent, unless it is as it was `seen`."""
+    part = render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id)))
+    # Each token differs from the one before.
+    told = hashlib.sha256(re.sub(r'name="csrf_token" value="[^"]*"', "", part).encode()).hexdigest()[:16]
+    if told == request.args.get("seen"):
+        return "", 204
+    return part.replace("seen=seen", f"seen={told}", 1), 200
 
 
 def live_part(mailing: Mailing) -> dict[str, Any]:
@@ -84,6 +103,8 @@ def live_part(mailing: Mailing) -> dict[str, Any]:
         "ledger": last,
         "progress": progress,
         "words": put_into_words(progress) if progress else None,
+        "course": run_queries.course_of(last.run) if last else [],
+        "tones": {state: state_tone(state) for state in DeliveryState},
         "attempts": log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
         "is_live": is_live(mailing),
         "possible": possible_actions(mailing, progress),

@@ -28,9 +28,10 @@ from skymailing.messages.conversion import convert
 from skymailing.messages.forms import MessageForm, read_typed
 from skymailing.messages.placeholders import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
+from skymailing.notices import flash_undo
 from skymailing.pictures import ImageError, parse_name
 from skymailing.security import get_own
-from skymailing.web import flash_with_undo, parse_big_id
+from skymailing.web import parse_big_id
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
@@ -115,7 +116,7 @@ def discard(draft_id: int) -> ResponseReturnValue:
     draft = get_own(MessageDraft, draft_id)
     draft.discarded_at = draft.discarded_at or utcnow()
     db.session.commit()
-    flash_with_undo(_("The draft was discarded."), url_for("messages.restore", draft_id=draft.id))
+    flash_undo(_("The draft was discarded."), url_for("messages.restore", draft_id=draft.id))
     if draft.message_id is not None:
         return redirect(url_for("messages.edit", message_id=draft.message_id))
     return redirect(url_for("messages.index"))

@@ -16,9 +16,10 @@ from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
 from skymailing.models import Message
+from skymailing.notices import flash_undo
 from skymailing.pagination import paginate
 from skymailing.security import get_own
-from skymailing.web import flash_with_undo, parse_big_id
+from skymailing.web import parse_big_id
 
 __all__ = ["bp", "editing", "previews"]
 
@@ -117,7 +118,7 @@ def delete(message_id: int) -> ResponseReturnValue:
             names = error.names
         else:
             db.session.commit()
-            flash_with_undo(_("The message was deleted."), url_for("messages.restore", draft_id=kept.id))
+            flash_undo(_("The message was deleted."), url_for("messages.restore", draft_id=kept.id))
             return redirect(url_for("messages.index"))
     page = render_template(
         "messages/delete.html",

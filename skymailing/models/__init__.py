@@ -34,6 +34,7 @@ from skymailing.models.mailing import (
 )
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
+from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.user import Role, User
 
@@ -77,6 +78,8 @@ __all__ = [
     "Outcome",
     "Periodicity",
     "RecoveryCode",
+    "Removal",
+    "RemovalKind",
     "Role",
     "Route",
     "Run",

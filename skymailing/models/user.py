@@ -9,7 +9,7 @@ from sqlalchemy import Index, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model, Timestamps
-from skymailing.models.types import UTCDateTime, enum_column
+from skymailing.models.types import JsonObject, UTCDateTime, enum_column
 
 
 class Role(StrEnum):
@@ -56,6 +56,9 @@ class User(UserMixin, Timestamps, Model):
     second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The 30 seconds of the last code that was taken: none of then or before is taken again.
     totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
+    # The first steps on the start page: which of them, by name, the user does not want, or the whole guide.
+    guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list)
+    guide_closed: Mapped[bool] = mapped_column(default=False)
     # Not a column: which of the user's sessions this is, so that one can end without the others.
     session_key = ""
 

@@ -1,5 +1,7 @@
 """Pages that are kept between requests: the same as when they were made, and sent only to who lacks them."""
 
+import gzip
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -46,6 +48,21 @@ def test_a_kept_page_asks_the_database_nothing(app: Flask, visitor: FlaskClient,
         assert kept.data == fresh.data
     else:
         assert kept.data == fresh.data.replace(b"data-views>1<", b"data-views>2<")
+
+
+@pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom"])
+def test_a_kept_page_is_packed_for_whoever_takes_it_so(visitor: FlaskClient, path: str) -> None:
+    ArticleFactory.create(slug="first", body="Words and more words. " * 200)
+    packs = {"Accept-Encoding": "gzip, br"}
+    fresh, kept = visitor.get(path, headers=packs), visitor.get(path, headers=packs)
+    plain = visitor.get(path)
+
+    for answer in (fresh, kept):
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.headers["ETag"] == plain.headers["ETag"]
+    unpacked = gzip.decompress(kept.data)
+    assert unpacked.replace(b"data-views>2<", b"data-views>3<") == plain.data
+    assert "Content-Encoding" not in plain.headers
 
 
 def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskClient) -> None:

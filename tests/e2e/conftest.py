@@ -82,7 +82,8 @@ def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -
     complaints = [complaint for window in windows for complaint in window.complaints]
     if complaints or request.node.stash.get(failed, False):
         PICTURES.mkdir(parents=True, exist_ok=True)
-        for number, window in enumerate(windows, 1):
+        open_ones = [window for window in windows if not window.page.is_closed()]
+        for number, window in enumerate(open_ones, 1):
             window.page.screenshot(path=PICTURES / f"{request.node.name}-{number}.png", full_page=True)
     for window in windows:
         window.close()

@@ -64,6 +64,7 @@ class Window:
         cookies: Any = None,
     ) -> None:
         self.screen = screen
+        self.javascript = javascript
         self.complaints: list[str] = []
         self.context = browser.new_context(
             base_url=url,
@@ -161,7 +162,9 @@ class Window:
         self.context.close()
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # Playwright's own scripts, in frames that allow none.
+        is_ours = message.text.startswith("Blocked script execution") and "sandboxed" in message.text
+        if message.type == "error" and not is_ours:
             self.complaints.append(f"{self.page.url}: {message.text}")
 
     def _note_error(self, error: Error) -> None:

@@ -124,3 +124,65 @@ def test_a_running_mailing_shows_how_far_it_is(browser: FlaskClient, user: User)
 
     assert "75% done" in page
     assert "3 of 4 sent" in page
+
+
+def step(page: str, name: str) -> str:
+    """Return a step of the guide as it stands on the page; empty when it does not."""
+    return page.partition(f'id="step-{name}"')[2].partition("</li>")[0]
+
+
+def test_a_step_is_skipped_and_brought_back(browser: FlaskClient) -> None:
+    assert "Upload a table" in step(browser.get("/").text, "clients")
+
+    browser.post("/guide", data={"do": "skip", "step": "clients"})
+    page = browser.get("/").text
+    assert "Bring this step back" in step(page, "clients")
+    assert 'aria-current="step"' in page.partition('id="step-message"')[2][:60]
+
+    browser.post("/guide", data={"do": "restore", "step": "clients"})
+    assert "Upload a table" in step(browser.get("/").text, "clients")
+
+
+def test_what_was_skipped_and_is_there_counts_as_done(browser: FlaskClient, user: User) -> None:
+    browser.post("/guide", data={"do": "skip", "step": "clients"})
+    ClientFactory.create(owner=user)
+    assert "Done:" in step(browser.get("/").text, "clients")
+
+
+def test_the_guide_is_put_away_and_brought_back(browser: FlaskClient) -> None:
+    browser.post("/guide", data={"do": "close"})
+    page = browser.get("/").text
+    assert step(page, "clients") == ""
+    assert "Show the first steps" in page
+
+    browser.post("/guide", data={"do": "open"})
+    assert step(browser.get("/").text, "clients")
+
+
+def test_with_every_step_skipped_the_guide_makes_room_and_can_return(browser: FlaskClient) -> None:
+    for name in ("clients", "message", "mailing"):
+        browser.post("/guide", data={"do": "skip", "step": name})
+    page = browser.get("/").text
+    assert step(page, "clients") == ""
+    browser.post("/guide", data={"do": "open"})
+    assert "Upload a table" in step(browser.get("/").text, "clients")
+
+
+def test_with_all_done_there_is_no_guide(browser: FlaskClient, user: User) -> None:
+    ClientFactory.create(owner=user)
+    MailingFactory.create(owner=user, message=MessageFactory.create(owner=user))
+    page = browser.get("/").text
+    assert "first steps" not in page.lower()
+    assert step(page, "clients") == ""
+
+
+def test_a_test_letter_is_offered_until_one_was_sent(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    assert f'href="/messages/{message.id}"' in step(browser.get("/").text, "message")
+    browser.post(f"/messages/{message.id}/test")
+    assert "You have sent yourself a test letter" in step(browser.get("/").text, "message")
+
+
+def test_nothing_else_can_be_done_with_the_guide(browser: FlaskClient) -> None:
+    for data in ({"do": "skip"}, {"do": "skip", "step": "everything"}, {"do": "restore"}, {}):
+        assert browser.post("/guide", data=data).status_code == 400

@@ -1,5 +1,7 @@
 """The pages of mailings: the list, and one mailing."""
 
+from datetime import timedelta
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -160,8 +162,8 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
     create_run(mailing, {DeliveryState.PENDING: 1}, state=RunState.SENDING)
     url = f"/mailings/{mailing.id}/progress"
     page, fragment = browser.get(f"/mailings/{mailing.id}").text, browser.get(url).text
-    assert f'hx-get="{url}"' in page
-    assert "every 2s" in fragment
+    assert f'hx-get="{url}?' in page
+    assert f'hx-get="{url}?' in fragment
     assert "<html" not in fragment
     mailing.state = MailingState.FINISHED
     session.flush()
@@ -187,3 +189,28 @@ def test_the_reason_for_a_state_is_a_sentence(
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, state_reason=reason)
     assert words in main(browser.get(f"/mailings/{mailing.id}"))
+
+
+def test_a_live_page_that_has_not_changed_is_not_sent_again(browser: FlaskClient, user: User) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    run = create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1})
+    part = soup(browser.get(f"/mailings/{mailing.id}")).select("#live")[0]
+
+    first = browser.get(str(part["hx-get"]))
+    again = str(soup(first).select("#live")[0]["hx-get"])
+    assert first.status_code == 200
+    assert browser.get(again).status_code == 204
+
+    create_run(mailing, {DeliveryState.PENDING: 1}, scheduled_for=run.scheduled_for + timedelta(days=1))
+    assert browser.get(again).status_code == 200
+
+
+def test_the_live_page_tells_its_charts_as_tables(browser: FlaskClient, user: User) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
+    create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.PENDING: 1})
+    page = soup(browser.get(f"/mailings/{mailing.id}"))
+    drawn = {str(figure["data-chart-of"]) for figure in page.select("figure[data-chart-of]")}
+    assert drawn == {"course", "outcomes"}
+    cells = page.select("#outcomes tbody tr")
+    told = {row.select("th")[0].get_text(): int(row.select("td")[0].get_text()) for row in cells}
+    assert told == {"sent": 3, "failed": 2, "pending": 1}

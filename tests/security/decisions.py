@@ -12,7 +12,16 @@ from typing import Any
 from sqlalchemy import inspect
 
 from skymailing.clock import utcnow
-from skymailing.models import ClientImport, DeliveryState, MailingState, Role, User, UserSession
+from skymailing.models import (
+    ClientImport,
+    DeliveryState,
+    MailingState,
+    Removal,
+    RemovalKind,
+    Role,
+    User,
+    UserSession,
+)
 from tests.factories import (
     ArticleFactory,
     ClientFactory,
@@ -109,6 +118,18 @@ def make_session(user: User) -> Any:
     return signed_in
 
 
+def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:
+    def make(owner: User) -> Any:
+        session = inspect(owner).session
+        assert session is not None
+        removed = Removal(owner_id=owner.id, kind=kind, content=content)
+        session.add(removed)
+        session.flush()
+        return removed
+
+    return make
+
+
 def make_article(author: User) -> Any:
     return ArticleFactory.create(author=author)
 
@@ -140,6 +161,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
     "home.index": PUBLIC,
     "home.language": PUBLIC,
+    "home.change_guide": PRIVATE,
     "health.live": PUBLIC,
     "health.ready": PUBLIC,
     "metrics.show": PUBLIC,  # for the machine itself, as test_metrics shows
@@ -182,6 +204,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.suppress": CLIENT,
     "clients.allow": CLIENT,
     "clients.delete_selected": PRIVATE,
+    "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,
     "clients.import_new": PRIVATE,
     "clients.import_sample": PRIVATE,
@@ -212,6 +235,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.edit": MAILING,
     "mailings.preview_change": MAILING,
     "mailings.delete": MAILING,
+    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, {"values": {}, "clients": []})),
     "mailings.start": MAILING,
     "mailings.pause": MAILING,
     "mailings.resume": MAILING,

@@ -1,4 +1,4 @@
-// Draws the tables that a page names as charts: <figure data-chart-of="id of a table" hidden>. The numbers
+// Draws the tables that a page names as charts: <figure data-chart-of="id of a table" data-kind="bars, lying or ring">. The numbers
 // are read out of the table, which says the same to everybody: columns whose title has data-tone are drawn.
 (function () {
   "use strict";
@@ -23,6 +23,8 @@
     var rows = Array.from(table.tBodies[0].rows).slice(0, limit || undefined);
     return {
       labels: rows.map(function (row) { return row.cells[0].dataset.label || row.cells[0].textContent.trim(); }),
+      // Of a ring each row has its own colour.
+      tones: rows.map(function (row) { return row.dataset.tone; }),
       datasets: titles.flatMap(function (title, index) {
         if (!title.dataset.tone) return [];
         var numbers = rows.map(function (row) { return Number(row.cells[index].dataset.value); });
@@ -34,13 +36,20 @@
   }
 
   function paint(chart) {
-    var ink = colour("ink-2"), line = colour("line");
+    var ink = colour("ink-2"), line = colour("line"), scales = chart.options.scales;
     chart.options.plugins.legend.labels.color = ink;
     ["x", "y"].forEach(function (axis) {
-      chart.options.scales[axis].ticks.color = ink;
-      chart.options.scales[axis].grid.color = line;
+      if (!scales[axis]) return;
+      scales[axis].ticks.color = ink;
+      scales[axis].grid.color = line;
     });
-    chart.data.datasets.forEach(function (dataset) { dataset.backgroundColor = colour(dataset.tone + "-bar"); });
+    chart.data.datasets.forEach(function (dataset) {
+      var isRing = chart.config.type === "doughnut";
+      dataset.backgroundColor = isRing
+        ? chart.data.tones.map(function (tone) { return colour(tone + "-bar"); })
+        : colour(dataset.tone + "-bar");
+      if (isRing) dataset.borderColor = colour("surface");
+    });
     chart.update();
   }
 
@@ -48,29 +57,44 @@
     return text.length > 22 ? text.slice(0, 21) + "…" : text;
   }
 
-  document.querySelectorAll("figure[data-chart-of]").forEach(function (figure) {
-    var data = read(document.getElementById(figure.dataset.chartOf), Number(figure.dataset.limit));
-    if (!data.datasets.length) return;
-    var lying = "lying" in figure.dataset;
-    figure.hidden = false;
-    if (lying) figure.style.height = 5 + 2 * data.labels.length + "rem";
+  function settings(kind, data) {
+    var legend = { position: kind === "ring" ? "right" : "bottom", labels: { boxWidth: 12 } };
+    var shared = { locale: document.documentElement.lang, plugins: { legend: legend } };
+    if (kind === "ring") return { type: "doughnut", data: data, options: Object.assign(shared, { cutout: "65%", scales: {} }) };
+    var lying = kind === "lying";
     var names = { stacked: true, grid: {}, ticks: { maxRotation: 0, autoSkip: !lying } };
     if (lying) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value)); };
     var counts = { stacked: true, beginAtZero: true, grid: {}, ticks: { precision: 0 } };
-    charts.push(new Chart(figure.querySelector("canvas"), {
+    return {
       type: "bar",
       data: data,
-      options: {
+      options: Object.assign(shared, {
         indexAxis: lying ? "y" : "x",
-        locale: document.documentElement.lang,
         interaction: { mode: "index", axis: lying ? "y" : "x", intersect: false },
-        plugins: { legend: { position: "bottom", labels: { boxWidth: 12 } } },
         scales: lying ? { x: counts, y: names } : { x: names, y: counts },
-      },
-    }));
-  });
+      }),
+    };
+  }
 
-  function paintAll() { charts.forEach(paint); }
-  paintAll();
-  new MutationObserver(paintAll).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  function draw(figure) {
+    var table = document.getElementById(figure.dataset.chartOf);
+    var data = read(table, Number(figure.dataset.limit));
+    var chart = Chart.getChart(figure.querySelector("canvas"));
+    if (chart && JSON.stringify(chart.said) === JSON.stringify(data)) return;
+    var said = JSON.parse(JSON.stringify(data));
+    figure.hidden = !data.datasets.length;
+    if (figure.hidden) return;
+    if (figure.dataset.kind === "lying") figure.style.height = 5 + 2 * data.labels.length + "rem";
+    if (chart) chart.data = data;
+    else charts.push(chart = new Chart(figure.querySelector("canvas"), settings(figure.dataset.kind, data)));
+    chart.said = said;
+    paint(chart);
+  }
+
+  function drawAll() { document.querySelectorAll("figure[data-chart-of]").forEach(draw); }
+  drawAll();
+  // A live part has come with new numbers.
+  document.addEventListener("htmx:afterSettle", drawAll);
+  new MutationObserver(function () { charts.forEach(paint); })
+    .observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
 })();

@@ -1,0 +1,77 @@
+"""Deleting a mailing of which nothing was sent, and bringing it back."""
+
+from datetime import datetime, time
+from enum import StrEnum
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import Enum, Time, inspect, select
+
+from skymailing import audit, removals
+from skymailing.audit import Actor
+from skymailing.extensions import db
+from skymailing.mailings.selection import Selection, read_ids, save_chosen
+from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind
+from skymailing.models.types import UTCDateTime
+
+# What the database gives anew.
+LEFT_OUT = {"id", "owner_id", "updated_at"}
+
+
+def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
+    """Delete a mailing that has no runs; return what brings it back."""
+    content = {"values": _write(mailing), "clients": read_ids(mailing).to_values()}
+    removal = removals.keep(mailing.owner_id, RemovalKind.MAILING, content, now)
+    # Its start job, if any, finds no mailing and ends quietly.
+    audit.record(AuditAction.MAILING_DELETED, actor, mailing)
+    db.session.delete(mailing)
+    return removal
+
+
+def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Mailing | None:
+    """Bring a deleted mailing back as it was, a start to come included; None when there is none.
+
+    Raises CannotRestore when its message has been deleted as well.
+    """
+    content = removals.take(owner_id, RemovalKind.MAILING, removal_id, now)
+    if content is None:
+        return None
+    values = _read(content["values"])
+    own = (Message.id == values["message_id"]) & (Message.owner_id == owner_id)
+    if db.session.scalar(select(Message.id).where(own).with_for_update(read=True, key_share=True)) is None:
+        raise removals.CannotRestore(_("Its message has been deleted, so it cannot be brought back."))
+    mailing = Mailing(owner_id=owner_id, **values)
+    db.session.add(mailing)
+    db.session.flush()
+    save_chosen(mailing, Selection.parse(content["clients"]))
+    audit.record(AuditAction.MAILING_RESTORED, actor, mailing)
+    return mailing
+
+
+def _write(mailing: Mailing) -> dict[str, Any]:
+    names = (column.key for column in inspect(Mailing).column_attrs if column.key not in LEFT_OUT)
+    return {name: _to_json(getattr(mailing, name)) for name in names}
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime | time) else value
+
+
+def _read(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _from_json(Mailing.__table__.c[name].type, value) for name, value in values.items()}
+
+
+def _from_json(column_type: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    match column_type:
+        case UTCDateTime():
+            return datetime.fromisoformat(value)
+        case Time():
+            return time.fromisoformat(value)
+        case Enum():
+            return column_type.python_type(value)
+        case _:
+            return value

@@ -1,0 +1,29 @@
+"""Things that were deleted and can be brought back for a while."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.clock import utcnow
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
+
+
+class RemovalKind(StrEnum):
+    CLIENTS = "clients"
+    MAILING = "mailing"
+
+
+class Removal(Model):
+    """What one press of a delete button took away, whole enough to put it back."""
+
+    __tablename__ = "removals"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[RemovalKind] = mapped_column(enum_column(RemovalKind, "kind"))
+    content: Mapped[dict[str, Any]] = mapped_column(JsonObject)
+    removed_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow, index=True)

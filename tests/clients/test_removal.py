@@ -1,0 +1,144 @@
+"""Deleted clients come back by one press, within the hour and to their owner alone."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from bs4 import BeautifulSoup
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing import removals
+from skymailing.clock import utcnow
+from skymailing.models import (
+    Audience,
+    AuditAction,
+    AuditEntry,
+    Client,
+    Delivery,
+    DeliveryState,
+    MailingState,
+    Removal,
+    User,
+    mailing_clients,
+)
+from tests.conftest import SignIn
+from tests.factories import ClientFactory, MailingFactory, UserFactory, create_clients, create_run
+
+
+def undo_url(page: str) -> str:
+    (form,) = BeautifulSoup(page, "html.parser").select(".flash form")
+    return str(form["action"])
+
+
+def delete(browser: FlaskClient, *clients: Client) -> str:
+    """Delete clients from the list; return where the undo button posts to."""
+    data = {"id": [client.id for client in clients], "confirmed": "1"}
+    return undo_url(browser.post("/clients/delete-selected", data=data, follow_redirects=True).text)
+
+
+def chosen(session: Session, mailing_id: int) -> list[str]:
+    statement = select(Client.email).join(mailing_clients).where(mailing_clients.c.mailing_id == mailing_id)
+    return sorted(session.scalars(statement))
+
+
+def test_clients_come_back_as_they_were(browser: FlaskClient, user: User, session: Session) -> None:
+    anna = ClientFactory.create(
+        owner=user, email="Anna@example.org", full_name="Анна", comment="loyal", attributes={"city": "Тула"}
+    )
+    boris = ClientFactory.create(owner=user)
+    values = (anna.email, anna.email_key, anna.full_name, anna.comment, anna.attributes, anna.created_at)
+    url = delete(browser, anna, boris)
+    assert session.scalar(select(func.count(Client.id))) == 0
+
+    page = browser.post(url, follow_redirects=True)
+
+    assert "2 clients are back" in page.text
+    back = session.scalars(select(Client).where(Client.full_name == "Анна")).one()
+    assert (
+        back.email,
+        back.email_key,
+        back.full_name,
+        back.comment,
+        back.attributes,
+        back.created_at,
+    ) == values
+    audited = session.scalars(
+        select(AuditEntry.target).where(AuditEntry.action == AuditAction.CLIENT_RESTORED)
+    )
+    assert sorted(audited) == sorted([values[0], boris.email])
+
+
+def test_they_are_chosen_again_for_mailings_that_are_not_over(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    client, other = create_clients(user, 2)
+    open_one = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.SCHEDULED)
+    over = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.FINISHED)
+    for mailing in (open_one, over):
+        for one in (client, other):
+            session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=one.id))
+    browser.post(delete(browser, client))
+    assert chosen(session, open_one.id) == sorted([client.email, other.email])
+    assert chosen(session, over.id) == [other.email]
+
+
+def test_letters_that_were_cancelled_stay_cancelled(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    client = ClientFactory.create(owner=user)
+    mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
+    run = create_run(mailing, {DeliveryState.PENDING: 1})
+    letter = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
+    letter.client_id = client.id
+    session.flush()
+    page = browser.post(delete(browser, client), follow_redirects=True)
+    session.refresh(letter)
+    assert letter.state is DeliveryState.CANCELLED
+    assert "stay cancelled" in page.text
+
+
+def test_an_address_that_was_added_anew_meanwhile_stays_as_it_is(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    old = ClientFactory.create(owner=user, email="anna@example.org", full_name="Old")
+    url = delete(browser, old)
+    browser.post("/clients/new", data={"email": "ANNA@example.org", "full_name": "New"})
+    assert "0 clients are back" in browser.post(url, follow_redirects=True).text
+    assert session.scalars(select(Client.full_name)).all() == ["New"]
+
+
+def test_what_is_back_cannot_be_brought_back_again(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    url = delete(browser, ClientFactory.create(owner=user))
+    assert browser.post(url).status_code == 302
+    assert browser.post(url).status_code == 404
+    assert session.scalar(select(func.count(Client.id))) == 1
+
+
+def test_nobody_else_brings_them_back(browser: FlaskClient, user: User, sign_in: SignIn) -> None:
+    url = delete(browser, ClientFactory.create(owner=user))
+    assert sign_in(UserFactory.create()).post(url).status_code == 404
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(59, 302), (61, 404)])
+def test_after_an_hour_they_are_gone_for_good(
+    browser: FlaskClient, user: User, session: Session, minutes: int, status: int
+) -> None:
+    url = delete(browser, ClientFactory.create(owner=user))
+    with time_machine.travel(utcnow() + timedelta(minutes=minutes), tick=False):
+        assert browser.post(url).status_code == status
+
+
+def test_the_sweep_forgets_what_nobody_wanted_back(
+    app: Flask, browser: FlaskClient, user: User, session: Session
+) -> None:
+    delete(browser, ClientFactory.create(owner=user))
+    with app.app_context():
+        removals.forget_old(utcnow() + timedelta(minutes=59))
+        assert session.scalar(select(func.count(Removal.id))) == 1
+        removals.forget_old(utcnow() + timedelta(minutes=61))
+    assert session.scalar(select(func.count(Removal.id))) == 0

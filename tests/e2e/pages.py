@@ -1,0 +1,83 @@
+"""Every page of the service, by who looks at it; for tests that walk through all of them."""
+
+from sqlalchemy import select
+
+from skymailing.models import Client, ClientImport, Mailing, MailingState, Message, Role, Run, User
+from tests.e2e.site import Site
+from tests.e2e.test_panel_screens import panel_paths
+
+VISITOR = [
+    "/",
+    "/blog/",
+    "/blog/what-sent-really-means",
+    "/language",
+    "/auth/login",
+    "/auth/register",
+    "/auth/registered",
+    "/auth/reset",
+    "/auth/reset/sent",
+    "/outbox/",
+    "/nowhere",
+]
+DEMO = "demo@example.com"
+
+
+def demo_user(site: Site) -> User:
+    with site.adding() as session:
+        return session.scalars(select(User).where(User.email == DEMO)).one()
+
+
+def user_paths(site: Site) -> list[str]:
+    """Return the address of each kind of page of a user, about the demo's things."""
+    with site.adding() as session:
+        owner = session.scalars(select(User).where(User.email == DEMO)).one()
+        mailings = {
+            mailing.state: mailing.id
+            for mailing in session.scalars(select(Mailing).where(Mailing.owner_id == owner.id))
+        }
+        running = mailings[MailingState.RUNNING]
+        run = session.scalars(select(Run.id).where(Run.mailing_id == running)).first()
+        client = session.scalars(select(Client.id).where(Client.owner_id == owner.id)).first()
+        message = session.scalars(select(Message.id).where(Message.owner_id == owner.id)).first()
+        import_ = session.scalars(select(ClientImport.id).where(ClientImport.owner_id == owner.id)).first()
+    return [
+        "/",
+        "/clients/",
+        "/clients/?q=nobody-at-all",
+        "/clients/new",
+        f"/clients/{client}/edit",
+        f"/clients/{client}/delete",
+        "/clients/import",
+        *([f"/clients/imports/{import_}"] if import_ else []),
+        "/messages/",
+        "/messages/new",
+        f"/messages/{message}",
+        f"/messages/{message}/edit",
+        "/mailings/",
+        "/mailings/?state=cancelled&q=none",
+        "/mailings/new",
+        *(f"/mailings/new#step-{step}" for step in ("what", "when", "check")),
+        *(f"/mailings/{id}" for id in mailings.values()),
+        f"/mailings/{running}/edit",
+        f"/mailings/{mailings[MailingState.SCHEDULED]}/edit",
+        f"/mailings/{running}/cancel",
+        f"/mailings/{running}/log",
+        f"/mailings/runs/{run}",
+        "/logs/",
+        "/reports/",
+        "/auth/profile",
+    ]
+
+
+def paths_for(site: Site, role: Role | None) -> list[str]:
+    """Return all that somebody of this role may see; None is a visitor."""
+    if role is None:
+        return VISITOR
+    if role is Role.USER:
+        return user_paths(site)
+    paths = panel_paths(site)
+    if role is Role.CONTENT:
+        return [path for path in paths if "/articles/" in path]
+    if role is Role.MANAGER:
+        return [path for path in paths if "/articles/" not in path and not path.endswith("/role")]
+    return paths

@@ -1,0 +1,82 @@
+"""Nothing on any page keeps people from using it, as far as axe-core can tell: in light and in dark.
+
+Each page also fits its screen, the smallest phone's included, in the language of whoever looks at it.
+"""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from skymailing.models import Role
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.pages import DEMO, paths_for
+from tests.e2e.site import Site
+from tests.e2e.window import DESKTOP, Screen, Window
+
+SMALL = Screen(360, 740)  # the smallest phones in use
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+# WCAG 2.2 AA, and what axe counts as good practice.
+RUN = """async () => {
+    const found = await axe.run(document, {
+        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+        resultTypes: ["violations"],
+        iframes: false, // letters: somebody else's HTML
+    });
+    return found.violations.map(({ id, impact, nodes }) => ({
+        id, impact,
+        nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => html.slice(0, 160) + " " + failureSummary),
+    }));
+}"""
+IS_PAINTED = """(colours) => document.documentElement.dataset.bsTheme === colours
+    && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
+GRAVE = ("serious", "critical", "moderate")
+
+
+@pytest.mark.parametrize(
+    ("role", "screen", "language"),
+    [
+        (None, SMALL, "ru"),
+        (Role.USER, DESKTOP, "en"),
+        (Role.USER, SMALL, "ru"),
+        (Role.MANAGER, SMALL, "en"),
+        (Role.CONTENT, DESKTOP, "ru"),
+        (Role.ADMIN, DESKTOP, "en"),
+    ],
+    ids=["visitor-small-ru", "user", "user-small-ru", "manager-small", "content-ru", "admin"],
+)
+def test_axe_finds_nothing_grave_and_each_page_fits(
+    site: Site, open_window: OpenWindow, role: Role | None, screen: Screen, language: str
+) -> None:
+    window = open_window(screen, language)
+    sign_in(site, window, role)
+    window.page.emulate_media(reduced_motion="reduce")  # colours that are on their way are no colours
+    found = {}
+    for path in paths_for(site, role):
+        with window.expecting(404):
+            window.page.goto("about:blank")
+            window.page.goto(path)
+        window.expect_to_fit()
+        assert window.page.locator("html").get_attribute("lang") == language
+        for colours in ("light", "dark"):
+            window.page.emulate_media(color_scheme=colours)
+            window.page.wait_for_function(IS_PAINTED, arg=colours)
+            if grave := violations(window):
+                found[path, colours] = grave
+    assert not found, json.dumps(
+        {" ".join(where): what for where, what in found.items()}, ensure_ascii=False, indent=1
+    )
+
+
+def sign_in(site: Site, window: Window, role: Role | None) -> None:
+    if role is Role.USER:
+        window.sign_in(DEMO, site.passwords[DEMO])
+    elif role is not None:
+        window.sign_in(site.add_user(role).email)
+
+
+def violations(window: Window) -> list[Any]:
+    if not window.page.evaluate("'axe' in window"):
+        window.page.evaluate(AXE)
+    return [one for one in window.page.evaluate(RUN) if one["impact"] in GRAVE]

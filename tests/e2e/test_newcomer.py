@@ -1,0 +1,173 @@
+"""A newcomer's whole way in a browser: from registration to a finished run, watched as it goes."""
+
+import re
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import DESKTOP, PHONE_DARK, Screen, Window
+from tests.processes.service import wait_until
+
+PASSWORD = "a loaf of rye bread"
+CLIENTS = 300
+LINK = re.compile(r"http://\S+(/auth/verify/\S+)")
+
+
+@pytest.mark.parametrize(
+    ("language", "screen", "javascript"),
+    [("en", DESKTOP, True), ("ru", PHONE_DARK, True), ("en", DESKTOP, False)],
+    ids=["english", "russian-phone-dark", "without-javascript"],
+)
+def test_from_registration_to_a_finished_run(
+    site: Site,
+    open_window: OpenWindow,
+    tmp_path: Path,
+    language: str,
+    screen: Screen,
+    javascript: bool,
+) -> None:
+    email = f"maria-{language}-{javascript}@bakery.example".lower()
+    window = open_window(screen, language, javascript=javascript)
+    register(site, window, email)
+    expect(window.page.locator(".guide")).to_be_visible()
+    assert window.page.locator("html").get_attribute("lang") == language
+
+    import_clients(window, tmp_path)
+    expect(step(window, "clients")).to_have_class(re.compile("step-done"))
+
+    write_message(window)
+    expect(step(window, "message")).to_have_class(re.compile("step-done"))
+
+    step(window, "mailing").locator("a.btn").click()
+    (walk_through_steps if javascript else fill_in_one_page)(window)
+    watch_to_the_end(window, javascript=javascript)
+
+    window.open("/")
+    expect(window.page.locator(".guide")).to_have_count(0)
+
+
+def step(window: Window, name: str) -> Locator:
+    window.open("/")
+    return window.page.locator(f"#step-{name}")
+
+
+def register(site: Site, window: Window, email: str) -> None:
+    window.open("/auth/register")
+    window.fill(email=email, password=PASSWORD, password_confirm=PASSWORD)
+    window.main.locator("button[type=submit]").click()
+    window.page.wait_for_url("**/auth/registered")
+    links: list[str] = []
+
+    def has_come() -> bool:
+        for path in (site.service.data_dir / "outbox").rglob("*.eml"):
+            letter = message_from_bytes(path.read_bytes(), policy=policy.default)
+            body = letter.get_body(("plain",))
+            if letter["Delivered-To"] == email and body and (match := LINK.search(body.get_content())):
+                links.append(match[1])
+        return bool(links)
+
+    wait_until(has_come, "the confirmation letter", 30)
+    window.open(links[0])
+    window.main.locator("form button[type=submit]").first.click()
+    window.page.wait_for_load_state()
+    window.sign_in(email, PASSWORD)
+
+
+def import_clients(window: Window, folder: Path) -> None:
+    table = folder / "clients.csv"
+    rows = "".join(f"client{number}@shop.example,Client {number},Riga\n" for number in range(CLIENTS))
+    table.write_text("email,name,city\n" + rows + "no address,Somebody,\n")
+    step(window, "clients").locator("a.btn-primary").click()
+    window.main.locator("input[type=file]").set_input_files(table)
+    window.main.locator("form button[type=submit]").click()
+    window.page.wait_for_url("**/clients/imports/*")
+    # Without JavaScript the page loads itself anew.
+    expect(window.page.locator("#created")).to_have_text(str(CLIENTS), timeout=30_000)
+    expect(window.page.locator("#rejected")).to_have_text("1", timeout=30_000)
+    window.expect_to_fit()
+
+
+def write_message(window: Window) -> None:
+    step(window, "message").locator("a.btn-primary").click()
+    window.fill(subject="Fresh bread for {{ name }}", body="Hello {{ name }}, we bake in {{ client.city }}.")
+    window.main.locator("#message-form button[type=submit]").first.click()
+    window.page.wait_for_url(re.compile(r"/messages/\d+$"))
+
+
+def walk_through_steps(window: Window) -> None:
+    page = window.page
+    current = page.locator(".form-step.is-current")
+    expect(current).to_have_attribute("data-step", "who")
+    page.locator("[name=audience][value=selected]").check()
+    page.locator("#client_query").press_sequentially("client1", delay=20)
+    expect(page.locator("#picker-results label", has_text="Client 299")).to_have_count(0)
+    expect(page.locator("#picker-results label", has_text="Client 199")).to_have_count(0)
+    page.locator("#pick-all").click()
+    expect(page.locator("#picker-chosen")).to_contain_text("111")
+    expect(page.locator("#client_query")).to_have_value("client1")
+    page.locator("#picker-results input[type=checkbox]").first.uncheck()
+    expect(page.locator("#picker-chosen")).to_contain_text("110")
+    window.expect_to_fit()
+
+    current.locator("[data-next]").click()
+    expect(current).to_have_attribute("data-step", "what")
+    # Without a name there is no going on.
+    current.locator("[data-next]").click()
+    expect(current).to_have_attribute("data-step", "what")
+    window.fill(name="First bread")
+    page.keyboard.press("Enter")
+    expect(current).to_have_attribute("data-step", "when")
+    page.go_back()
+    expect(current).to_have_attribute("data-step", "what")
+    page.go_forward()
+    current.locator("[data-next]").click()
+    expect(current).to_have_attribute("data-step", "check")
+    expect(page.locator("#summary")).to_contain_text("110")
+    expect(page.locator("#problems")).to_have_count(0)
+    letter = page.frame_locator("#example iframe").locator("body")
+    expect(letter).to_contain_text("we bake in Riga")
+    window.expect_to_fit()
+    current.locator("button.btn-primary").click()
+    page.wait_for_url(re.compile(r"/mailings/\d+$"))
+
+
+def fill_in_one_page(window: Window) -> None:
+    page = window.page
+    assert page.locator(".form-step:visible").count() == 4
+    page.locator("[name=audience][value=selected]").check()
+    window.fill(client_query="client1")
+    page.locator("button[name=pick][value=search]").click()
+    page.locator("button[name=pick][value=all]").click()
+    expect(page.locator("#picker-chosen")).to_contain_text("111")
+    page.locator("#picker-results input[type=checkbox]").first.uncheck()
+    window.fill(name="First bread")
+    page.locator("button[name=check][value='1']").click()
+    expect(page.locator("#summary")).to_contain_text("110")
+    page.locator("#step-check button.btn-primary").click()
+    page.wait_for_url(re.compile(r"/mailings/\d+$"))
+
+
+def watch_to_the_end(window: Window, *, javascript: bool) -> None:
+    page = window.page
+    if javascript:
+        page.evaluate("window.isTheSamePage = true")
+        expect(page.locator("#live .ledger-sum")).to_contain_text("110", timeout=30_000)
+        expect(page.locator("#live .state-good").first).to_be_visible(timeout=30_000)
+        # No more polling once it is over, and the same page all along.
+        expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=60_000)
+        # What can be done with it has changed as well: it is kept now.
+        expect(page.get_by_role("link", name=re.compile("Delete|Удалить"))).to_have_count(0)
+        assert page.evaluate("window.isTheSamePage")
+        expect(page.locator("#live canvas").first).to_be_visible()
+    else:
+        wait_until(lambda: page.reload() and page.locator("#live .run-percent").count(), "the run", 60)
+        wait_until(
+            lambda: page.reload() and "100" in page.locator(".run-percent").inner_text(), "its end", 60
+        )
+    counts = page.locator(".ledger li", has_text=re.compile("sent|отправлено")).locator(".count")
+    expect(counts).to_have_text("110")
+    window.expect_to_fit()

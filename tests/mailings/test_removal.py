@@ -1,0 +1,75 @@
+"""A deleted mailing comes back as it was."""
+
+from datetime import time, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import (
+    Audience,
+    AuditAction,
+    AuditEntry,
+    Mailing,
+    MailingState,
+    OnLate,
+    Periodicity,
+    User,
+    mailing_clients,
+)
+from tests.factories import MailingFactory, create_clients
+from tests.mailings.pages import main, soup
+
+
+def values_of(mailing: Mailing) -> dict[str, Any]:
+    names = (column.key for column in inspect(Mailing).column_attrs)
+    return {name: getattr(mailing, name) for name in names if name not in ("id", "updated_at")}
+
+
+@pytest.mark.parametrize("state", [MailingState.DRAFT, MailingState.SCHEDULED])
+def test_a_mailing_comes_back_with_its_times_and_its_clients(
+    browser: FlaskClient, user: User, session: Session, state: MailingState
+) -> None:
+    start = utcnow() + timedelta(days=2)
+    mailing = MailingFactory.create(
+        owner=user,
+        state=state,
+        audience=Audience.SELECTED,
+        starts_at=start,
+        ends_at=start + timedelta(days=30),
+        next_run_at=start if state is MailingState.SCHEDULED else None,
+        periodicity=Periodicity.WEEKLY,
+        on_late=OnLate.SKIP,
+        weekdays="12345",
+        opens_at=time(9),
+        closes_at=time(18, 30),
+    )
+    clients = {client.id for client in create_clients(user, 3)}
+    for id in clients:
+        session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=id))
+    before = values_of(mailing)
+
+    page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
+    assert session.scalars(select(Mailing)).all() == []
+    answer = browser.post(str(soup(page).select(".flash form")[0]["action"]))
+
+    session.expire_all()
+    back = session.scalars(select(Mailing)).one()
+    assert answer.location == f"/mailings/{back.id}"
+    assert values_of(back) == before
+    assert set(session.scalars(select(mailing_clients.c.client_id))) == clients
+    actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert actions[-2:] == [AuditAction.MAILING_DELETED, AuditAction.MAILING_RESTORED]
+
+
+def test_without_its_message_it_cannot_come_back(browser: FlaskClient, user: User, session: Session) -> None:
+    mailing = MailingFactory.create(owner=user)
+    message_id = mailing.message_id
+    page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
+    browser.post(f"/messages/{message_id}/delete")
+    answer = browser.post(str(soup(page).select(".flash form")[0]["action"]), follow_redirects=True)
+    assert "Its message has been deleted" in main(answer)
+    assert session.scalars(select(Mailing)).all() == []

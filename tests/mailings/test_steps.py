@@ -1,0 +1,110 @@
+"""The form's steps, and the summary before a mailing is set up."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from skymailing.clock import utcnow
+from skymailing.models import Mailing, OutboxLetter, User
+from tests.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
+from tests.mailings.pages import local, mailing_fields, soup
+
+
+def open_step(page: TestResponse) -> str:
+    (section,) = soup(page).select(".form-step.is-current")
+    return str(section["data-step"])
+
+
+def summary(page: TestResponse) -> str:
+    parts = soup(page).select("#summary") or [soup(page)]
+    return " ".join(parts[0].get_text(" ").split())
+
+
+def test_a_new_mailing_begins_with_whom_it_is_for(browser: FlaskClient, user: User) -> None:
+    MessageFactory.create(owner=user)
+    assert open_step(browser.get("/mailings/new")) == "who"
+
+
+def test_a_mailing_that_is_changed_opens_with_its_summary(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user), draft="1"))
+    page = browser.get(f"/mailings/{session.scalars(select(Mailing.id)).one()}/edit")
+    assert open_step(page) == "check"
+    assert "Осенние скидки" in page.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        ({"audience": "selected"}, "who"),
+        ({"name": ""}, "what"),
+        ({"ends_at": ""}, "when"),
+        ({"opens_at": "09:00"}, "when"),
+        ({"name": "", "ends_at": ""}, "what"),
+        ({"check": "1"}, "check"),
+        ({"pick": "stay", "step": "when"}, "when"),
+        ({"pick": "search", "step": "who"}, "who"),
+    ],
+)
+def test_the_form_comes_back_where_something_is_to_do(
+    browser: FlaskClient, user: User, changes: dict[str, Any], step: str
+) -> None:
+    fields = mailing_fields(MessageFactory.create(owner=user)) | changes
+    assert open_step(browser.post("/mailings/new", data=fields)) == step
+
+
+def test_the_summary_says_who_what_and_when(browser: FlaskClient, user: User) -> None:
+    clients = create_clients(user, 5)
+    SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
+    start = utcnow() + timedelta(hours=3)
+    message = MessageFactory.create(owner=user, subject="Autumn news")
+    fields = mailing_fields(message, sender_name="The Bakery", starts_at=local(start), periodicity="daily")
+    page = browser.post("/mailings/new", data=fields | {"check": "1"})
+    words = summary(page)
+    assert "4 clients" in words
+    assert "Autumn news" in words
+    assert "from The Bakery" in words
+    assert "daily" in words
+    assert "1 client who has unsubscribed or is never mailed is not counted" in words
+    # The first client gets no letter, so the example is the second one's.
+    (frame,) = soup(page).select("#example iframe[sandbox]")
+    assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"
+    assert browser.get(str(frame["src"])).status_code == 200
+
+
+def test_the_live_summary_names_what_is_missing_and_saves_nothing(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    ClientFactory.create(owner=user)
+    fields = mailing_fields(MessageFactory.create(owner=user), name="", audience="selected")
+    answer = browser.post("/mailings/preview", data=fields | {"step": "who"})
+    assert "Still to do" in answer.text
+    assert {link["href"] for link in soup(answer).select("#problems a")} == {"#step-who", "#step-what"}
+    # The letter is fetched only where it is looked at.
+    assert "iframe" not in answer.text
+    assert "iframe" in browser.post("/mailings/preview", data=fields | {"step": "check"}).text
+    assert session.scalar(select(Mailing.id)) is None
+
+
+def test_a_test_letter_is_sent_from_the_form_which_stays_as_it_is(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    message = MessageFactory.create(owner=user)
+    page = browser.post("/mailings/new", data=mailing_fields(message, name="Typed", check="test"))
+    letter = session.scalars(select(OutboxLetter)).one()
+    assert (letter.to, letter.params["message_id"]) == (user.email, message.id)
+    assert "A test letter is on its way" in page.text
+    assert 'value="Typed"' in page.text
+    assert session.scalar(select(Mailing.id)) is None
+
+
+def test_another_owners_message_is_no_test_letter(browser: FlaskClient, user: User, session: Session) -> None:
+    MessageFactory.create(owner=user)
+    browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(), check="test"))
+    assert session.scalar(select(OutboxLetter.id)) is None
