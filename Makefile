@@ -4,7 +4,9 @@
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
 #                installs Debian's chromium when there is none, or unpacks it into .cache/ without root
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
-#   make soak    the long fault tests: kill -9 a hundred times, outages of days
+#   make lock    requirements.lock anew, after a change of requirements.txt
+#   make release what a production host needs, see docs/operations.md
+#   make soak    what takes long: kill -9 a hundred times, outages of days, 50 people clicking while letters go out
 # Another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
@@ -17,7 +19,7 @@ INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
 .NOTPARALLEL:
-.PHONY: run test e2e bench lint format translations install install-dev clean
+.PHONY: run test e2e soak bench lint format translations lock release install install-dev clean
 
 run: install
 	@$(RUN) flask --app wsgi up --migrate
@@ -31,6 +33,7 @@ e2e: install-dev
 
 soak: install-dev
 	$(RUN) pytest -m soak tests/faults $(ARGS)
+	$(RUN) bench crowd --full
 
 lint: install-dev
 	$(RUN) ruff check .
@@ -47,6 +50,16 @@ bench: install-dev
 translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing
 	$(RUN) babel.messages.frontend -q update -i messages.pot -d skymailing/translations -l ru --no-fuzzy-matching --ignore-obsolete --no-wrap --ignore-pot-creation-date
+
+# The exact files, by hash, that a production host or an image installs: after each change of requirements.txt.
+lock: install
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.txt
+
+# What a production host needs of this directory, and nothing for tests: see docs/operations.md.
+release: .venv/pyvenv.cfg
+	$(RUN) pip install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --no-binary crontab -r requirements.lock
+	$(RUN) babel.messages.frontend -q compile -d skymailing/translations
+	$(RUN) compileall -q wsgi.py config.py skymailing migrations
 
 install: .venv/installed $(CATALOGUES)
 

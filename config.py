@@ -46,13 +46,16 @@ class Config:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
-        self.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
         self.PORT = self._number("PORT", 5000)
         self.PUBLIC_URL = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)
+        # Only `doctor` asks: the resolver as host or host:port, and what the mail server signs with.
+        self.DNS_SERVER = self._text("DNS_SERVER")
+        self.MAIL_DKIM_SELECTOR = self._text("MAIL_DKIM_SELECTOR")
         self.METRICS_TOKEN = self._text("METRICS_TOKEN")
         self.ENGINE = EngineSettings.from_environment(environ)
         self._read_stores()

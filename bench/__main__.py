@@ -9,19 +9,22 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import pages, report
+from bench import clicking, pages, past, report
 from bench import rows as sending
 from bench.laboratory import Laboratory
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
 
-ROWS = sending.ROWS | pages.ROWS
+ROWS = sending.ROWS | pages.ROWS | past.ROWS | clicking.ROWS
+SOAK = {"crowd"}  # takes minutes and is of `make soak`
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what bench/README.md says.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all by default")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; by default all but crowd"
+    )
     parser.add_argument("--full", action="store_true", help="with 1,000,000 recipients; an hour or so")
     for field in dataclasses.fields(Sizes):
         option = f"--{field.name.replace('_', '-')}"
@@ -73,7 +76,9 @@ def main(arguments: list[str]) -> int:
             print(missing, file=sys.stderr)
             return 2
         with laboratory:
-            rows = measure(laboratory, options.rows or list(ROWS), choose_sizes(options))
+            rows = measure(
+                laboratory, options.rows or [name for name in ROWS if name not in SOAK], choose_sizes(options)
+            )
             machine = report.describe_machine(laboratory.postgresql.version)
     path = report.write(command, machine, rows)
     say(f"\n{path.read_text()}\n{path}")

@@ -49,6 +49,11 @@ class PostgreSQL:
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    def restart(self) -> None:
+        """Take it down with all its connections, and bring it back."""
+        self._server.stop()
+        self._server.ensure_postgres_running()
+
     def stop(self) -> None:
         """End the server."""
         self._server.cleanup()

@@ -32,10 +32,12 @@ class Sizes:
     distant_letters: int
     many: int
     starts: int
+    crowd_letters: int
+    crowd_seconds: int
 
 
-QUICK = Sizes(20_000, 1_000, 20_000, 2, 10_000, 100_000, 3)
-FULL = Sizes(50_000, 3_000, 100_000, 3, 20_000, 1_000_000, 10)
+QUICK = Sizes(20_000, 1_000, 20_000, 2, 10_000, 100_000, 3, 20_000, 30)
+FULL = Sizes(50_000, 3_000, 100_000, 3, 20_000, 1_000_000, 10, 200_000, 120)
 
 
 @dataclass(frozen=True)

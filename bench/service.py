@@ -39,6 +39,7 @@ from skymailing.models import (
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 START_SECONDS = 30
+FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
 # One statement for both databases; a name per client, so that letters are personal.
 INSERT_CLIENTS = text(
@@ -89,9 +90,15 @@ class Service:
             upgrade(str(PROJECT_DIR / "migrations"))
         # Of the measurement alone, and on autocommit: reading keeps no worker from writing.
         self.engine = create_engine(
-            self.app.config["SQLALCHEMY_DATABASE_URI"], isolation_level="AUTOCOMMIT", pool_size=1
+            self.app.config["SQLALCHEMY_DATABASE_URI"],
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            pool_pre_ping=True,
         )
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._named: dict[str, subprocess.Popen[bytes]] = {}
+        # Whether what ends is started again, as in production; else it is a failure.
+        self.is_supervised = False
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -99,11 +106,10 @@ class Service:
         self._spawn("redis", redis_command(self.directory))
         with self.app.app_context():
             queue.wait_for_redis()
-            flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
             self._workers = [
-                self._spawn(f"worker-{number}", [*flask, "worker"]) for number in range(self.worker_count)
+                self._spawn(f"worker-{number}", [*FLASK, "worker"]) for number in range(self.worker_count)
             ]
-            self._spawn("scheduler", [*flask, "scheduler"])
+            self._spawn("scheduler", [*FLASK, "scheduler"])
             self.wait_until(lambda: queue.count_workers() == self.worker_count, "workers", START_SECONDS)
 
     def stop(self) -> None:
@@ -116,8 +122,24 @@ class Service:
                 process.kill()
         self.engine.dispose()
 
+    def take_redis_away(self, seconds: float) -> None:
+        """Let there be no Redis for a while."""
+        redis = self._named["redis"]
+        redis.terminate()
+        redis.wait(30)
+        time.sleep(seconds)
+        self._spawn("redis", redis_command(self.directory))
+        with self.app.app_context():
+            queue.wait_for_redis()
+
+    def _start_what_ended(self) -> None:
+        for name in [name for name in self._named if name.startswith(("worker", "scheduler"))]:
+            if self._named[name].poll() is not None:
+                self._spawn(name, [*FLASK, name.partition("-")[0]])
+        self._workers = [process for name, process in self._named.items() if name.startswith("worker")]
+
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        with (self.directory / f"{name}.log").open("wb") as log:
+        with (self.directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT_DIR,
@@ -126,12 +148,15 @@ class Service:
                 stderr=subprocess.STDOUT,
             )
         self._processes.append(process)
+        self._named[name] = process
         return process
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         """Return once `condition` holds; raises RunFailed with the workers' last words."""
         deadline = time.monotonic() + seconds
         while not condition():
+            if self.is_supervised:
+                self._start_what_ended()
             if time.monotonic() > deadline or any(worker.poll() is not None for worker in self._workers):
                 raise RunFailed(f"{what}: not within {seconds:.0f} s\n{self._last_words()}")
             time.sleep(0.1)

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,12 @@ from skymailing import queue, schedule
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 
-START_ADVICE = "Start the service: flask --app wsgi up"
+START_ADVICE = (
+    "Start the service: systemctl start skymailing.target, docker compose up -d, or flask --app wsgi up"
+)
+
+
+LOG_ADVICE = f"{START_ADVICE}. Why it ends: journalctl -u 'skymailing*', or DATA_DIR/logs."
 
 
 @dataclass(frozen=True)
@@ -29,21 +33,32 @@ class Check:
     is_ok: bool
     finding: str
     advice: str = ""
+    # False for what could not be asked, which is no fault.
+    is_known: bool = True
 
 
 def check_database() -> Check:
     """Whether the database answers and its tables are those of this version."""
     name = "database"
     try:
-        with db.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        current = current_revision()
     except SQLAlchemyError as error:
-        return Check(name, False, _first_line(error), "Check DATABASE_URL and that the server runs.")
-    head = migration_head(Path(current_app.root_path).parent / "migrations")
+        return Check(name, False, first_line(error), "Check DATABASE_URL and that the server runs.")
+    known, head = known_revisions(Path(current_app.root_path).parent / "migrations")
+    if current is not None and current not in known:
+        # Migrations keep the version that is running working, so this one may go on until it is restarted.
+        finding = f"{db.engine.dialect.name}, revision {current}, of a newer version than this one ({head})"
+        return Check(name, True, finding)
     if current != head:
         finding = f"its tables are at revision {current or 'none'}, this version needs {head}"
         return Check(name, False, finding, "Run: flask --app wsgi db upgrade")
     return Check(name, True, f"{db.engine.dialect.name}, revision {current}")
+
+
+def current_revision() -> str | None:
+    """Return which migration the database's tables are of; None without tables."""
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def check_redis() -> Check:
@@ -52,18 +67,29 @@ def check_redis() -> Check:
         queue.connection().ping()
     except RedisError as error:
         advice = START_ADVICE if current_app.config["EMBEDDED_REDIS"] else "Check REDIS_URL."
-        return Check("redis", False, _first_line(error), advice)
+        return Check("redis", False, first_line(error), advice)
     return Check("redis", True, "answers")
 
 
 def check_scheduler() -> Check:
     """Whether a scheduler shows a heartbeat."""
-    return _check_process("scheduler", schedule.is_alive)
+    try:
+        alive = schedule.is_alive()
+    except RedisError:
+        return _without_redis("scheduler")
+    return Check("scheduler", alive, "alive" if alive else "no sign of life", "" if alive else LOG_ADVICE)
 
 
 def check_workers() -> Check:
     """Whether a worker shows a heartbeat."""
-    return _check_process("workers", lambda: queue.count_workers() > 0)
+    try:
+        hosts = queue.workers_by_host()
+    except RedisError:
+        return _without_redis("workers")
+    if not hosts:
+        return Check("workers", False, "no sign of life", LOG_ADVICE)
+    told = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
+    return Check("workers", True, f"{hosts.total()} alive: {told}")
 
 
 def check_mail_route() -> Check:
@@ -74,7 +100,7 @@ def check_mail_route() -> Check:
                 select(Route.name, Route.last_fault).where(Route.state != BreakerState.CLOSED)
             ).all()
     except SQLAlchemyError as error:
-        return Check("mail", False, _first_line(error), "Mend the database first.")
+        return Check("mail", False, first_line(error), "Mend the database first.")
     if open_routes:
         finding = "; ".join(f"route {name} is closed for now: {fault}" for name, fault in open_routes)
         return Check("mail", False, finding, "Check the mail server and MAIL_*; sending resumes by itself.")
@@ -96,21 +122,17 @@ def check_data_directory() -> Check:
 
 
 @cache
-def migration_head(directory: Path) -> str | None:
-    """Return the newest revision among the migrations."""
-    return ScriptDirectory(str(directory)).get_current_head()
+def known_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
+    """Return all revisions among the migrations, and the newest."""
+    scripts = ScriptDirectory(str(directory))
+    return frozenset(script.revision for script in scripts.walk_revisions()), scripts.get_current_head()
 
 
-def _check_process(name: str, is_alive: Callable[[], bool]) -> Check:
-    try:
-        alive = is_alive()
-    except RedisError:
-        return Check(name, False, "cannot be asked while Redis is away", "Mend Redis first.")
-    if not alive:
-        return Check(name, False, "no sign of life", f"{START_ADVICE}; or see DATA_DIR/logs.")
-    return Check(name, True, "alive")
+def _without_redis(name: str) -> Check:
+    return Check(name, False, "cannot be asked while Redis is away", "Mend Redis first.")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what a library says of an error, without the statement and the link that follow."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -5,9 +5,12 @@ import logging
 from flask import Flask, Response, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5  # in which a database that restarts is back
 
 
 class SkyMailingError(Exception):
@@ -30,6 +33,16 @@ class IllegalTransition(SkyMailingError):
 def register_error_pages(app: Flask) -> None:
     """Show HTTP errors in the site's own look, and in plain words to programs."""
     app.register_error_handler(HTTPException, show_error)
+    app.register_error_handler(OperationalError, show_database_away)
+
+
+def show_database_away(error: OperationalError) -> Response:
+    """Say that it is worth trying again when the database does not answer, or not in time."""
+    is_away = error.connection_invalidated or error.statement is None or "is locked" in str(error.orig)
+    if not is_away:
+        raise error  # a defect of ours
+    logger.error("The database is away: %s", error.orig)
+    return show_error(ServiceUnavailable(retry_after=RETRY_SECONDS))
 
 
 def show_error(error: HTTPException) -> Response:

@@ -32,6 +32,11 @@ class LocalTimeField(Field):
         self.data: datetime | None = None
         if not values or not values[0].strip():
             return
+        present = self.object_data
+        if present and values[0].strip() == format_local(present, self.zone):
+            # Brought back unchanged: the page shows no fractions, nor which of two equal hours it is.
+            self.data = present
+            return
         try:
             self.data = parse_local(values[0], self.zone)
         except SkyMailingError as error:

@@ -20,6 +20,7 @@ WRITES = re.compile(
     r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|clients|mailings|users)\b', re.IGNORECASE
 )
 NAMES_SOMEBODY = re.compile(r"\bSET\b.*\bname\s*=", re.IGNORECASE | re.DOTALL)
+SHUTS_OUT = re.compile(r"\bSET\b.*\bblocked_at\s*=", re.IGNORECASE | re.DOTALL)
 SUBJECT_OF = {"articles": ARTICLES, "clients": CLIENTS, "mailings": MAILINGS}
 QUIET = "shows_nowhere"  # execution option of a write that leaves cached things as they are
 SEEN = "articles-seen"
@@ -46,10 +47,12 @@ def subjects_of(statement: str) -> set[str]:
     verb, table = found[1].upper(), found[2].lower()
     if table in SUBJECT_OF:
         return {SUBJECT_OF[table]}
-    # Of a user, pages show the name; with a user all they own goes.
+    # Of a user, pages show the name, and no mailing is active whose owner is blocked; with a user all
+    # they own goes.
     if verb == "DELETE FROM":
         return set(SUBJECT_OF.values())
-    return {ARTICLES} if verb == "UPDATE" and NAMES_SOMEBODY.search(statement) else set()
+    shown = {ARTICLES: NAMES_SOMEBODY, MAILINGS: SHUTS_OUT} if verb == "UPDATE" else {}
+    return {subject for subject, what in shown.items() if what.search(statement)}
 
 
 def watch(engine: Engine, backend: SharedCache) -> None:

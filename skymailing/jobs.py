@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ParamSpec
 
 from flask import current_app
+from redis import RedisError
 
 from skymailing import counters, freshness, mail, queue, schedule
 from skymailing.blog import orphans, viewing
@@ -79,20 +80,22 @@ def sweep() -> None:
 def mend(now: datetime) -> recover.Findings:
     """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
     found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
+    # Letters first: they go on whatever may be wrong with the rest.
+    for mailing_id in found.due_mailings:
+        queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
+    for run_id in found.due_runs:
+        hint_run(run_id)
+    queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     viewing.fold_views(now)
     orphans.drop_orphans(now)
     drafts.drop_old(now)
     pictures.drop_unused(now)
     pictures.drop_strays(now)
     freshness.catch_up()
-    summaries.post_due_summaries(now)
-    for mailing_id in found.due_mailings:
-        queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
-    for run_id in found.due_runs:
-        hint_run(run_id)
+    if summaries.post_due_summaries(now):
+        queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     for import_id in imports.resume_stalled_imports(now):
         queue.hint(_import_name(import_id), "import_clients", import_id)
-    queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
     return found
@@ -107,8 +110,12 @@ def _should_hand_back(elapsed: float) -> bool:
 
 
 def hint_run(run_id: int) -> None:
-    """Ask as many workers as there are to send a run's letters side by side."""
-    for slot in range(current_app.config["WORKERS"]):
+    """Ask as many workers as there are, on all hosts, to send a run's letters side by side."""
+    try:
+        workers = queue.count_workers()
+    except RedisError:
+        return  # no hint would arrive; the sweep gives them all again
+    for slot in range(max(workers, current_app.config["WORKERS"])):
         queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
 
 

@@ -1,6 +1,6 @@
 """Whole public pages for visitors, made once and served to all until something in them changes.
 
-Only GET, only without a session, and only pages listed here. Kept under path, language and the
+Only GET and HEAD, only without a session, and only pages listed here. Kept under path, language and the
 query arguments that the page knows; labelled with the versions of what it is made of, see
 `shared_cache`. Kept whole: the headers that every answer of ours carries are kept with the page.
 
@@ -33,6 +33,7 @@ from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCa
 HOLE = VIEWS_HOLE.encode()
 TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
 HELD = 256  # pages in the memory of a process
+READING = ("GET", "HEAD")
 
 Environment = dict[str, Any]
 
@@ -109,7 +110,7 @@ class VisitorPages:
     def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         kind = KINDS.get(path) or (ARTICLE if path.startswith("/blog/") and path.count("/") == 2 else None)
-        if kind is not None and environ["REQUEST_METHOD"] == "GET" and not environ.get("SCRIPT_NAME"):
+        if kind is not None and environ["REQUEST_METHOD"] in READING and not environ.get("SCRIPT_NAME"):
             cookies = parse_cookie(environ.get("HTTP_COOKIE"))
             if self._is_a_stranger(cookies):
                 backend: SharedCache = self.app.extensions["cache"][cache]
@@ -160,15 +161,15 @@ class VisitorPages:
     def _send(
         self, page: KeptPage, environ: Environment, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        body = page.body
+        body, is_read = page.body, environ["REQUEST_METHOD"] == "GET"
         if page.viewed is not None:
             with self.app.app_context():
-                body = _with_views(body, page.viewed, page.language)
+                body = _with_views(body, page.viewed, page.language, is_read=is_read)
         if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
         start_response("200 OK", [*page.headers, ("Content-Length", str(len(body)))])
-        return [body]
+        return [body] if is_read else []
 
 
 def _variant(kind: Kind, etags: str) -> int:
@@ -215,7 +216,7 @@ def _keep(response: Response, ticket: Ticket, viewed: tuple[int, int] | None) ->
     shared_cache().put(ticket.key, page.to_bytes(), until - now.timestamp())
 
 
-def _with_views(body: bytes, viewed: tuple[int, int], language: str, *, is_read: bool = True) -> bytes:
+def _with_views(body: bytes, viewed: tuple[int, int], language: str, *, is_read: bool) -> bytes:
     """Count the view of an article, and write the number into its page."""
     article_id, known = viewed
     pending = count_view(article_id) if is_read else 0

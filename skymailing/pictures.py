@@ -4,16 +4,17 @@ import fcntl
 import io
 import os
 import re
+import struct
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flask_babel import gettext as _
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from skymailing.errors import SkyMailingError
 
@@ -23,6 +24,16 @@ MIN_SIDE = 16  # pixels; less than that is a counting pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
+# What EXIF's orientation asks for.
+TURNS: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 NEW = ".new-"  # begins the name of a file that is being written
 NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|png|webp)")
@@ -110,8 +121,7 @@ def _decode(content: bytes, largest: int) -> Image.Image:
                 raise ImageError(_("This picture is too small to be seen."))
             opened.draft("RGB", (largest, largest))  # a JPEG is decoded near the size that is needed
             opened.load()
-            upright = ImageOps.exif_transpose(opened)
-            assert upright is not None
+            upright = _turn(opened)
             image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
@@ -124,6 +134,7 @@ def _decode(content: bytes, largest: int) -> Image.Image:
         KeyError,
         TypeError,
         MemoryError,
+        struct.error,
     ) as error:
         # What Pillow's decoders raise on files that are damaged or only look like pictures.
         raise wrong from error
@@ -132,6 +143,12 @@ def _decode(content: bytes, largest: int) -> Image.Image:
         raise wrong
     image.info.clear()  # or comments and profiles would be written again
     return image
+
+
+def _turn(image: Image.Image) -> Image.Image:
+    """Return the picture as its camera was held; the note about it may stand among nonsense."""
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
 
 
 def _too_many_pixels() -> ImageError:

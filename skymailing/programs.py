@@ -38,7 +38,7 @@ def list_programs(config: dict[str, Any]) -> list[Program]:
             Program("worker", _flask("worker"), order=30, stop_seconds=40, copies=config["WORKERS"])
         )
     programs.append(Program("scheduler", _flask("scheduler"), order=40, stop_seconds=5))
-    programs.append(Program("web", _web_command(config), order=50, stop_seconds=15))
+    programs.append(Program("web", web_command(config), order=50, stop_seconds=15))
     return programs
 
 
@@ -69,16 +69,8 @@ def bind_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def logs_directory(data_dir: Path) -> Path:
-    """Return where every process writes its log."""
-    return data_dir / "logs"
-
-
-def _flask(command: str) -> list[str]:
-    return [sys.executable, "-m", "flask", "--app", "wsgi", command]
-
-
-def _web_command(config: dict[str, Any]) -> list[str]:
+def web_command(config: dict[str, Any]) -> list[str]:
+    """Return the command line of the web server; GUNICORN_CMD_ARGS in the environment adds to it."""
     options = {
         "bind": bind_address(config["HOST"], config["PORT"]),
         "worker-class": "gthread",
@@ -89,6 +81,15 @@ def _web_command(config: dict[str, Any]) -> list[str]:
     }
     command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "--no-control-socket"]
     return command + [f"--{name}={value}" for name, value in options.items()]
+
+
+def logs_directory(data_dir: Path) -> Path:
+    """Return where every process writes its log."""
+    return data_dir / "logs"
+
+
+def _flask(command: str) -> list[str]:
+    return [sys.executable, "-m", "flask", "--app", "wsgi", command]
 
 
 def _program_section(program: Program) -> str:

@@ -6,8 +6,11 @@ after the commit; when Redis is away the hint is lost and the sweep finds the wo
 
 import contextlib
 import logging
+import re
+import socket
 import threading
 import time
+from collections import Counter
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +32,7 @@ JOB_TIMEOUT = 600  # seconds; a job is a slice of about 20, so this only ends on
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of what dead workers left in Redis
 HINT_LIFETIME = 15  # seconds after which a hint may be given again: its worker may have died, or be busy
-WORKER_NAME = "skymailing-worker-"  # of a worker and all its connections, with something random behind
+WORKER_NAME = "skymailing-worker-"  # of a worker and all its connections; host and something random follow
 REDIS_START_TIMEOUT = 15  # seconds that a booting process waits for Redis
 
 _stop_requested = threading.Event()
@@ -141,7 +144,8 @@ def stop_is_requested() -> bool:
 
 def make_worker() -> Worker:
     """Return a worker for every queue; `work()` serves until SIGTERM."""
-    name = WORKER_NAME + uuid4().hex
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
+    name = f"{WORKER_NAME}{host}-{uuid4().hex}"
     redis = connect(socket_timeout=WORKER_TTL, client_name=name)
     return Worker(
         [get_queue(SYSTEM, redis), get_queue(DELIVERY, redis)],
@@ -155,13 +159,20 @@ def make_worker() -> Worker:
 
 
 def count_workers() -> int:
-    """Return how many workers are connected to Redis; raises RedisError.
+    """Return how many workers are connected to Redis; raises RedisError."""
+    return workers_by_host().total()
+
+
+def workers_by_host() -> Counter[str]:
+    """Return how many workers of each host are connected to Redis; raises RedisError.
 
     Asked of the connections, because what rq keeps of a killed worker stays for minutes, and what
     it keeps of a living one is gone when Redis is emptied.
     """
     names = {client["name"] for client in connection().client_list()}
-    return sum(name.startswith(WORKER_NAME) for name in names)
+    return Counter(
+        name.removeprefix(WORKER_NAME).rpartition("-")[0] for name in names if name.startswith(WORKER_NAME)
+    )
 
 
 def wait_for_redis() -> None:

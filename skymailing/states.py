@@ -156,6 +156,7 @@ _describe(
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
+        AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),
         AuditAction.ARTICLE_CREATED: (lazy_pgettext("audit", "article created"), "planned"),
         AuditAction.ARTICLE_EDITED: (lazy_pgettext("audit", "article edited"), "quiet"),
         AuditAction.ARTICLE_DELETED: (lazy_pgettext("audit", "article deleted"), "gone"),

@@ -108,6 +108,9 @@ def open_smtp(timeout: float, settings: SmtpSettings | None = None) -> smtplib.S
         smtp.close()
         # Not the error's own words, which may be letters of the password.
         raise OSError("the settings MAIL_* hold letters that SMTP cannot carry") from error
+    except ValueError as error:  # smtplib's, of a challenge that is not base64
+        smtp.close()
+        raise OSError(f"the mail server makes no sense: {error}") from error
     except BaseException:
         # Whatever ended it, also a job out of time: no open socket stays behind.
         smtp.close()

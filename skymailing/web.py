@@ -115,12 +115,15 @@ def add_security_headers(response: Response) -> Response:
 
 
 def add_cache_headers(response: Response) -> Response:
-    """Let assets with a hash stay for good, and a signed-in user's pages nowhere."""
+    """Let assets with a hash stay for good, a signed-in user's pages nowhere, others with who asked."""
     if request.endpoint == "static":
         if "v" in request.args and response.status_code in (200, 206, 304):
             response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     elif "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
+    elif response.mimetype == "text/html":
+        # A page for a visitor may hold a message for them; `page_cache` says what is everybody's.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
     if response.mimetype == "text/html":
         response.vary.update(("Accept-Language", "Cookie"))  # what choose_locale looks at
     return response
@@ -167,11 +170,14 @@ def number(value: float) -> str:
     return str(format_decimal(value))
 
 
-def local_time(moment: datetime | None, *, zone: bool = True, seconds: bool = False) -> Markup:
+def local_time(
+    moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
+) -> Markup:
     """Return a <time> in the reader's time zone; a dash when there is no moment."""
     if moment is None:
         return Markup('<span class="no-value">–</span>')
-    text = escape(format_datetime(moment, "d MMM y, HH:mm:ss" if seconds else "d MMM y, HH:mm"))
+    pattern = ("EEE, " if weekday else "") + "d MMM y, HH:mm" + (":ss" if seconds else "")
+    text = escape(format_datetime(moment, pattern))
     if zone:
         text += Markup(' <span class="zone">{}</span>').format(zone_label(moment))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(

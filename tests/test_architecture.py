@@ -16,9 +16,11 @@ LAYERS: list[set[str]] = [
     {
         *(f"skymailing.{feature}" for feature in ("auth", "blog", "clients", "home", "mailings", "messages")),
         "skymailing.reports",
+        "skymailing.backups",
         "skymailing.catcher",
         "skymailing.checks",
         "skymailing.demo",
+        "skymailing.doctor",
         "skymailing.fields",
         "skymailing.i18n",
         "skymailing.instance",

@@ -3,7 +3,8 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from skymailing.audit import Actor
@@ -23,6 +24,12 @@ def lines(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:
 def last(session: Session) -> AuditEntry:
     session.expire_all()
     return session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
+
+
+REPLACE = (
+    "INSERT {} INTO audit_entries (id, at, actor, address, action, kind, target, reason) "
+    "SELECT id, at, actor, address, action, kind, target, 'never mind' FROM audit_entries WHERE id = :id {}"
+)
 
 
 @pytest.fixture
@@ -52,6 +59,29 @@ def test_a_line_is_neither_changed_nor_deleted(app: Flask, entry: AuditEntry) ->
         db.session.rollback()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entries SET reason = 'never mind'",
+        "DELETE FROM audit_entries",
+        "DELETE FROM audit_entries WHERE id = :id",
+        # Each database's own way around.
+        {"sqlite": REPLACE.format("OR REPLACE", ""), "postgresql": "TRUNCATE audit_entries"},
+        {"postgresql": REPLACE.format("", "ON CONFLICT (id) DO UPDATE SET reason = 'never mind'")},
+    ],
+    ids=["update", "delete", "delete-one", "around", "upsert"],
+)
+def test_the_database_refuses_to_change_a_line(
+    session: Session, entry: AuditEntry, statement: str | dict[str, str]
+) -> None:
+    if isinstance(statement, dict):
+        statement = statement.get(session.get_bind().dialect.name, "DELETE FROM audit_entries")
+    with pytest.raises(DBAPIError, match="only ever added to"):
+        session.execute(text(statement), {"id": entry.id} if ":id" in statement else {})
+    session.rollback()
+    assert last(session).action is AuditAction.USER_BLOCKED
+
+
 def test_a_deleted_client_and_an_export_leave_lines(
     session: Session, browser: FlaskClient, user: User
 ) -> None:
@@ -78,12 +108,16 @@ def test_deleted_mailings_and_messages_and_exported_logs_leave_lines(
     name, subject = mailing.name, message.subject
     assert b"time,mailing" in browser.get(f"/mailings/{mailing.id}/log.csv").data
     browser.get("/logs/log.csv")
+    browser.get("/reports/report.csv")
+    browser.get("/reports/report.csv", query_string={"mailing": mailing.id})
     browser.post(f"/mailings/{mailing.id}/delete")
     browser.post(f"/messages/{message.id}/delete")
 
     assert lines(session) == [
         (AuditAction.LOG_EXPORTED, AuditKind.MAILING, name, ""),
         (AuditAction.LOG_EXPORTED, AuditKind.USER, user.email, ""),
+        (AuditAction.REPORT_EXPORTED, AuditKind.USER, user.email, ""),
+        (AuditAction.REPORT_EXPORTED, AuditKind.MAILING, name, ""),
         (AuditAction.MAILING_DELETED, AuditKind.MAILING, name, ""),
         (AuditAction.MESSAGE_DELETED, AuditKind.MESSAGE, subject, ""),
     ]

@@ -1,15 +1,19 @@
 """The scheduler's own life: its lock and its heartbeat (start times: see mailings)."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfoNotFoundError
 
+import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from skymailing import queue, schedule
+from skymailing import jobs, queue, schedule
+from skymailing.clock import utcnow
 from skymailing.models import MailingState
-from tests.factories import MailingFactory
-from tests.servers import RedisServer
+from tests.factories import MailingFactory, UserFactory, create_clients, due_mailing
+from tests.servers import RedisServer, SmtpServer
 
 
 def test_a_scheduler_killed_while_it_looks_delays_the_next_one_by_less_than_two_seconds(
@@ -78,3 +82,18 @@ def test_a_mailing_never_starts_before_its_time(app: Flask, session: Session) ->
         ((_, moment),) = scheduler.get_jobs(with_times=True)
 
     assert start <= moment.replace(tzinfo=UTC)
+
+
+def test_a_sweep_lets_letters_go_on_whatever_is_wrong_with_a_lesser_task(
+    app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
+) -> None:
+    """Here somebody's daily summary, whose zone a new edition of the zones no longer knows."""
+    mailing = due_mailing(UserFactory.create())
+    create_clients(mailing.owner, 2)
+    UserFactory.create(timezone="Mars/Olympus", summary_hour=8, next_summary_at=utcnow())
+
+    with app.app_context(), pytest.raises(ZoneInfoNotFoundError):
+        jobs.sweep()
+    work()
+
+    assert len(smtp.letters) == 2

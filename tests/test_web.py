@@ -173,8 +173,9 @@ def test_the_error_page_of_a_broken_database_is_plain_but_there(environment: dic
     answer = visitor.get("/", headers=HTML)
     dispose(broken)
 
-    assert answer.status_code == 500
-    assert answer.text.startswith("500 ")
+    assert answer.status_code == 503
+    assert answer.text.startswith("503 ")
+    assert answer.headers["Retry-After"] == "5"
     assert "Content-Security-Policy" in answer.headers
 
 

@@ -48,6 +48,8 @@ def upgrade():
         batch_op.add_column(sa.Column('run_id', sa.Integer(), nullable=True))
         batch_op.drop_constraint(op.f('fk_attempts_mailing_id'), type_='foreignkey')
         batch_op.drop_constraint(op.f('fk_attempts_owner_id'), type_='foreignkey')
+    with op.batch_alter_table('deliveries', schema=None) as batch_op:
+        batch_op.drop_constraint(op.f('fk_deliveries_client_id'), type_='foreignkey')
     op.execute('UPDATE attempts SET run_id = (SELECT run_id FROM deliveries WHERE deliveries.id = attempts.delivery_id)')
     with op.batch_alter_table('attempts', schema=None) as batch_op:
         batch_op.alter_column('run_id', existing_type=sa.Integer(), nullable=False)
@@ -169,6 +171,9 @@ def fill_refusals(connection, run, whose):
 def downgrade():
     for table in ('run_domains', 'run_answers', 'run_intervals'):
         op.drop_table(table)
+    op.execute('UPDATE deliveries SET client_id = NULL WHERE client_id NOT IN (SELECT id FROM clients)')
+    with op.batch_alter_table('deliveries', schema=None) as batch_op:
+        batch_op.create_foreign_key(batch_op.f('fk_deliveries_client_id'), 'clients', ['client_id'], ['id'], ondelete='SET NULL')
     with op.batch_alter_table('attempts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_attempts_run_id_id'))
         batch_op.drop_column('run_id')

@@ -1,5 +1,7 @@
 """Pages of auth: a forgotten password, and the profile."""
 
+from zoneinfo import ZoneInfo
+
 from flask import flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -13,6 +15,7 @@ from skymailing.auth.throttle import even_time, limit_letters, limit_letters_by_
 from skymailing.auth.views import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.mailings import dispatch, timing
 from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.models import User
 from skymailing.security import BadToken, hash_password, verify_password
@@ -64,9 +67,16 @@ def profile() -> ResponseReturnValue:
     form = ProfileForm(obj=current_user)
     if not form.validate_on_submit():
         return render_template("auth/profile.html", form=form, password_form=PasswordForm(formdata=None))
+    now, zone = utcnow(), ZoneInfo(current_user.timezone)
     form.populate_obj(current_user)
-    choose_summary_hour(current_user, form.summary_hour.data, utcnow())
+    choose_summary_hour(current_user, form.summary_hour.data, now)
+    has_moved = current_user.timezone != zone.key
+    if has_moved:
+        timing.move_to_zone(current_user, zone, now)
+    user_id = current_user.id
     db.session.commit()
+    if has_moved:
+        dispatch.announce_mailings_of(user_id, now)
     flash(_("Your profile is saved."), "success")
     return redirect(url_for("auth.profile"))
 

@@ -80,7 +80,7 @@ def delete_clients(owner_id: int, client_ids: Iterable[int], now: datetime, acto
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     db.session.flush()
-    ledger.cancel_letters_to(db.session.connection(), owned, now)
+    ledger.let_go_of_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )

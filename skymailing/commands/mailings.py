@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from typing import TextIO
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
+from skymailing.addresses import address_key
 from skymailing.clock import utcnow
 from skymailing.database import LARGEST_ID
 from skymailing.errors import SkyMailingError
@@ -66,6 +68,21 @@ def resume(mailing_id: int) -> None:
 def cancel(mailing_id: int) -> None:
     """Cancel what has not been sent, for good."""
     carry_out(mailing_id, services.cancel_mailing, "is cancelled")
+
+
+@mailings.command("confirm")
+@click.argument("mailing_id", type=int)
+@click.argument("file", type=click.File(encoding="utf-8", errors="replace"))
+def confirm(mailing_id: int, file: TextIO) -> None:
+    """Note as sent the unclear letters to the addresses in FILE, one a line; - is standard input.
+
+    For addresses of which the mail server's own log says that it took the letter.
+    """
+    keys = {address_key(line.strip().strip("<>")) for line in file if line.strip()}
+    mailing = find(mailing_id)
+    count = services.confirm_unknowns(mailing, keys, utcnow())
+    db.session.commit()
+    click.echo(f"{count:,} unclear letters are noted as sent.")
 
 
 @mailings.command("status")

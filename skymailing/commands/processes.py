@@ -11,11 +11,16 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from skymailing import checks, instance, programs, queue, schedule, supervise
+from skymailing.clock import utcnow
+from skymailing.delivery import recover
 from skymailing.embedded import remove_socket_directory
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
+
+logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -41,11 +46,22 @@ def up(migrate: bool) -> None:
     say("Stopped.")
 
 
+@click.command("web")
+@with_appcontext
+def web() -> None:
+    """Run the web server alone, on HOST and PORT, as gunicorn in this very process."""
+    use_utc()
+    command = programs.web_command(current_app.config)
+    db.engine.dispose()
+    os.execv(command[0], command)  # noqa: S606 - the interpreter that runs this
+
+
 @click.command("worker")
 @with_appcontext
 def worker() -> None:
     """Run one worker; SIGTERM lets it finish the window of letters that it has begun."""
     _begin("worker")
+    read_back_journals()
     queue.make_worker().work()
 
 
@@ -70,6 +86,17 @@ def catcher() -> None:
         serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
     except OSError as error:
         fail(f"The catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
+
+
+def read_back_journals() -> None:
+    """Settle at once what workers of this host left when they were killed.
+
+    A sweep by another host's worker knows nothing of it, and would call it unknown once its lease is over.
+    """
+    try:
+        recover.read_back(current_app.config["DATA_DIR"] / "journal", utcnow())
+    except SQLAlchemyError as error:
+        logger.warning("the journals are left to the sweep: %s", error)
 
 
 def use_utc() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from skymailing.database import insert_into
+from skymailing.database import insert_into, is_one_of
 from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.retry import OUTCOMES
+from skymailing.delivery.retry import OUTCOMES, Series
 from skymailing.delivery.smtp import Result
-from skymailing.models import Attempt
+from skymailing.models import Attempt, Outcome
 
 # What differs from one attempt of a window to the next, and its type.
 COLUMNS: dict[str, Any] = {
@@ -41,6 +41,28 @@ def insert_attempts(
         insert_into(Attempt).on_conflict_do_nothing(),
         [dict(zip(COLUMNS, _values(result), strict=True)) | same for result in results],
     )
+
+
+def find_series(connection: Connection, results: Sequence[Result], now: datetime) -> dict[int, Series]:
+    """Return to which series of tries these results belong, by delivery.
+
+    A try that has failed ends a series: the next one is by its owner's wish.
+    """
+    if not results:
+        return {}
+    series = {result.letter.delivery_id: Series(1, now) for result in results}
+    earlier = (
+        select(Attempt.delivery_id, Attempt.outcome, Attempt.at)
+        .where(is_one_of(Attempt.delivery_id, "ids"))
+        .order_by(Attempt.delivery_id, Attempt.number.desc())
+    )
+    ended: set[int] = set()
+    for id, outcome, at in connection.execute(earlier, {"ids": list(series)}).tuples():
+        if outcome is Outcome.FAILED:
+            ended.add(id)
+        elif id not in ended:
+            series[id] = Series(series[id].count + 1, at)
+    return series
 
 
 def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict[str, Any]) -> None:

@@ -52,6 +52,14 @@ def latest_occurrence(
     return occurrence(anchor, periodicity, zone, number)
 
 
+def number_of(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime) -> int | None:
+    """Return the number of the occurrence at that very moment; None when there is none."""
+    number = _number_near(anchor, periodicity, zone, moment)
+    while (candidate := occurrence(anchor, periodicity, zone, number)) < moment:
+        number += 1
+    return number if candidate == moment else None
+
+
 def _number_near(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime) -> int:
     """Return the number of an occurrence shortly before `moment`, at least 0."""
     start, end = anchor.astimezone(zone).date(), moment.astimezone(zone).date()

@@ -120,7 +120,7 @@ def _open_run(row: Any) -> OpenRun:
         sender_name=row.sender_name,
         reply_to=row.reply_to,
         ends_at=row.ends_at,
-        policy=Policy(row.started_at, row.on_unknown, engine_settings()),
+        policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
     )
 
 

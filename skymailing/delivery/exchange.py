@@ -1,6 +1,7 @@
 """Several SMTP sessions driven side by side by one thread, inside time limits."""
 
 import logging
+import math
 import selectors
 import smtplib
 import socket
@@ -9,15 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from skymailing.delivery.smtp import (
-    ENDS_SESSION,
-    Journal,
-    Letter,
-    Result,
-    Session,
-    SessionLost,
-    Verdict,
-)
+from skymailing.delivery.replies import SessionLost
+from skymailing.delivery.smtp import ENDS_SESSION, Journal, Letter, Result, Session, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -110,14 +104,18 @@ class Exchange:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def connect(self, target: int) -> None:
-        """Open or close sessions until there are `target`; raises what opening one raises."""
+    def connect(self, target: int, until: float = math.inf) -> None:
+        """Open or close sessions until there are `target`; raises what opening one raises.
+
+        Opens one at least, and no further one after `until` (monotonic seconds).
+        """
         for line in [line for line in self._lines if line.has_ended()]:
             self._drop(line)
-        while len(self._lines) < target:
+        while len(self._lines) < target and not (self._lines and time.monotonic() >= until):
             line = Line(self._open_smtp(), self._sender)
-            self._lines.append(line)
+            # In this order: what is in the list can be dropped, whatever comes between.
             self._selector.register(line.socket, selectors.EVENT_READ, line)
+            self._lines.append(line)
         while len(self._lines) > target:
             self._drop(self._lines[-1])
 

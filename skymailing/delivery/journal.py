@@ -11,11 +11,12 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from skymailing.delivery.smtp import Letter, Result, Verdict
@@ -23,6 +24,7 @@ from skymailing.delivery.smtp import Letter, Result, Verdict
 logger = logging.getLogger(__name__)
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+CUT_SHORT = "the sending process ended between handing the letter over and the server's answer"
 
 
 def boot_id() -> str:
@@ -76,6 +78,10 @@ class WorkerJournal:
             # The result is about to be recorded; only a death before that would make it unknown.
             logger.warning("the journal cannot be written: %s", error)
 
+    def recall(self) -> "Lease | None":
+        """Return what was noted of the present lease."""
+        return _read(self.path).lease
+
     def clear(self) -> None:
         """Forget everything: no lease is held now."""
         os.ftruncate(self._file, 0)
@@ -100,6 +106,17 @@ class WorkerJournal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+class Row(Protocol):
+    """A delivery as far as a journal's words about it need it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def email(self) -> str: ...
+
+
 @dataclass
 class Lease:
     """What a worker wrote down of a lease."""
@@ -107,6 +124,26 @@ class Lease:
     token: str
     results: list[Result] = field(default_factory=list)
     begun: dict[int, int] = field(default_factory=dict)  # delivery id -> attempt number
+
+    def tell_ended(self, rows: Iterable[Row]) -> list[Result]:
+        """Return what is said of those of the lease's rows whose letters had an answer."""
+        results = {result.letter.delivery_id: result for result in self.results}
+        return [replace(results[row.id], letter=_letter(row)) for row in rows if row.id in results]
+
+    def tell_others(self, rows: Iterable[Row], complete: bool = True) -> list[Result]:
+        """Return what is said of the others, by what is left out unless that may be missing."""
+        ended = {result.letter.delivery_id for result in self.results}
+        results = []
+        for row in rows:
+            if row.id in self.begun or (row.id not in ended and not complete):
+                results.append(Result(_letter(row), Verdict.UNKNOWN, None, CUT_SHORT))
+            elif row.id not in ended:
+                results.append(Result(_letter(row), Verdict.RELEASED))
+        return results
+
+
+def _letter(row: Row) -> Letter:
+    return Letter(row.id, row.attempts + 1, row.email, b"")
 
 
 @dataclass

@@ -24,6 +24,8 @@ class Lane:
         self._faults = routes.FaultShare(self.settings)
         self._exchange: Exchange | None = None
         self._last_used = time.monotonic()
+        # How many sessions the server was content with, and until when no more are tried.
+        self._enough, self._enough_until = most_sessions, 0.0
 
     def start_over(self) -> None:
         """Begin again with one session, a new one, as after an outage."""
@@ -34,15 +36,20 @@ class Lane:
         """Return the exchange with as many sessions as seem right; raises what opening one raises."""
         if time.monotonic() - self._last_used > self.settings.session_idle_seconds:
             self.disconnect()
-        self._last_used = time.monotonic()
         if self._exchange is None:
             self._exchange = Exchange(self._open, sender, journal, self.settings.letter_seconds)
+        begun = time.monotonic()
+        if begun < self._enough_until:
+            self.concurrency.target = min(self.concurrency.target, self._enough)
         try:
-            self._exchange.connect(self.concurrency.target)
+            # Where opening takes long, those that are open go on meanwhile.
+            self._exchange.connect(self.concurrency.target, begun + self.settings.window_seconds)
         except OSError:
             if not len(self._exchange):
                 raise
-            self.concurrency.target = len(self._exchange)  # the server has enough of us
+            self.concurrency.target = self._enough = len(self._exchange)
+            self._enough_until = time.monotonic() + self.settings.session_pause_seconds
+        self._last_used = time.monotonic()
         return self._exchange
 
     def _open(self) -> smtplib.SMTP:

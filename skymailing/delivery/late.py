@@ -1,16 +1,19 @@
 """Word of a letter that comes after its lease was believed lost, and the sweep had to assume it unknown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection, Row, select, update
 
 from skymailing.database import is_one_of
-from skymailing.delivery.counts import Changes
+from skymailing.delivery.counts import Changes, RunKey, unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp import Result
 from skymailing.models import OPEN_STATES, Attempt, Delivery, DeliveryState, Mailing, Outcome, Run, RunState
+
+KEYS_AT_ONCE = 500
 
 
 def settle_assumed(
@@ -52,6 +55,43 @@ def settle_assumed(
     ]
 
 
+def note_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str], now: datetime) -> int:
+    """Settle as sent the run's unclear letters to these addresses, as the mail server's own log tells.
+
+    Returns how many there were. The unknown attempt stays in our log: it is what we saw ourselves.
+    """
+    changes = Changes(run)
+    total = 0
+    for keys in batched(email_keys, KEYS_AT_ONCE):
+        unclear = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.UNKNOWN)
+        rows = connection.execute(
+            select(Delivery.id, Delivery.finished_at)
+            .where(unclear, Delivery.email_key.in_(keys))
+            .with_for_update()
+        ).all()
+        ids = [row.id for row in rows]
+        since = unknown_since(connection, ids)
+        for row in rows:
+            changes.move(DeliveryState.UNKNOWN, -1, since.get(row.id) or row.finished_at or now)
+        connection.execute(
+            update(Delivery)
+            .where(is_one_of(Delivery.id, "ids"))
+            .values(state=DeliveryState.SENT, finished_at=now),
+            {"ids": ids},
+        )
+        changes.move(DeliveryState.SENT, len(ids), now)
+        total += len(ids)
+    changes.write(connection)
+    return total
+
+
+def batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield the items in lists of at most `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
 def _assumed(
     connection: Connection, token: str, ids: list[int]
 ) -> Sequence[Row[tuple[int, DeliveryState, int, datetime]]]:
@@ -61,6 +101,7 @@ def _assumed(
         select(Delivery.id, Delivery.state, Delivery.attempts, Attempt.at)
         .join(Attempt, is_last_word & (Attempt.outcome == Outcome.UNKNOWN))
         .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, is_unclear)
+        .order_by(Delivery.id)
         .with_for_update(of=Delivery),
         {"ids": ids},
     ).all()

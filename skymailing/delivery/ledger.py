@@ -3,6 +3,7 @@
 Each function works in the caller's transaction.
 """
 
+import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +22,11 @@ from sqlalchemy import (
 )
 
 from skymailing.database import insert_into, is_one_of
-from skymailing.delivery.attempts import insert_attempts
+from skymailing.delivery.attempts import find_series, insert_attempts
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since
 from skymailing.delivery.late import settle_assumed
-from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, next_step
+from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
@@ -61,10 +62,17 @@ def record(
     was taken away still counts: it settles the unknown that the sweep had to assume.
     """
     groups: dict[tuple[Step, bool, bool], dict[int, Result]] = defaultdict(dict)
+    results = list(results)
+    series = find_series(
+        connection, [result for result in results if may_be_too_old(result, run.policy, now)], now
+    )
+    # The same for all of a window, so that those which wait are one statement.
+    luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, guards nothing
     for result in results:
-        step = next_step(result, unknowns.get(result.letter.delivery_id, 0), run.policy, now)
+        id = result.letter.delivery_id
+        step = next_step(result, unknowns.get(id, 0), run.policy, now, luck, series.get(id))
         counted = result.verdict not in UNCOUNTED
-        groups[step, counted, result.verdict is Verdict.UNKNOWN][result.letter.delivery_id] = result
+        groups[step, counted, result.verdict is Verdict.UNKNOWN][id] = result
     changes = Changes(run.key)
     tried: list[Result] = []
     for (step, counted, is_unknown), group in groups.items():
@@ -119,8 +127,9 @@ def _move(
 
 
 def _suppress_dead(connection: Connection, owner_id: int, answers: Mapping[int, str], now: datetime) -> None:
+    # In order, so that two runs with the same dead addresses do not wait for each other.
     keys = connection.execute(
-        select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers))
+        select(Delivery.id, Delivery.email_key).where(Delivery.id.in_(answers)).order_by(Delivery.email_key)
     ).tuples()
     connection.execute(
         insert_into(Suppression).on_conflict_do_nothing(),
@@ -209,37 +218,46 @@ def take_up(
     What another transaction holds is left out: it is being settled there, such as by word that a
     letter had been taken.
     """
-    rows = connection.execute(
+    due_at = now if state is DeliveryState.DEFERRED else None
+    batch = (
         select(Delivery.id, Delivery.state, Delivery.finished_at)
         .where(Delivery.run_id == run.id, condition)
+        .limit(CLOSE_BATCH)
         .with_for_update(skip_locked=True)
-    ).all()
+    )
     changes = Changes(run)
-    for start in range(0, len(rows), CLOSE_BATCH):
-        batch = rows[start : start + CLOSE_BATCH]
-        since = unknown_since(connection, [row.id for row in batch if row.state is DeliveryState.UNKNOWN])
-        due_at = now if state is DeliveryState.DEFERRED else None
+    count = 0
+    while rows := connection.execute(batch).all():
+        since = unknown_since(connection, [row.id for row in rows if row.state is DeliveryState.UNKNOWN])
         connection.execute(
             update(Delivery)
             .where(is_one_of(Delivery.id, "ids"))
             .values(state=state, due_at=due_at, finished_at=None),
-            {"ids": [row.id for row in batch]},
+            {"ids": [row.id for row in rows]},
         )
-        for row in batch:
+        for row in rows:
             changes.move(row.state, -1, since.get(row.id) or row.finished_at or now)
-    changes.move(state, len(rows), now)
+        count += len(rows)
+    changes.move(state, count, now)
     changes.write(connection)
-    return len(rows)
+    return count
 
 
-def cancel_letters_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
-    """Cancel what has not left for these clients, who are being deleted, in whichever runs."""
+def let_go_of_clients(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
+    """Cancel what has not left for clients who are being deleted, and forget whose deliveries they were."""
+    _cancel_letters_to(connection, client_ids, now)
+    theirs = Delivery.client_id.in_(client_ids)
+    connection.execute(update(Delivery).where(theirs).values(client_id=None))
+
+
+def _cancel_letters_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
     rows = connection.execute(
         select(Delivery.id, Delivery.run_id, Delivery.state)
         .where(
             Delivery.client_id.in_(client_ids),
             Delivery.state.in_(DELIVERY_TRANSITIONS.sources(DeliveryState.CANCELLED)),
         )
+        .order_by(Delivery.id)  # as `late.py` does, so that neither waits for the other
         .with_for_update()
     ).all()
     if not rows:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from skymailing.delivery import ledger, recount
 from skymailing.delivery.calendar import latest_occurrence, next_occurrence
 from skymailing.delivery.counts import RunKey
+from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.settings import engine_settings
 from skymailing.extensions import db
 from skymailing.models import (
@@ -159,12 +160,23 @@ def _locked_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | No
     return run, mailing
 
 
+def following_start(mailing: Mailing, hours: SendingHours, slot: datetime) -> datetime | None:
+    """Return the first occurrence after `slot` whose letters would leave later than those of `slot`.
+
+    What rests until the same opening is one run: of a daily mailing that sends from Monday to Friday,
+    Monday morning brings one letter, not those of Saturday and Sunday as well.
+    """
+    opening = hours.next_opening(slot)
+    following = next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, slot)
+    while following is not None and opening is not None and hours.next_opening(following) == opening:
+        following = next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, following)
+    return following
+
+
 def _move_on(mailing: Mailing, run: Run, now: datetime) -> None:
     # What comes next may be settled already, by a change of the mailing's times meanwhile, or from
     # before when this run was taken up again.
-    following = mailing.next_run_at or next_occurrence(
-        mailing.starts_at, mailing.periodicity, _zone(mailing), run.scheduled_for
-    )
+    following = mailing.next_run_at or following_start(mailing, SendingHours.of(mailing), run.scheduled_for)
     if following is not None and following <= now:
         # Missed while the run was under way: one run makes up for all of them.
         latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
@@ -180,10 +192,10 @@ def _move_on(mailing: Mailing, run: Run, now: datetime) -> None:
             mailing.state_reason = StateReason.NO_CLIENTS
 
 
-def pause_for_refusal(run_id: int, answer: str) -> None:
-    """Pause the mailing whose sender the mail server refuses: nothing would fare better one by one."""
+def pause_by_itself(run_id: int, reason: StateReason, detail: str) -> None:
+    """Pause the mailing whose next letters would fare no better, whoever they are for."""
     with Session(db.engine) as session, session.begin():
         run, mailing = _locked_run(session, run_id)
         if run is not None and mailing is not None and mailing.state is MailingState.RUNNING:
             MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
-            mailing.state_reason = f"{StateReason.REFUSED}: {answer}"[:500]
+            mailing.state_reason = f"{reason}: {detail}"[:500]

@@ -16,6 +16,7 @@ from redis import RedisError
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0  # seconds; allowances are per second
+REDIS_PAUSE = 5.0  # seconds without asking a Redis that was away: one that hangs takes its time each time
 
 
 class Rates:
@@ -29,6 +30,7 @@ class Rates:
             storage_from_string(config["RATELIMIT_STORAGE_URI"], **config["RATELIMIT_STORAGE_OPTIONS"])
         )
         self._alone = FixedWindowRateLimiter(MemoryStorage())
+        self._alone_until = 0.0
         self.was_held_back = False
 
     @property
@@ -59,8 +61,10 @@ class Rates:
 
     def _hit(self, kind: str, name: str, rate: int) -> bool:
         key = ("skymailing-rate", kind, name)
-        try:
-            return self._shared.hit(RateLimitItemPerSecond(rate), *key)
-        except RedisError as error:
-            logger.info("Redis is away, each worker keeps to its share of the rate: %s", error)
-            return self._alone.hit(RateLimitItemPerSecond(max(1, rate // self._share)), *key)
+        if time.monotonic() >= self._alone_until:
+            try:
+                return self._shared.hit(RateLimitItemPerSecond(rate), *key)
+            except RedisError as error:
+                logger.info("Redis is away, each worker keeps to its share of the rate: %s", error)
+                self._alone_until = time.monotonic() + REDIS_PAUSE
+        return self._alone.hit(RateLimitItemPerSecond(max(1, rate // self._share)), *key)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Ru
 logger = logging.getLogger(__name__)
 
 BATCH = 1_000
-DEAD_WORKER = "the sending process ended between handing the letter over and the server's answer"
 LOST_LEASE = "the sending process ended and left no record of this letter"
 
 
@@ -35,13 +34,18 @@ class Findings:
 
 def sweep(journals: Path, now: datetime) -> Findings:
     """Settle what dead workers held, end what is over, and return what is due."""
+    read_back(journals, now)
+    settle_expired_leases(journals, now)
+    end_closed_windows(now)
+    return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
+
+
+def read_back(journals: Path, now: datetime) -> None:
+    """Settle what the dead workers of this host held."""
     for journal in read_dead_journals(journals):
         settle_journal(journal, now)
         if _is_over(journal, now):
             journal.remove()
-    settle_expired_leases(journals, now)
-    end_closed_windows(now)
-    return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
 
 
 def settle_journal(journal: DeadJournal, now: datetime) -> None:
@@ -52,13 +56,13 @@ def settle_journal(journal: DeadJournal, now: datetime) -> None:
     with Session(db.engine) as session, session.begin():
         # What has been assumed unknown meanwhile, by a sweep that did not see this journal.
         for run, rows in _by_run(session, _assumed(session, lease)):
-            _settle(session, run, lease.token, rows, _ended(lease, rows), now)
+            _settle(session, run, lease.token, rows, lease.tell_ended(rows), now)
         held = _held(session, Delivery.lease_token == lease.token)
         if held:
             logger.warning("settling %d letters of a worker that died", len(held))
             tally.count_lost_leases(len(held))
         for run, rows in _by_run(session, held):
-            results = _ended(lease, rows) + _not_ended(lease, journal.complete, rows)
+            results = lease.tell_ended(rows) + lease.tell_others(rows, journal.complete)
             _settle(session, run, lease.token, rows, results, now)
 
 
@@ -77,29 +81,6 @@ def _is_over(journal: DeadJournal, now: datetime) -> bool:
     )
     with Session(reading_engine()) as session:
         return not session.scalar(select(held))
-
-
-def _ended(lease: Lease, rows: list[Delivery]) -> list[Result]:
-    """Return what the journal says of those of the lease's rows whose letters had an answer."""
-    results = {result.letter.delivery_id: result for result in lease.results}
-    return [
-        replace(results[row.id], letter=Letter(row.id, row.attempts + 1, row.email, b""))
-        for row in rows
-        if row.id in results
-    ]
-
-
-def _not_ended(lease: Lease, complete: bool, rows: list[Delivery]) -> list[Result]:
-    """Return what the journal, by what it leaves out, says of the others."""
-    ended = {result.letter.delivery_id for result in lease.results}
-    results = []
-    for row in rows:
-        letter = Letter(row.id, row.attempts + 1, row.email, b"")
-        if row.id in lease.begun or (row.id not in ended and not complete):
-            results.append(Result(letter, Verdict.UNKNOWN, None, DEAD_WORKER))
-        elif row.id not in ended:
-            results.append(Result(letter, Verdict.RELEASED))
-    return results
 
 
 def settle_expired_leases(journals: Path, now: datetime) -> None:

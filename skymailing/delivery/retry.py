@@ -1,11 +1,11 @@
 """Which outcome means what for a delivery, and when to try again."""
 
-import random
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
@@ -28,11 +28,16 @@ UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a run's deliveries obey: when it started, what follows an unknown, and the numbers."""
+    """What a run's deliveries obey: when it started and may send, what follows an unknown, the numbers."""
 
     started_at: datetime
+    hours: SendingHours
     on_unknown: OnUnknown
     settings: EngineSettings
+
+    def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
+        """Whether the time for trying a letter again is over by `due_at`; rest is no part of it."""
+        return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
 # An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
@@ -58,8 +63,21 @@ class Step:
         }
 
 
-def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> Step:
-    """Return what follows `result`; `unknowns` counts the delivery's earlier ones."""
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The tries of a letter since it began, or was last taken up again by its owner."""
+
+    count: int
+    since: datetime
+
+
+def next_step(
+    result: Result, unknowns: int, policy: Policy, now: datetime, luck: float, series: Series | None = None
+) -> Step:
+    """Return what follows `result`; `unknowns` counts the delivery's earlier ones.
+
+    `luck`, from -1 to 1, spreads waits. Without a `series` the letter is taken to be as old as its run.
+    """
     match result.verdict:
         case Verdict.SENT:
             return Step(DeliveryState.SENT)
@@ -70,13 +88,21 @@ def next_step(result: Result, unknowns: int, policy: Policy, now: datetime) -> S
                 return Step(DeliveryState.UNKNOWN)
             return Step(DeliveryState.DEFERRED, now + timedelta(minutes=policy.settings.unknown_minutes))
         case Verdict.DEFERRED:
-            due_at = now + wait_after(result.letter.number, result.answer, policy.settings)
-            last_moment = policy.started_at + timedelta(hours=policy.settings.most_hours)
-            if result.letter.number >= policy.settings.most_attempts or due_at > last_moment:
+            series = series or Series(result.letter.number, policy.started_at)
+            due_at = now + wait_after(series.count, result.answer, policy.settings, luck)
+            is_last = series.count >= policy.settings.most_attempts
+            if is_last or policy.gives_up(series.since, due_at):
                 return Step(DeliveryState.FAILED)
             return Step(DeliveryState.DEFERRED, due_at)
         case _:
             return Step(DeliveryState.PENDING)
+
+
+def may_be_too_old(result: Result, policy: Policy, now: datetime) -> bool:
+    """Whether only the series of a letter's tries can tell if it is tried again."""
+    margin = timedelta(hours=policy.settings.most_hours - policy.settings.longest_hint_hours)
+    is_old = result.letter.number >= policy.settings.most_attempts or now > policy.started_at + margin
+    return result.verdict is Verdict.DEFERRED and is_old
 
 
 def as_logged(result: Result, step: Step) -> Result:
@@ -85,12 +111,11 @@ def as_logged(result: Result, step: Step) -> Result:
     return replace(result, verdict=Verdict.FAILED) if is_last else result
 
 
-def wait_after(attempt: int, answer: str, settings: EngineSettings) -> timedelta:
+def wait_after(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:
     """Return how long to wait after the given attempt (from 1): what the server asks for, or our schedule."""
     hint = WAIT_HINT.search(answer)
     if hint:
         longest = timedelta(hours=settings.longest_hint_hours)
         return min(longest, max(timedelta(seconds=1), int(hint[1]) * UNITS[hint[2][0].lower()]))
-    waits, jitter = settings.retry_minutes, settings.retry_jitter
-    wait = timedelta(minutes=waits[min(attempt, len(waits)) - 1])
-    return wait * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 - spreads load, guards nothing
+    waits = settings.retry_minutes
+    return timedelta(minutes=waits[min(attempt, len(waits)) - 1] * (1 + settings.retry_jitter * luck))

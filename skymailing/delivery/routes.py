@@ -115,6 +115,14 @@ def admit(name: str, now: datetime) -> Admission:
         return Admission.PROBE
 
 
+def give_back_probe(name: str, now: datetime) -> None:
+    """Let another be the probe at once: this one found no letter to try the route with."""
+    with Session(db.engine) as session, session.begin():
+        route = _locked(session, name)
+        if route.state is BreakerState.PROBING:
+            route.state, route.retry_at = BreakerState.OPEN, now
+
+
 def _is_waiting(route: Route, now: datetime) -> bool:
     """Whether a probe is still to wait; no longer than any pause is, should the clock have been ahead."""
     settings = engine_settings()

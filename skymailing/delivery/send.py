@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from flask import current_app
 from sqlalchemy import update
@@ -25,7 +25,7 @@ from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sende
 from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
-from skymailing.models import Run, RunState
+from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,12 @@ class Batch:
     token: str
     claimed: list[Claimed]
     results: list[Result] = field(default_factory=list)
-    # What showed that the mailing's next letters would fare no better.
-    refusal: Result | None = None
+    # What showed that the mailing's next letters would fare no better, with its words.
+    pause: tuple[StateReason, str] | None = None
+
+    def stop(self, reason: StateReason, detail: str) -> None:
+        """Begin no further letter, and pause the mailing once these are recorded."""
+        self.pause = self.pause or (reason, detail)
 
 
 class Dispatcher:
@@ -51,7 +55,7 @@ class Dispatcher:
         self.settings = engine_settings()
         self.window = self.settings.first_window
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
-        self._template: tuple[int, LetterTemplate] | None = None
+        self._template: tuple[UUID, LetterTemplate] | None = None
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
@@ -60,11 +64,12 @@ class Dispatcher:
 
     def template(self, run: OpenRun) -> LetterTemplate:
         """Return the run's content, compiled when it was first asked for."""
-        if self._template is None or self._template[0] != run.id:
+        # By the uuid: SQLite gives the id of a run that was deleted to the next one.
+        if self._template is None or self._template[0] != run.uuid:
             content = Content(run.subject, run.format, run.body)
             sender = Sender(run.sender_name, self.sender, run.reply_to)
             list_id = f"mailing-{run.mailing_id}"
-            self._template = run.id, LetterTemplate(content, sender, run.uuid, list_id)
+            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
 
     def close(self) -> None:
@@ -102,10 +107,11 @@ def close_dispatcher() -> None:
 
 def _abandon(own: Dispatcher) -> None:
     """Leave a dispatcher's leases to the sweep, as if this worker were dead."""
+    # First what matters, as nobody knows in which state an exception left the sessions.
+    current_app.extensions.pop("skymailing_dispatcher", None)
+    own.journal.abandon()
     for lane in own.lanes.values():
         lane.disconnect()
-    own.journal.abandon()
-    current_app.extensions.pop("skymailing_dispatcher", None)
 
 
 def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
@@ -149,18 +155,23 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     own.rates.wait_if_held_back()
     batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window))
     if not batch.claimed:
+        if is_probe:
+            routes.give_back_probe(lane.route, utcnow())
         return False
     begun = time.monotonic()
     try:
         _hand_over(run, batch, own, lane, exchange)
-    finally:
+    except BaseException:
+        _recall(batch, own)
         _record(run, batch, own, lane)
+        raise
+    _record(run, batch, own, lane)
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
     is_fit = lane.judge(batch.results, is_probe)
-    if batch.refusal:
-        plan.pause_for_refusal(run.id, f"{batch.refusal.code} {batch.refusal.answer}")
-    return is_fit and not batch.refusal
+    if batch.pause:
+        plan.pause_by_itself(run.id, *batch.pause)
+    return is_fit and not batch.pause
 
 
 def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
@@ -182,9 +193,12 @@ def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange
     """Hand over the batch as far as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
-        if result.verdict is Verdict.SENDER_REFUSED or own.rejections.note(run.id, result):
-            batch.refusal = result
-        return batch.refusal is not None
+        words = f"{result.code} {result.answer}"
+        if result.verdict is Verdict.SENDER_REFUSED:
+            batch.stop(StateReason.REFUSED, words)
+        elif own.rejections.note(run.id, result):
+            batch.stop(StateReason.REJECTED, words)
+        return batch.pause is not None
 
     left = min(own.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
     letters = _letters(run, batch, own, lane)
@@ -194,7 +208,11 @@ def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange
 def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
     """Yield the letters of a batch that the rates allow, each rendered when a session is free for it."""
     base = current_app.config["PUBLIC_URL"]
-    template = own.template(run)
+    try:
+        template = own.template(run)
+    except TemplateError as error:
+        batch.stop(StateReason.NOT_WRITABLE, str(error))
+        return
     now = utcnow()
     for claimed in batch.claimed:
         if own.rates.is_limited and not own.rates.allow(lane.route, run.mailing_id, claimed.email):
@@ -207,11 +225,22 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
         except TemplateError as error:
             # This client's values break the letter; the others' letters are not harmed.
             letter = Letter(claimed.id, number, claimed.email, b"")
-            batch.results.append(
-                Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
-            )
+            result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
+            batch.results.append(result)
+            if own.rejections.note(run.id, result):
+                batch.stop(StateReason.NOT_WRITABLE, str(error))
+                return
             continue
         yield Letter(claimed.id, number, claimed.email, content)
+
+
+def _recall(batch: Batch, own: Dispatcher) -> None:
+    """Add what only the journal knows: an exception may come between an answer and our list of results."""
+    ended = {result.letter.delivery_id for result in batch.results}
+    others = [claimed for claimed in batch.claimed if claimed.id not in ended]
+    lease = own.journal.recall()
+    if lease and lease.token == batch.token:
+        batch.results += lease.tell_ended(others) + lease.tell_others(others)
 
 
 def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:

@@ -23,6 +23,7 @@ class EngineSettings:
     record_patience_seconds: float = 90.0  # to go on trying while the database is away
     # Sessions with the mail server.
     session_growth_letters: int = 10  # accepted letters for which one more session is opened
+    session_pause_seconds: float = 60.0  # after one that could not be opened, until more are tried
     session_idle_seconds: float = 30.0  # after a longer rest they are opened anew
     # A slice of a run: how long a worker stays with it.
     slice_seconds: float = 20.0
@@ -32,7 +33,7 @@ class EngineSettings:
     retry_minutes: tuple[float, ...] = (1, 5, 15, 30, 60, 120, 240)  # the last one repeats
     retry_jitter: float = 0.2  # a wait is this much shorter or longer, by chance
     most_attempts: int = 20
-    most_hours: float = 72.0  # since the run started
+    most_hours: float = 72.0  # of sending hours, since the letter was first tried
     longest_hint_hours: float = 24.0  # a server that asks for more is asked again all the same
     unknown_minutes: float = 30.0
     most_unknowns: int = 2  # of one delivery; the last one stays

@@ -4,22 +4,20 @@ A session is a conversation without a clock or a socket of its own will: `Exchan
 and tells it when time is up. Sources: RFC 5321 (replies), RFC 2920 (pipelining).
 """
 
-import functools
 import re
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-MAX_REPLY_BYTES = 16_384
-MAX_REPLY_LINES = 100
+from skymailing.delivery.replies import Reply, ReplyReader, SessionLost
+
 # Sessions and credentials, not letters, are what these codes complain about.
 ROUTE_FAULT_CODES = {421, 454, 530, 535}
 GOODBYE = 421
 # RFC 3463: the sender's address is at fault, which some servers say only when they hear the recipient's.
 SENDERS_ADDRESS = re.compile(r"5\.1\.[78]\b")
-REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
 
 
 class Verdict(StrEnum):
@@ -48,9 +46,12 @@ class Stage(StrEnum):
     DOT = "after the dot"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Letter:
-    """One recipient's letter, ready to be handed over; `content` has CRLF line ends."""
+    """One recipient's letter, ready to be handed over; `content` has CRLF line ends.
+
+    Emptied once it is written: results keep their letters until the whole window is recorded.
+    """
 
     delivery_id: int
     number: int
@@ -69,16 +70,6 @@ class Result:
     # What the server answered to; unknown when it said nothing.
     stage: "Stage | None" = None
     seconds: float = 0.0  # since it was this letter's turn in its session
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    code: int
-    text: str
-
-
-class SessionLost(Exception):
-    """The conversation cannot go on: closed, timed out, or unintelligible."""
 
 
 class Journal(Protocol):
@@ -104,59 +95,6 @@ def classify(stage: Stage, code: int, text: str = "") -> Verdict:
     return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
 
 
-class ReplyReader:
-    """Cuts a stream of bytes into replies, bounded in lines and bytes."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._texts: list[str] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """Yield the replies that are complete now; raises SessionLost at what is not SMTP."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if reply := self._take_line(line):
-                yield reply
-        if self._size + len(self._rest) > MAX_REPLY_BYTES:
-            raise SessionLost("the server's reply does not end")
-
-    def _take_line(self, line: bytes) -> Reply | None:
-        if len(line) > MAX_REPLY_BYTES:
-            raise SessionLost("the server's reply does not end")
-        parsed = parse_line(line)
-        if parsed is None:
-            raise SessionLost(f"the server answered {line[:200]!r}, which is not SMTP")
-        code, goes_on, text = parsed
-        if goes_on:
-            self._size += len(line)
-            self._texts.append(text)
-            if len(self._texts) > MAX_REPLY_LINES:
-                raise SessionLost("the server's reply does not end")
-            return None
-        if self._texts:
-            text = " ".join([*self._texts, text])
-            self._texts, self._size = [], 0
-        return Reply(code, text.strip())
-
-
-# Three of the four replies to a letter are always the same.
-@functools.lru_cache(maxsize=64)
-def parse_line(line: bytes) -> tuple[int, bool, str] | None:
-    """Return code, whether the reply goes on, and text of one line; None when it is not SMTP."""
-    match = REPLY_LINE.match(line.rstrip(b"\r"))
-    if match is None:
-        return None
-    return int(match[1]), match[2] == b"-", printable((match[3] or b"").decode("utf-8", "replace"))
-
-
-def printable(text: str) -> str:
-    """Return `text` with spaces for control characters, as it can be stored and shown."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
 class Session:
     """The conversation over one connection: takes letters as long as `take` gives any.
 
@@ -174,6 +112,8 @@ class Session:
         # Bytes still to be written before the current body's final dot has left this process.
         self._body_left = 0
         self._following: Letter | None = None
+        # Bytes of `outgoing` that may be unwritten when the next reply comes: what rides behind its command.
+        self._behind = 0
         self._turn_to(None)
 
     def start(
@@ -204,14 +144,20 @@ class Session:
             if self.idle:
                 raise SessionLost(f"{reply.code} {reply.text}")
             self._answered = True
+            is_early = len(self.outgoing) > self._behind
+            if is_early and reply.code < 400:
+                raise SessionLost(f"the server answered {reply.code} before it was asked")
             self._advance(reply)
+            if is_early:
+                # A refusal counts, as not all was written; but who knows what the next answer will be to.
+                raise SessionLost(f"{reply.code} {reply.text}")
 
     def lose(self, reason: str, otherwise: Verdict = Verdict.DEFERRED) -> None:
         """Report the letters of a conversation that cannot go on.
 
         The current one is unknown when all of it has been written, and else ends as `otherwise`.
         """
-        letter, following = self._current, self._following
+        letter, following, refused = self._current, self._following, self._refused
         if letter and self._begun and self._body_left == 0:
             verdict = Verdict.UNKNOWN
         elif self.letters_done and not self._answered:
@@ -223,7 +169,10 @@ class Session:
         self._following = None
         self._turn_to(None)
         self.idle = True
-        if letter:
+        if letter and refused:
+            # What had been said of it stands; only the courtesies after it are missing.
+            self._finish(replace(refused, seconds=seconds))
+        elif letter:
             self._finish(Result(letter, verdict, None, reason, seconds=seconds))
         if following:
             self._finish(Result(following, Verdict.RELEASED, None, reason))
@@ -242,52 +191,64 @@ class Session:
         self._turned_at = time.monotonic()
         self._begun = False  # whether its body is on the way
         self._answered = False  # whether the server said anything about it
+        self._refused: Result | None = None  # what it said before the body, if that was no
 
     def _converse(self) -> Generator[None, Reply, None]:
         self._turn_to(self._take())
         ahead = False  # whether the current letter's envelope already went out behind a body
         while (letter := self._current) is not None:
-            refusal = yield from self._envelope(letter, ahead)
-            ahead = refusal is None and self._write_body(letter)
-            stage, reply = refusal or (Stage.DOT, (yield))
-            verdict = classify(stage, reply.code, reply.text)
-            if stage is Stage.MAIL and reply.code == GOODBYE and self.letters_done:
-                # Servers take so many letters in a session and no more; the next one takes this one.
-                verdict = Verdict.RELEASED
-            seconds = time.monotonic() - self._turned_at
+            result = yield from self._envelope(letter, ahead)
+            ahead = result is None and self._write_body(letter)
+            result = result or self._judge(letter, Stage.DOT, (yield))
             self._turn_to(self._following)
             self._following = None
-            self._finish(Result(letter, verdict, reply.code, reply.text, stage, seconds))
-            if verdict in ENDS_SESSION or reply.code == GOODBYE or reply.code // 100 not in (2, 4, 5):
-                raise SessionLost(f"{reply.code} {reply.text}")
+            self._finish(result)
+            code = result.code or 0
+            if result.verdict in ENDS_SESSION or code == GOODBYE or code // 100 not in (2, 4, 5):
+                raise SessionLost(f"{code} {result.answer}")
             if not ahead:
                 self._turn_to(self._take())
 
-    def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, tuple[Stage, Reply] | None]:
-        """Bring the server to the point where it waits for the body, or return what refused and how."""
+    def _judge(self, letter: Letter, stage: Stage, reply: Reply) -> Result:
+        verdict = classify(stage, reply.code, reply.text)
+        if stage is Stage.MAIL and reply.code == GOODBYE and self.letters_done:
+            # Servers take so many letters in a session and no more; the next one takes this one.
+            verdict = Verdict.RELEASED
+        seconds = time.monotonic() - self._turned_at
+        return Result(letter, verdict, reply.code, reply.text, stage, seconds)
+
+    def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
+        """Bring the server to the point where it waits for the body, or return how it refused the letter."""
         commands = self._commands(letter)
         if self.pipelining and not ahead:
             self.outgoing += b"".join(commands)
-        refusal: tuple[Stage, Reply] | None = None
+        self._behind = sum(map(len, commands)) if self.pipelining else 0
         accepted = False
         for stage, command in zip((Stage.MAIL, Stage.RCPT, Stage.DATA), commands, strict=True):
-            if not self.pipelining:
-                if refusal:
-                    break
+            if self.pipelining:
+                self._behind -= len(command)
+            elif self._refused:
+                break
+            else:
                 self.outgoing += command
             reply = yield
             accepted = stage is Stage.DATA and reply.code == 354
             agreed = accepted if stage is Stage.DATA else 200 <= reply.code < 300
-            if refusal is None and not agreed:
-                refusal = (stage, reply)
-                if classify(stage, reply.code, reply.text) in ENDS_SESSION:
-                    return refusal
-        if refusal is None:
-            return None
+            if self._refused is None and not agreed:
+                self._refused = self._judge(letter, stage, reply)
+                if reply.code in ROUTE_FAULT_CODES or self._refused.verdict in ENDS_SESSION:
+                    return self._refused
+        if self._refused:
+            yield from self._take_back(accepted)
+        return self._refused
+
+    def _take_back(self, accepted: bool) -> Generator[None, Reply, None]:
+        """End the transaction of a letter that was refused."""
         # RFC 2920: a server may say 354 although it refused the recipient; an empty letter ends that.
         self.outgoing += b".\r\n" if accepted else b"RSET\r\n"
-        yield
-        return refusal
+        reply = yield
+        if not accepted and reply.code // 100 != 2:
+            raise SessionLost(f"{reply.code} {reply.text}")  # nobody says no to RSET: it is out of step
 
     def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         return (
@@ -301,13 +262,16 @@ class Session:
         self._journal.begin(letter)
         self._begun = True
         self.outgoing += dot_stuffed(letter.content)
+        letter.content = b""
         self._body_left = len(self.outgoing)
+        self._behind = 0
         if not self.pipelining:
             return False
         self._following = self._take()
         if self._following is None:
             return False
         self.outgoing += b"".join(self._commands(self._following))
+        self._behind = len(self.outgoing) - self._body_left
         return True
 
     def _finish(self, result: Result) -> None:

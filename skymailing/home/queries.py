@@ -1,7 +1,7 @@
 """What the home page counts and lists."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,12 +10,11 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from skymailing.extensions import cache, db
 from skymailing.freshness import shared_cache
-from skymailing.models import Client, Mailing, MailingState, Message
-from skymailing.shared_cache import CLIENTS
+from skymailing.models import Client, Mailing, MailingState, Message, User
+from skymailing.shared_cache import CLIENTS, MAILINGS
 
-COUNT_KEY = "unique-clients"
-COUNT_LIFETIME = 24 * 60 * 60  # seconds; its label tells when it is out of date
-COUNTING_KEY = "unique-clients-counting"
+CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
+MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds: which are active depends on the time
 COUNTING_SECONDS = 60  # after which a process that counts is given up
 SLOW = 0.05  # seconds
 SHOWN_FOR = 100  # times as long as a slow count took
@@ -45,43 +44,54 @@ class Progress:
 
 
 def count_totals(now: datetime) -> Totals:
-    """Return the public counters."""
-    mailings, active = db.session.execute(
-        select(func.count(Mailing.id), func.count(Mailing.id).filter(is_active(now)))
-    ).one()
-    return Totals(mailings, active, count_unique_clients())
+    """Return the public counters; exact unless counting has become slow."""
+
+    def count_mailings() -> list[int]:
+        counts = select(func.count(Mailing.id), func.count(Mailing.id).filter(is_active(now)))
+        return list(db.session.execute(counts).one())
+
+    mailings, active = keep_count(MAILINGS_KEY, MAILINGS, MAILINGS_LIFETIME, count_mailings)
+    (clients,) = keep_count(CLIENTS_KEY, CLIENTS, CLIENTS_LIFETIME, count_unique_clients)
+    return Totals(mailings, active, clients)
 
 
-def count_unique_clients() -> int:
-    """Return how many addresses there are; exact unless counting has become slow.
-
-    A million addresses take a second. So a count that took long may be shown for a hundred times
-    as long after it has changed, and only one process at a time counts anew.
-    """
-    shared = shared_cache()
-    label = shared.label(CLIENTS)
-    kept: dict[str, Any] | None = cache.get(COUNT_KEY) if label else None
-    if kept and (kept["label"] == label or time.time() < kept["good_until"]):
-        return int(kept["count"])
-    if kept and not cache.add(COUNTING_KEY, 1, timeout=COUNTING_SECONDS):
-        return int(kept["count"])
-    started = time.monotonic()
+def count_unique_clients() -> list[int]:
     addresses = select(Client.email_key).distinct().subquery()
-    count = db.session.scalar(select(func.count()).select_from(addresses)) or 0
+    return [db.session.scalar(select(func.count()).select_from(addresses)) or 0]
+
+
+def keep_count(key: str, subject: str, lifetime: int, count: Callable[[], list[int]]) -> list[int]:
+    """Return what `count` found at most `lifetime` seconds ago, if nothing of the subject has changed since.
+
+    Counting a million rows takes a second. So a count that took long may be shown for a hundred times
+    as long after a change, and only one process at a time counts anew.
+    """
+    label = shared_cache().label(subject)
+    kept: dict[str, Any] | None = cache.get(key) if label else None
+    if kept and (kept["label"] == label or time.time() < kept["good_until"]):
+        return list(kept["counts"])
+    if kept and not cache.add(f"{key}-counting", 1, timeout=COUNTING_SECONDS):
+        return list(kept["counts"])
+    started = time.monotonic()
+    counts = count()
     took = time.monotonic() - started
     if label:
         good_until = time.time() + (took * SHOWN_FOR if took > SLOW else 0)
-        found = {"label": label, "count": count, "good_until": good_until}
-        cache.set(COUNT_KEY, found, timeout=COUNT_LIFETIME)
-        cache.delete(COUNTING_KEY)
-    return count
+        cache.set(key, {"label": label, "counts": counts, "good_until": good_until}, timeout=lifetime)
+        cache.delete(f"{key}-counting")
+    return counts
 
 
 def is_active(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for mailings that run, or are scheduled with their window open now."""
+    """Return the condition for mailings that run, or are scheduled with their window open now.
+
+    What a manager has stopped, by the mailing or by its owner, is none.
+    """
+    blocked = select(User.id).where(User.blocked_at.is_not(None))
     in_window = and_(Mailing.starts_at <= now, Mailing.ends_at > now)
     return and_(
         Mailing.disabled_at.is_(None),
+        Mailing.owner_id.not_in(blocked),
         or_(
             Mailing.state == MailingState.RUNNING,
             and_(Mailing.state == MailingState.SCHEDULED, in_window),

@@ -19,19 +19,19 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60  # seconds
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    """Show a visitor what the service is, and a signed-in user where they stand."""
-    if current_user.is_authenticated:
-        running = queries.find_running(current_user.id)
-        return render_template(
-            "home/dashboard.html",
-            progress=queries.find_progress(current_user.id),
-            running=running,
-            runs=last_runs([mailing.id for mailing in running]),
-            upcoming=queries.find_upcoming(current_user.id),
-        )
+    """Show a visitor what the service is, and a signed-in user where they stand too."""
     now = utcnow()
+    for_everybody = {"totals": queries.count_totals(now), "articles": find_random_articles(3, now)}
+    if not current_user.is_authenticated:
+        return render_template("home/index.html", **for_everybody)
+    running = queries.find_running(current_user.id)
     return render_template(
-        "home/index.html", totals=queries.count_totals(now), articles=find_random_articles(3, now)
+        "home/dashboard.html",
+        progress=queries.find_progress(current_user.id),
+        running=running,
+        runs=last_runs([mailing.id for mailing in running]),
+        upcoming=queries.find_upcoming(current_user.id),
+        **for_everybody,
     )
 
 

@@ -19,7 +19,7 @@ from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.mailings.twins import find_twin
-from skymailing.mailings.wording import pace_words
+from skymailing.mailings.wording import clock_time, pace_words
 from skymailing.models import EVERY_DAY, Audience, AuditAction, Mailing, MailingState
 
 
@@ -61,6 +61,7 @@ def edit(mailing_id: int) -> str | Response:
     warn_about(mailing)
     commit_and_announce(mailing, now)
     flash(_("The changes are saved."), "success")
+    tell_what_stays(form)
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
 
@@ -168,7 +169,7 @@ def foreseen(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
 def tell(found: forecast.Forecast | None) -> dict[str, Any]:
     """Return what `mailings/_forecast.html` needs to show a forecast."""
     pace = pace_words(found.rate) if found and found.rate else ""
-    return {"forecast": found, "pace": pace, "wrong": []}
+    return {"forecast": found, "pace": pace, "wrong": [], "clock_time": clock_time}
 
 
 def save(form: MailingForm, mailing: Mailing) -> None:
@@ -186,6 +187,23 @@ def settle(mailing: Mailing, now: datetime, *, is_new_course: bool) -> None:
         timing.reschedule(mailing, now, is_new_course=is_new_course)
     elif "draft" not in request.form:
         services.activate_mailing(mailing, now)
+
+
+def tell_what_stays(form: MailingForm) -> None:
+    """Say what was not changed, as a run has begun: perhaps while the page was still open."""
+    if form.is_fixed and any(name in request.form for name in form.FIXED):
+        flash(
+            _(
+                "This mailing has run meanwhile: its message, its clients and its start stay as they were. "
+                "Only name, end, days and hours, and what happens to unclear letters were changed."
+            ),
+            "warning",
+        )
+    elif form.is_under_way and not form.is_fixed:
+        flash(
+            _("A run is under way; it keeps the text, the sender and the clients that it started with."),
+            "info",
+        )
 
 
 def warn_about(mailing: Mailing) -> None:

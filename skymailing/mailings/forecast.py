@@ -7,7 +7,7 @@ from math import ceil
 from flask import current_app
 from sqlalchemy import ColumnElement, func, select, true
 
-from skymailing.delivery.calendar import next_occurrence
+from skymailing.delivery import plan
 from skymailing.delivery.counts import interval_seconds
 from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
@@ -88,7 +88,7 @@ def foresee(
     while moment is not None and moment < mailing.ends_at and len(found) < SHOWN:
         letters = reach.letters if reach else 0
         found.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
-        moment = next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, moment)
+        moment = plan.following_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
     return Forecast(tuple(found), mailing.ends_at, has_more, reach, rate)
 
@@ -98,7 +98,7 @@ def _occurrence(
 ) -> Occurrence:
     begins_at = hours.next_opening(at)
     if begins_at is None or begins_at >= ends_at:
-        return Occurrence(at, None)
+        return Occurrence(at, None, would_expire=letters)
     if not rate or not letters:
         return Occurrence(at, begins_at)
     finishes_at = hours.after_open_time(at, timedelta(seconds=letters / rate))

@@ -219,7 +219,7 @@ class MailingForm(FlaskForm):
         mailing.name = self.name.data
         assert self.ends_at.data is not None  # required
         mailing.ends_at = self.ends_at.data
-        mailing.weekdays = "".join(sorted(self.weekdays.data or [])) or EVERY_DAY
+        mailing.weekdays = "".join(sorted(set(self.weekdays.data or []))) or EVERY_DAY
         mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
         mailing.on_unknown = OnUnknown(self.on_unknown.data)
         if not self.is_fixed:
@@ -233,7 +233,9 @@ class MailingForm(FlaskForm):
         mailing.on_late = OnLate(self.on_late.data)
         starts_at = self.starts_at.data or self.now
         # A page shows no fractions of a second: what it brings back unchanged is the start as it was.
-        if mailing.starts_at is None or mailing.starts_at.replace(microsecond=0) != starts_at:
+        if mailing.starts_at is None or mailing.starts_at.replace(microsecond=0) != starts_at.replace(
+            microsecond=0
+        ):
             mailing.starts_at = starts_at
 
 

@@ -1,5 +1,8 @@
 """Why a mailing is in its state, in words; the engine stores codes, as it knows no reader's language."""
 
+from datetime import datetime
+
+from flask_babel import format_datetime
 from flask_babel import gettext as _
 
 from skymailing.models import Mailing, StateReason
@@ -20,6 +23,30 @@ def explain_state(mailing: Mailing) -> str:
                 _(
                     "The mail server refuses the sender, so the mailing paused itself: %(answer)s",
                     answer=detail,
+                )
+            )
+        case StateReason.REJECTED:
+            return str(
+                _(
+                    "The mail server rejects one letter after another with the same words, so the mailing "
+                    "paused itself: %(answer)s",
+                    answer=detail,
+                )
+            )
+        case StateReason.NOT_WRITABLE:
+            return str(
+                _(
+                    "No letters can be written from this message, so the mailing paused itself: %(problem)s",
+                    problem=detail,
+                )
+            )
+        case StateReason.RESTORED:
+            moment = format_datetime(datetime.fromisoformat(detail), "d MMM y, HH:mm")
+            return str(
+                _(
+                    "The service was restored from a backup of %(moment)s, so it is not known what was sent "
+                    "after that. Nothing more leaves until you decide.",
+                    moment=moment,
                 )
             )
         case _:

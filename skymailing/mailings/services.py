@@ -1,5 +1,6 @@
 """The verbs of a mailing; each moves states, none sends: workers do, once the caller has committed."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
@@ -9,7 +10,7 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery import ledger
+from skymailing.delivery import late, ledger
 from skymailing.delivery.counts import RunKey
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
@@ -163,6 +164,16 @@ def leave_unknowns(mailing: Mailing, now: datetime) -> int:
     rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
     left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
     return db.session.connection().execute(left.values(finished_at=now)).rowcount
+
+
+def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime) -> int:
+    """Note as sent the last run's unclear letters that the mail server's log has; return how many."""
+    lock_mailing(mailing)
+    run = last_run(mailing)
+    if run is None:
+        return 0
+    key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+    return late.note_accepted(db.session.connection(), key, email_keys, now)
 
 
 def _run_to_resend(mailing: Mailing, now: datetime) -> Run:

@@ -18,7 +18,10 @@ NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # without any th
 def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
     """Send the user a summary each day at `hour` on their clock, or none; also when their zone changed."""
     user.summary_hour = hour
-    user.next_summary_at = None if hour is None else _next_time(hour, ZoneInfo(user.timezone), now)
+    if hour is None:
+        user.next_summary_at = None
+    elif user.next_summary_at is None or user.next_summary_at > now:  # one that is due is still to come
+        user.next_summary_at = _next_time(hour, ZoneInfo(user.timezone), now)
 
 
 def post_due_summaries(now: datetime) -> int:

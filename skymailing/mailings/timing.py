@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select
 
 from skymailing.delivery import plan
-from skymailing.delivery.calendar import next_occurrence
+from skymailing.delivery.calendar import next_occurrence, number_of, occurrence
+from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
-from skymailing.models import MAILING_TRANSITIONS, Mailing, MailingState, Periodicity, Run, RunState
+from skymailing.models import MAILING_TRANSITIONS, Mailing, MailingState, Periodicity, Run, RunState, User
 
 
 def reschedule(mailing: Mailing, now: datetime, *, is_new_course: bool = False) -> None:
@@ -43,6 +44,29 @@ def _wait_for(mailing: Mailing, following: datetime, now: datetime) -> None:
         mailing.state_reason = ""
 
 
+def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
+    """Let the owner's mailings go on by their present time zone, which was `old` before.
+
+    What comes next stays the occurrence that it was, counted from the first start, at the hour of the
+    new clock. Sought by its time instead, one might come twice, or not at all.
+    """
+    zone = ZoneInfo(owner.timezone)
+    goes_on = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING, MailingState.PAUSED])
+    recurring = Mailing.periodicity != Periodicity.ONCE
+    statement = select(Mailing).where(Mailing.owner_id == owner.id, goes_on, recurring)
+    locked = statement.order_by(Mailing.id).with_for_update().execution_options(populate_existing=True)
+    for mailing in db.session.scalars(locked).all():
+        course = mailing.starts_at, mailing.periodicity
+        following = mailing.next_run_at or first_start(mailing, old, last_slot(mailing), now)
+        number = number_of(*course, old, following) if following else None
+        if number is None:
+            continue  # started by hand or late, it is due whatever the clock shows
+        moved = occurrence(*course, zone, number)
+        if moved != following or mailing.next_run_at is None:
+            mailing.next_run_at = moved
+            reschedule(mailing, now)
+
+
 def first_start(
     mailing: Mailing, zone: ZoneInfo, slot: datetime | None, now: datetime, *, is_new_course: bool = False
 ) -> datetime | None:
@@ -51,15 +75,17 @@ def first_start(
         return mailing.starts_at
     if mailing.periodicity is Periodicity.ONCE:
         return mailing.starts_at if mailing.starts_at > slot else None
+    if not is_new_course:
+        hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
+        return plan.following_start(mailing, hours, slot)
     # One that falls on this very moment, as when an empty start means now, is not past.
-    after = max(slot, now - datetime.resolution) if is_new_course else slot
-    return next_occurrence(mailing.starts_at, mailing.periodicity, zone, after)
+    return next_occurrence(mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution))
 
 
 def first_of_change(mailing: Mailing, wished: Mailing, now: datetime) -> datetime | None:
     """Return when a mailing would start next if its times were those of `wished`, as `reschedule` has it."""
     is_new_course = (
-        wished.starts_at != mailing.starts_at.replace(microsecond=0)
+        wished.starts_at.replace(microsecond=0) != mailing.starts_at.replace(microsecond=0)
         or wished.periodicity is not mailing.periodicity
         or mailing.state is MailingState.FINISHED
     )

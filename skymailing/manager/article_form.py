@@ -6,7 +6,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import BooleanField, SelectChoice, SelectField, StringField, TextAreaField, ValidationError
+from wtforms import (
+    BooleanField,
+    HiddenField,
+    SelectChoice,
+    SelectField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.validators import DataRequired, Length, Optional
 
 from skymailing.fields import LocalTimeField, one_line, strip
@@ -44,11 +52,19 @@ class ArticleForm(FlaskForm):
     published_at = LocalTimeField(
         _l("Published"), [Optional()], description=_l("Empty means a draft; a later time publishes it then.")
     )
+    seen = HiddenField()  # when the article that the page shows was changed last
 
     def __init__(self, article: Article | None, **options: Any) -> None:
         super().__init__(**options)
         self.article = article
         self.format.choices = [SelectChoice(item.value, state_label(item)) for item in MessageFormat]
+
+    def is_stale(self) -> bool:
+        """Whether the article was changed since the page was opened; from now on the page knows of it."""
+        assert self.article is not None
+        present, seen = self.article.updated_at.isoformat(), self.seen.data
+        self.seen.data, self.seen.raw_data = present, None
+        return bool(seen) and seen != present
 
     @property
     def has_image(self) -> bool:

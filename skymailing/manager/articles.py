@@ -8,7 +8,7 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_login import current_user
 from markupsafe import Markup
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
 from skymailing.audit import present_actor
@@ -73,6 +73,8 @@ class ArticlesView(PanelView):
             except ImageError as error:
                 form.image.errors = [str(error)]
                 return False
+        if article.id and self.was_changed(article, form):
+            return False
         form.fill(article, image)
         if "publish" in request.form:
             article.published_at = utcnow()
@@ -86,6 +88,23 @@ class ArticlesView(PanelView):
         audit.record(action, present_actor(), article)
         db.session.commit()
         content_cache.forget_articles()
+        return True
+
+    def was_changed(self, article: Article, form: ArticleForm) -> bool:
+        """Say so when somebody saved the article after this page was opened; sent again, it is saved."""
+        try:
+            db.session.refresh(article, with_for_update=True)
+        except InvalidRequestError:  # deleted since the request began
+            abort(404)
+        if not form.is_stale():
+            return False
+        form.form_errors.append(
+            _(
+                "Somebody has changed this article since you opened it here. Look at it in another tab;"
+                " if you save again, your text takes the place of theirs."
+            )
+        )
+        db.session.rollback()
         return True
 
     @expose("/<int:article_id>/delete", methods=("GET", "POST"))
@@ -120,4 +139,5 @@ class ArticlesView(PanelView):
 
 def present_values(article: Article) -> dict[str, Any]:
     names = ("title", "slug", "summary", "body", "image_alt", "published_at")
-    return {name: getattr(article, name) for name in names} | {"format": article.format.value}
+    seen = article.updated_at.isoformat()
+    return {name: getattr(article, name) for name in names} | {"format": article.format.value, "seen": seen}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import abort, flash, redirect, request, url_for
+from flask import Response, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_babel import gettext as _
@@ -12,6 +12,7 @@ from flask_babel import ngettext
 
 from skymailing.audit import Actor, present_actor
 from skymailing.clock import utcnow
+from skymailing.delivery.render import EXAMPLE, Content, TemplateError, preview
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, log_queries, services
@@ -20,7 +21,14 @@ from skymailing.mailings.reasons import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
 from skymailing.manager.panel import PanelView, asked_ids
+from skymailing.messages.services import explain_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
+
+# A letter can do nothing here, and fetches no pictures: nobody learns that a manager has looked.
+LETTER_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
 
 
 class MailingsView(PanelView):
@@ -52,6 +60,22 @@ class MailingsView(PanelView):
             states=list(DeliveryState),
             explain_state=explain_state,
         )
+
+    @expose("/<int:mailing_id>/letter")
+    def letter(self, mailing_id: int) -> ResponseReturnValue:
+        """Return the letter, for a frame: the last run's, or as it would leave now."""
+        mailing = db.session.get(Mailing, mailing_id) or abort(404)
+        source = services.last_run(mailing) or mailing.message
+        content = Content(source.subject, source.format, source.body)
+        try:
+            rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
+        except TemplateError as error:
+            response = Response(explain_error(error), mimetype="text/plain")
+        else:
+            kind = "text/html" if rendered.html else "text/plain"
+            response = Response(rendered.html or rendered.text, mimetype=kind)
+        response.headers["Content-Security-Policy"] = LETTER_POLICY
+        return response
 
     @expose("/<int:mailing_id>/log")
     def log(self, mailing_id: int) -> ResponseReturnValue:

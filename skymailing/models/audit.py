@@ -25,6 +25,7 @@ class AuditAction(StrEnum):
     CLIENT_DELETED = "client-deleted"
     CLIENTS_EXPORTED = "clients-exported"
     LOG_EXPORTED = "log-exported"
+    REPORT_EXPORTED = "report-exported"
     ARTICLE_CREATED = "article-created"
     ARTICLE_EDITED = "article-edited"
     ARTICLE_DELETED = "article-deleted"

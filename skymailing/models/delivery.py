@@ -31,6 +31,8 @@ DELIVERY_TRANSITIONS = Transitions(
     {
         DeliveryState.PENDING: {
             DeliveryState.SENDING,
+            # Brought back from a backup: it may have been sent after that was made.
+            DeliveryState.UNKNOWN,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
@@ -81,8 +83,11 @@ class Delivery(Model):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    # Empty once the client was deleted; the address below keeps the history readable.
-    client_id: Mapped[int | None] = mapped_column(ForeignKey("clients.id", ondelete="SET NULL"))
+    # Empty once the client was deleted; the address below keeps the history readable. No foreign key:
+    # it made PostgreSQL lock and rewrite each client when a run was planned, half of all the time that
+    # took. Whoever deletes clients lets go of their deliveries (ledger.py); one that was planned
+    # meanwhile names nobody and is cancelled when its turn comes.
+    client_id: Mapped[int | None] = mapped_column(BigId)
     email: Mapped[str] = mapped_column(String(320))
     email_key: Mapped[str] = mapped_column(String(320))
     state: Mapped[DeliveryState] = mapped_column(

@@ -96,7 +96,10 @@ class StateReason(StrEnum):
     WINDOW_OVER = "window-over"
     NO_CLIENTS = "no-clients"
     TOO_LATE = "too-late"
-    REFUSED = "refused"
+    REFUSED = "refused"  # the sender or the route, whoever the letter is for
+    REJECTED = "rejected"  # the letters, one after another alike
+    NOT_WRITABLE = "not-writable"  # the letters cannot even be written
+    RESTORED = "restored"  # with the moment of the backup
 
 
 class RunState(StrEnum):

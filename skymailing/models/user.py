@@ -1,5 +1,6 @@
 """Accounts."""
 
+import secrets
 from datetime import datetime
 from enum import StrEnum
 
@@ -42,8 +43,9 @@ class User(UserMixin, Timestamps, Model):
     # means that none is wanted.
     summary_hour: Mapped[int | None]
     next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
-    # Part of every session's identity: raising it signs the user out everywhere.
-    session_epoch: Mapped[int] = mapped_column(default=0)
+    # Part of every session's identity: raising it signs the user out everywhere. It begins somewhere, as
+    # after a restored backup an id may be given again, to somebody whom an old cookie shall not let in.
+    session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(1_000_000_000))
     # Not a column: which of the user's sessions this is, so that one can end without the others.
     session_key = ""
 

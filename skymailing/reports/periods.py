@@ -51,6 +51,22 @@ class Period:
         return day_ends(self.until, self.zone)
 
     @property
+    def stretches(self) -> list[tuple[int, int, int, int]]:
+        """Return stretches of days of one length: number of the first, begin and end, seconds of each day.
+
+        Begin and end are seconds since 1970. Days differ in length where clocks are changed.
+        """
+        starts = [int(day_starts(day, self.zone).timestamp()) for day in self.days]
+        ends = [*starts[1:], int(self.ends_at.timestamp())]
+        found: list[tuple[int, int, int, int]] = []
+        for number, (begin, end) in enumerate(zip(starts, ends, strict=True)):
+            if found and found[-1][3] == end - begin:
+                found[-1] = (*found[-1][:2], end, end - begin)
+            else:
+                found.append((number, begin, end, end - begin))
+        return found
+
+    @property
     def days(self) -> list[date]:
         return [self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1)]
 

@@ -1,28 +1,27 @@
 """What reports read: the numbers that runs keep as they go, never attempts or deliveries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
+    BigInteger,
     ColumnElement,
     Integer,
     Select,
-    and_,
     case,
-    column,
+    cast,
+    extract,
     func,
     literal,
     select,
-    values,
+    text,
 )
 
 from skymailing.delivery.counts import OTHER_WORDS
 from skymailing.extensions import db
 from skymailing.models import Mailing, Outcome, RunAnswer, RunInterval, User
-from skymailing.models.types import UTCDateTime
 from skymailing.reports.periods import Period
 
 COLUMNS = (
@@ -37,8 +36,10 @@ COLUMNS = (
 )
 REASONS_TOLD = 20
 INTERVALS = RunInterval.__table__
+MAILING_ID = INTERVALS.c.mailing_id
 # Of the letters sent, by when after their run's start, in per cent.
 MEDIAN, P95 = 50, 95
+Times = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True)
@@ -96,20 +97,31 @@ class Report:
     mailings: list[tuple[int, str, Figures]]
 
 
-def make_report(scope: Scope, period: Period) -> Report:
+def make_report(scope: Scope, period: Period, most_mailings: int | None = None) -> Report:
     """Return the report; of each mailing in the period, those with most letters first."""
-    by_day = _figures(scope, period, "day")
-    (totals,) = _figures(scope, period, "all").values() or (Figures(),)
-    by_mailing = _figures(scope, period, "mailing")
+    by_day = _figures(scope, period, _day_number(period))
+    largest = select(MAILING_ID, *_sums()).order_by(func.sum(INTERVALS.c.planned).desc(), MAILING_ID.desc())
+    by_mailing = _count(largest.limit(most_mailings), scope, period, MAILING_ID)
+    ids = None if most_mailings is None else list(by_mailing)
+    times = _times(MAILING_ID, scope, period, ids)
     names = dict(_names(list(by_mailing)))
-    order = sorted(by_mailing, key=lambda id: (-by_mailing[id].counts["planned"], -id))
+    mailings = [
+        (id, names[id], Figures(counts, *times.get(id, (None, None))))
+        for id, counts in by_mailing.items()
+        if id in names and any(counts.values())
+    ]
     return Report(
         period,
-        totals,
+        _total(by_day.values(), _times(literal(0, Integer), scope, period).get(0, (None, None))),
         find_reasons(scope, period),
         [(day, by_day.get(number, Figures())) for number, day in enumerate(period.days)],
-        [(id, names[id], by_mailing[id]) for id in order if not by_mailing[id].is_empty],
+        mailings,
     )
+
+
+def _total(days: Iterable[Figures], times: Times) -> Figures:
+    counts = {name: sum(figures.counts[name] for figures in days) for name in COLUMNS}
+    return Figures(counts, *times)
 
 
 def find_reasons(scope: Scope, period: Period) -> list[Reason]:
@@ -129,41 +141,38 @@ def find_reasons(scope: Scope, period: Period) -> list[Reason]:
 
 def days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, int, str, dict[str, int]]]:
     """Yield the counts of each mailing on each day on which something happened to it."""
-    days = _days(period)
-    keys = (days.c.number, INTERVALS.c.mailing_id)
-    statement = _in_days(select(*keys, *_sums()), scope, period, days).group_by(*keys).order_by(*keys)
-    rows = db.session.execute(statement).all()
+    keys = (_day_number(period), MAILING_ID)
+    statement = _in_period(select(*keys, *_sums()), scope, period)
+    # By their places: PostgreSQL takes an expression with parameters for another one each time.
+    rows = db.session.execute(statement.group_by(text("1, 2")).order_by(text("1, 2"))).all()
     names = dict(_names(sorted({row.mailing_id for row in rows})))
     for number, mailing_id, *counts in rows:
         told = dict(zip(COLUMNS, map(int, counts), strict=True))
-        if any(told.values()):
+        if any(told.values()) and mailing_id in names:
             yield period.days[number], mailing_id, names[mailing_id], told
 
 
-def _figures(scope: Scope, period: Period, by: str) -> dict[int, Figures]:
-    """Return the figures by number of the day, by mailing, or all of them under 0."""
-    days = _days(period)
-    key: ColumnElement[int] = {
-        "day": days.c.number,
-        "mailing": INTERVALS.c.mailing_id,
-        "all": literal(0, Integer),
-    }[by].label("key")
-    counts = _in_days(select(key, *_sums()), scope, period, days).group_by(key)
-    times = {row.key: (row.median, row.p95) for row in db.session.execute(_times(key, scope, period, days))}
-    return {
-        number: Figures(
-            dict(zip(COLUMNS, map(int, sums), strict=True)),
-            *times.get(number, (None, None)),
-        )
-        for number, *sums in db.session.execute(counts)
-    }
+def _figures(scope: Scope, period: Period, key: ColumnElement[int]) -> dict[int, Figures]:
+    counts = _count(select(key, *_sums()), scope, period, text("1"))
+    times = _times(key, scope, period)
+    return {value: Figures(told, *times.get(value, (None, None))) for value, told in counts.items()}
 
 
-def _times(key: ColumnElement[int], scope: Scope, period: Period, days: CTE) -> Select[Any]:
-    """Select when half and when 95 % of what was sent was accepted, to an interval's width."""
+def _count(statement: Select[Any], scope: Scope, period: Period, key: Any) -> dict[int, dict[str, int]]:
+    """Return the sums that a statement asks for, by the key that stands before them."""
+    rows = db.session.execute(_in_period(statement, scope, period).group_by(key))
+    return {value: dict(zip(COLUMNS, map(int, sums), strict=True)) for value, *sums in rows}
+
+
+def _times(
+    key: ColumnElement[int], scope: Scope, period: Period, mailing_ids: list[int] | None = None
+) -> dict[int, Times]:
+    """Return by `key` when half and when 95 % of what was sent was accepted, to an interval's width."""
     sent = func.sum(INTERVALS.c.sent).label("sent")
-    weights = _in_days(select(key, INTERVALS.c.elapsed, sent), scope, period, days)
-    each = weights.group_by(key, INTERVALS.c.elapsed).having(sent > 0).subquery()
+    weights = _in_period(select(key.label("key"), INTERVALS.c.elapsed, sent), scope, period)
+    if mailing_ids is not None:
+        weights = weights.where(MAILING_ID.in_(mailing_ids))
+    each = weights.where(INTERVALS.c.sent > 0).group_by(text("1, 2")).subquery()
     upto = func.sum(each.c.sent).over(partition_by=each.c.key, order_by=each.c.elapsed)
     whole = func.sum(each.c.sent).over(partition_by=each.c.key)
     ranked = select(each.c.key, each.c.elapsed, upto.label("upto"), whole.label("whole")).subquery()
@@ -172,35 +181,24 @@ def _times(key: ColumnElement[int], scope: Scope, period: Period, days: CTE) -> 
         enough = ranked.c.upto * 100 >= ranked.c.whole * percent
         return func.min(case((enough, ranked.c.elapsed)))
 
-    return select(ranked.c.key, reached(MEDIAN).label("median"), reached(P95).label("p95")).group_by(
-        ranked.c.key
-    )
+    statement = select(ranked.c.key, reached(MEDIAN), reached(P95)).group_by(ranked.c.key)
+    return {value: (median, p95) for value, median, p95 in db.session.execute(statement)}
 
 
-def _days(period: Period) -> CTE:
-    """Return the period's days with their ends in UTC, which no database can tell for every zone."""
-    ends = [Period(day, day, period.zone) for day in period.days]
-    return (
-        values(
-            column("number", Integer),
-            column("begins_at", UTCDateTime),
-            column("ends_at", UTCDateTime),
-            name="days",
-        )
-        .data([(number, day.begins_at, day.ends_at) for number, day in enumerate(ends)])
-        .cte("days")
-    )
+def _day_number(period: Period) -> ColumnElement[int]:
+    """Return in which of the period's days, from 0, an interval lies: none crosses the end of one.
+
+    Reckoned from stretches of days of one length, as no database can tell the days of every zone.
+    """
+    at = cast(extract("epoch", INTERVALS.c.begins_at), BigInteger)
+    return case(
+        *((at < end, first + (at - begin) // length) for first, begin, end, length in period.stretches)
+    ).label("day")
 
 
-def _in_days(statement: Select[Any], scope: Scope, period: Period, days: CTE) -> Select[Any]:
-    """Join intervals with the days in which they lie: none crosses the end of one."""
+def _in_period(statement: Select[Any], scope: Scope, period: Period) -> Select[Any]:
     begins_at: ColumnElement[datetime] = INTERVALS.c.begins_at
-    within = and_(begins_at >= days.c.begins_at, begins_at < days.c.ends_at)
-    return (
-        statement.select_from(days)
-        .join(INTERVALS, within)
-        .where(scope.of(RunInterval), begins_at >= period.begins_at, begins_at < period.ends_at)
-    )
+    return statement.where(scope.of(RunInterval), begins_at >= period.begins_at, begins_at < period.ends_at)
 
 
 def _sums() -> list[ColumnElement[int]]:

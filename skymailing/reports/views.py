@@ -5,11 +5,11 @@ from flask_login import current_user, login_required
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from skymailing import clock
+from skymailing import audit, clock
 from skymailing.csv_export import csv_response
 from skymailing.extensions import db
 from skymailing.mailings import log_queries
-from skymailing.models import DeliveryState, Mailing
+from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period
@@ -34,7 +34,7 @@ BARS = {
 def index() -> str:
     """Show the report over the period that the address asks for, or over the last 30 days."""
     form, mailing, period = read_wish()
-    report = queries.make_report(scope_of(mailing), period) if period else None
+    report = queries.make_report(scope_of(mailing), period, MAILINGS_SHOWN + 1) if period else None
     if period:
         form.since.data, form.until.data = period.since, period.until
         form.since.raw_data = form.until.raw_data = None
@@ -58,8 +58,9 @@ def csv() -> Response:
     _form, mailing, period = read_wish()
     if period is None:
         abort(400)
-    name = f"report-{period.since}-{period.until}.csv"
-    return csv_response(export.csv_rows(scope_of(mailing), period), name)
+    name, scope = f"report-{period.since}-{period.until}.csv", scope_of(mailing)
+    audit.record_reading(AuditAction.REPORT_EXPORTED, audit.present_actor(), mailing or current_user)
+    return csv_response(export.csv_rows(scope, period), name)
 
 
 def scope_of(mailing: Mailing | None) -> Scope:

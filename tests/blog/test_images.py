@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy.orm import Session
 
@@ -107,6 +107,41 @@ def test_nothing_is_kept_but_the_pixels(app: Flask) -> None:
         with app.app_context():
             for copy in picture.sizes():
                 assert b"SECRET-PLACE" not in (media_directory() / copy.name).read_bytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_stands_upright_however_its_camera_was_held(app: Flask, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "hello", orientation
+    marked = Image.new("RGB", (64, 32), "white")
+    marked.paste("black", (0, 0, 32, 16))
+    content = encoded(marked, "JPEG", exif=exif, quality=95)
+    # A note of a kind that its tag cannot have, as odd programs write.
+    odd = content.replace(b"\x01\x0e\x00\x02", b"\x01\x15\x00\x02", 1)
+    assert odd != content
+
+    name = store(app, odd)
+
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("L")
+    kept = stored(app, name).convert("L")
+    assert kept.size == expected.size
+    width, height = kept.size
+    for x, y in ((8, 8), (width - 8, 8), (8, height - 8), (width - 8, height - 8)):
+        assert (kept.getpixel((x, y)) < 128) is (expected.getpixel((x, y)) < 128)
+
+
+def test_a_picture_whose_file_is_lost_takes_nothing_else_along(
+    app: Flask, session: Session, visitor: FlaskClient
+) -> None:
+    name = store(app, encoded(PHOTO, "JPEG"))
+    ArticleFactory.create(slug="first", image=name, image_alt="A hand, waving")
+    with app.app_context():
+        (media_directory() / name).unlink()
+    assert visitor.get(f"/blog/media/{name}").status_code == 404
+    for path in ("/", "/blog/", "/blog/first", "/blog/feed.atom"):
+        answer = visitor.get(path)
+        assert answer.status_code == 200
+        assert "A hand, waving" in answer.text
 
 
 def test_a_second_file_behind_the_picture_is_dropped(app: Flask) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from skymailing import page_cache
 from skymailing.extensions import db
 from tests.factories import ArticleFactory
+from tests.servers import RedisServer
 
 HEADERS = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Vary")
 
@@ -60,12 +61,53 @@ def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskCl
     assert 1 < len(pages) <= page_cache.HOME.variants
 
 
-def test_only_get_requests_are_answered_from_the_cache(visitor: FlaskClient) -> None:
+@pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
+def test_the_head_of_a_page_is_the_pages_own(app: Flask, visitor: FlaskClient, path: str) -> None:
+    ArticleFactory.create(slug="first")
+    fresh = visitor.head(path)
+    statements = Statements(app)
+    kept = visitor.head(path)
+    page = visitor.get(path)
+
+    assert statements.count == 0
+    for head in (fresh, kept):
+        assert head.data == b""
+        assert dict(head.headers) | {"Date": ""} == dict(page.headers) | {"Date": ""}
+    assert visitor.head(path, headers={"If-None-Match": page.headers["ETag"]}).status_code == 304
+
+
+def test_nothing_but_reading_is_answered_from_the_cache(visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     visitor.get("/blog/first")
-    assert visitor.head("/blog/first").data == b""
-    assert visitor.post("/blog/first").status_code == 405
+    visitor.head("/blog/first")
+    for method in ("POST", "PUT", "DELETE"):
+        assert visitor.open("/blog/first", method=method).status_code == 405
     assert "data-views>2<" in visitor.get("/blog/first").text  # HEAD reads nothing
+
+
+def test_a_flood_of_addresses_fills_nothing(
+    app: Flask, visitor: FlaskClient, redis_server: RedisServer
+) -> None:
+    for _ in range(3):
+        ArticleFactory.create()
+    slug = ArticleFactory.create().slug
+    for path in ("/", "/blog/", f"/blog/{slug}", "/blog/feed.atom", "/sitemap.xml"):
+        visitor.get(path)
+    before = set(redis_server.client.keys("*"))
+    for number in range(50):
+        for path in (
+            f"/?page={number}",
+            f"/blog/?x={number}",
+            f"/blog/?page=1&page={number}",
+            f"/blog/?page={number + 2}",
+            f"/blog/{slug}?utm_source={number}",
+            f"/blog/{slug}-{number}",
+            f"/blog/feed.atom?{number}",
+        ):
+            visitor.get(path, headers={"Accept-Language": f"en;q=0.{number + 1}, x{number}"})
+    assert set(redis_server.client.keys("*")) <= before | {
+        key for key in redis_server.client.keys("skymailing:cache:page:en:?:/") if key
+    }
 
 
 @pytest.mark.parametrize("page", ["0", "2", "01", "-1", "x", "1e3", "99999999", "", "٢"])

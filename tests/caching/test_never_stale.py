@@ -68,6 +68,10 @@ def test_the_counters_follow_every_change(
     assert numbers() == ["1", "0", "1"]
     edit(app, update(Mailing).where(Mailing.id == mailing.id).values(state=MailingState.RUNNING))
     assert numbers() == ["1", "1", "1"]
+    edit(app, update(User).where(User.id == owner.id).values(blocked_at=utcnow()))
+    assert numbers() == ["1", "0", "1"]
+    edit(app, update(User).where(User.id == owner.id).values(blocked_at=None))
+    assert numbers() == ["1", "1", "1"]
     edit(app, delete(Client))
     edit(app, delete(Mailing))
     assert numbers() == ["0", "0", "0"]

@@ -1,14 +1,23 @@
 """`flask doctor` says what is wrong and what to do; tests/processes asks it about a whole service."""
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import time_machine
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing import create_app
+from skymailing import counters, create_app
+from skymailing.clock import utcnow
+from skymailing.doctor import host
 from skymailing.extensions import db
 from tests.servers import SmtpServer
+
+NOWHERE = "http://127.0.0.1:1"
 
 
 @pytest.fixture
@@ -18,6 +27,8 @@ def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
         "DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "MAIL_PORT": "1",
+        "DNS_SERVER": "127.0.0.1:1",
+        "PUBLIC_URL": NOWHERE,
     }
     app = create_app(TestingConfig(environment | broken))
     yield app
@@ -25,23 +36,109 @@ def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+@pytest.fixture
+def _no_network(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "PUBLIC_URL", NOWHERE)
+    monkeypatch.setitem(app.config, "DNS_SERVER", "127.0.0.1:1")
+
+
+def names(output: str, mark: str) -> list[str]:
+    return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(mark + " ")]
+
+
 def test_each_problem_is_told_with_the_setting_to_check(broken_app: Flask) -> None:
     answer = broken_app.test_cli_runner().invoke(args=["doctor"])
 
     assert answer.exit_code == 1
-    problems = [line for line in answer.output.splitlines() if line.startswith("PROBLEM")]
-    names = [line.split()[1].rstrip(":") for line in problems]
-    assert names == ["database", "redis", "scheduler", "workers", "mail"]
-    for setting in ("DATABASE_URL", "REDIS_URL", "MAIL_SERVER"):
+    assert names(answer.output, "PROBLEM") == [
+        *("database", "redis", "scheduler", "workers", "sweep", "mail-server", "site")
+    ]
+    assert names(answer.output, "?") == ["clock", "sender-domain", "spf", "dkim", "dmarc"]
+    for setting in ("DATABASE_URL", "REDIS_URL", "MAIL_SERVER", "PUBLIC_URL"):
         assert setting in answer.output
 
 
+@pytest.mark.usefixtures("_no_network")
 def test_what_works_is_told_too(app: Flask, smtp: SmtpServer) -> None:
     answer = app.test_cli_runner().invoke(args=["doctor"])
 
     assert answer.exit_code == 1, answer.output  # no scheduler and no worker run here
-    fine = [line.split()[1].rstrip(":") for line in answer.output.splitlines() if line.startswith("ok")]
-    assert fine == ["configuration", "files", "database", "redis", "mail"]
+    fine = names(answer.output, "ok")
+    assert fine == ["configuration", "files", "disk", "database", "redis", "mail-server", "clock"]
+
+
+def test_one_part_can_be_asked_for_and_read_by_a_program(app: Flask, session: Session) -> None:
+    answer = app.test_cli_runner().invoke(args=["doctor", "--only", "database", "--only", "redis", "--json"])
+    worse = app.test_cli_runner().invoke(args=["doctor", "--only", "workers", "--json"])
+
+    assert answer.exit_code == 0
+    found = json.loads(answer.output)
+    assert found["ok"] is True
+    assert [(check["name"], check["ok"]) for check in found["checks"]] == [
+        ("database", True),
+        ("redis", True),
+    ]
+    assert worse.exit_code == 1
+    (check,) = json.loads(worse.output)["checks"]
+    assert (check["ok"], check["finding"]) == (False, "no sign of life")
+    assert "systemctl" in check["advice"]
+
+
+def test_files_that_others_may_read_are_a_problem(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(app.config, "DATA_DIR", tmp_path)
+    (tmp_path / "secret-key").write_text("secret")
+    for mode, path in ((0o644, tmp_path / "secret-key"), (0o755, tmp_path)):
+        path.chmod(mode)
+        answer = app.test_cli_runner().invoke(args=["doctor", "--only", "files"])
+        assert answer.exit_code == 1
+        assert f"chmod go= {path}\n" in answer.output
+        path.chmod(0o700)
+
+    assert app.test_cli_runner().invoke(args=["doctor", "--only", "files"]).exit_code == 0
+
+
+def test_a_disk_that_is_nearly_full_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    roomy = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
+    monkeypatch.setattr(host, "LEAST_BYTES", 1 << 60)
+    full = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
+
+    assert (roomy.exit_code, full.exit_code) == (0, 1)
+    assert "MB are free" in full.output
+
+
+def test_a_redis_that_is_open_to_a_network_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url, is_ok in (
+        ("redis://10.0.0.1:6379/0", False),
+        ("redis://:secret@10.0.0.1:6379/0", True),
+        ("redis://127.0.0.1:6379/0", True),
+    ):
+        monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app's own connection stays
+        answer = app.test_cli_runner().invoke(args=["doctor", "--only", "redis"])
+        assert (answer.exit_code == 0) == is_ok, answer.output
+
+
+def test_a_sweep_that_is_late_is_a_problem(app: Flask, session: Session) -> None:
+    with app.app_context():
+        counters.put("last_sweep", utcnow().timestamp())
+    fresh = app.test_cli_runner().invoke(args=["doctor", "--only", "sweep"])
+    with time_machine.travel(utcnow() + timedelta(minutes=5)):
+        late = app.test_cli_runner().invoke(args=["doctor", "--only", "sweep"])
+
+    assert fresh.exit_code == 0, fresh.output
+    assert late.exit_code == 1
+    assert "seconds ago" in late.output
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_a_clock_that_differs_from_the_others_is_a_problem(app: Flask, session: Session) -> None:
+    with time_machine.travel(utcnow() - timedelta(minutes=2)):
+        answer = app.test_cli_runner().invoke(args=["doctor", "--only", "clock"])
+
+    assert answer.exit_code == 1
+    assert "seconds behind that of" in answer.output
+    assert "timedatectl" in answer.output
 
 
 def test_the_catcher_does_not_run_beside_a_real_mail_server(app: Flask) -> None:

@@ -119,9 +119,11 @@ def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:
 
 def test_what_cannot_be_done_is_said_and_fails(run: Run, user: User) -> None:
     ClientFactory.create(owner=user)
+    lonely = MailingFactory.create()
     over = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     for arguments, words in [
         (("start", over.id), "window"),
+        (("start", lonely.id), "would reach nobody"),
         (("resume", over.id), "paused"),
         (("start", 999_999), "no mailing 999999"),
         (("status", 999_999), "no mailing 999999"),

@@ -8,7 +8,7 @@ import time_machine
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from skymailing import clock
@@ -74,7 +74,12 @@ def told_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
 def numbers(session: Session) -> list[list[object]]:
     """Return all kept numbers, but for when letters were deferred: they come and go."""
     columns = [column for column in RunInterval.__table__.c if column.name != "deferred"]
-    statements = (select(*columns), select(*RunAnswer.__table__.c), select(*RunDomain.__table__.c))
+    told = or_(*(column != 0 for column in columns if column.default is not None))
+    statements = (
+        select(*columns).where(told),
+        select(*RunAnswer.__table__.c),
+        select(*RunDomain.__table__.c),
+    )
     return [sorted(map(repr, session.execute(statement))) for statement in statements]
 
 

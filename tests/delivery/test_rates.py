@@ -1,5 +1,6 @@
 """Letters per second: kept by all workers together, and nobody left behind."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,7 +15,7 @@ from skymailing.delivery.send import close_dispatcher
 from skymailing.models import MailingState, User
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.factories import ClientFactory, MailingFactory, create_clients
-from tests.servers import SmtpServer
+from tests.servers import RedisServer, SmtpServer
 
 
 @pytest.fixture
@@ -95,3 +96,19 @@ def test_a_limited_mailing_keeps_its_rate_and_reaches_everybody(
     run = only_run(session)
     assert states(session, run) == {"sent": 26}
     check_ledger(session, run, smtp.letters)
+
+
+def test_a_redis_that_hangs_holds_up_the_letters_once_not_each(
+    app: Flask, session: Session, redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        rates = Rates(1000, None, None)
+        redis_server.process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        try:
+            allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(50)]
+        finally:
+            redis_server.process.send_signal(signal.SIGCONT)
+
+    assert all(allowed)
+    assert time.monotonic() - begun < 8

@@ -1,12 +1,15 @@
 """Mailings that come again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
 import time_machine
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.delivery.calendar import occurrence
 from skymailing.models import (
     MailingState,
     Periodicity,
@@ -65,3 +68,64 @@ def test_missed_days_are_made_up_for_once(
     assert smtp.per_address() == {client.email: 1}
     session.refresh(mailing)
     assert mailing.next_run_at == begin + timedelta(days=6)
+
+
+def test_the_next_run_follows_one_that_is_still_sending_and_makes_up_for_what_was_missed(
+    session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    begin = utcnow().replace(microsecond=0)
+    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=30)}
+    mailing = due_mailing(user, periodicity=Periodicity.DAILY, **window)
+    smtp.rcpt_replies[client.email] = "450 4.2.0 try again in 12 hours"
+    start(mailing)
+    for hours in (13, 25, 37, 49):
+        with time_machine.travel(begin + timedelta(hours=hours)):
+            sweep()
+        assert len(session.scalars(select(Run.id)).all()) == 1, f"after {hours} hours"
+    smtp.rcpt_replies.clear()
+    for _twice in range(2):
+        with time_machine.travel(begin + timedelta(hours=62)):
+            sweep()
+    slots = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
+    assert slots == [begin, begin + timedelta(days=2)], "one run for the two that were missed"
+    assert smtp.per_address() == {client.email: 2}
+    session.refresh(mailing)
+    assert mailing.next_run_at == begin + timedelta(days=3)
+
+
+@pytest.mark.parametrize("periodicity", [Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY])
+def test_fifty_missed_occurrences_are_one_run(
+    session: Session, user: User, sweep: Work, smtp: SmtpServer, periodicity: Periodicity
+) -> None:
+    client = ClientFactory.create(owner=user)
+    begin = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
+    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=4000)}
+    mailing = due_mailing(user, periodicity=periodicity, **window)
+    missed = occurrence(begin, periodicity, ZoneInfo("UTC"), 50)
+    for _twice in range(2):
+        with time_machine.travel(missed + timedelta(hours=1)):
+            sweep()
+    assert session.scalars(select(Run.scheduled_for)).all() == [missed]
+    assert smtp.per_address() == {client.email: 1}
+    session.refresh(mailing)
+    assert mailing.next_run_at == occurrence(begin, periodicity, ZoneInfo("UTC"), 51)
+
+
+def test_an_occurrence_at_which_the_owner_is_blocked_is_made_up_for_when_they_are_not(
+    session: Session, user: User, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    begin = utcnow().replace(microsecond=0)
+    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=30)}
+    due_mailing(user, periodicity=Periodicity.DAILY, **window)
+    user.blocked_at = begin
+    session.flush()
+    with time_machine.travel(begin + timedelta(days=1, hours=1)):
+        sweep()
+        assert not smtp.letters
+        user.blocked_at = None
+        session.flush()
+        sweep()
+    assert smtp.per_address() == {client.email: 1}
+    assert session.scalars(select(Run.scheduled_for)).all() == [begin + timedelta(days=1)]

@@ -66,6 +66,28 @@ def test_a_run_rests_over_the_weekend_and_goes_on_by_itself(
     check_ledger(session, only_run(session), smtp.letters)
 
 
+@pytest.mark.parametrize(("hour", "letters"), [(0, 5), (6, 5), (9, 6)], ids=["night", "opening", "noon"])
+def test_of_days_that_rest_until_the_same_opening_one_letter_comes(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+    hour: int,
+    letters: int,
+) -> None:
+    """Daily, from Monday to Friday: on Monday at nine one letter; at noon Monday's own, if it starts then."""
+    client = ClientFactory.create(owner=user)
+    first = FRIDAY + timedelta(hours=hour)
+    mailing_from(first, **OFFICE_HOURS, periodicity=Periodicity.DAILY)
+    for half_hours in range(48 * 7):
+        moment = FRIDAY + timedelta(hours=half_hours / 2)
+        if moment.hour in (0, 3, 6, 9, 12):
+            at(moment + timedelta(seconds=1))
+    assert smtp.per_address() == {client.email: letters}
+    assert {run.state for run in session.scalars(select(Run))} == {RunState.FINISHED}
+
+
 def test_retries_rest_too(
     session: Session,
     user: User,
@@ -82,6 +104,68 @@ def test_retries_rest_too(
     assert states(session, only_run(session)) == {"deferred": 1}
     at(MONDAY + timedelta(hours=6))
     assert states(session, only_run(session)) == {"sent": 1}
+
+
+def test_a_letter_deferred_in_the_second_week_of_a_mondays_mailing_is_tried_again(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    """Three days are up since the run began, and of sending hours not one."""
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
+    hours = {"weekdays": "1", "opens_at": time(9), "closes_at": time(18)}
+    mailing_from(MONDAY + timedelta(hours=14, minutes=59), **hours, ends_at=MONDAY + timedelta(days=30))
+    at(MONDAY + timedelta(hours=14, minutes=59))
+    for weeks in (1, 2):
+        at(MONDAY + timedelta(weeks=weeks, hours=14, minutes=58))
+        assert states(session, only_run(session)) == {"deferred": 1}, f"in week {weeks}"
+    smtp.rcpt_replies.clear()
+    at(MONDAY + timedelta(weeks=3, hours=6))
+    assert states(session, only_run(session)) == {"sent": 1}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_a_letter_is_given_up_when_its_own_three_days_are_over(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "451 4.7.1 try again in 20 hours"
+    mailing_from(MONDAY)
+    for hours in (0, 21, 42):
+        at(MONDAY + timedelta(hours=hours))
+        assert states(session, only_run(session)) == {"deferred": 1}, f"after {hours} hours"
+    at(MONDAY + timedelta(hours=63))
+    assert states(session, only_run(session)) == {"failed": 1}
+
+
+def test_hours_past_midnight_are_open_on_both_sides_of_it(
+    session: Session,
+    user: User,
+    at: Callable[[datetime], None],
+    mailing_from: Callable[..., Mailing],
+    smtp: SmtpServer,
+) -> None:
+    """Fridays from 22:00 to 02:00 in Moscow: an hour of Saturday is Friday's."""
+    late, never = create_clients(user, 2)
+    smtp.rcpt_replies = dict.fromkeys((late.email, never.email), "451 4.7.1 later")
+    mailing_from(FRIDAY + timedelta(hours=19), weekdays="5", opens_at=time(22), closes_at=time(2))
+    at(FRIDAY + timedelta(hours=19))
+    del smtp.rcpt_replies[late.email]
+    at(FRIDAY + timedelta(hours=22, minutes=59))
+    assert states(session, only_run(session)) == {"sent": 1, "deferred": 1}
+    smtp.rcpt_replies.clear()
+    for hours in (23, 24 + 20):
+        at(FRIDAY + timedelta(hours=hours))
+        assert states(session, only_run(session)) == {"sent": 1, "deferred": 1}, f"after {hours} hours"
+    at(FRIDAY + timedelta(days=7, hours=19))
+    assert states(session, only_run(session)) == {"sent": 2}
 
 
 def test_hours_changed_while_it_runs_hold_from_then_on(

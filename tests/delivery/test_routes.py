@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import routes
+from skymailing.delivery import routes, send
 from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.settings import EngineSettings
@@ -94,6 +94,22 @@ def test_one_at_a_time_may_probe(app: Flask, session: Session) -> None:
 
     assert admission(app, 80) is routes.Admission.PROBE
     assert admission(app, 81) is routes.Admission.CLOSED
+
+
+def test_a_probe_without_a_letter_leaves_the_next_one_to_others(
+    app: Flask, session: Session, user: User, due: Mailing, sweep: Work, smtp: SmtpServer
+) -> None:
+    (client,) = create_clients(user, 1)
+    smtp.rcpt_replies[client.email] = "451 try again in 2 hours"
+    sweep()
+    assert states(session, only_run(session)) == {"deferred": 1}
+    for _ in range(5):
+        fault(app)
+
+    with time_machine.travel(utcnow() + timedelta(seconds=80)), app.app_context():
+        send.send_slice(only_run(session).id, lambda _seconds: False)
+
+    assert admission(app, 81) is routes.Admission.PROBE
 
 
 def test_the_pause_doubles_up_to_a_quarter_of_an_hour(
@@ -230,7 +246,7 @@ def test_ten_equal_rejections_in_a_row_pause_the_mailing(
 
     session.refresh(due)
     assert due.state is MailingState.PAUSED
-    assert "looks like spam" in due.state_reason
+    assert due.state_reason.startswith("rejected: 554 5.7.1 looks like spam")
     assert states(session, only_run(session)) == {"failed": 10, "pending": 50}
 
 

@@ -1,24 +1,32 @@
 """Pausing, cancelling, disabling, blocking; going on again; failed letters once more."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
+from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import (
     Mailing,
+    MailingState,
+    Periodicity,
+    Run,
     RunState,
     User,
 )
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.factories import create_clients, create_run, due_mailing
+from tests.servers import RedisServer, SmtpServer
 
 
 @pytest.mark.parametrize("stop", ["pause", "disable", "block", "cancel"])
@@ -107,3 +115,110 @@ def test_an_address_that_turned_out_dead_is_not_tried_again(
     sweep()
 
     assert states(session, only_run(session)) == {"sent": 1, "failed": 1}
+
+
+def test_a_pause_survives_restarts_and_nobody_gets_a_letter_twice(
+    app: Flask,
+    session: Session,
+    user: User,
+    start: Start,
+    sweep: Work,
+    smtp: SmtpServer,
+    redis_server: RedisServer,
+) -> None:
+    """Of what was sent, deferred and due for a later occurrence, when every process and Redis went away."""
+    fine, slow = create_clients(user, 2)
+    smtp.rcpt_replies[slow.email] = "451 4.7.1 later"
+    begin = utcnow().replace(microsecond=0)
+    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=9)}
+    mailing = due_mailing(user, periodicity=Periodicity.DAILY, **window)
+    start(mailing)
+    smtp.rcpt_replies.clear()
+    with app.app_context():
+        services.pause_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+        db.session.commit()
+        close_dispatcher()
+    redis_server.client.flushall()
+    for hours in (1, 25):
+        with time_machine.travel(begin + timedelta(hours=hours)):
+            sweep()
+    assert smtp.per_address() == {fine.email: 1}
+    assert states(session, only_run(session)) == {"sent": 1, "deferred": 1}
+
+    with time_machine.travel(begin + timedelta(hours=26)):
+        with app.app_context():
+            services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+            db.session.commit()
+        for _twice in range(2):  # one run ends, the next one follows
+            sweep()
+    first, missed = session.scalars(select(Run).order_by(Run.scheduled_for))
+    assert missed.scheduled_for == begin + timedelta(days=1)
+    assert states(session, first) == states(session, missed) == {"sent": 2}
+    assert smtp.per_address() == {fine.email: 2, slow.email: 2}
+
+
+def test_a_window_that_ends_during_a_pause_expires_what_waits(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = create_clients(user, 1)[0]
+    smtp.rcpt_replies[client.email] = "451 4.7.1 later"
+    mailing = due_mailing(user)
+    start(mailing)
+    with app.app_context():
+        services.pause_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+        db.session.commit()
+    with time_machine.travel(mailing.ends_at + timedelta(seconds=1)):
+        sweep()
+        assert states(session, only_run(session)) == {"expired": 1}
+        session.refresh(mailing)
+        assert mailing.state is MailingState.FINISHED
+        with app.test_request_context(), pytest.raises(services.MailingError, match="Only a paused"):
+            services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+
+
+def test_a_cancelled_mailing_cancels_what_is_deferred_and_never_starts_again(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    fine, slow = create_clients(user, 2)
+    smtp.rcpt_replies[slow.email] = "451 4.7.1 later"
+    begin = utcnow().replace(microsecond=0)
+    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=9)}
+    mailing = due_mailing(user, periodicity=Periodicity.DAILY, **window)
+    start(mailing)
+    with app.app_context():
+        services.cancel_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
+        db.session.commit()
+    smtp.rcpt_replies.clear()
+    for hours in (0, 1, 25):
+        with time_machine.travel(begin + timedelta(hours=hours)):
+            sweep()
+    assert states(session, only_run(session)) == {"sent": 1, "cancelled": 1}
+    assert smtp.per_address() == {fine.email: 1}
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.CANCELLED, None)
+
+
+def test_starting_now_keeps_the_rhythm_of_a_mailing_that_repeats(
+    app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = create_clients(user, 1)[0]
+    begin = utcnow().replace(microsecond=0) - timedelta(days=3, hours=5)
+    following = begin + timedelta(days=4)
+    mailing = due_mailing(
+        user,
+        periodicity=Periodicity.DAILY,
+        starts_at=begin,
+        next_run_at=following,
+        ends_at=begin + timedelta(days=9),
+    )
+    create_run(mailing, {}, scheduled_for=begin + timedelta(days=3))
+    with app.app_context():
+        services.start_now(db.session.get_one(Mailing, mailing.id), utcnow())
+        db.session.commit()
+    sweep()
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, following)
+    assert smtp.per_address() == {client.email: 1}
+    with time_machine.travel(following):
+        sweep()
+    assert smtp.per_address() == {client.email: 2}

@@ -89,6 +89,7 @@ class Sink:
     extensions: tuple[str, ...] = ("PIPELINING",)
     tls: ssl.SSLContext | None = None
     port: int = 0
+    host: str = "127.0.0.1"
     letters: list[Letter] = field(default_factory=list)
     times: Counter[Stage] = field(default_factory=Counter)
     begun: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds and recipient
@@ -99,7 +100,7 @@ class Sink:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self._listener = socket.create_server((self.host, self.port), backlog=128)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self

@@ -136,3 +136,19 @@ def test_a_greeting_without_end_is_cut_off_before_it_fills_the_memory(
 
     assert time.monotonic() - begun < 8, "cut off by its size, not by the time limit"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_GROWTH
+
+
+@pytest.mark.usefixtures("hasty")
+def test_14_garbage_for_a_challenge_is_the_routes_fault(session: Session, user: User, engine: Engine) -> None:
+    create_clients(user, RECIPIENTS)
+
+    def confuse(turn: Turn) -> None:
+        if turn.stage is Stage.AUTH:
+            turn.say("334 x")
+
+    with Sink(confuse, extensions=("AUTH CRAM-MD5 PLAIN",)) as sink:
+        engine.use_server(sink.port, username="sky", password="s3cret")
+        engine.start(due_mailing(user))
+
+    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert "makes no sense" in session.execute(select(Route)).scalar_one().last_fault

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from flask.testing import FlaskClient
 
 from skymailing.clock import utcnow
@@ -39,8 +40,31 @@ def test_the_counters_count_mailings_active_ones_and_unique_clients(visitor: Fla
     MailingFactory.create(owner=owner, state=MailingState.SCHEDULED, starts_at=now + timedelta(hours=1))
     MailingFactory.create(owner=owner, state=MailingState.RUNNING, disabled_at=now)
     MailingFactory.create(owner=other, state=MailingState.FINISHED)
+    MailingFactory.create(owner=UserFactory.create(blocked_at=now), state=MailingState.RUNNING)
 
-    assert numbers(visitor.get("/").text) == ["5", "2", "2"]
+    assert numbers(visitor.get("/").text) == ["6", "2", "2"]
+
+
+def test_the_counters_and_articles_are_there_for_a_signed_in_user_too(
+    browser: FlaskClient, user: User
+) -> None:
+    ClientFactory.create(email="Anna@example.org")
+    ClientFactory.create(owner=user, email="anna@example.org")
+    MailingFactory.create(state=MailingState.RUNNING)
+    shown = [ArticleFactory.create().slug for _ in range(4)]
+
+    page = browser.get("/").text
+    assert numbers(page) == ["1", "1", "1"]
+    assert sum(f'href="/blog/{slug}"' in page for slug in shown) == 3
+    MailingFactory.create(owner=user)
+    assert numbers(browser.get("/").text) == ["2", "1", "1"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_articles_than_three_are_all_shown(visitor: FlaskClient, count: int) -> None:
+    shown = [ArticleFactory.create().slug for _ in range(count)]
+    page = visitor.get("/").text
+    assert all(page.count(f'href="/blog/{slug}"') == 1 for slug in shown)
 
 
 def test_three_published_articles_are_shown_and_no_draft(visitor: FlaskClient) -> None:

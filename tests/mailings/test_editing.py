@@ -180,6 +180,36 @@ def test_of_one_that_has_happened_forged_values_are_not_looked_at(
     assert (mailing.name, mailing.state) == ("Renamed", MailingState.FINISHED)
 
 
+def test_a_page_that_was_open_while_the_mailing_ran_says_what_it_could_not_change(
+    browser: FlaskClient, user: User, session: Session, work: Work
+) -> None:
+    ClientFactory.create(owner=user)
+    once, again = MailingFactory.create(owner=user), daily(user, state=MailingState.SCHEDULED)
+    again.next_run_at = NOW
+    session.flush()
+    other = MessageFactory.create(owner=user)
+    # Both are started, and the daily one is held, in another tab.
+    for mailing in (once, again):
+        browser.post(f"/mailings/{mailing.id}/start")
+    work()
+    session.expire_all()
+    create_run(again, {DeliveryState.PENDING: 1}, state=RunState.SENDING, scheduled_for=utcnow())
+    again.state = MailingState.PAUSED
+    session.flush()
+    said = {}
+    for mailing in (once, again):
+        values = {"periodicity": mailing.periodicity.value, "starts_at": local(mailing.starts_at)}
+        end = local(NOW + timedelta(days=2))
+        fields = mailing_fields(other, name="Renamed", ends_at=end, **values)
+        page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
+        said[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
+    assert "has run meanwhile" in said[once]
+    assert "it keeps the text" in said[again]
+    session.expire_all()
+    assert (once.name, once.message_id != other.id) == ("Renamed", True)
+    assert (again.name, again.message_id == other.id) == ("Renamed", True)
+
+
 @pytest.mark.parametrize("state", [MailingState.RUNNING, MailingState.PAUSED])
 def test_a_run_is_not_ended_by_an_end_in_the_past(
     browser: FlaskClient, user: User, session: Session, state: MailingState

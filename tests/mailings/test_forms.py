@@ -12,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.mailings import queries
 from skymailing.models import Audience, Mailing, MailingState, OnUnknown, Periodicity, User
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MessageFactory, UserFactory
+from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.mailings.pages import at, error_beside, local, mailing_fields, value_of
 
 
@@ -123,6 +123,19 @@ def test_a_message_of_somebody_else_does_not_exist(
     assert nothing_was_saved(session)
 
 
+def test_a_message_that_was_deleted_while_the_form_was_open_is_asked_for_anew(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    kept, message = MessageFactory.create(owner=user), MessageFactory.create(owner=user)
+    fields = mailing_fields(message)
+    assert browser.post(f"/messages/{message.id}/delete").status_code == 302
+    answer = browser.post("/mailings/new", data=fields)
+    assert "This message does not exist. Choose another." in error_beside(answer, "message")
+    assert nothing_was_saved(session)
+    browser.post("/mailings/new", data=fields | {"message": kept.id})
+    assert only_mailing(session).message_id == kept.id
+
+
 @pytest.mark.parametrize("kind", ["foreign", "unknown", "words", "range"])
 def test_a_client_of_somebody_else_does_not_exist(
     browser: FlaskClient, user: User, session: Session, kind: str
@@ -150,6 +163,24 @@ def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: S
     answer = sign_in(owner).post("/mailings/new", data=fields)
     assert "does not exist on that day" in error_beside(answer, "starts_at")
     assert nothing_was_saved(session)
+
+
+def test_times_in_the_second_of_two_equal_hours_stay_when_the_form_is_saved_unchanged(
+    sign_in: SignIn, session: Session
+) -> None:
+    owner = UserFactory.create(timezone="Europe/Berlin")
+    second = at("2026-10-25T01:30")  # 02:30 in Berlin, for the second time
+    mailing = MailingFactory.create(
+        owner=owner, starts_at=second, ends_at=second + timedelta(days=364, hours=1)
+    )
+    browser = sign_in(owner)
+    page = browser.get(f"/mailings/{mailing.id}/edit")
+    times = {name: value_of(page, name) for name in ("starts_at", "ends_at")}
+    assert times["starts_at"] == "2026-10-25T02:30"
+    before = mailing.starts_at, mailing.ends_at
+    browser.post(f"/mailings/{mailing.id}/edit", data=mailing_fields(mailing.message, draft="1", **times))
+    session.refresh(mailing)
+    assert (mailing.starts_at, mailing.ends_at) == before
 
 
 def test_somebody_without_a_message_is_led_to_writing_one(browser: FlaskClient) -> None:

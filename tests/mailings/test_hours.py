@@ -47,6 +47,16 @@ def test_days_and_hours_are_kept_shown_and_offered_again(
     assert "09:00" in form
 
 
+@pytest.mark.parametrize(
+    ("ticked", "kept"), [(list("31") * 9, "13"), (list("7654321"), "1234567"), (["7"] * 7, "7")]
+)
+def test_days_are_kept_once_and_in_their_order_whatever_is_posted(
+    browser: FlaskClient, user: User, session: Session, ticked: list[str], kept: str
+) -> None:
+    post(browser, user, weekdays=ticked)
+    assert only_mailing(session).weekdays == kept
+
+
 def test_who_says_nothing_of_hours_has_no_limits(browser: FlaskClient, user: User, session: Session) -> None:
     post(browser, user)
     mailing = only_mailing(session)

@@ -173,7 +173,12 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
     [
         ("window-over", "window was over"),
         ("no-clients", "nobody to send it to"),
-        ("refused: 550 5.7.1 go away", "go away"),
+        ("refused: 550 5.7.1 go away", "refuses the sender, so the mailing paused itself: 550 5.7.1 go away"),
+        ("rejected: 554 spam", "with the same words, so the mailing paused itself: 554 spam"),
+        (
+            "not-writable: too long",
+            "cannot be written from this message, so the mailing paused itself: too long",
+        ),
         ("", ""),
     ],
 )

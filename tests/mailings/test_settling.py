@@ -23,6 +23,33 @@ from tests.servers import SmtpServer
 Work = Callable[[], None]
 
 
+def test_what_the_mail_servers_log_tells_is_noted_as_sent(
+    app: Flask, session: Session, mailing: Mailing
+) -> None:
+    run = last_run(session)
+    unclear_ones = session.scalars(
+        select(Delivery).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.UNKNOWN)
+    ).all()
+    known, other = unclear_ones
+
+    answer = app.test_cli_runner().invoke(
+        args=["mailings", "confirm", str(mailing.id), "-"],
+        input=f"<{known.email.upper()}>\n\nnobody@elsewhere.example\n",
+    )
+
+    assert answer.exit_code == 0, answer.output
+    assert "1 unclear letters are noted as sent" in answer.output
+    session.expire_all()
+    assert (known.state, other.state) == (DeliveryState.SENT, DeliveryState.UNKNOWN)
+    assert known.finished_at is not None
+    counts = kept_counts(session, run)
+    assert (counts["sent"], counts["unknown"]) == (2, 1)
+    again = app.test_cli_runner().invoke(
+        args=["mailings", "confirm", str(mailing.id), "-"], input=known.email
+    )
+    assert "0 unclear letters" in again.output
+
+
 @pytest.fixture
 def mailing(user: User) -> Mailing:
     """A finished mailing of whose last run two letters are unclear."""

@@ -29,8 +29,8 @@ def sweep_at(app: Flask, work: Work) -> Callable[[datetime], None]:
     return sweep
 
 
-def want_summary(user: User, sign_in: SignIn, hour: str) -> None:
-    with time_machine.travel(NOON):
+def want_summary(user: User, sign_in: SignIn, hour: str, now: datetime = NOON) -> None:
+    with time_machine.travel(now):
         page = sign_in(user).post(
             "/auth/profile",
             data={"name": user.name, "locale": "en", "timezone": user.timezone} | {"summary_hour": hour},
@@ -99,6 +99,33 @@ def test_after_a_long_rest_it_tells_of_the_latest_day_alone(
     sweep_at(NOON + timedelta(days=6, hours=5))
     (letter,) = letters_to(smtp, owner)
     assert letter.startswith("The last day: 2 letters sent")
+
+
+def test_a_summary_that_is_due_is_not_lost_when_the_profile_is_saved(
+    session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
+) -> None:
+    owner = UserFactory.create()
+    want_summary(owner, sign_in, "13")
+    create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 4}, scheduled_for=NOON)
+    want_summary(owner, sign_in, "13", NOON + timedelta(hours=1, seconds=5))
+    sweep_at(NOON + timedelta(hours=1, seconds=20))
+    assert [letter.split("\n")[0] for letter in letters_to(smtp, owner)] == ["The last day: 4 letters sent"]
+
+
+def test_an_hour_over_which_the_clock_is_put_forward_comes_when_it_is(
+    session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
+) -> None:
+    owner = UserFactory.create(timezone="Europe/Berlin")
+    saturday = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
+    want_summary(owner, sign_in, "2", saturday)
+    session.refresh(owner)
+    assert owner.next_summary_at == datetime(2027, 3, 28, 1, 0, tzinfo=UTC)
+    create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 4}, scheduled_for=saturday)
+    for days in range(3):
+        sweep_at(datetime(2027, 3, 28, 1, 0, 1, tzinfo=UTC) + timedelta(days=days))
+    assert len(letters_to(smtp, owner)) == 1
+    session.refresh(owner)
+    assert owner.next_summary_at == datetime(2027, 3, 31, 0, 0, tzinfo=UTC)
 
 
 def test_moving_to_another_zone_moves_the_hour(session: Session, user: User, sign_in: SignIn) -> None:

@@ -126,6 +126,34 @@ def test_a_picture_needs_words_and_can_be_taken_off(session: Session, panel: Fla
     assert (article.image, article.image_alt) == ("", "")
 
 
+def test_an_old_page_does_not_write_over_what_was_saved_since(
+    session: Session, panel: FlaskClient, sign_in: SignIn
+) -> None:
+    article = ArticleFactory.create(slug="first", title="Before")
+    path = f"/manager/articles/{article.id}/edit"
+
+    def opened(browser: FlaskClient) -> dict[str, str]:
+        return {"seen": seen_in(browser.get(path).text), "slug": "first"}
+
+    other = sign_in(UserFactory.create(role=Role.CONTENT))
+    mine, theirs = opened(panel), opened(other)
+    assert panel.post(path, data=fields(title="Mine", **mine)).status_code == 302
+    refused = other.post(path, data=fields(title="Theirs", **theirs))
+    assert "Somebody has changed this article" in refused.text
+    assert 'value="Theirs"' in refused.text, "what was typed is still there"
+    assert only_article(session).title == "Mine"
+
+    again = fields(title="Theirs", slug="first", seen=seen_in(refused.text))
+    assert other.post(path, data=again).status_code == 302
+    assert only_article(session).title == "Theirs"
+    panel.get("/blog/first")
+    assert panel.post(path, data=fields(title="Mine", **opened(panel))).status_code == 302
+
+
+def seen_in(page: str) -> str:
+    return page.partition('name="seen"')[2].partition('value="')[2].partition('"')[0]
+
+
 def test_the_preview_saves_nothing_and_runs_nothing(session: Session, panel: FlaskClient) -> None:
     answer = panel.post(
         "/manager/articles/preview",

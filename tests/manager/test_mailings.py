@@ -17,12 +17,20 @@ from skymailing.models import (
     Mailing,
     MailingState,
     Message,
+    MessageFormat,
     Outcome,
     Role,
     User,
 )
 from tests.conftest import SignIn
-from tests.factories import AttemptFactory, ClientFactory, MailingFactory, UserFactory, create_run
+from tests.factories import (
+    AttemptFactory,
+    ClientFactory,
+    MailingFactory,
+    MessageFactory,
+    UserFactory,
+    create_run,
+)
 
 
 @pytest.fixture
@@ -76,6 +84,27 @@ def test_from_a_mailing_to_a_letters_last_word(session: Session, panel: FlaskCli
         assert "5.1.1 &lt;b&gt;nobody&lt;/b&gt; here" in panel.get(page).text
     other = panel.get(f"/manager/mailings/{mailing.id}/log", query_string={"outcome": "sent"}).text
     assert "5.1.1" not in other
+
+
+def test_the_letter_is_read_and_can_do_nothing(session: Session, panel: FlaskClient) -> None:
+    body = "Здравствуйте, {{ name }}! <script>x</script><img src='https://spy.example/1.gif'>"
+    owner = UserFactory.create()
+    message = MessageFactory.create(owner=owner, body=body, format=MessageFormat.HTML)
+    mailing = MailingFactory.create(owner=owner, message=message)
+    path = f"/manager/mailings/{mailing.id}/letter"
+    assert path in panel.get(f"/manager/mailings/{mailing.id}/").text
+    answer = panel.get(path)
+    assert "Здравствуйте, " in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("sandbox; default-src 'none'; img-src data:;")
+    assert answer.headers["Cache-Control"] == "private, no-store"
+
+    create_run(mailing, {DeliveryState.SENT: 1}, body="What was sent")
+    mailing.message.body = "What came later {{"
+    session.flush()
+    assert "What was sent" in panel.get(path).text
+    other = MailingFactory.create(message=MessageFactory.create(body="{{ broken"))
+    assert panel.get(f"/manager/mailings/{other.id}/letter").mimetype == "text/plain"
 
 
 def test_letters_are_read_page_by_page_in_the_order_of_their_states(

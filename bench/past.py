@@ -1,0 +1,126 @@
+"""The rows about reports: a page over very many attempts against one over ten thousand."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
+
+from bench.laboratory import POSTGRESQL, Laboratory
+from bench.pages import SECONDS, WARM_UP, load, sign_in, web_server
+from bench.rows import Row, Sizes
+from bench.service import RunFailed, Service
+from skymailing.clock import utcnow
+from skymailing.delivery.counts import run_keys
+from skymailing.delivery.recount import recount
+from skymailing.extensions import db
+from skymailing.models import Mailing, MailingState, Message, MessageFormat, Run, RunState
+from skymailing.reports.periods import choose_period
+from skymailing.reports.queries import Scope, make_report
+
+FEW = 10_000
+SMALL = 100  # letters
+TURNS = 3
+DAYS = 29  # of the 30 that a report is about
+PAGE = "/reports/"
+
+# PostgreSQL's own SQL: a hundred letters a second, of which one in fifty is refused.
+FILL = (
+    """INSERT INTO deliveries (run_id, email, email_key, state, attempts, finished_at)
+       SELECT runs.id, 'c' || n || '@d' || n % 50 || '.example', 'c' || n || '@d' || n % 50 || '.example',
+              CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'sent' END, 1, started_at + n * interval '10 ms'
+       FROM runs JOIN mailings ON mailings.id = mailing_id, generate_series(1, planned) n
+       WHERE owner_id = :owner""",
+    """INSERT INTO attempts (delivery_id, run_id, mailing_id, owner_id, number, at, outcome, code, answer,
+           route)
+       SELECT deliveries.id, run_id, mailing_id, owner_id, 1, deliveries.finished_at, deliveries.state,
+              CASE deliveries.state WHEN 'sent' THEN 250 ELSE 550 END,
+              CASE deliveries.state WHEN 'sent' THEN '2.0.0 Ok: queued' ELSE '5.1.1 no such user' END,
+              'default'
+       FROM deliveries JOIN runs ON runs.id = run_id JOIN mailings ON mailings.id = mailing_id
+       WHERE owner_id = :owner""",
+    "VACUUM ANALYZE",  # which autovacuum does within minutes
+)
+
+
+def reports(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
+    """The report page over the last 30 days: of a daily mailing, and of very many small ones."""
+    with laboratory.service(POSTGRESQL) as service, web_server(service) as port:
+        few, many = measure_page(service, port, [(FEW, DAYS), (sizes.many, DAYS)])
+        yield _row(f"report on a daily mailing, {sizes.many:,} attempts against {FEW:,}", few, many)
+        shapes = [(FEW, FEW // SMALL), (sizes.many, sizes.many // SMALL)]
+        few, many = measure_page(service, port, shapes)
+        yield _row(
+            f"report on {sizes.many // SMALL:,} mailings of {SMALL}, {sizes.many:,} attempts against {FEW:,}",
+            few,
+            many,
+        )
+
+
+def _row(what: str, few: float, many: float) -> Row:
+    ratio = many / few
+    measured = f"{ratio:.2f} x ({many:.1f} ms to {few:.1f} ms)"
+    return Row(what, measured, "<= 1.5 x", "1.1 x", ratio <= 1.5, {"few_ms": few, "many_ms": many})
+
+
+def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> list[float]:
+    """Return the median time of the page in milliseconds for each number of attempts and of runs.
+
+    By turns, since a machine shared with others changes its pace; the best turn of each counts.
+    """
+    cookies = [sign_in(service, add_owner_with_past(service, *shape)) for shape in shapes]
+    times: list[list[float]] = [[] for _shape in shapes]
+    for _turn in range(TURNS):
+        for cookie, found in zip(cookies, times, strict=True):
+            load(port, PAGE, WARM_UP, 1, cookie)
+            found.append(load(port, PAGE, SECONDS, 1, cookie)["median_ms"])
+    return [min(found) for found in times]
+
+
+def add_owner_with_past(service: Service, attempts: int, runs: int) -> int:
+    """Make an owner with such a past and see that the report tells of it; return the owner's id."""
+    owner = service.add_owner(0)
+    add_past(service, owner, attempts // runs, runs)
+    with service.app.app_context():
+        zone = ZoneInfo(service.app.config["DEFAULT_TIMEZONE"])
+        report = make_report(Scope(owner), choose_period(None, None, zone, utcnow()))
+        db.session.rollback()
+    told = report.totals.counts["attempts"]
+    if told != attempts // runs * runs:
+        raise RunFailed(f"the report tells of {told} attempts instead of {attempts}")
+    return owner
+
+
+def add_past(service: Service, owner: int, letters: int, runs: int) -> None:
+    """Give an owner runs of so many letters each: of one daily mailing, or each of a mailing of its own."""
+    now = utcnow()
+    step = timedelta(days=DAYS) / runs
+    with Session(service.engine) as session:
+        message = Message(owner_id=owner, subject="Новости", format=MessageFormat.MARKDOWN, body="x")
+        session.add(message)
+        session.flush()
+        window = {"starts_at": now - timedelta(days=DAYS), "ends_at": now, "state": MailingState.FINISHED}
+        mailing = {"owner_id": owner, "message_id": message.id} | window
+        names = [f"Новости {number}" for number in range(1 if runs == DAYS else runs)]
+        session.execute(insert(Mailing), [mailing | {"name": name} for name in names])
+        ids = session.scalars(select(Mailing.id).where(Mailing.owner_id == owner)).all()
+        content = {"subject": "Новости", "format": MessageFormat.MARKDOWN, "body": "x"}
+        run = content | {"sender_name": "", "reply_to": "", "planned": letters, "state": RunState.FINISHED}
+        times = [now - timedelta(hours=1) - number * step for number in range(runs)]
+        session.execute(
+            insert(Run),
+            [
+                run | {"mailing_id": ids[number % len(ids)], "scheduled_for": at, "started_at": at}
+                for number, at in enumerate(times)
+            ],
+        )
+        for statement in FILL:
+            session.execute(text(statement), {"owner": owner} if ":owner" in statement else {})
+        run_ids = session.scalars(select(Run.id).where(Run.mailing_id.in_(ids))).all()
+    with service.app.app_context(), db.engine.begin() as connection:
+        for key in run_keys(connection, run_ids):
+            recount(connection, key)
+
+
+ROWS = {"reports": reports}

@@ -1,0 +1,1 @@
+"""What an operator can get wrong, each part asked and told with what to do; run by `flask doctor`."""

@@ -1,0 +1,127 @@
+"""This host: rights of files, room on the disk, the clock, and how Redis is reached."""
+
+import ipaddress
+import os
+import shutil
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import current_app
+from redis import RedisError
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from skymailing import checks, counters, queue
+from skymailing.checks import Check
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+
+LEAST_BYTES = 1 << 30
+LEAST_FILES = 1_000
+MOST_SKEW = timedelta(seconds=5)
+LATEST_SWEEP = timedelta(minutes=2)
+
+
+def check_files() -> Check:
+    """Whether the data directory can be written to, and read by nobody else."""
+    found = checks.check_data_directory()
+    directory: Path = current_app.config["DATA_DIR"]
+    if not found.is_ok:
+        return found
+    open_to_others = [path for path in (directory, directory / "secret-key") if _is_open_to_others(path)]
+    if open_to_others:
+        path = open_to_others[0]
+        finding = f"others on this host may look into {path} (mode {stat.S_IMODE(path.stat().st_mode):o})"
+        return Check("files", False, finding, f"Run: chmod go= {path}")
+    return Check("files", True, f"{directory} is writable, and closed to others")
+
+
+def _is_open_to_others(path: Path) -> bool:
+    return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def check_disk() -> Check:
+    """Whether there is room for what comes."""
+    directory: Path = current_app.config["DATA_DIR"]
+    free = shutil.disk_usage(directory).free
+    system = os.statvfs(directory)
+    advice = "Remove old backups and logs, or give the disk more room: sending stops when it is full."
+    if free < LEAST_BYTES:
+        return Check("disk", False, f"{free / 2**20:,.0f} MB are free at {directory}", advice)
+    if system.f_files and system.f_favail < LEAST_FILES:
+        return Check("disk", False, f"{system.f_favail} more files fit at {directory}", advice)
+    return Check("disk", True, f"{free / 2**30:,.1f} GB are free at {directory}")
+
+
+def check_redis() -> Check:
+    """Whether Redis answers, and only to those who may ask."""
+    found = checks.check_redis()
+    url = urlsplit(current_app.config["REDIS_URL"])
+    if found.is_ok and url.scheme != "unix" and not url.password and not _is_local(url.hostname or ""):
+        advice = "Give Redis a password (requirepass) and name it: REDIS_URL=redis://:PASSWORD@HOST:6379/0"
+        return Check("redis", False, f"anybody who reaches {url.hostname} may use it", advice)
+    return found
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_sweep() -> Check:
+    """Whether what was lost or left is looked for regularly."""
+    try:
+        last = counters.read().get("last_sweep")
+    except RedisError:
+        return Check("sweep", False, "cannot be asked while Redis is away", "Mend Redis first.")
+    if not last:
+        return Check("sweep", True, "none yet since Redis was emptied", is_known=False)
+    age = utcnow() - datetime.fromtimestamp(last, UTC)
+    finding = f"the last one was {max(0, round(age.total_seconds()))} seconds ago"
+    if age > LATEST_SWEEP:
+        return Check("sweep", False, finding, checks.LOG_ADVICE)
+    return Check("sweep", True, finding)
+
+
+def check_clock(site_date: datetime | None) -> Check:
+    """Whether this host's clock agrees with those of the database, of Redis and of the site."""
+    others = {"the database": _database_time(), "Redis": _redis_time()}
+    differences = {name: offset for name, offset in others.items() if offset is not None}
+    if site_date is not None:
+        differences["the site"] = utcnow() - site_date
+    if not differences:
+        return Check("clock", True, "there is no other to compare it with", is_known=False)
+    name, worst = max(differences.items(), key=lambda item: abs(item[1]))
+    seconds = round(worst.total_seconds())
+    if abs(worst) > MOST_SKEW:
+        finding = f"{abs(seconds)} seconds {'ahead of' if seconds > 0 else 'behind'} that of {name}"
+        advice = "Let all hosts take the time from the network: timedatectl set-ntp true"
+        return Check("clock", False, finding, advice)
+    return Check("clock", True, f"as that of {', '.join(differences)}")
+
+
+def _database_time() -> timedelta | None:
+    """Return how far we are ahead of the database's clock; None when it has none of its own."""
+    if db.engine.dialect.name == "sqlite":
+        return None
+    try:
+        with db.engine.connect() as connection:
+            before = utcnow()
+            theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    except SQLAlchemyError:
+        return None
+    return before + (utcnow() - before) / 2 - theirs
+
+
+def _redis_time() -> timedelta | None:
+    try:
+        before = utcnow()
+        seconds, microseconds = queue.connection().time()
+    except RedisError:
+        return None
+    theirs = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+    return before + (utcnow() - before) / 2 - theirs

@@ -1,0 +1,100 @@
+"""The site as a visitor reaches it: PUBLIC_URL, its certificate, and its clock."""
+
+import http.client
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from flask import current_app
+
+from skymailing.checks import Check
+from skymailing.clock import utcnow
+
+SECONDS = 5.0
+LEAST_LEFT = timedelta(days=14)
+RENEWAL = (
+    "Renew the certificate: certbot renew, and see why its timer did not (systemctl status certbot.timer)."
+)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one visit of the site's /healthz brought."""
+
+    url: str
+    error: str = ""
+    status: int = 0
+    body: bytes = b""
+    certificate_ends: datetime | None = None
+    date: datetime | None = None
+
+
+def visit() -> Visit:
+    """Ask the site how it is, past any proxy of this host's."""
+    url = f"{current_app.config['PUBLIC_URL']}/healthz"
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=SECONDS, context=ssl.create_default_context())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=SECONDS)
+    )
+    try:
+        with closing(connection):
+            connection.connect()
+            ends = certificate_end(connection.sock)
+            connection.request("GET", parts.path)
+            answer = connection.getresponse()
+            return Visit(url, "", answer.status, answer.read(100), ends, _date(answer.headers["Date"]))
+    except ssl.SSLCertVerificationError as error:
+        return Visit(url, f"its certificate is refused: {error.verify_message}")
+    except (OSError, http.client.HTTPException) as error:
+        return Visit(url, str(error) or type(error).__name__)
+
+
+def certificate_end(sock: object) -> datetime | None:
+    """Return until when the certificate at the other end is good; None without TLS."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return None
+    certificate = sock.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+
+
+def check_site(visit: Visit) -> Check:
+    """Whether links in letters lead here."""
+    if visit.error:
+        advice = (
+            "Check PUBLIC_URL, its DNS record, the firewall and nginx. If only this host cannot reach its "
+            "own name, let /etc/hosts lead it to 127.0.0.1."
+        )
+        return Check("site", False, f"{visit.url}: {visit.error}", advice)
+    if visit.status != 200 or visit.body.strip() != b"ok":
+        finding = f"{visit.url} answers {visit.status}, and not as this service does"
+        return Check(
+            "site", False, finding, "Let PUBLIC_URL be the address at which people reach the service."
+        )
+    return Check("site", True, f"{visit.url} answers")
+
+
+def check_certificate(visit: Visit) -> Check:
+    """Whether the site's certificate is good for a while."""
+    if visit.certificate_ends is None:
+        return Check("certificate", True, "could not be looked at", is_known=False)
+    return judge_certificate("certificate", visit.certificate_ends, RENEWAL)
+
+
+def judge_certificate(name: str, ends: datetime, advice: str) -> Check:
+    """Tell how long a certificate is good."""
+    days = (ends - utcnow()).days
+    is_ok = ends - utcnow() > LEAST_LEFT
+    return Check(name, is_ok, f"good for {days} more days, until {ends:%Y-%m-%d}", "" if is_ok else advice)

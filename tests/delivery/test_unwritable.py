@@ -1,0 +1,64 @@
+"""Messages from which no letter can be written, or not each."""
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Attempt, MailingState, Outcome, User
+from tests.delivery.conftest import Start
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import ClientFactory, MessageFactory, create_clients, due_mailing
+from tests.servers import SmtpServer
+
+HARMFUL = "{% if client.harm %}{% for i in (1..9999999) %}x{% endfor %}{% endif %}"
+
+
+def test_a_message_that_cannot_be_compiled_pauses_the_mailing_and_harms_nobody(
+    session: Session, user: User, start: Start, smtp: SmtpServer
+) -> None:
+    """The form refuses it; a later version of the template language may as well."""
+    create_clients(user, 30)
+    mailing = due_mailing(user, message=MessageFactory.create(owner=user, body="{% if name %}Hello"))
+
+    start(mailing)
+
+    session.refresh(mailing)
+    assert mailing.state is MailingState.PAUSED
+    assert mailing.state_reason.startswith("not-writable: ")
+    assert states(session, only_run(session)) == {"pending": 30}
+    assert session.scalar(select(func.count()).select_from(Attempt)) == 0
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_a_client_whose_letter_cannot_be_written_fails_alone(
+    session: Session, user: User, start: Start, smtp: SmtpServer
+) -> None:
+    create_clients(user, 15)
+    ClientFactory.create(owner=user, attributes={"harm": "yes"})
+    create_clients(user, 15)
+
+    start(due_mailing(user, message=MessageFactory.create(owner=user, body=HARMFUL)))
+
+    assert states(session, only_run(session)) == {"sent": 30, "failed": 1}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+@pytest.mark.parametrize("fine", [0, 25])
+def test_a_message_that_fails_for_one_client_after_another_pauses_the_mailing(
+    session: Session, user: User, start: Start, smtp: SmtpServer, fine: int
+) -> None:
+    create_clients(user, fine)
+    create_clients(user, 40, attributes={"harm": "yes"})
+    mailing = due_mailing(user, message=MessageFactory.create(owner=user, body=HARMFUL))
+
+    start(mailing)
+
+    session.refresh(mailing)
+    assert mailing.state is MailingState.PAUSED
+    assert mailing.state_reason.startswith("not-writable: The template asks for too much")
+    counts = states(session, only_run(session))
+    assert 10 <= counts["failed"] <= 20, "few, whatever was under way beside them"
+    assert counts.get("sent", 0) == fine
+    assert set(session.scalars(select(Attempt.code))) <= {None, 250}
+    assert Outcome.UNKNOWN not in set(session.scalars(select(Attempt.outcome)))
+    check_ledger(session, only_run(session), smtp.letters)

@@ -1,0 +1,168 @@
+"""Dockerfile and compose.yaml, as far as they can be judged without Docker."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dockerfile_parse import DockerfileParser
+from ruamel.yaml import YAML
+
+from config import load_config
+from skymailing.commands import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+COMMAND_NAMES = {command.name for command in COMMANDS} | {"db"}
+OURS = ("web", "worker", "scheduler", "migrate")
+
+
+@pytest.fixture(scope="module")
+def stages() -> list[list[dict[str, Any]]]:
+    """The instructions of each stage."""
+    found: list[list[dict[str, Any]]] = []
+    for step in DockerfileParser(path=str(ROOT / "Dockerfile")).structure:
+        if step["instruction"] == "FROM":
+            found.append([])
+        if step["instruction"] != "COMMENT":
+            found[-1].append(step)
+    return found
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    services: dict[str, Any] = YAML(typ="safe").load(ROOT / "compose.yaml")["services"]
+    return services
+
+
+def values(stage: list[dict[str, Any]], instruction: str) -> list[str]:
+    return [step["value"] for step in stage if step["instruction"] == instruction]
+
+
+def test_what_is_copied_exists_and_is_let_in(stages: list[list[dict[str, Any]]]) -> None:
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [value.split()[:-1] for value in values(stages[0], "COPY")]
+
+    assert {name for names in copied for name in names} == let_in
+    assert all((ROOT / name).exists() for name in let_in)
+
+
+def test_the_base_is_one_python_of_a_named_version(stages: list[list[dict[str, Any]]]) -> None:
+    bases = {value.split()[0] for stage in stages for value in values(stage, "FROM")}
+
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases.pop())
+
+
+def test_the_image_that_runs_has_no_tools_and_no_root(stages: list[list[dict[str, Any]]]) -> None:
+    last = stages[-1]
+    run = " ".join(values(last, "RUN"))
+
+    assert len(stages) == 2
+    assert values(last, "USER") == ["skymailing"]
+    assert "pip uninstall -y -q --root-user-action=ignore setuptools wheel pip" in run
+    assert not re.search(r"pip install|gcc|build-essential|-dev\b|\bmake\b|\bgit\b|curl", run)
+    assert "--no-install-recommends" in run
+    assert "rm -rf /var/lib/apt/lists/*" in run
+    order = [step["instruction"] for step in last]
+    assert order.index("USER") > len(order) - 1 - order[::-1].index("RUN"), (
+        "nothing is run as another user later"
+    )
+
+
+def test_packages_come_by_hash_and_translations_compiled(stages: list[list[dict[str, Any]]]) -> None:
+    run = " ".join(values(stages[0], "RUN"))
+
+    assert "--require-hashes --no-deps" in run
+    assert "-r requirements.lock" in run
+    assert "compile -d skymailing/translations" in run
+
+
+def test_the_image_starts_the_web_server_and_asks_how_it_is(stages: list[list[dict[str, Any]]]) -> None:
+    last = stages[-1]
+    (check,) = values(last, "HEALTHCHECK")
+
+    assert values(last, "ENTRYPOINT") == ['["flask"]']
+    assert values(last, "CMD") == ['["web"]']
+    assert "web" in COMMAND_NAMES
+    assert "http://127.0.0.1:8000/healthz" in check
+    assert "PORT=8000" in " ".join(values(last, "ENV"))
+
+
+def test_compose_keeps_to_its_specification() -> None:
+    """As `docker compose config` would say, by the schema that Compose publishes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_compose_runs_commands_that_there_are(services: dict[str, Any]) -> None:
+    assert set(services) == {*OURS, "postgresql", "valkey"}
+    for name in OURS:
+        assert services[name]["command"][0] in COMMAND_NAMES
+        check = services[name].get("healthcheck", {}).get("test")
+        assert check is None or check[:3] == ["CMD", "flask", "doctor"]
+
+
+def test_each_service_restarts_and_says_how_it_is_and_writes_nowhere_else(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["restart"] == ("on-failure" if name == "migrate" else "unless-stopped")
+        assert service["read_only"] is True
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        if name != "web":  # whose image asks
+            assert service["healthcheck"]
+    for name in OURS:
+        assert service_waits_for(services, name) <= set(services)
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert services[name]["volumes"] == ["data:/data"]
+
+
+def service_waits_for(services: dict[str, Any], name: str) -> set[str]:
+    return set(services[name]["depends_on"])
+
+
+def test_no_port_is_open_to_the_world(services: dict[str, Any]) -> None:
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+
+    assert ports == {"web": ["127.0.0.1:8000:8000"]}
+
+
+def test_each_variable_of_compose_is_in_the_example_and_has_no_default() -> None:
+    text = re.sub(r"#.*", "", (ROOT / "compose.yaml").read_text())
+    example = (ROOT / "deploy/compose.env.example").read_text()
+    used = set(re.findall(r"(?<!\$)\$\{(\w+)([^}]*)\}", text))
+
+    assert {name for name, _ in used} == {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
+    assert all(rest == ":?set it in .env" for _, rest in used)
+    assert all(re.search(rf"^{name}=$", example, re.MULTILINE) for name, _ in used)
+
+
+@pytest.mark.parametrize("example", ["skymailing.env.example", "compose.env.example"])
+def test_the_examples_lack_nothing_but_their_secrets(
+    example: str, services: dict[str, Any], tmp_path: Path
+) -> None:
+    lines = (ROOT / "deploy" / example).read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    composed = dict(services["web"]["environment"]) if example.startswith("compose") else {}
+    settings = {"SKYMAILING_ENV": "production"} | given | composed | {"DATA_DIR": str(tmp_path)}
+
+    assert settings["SECRET_KEY"] == ""
+    config = load_config(settings | {"SECRET_KEY": "x" * 64})
+
+    assert config.PORT == 8000
+    assert config.SQLALCHEMY_DATABASE_URI.startswith("postgresql+psycopg://")
+    assert not config.EMBEDDED_REDIS
+
+
+def test_an_example_names_only_settings_that_are_documented() -> None:
+    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text()))
+    for example in ("skymailing.env.example", "compose.env.example"):
+        named = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy" / example).read_text(), re.MULTILINE))
+        # The accounts' branch documents TRUSTED_PROXIES; the two passwords are Compose's.
+        assert named - documented <= {"TRUSTED_PROXIES", "POSTGRES_PASSWORD", "VALKEY_PASSWORD"}

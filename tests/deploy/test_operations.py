@@ -1,0 +1,51 @@
+"""docs/operations.md names only what there is."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from skymailing.commands import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/operations.md").read_text()
+
+
+def test_each_command_that_is_to_be_typed_exists() -> None:
+    typed = "\n".join(line for line in TEXT.splitlines() if line.startswith("    "))
+    called = set(re.findall(r"(?:^ {4}skymailing|exec web flask) (\w+)", typed, re.MULTILINE))
+
+    assert {"doctor", "db", "users", "backup", "restore"} <= called
+    assert called <= {command.name for command in COMMANDS} | {"db"}
+
+
+def test_each_file_of_ours_that_is_named_exists() -> None:
+    named = set(re.findall(r"(?<![\w/])(?:/opt/skymailing/current/)?(deploy/[\w./-]+\w)", TEXT))
+
+    assert len(named) >= 4
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_each_unit_that_is_enabled_exists() -> None:
+    units = {path.name.removesuffix(".service") for path in (ROOT / "deploy/systemd").iterdir()}
+    enabled = {
+        re.sub(r"@\d$", "@", name)
+        for line in re.findall(r"systemctl enable --now (.+)", TEXT)
+        for name in line.split()
+    }
+
+    assert len(enabled) >= 5
+    assert enabled <= units
+
+
+def test_each_link_leads_to_a_heading_or_a_file() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        file, _, anchor = target.partition("#")
+        assert (ROOT / "docs" / file).exists() if file else anchor in headings, target
+
+
+def test_the_wrapper_is_a_shell_script() -> None:
+    subprocess.run(["sh", "-n", ROOT / "deploy/skymailing"], check=True)

@@ -1,0 +1,89 @@
+"""The units of deploy/systemd/: what systemd itself says of them, and that they run what there is."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skymailing.commands import COMMANDS
+from skymailing.programs import list_programs
+
+ROOT = Path(__file__).parents[2]
+UNITS = sorted((ROOT / "deploy/systemd").iterdir())
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+PLACE = "/opt/skymailing/current"
+# Of `systemd-analyze security`, in tenths: 0 is a locked room, 96 a service without any restriction.
+MOST_EXPOSURE = 20
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units as they would be installed, with a release below a folder of the test's own."""
+    programs = tmp_path / "current/.venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "flask").symlink_to(Path(sys.executable).parent / "flask")
+    (tmp_path / "current/docs").symlink_to(ROOT / "docs")
+    for unit in UNITS:
+        (tmp_path / unit.name).write_text(unit.read_text().replace(PLACE, str(tmp_path / "current")))
+    return tmp_path
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong(installed: Path) -> None:
+    names = [unit.name.replace("@.", "@1.") for unit in UNITS]
+    (installed / "skymailing-worker@1.service").symlink_to(installed / "skymailing-worker@.service")
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *(str(installed / name) for name in names)],
+        capture_output=True,
+        text=True,
+        env={"SYSTEMD_UNIT_PATH": f"{installed}:", "PATH": "/usr/bin:/bin"},
+    )
+
+    ours = [line for line in done.stderr.splitlines() if "skymailing" in line]
+    assert not ours
+    assert done.returncode == 0, done.stderr
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_a_service_can_do_little_beyond_its_work(installed: Path, unit: Path) -> None:
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            f"--threshold={MOST_EXPOSURE}",
+            str(installed / unit.name),
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_a_service_runs_a_command_that_there_is(unit: Path) -> None:
+    called = re.findall(rf"{PLACE}/\.venv/bin/flask --app wsgi (\w+)", unit.read_text())
+
+    assert called
+    assert set(called) <= {command.name for command in COMMANDS}
+
+
+def test_stopping_waits_as_long_as_under_flask_up(tmp_path: Path) -> None:
+    config = {"EMBEDDED_REDIS": False, "MAIL_CATCHER": False, "WORKERS": 1, "HOST": "127.0.0.1", "PORT": 1}
+
+    for program in list_programs(config | {"DATA_DIR": tmp_path}):
+        name = f"skymailing-{program.name}{'@' if program.name == 'worker' else ''}.service"
+        text = (ROOT / "deploy/systemd" / name).read_text()
+        seconds = re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+        assert seconds
+        assert int(seconds[1]) >= program.stop_seconds
+        assert "\nKillMode=mixed\n" in text
+        assert "\nRestart=always\n" in text

@@ -1,0 +1,140 @@
+"""What doctor says of the mail server, and of how letters get there."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import trustme
+from flask import Flask
+
+from config import TestingConfig
+from skymailing import create_app, transport
+from skymailing.checks import Check
+from skymailing.doctor.examination import examine
+from tests.faults.sink import Sink
+
+EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    data_dir = str(tmp_path_factory.mktemp("data"))
+    return create_app(TestingConfig({"DATA_DIR": data_dir, "MAIL_SERVER": "127.0.0.1"}))
+
+
+@pytest.fixture
+def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[trustme.CA]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    transport.verifying_context.cache_clear()
+    yield authority
+    transport.verifying_context.cache_clear()
+
+
+def server_context(authority: trustme.CA, days: float) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
+    authority.issue_cert("localhost", not_before=since, not_after=until).configure_cert(context)
+    return context
+
+
+def look(app: Flask, monkeypatch: pytest.MonkeyPatch, port: int, **settings: object) -> Check:
+    for name, value in {"server": "localhost", "port": port, **settings}.items():
+        monkeypatch.setattr(app.extensions["mail"], name, value)
+    with app.app_context():
+        (check,) = examine(["mail-server"])
+    return check
+
+
+@pytest.mark.parametrize(
+    ("days", "is_ok", "words"),
+    [
+        (60, True, "over TLS; its certificate is good for 59 more days"),
+        (5, False, "good for 4 more days"),
+        (-1, False, "certificate has expired"),
+    ],
+)
+def test_the_certificate_behind_starttls_is_looked_at(
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    authority: trustme.CA,
+    days: float,
+    is_ok: bool,
+    words: str,
+) -> None:
+    with Sink(tls=server_context(authority, days), extensions=EXTENSIONS) as sink:
+        check = look(app, monkeypatch, sink.port, use_tls=True, username="sky", password="s3cret")
+
+    assert check.is_ok == is_ok
+    assert words in check.finding
+
+
+def test_starttls_that_is_not_offered_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sink() as sink:
+        check = look(app, monkeypatch, sink.port, use_tls=True)
+
+    assert not check.is_ok
+    assert "STARTTLS" in check.finding
+    assert "MAIL_USE_TLS" in check.advice
+
+
+def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sink(extensions=EXTENSIONS) as sink:
+        check = look(app, monkeypatch, sink.port, use_tls=False)
+
+    assert check.is_ok
+    assert "on this host" in check.finding
+
+
+@pytest.mark.parametrize(
+    ("extensions", "username", "words"),
+    [
+        (EXTENSIONS, None, "offers TLS, and letters go to it unencrypted"),
+        (("AUTH PLAIN LOGIN",), "sky", "gets our password unencrypted"),
+        ((), None, None),
+    ],
+)
+def test_a_server_elsewhere_is_entered_encrypted_when_it_can_be(
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    extensions: tuple[str, ...],
+    username: str | None,
+    words: str | None,
+) -> None:
+    address = own_address()
+    with Sink(extensions=extensions, host=address) as sink:
+        check = look(
+            app, monkeypatch, sink.port, server=address, use_tls=False, username=username, password="s3cret"
+        )
+
+    assert check.is_ok == (words is None)
+    assert (words or "it offers no TLS") in check.finding
+
+
+def own_address() -> str:
+    """Return an address of this host that is not loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this host has no network")
+        address: str = probe.getsockname()[0]
+    return address
+
+
+def test_the_second_way_out_is_looked_at_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sink() as sink:
+        fallback = SimpleNamespace(
+            server="127.0.0.1", port=sink.port, use_tls=False, use_ssl=False, username=None, password=None
+        )
+        monkeypatch.setitem(app.config, "MAIL_FALLBACK", fallback)
+        monkeypatch.setattr(app.extensions["mail"], "port", 1)
+        with app.app_context():
+            found = {check.name: check.is_ok for check in examine(["mail-server", "fallback-mail-server"])}
+
+    assert found == {"mail-server": False, "fallback-mail-server": True}

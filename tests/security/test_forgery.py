@@ -1,0 +1,170 @@
+"""Nobody changes what is somebody else's by any request, but for the marks that a role is there to set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Table, inspect, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import (
+    Article,
+    Attempt,
+    AuditEntry,
+    Client,
+    ClientImport,
+    Delivery,
+    Mailing,
+    Message,
+    Run,
+    Suppression,
+    User,
+    mailing_clients,
+)
+from tests.conftest import SignIn
+from tests.factories import AttemptFactory, ClientFactory, DeliveryFactory, SuppressionFactory, UserFactory
+from tests.security.decisions import ACCESS, Own, Panel, Person
+from tests.security.world import SAFE, VERBS, Things, browser_of
+
+# What they may do with the users, mailings and articles of others; everything else stays as it was.
+MARKS = {
+    "users": {"blocked_at", "blocked_reason", "session_epoch", "updated_at"},
+    "mailings": {"disabled_at", "disabled_reason", "updated_at"},
+}
+ANY = {column.name for column in Article.__table__.columns}
+ALLOWED: dict[Person, dict[str, set[str]]] = {
+    Person.VISITOR: {},
+    Person.OTHER: {},
+    Person.MANAGER: MARKS,
+    Person.CONTENT: {"articles": ANY},
+    Person.ADMIN: {**MARKS, "users": MARKS["users"] | {"role"}, "articles": ANY},
+}
+# So that the requests are known to be such as work, for who may do it.
+MARKED = {"user-blocked", "user-unblocked", "mailing-disabled", "mailing-enabled"}
+WRITTEN = {"article-created", "article-edited", "article-deleted"}
+DONE = {
+    Person.MANAGER: MARKED,
+    Person.CONTENT: WRITTEN,
+    Person.ADMIN: {*MARKED, *WRITTEN, "role-changed"},
+}
+OWN_ACTS = {"clients-exported", "log-exported", "report-exported", "client-deleted"}
+# Flask-Admin's usual addresses, of which the panel has none.
+USUAL = (
+    *("new/", "new/?url=/manager/", "{id}/edit", "{id}/delete", "edit/?id={id}", "delete/", "action/"),
+    *("ajax/update/", "ajax/lookup/", "export/csv/", "details/?id={id}"),
+)
+VIEWS = ("mailings", "runs", "runs/deliveries", "users", "audit", "messages", "clients")
+
+Rows = dict[tuple[str, Any], dict[str, Any]]
+
+
+@pytest.fixture
+def victim(app: Flask, session: Session) -> Things:
+    """Somebody with one of everything."""
+    things = Things(app, session, UserFactory.create())
+    for access in ACCESS.values():
+        if isinstance(access, Own | Panel) and access.make:
+            things.make(access.make)
+    AttemptFactory.create(delivery=DeliveryFactory.create(run__mailing__owner=things.owner))
+    SuppressionFactory.create(owner_id=things.owner.id, email_key="never@example.org")
+    client = ClientFactory.create(owner=things.owner)
+    mailing = session.scalars(select(Mailing.id).limit(1)).one()
+    session.execute(mailing_clients.insert().values(mailing_id=mailing, client_id=client.id))
+    return things
+
+
+def rows_of(session: Session, owner: User) -> Rows:
+    """Return all that belongs to a user, by table and key."""
+    mailings = select(Mailing.id).where(Mailing.owner_id == owner.id)
+    runs = select(Run.id).where(Run.mailing_id.in_(mailings))
+    conditions: Mapping[Table, Any] = {
+        table_of(User): User.id == owner.id,
+        table_of(Run): Run.id.in_(runs),
+        table_of(Delivery): Delivery.run_id.in_(runs),
+        mailing_clients: mailing_clients.c.mailing_id.in_(mailings),
+        table_of(Article): Article.author_id == owner.id,
+        **{
+            table_of(model): model.owner_id == owner.id
+            for model in (Client, ClientImport, Message, Mailing, Suppression, Attempt)
+        },
+    }
+    found: Rows = {}
+    for table, condition in conditions.items():
+        key = [column.name for column in table.primary_key]
+        for row in session.execute(select(table).where(condition)).mappings():
+            found[table.name, tuple(row[name] for name in key)] = dict(row)
+    return found
+
+
+def table_of(model: type[Any]) -> Table:
+    table = inspect(model).local_table
+    assert isinstance(table, Table)
+    return table
+
+
+def changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str]:
+    """Return what became of somebody's rows that should not."""
+    told = [f"{table} {key} is new" for table, key in after.keys() - before.keys()]
+    for (table, key), old in before.items():
+        new = after.get((table, key))
+        may = allowed.get(table, set())
+        if new is None:
+            told += [] if may == ANY else [f"{table} {key} is gone"]
+            continue
+        told += [
+            f"{table} {key}: {name}" for name, value in old.items() if value != new[name] and name not in may
+        ]
+    return told
+
+
+@pytest.mark.parametrize("person", list(ALLOWED), ids=str)
+def test_no_forged_request_changes_what_is_somebody_elses(
+    app: Flask, session: Session, sign_in: SignIn, victim: Things, person: Person
+) -> None:
+    browser, user = browser_of(person, app, session, sign_in)
+    before = rows_of(session, victim.owner)
+    assert {table for table, _ in before} >= {"users", "clients", "mailings", "deliveries", "attempts"}
+    wrong: list[str] = []
+    for verb, path, form in forged_requests(victim):
+        if send(browser, verb, path, form) >= 400:
+            continue  # compared at the end
+        if told := changes(before, rows_of(session, victim.owner), ALLOWED[person]):
+            wrong.append(f"{verb} {path}: {told}")
+            before = rows_of(session, victim.owner)
+    assert wrong == []
+    assert changes(before, rows_of(session, victim.owner), ALLOWED[person]) == []
+    acts = select(AuditEntry.action).where(AuditEntry.actor_id == (user.id if user else 0))
+    done = {action.value for action in session.scalars(acts)} - OWN_ACTS
+    assert done == DONE.get(person, set()), "the requests are such as do something"
+
+
+def forged_requests(victim: Things) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return every verb for every route, with the victim's real ids in address and form."""
+    paths = [
+        # Whoever holds a token of the victim's is the victim.
+        (victim.path(endpoint), victim.form(endpoint))
+        for endpoint in sorted(ACCESS, key=lambda name: (name.endswith(("delete", "role")), name))
+        if "token" not in victim.arguments(endpoint) and endpoint != "auth.logout"
+    ]
+    form = {"rowid": "1", "action": "delete", "id": victim.owner.id, "email": "x@example.com"}
+    for view in VIEWS:
+        paths += [(f"/manager/{view}/{usual.format(id=victim.owner.id)}", form) for usual in USUAL]
+    return [(verb, path, form) for path, form in paths for verb in VERBS]
+
+
+def send(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> int:
+    sent = {"data": form} if verb not in SAFE or "?" in path else {"query_string": form}
+    with browser.open(path, method=verb, **sent) as answer:
+        assert answer.status_code < 500, f"{verb} {path}"
+        return answer.status_code
+
+
+def test_ids_in_a_form_reach_only_ones_own_clients(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
+    foreign = ClientFactory.create()
+    own = ClientFactory.create(owner=user)
+    browser.post("/clients/delete-selected", data={"id": [foreign.id, own.id], "confirmed": "1"})
+    assert set(session.scalars(select(Client.id))) == {foreign.id}

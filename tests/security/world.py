@@ -1,0 +1,121 @@
+"""One owner with one of everything, and whoever asks for it."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from sqlalchemy.orm import Session
+
+from skymailing.blog.images import store_image
+from skymailing.clock import utcnow
+from skymailing.messages.pictures import store_picture
+from skymailing.models import Mailing, User
+from skymailing.security import RESET, VERIFY, account_token, unsubscribe_token
+from tests.conftest import SignIn
+from tests.factories import UserFactory
+from tests.security.decisions import ACCESS, Person, make_article, make_mailing
+
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+SAFE = {"GET", "HEAD"}
+
+
+def browser_of(
+    person: Person, app: Flask, session: Session, sign_in: SignIn
+) -> tuple[FlaskClient, User | None]:
+    """Return a person's browser, and their account; the shut out were signed in before."""
+    if person is Person.VISITOR:
+        return app.test_client(), None
+    user = UserFactory.create(role=person.role)
+    browser = sign_in(user)
+    if person is Person.BLOCKED:
+        user.blocked_at = utcnow()
+    if person is Person.UNCONFIRMED:
+        user.confirmed_at = None
+    session.flush()
+    return browser, user
+
+
+class Things:
+    """What a route needs of an owner to be called: an object, its id in address and form, or a token."""
+
+    def __init__(self, app: Flask, session: Session, owner: User) -> None:
+        self.app, self.session, self.owner = app, session, owner
+        self.made: dict[Any, Any] = {}
+
+    def make(self, how: Any) -> Any:
+        """Return the owner's object of a kind, the same each time."""
+        if how not in self.made:
+            self.made[how] = how(self.owner)
+            self.session.flush()
+        return self.made[how]
+
+    def row_of(self, endpoint: str) -> Any:
+        """Return the object that the route is about; None when it is about no single one."""
+        access = ACCESS[endpoint]
+        return None if isinstance(access, str) or not access.make else self.make(access.make)
+
+    def arguments(self, endpoint: str) -> dict[str, Any]:
+        """Return what stands in the route's address."""
+        access = ACCESS[endpoint]
+        if not isinstance(access, str):
+            return {access.argument: self.row_of(endpoint).id} if access.argument else {}
+        with self.app.test_request_context():
+            match endpoint:
+                case "static":
+                    return {"filename": "css/site.css"}
+                case "blog.article":
+                    return {"slug": self.make(make_article).slug}
+                case "blog.media":
+                    return {"name": store_image(picture())}
+                case "messages.picture":
+                    return {"name": store_picture(self.owner.id, picture(), utcnow()).name}
+                case "auth.verify":
+                    return {"token": account_token(VERIFY, self.owner)}
+                case "auth.reset":
+                    return {"token": account_token(RESET, self.owner)}
+                case "unsubscribe.page":
+                    return {"token": unsubscribe_token(self.owner.id, "somebody@example.org")}
+        return {}
+
+    def form(self, endpoint: str) -> dict[str, Any]:
+        """Return all that any form asks for: what it takes to do what a route does, and more."""
+        mailing: Mailing = self.make(make_mailing)
+        is_about_users = endpoint.startswith("manager_users.")
+        return {
+            "id": self.owner.id if is_about_users else mailing.id,
+            "owner_id": 1,
+            "role": "admin",
+            "reason": "because",
+            "title": "Taken over",
+            "name": "Taken over",
+            "subject": "Taken over",
+            "body": "Taken over",
+            "format": "text",
+            "email": "taken.over@example.com",
+            "full_name": "Taken over",
+            "state": "draft",
+            "message": mailing.message_id,
+            "confirmed": "1",
+            "decision": "resend",
+            "publish": "1",
+        }
+
+    def path(self, endpoint: str) -> str:
+        with self.app.test_request_context():
+            return self.app.url_for(endpoint, **self.arguments(endpoint))
+
+
+def picture() -> io.BytesIO:
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), "teal").save(file, "PNG")
+    file.seek(0)
+    return file
+
+
+def methods_of(app: Flask, endpoint: str) -> Iterator[str]:
+    """Yield the verbs that an endpoint answers to; OPTIONS is Flask's own and touches nothing."""
+    for rule in app.url_map.iter_rules(endpoint):
+        yield from sorted((rule.methods or set()) - {"OPTIONS"})

@@ -1,0 +1,78 @@
+"""What is installed is pinned, locked by hash, and has a reason."""
+
+import importlib.metadata
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+LOCKED = re.compile(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+?)(?: ; (.+?))? \\$", re.MULTILINE)
+
+
+def direct(file: str) -> list[Requirement]:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]
+    return [Requirement(line) for line in lines if line and not line.startswith("-r")]
+
+
+def locked() -> dict[str, set[str]]:
+    """Return the versions of each package: more than one where they differ by Python's."""
+    versions: dict[str, set[str]] = defaultdict(set)
+    for name, version, _marker in LOCKED.findall(lock_text()):
+        versions[name].add(version)
+    return versions
+
+
+def lock_text() -> str:
+    return (ROOT / "requirements.lock").read_text()
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_each_direct_dependency_is_pinned_to_one_version(file: str) -> None:
+    for requirement in direct(file):
+        assert re.fullmatch(r"==[\d.]+(post\d+)?", str(requirement.specifier)), requirement
+
+
+def test_the_lock_has_each_direct_dependency_in_the_same_version() -> None:
+    """After a change of requirements.txt: make lock."""
+    wanted = {canonicalize_name(item.name): {str(item.specifier)[2:]} for item in direct("requirements.txt")}
+
+    assert wanted == {name: locked()[name] for name in wanted}
+
+
+def test_the_lock_has_all_that_the_direct_ones_need() -> None:
+    versions = locked()
+    waiting = [(item.name, item.extras) for item in direct("requirements.txt")]
+    seen = set()
+    while waiting:
+        name, extras = waiting.pop()
+        assert canonicalize_name(name) in versions, f"{name} is not in the lock: make lock"
+        for line in importlib.metadata.requires(name) or []:
+            needed = Requirement(line)
+            if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in {"", *extras}):
+                continue
+            found = versions[canonicalize_name(needed.name)]
+            assert any(map(needed.specifier.contains, found)), f"{name} needs {needed}: make lock"
+            if needed.name not in seen:
+                seen.add(needed.name)
+                waiting.append((needed.name, needed.extras))
+
+
+def test_each_locked_package_has_hashes_and_no_address() -> None:
+    packages = re.split(r"\n(?=[a-z0-9])", lock_text())[1:]
+
+    assert len(packages) == sum(map(len, locked().values())) > 50
+    assert all("--hash=sha256:" in package for package in packages)
+    assert not re.search(r"https?://|index-url|find-links", lock_text())
+
+
+def test_each_direct_dependency_has_a_reason() -> None:
+    lines = (ROOT / "docs" / "dependencies.md").read_text().lower().splitlines()
+    rows = [line.split("|")[1:3] for line in lines if line.startswith("|")]
+    told = {name.strip() for names, reason in rows if len(reason.split()) > 1 for name in names.split(",")}
+    direct_ones = [*direct("requirements.txt"), *direct("requirements-dev.txt")]
+
+    assert {requirement.name.lower() for requirement in direct_ones} - told == set()

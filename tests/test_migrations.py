@@ -1,0 +1,107 @@
+"""Migrations keep the version that is running working: they expand, and a later one contracts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.orm import Session
+
+from config import TestingConfig
+from skymailing import create_app
+from skymailing.extensions import db
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+# The newest migration of the first version that was given to others: from there on, upgrades happen with
+# the service running. 0006 itself came before that, and is what harm looks like.
+FIRST_VERSION = "0006"
+# Begins the docstring's line of a migration that takes away what the version before no longer uses.
+CONTRACTS = "Contracts:"
+
+
+class Schema:
+    """Tables with their columns and keys, as the database itself tells them."""
+
+    def __init__(self, engine: Engine) -> None:
+        found = inspect(engine)
+        self.columns = {
+            (table, column["name"]): column
+            for table in found.get_table_names()
+            for column in found.get_columns(table)
+        }
+        self.tables = {table for table, _ in self.columns}
+        self.keys = {
+            (table, tuple(key["column_names"]))
+            for table in self.tables
+            for key in found.get_unique_constraints(table)
+        }
+
+
+def harm(old: Schema, new: Schema) -> list[str]:
+    """Return what a version that knows the old schema would stumble over in the new one."""
+    found = [f"{table}.{name} is gone" for table, name in old.columns.keys() - new.columns.keys()]
+    for (table, name), column in new.columns.items():
+        before = old.columns.get((table, name))
+        is_demanded = not column["nullable"] and column["default"] is None and not column.get("autoincrement")
+        if before is None and table in old.tables and is_demanded:
+            found.append(f"{table}.{name} is new and must be given")
+        elif before is not None and before["nullable"] and not column["nullable"]:
+            found.append(f"{table}.{name} may no longer be empty")
+    found += [f"{table}{key} has to be unique" for table, key in new.keys - old.keys if table in old.tables]
+    return sorted(found)
+
+
+@pytest.fixture
+def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[Flask]:
+    """An app on an empty database of the same kind."""
+    url = f"sqlite:///{tmp_path / 'stepwise.db'}"
+    with app.app_context():
+        existing = db.engine.url
+    admin = create_engine(existing, isolation_level="AUTOCOMMIT")
+    if existing.get_backend_name() == "postgresql":
+        with admin.connect() as connection:
+            connection.execute(text("DROP DATABASE IF EXISTS stepwise"))
+            connection.execute(text("CREATE DATABASE stepwise"))
+        url = existing.set(database="stepwise").render_as_string(hide_password=False)
+    stepwise = create_app(TestingConfig(environment | {"DATABASE_URL": url}))
+    yield stepwise
+    with stepwise.app_context():
+        db.engine.dispose()
+    admin.dispose()
+
+
+def test_each_migration_leaves_the_version_before_it_working(empty_app: Flask) -> None:
+    scripts = [*ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
+    with empty_app.app_context():
+        upgrade(str(MIGRATIONS), revision="0005")
+        older = Schema(db.engine)
+        upgrade(str(MIGRATIONS), revision=FIRST_VERSION)
+        schema = Schema(db.engine)
+        assert "mailings.on_late is new and must be given" in harm(older, schema)
+        harmful = {}
+        for script in scripts[[item.revision for item in scripts].index(FIRST_VERSION) + 1 :]:
+            upgrade(str(MIGRATIONS), revision=script.revision)
+            schema, before = Schema(db.engine), schema
+            found = harm(before, schema)
+            if found and CONTRACTS not in (script.module.__doc__ or ""):
+                harmful[script.revision] = found
+
+    assert harmful == {}
+
+
+def test_a_version_goes_on_while_the_tables_are_already_of_the_next_one(
+    visitor: FlaskClient, session: Session
+) -> None:
+    present = session.scalar(text("SELECT version_num FROM alembic_version"))
+    session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        answer = visitor.get("/readyz")
+    finally:
+        session.execute(text("UPDATE alembic_version SET version_num = :present"), {"present": present})
+
+    assert answer.status_code == 200
+    assert "of a newer version" in answer.json["checks"]["database"]["reason"]
