@@ -18,8 +18,6 @@ depends_on = None
 def upgrade():
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.add_column(sa.Column('version', sa.Integer(), server_default='1', nullable=False))
-    with op.batch_alter_table('messages', schema=None) as batch_op:
-        batch_op.alter_column('version', server_default=None)
     op.create_table('message_drafts',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('owner_id', sa.Integer(), nullable=False),

@@ -1,7 +1,7 @@
 """the audit log takes new lines only, also from whoever writes SQL
 
 Revision ID: 0012
-Revises: 0006
+Revises: 0007
 Create Date: 2026-11-25 13:40:00
 
 """

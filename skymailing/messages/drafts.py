@@ -55,13 +55,14 @@ def begin_draft(
     return draft
 
 
-def change_draft(draft: MessageDraft, revision: int | None, content: Content, now: datetime) -> None:
+def change_draft(draft: MessageDraft, revision: int | None, content: Content, now: datetime) -> MessageDraft:
     """Keep what was typed; raises DraftElsewhere unless `revision` is the draft's, or None to take over."""
     db.session.refresh(draft, with_for_update=True)
     if draft.discarded_at or (revision is not None and revision != draft.revision):
         raise DraftElsewhere("another window keeps this draft")
     draft.revision += 1
     write(draft, content, now)
+    return draft
 
 
 def write(draft: MessageDraft, content: Content, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What the editor asks of the server while somebody types: drafts, pictures, other formats."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import (
@@ -80,32 +81,45 @@ def show_editor(
 
 @bp.post("/drafts")
 @login_required
-def save_draft() -> ResponseReturnValue:
-    """Keep what is being typed; answers 409 when another window has kept or saved something else."""
-    draft_id = request.form.get("draft", type=parse_big_id)
-    message_id = request.form.get("message", type=parse_big_id)
-    message = get_own(Message, message_id) if message_id is not None else None
+def begin_draft() -> ResponseReturnValue:
+    """Keep what is being typed into a message that was never saved."""
+    return keep(lambda: drafts.begin_draft(current_user.id, None, None, read_typed(), utcnow()))
+
+
+@bp.post("/<int:message_id>/draft")
+@login_required
+def begin_message_draft(message_id: int) -> ResponseReturnValue:
+    """Keep what is being typed into a message; 409 when another window has kept or saved something else."""
+    message = get_own(Message, message_id)
+    base = request.form.get("version", type=parse_big_id)
+    return keep(
+        lambda: drafts.begin_draft(current_user.id, message, base, read_typed(), utcnow()),
+        other=drafts.find_draft(message),
+    )
+
+
+@bp.post("/drafts/<int:draft_id>")
+@login_required
+def change_draft(draft_id: int) -> ResponseReturnValue:
+    """Keep what is being typed further; 409 when another window has kept something else, unless forced."""
+    draft = get_own(MessageDraft, draft_id)
+    revision = None if "force" in request.form else request.form.get("revision", 0, type=parse_big_id)
+    return keep(lambda: drafts.change_draft(draft, revision, read_typed(), utcnow()), other=draft)
+
+
+def keep(save: Callable[[], MessageDraft], other: MessageDraft | None = None) -> ResponseReturnValue:
+    """Save a draft and tell the editor how to go on, or what stands against it."""
     try:
-        if draft_id is not None:
-            draft = get_own(MessageDraft, draft_id)
-            is_forced = "force" in request.form
-            revision = None if is_forced else request.form.get("revision", 0, type=parse_big_id)
-            drafts.change_draft(draft, revision, read_typed(), utcnow())
-        else:
-            base = request.form.get("version", type=parse_big_id)
-            draft = drafts.begin_draft(current_user.id, message, base, read_typed(), utcnow())
+        draft = save()
     except drafts.DraftElsewhere:
-        other = drafts.find_draft(message) if message else None
-        return jsonify(reason="elsewhere", draft=other.id if other else draft_id), 409
+        return jsonify(reason="elsewhere", draft=other.id if other else None), 409
     except drafts.MessageChanged:
         return jsonify(reason="changed"), 409
     except drafts.TooManyDrafts:
         return jsonify(reason="full"), 409
     db.session.commit()
     return jsonify(
-        draft=draft.id,
-        revision=draft.revision,
-        discard=url_for("messages.discard", draft_id=draft.id),
+        draft=draft.id, revision=draft.revision, discard=url_for("messages.discard", draft_id=draft.id)
     )
 
 

@@ -30,7 +30,7 @@ class Message(Timestamps, Model):
     )
     body: Mapped[str] = mapped_column(Text)
     # Goes up with every save: who began with an older one is asked before writing over it.
-    version: Mapped[int] = mapped_column(default=1)
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     owner: Mapped[User] = relationship()
 

@@ -19,7 +19,9 @@ TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
 
 
 def keep(browser: FlaskClient, status: int = 200, **values: object) -> dict[str, Any]:
-    answer = browser.post("/messages/drafts", data={**TYPED, **values})
+    draft, message = values.pop("draft", None), values.pop("message", None)
+    path = f"drafts/{draft}" if draft else f"{message}/draft" if message else "drafts"
+    answer = browser.post(f"/messages/{path}", data={**TYPED, **values})
     assert answer.status_code == status, answer.text
     told: dict[str, Any] = answer.json
     return told
@@ -185,9 +187,9 @@ def test_somebody_elses_draft_is_not_found(browser: FlaskClient, session: Sessio
     draft = MessageDraftFactory.create(subject="secret")
 
     assert "secret" not in browser.get(f"/messages/new?draft={draft.id}", follow_redirects=True).text
-    assert browser.post("/messages/drafts", data={**TYPED, "draft": draft.id, "force": 1}).status_code == 404
+    assert browser.post(f"/messages/drafts/{draft.id}", data={**TYPED, "force": 1}).status_code == 404
     message = MessageFactory.create()
-    assert browser.post("/messages/drafts", data={**TYPED, "message": message.id}).status_code == 404
+    assert browser.post(f"/messages/{message.id}/draft", data=TYPED).status_code == 404
     # Saving with the number of a stranger's draft leaves that alone.
     browser.post("/messages/new", data={**TYPED, "draft": draft.id})
     assert only_draft(session).subject == "secret"

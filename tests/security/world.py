@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
+from skymailing.messages.pictures import store_picture
 from skymailing.models import Mailing, User
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
@@ -69,6 +70,8 @@ class Things:
                     return {"slug": self.make(make_article).slug}
                 case "blog.media":
                     return {"name": store_image(picture())}
+                case "messages.picture":
+                    return {"name": store_picture(self.owner.id, picture(), utcnow()).name}
                 case "auth.verify":
                     return {"token": account_token(VERIFY, self.owner)}
                 case "auth.reset":

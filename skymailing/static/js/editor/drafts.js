@@ -37,13 +37,13 @@
   function fields() {
     var body = editor.fields();
     body.delete("draft");
-    if (draft) {
-      body.set("draft", draft);
-      body.set("revision", revision);
-    }
-    if (data.message) body.set("message", data.message);
+    if (draft) body.set("revision", revision);
     if (force) body.set("force", "1");
     return body;
+  }
+
+  function address() {
+    return draft ? data.drafts + "/" + draft : data.messageDraft || data.drafts;
   }
 
   function refuse(told) {
@@ -83,7 +83,7 @@
     isSending = true;
     isDirty = false;
     since = 0;
-    fetch(data.drafts, { method: "POST", body: fields() })
+    fetch(address(), { method: "POST", body: fields() })
       .then(function (answer) {
         if (answer.redirected) throw new Error("signedOut");
         if (answer.status === 409) return answer.json().then(refuse);
@@ -139,7 +139,7 @@
     });
     // The last words of a tab that is closed.
     window.addEventListener("pagehide", function () {
-      if (isDirty && !isStopped) navigator.sendBeacon(data.drafts, fields());
+      if (isDirty && !isStopped) navigator.sendBeacon(address(), fields());
     });
     showAge();
     setInterval(showAge, 3000);
