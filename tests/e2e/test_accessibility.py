@@ -50,7 +50,7 @@ def test_axe_finds_nothing_grave_and_each_page_fits(
     site: Site, open_window: OpenWindow, role: Role | None, screen: Screen, language: str
 ) -> None:
     window = open_window(screen, language)
-    sign_in(site, window, role)
+    sign_in(site, window, role, language)
     window.page.emulate_media(reduced_motion="reduce")  # colours that are on their way are no colours
     found = {}
     for path in paths_for(site, role):
@@ -69,11 +69,11 @@ def test_axe_finds_nothing_grave_and_each_page_fits(
     )
 
 
-def sign_in(site: Site, window: Window, role: Role | None) -> None:
+def sign_in(site: Site, window: Window, role: Role | None, language: str) -> None:
     if role is Role.USER:
         window.sign_in(DEMO, site.passwords[DEMO])
     elif role is not None:
-        window.sign_in(site.add_user(role).email)
+        window.sign_in(site.add_user(role, locale=language).email)
 
 
 def violations(window: Window) -> list[Any]:
