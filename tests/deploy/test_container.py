@@ -127,6 +127,15 @@ def service_waits_for(services: dict[str, Any], name: str) -> set[str]:
     return set(services[name]["depends_on"])
 
 
+def test_what_docker_stops_hears_it(services: dict[str, Any]) -> None:
+    """A shell in front of a server, or in a pipe with it, would keep SIGTERM to itself."""
+    script = services["valkey"]["command"][-1]
+
+    assert re.search(r"&& exec valkey-server \S+$", script.strip())
+    assert "|" not in script
+    assert "REDISCLI_AUTH" in script, "the password is no argument"
+
+
 def test_no_port_is_open_to_the_world(services: dict[str, Any]) -> None:
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
 

@@ -22,7 +22,7 @@ def redis_with_password(directory: Path) -> Iterator[str]:
     port = free_port()
     directory.mkdir(parents=True, exist_ok=True)
     settings = f"bind 127.0.0.1\nport {port}\nrequirepass {PASSWORD}\ndir {directory}\nsave ''\n"
-    # By standard input, as in compose.yaml: no list of processes shows the password.
+    # By standard input: no list of processes shows the password.
     process = subprocess.Popen([get_binary_path(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stdin
     process.stdin.write(settings.encode())
