@@ -24,16 +24,6 @@ MIN_SIDE = 16  # pixels; less than that is a counting pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
-# What EXIF's orientation asks for.
-TURNS: dict[Any, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 # What EXIF's orientation asks for.
 TURNS: dict[Any, Image.Transpose] = {
