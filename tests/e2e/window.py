@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, R
 from tests.factories import PASSWORD
 
 TIMEOUT = 10_000  # milliseconds; two cores may be busy with other tests
+expect.set_options(timeout=TIMEOUT)
 
 # Policy violations are complained of on the console too, but not in every version of the browser.
 TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) => console.error(
