@@ -45,13 +45,13 @@ class Lines:
 @pytest.fixture
 def lines(app: Flask) -> Iterator[Lines]:
     root = logging.getLogger()
-    # Nobody else's meanwhile: pytest cannot hand half a surrogate pair from process to process.
-    level, others = root.level, root.handlers[:]
+    level = root.level
     caught = Lines(Redactor(secrets_of(app.config)))
-    root.handlers[:] = caught.handlers
     for handler in caught.handlers:
+        root.addHandler(handler)
         handler.addFilter(lambda record: not record.name.startswith("factory"))
     root.setLevel(logging.DEBUG)
     yield caught
     root.setLevel(level)
-    root.handlers[:] = others
+    for handler in caught.handlers:
+        root.removeHandler(handler)
