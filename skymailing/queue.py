@@ -19,6 +19,7 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
+from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -133,7 +134,7 @@ class Worker(SimpleWorker):
             is_done = bool(super().perform_job(job, queue, execution))
         finally:
             seconds = time.perf_counter() - begun
-            name = (job.func_name or "").removeprefix("skymailing.jobs.")
+            name = _name_of(job)
             fields = {"job": name, "done": is_done, "ms": round(seconds * 1000, 1)}
             how = "done" if is_done else "FAILED"
             job_log.info("%s %s %.0f ms", name, how, seconds * 1000, extra={"fields": fields})
@@ -154,6 +155,13 @@ class Worker(SimpleWorker):
         # Called by a signal, perhaps in the middle of a job, which can do without Redis.
         with contextlib.suppress(RedisError):
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
+
+
+def _name_of(job: Job) -> str:
+    try:
+        return (job.func_name or "").removeprefix("skymailing.jobs.")
+    except DeserializationError:  # nothing of ours
+        return "unreadable"
 
 
 def stop_is_requested() -> bool:

@@ -22,9 +22,6 @@ def upgrade():
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.add_column(sa.Column('guide_skipped', JSON, server_default='[]', nullable=False))
         batch_op.add_column(sa.Column('guide_closed', sa.Boolean(), server_default=sa.false(), nullable=False))
-    with op.batch_alter_table('users', schema=None) as batch_op:
-        batch_op.alter_column('guide_skipped', server_default=None)
-        batch_op.alter_column('guide_closed', server_default=None)
     op.create_table('removals',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('owner_id', sa.Integer(), nullable=False),

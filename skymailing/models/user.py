@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import Index, String, text, true
+from sqlalchemy import Index, String, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model, Timestamps
@@ -57,8 +57,8 @@ class User(UserMixin, Timestamps, Model):
     # The 30 seconds of the last code that was taken: none of then or before is taken again.
     totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
     # The first steps on the start page: which of them, by name, the user does not want, or the whole guide.
-    guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list)
-    guide_closed: Mapped[bool] = mapped_column(default=False)
+    guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
+    guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Not a column: which of the user's sessions this is, so that one can end without the others.
     session_key = ""
 

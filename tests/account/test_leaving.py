@@ -71,9 +71,8 @@ def test_asking_stops_mailings_signs_out_everywhere_and_tells_by_letter(
         MailingState.PAUSED,
         MailingState.DRAFT,
     ]
-    (letter,) = smtp.letters
-    assert letter.to == user.email
-    assert f"{user.deletion_at:%Y-%m-%d %H:%M} UTC" in letter.text
+    told = f"{user.deletion_at:%Y-%m-%d %H:%M} UTC"
+    assert [letter.to for letter in smtp.letters if told in letter.text] == [user.email]
     assert session.scalars(select(AuditEntry.action)).all() == [AuditAction.ACCOUNT_DELETION_ASKED]
 
 

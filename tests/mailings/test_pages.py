@@ -179,7 +179,7 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
         ("rejected: 554 spam", "with the same words, so the mailing paused itself: 554 spam"),
         (
             "not-writable: too long",
-            "cannot be written from this message, so the mailing paused itself: too long",
+            "can be written from this message, so the mailing paused itself: too long",
         ),
         ("", ""),
     ],

@@ -142,7 +142,8 @@ def test_resending_in_two_tabs_at_once_sends_once(
     assert said == {True: 1, False: 1}
     work()
 
-    assert Counter(smtp.per_address().values()) == {1: 2}
+    per_client = {address: count for address, count in smtp.per_address().items() if address != user.email}
+    assert Counter(per_client.values()) == {1: 2}
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
     assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}

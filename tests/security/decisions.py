@@ -157,6 +157,9 @@ AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 ARTICLE = Panel(AUTHORS, "article_id", make_article)
 
+# A mailing whose message is gone, too: it cannot come back, whoever may ask for it.
+GONE_MAILING = {"values": {"message_id": 0}, "clients": []}
+
 ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
     "home.index": PUBLIC,
@@ -237,7 +240,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.edit": MAILING,
     "mailings.preview_change": MAILING,
     "mailings.delete": MAILING,
-    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, {"values": {}, "clients": []})),
+    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, GONE_MAILING)),
     "mailings.start": MAILING,
     "mailings.pause": MAILING,
     "mailings.resume": MAILING,

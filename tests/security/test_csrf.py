@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_engine
 # RFC 8058: mail programs post by themselves; the signed link is the proof.
 WITHOUT_TOKEN = {"unsubscribe.page"}
 # Taking data away is written down; nothing else is.
-WRITES_AUDIT = {"clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
+WRITES_AUDIT = {"account.export", "clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 

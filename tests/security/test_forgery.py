@@ -49,7 +49,7 @@ DONE = {
     Person.CONTENT: WRITTEN,
     Person.ADMIN: {*MARKED, *WRITTEN, "role-changed"},
 }
-OWN_ACTS = {"clients-exported", "log-exported", "report-exported", "client-deleted"}
+OWN_ACTS = {"account-exported", "clients-exported", "log-exported", "report-exported", "client-deleted"}
 # Flask-Admin's usual addresses, of which the panel has none.
 USUAL = (
     *("new/", "new/?url=/manager/", "{id}/edit", "{id}/delete", "edit/?id={id}", "delete/", "action/"),

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.one_engine
 HTML = {"Accept": "text/html"}
 REFUSALS = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
 # Pages for a frame, under a stricter policy of their own.
-SEALED = {"messages.preview", "messages.draft", "manager_articles.preview"}
+SEALED = {"messages.preview", "messages.typed", "manager_articles.preview", "manager_mailings.letter"}
 # Answers that hold nothing of a user.
 EVERYBODYS = {"static", "blog.media", "health.live", "health.ready", "metrics.show"}
 
