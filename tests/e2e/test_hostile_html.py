@@ -165,20 +165,10 @@ def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch, attacker: Lis
     window = watch()
     window.sign_in(owner.email)
     window.page.goto("/messages/new")
-    window.page.locator("[name=format][value=html], select[name=format]").first.wait_for()
-    window.page.evaluate(
-        """body => {
-            const form = document.querySelector("main form[method=post]");
-            form.querySelector("[name=subject]").value = "Hello";
-            form.querySelector("[name=body]").value = body;
-            const format = form.querySelector("[name=format][value=html]");
-            if (format) format.checked = true; else form.querySelector("[name=format]").value = "html";
-        }""",
-        payload(attacker.url),
-    )
-    window.main.get_by_role("button", name="Preview").first.click()
-    window.page.wait_for_timeout(SETTLE)
-    assert any("draft" in frame.url for frame in window.page.frames), "the preview was really asked for"
+    window.main.locator(".mode-choice [data-mode=html]").check(force=True)
+    window.fill(subject="Hello", body=payload(attacker.url))
+    window.page.wait_for_timeout(2 * SETTLE)
+    assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was asked for"
 
 
 def test_an_article_runs_nothing_for_readers_or_its_author(site: Site, watch, attacker: Listener) -> None:

@@ -39,7 +39,7 @@ def test_from_registration_to_a_finished_run(
     import_clients(window, tmp_path)
     expect(step(window, "clients")).to_have_class(re.compile("step-done"))
 
-    write_message(window)
+    write_message(window, javascript=javascript)
     expect(step(window, "message")).to_have_class(re.compile("step-done"))
 
     step(window, "mailing").locator("a.btn").click()
@@ -91,9 +91,15 @@ def import_clients(window: Window, folder: Path) -> None:
     window.expect_to_fit()
 
 
-def write_message(window: Window) -> None:
+def write_message(window: Window, *, javascript: bool) -> None:
     step(window, "message").locator("a.btn-primary").click()
-    window.fill(subject="Fresh bread for {{ name }}", body="Hello {{ name }}, we bake in {{ client.city }}.")
+    text = "Hello {{ name }}, we bake in {{ client.city }}."
+    if javascript:
+        window.page.locator(".ql-editor").click()
+        window.page.keyboard.type(text)
+    else:
+        window.fill(body=text)
+    window.fill(subject="Fresh bread for {{ name }}")
     window.main.locator("#message-form button[type=submit]").first.click()
     window.page.wait_for_url(re.compile(r"/messages/\d+$"))
 
