@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from skymailing.delivery.replies import SessionLost
-from skymailing.delivery.smtp import ENDS_SESSION, Journal, Letter, Result, Session, Verdict
+from skymailing.delivery.smtp import ENDS_SESSION, Journal, Letter, Result, Session
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Exchange:
         except BaseException:
             # A full disk, a job out of time: what is under way still has an outcome, perhaps unknown.
             for line in [line for line in self._lines if not line.session.idle]:
-                line.session.lose("the sending process failed", Verdict.RELEASED)
+                line.session.lose("the sending process failed", is_interrupted=True)
                 self._drop(line)
             raise
         return results

@@ -152,19 +152,21 @@ class Session:
                 # A refusal counts, as not all was written; but who knows what the next answer will be to.
                 raise SessionLost(f"{reply.code} {reply.text}")
 
-    def lose(self, reason: str, otherwise: Verdict = Verdict.DEFERRED) -> None:
+    def lose(self, reason: str, *, is_interrupted: bool = False) -> None:
         """Report the letters of a conversation that cannot go on.
 
-        The current one is unknown when all of it has been written, and else ends as `otherwise`.
+        The current one is unknown when all of it has been written, and else deferred. When it was we
+        who were interrupted, perhaps between writing and counting what was written, it is unknown
+        once begun, and else nobody's fault.
         """
         letter, following, refused = self._current, self._following, self._refused
-        if letter and self._begun and self._body_left == 0:
+        if letter and self._begun and (self._body_left == 0 or is_interrupted):
             verdict = Verdict.UNKNOWN
         elif self.letters_done and not self._answered:
             # A server may end a session between two letters; this one was never looked at.
             verdict = Verdict.RELEASED
         else:
-            verdict = otherwise
+            verdict = Verdict.RELEASED if is_interrupted else Verdict.DEFERRED
         seconds = time.monotonic() - self._turned_at
         self._following = None
         self._turn_to(None)

@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -135,7 +136,9 @@ def test_21_22_a_worker_may_end_before_any_statement(
             engine.sweep()
 
             told = f"ended before step {step} of {count}: {states(session, run)}"
-            check_ledger(session, run, sink.letters)
+            # What the run before let go of may come this late.
+            letters = [letter for letter in sink.letters if run.uuid.hex.encode() in letter.content]
+            check_ledger(session, run, letters)
             assert set(states(session, run)) <= {"sent", "unknown"}, told
-            assert max(sink.per_address().values()) == 1, told
+            assert max(Counter(letter.to for letter in letters).values()) == 1, told
             assert states(session, run).get("unknown", 0) <= 1, told
