@@ -23,6 +23,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{}}
 http {{
+    access_log {directory}/http.log;  # else one where only root may write
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;

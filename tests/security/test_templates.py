@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +149,7 @@ EXHAUSTING = [
 LIMIT = 700 * 1024 * 1024
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
 def test_nothing_exhausts_time_or_memory() -> None:
     """In a process of its own with bounded memory, so that a failure does not take the suite with it."""
     program = (
@@ -164,7 +166,8 @@ def test_nothing_exhausts_time_or_memory() -> None:
         "        pass\n"
         "    spent = time.process_time() - started\n"
         "    assert spent < 3, f'{spent:.1f} s: {source[:80]}'\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        # Not getrusage's: that begins with what the process had that started this one.
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -176,7 +179,7 @@ def test_nothing_exhausts_time_or_memory() -> None:
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     kilobytes = int(done.stdout)
-    assert kilobytes < 400 * 1024, "a letter may fill its megabyte, and no more"
+    assert kilobytes < 250 * 1024, "a letter may fill its megabyte, and no more"
 
 
 @pytest.mark.parametrize(
