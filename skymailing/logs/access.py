@@ -74,8 +74,14 @@ class AccessLog:
 
 
 def write_line(environ: Environment, status: int, seconds: float) -> None:
-    """Log a request that was answered; one from the cache never met the routes."""
+    """Log a request that was answered; one from the cache never met the routes.
+
+    That one is told to who debugs alone: the line would take as long as the answer.
+    """
+    level = logging.INFO if NOTED in environ or status >= 400 else logging.DEBUG
+    if not logger.isEnabledFor(level):
+        return
     method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "OTHER"
     route, ids = environ.get(NOTED, (KEPT, {}))
     told = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
-    logger.info("%s %s %d %.1f ms", method, route, status, seconds * 1000, extra={"fields": told | ids})
+    logger.log(level, "%s %s %d %.1f ms", method, route, status, seconds * 1000, extra={"fields": told | ids})
