@@ -162,6 +162,7 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     try:
         _hand_over(run, batch, own, lane, exchange)
     except BaseException:
+        # Also a worker told to end: what it had begun is written down before it goes.
         _recall(batch, own)
         _record(run, batch, own, lane)
         raise

@@ -68,6 +68,7 @@ class AccessLog:
         try:
             body = self.wsgi_app(environ, start)
         except BaseException:
+            # Whatever ended it, the request has its line.
             finish()
             raise
         return ClosingIterator(body, finish)

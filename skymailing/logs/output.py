@@ -41,7 +41,7 @@ class Formatter(logging.Formatter):
         return self.shape(record, message, trace)
 
     def shape(self, record: logging.LogRecord, message: str, trace: str) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # each of the two forms below has its own
 
 
 class JsonFormatter(Formatter):
