@@ -13,7 +13,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -35,6 +35,7 @@ HOLE = VIEWS_HOLE.encode()
 TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
 LEVEL_AT_ONCE = 1  # of packing what differs from answer to answer
 HELD = 256  # pages in the memory of a process
+MAKING = 5.0  # seconds that making a page anew may take
 READING = ("GET", "HEAD")
 
 Environment = dict[str, Any]
@@ -122,7 +123,7 @@ class VisitorPages:
                 page = self._find(ticket, backend)
                 if page is not None:
                     return self._send(page, environ, start_response)
-                environ[TICKET] = ticket
+                return self._make(ticket, environ, start_response)
         return self.wsgi_app(environ, start_response)
 
     def _is_a_stranger(self, cookies: Any) -> bool:
@@ -151,7 +152,7 @@ class VisitorPages:
     def _find(self, ticket: Ticket, backend: SharedCache) -> KeptPage | None:
         if ticket.label is None or not ticket.may_keep:
             return None
-        page = self.held.get(ticket.key)
+        page, now = self.held.get(ticket.key), utcnow().timestamp()
         if page is None or page.label != ticket.label:
             raw = backend.read((), ticket.key)[1][0]
             if raw is None:
@@ -160,7 +161,24 @@ class VisitorPages:
             if len(self.held) >= HELD:
                 self.held.clear()
             self.held[ticket.key] = page
-        return page if page.label == ticket.label and page.until > utcnow().timestamp() else None
+        if page.label != ticket.label:
+            return None
+        if page.until <= now:
+            # Nothing that it is made of has changed. This request makes it anew, the others meanwhile
+            # get it as it is: without that all of them would make it at once.
+            self.held[ticket.key] = replace(page, until=now + MAKING)
+            return None
+        return page
+
+    def _make(
+        self, ticket: Ticket, environ: Environment, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Let Flask make the page, which `finish` keeps; it is taken from Redis by whoever comes next."""
+        environ[TICKET] = ticket
+        try:
+            return self.wsgi_app(environ, start_response)
+        finally:
+            self.held.pop(ticket.key, None)
 
     def _send(
         self, page: KeptPage, environ: Environment, start_response: Callable[..., Any]

@@ -1,14 +1,17 @@
 """Pages that are kept between requests: the same as when they were made, and sent only to who lacks them."""
 
 import gzip
+from datetime import timedelta
 
 import pytest
-from flask import Flask
+import time_machine
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from skymailing import page_cache
+from skymailing.clock import utcnow
 from skymailing.extensions import db
 from tests.factories import ArticleFactory
 from tests.servers import RedisServer
@@ -76,6 +79,44 @@ def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskCl
     assert statements.count == 0
     assert again <= pages
     assert 1 < len(pages) <= page_cache.HOME.variants
+
+
+def test_a_page_whose_time_is_over_is_made_anew_once(app: Flask, visitor: FlaskClient) -> None:
+    for _ in range(100):
+        visitor.get("/")  # all its variants
+    with time_machine.travel(utcnow() + timedelta(seconds=page_cache.HOME.seconds + 1), tick=False):
+        for _ in range(100):
+            visitor.get("/")
+        statements = Statements(app)
+
+        for _ in range(50):
+            visitor.get("/")
+
+    assert statements.count == 0
+
+
+def test_while_a_page_is_made_anew_others_get_it_as_it_was(other_app: Flask) -> None:
+    visitor = other_app.test_client()
+    seen: list[bytes] = []
+
+    @other_app.after_request
+    def another_asks(response: Response) -> Response:
+        if is_over and not seen:
+            seen.append(b"")  # the other's answer passes here too, if it is made anew
+            seen[0] = other_app.test_client().get("/blog/").data
+        return response
+
+    is_over = False
+    before = visitor.get("/blog/").data
+    is_over = True
+    with time_machine.travel(utcnow() + timedelta(seconds=601), tick=False):
+        statements = Statements(other_app)
+        visitor.get("/blog/")
+        asked = statements.count
+        visitor.get("/blog/")
+
+    assert seen == [before]
+    assert statements.count == asked
 
 
 @pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
