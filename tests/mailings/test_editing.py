@@ -1,4 +1,4 @@
-"""Changing a mailing: what has started stays, what has not changes and moves its start; deleting."""
+"""Changing a mailing: what has started stays, what has not changes and moves its start."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,12 +25,7 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.factories import (
-    ClientFactory,
-    MailingFactory,
-    MessageFactory,
-    create_run,
-)
+from tests.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 from tests.mailings.pages import error_beside, local, mailing_fields, soup
 from tests.servers import SmtpServer
 
@@ -299,23 +294,3 @@ def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
     browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
     session.refresh(mailing)
     assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)
-
-
-def test_a_mailing_without_runs_is_deleted_after_a_question(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
-    mailing = MailingFactory.create(owner=user)
-    mailing_id = mailing.id
-    assert mailing.name in browser.get(f"/mailings/{mailing_id}/delete").text
-    assert session.scalar(select(Mailing.id)) == mailing_id
-    assert browser.post(f"/mailings/{mailing_id}/delete").location == "/mailings/"
-    assert session.scalar(select(Mailing.id)) is None
-
-
-def test_a_mailing_that_has_run_keeps_its_history(browser: FlaskClient, user: User, session: Session) -> None:
-    mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
-    create_run(mailing, {DeliveryState.SENT: 1})
-    page = browser.post(f"/mailings/{mailing.id}/delete").text
-    assert "stays on record" in page
-    assert f"/mailings/{mailing.id}/cancel" in page
-    assert session.scalar(select(Mailing.id)) == mailing.id

@@ -1,4 +1,4 @@
-"""A deleted mailing comes back as it was."""
+"""Deleting a mailing: what asks first, what stays, and how it comes back as it was."""
 
 from datetime import time, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from skymailing.models import (
     Audience,
     AuditAction,
     AuditEntry,
+    DeliveryState,
     Mailing,
     MailingState,
     OnLate,
@@ -20,7 +21,7 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from tests.factories import MailingFactory, create_clients
+from tests.factories import MailingFactory, create_clients, create_run
 from tests.mailings.pages import main, soup
 
 
@@ -73,3 +74,23 @@ def test_without_its_message_it_cannot_come_back(browser: FlaskClient, user: Use
     answer = browser.post(str(soup(page).select(".flash form")[0]["action"]), follow_redirects=True)
     assert "Its message has been deleted" in main(answer)
     assert session.scalars(select(Mailing)).all() == []
+
+
+def test_a_mailing_without_runs_is_deleted_after_a_question(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    mailing = MailingFactory.create(owner=user)
+    mailing_id = mailing.id
+    assert mailing.name in browser.get(f"/mailings/{mailing_id}/delete").text
+    assert session.scalar(select(Mailing.id)) == mailing_id
+    assert browser.post(f"/mailings/{mailing_id}/delete").location == "/mailings/"
+    assert session.scalar(select(Mailing.id)) is None
+
+
+def test_a_mailing_that_has_run_keeps_its_history(browser: FlaskClient, user: User, session: Session) -> None:
+    mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
+    create_run(mailing, {DeliveryState.SENT: 1})
+    page = browser.post(f"/mailings/{mailing.id}/delete").text
+    assert "stays on record" in page
+    assert f"/mailings/{mailing.id}/cancel" in page
+    assert session.scalar(select(Mailing.id)) == mailing.id

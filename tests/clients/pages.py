@@ -1,0 +1,13 @@
+"""What tests read from the pages of the address book."""
+
+from bs4 import BeautifulSoup
+
+
+def addresses(page: str) -> list[str]:
+    return [link.text for link in BeautifulSoup(page, "html.parser").select(".client-email a")]
+
+
+def errors(page: str) -> dict[str, str]:
+    """Return what the page says is wrong, by field."""
+    found = BeautifulSoup(page, "html.parser").select(".field-errors")
+    return {str(box.get("id", "")).removesuffix("-error"): box.get_text(strip=True) for box in found}

@@ -1,0 +1,84 @@
+"""Files of clients, from the form to the rows that come back to be corrected."""
+
+import io
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skymailing.models import Client
+from tests.clients.pages import errors
+from tests.conftest import SignIn
+from tests.factories import UserFactory
+
+
+def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv"):  # type: ignore[no-untyped-def]
+    return browser.post("/clients/import", data={"file": (io.BytesIO(content), name)})
+
+
+def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
+    browser: FlaskClient,
+    work,
+    session: Session,  # type: ignore[no-untyped-def]
+) -> None:
+    content = "E-mail;ФИО;Город\nanna@x.com;Анна;Омск\nbad;=Боб;Томск\n".encode("cp1251")
+    location = upload(browser, content, "Клиенты.csv").location
+    assert re.fullmatch(r"/clients/imports/\d+", location)
+    waiting = browser.get(location).text
+    assert 'hx-trigger="every 1s"' in waiting
+    work()
+    page = browser.get(location).text
+    assert "Клиенты.csv" in page
+    assert "{{ client.город }}" in page
+    assert "has an @ sign" in page
+    assert "hx-trigger" not in page
+    fragment = browser.get(location, headers={"HX-Request": "true"}).text
+    assert "<html" not in fragment
+    assert 'id="rejected">1<' in fragment
+    rejected = browser.get(f"{location}/rejections.csv").data
+    text = rejected.decode("utf-8-sig")
+    assert text.splitlines()[0] == "rejected_line,rejected_reason,E-mail,ФИО,Город"
+    assert '3,"An e-mail address has an @ sign, as in name@example.com.",bad,\'=Боб,Томск' in text
+    upload(browser, rejected.replace(b",bad,", b",bob@x.com,"))
+    work()
+    bob = session.scalar(select(Client).where(Client.email == "bob@x.com"))
+    assert (bob.full_name, bob.attributes) == ("=Боб", {"город": "Томск"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "The file is empty"), ("Город;Телефон\nОмск;1\n".encode(), "“Город”, “Телефон”")],
+)
+def test_a_file_that_cannot_be_used_says_why_beside_the_field(
+    browser: FlaskClient, content: bytes, words: str
+) -> None:
+    assert words in errors(upload(browser, content).text)["file"]
+
+
+def test_no_file_says_so(browser: FlaskClient) -> None:
+    assert "Choose a file" in errors(browser.post("/clients/import", data={}).text)["file"]
+
+
+def test_a_file_that_is_too_large_is_refused_kindly(browser: FlaskClient) -> None:
+    answer = browser.post(
+        "/clients/import",
+        data=b"x" * (33 * 1024 * 1024),
+        content_type="multipart/form-data; boundary=b",
+        headers={"Accept": "text/html"},
+    )
+    assert answer.status_code == 413
+    assert "too large" in answer.text
+
+
+def test_somebody_else_s_import_is_not_there(browser: FlaskClient, sign_in: SignIn) -> None:
+    location = upload(sign_in(UserFactory.create()), b"email\na@x.com\nbad\n").location
+    assert browser.get(location).status_code == 404
+    assert browser.get(f"{location}/rejections.csv").status_code == 404
+
+
+def test_the_example_can_be_imported(browser: FlaskClient, work, session: Session) -> None:  # type: ignore[no-untyped-def]
+    upload(browser, browser.get("/clients/import/sample.csv").data)
+    work()
+    assert session.scalar(select(func.count()).select_from(Client)) == 2
