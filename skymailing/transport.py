@@ -5,10 +5,12 @@ import smtplib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from flask import current_app
 from flask_mail import Connection
@@ -17,6 +19,32 @@ MAX_REPLY_BYTES = 16_384
 # What a server says is stored and shown; a line end is what smtplib puts between lines.
 CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
 TO_SPACES = bytes.maketrans(CONTROLS, b" " * len(CONTROLS))
+
+
+class Phase(StrEnum):
+    """What opening a session goes through, in this order; TLS comes before the greeting with MAIL_USE_SSL."""
+
+    CONNECT = "connect"  # the name's address and the connection to it
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    TLS = "tls"  # STARTTLS, if it takes one, and the handshake
+    AUTH = "auth"
+
+
+class Phases:
+    """A stopwatch for opening a session: seconds by phase, those of the one that failed included."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[Phase, float] = {}
+        self._current: Phase | None = None
+        self._since = 0.0
+
+    def enter(self, phase: Phase | None) -> None:
+        """End the phase under way and begin another one, if any."""
+        now = time.monotonic()
+        if self._current:
+            self.seconds[self._current] = self.seconds.get(self._current, 0.0) + now - self._since
+        self._current, self._since = phase, now
 
 
 class CountingReader:
@@ -63,9 +91,25 @@ class BoundedReplies:
 class PlainSession(BoundedReplies, smtplib.SMTP):
     """A session that begins in the clear, perhaps to go on with STARTTLS."""
 
+    phases: Phases
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connected = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # not in the stubs
+        self.phases.enter(Phase.GREETING)
+        return cast(socket.socket, connected)
+
 
 class TlsSession(BoundedReplies, smtplib.SMTP_SSL):
     """A session that is encrypted from its first byte."""
+
+    phases: Phases
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        connected = smtplib.SMTP._get_socket(self, host, port, timeout)  # type: ignore[attr-defined]  # not in the stubs
+        self.phases.enter(Phase.TLS)
+        encrypted = self.context.wrap_socket(connected, server_hostname=self._host)  # type: ignore[attr-defined]
+        self.phases.enter(Phase.GREETING)
+        return cast(socket.socket, encrypted)
 
 
 class SmtpSettings(Protocol):
@@ -79,31 +123,27 @@ class SmtpSettings(Protocol):
     password: str | None
 
 
-def open_smtp(timeout: float, settings: SmtpSettings | None = None) -> smtplib.SMTP:
+def open_smtp(
+    timeout: float, settings: SmtpSettings | None = None, phases: Phases | None = None
+) -> smtplib.SMTP:
     """Return a session that is greeted, encrypted and signed in as the settings say (Flask-Mail's).
 
-    `timeout` in seconds bounds the opening as a whole and each later operation. Raises OSError, of
-    which smtplib's errors and failed certificates are kinds. Goes on unencrypted never when
-    MAIL_USE_TLS is set, whatever the server offers.
+    `timeout` in seconds bounds the opening as a whole and each later operation; `phases` learns what
+    took how long. Raises OSError, of which smtplib's errors and failed certificates are kinds. Goes on
+    unencrypted never when MAIL_USE_TLS is set, whatever the server offers.
     """
     settings = settings or current_app.extensions["mail"]
-    smtp: smtplib.SMTP = (
+    smtp: PlainSession | TlsSession = (
         TlsSession(local_hostname=own_hostname(), timeout=timeout, context=verifying_context())
         if settings.use_ssl
         else PlainSession(local_hostname=own_hostname(), timeout=timeout)
     )
+    smtp.phases = phases or Phases()
     # The certificate is checked against this name, which smtplib sets only when it connects at once.
-    smtp._host = settings.server  # type: ignore[attr-defined]
+    smtp._host = settings.server  # type: ignore[union-attr]
     try:
         with time_limit(smtp, timeout):
-            code, greeting = smtp.connect(settings.server, settings.port)
-            if code != 220:
-                raise smtplib.SMTPConnectError(code, greeting)
-            if settings.use_tls:
-                smtp.starttls(context=verifying_context())
-            if settings.username and settings.password:
-                smtp.login(settings.username, settings.password)
-            smtp.ehlo_or_helo_if_needed()
+            _enter(smtp, settings)
     except UnicodeError as error:
         smtp.close()
         # Not the error's own words, which may be letters of the password.
@@ -115,7 +155,27 @@ def open_smtp(timeout: float, settings: SmtpSettings | None = None) -> smtplib.S
         # Whatever ended it, also a job out of time: no open socket stays behind.
         smtp.close()
         raise
+    finally:
+        smtp.phases.enter(None)
     return smtp
+
+
+def _enter(smtp: PlainSession | TlsSession, settings: SmtpSettings) -> None:
+    smtp.phases.enter(Phase.CONNECT)
+    code, greeting = smtp.connect(settings.server, settings.port)
+    if code != 220:
+        raise smtplib.SMTPConnectError(code, greeting)
+    smtp.phases.enter(Phase.EHLO)
+    smtp.ehlo_or_helo_if_needed()
+    if settings.use_tls:
+        smtp.phases.enter(Phase.TLS)
+        smtp.starttls(context=verifying_context())
+        # What was said in the clear counts no more.
+        smtp.phases.enter(Phase.EHLO)
+        smtp.ehlo_or_helo_if_needed()
+    if settings.username and settings.password:
+        smtp.phases.enter(Phase.AUTH)
+        smtp.login(settings.username, settings.password)
 
 
 @contextmanager

@@ -113,6 +113,8 @@ def describe(mailing: Mailing) -> dict[str, Value]:
         "state": mailing.state.value,
         "reason": explain_state(mailing),
         "disabled": mailing.is_disabled,
+        "disabled_reason": mailing.disabled_reason if mailing.is_disabled else "",
+        "owner_blocked": mailing.owner.is_blocked,
         "next_run_at": format_time(mailing.next_run_at),
         "run": last.run.id if last else None,
         "run_state": last.run.state.value if last else None,
@@ -129,6 +131,7 @@ def describe_progress(progress: Progress | None) -> dict[str, Value]:
     deferred, unclear = (progress.deferred, progress.unclear) if progress else (Deferred(), Unclear())
     words = put_into_words(progress) if progress else None
     left = progress.time_left if progress else None
+    server = progress.routes[0] if progress and progress.routes else None
     return {
         "rate_per_second": round(progress.rate, 3) if progress and progress.rate is not None else None,
         "seconds_left": round(left.total_seconds()) if left is not None else None,
@@ -141,7 +144,10 @@ def describe_progress(progress: Progress | None) -> dict[str, Value]:
         "unclear_resend_at": format_time(unclear.resend_at),
         "unclear_sent_again": unclear.sent_again,
         "forecast": words.forecast if words else "",
-        "route": " ".join(words.routes) if words else "",
+        "route": (" ".join(words.routes) or words.server) if words else "",
+        "route_state": server.condition if server else None,
+        "route_since": format_time(server.since) if server else None,
+        "route_next_try": format_time(server.retry_at) if server else None,
         "rests_until": format_time(progress.rests_until) if progress else None,
     }
 

@@ -6,7 +6,7 @@ Each function works in the caller's transaction.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -69,6 +69,14 @@ class Claimed:
     attributes: Mapping[str, Any]
 
 
+class Choice(Protocol):
+    """Says which pending deliveries of a run have their turn."""
+
+    def offer(self, connection: Connection, limit: int) -> list[int]: ...
+
+    def forget_taken(self, connection: Connection) -> None: ...
+
+
 def may_send(now: datetime) -> ColumnElement[bool]:
     """The condition, over Mailing and its owner, under which its hours alone say what may leave."""
     return (
@@ -125,12 +133,19 @@ def _open_run(row: Any) -> OpenRun:
 
 
 def claim(
-    connection: Connection, run: OpenRun, token: str, lease_until: datetime, limit: int, now: datetime
+    connection: Connection,
+    run: OpenRun,
+    token: str,
+    lease_until: datetime,
+    limit: int,
+    now: datetime,
+    choose: Choice | None = None,
 ) -> list[Claimed]:
     """Mark up to `limit` deliveries of the run as being sent by the holder of `token`.
 
     Whether the mailing may still send and who has unsubscribed is asked here, in the same
-    transaction, so that a pause or an unsubscription holds from its commit on.
+    transaction, so that a pause or an unsubscription holds from its commit on. Pending ones are taken
+    in their order, unless there is a `choose`.
     """
     allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
     row = connection.execute(allowed).one_or_none()
@@ -139,7 +154,7 @@ def claim(
     # Perhaps none of a whole window may be mailed any more; then the next one is looked at.
     changes = Changes(run.key)
     claimed: list[Any] = []
-    while not claimed and (rows := _next_rows(connection, run, limit, now)):
+    while not claimed and (rows := _next_rows(connection, run, limit, now, choose)):
         suppressed = [row.id for row in rows if row.is_suppressed]
         gone = [row.id for row in rows if row.is_gone and not row.is_suppressed]
         claimed = [row for row in rows if not row.is_suppressed and not row.is_gone]
@@ -155,12 +170,27 @@ def claim(
     return [_describe(row) for row in claimed]
 
 
-def _next_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
+def _next_rows(
+    connection: Connection, run: OpenRun, limit: int, now: datetime, choose: Choice | None
+) -> list[Any]:
     due = (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now)
     rows = _candidates(connection, run, due, limit)
     if len(rows) < limit:
-        rows += _candidates(connection, run, Delivery.state == DeliveryState.PENDING, limit - len(rows))
+        rows += _pending_rows(connection, run, limit - len(rows), choose)
     return rows
+
+
+def _pending_rows(connection: Connection, run: OpenRun, limit: int, choose: Choice | None) -> list[Any]:
+    is_pending = Delivery.state == DeliveryState.PENDING
+    if choose is None:
+        return _candidates(connection, run, is_pending, limit)
+    # What is chosen may have been taken by others meanwhile.
+    while ids := choose.offer(connection, limit):
+        is_chosen = is_one_of(Delivery.id, "ids")
+        if rows := _candidates(connection, run, is_pending & is_chosen, limit, {"ids": ids}):
+            return rows
+        choose.forget_taken(connection)
+    return []
 
 
 def _describe(row: Any) -> Claimed:
@@ -170,7 +200,11 @@ def _describe(row: Any) -> Claimed:
 
 
 def _candidates(
-    connection: Connection, run: OpenRun, condition: ColumnElement[bool], limit: int
+    connection: Connection,
+    run: OpenRun,
+    condition: ColumnElement[bool],
+    limit: int,
+    values: Mapping[str, object] | None = None,
 ) -> list[Any]:
     statement = (
         select(
@@ -195,7 +229,7 @@ def _candidates(
         # SQLite has one writer, which this transaction already is; there the clause is left out.
         .with_for_update(of=Delivery, skip_locked=True)
     )
-    return list(connection.execute(statement))
+    return list(connection.execute(statement, values))
 
 
 def _set_state(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:

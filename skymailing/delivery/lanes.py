@@ -54,10 +54,11 @@ class Lane:
 
     def _open(self) -> smtplib.SMTP:
         settings = current_app.config["MAIL_FALLBACK"] if self.route == routes.FALLBACK else None
-        begun = time.monotonic()
-        smtp = transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
-        tally.count_opening(time.monotonic() - begun)
-        return smtp
+        phases = transport.Phases()
+        try:
+            return transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings, phases)
+        finally:
+            tally.count_opening(phases.seconds)
 
     def judge(self, results: list[Result], is_probe: bool) -> bool:
         """Tell the breaker what a window's letters showed; return whether the route is fit for more."""

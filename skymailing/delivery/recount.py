@@ -2,7 +2,7 @@
 
 import logging
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, true
 
 from skymailing import counters
 from skymailing.delivery.counts import COUNTED, Changes, RunKey
@@ -22,20 +22,43 @@ logger = logging.getLogger(__name__)
 
 def verify(connection: Connection, run: RunKey) -> bool:
     """Whether the numbers of a run that ends are those of its rows; if not, that is logged and mended."""
-    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED]
-    kept = connection.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
-    by_state = select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
-    rows = dict(connection.execute(by_state).tuples().all())
-    if [int(count) for count in kept] == [rows.get(state, 0) for state in COUNTED]:
+    kept, rows = _compare(connection, run)
+    if kept == [rows.get(state, 0) for state in COUNTED]:
         return True
-    logger.error("run %d was counted wrongly: %s instead of %s", run.id, list(kept), rows)
+    logger.error("run %d was counted wrongly: %s instead of %s", run.id, kept, rows)
     counters.add({"miscounts": 1})
     recount(connection, run)
     return False
 
 
+def _compare(connection: Connection, run: RunKey) -> tuple[list[int], dict[DeliveryState, int]]:
+    """Return the numbers as they were kept, and how many rows there are by state.
+
+    In one statement, which sees one moment: a late word or a resend may move letters and numbers
+    together between two.
+    """
+    sums = [
+        func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0).label(f"kept_{state}")
+        for state in COUNTED
+    ]
+    kept = select(*sums).where(RunInterval.run_id == run.id).subquery()
+    by_state = (
+        select(Delivery.state, func.count().label("count"))
+        .where(Delivery.run_id == run.id)
+        .group_by(Delivery.state)
+        .subquery()
+    )
+    statement = select(*kept.c, by_state.c.state, by_state.c.count).outerjoin_from(kept, by_state, true())
+    found = connection.execute(statement).all()
+    rows = {row[-2]: row[-1] for row in found if row[-2] is not None}
+    return [int(count) for count in found[0][: len(COUNTED)]], rows
+
+
 def recount(connection: Connection, run: RunKey) -> None:
     """Replace the run's numbers by what its rows add up to; reads every row of the run."""
+    if connection.dialect.name == "postgresql":
+        # Whoever moves letters meanwhile adds to the numbers made here, and none is counted twice.
+        connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
     for model in (RunInterval, RunAnswer, RunDomain):
         connection.execute(delete(model).where(model.run_id == run.id))
     changes = Changes(run)

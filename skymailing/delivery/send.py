@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from skymailing.clock import utcnow
 from skymailing.database import reading_engine
 from skymailing.delivery import claims, ledger, plan, routes, tally
+from skymailing.delivery.backlog import Backlog
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
@@ -22,6 +23,7 @@ from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
+from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
@@ -29,6 +31,8 @@ from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token
 
 logger = logging.getLogger(__name__)
+
+MOST_BACKLOGS = 4  # runs between which a worker may change without looking for its place again
 
 
 @dataclass
@@ -40,6 +44,11 @@ class Batch:
     results: list[Result] = field(default_factory=list)
     # What showed that the mailing's next letters would fare no better, with its words.
     pause: tuple[StateReason, str] | None = None
+
+    def untried(self) -> list[Claimed]:
+        """Return what goes back to pending: not begun, or given up for no fault of its own."""
+        tried = {result.letter.delivery_id for result in self.results if result.verdict not in UNCOUNTED}
+        return [claimed for claimed in self.claimed if claimed.id not in tried]
 
     def stop(self, reason: StateReason, detail: str) -> None:
         """Begin no further letter, and pause the mailing once these are recorded."""
@@ -56,6 +65,7 @@ class Dispatcher:
         self.window = self.settings.first_window
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
+        self._backlogs: dict[UUID, Backlog] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
@@ -71,6 +81,17 @@ class Dispatcher:
             list_id = f"mailing-{run.mailing_id}"
             self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
+
+    def backlog(self, run: OpenRun) -> Backlog | None:
+        """Return this worker's place in the run's queue; none while domains have no limit."""
+        if not self.rates.per_domain:
+            return None
+        # The latest one last, so that the longest unused is forgotten.
+        backlog = self._backlogs.pop(run.uuid, None) or Backlog(run.id, self.rates)
+        self._backlogs[run.uuid] = backlog
+        if len(self._backlogs) > MOST_BACKLOGS:
+            del self._backlogs[next(iter(self._backlogs))]
+        return backlog
 
     def close(self) -> None:
         """End the sessions and the journal; only when no lease is held."""
@@ -153,11 +174,12 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         lane.report_closed_door(error)
         return False
     own.rates.wait_if_held_back()
-    batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window))
+    backlog = own.backlog(run)
+    batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window), backlog)
     if not batch.claimed:
         if is_probe:
             routes.give_back_probe(lane.route, utcnow())
-        return False
+        return backlog is not None and backlog.may_go_on()
     begun = time.monotonic()
     try:
         _hand_over(run, batch, own, lane, exchange)
@@ -167,6 +189,8 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         _record(run, batch, own, lane)
         raise
     _record(run, batch, own, lane)
+    if backlog:
+        backlog.put_back((claimed.id, claimed.email) for claimed in batch.untried())
     own.learn(lane, batch.results, time.monotonic() - begun)
     tally.count_results(batch.results)
     is_fit = lane.judge(batch.results, is_probe)
@@ -175,12 +199,14 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     return is_fit and not batch.pause
 
 
-def _claim(run: OpenRun, own: Dispatcher, limit: int) -> Batch:
+def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -> Batch:
     token = str(uuid4())
     own.journal.claim(token)
+    if backlog:
+        backlog.begin_claim()
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
-        claimed = claims.claim(connection, run, token, now + own.settings.lease, limit, now)
+        claimed = claims.claim(connection, run, token, now + own.settings.lease, limit, now, backlog)
         if claimed:
             connection.execute(
                 update(Run)
@@ -217,6 +243,8 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
     now = utcnow()
     for claimed in batch.claimed:
         if own.rates.is_limited and not own.rates.allow(lane.route, run.mailing_id, claimed.email):
+            if own.rates.was_held_back:
+                return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
         url = f"{base}/u/{unsubscribe_token(run.owner_id, claimed.email_key)}"

@@ -70,6 +70,7 @@ class Result:
     # What the server answered to; unknown when it said nothing.
     stage: "Stage | None" = None
     seconds: float = 0.0  # since it was this letter's turn in its session
+    content_seconds: float | None = None  # of these, since its body was on the way, if it came to that
 
 
 class Journal(Protocol):
@@ -167,7 +168,7 @@ class Session:
             verdict = Verdict.RELEASED
         else:
             verdict = Verdict.RELEASED if is_interrupted else Verdict.DEFERRED
-        seconds = time.monotonic() - self._turned_at
+        seconds, content_seconds = self._times()
         self._following = None
         self._turn_to(None)
         self.idle = True
@@ -175,7 +176,8 @@ class Session:
             # What had been said of it stands; only the courtesies after it are missing.
             self._finish(replace(refused, seconds=seconds))
         elif letter:
-            self._finish(Result(letter, verdict, None, reason, seconds=seconds))
+            told = Result(letter, verdict, None, reason, None, seconds, content_seconds)
+            self._finish(told)
         if following:
             self._finish(Result(following, Verdict.RELEASED, None, reason))
 
@@ -192,6 +194,7 @@ class Session:
         self._current = letter
         self._turned_at = time.monotonic()
         self._begun = False  # whether its body is on the way
+        self._body_at = self._turned_at  # since when
         self._answered = False  # whether the server said anything about it
         self._refused: Result | None = None  # what it said before the body, if that was no
 
@@ -216,8 +219,12 @@ class Session:
         if stage is Stage.MAIL and reply.code == GOODBYE and self.letters_done:
             # Servers take so many letters in a session and no more; the next one takes this one.
             verdict = Verdict.RELEASED
-        seconds = time.monotonic() - self._turned_at
-        return Result(letter, verdict, reply.code, reply.text, stage, seconds)
+        return Result(letter, verdict, reply.code, reply.text, stage, *self._times())
+
+    def _times(self) -> tuple[float, float | None]:
+        """Return for how long it has been the current letter's turn, and its body's."""
+        now = time.monotonic()
+        return now - self._turned_at, now - self._body_at if self._begun else None
 
     def _envelope(self, letter: Letter, ahead: bool) -> Generator[None, Reply, Result | None]:
         """Bring the server to the point where it waits for the body, or return how it refused the letter."""
@@ -263,6 +270,7 @@ class Session:
         """Write the body and, when the server lets us, the next envelope behind it."""
         self._journal.begin(letter)
         self._begun = True
+        self._body_at = time.monotonic()
         self.outgoing += dot_stuffed(letter.content)
         letter.content = b""
         self._body_left = len(self.outgoing)
@@ -270,6 +278,9 @@ class Session:
         if not self.pipelining:
             return False
         self._following = self._take()
+        ours = time.monotonic() - self._body_at  # the next letter was written meanwhile
+        self._turned_at += ours
+        self._body_at += ours
         if self._following is None:
             return False
         self.outgoing += b"".join(self._commands(self._following))

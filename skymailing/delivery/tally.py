@@ -2,35 +2,54 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from skymailing import counters
 from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.smtp import Result
+from skymailing.transport import Phase
 
 # Upper bounds in seconds of the histogram's buckets; what is slower counts in the last one, +Inf.
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 
 
+# The parts of opening a session, and of handing over a letter, each with the whole that they are parts of.
+PHASES = ("open", *Phase, "letter", "envelope", "content")
+
+
 def count_results(results: Iterable[Result]) -> None:
     """Count the attempts by outcome and class of the server's code, and their time at the server."""
     amounts: Counter[str] = Counter()
-    seconds = 0.0
+    seconds: dict[str, list[float]] = {"letter": [], "envelope": [], "content": []}
     for result in results:
         if result.verdict in UNCOUNTED:
             continue
         code_class = f"{result.code // 100}xx" if result.code else "none"
         amounts[f"attempts:{result.verdict}:{code_class}"] += 1
-        amounts[f"seconds:letter:{bisect_left(BUCKETS, result.seconds)}"] += 1
-        seconds += result.seconds
+        seconds["letter"].append(result.seconds)
+        if result.content_seconds is None:
+            seconds["envelope"].append(result.seconds)
+        else:
+            seconds["envelope"].append(result.seconds - result.content_seconds)
+            seconds["content"].append(result.content_seconds)
     if amounts:
-        counters.add({**amounts, "seconds_sum:letter": seconds})
+        counters.add({**amounts, **_histograms(seconds)})
 
 
-def count_opening(seconds: float) -> None:
-    """Count the time that opening a session took: connection, TLS, sign-in."""
-    bucket = bisect_left(BUCKETS, seconds)
-    counters.add({f"seconds:open:{bucket}": 1, "seconds_sum:open": seconds})
+def count_opening(seconds: Mapping[Phase, float]) -> None:
+    """Count the time that opening a session took by its phases, of which the last one may have failed."""
+    counters.add(
+        _histograms({"open": [sum(seconds.values())]} | {phase: [s] for phase, s in seconds.items()})
+    )
+
+
+def _histograms(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    amounts: dict[str, float] = {}
+    for phase, durations in seconds.items():
+        buckets = Counter(bisect_left(BUCKETS, duration) for duration in durations)
+        amounts |= {f"seconds:{phase}:{bucket}": count for bucket, count in buckets.items()}
+        amounts[f"seconds_sum:{phase}"] = sum(durations)
+    return amounts
 
 
 def count_lost_leases(letters: int) -> None:

@@ -13,7 +13,7 @@ from redis import RedisError
 
 from skymailing import counters, queue, schedule
 from skymailing.clock import utcnow
-from skymailing.delivery.tally import BUCKETS
+from skymailing.delivery.tally import BUCKETS, PHASES
 from skymailing.extensions import limiter
 from skymailing.home import monitoring
 from skymailing.models import BreakerState
@@ -160,10 +160,10 @@ class Numbers:
     def _phases(self, counted: dict[str, float]) -> Metric:
         histogram = HistogramMetricFamily(
             "skymailing_smtp_seconds",
-            "Time at the mail server: opening a session, handing over a letter",
+            "Time at the mail server: opening a session, handing over a letter, and the parts of both",
             labels=["phase"],
         )
-        for phase in ("open", "letter"):
+        for phase in PHASES:
             total = 0.0
             buckets = []
             for number, bound in enumerate([*map(str, BUCKETS), "+Inf"]):

@@ -66,6 +66,13 @@ class RouteState:
     def is_fine(self) -> bool:
         return not self.is_closed and not self.words
 
+    @property
+    def condition(self) -> str:
+        """One word for it, for programs."""
+        if self.is_closed:
+            return "closed" if self.retry_at else "probing"
+        return "fine" if self.is_fine else "faulty"
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -94,7 +101,8 @@ class Progress:
 
 def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progress:
     """Return the progress of the mailing's run whose counts are given; cheap for runs of any size."""
-    is_sending = mailing.state is MailingState.RUNNING and not mailing.is_disabled and ledger.open > 0
+    is_stopped = mailing.is_disabled or mailing.owner.is_blocked
+    is_sending = mailing.state is MailingState.RUNNING and not is_stopped and ledger.open > 0
     progress = Progress(
         ledger=ledger,
         now=now,

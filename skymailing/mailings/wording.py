@@ -21,6 +21,7 @@ class Words:
     time_left: str
     forecast: str
     routes: list[str]
+    server: str
     deferred: str
     waiting: str
     unclear: list[str]
@@ -34,6 +35,7 @@ def put_into_words(progress: Progress) -> Words:
         time_left=time_left_words(progress),
         forecast=forecast_words(progress),
         routes=route_words(progress),
+        server=server_words(progress),
         deferred=deferred_words(progress),
         waiting=waiting_words(progress),
         unclear=unclear_words(progress),
@@ -137,6 +139,11 @@ def route_words(progress: Progress) -> list[str]:
             else:
                 sentences.append(str(_("Meanwhile letters leave through the second mail server.")))
     return sentences
+
+
+def server_words(progress: Progress) -> str:
+    """Return that the mail server takes letters; empty when it has trouble, or is not asked."""
+    return str(_("takes letters")) if progress.routes and progress.routes[0].is_fine else ""
 
 
 def _trouble(route: RouteState, now: datetime, *, is_first: bool) -> str:

@@ -7,12 +7,22 @@ from datetime import timedelta
 import pytest
 from click.testing import Result
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.commands.mailings import format_time
-from skymailing.models import BreakerState, Delivery, DeliveryState, MailingState, Route, RunState, User
+from skymailing.models import (
+    BreakerState,
+    Delivery,
+    DeliveryState,
+    MailingState,
+    Route,
+    RunState,
+    StateReason,
+    User,
+)
 from tests.factories import (
     AttemptFactory,
     ClientFactory,
@@ -21,6 +31,7 @@ from tests.factories import (
     create_clients,
     create_run,
 )
+from tests.mailings.pages import soup
 from tests.servers import SmtpServer
 
 Run = Callable[..., Result]
@@ -99,16 +110,94 @@ def test_status_tells_rate_forecast_servers_and_possible_duplicates(
     assert values["finishes_at"] == values["deferred_next_at"] == format_time(due_at)
     assert (values["would_expire"], values["unclear_waiting"], values["unclear_resend"]) == (0, 2, 1)
     assert "before the end" in values["forecast"]
-    assert values["route"] == ""
+    assert (values["route"], values["route_state"], values["route_since"]) == ("takes letters", "fine", None)
 
-    opened_at = now - timedelta(minutes=3)
-    session.add(Route(name="primary", state=BreakerState.OPEN, opened_at=opened_at, last_fault="421 away"))
+    opened_at, retry_at = now - timedelta(minutes=3), now + timedelta(minutes=1)
+    route = Route(
+        name="primary", state=BreakerState.OPEN, opened_at=opened_at, retry_at=retry_at, last_fault="421 away"
+    )
+    session.add(route)
     session.flush()
     lines = dict(line.split(" ", 1) for line in run("status", mailing.id).output.splitlines())
     assert "takes no letters" in lines["route"]
     assert lines["route"].endswith("421 away")
+    assert (lines["route_state"], lines["route_since"]) == ("closed", format_time(opened_at))
+    assert lines["route_next_try"] == format_time(retry_at)
     assert (lines["rate_per_second"], lines["finishes_at"]) == ("-", "-")
     assert lines["timezone"] == "UTC"
+    route.state = BreakerState.PROBING
+    session.flush()
+    values = json.loads(run("status", mailing.id, "--json").output)
+    assert (values["route_state"], values["route_next_try"]) == ("probing", None)
+
+
+@pytest.mark.parametrize("stopped", ["disabled", "blocked", "paused"])
+def test_status_says_why_a_run_stands_still(run: Run, user: User, session: Session, stopped: str) -> None:
+    reason = f"{StateReason.REFUSED}: 553 5.7.1 not from you"
+    mailing = MailingFactory.create(
+        owner=user,
+        state=MailingState.PAUSED if stopped == "paused" else MailingState.RUNNING,
+        state_reason=reason if stopped == "paused" else "",
+        disabled_at=utcnow() if stopped == "disabled" else None,
+        disabled_reason="spam" if stopped == "disabled" else "",
+    )
+    last = create_run(mailing, {DeliveryState.SENT: 5, DeliveryState.PENDING: 500}, state=RunState.SENDING)
+    (sent, *_others) = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.SENT))
+    for number in range(1, 31):
+        at = utcnow() - timedelta(seconds=60 - 2 * number)
+        AttemptFactory.create(delivery=sent, number=number, at=at)
+    user.blocked_at = utcnow() if stopped == "blocked" else None
+    session.flush()
+
+    values = json.loads(run("status", mailing.id, "--json").output)
+
+    assert values["run"] == last.id
+    told = (values["disabled"], values["disabled_reason"], values["owner_blocked"], values["reason"])
+    refused = "The mail server refuses the sender, so the mailing paused itself: 553 5.7.1 not from you"
+    assert (
+        told
+        == {
+            "disabled": (True, "spam", False, ""),
+            "blocked": (False, "", True, ""),
+            "paused": (False, "", False, refused),
+        }[stopped]
+    )
+    assert (values["rate_per_second"], values["finishes_at"], values["would_expire"]) == (None, None, 0)
+    assert (values["route"], values["route_state"]) == ("", None)
+
+
+def test_status_and_the_page_say_the_same(
+    run: Run, user: User, session: Session, browser: FlaskClient
+) -> None:
+    """Every sentence and every count of `status` stands on the mailing's page."""
+    now = utcnow()
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, ends_at=now + timedelta(hours=2))
+    last = create_run(
+        mailing,
+        {DeliveryState.SENT: 3, DeliveryState.PENDING: 20, DeliveryState.UNKNOWN: 2, DeliveryState.FAILED: 7},
+        state=RunState.SENDING,
+    )
+    due_at = now + timedelta(minutes=30)
+    DeliveryFactory.create(run=last, state=DeliveryState.DEFERRED, unknowns=1, due_at=due_at)
+    session.add(
+        Route(
+            name="primary",
+            state=BreakerState.OPEN,
+            opened_at=now - timedelta(minutes=3),
+            retry_at=now + timedelta(minutes=1),
+            last_fault="421 away",
+        )
+    )
+    session.flush()
+
+    values = json.loads(run("status", mailing.id, "--json").output)
+    page = soup(browser.get(f"/mailings/{mailing.id}"))
+
+    assert page.select("#routes")[0].get_text(" ", strip=True) == values["route"]
+    shown = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
+    assert shown == [str(values[state.value]) for state in DeliveryState]
+    assert f"For {values['unclear_waiting']} letters nobody can know" in page.get_text()
+    assert f"{values['unclear_resend']} unclear letter is sent once more" in page.get_text()
 
 
 def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
@@ -19,7 +19,7 @@ from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState, User
 from tests.delivery.conftest import Work
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, kept_counts, only_run, states
 from tests.factories import create_clients, due_mailing
 from tests.servers import SmtpServer
 
@@ -312,3 +312,37 @@ def test_a_run_ends_only_after_late_word_that_is_being_written(
 
     assert states(session, only_run(session)) == {"deferred": 3}
     assert session.scalars(select(Delivery.state)).first() is DeliveryState.DEFERRED
+
+
+def test_late_word_in_the_moment_in_which_a_run_is_verified_is_no_miscount(
+    app: Flask,
+    session: Session,
+    engage: Engage,
+    clients: list[str],
+    sweep: Work,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The letters stay settled, so that nothing makes the late word wait for the end of the run."""
+    if session.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer")
+    worker = engage(on_unknown=OnUnknown.HOLD)
+    assume_unknown(worker, session, sweep)
+    session.execute(update(Run).values(state=RunState.SENDING, finished_at=None))
+    told: list[str] = []
+
+    def tell(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        if not told and statement.startswith("SELECT") and "run_intervals" in statement:
+            told.append(statement)
+            worker.record(worker.results(Verdict.SENT))
+
+    with app.app_context():
+        event.listen(db.engine, "after_cursor_execute", tell)
+        try:
+            assert plan.settle_run(worker.run.id, utcnow())
+        finally:
+            event.remove(db.engine, "after_cursor_execute", tell)
+
+    assert told, "the numbers were read, and the late word came then"
+    assert "was counted wrongly" not in caplog.text
+    assert states(session, only_run(session)) == {"sent": 3}
+    assert kept_counts(session, only_run(session))["sent"] == 3

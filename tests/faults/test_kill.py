@@ -7,9 +7,10 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from skymailing.models import OnUnknown, User
+from skymailing.models import Client, OnUnknown, User
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.faults.conftest import due_mailing
+from tests.faults.sink import Sink
 from tests.faults.workers import add_clients, kill, live_run
 from tests.processes.service import wait_until
 from tests.servers import SmtpServer
@@ -53,3 +54,33 @@ def test_21_a_run_survives_the_death_of_its_workers(
     assert counts.get("unknown", 0) <= kills * SESSIONS
     assert counts["sent"] + counts.get("unknown", 0) == recipients
     assert set(smtp.per_address().values()) == {1}
+
+
+def test_21_workers_that_die_leave_a_domains_limit_and_everybody_elses_letters_alone(
+    app: Flask, environment: dict[str, str], session: Session, user: User
+) -> None:
+    """The limited domain's letters stand first; two workers share its seconds, and die."""
+    rate, slow, others = 15, 60, 300
+    addresses = [f"c{number}@slow.example" for number in range(slow)]
+    addresses += [f"c{number}@{number}.example" for number in range(others)]
+    for address in addresses:
+        session.add(Client(owner_id=user.id, email=address, email_key=address))
+        session.flush()
+    with Sink() as sink:
+        limited = {"MAIL_PORT": str(sink.port), "MAIL_RATE_PER_DOMAIN": str(rate), "WORKERS": "2"}
+        mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+        with live_run(app, environment | limited, session, mailing) as run:
+            for goal in (20, 200):
+                wait_until(lambda goal=goal: len(sink.letters) >= goal, f"{goal} letters")
+                kill(random.choice(run.workers))
+                run.sweep()
+            run.finish()
+
+    run_row = only_run(session)
+    counts = states(session, run_row)
+    check_ledger(session, run_row, sink.letters)
+    assert counts["sent"] + counts.get("unknown", 0) == slow + others
+    assert set(sink.per_address().values()) == {1}
+    times = [moment for moment, recipient in sink.begun if recipient.endswith("slow.example")]
+    gaps = [later - earlier for earlier, later in zip(times, times[2 * rate :], strict=False)]
+    assert min(gaps) > 0.5, "two seconds may meet in any stretch of one"

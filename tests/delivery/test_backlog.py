@@ -1,0 +1,224 @@
+"""A limit of letters per second and recipient domain: who waits holds up nobody else."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import event, select, update
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery import backlog as backlog_module
+from skymailing.delivery import claims, plan
+from skymailing.delivery.backlog import Backlog
+from skymailing.delivery.claims import OpenRun
+from skymailing.delivery.rates import Rates
+from skymailing.extensions import db
+from skymailing.models import Client, Delivery, DeliveryState, User
+from tests.delivery.conftest import ServeFrom, Start
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.test_rates import limit  # noqa: F401 - a fixture
+from tests.factories import due_mailing
+from tests.faults.sink import Sink
+
+SLOW = "slow.example"
+RATE = 6
+
+
+def add_clients(session: Session, owner: User, slow: int, others: int) -> None:
+    """Give `owner` clients of one domain, and behind them others of a domain each."""
+    addresses = [f"c{number}@{SLOW}" for number in range(slow)]
+    addresses += [f"c{number}@{number}.example" for number in range(others)]
+    for address in addresses:
+        session.add(Client(owner_id=owner.id, email=address, email_key=address))
+        session.flush()
+
+
+def is_slow(address: str) -> bool:
+    return address.endswith(f"@{SLOW}")
+
+
+def test_other_domains_get_their_letters_while_one_waits_for_its_seconds(
+    app: Flask,
+    session: Session,
+    user: User,
+    start: Start,
+    serve_from: ServeFrom,
+    limit: Callable[..., None],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The letters of the limited one stand first, more of them than a window holds."""
+    monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], largest_window=20))
+    add_clients(session, user, slow=24, others=80)
+    with Sink() as sink:
+        serve_from(sink.port)
+        limit(MAIL_RATE_PER_DOMAIN=RATE)
+        start(due_mailing(user))
+
+    run = only_run(session)
+    assert states(session, run) == {"sent": 104}
+    check_ledger(session, run, sink.letters)
+    arrived = [(moment, is_slow(recipient)) for moment, recipient in sink.begun]
+    last_other = max(number for number, (_, slow) in enumerate(arrived) if not slow)
+    before = sum(slow for _, slow in arrived[:last_other])
+    assert before <= 24 - RATE, "nobody waited for the limited domain"
+    slow_times = [moment for moment, slow in arrived if slow]
+    # Two seconds may meet in any stretch of one.
+    gaps = [later - earlier for earlier, later in zip(slow_times, slow_times[2 * RATE :], strict=False)]
+    assert min(gaps) > 0.5
+
+
+class Claimant:
+    """A worker that claims, a second at a time, and hands nothing over."""
+
+    def __init__(self, app: Flask, run: OpenRun) -> None:
+        self.app = app
+        self.run = run
+        self.rates = Rates(None, None, RATE)
+        self.now = 0.0  # of the monotonic clock
+        self.backlog = Backlog(run.id, self.rates, lambda: self.now)
+
+    def claim(self, most: int = 20) -> list[str]:
+        self.backlog.begin_claim()
+        with db.engine.begin() as connection:
+            now = utcnow()
+            claimed = claims.claim(
+                connection, self.run, "token", now + timedelta(minutes=3), most, now, self.backlog
+            )
+        return [one.email for one in claimed]
+
+    def begin(self, addresses: list[str]) -> list[str]:
+        """Return those that the rates allow to be begun now."""
+        return [one for one in addresses if self.rates.allow("primary", self.run.mailing_id, one)]
+
+    def use_up_second(self) -> None:
+        assert len(self.begin([f"x@{SLOW}"] * (RATE + 1))) == RATE
+
+
+Engage = Callable[[], Claimant]
+
+
+@pytest.fixture
+def engage(app: Flask, session: Session, user: User) -> Iterator[Engage]:
+    """Return a function that engages workers for one run, with 200 letters to a limited domain first."""
+    add_clients(session, user, slow=200, others=30)
+    mailing = due_mailing(user)
+    with app.app_context():
+        run_id = plan.start_due_run(mailing.id, utcnow())
+        assert run_id
+        with db.engine.connect() as connection:
+            run = claims.load_run(connection, run_id)
+        yield lambda: Claimant(app, run)
+
+
+@pytest.fixture
+def seconds() -> Iterator[Callable[[], None]]:
+    """Return a function that lets the next second begin; it lasts until then."""
+    with time_machine.travel(datetime.now(UTC).replace(microsecond=0), tick=False) as clock:
+        yield lambda: clock.shift(1)
+
+
+def test_each_letter_is_looked_at_once_however_many_stand_first(
+    engage: Engage, seconds: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "LOOK_AHEAD", 50)
+    looks: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        if statement.startswith("SELECT deliveries.id, deliveries.email \n"):
+            looks.append(statement)
+
+    worker = engage()
+    event.listen(db.engine, "after_cursor_execute", note)
+    try:
+        at_once = [address for _ in range(4) for address in worker.begin(worker.claim())]
+        first = len(looks)
+        later = []
+        for _ in range(20):
+            seconds()
+            later += worker.begin(worker.claim())
+    finally:
+        event.remove(db.engine, "after_cursor_execute", note)
+
+    assert sum(map(is_slow, at_once)) == RATE
+    assert len(at_once) == RATE + 30, "the others came at once"
+    assert len(later) == 20 * RATE
+    assert all(map(is_slow, later))
+    assert first <= 230 / 50 + 3
+    assert len(looks) == first, "later seconds know where the waiting letters are"
+
+
+def test_what_comes_back_behind_a_workers_place_is_found_when_it_looks_again(
+    session: Session, engage: Engage, seconds: Callable[[], None]
+) -> None:
+    """Another worker took letters and died, and the sweep gave them back."""
+    worker = engage()
+    other = select(Delivery.id).where(Delivery.email.startswith("c3@3."))
+    session.execute(update(Delivery).where(Delivery.id.in_(other)).values(state=DeliveryState.SENDING))
+    worker.use_up_second()
+    while worker.claim():
+        pass
+    session.execute(update(Delivery).where(Delivery.id.in_(other)).values(state=DeliveryState.PENDING))
+
+    assert worker.claim() == []
+    worker.now += backlog_module.LOOK_AGAIN_SECONDS + 1
+
+    assert worker.claim() == ["c3@3.example"]
+
+
+def test_a_worker_passes_over_all_that_others_took_in_one_claim(
+    engage: Engage, seconds: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "CHECKED_AT_ONCE", 30)
+    first, second = engage(), engage()
+    for worker in (first, second):
+        seconds()
+        worker.use_up_second()
+        while worker.claim():
+            pass
+    taken = []
+    for _ in range(30):
+        seconds()
+        taken += first.claim(RATE)
+
+    seconds()
+    claimed = second.claim(RATE)
+
+    assert len(claimed) == RATE
+    assert not set(claimed) & set(taken)
+
+
+def test_letters_that_were_not_begun_are_offered_again_before_later_ones(
+    engage: Engage, session: Session, seconds: Callable[[], None]
+) -> None:
+    worker = engage()
+    claimed = [address for address in worker.claim() if is_slow(address)]
+    rows = session.execute(
+        select(Delivery.id, Delivery.email).where(Delivery.state == DeliveryState.SENDING)
+    ).all()
+    released = [(row.id, row.email) for row in rows if is_slow(row.email)]
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_([id for id, _ in released]))
+        .values(state=DeliveryState.PENDING, lease_until=None)
+    )
+    worker.backlog.put_back(released)
+
+    seconds()
+
+    assert [address for address in worker.claim() if is_slow(address)] == claimed
+
+
+def test_workers_know_that_letters_wait_and_sleep_only_until_the_next_second(engage: Engage) -> None:
+    worker = engage()
+    assert worker.backlog.may_go_on()
+    while worker.claim():
+        worker.begin([f"x@{SLOW}"] * (RATE + 1))
+    begun = time.monotonic()
+    assert worker.backlog.may_go_on()
+    assert time.monotonic() - begun < 1.5
+    assert worker.claim()

@@ -1,0 +1,137 @@
+"""Where the time at the mail server goes: a server that is slow in one phase shows in `/metrics`."""
+
+import ssl
+import time
+from collections.abc import Callable
+
+import pytest
+import trustme
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing import queue
+from skymailing.counters import KEY
+from skymailing.delivery.tally import PHASES
+from skymailing.models import User
+from tests.factories import create_clients
+from tests.faults.conftest import Engine, due_mailing, engine  # noqa: F401 - a fixture
+from tests.faults.sink import Sink, Stage, Turn
+from tests.faults.test_tls_auth import _trust, authority, server_context  # noqa: F401 - fixtures
+from tests.home.test_metrics import read
+
+SLOWNESS = 0.5  # seconds; far more than all else takes
+
+pytestmark = pytest.mark.one_engine
+
+Sums = Callable[[], dict[str, float]]
+
+
+@pytest.fixture
+def sums(app: Flask, visitor: FlaskClient) -> Sums:
+    """Return a function that reads the seconds spent in each phase, which begin at zero."""
+    with app.app_context():
+        queue.connection().delete(KEY)
+
+    def do() -> dict[str, float]:
+        numbers = read(visitor)
+        return {phase: numbers["skymailing_smtp_seconds_sum", phase] for phase in PHASES}
+
+    return do
+
+
+def slow_at(stage: Stage) -> Callable[[Turn], None]:
+    """Be slow with the first answer at this stage."""
+    answers = 0
+
+    def script(turn: Turn) -> None:
+        nonlocal answers
+        answers += turn.stage is stage
+        if turn.stage is stage and answers == 1:
+            time.sleep(SLOWNESS)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("stage", "phase", "pipelining"),
+    [
+        (Stage.GREETING, "greeting", True),
+        (Stage.EHLO, "ehlo", True),
+        (Stage.STARTTLS, "tls", True),
+        (Stage.AUTH, "auth", True),
+        (Stage.RCPT, "envelope", True),
+        (Stage.MAIL, "envelope", False),
+        (Stage.DOT, "content", True),
+        (Stage.DOT, "content", False),
+    ],
+)
+def test_a_slow_phase_is_told_from_the_others(
+    session: Session,
+    user: User,
+    engine: Engine,  # noqa: F811
+    authority: trustme.CA,  # noqa: F811
+    sums: Sums,
+    stage: Stage,
+    phase: str,
+    pipelining: bool,
+) -> None:
+    create_clients(user, 3)
+    context: ssl.SSLContext = server_context(authority)
+    extensions = ("STARTTLS", "AUTH PLAIN LOGIN", *(["PIPELINING"] if pipelining else []))
+    with Sink(slow_at(stage), tls=context, extensions=extensions) as sink:
+        engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")
+        engine.start(due_mailing(user))
+    assert len(sink.letters) == 3
+
+    spent = sums()
+
+    assert spent[phase] >= SLOWNESS
+    whole = "letter" if phase in ("envelope", "content") else "open"
+    assert spent[whole] >= SLOWNESS
+    assert all(spent[other] < SLOWNESS for other in PHASES if other not in {phase, whole}), spent
+
+
+def test_the_phase_in_which_opening_failed_is_told(
+    session: Session,
+    user: User,
+    engine: Engine,  # noqa: F811
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    sums: Sums,
+) -> None:
+    create_clients(user, 1)
+    monkeypatch.setitem(app.config, "MAIL_TIMEOUT", SLOWNESS)
+    with Sink(lambda turn: turn.wait_for_client()) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+
+    spent = sums()
+
+    assert spent["greeting"] >= SLOWNESS * 0.9
+    assert spent["ehlo"] == spent["letter"] == 0
+
+
+def test_the_parts_add_up_to_the_wholes(
+    session: Session,
+    user: User,
+    engine: Engine,  # noqa: F811
+    sums: Sums,
+) -> None:
+    clients = create_clients(user, 30)
+
+    def refuse_some(turn: Turn) -> None:
+        if turn.stage is Stage.RCPT and turn.recipient == clients[3].email:
+            turn.say("550 5.1.1 nobody")
+
+    with Sink(refuse_some) as sink:
+        engine.use_server(sink.port)
+        engine.start(due_mailing(user))
+    assert len(sink.letters) == 29
+
+    spent = sums()
+
+    assert spent["letter"] == pytest.approx(spent["envelope"] + spent["content"])
+    parts = [spent[phase] for phase in ("connect", "greeting", "ehlo", "tls", "auth")]
+    assert spent["open"] == pytest.approx(sum(parts))
+    assert min(spent["envelope"], spent["content"]) > 0
