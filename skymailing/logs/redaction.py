@@ -15,7 +15,7 @@ SHORTEST = 4  # characters of a setting that is looked for; shorter ones are in 
 # A signed token of itsdangerous: payload, perhaps a time, and a signature by SHA-1 or SHA-256.
 SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
 # Links whose last part is a token, also a damaged one.
-LINKS = r"(?P<link>/(?:u|verify|reset)/)(?!<)[^\s\"'/?#]+"
+LINKS = r"(?P<link>/(?:u|verify|reset|auth/email)/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w*"

@@ -66,6 +66,7 @@ def test_tokens_and_passwords_never_show(app: Flask, lines: Lines, user: User, l
             "Exception on /auth/reset/%s [GET]": security.account_token(security.RESET, user),
             "see /u/%s": security.unsubscribe_token(user.id, "anna@example.org"),
             "a damaged link /u/%s": "abcdefgh",
+            "another damaged one /auth/email/%s": "ijklmnop",
             "token alone %s": security.account_token(security.RESET, user),
             "{'session': '%s'}": cookie,
             "row (%s)": hash_,
