@@ -6,7 +6,8 @@
 #   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
 #   make lock    requirements.lock anew, after a change of requirements.txt
 #   make release what a production host needs, see docs/operations.md
-#   make soak    what takes long: kill -9 a hundred times, outages of days, 50 people clicking while letters go out
+#   make soak    what takes long: kill -9 a hundred times, outages of days, a line of a gigabyte in an import,
+#                50 people clicking while letters go out
 #   make audit   known faults of what we install (where the index tells any), unsafe patterns, secrets in the
 #                repository; a quarter of a minute, and without a network it says that the first was skipped
 #   make screenshots  pictures of the pages for README and docs, from the demo's data
@@ -39,7 +40,7 @@ screenshots: install-dev
 	$(RUN) tests.e2e.screenshots
 
 soak: install-dev
-	$(RUN) pytest -m soak tests/faults $(ARGS)
+	$(RUN) pytest -m soak tests $(ARGS)
 	$(RUN) bench crowd --full
 
 lint: install-dev

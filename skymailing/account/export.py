@@ -78,50 +78,32 @@ def export_account(user: User, now: datetime) -> Iterator[bytes]:
 
 def list_files(user_id: int, profile: dict[str, Any]) -> list[File]:
     """Return what the archive is made of."""
+
+    def file(name: str, about: str, source: Callable[[int], Iterable[Any]]) -> File:
+        write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else json_list
+        return File(name, about, lambda: write(source(user_id)))
+
+    def attempts(owner_id: int) -> Iterable[Any]:
+        return export_attempts(LogFilter(owner_id=owner_id))
+
     return [
         File("profile.json", _("your account"), lambda: [json_text(profile)]),
-        File("clients.csv", _("your address book"), lambda: stream_csv(export_rows(user_id))),
-        File(
+        file("clients.csv", _("your address book"), export_rows),
+        file(
             "never-mailed.csv",
             _("addresses that you do not write to any more, and why"),
-            lambda: stream_csv(belongings.suppressions(user_id)),
+            belongings.suppressions,
         ),
-        File("messages.json", _("your messages"), lambda: json_list(belongings.messages(user_id))),
-        File("mailings.json", _("your mailings"), lambda: json_list(belongings.mailings(user_id))),
-        File(
-            "mailing-clients.csv",
-            _("clients that were chosen by hand for a mailing"),
-            lambda: stream_csv(belongings.members(user_id)),
-        ),
-        File(
-            "runs.json",
-            _("each run with its numbers and its text"),
-            lambda: json_list(belongings.runs(user_id)),
-        ),
-        File(
-            "letters.csv",
-            _("each letter of each run and what became of it"),
-            lambda: stream_csv(belongings.letters(user_id)),
-        ),
-        File(
-            "log.csv",
-            _("each attempt with the mail server's answer"),
-            lambda: stream_csv(export_attempts(LogFilter(owner_id=user_id))),
-        ),
-        File("imports.csv", _("your imports of clients"), lambda: stream_csv(belongings.imports(user_id))),
-        File(
-            "articles.json", _("your articles in the blog"), lambda: json_list(belongings.articles(user_id))
-        ),
-        File(
-            "account-letters.csv",
-            _("letters of the service to you"),
-            lambda: stream_csv(belongings.account_letters(user_id)),
-        ),
-        File(
-            "audit.csv",
-            _("what was written down of you and your account"),
-            lambda: stream_csv(belongings.audit_lines(user_id)),
-        ),
+        file("messages.json", _("your messages"), belongings.messages),
+        file("mailings.json", _("your mailings"), belongings.mailings),
+        file("mailing-clients.csv", _("clients that were chosen by hand for a mailing"), belongings.members),
+        file("runs.json", _("each run with its numbers and its text"), belongings.runs),
+        file("letters.csv", _("each letter of each run and what became of it"), belongings.letters),
+        file("log.csv", _("each attempt with the mail server's answer"), attempts),
+        file("imports.csv", _("your imports of clients"), belongings.imports),
+        file("articles.json", _("your articles in the blog"), belongings.articles),
+        file("account-letters.csv", _("letters of the service to you"), belongings.account_letters),
+        file("audit.csv", _("what was written down of you and your account"), belongings.audit_lines),
     ]
 
 

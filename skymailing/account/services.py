@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from skymailing import audit, mail
 from skymailing.audit import Actor
-from skymailing.auth.services import LastAdmin, has_other_admin, lock_user
+from skymailing.auth.services import LastAdmin, has_other_admin, lock_user, sign_out_everywhere
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import format_time
@@ -45,7 +45,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
         return user.deletion_at
     grace = current_app.config["ACCOUNT_GRACE_DAYS"] if days is None else days
     user.deletion_at = now + timedelta(days=grace)
-    user.session_epoch += 1
+    sign_out_everywhere(user)
     db.session.execute(
         update(Mailing)
         .where(Mailing.owner_id == user.id, Mailing.state.in_(ACTIVE))

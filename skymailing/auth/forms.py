@@ -169,10 +169,15 @@ class NewEmailForm(FlaskForm):
 
 
 class PasswordAndCodeForm(FlaskForm):
-    """The same with the second step."""
+    """The same with the code, for those who have a second step."""
 
     current_password = present_password_field()
     code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if not current_user.has_second_factor:
+            del self.code
 
 
 class PasswordForm(FlaskForm):
@@ -181,16 +186,6 @@ class PasswordForm(FlaskForm):
     current_password = present_password_field()
     password = new_password_field(_l("New password"))
     password_confirm = repeat_password_field()
-
-
-class LeaveForm(FlaskForm):
-    """The password, as a browser left open on a desk may not delete everything."""
-
-    password = PasswordField(
-        _l("Your password"),
-        validators=[DataRequired(_l("Please enter your password.")), Length(max=MAX_LENGTH)],
-        render_kw={"autocomplete": "current-password"},
-    )
 
 
 @cache

@@ -19,14 +19,14 @@ from werkzeug.wrappers import Response
 from skymailing import audit, queue
 from skymailing.account import services
 from skymailing.account.export import export_account
-from skymailing.auth.forms import LeaveForm
+from skymailing.auth.forms import PasswordAndCodeForm
+from skymailing.auth.passwords import prove
 from skymailing.auth.services import LastAdmin
 from skymailing.auth.sessions import end_session
 from skymailing.auth.throttle import limit_password_checks
 from skymailing.clock import utcnow
 from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, User
-from skymailing.security import verify_password
 
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
 
@@ -75,25 +75,11 @@ def export() -> Response:
 @login_required
 @limit_password_checks
 def delete() -> ResponseReturnValue:
-    """Say what goes, ask for the password, and let the account be deleted after its time of grace."""
-    form = LeaveForm()
-    accepted = form.validate_on_submit()
-    user = db.session.get_one(User, current_user.id)
-    known_hash = user.password_hash
-    db.session.rollback()  # nobody waits for the hash
-    if accepted and not verify_password(known_hash, form.password.data):
-        form.password.errors = [_("This is not your present password.")]
-        accepted = False
-    if accepted:
-        try:
-            services.request_deletion(user, utcnow(), audit.present_actor())
-        except LastAdmin:
-            db.session.rollback()
-            form.password.errors = [_("You are the last administrator. Make somebody else one first.")]
-            accepted = False
-    if not accepted:
+    """Say what goes, ask for password and code, and let the account be deleted after its time of grace."""
+    form = PasswordAndCodeForm()
+    if not (form.validate_on_submit() and leave(form)):
         days = current_app.config["ACCOUNT_GRACE_DAYS"]
-        belongings = services.count_belongings(user)
+        belongings = services.count_belongings(current_user)
         return render_template("account/delete.html", form=form, belongings=belongings, days=days)
     end_session()
     db.session.commit()
@@ -102,6 +88,20 @@ def delete() -> ResponseReturnValue:
         _("You are signed out, and your account is going to be deleted. A letter tells you when."), "success"
     )
     return redirect(url_for("auth.login"))
+
+
+def leave(form: PasswordAndCodeForm) -> bool:
+    """Ask for the deletion; whether that worked, else with the reason beside the field."""
+    user = prove(form)
+    if user is None:
+        return False
+    try:
+        services.request_deletion(user, utcnow(), audit.present_actor())
+    except LastAdmin:
+        db.session.rollback()  # which gives a recovery code back
+        form.current_password.errors = [_("You are the last administrator. Make somebody else one first.")]
+        return False
+    return True
 
 
 @bp.route("/leaving", methods=["GET", "POST"])

@@ -9,8 +9,14 @@ from flask_login import current_user, login_required
 from wtforms import Field
 
 from skymailing import queue
-from skymailing.auth import services
-from skymailing.auth.forms import NewPasswordForm, PasswordForm, ProfileForm, ResetRequestForm
+from skymailing.auth import second_factor, services
+from skymailing.auth.forms import (
+    NewPasswordForm,
+    PasswordAndCodeForm,
+    PasswordForm,
+    ProfileForm,
+    ResetRequestForm,
+)
 from skymailing.auth.sessions import LETTER_TO, is_remembered, renew_session
 from skymailing.auth.throttle import even_time, limit_letters, limit_letters_by_address, limit_password_checks
 from skymailing.auth.views import bp
@@ -108,6 +114,20 @@ def is_present_password(field: Field, known_hash: str) -> bool:
         return True
     field.errors = [_("This is not your present password.")]
     return False
+
+
+def prove(form: PasswordAndCodeForm) -> User | None:
+    """Return the user when the password is right, and the code where there is a second step.
+
+    Else None, with the reason beside the field.
+    """
+    user, known_hash = who_is_asked()
+    if not is_present_password(form.current_password, known_hash):
+        return None
+    if user.has_second_factor and not second_factor.accept_code(user, form.code.data, utcnow()):
+        form.code.errors = [_("This code is wrong, or was used already.")]
+        return None
+    return user
 
 
 def who_is_asked() -> tuple[User, str]:

@@ -118,6 +118,7 @@ def user_of_reset(token: str) -> User:
 
 def confirm_user(token: str, now: datetime) -> User:
     """Confirm the address that the token was mailed to, once; raises BadToken."""
+    lock_user(user_of_verification(token))
     user = user_of_verification(token)
     user.confirmed_at = now
     db.session.flush()
@@ -139,7 +140,8 @@ def request_reset(email: str) -> None:
 
 def reset_password(token: str, password_hash: str, now: datetime) -> User:
     """Set the password by a mailed token, once; it proves the address too. Raises BadToken."""
-    user = user_of_reset(token)
+    lock_user(user_of_reset(token))
+    user = user_of_reset(token)  # of two who use it at the same moment, the second finds it used
     user.confirmed_at = user.confirmed_at or now
     change_password(user, password_hash)
     return user
@@ -165,8 +167,8 @@ def change_email(token: str) -> User:
 
     Raises BadToken, and AddressTaken when somebody has registered with it meanwhile.
     """
+    lock_user(user_of_new_email(token)[0])
     user, email = user_of_new_email(token)
-    lock_user(user)
     old, user_id = user.email, user.id
     mail.post(user, "email-changed", to=old, email=email)
     try:
@@ -183,12 +185,13 @@ def change_email(token: str) -> User:
 def change_password(user: User, password_hash: str) -> None:
     """Set the password, sign the user out everywhere, and tell them by a letter."""
     user.password_hash = password_hash
-    _sign_out_everywhere(user)
+    sign_out_everywhere(user)
     mail.post(user, "password-changed")
     db.session.flush()
 
 
-def _sign_out_everywhere(user: User) -> None:
+def sign_out_everywhere(user: User) -> None:
+    """End all of the user's sessions."""
     user.session_epoch += 1
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
 
@@ -208,7 +211,7 @@ def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
         raise NotAllowed(user.email)
     user.blocked_at = user.blocked_at or now
     user.blocked_reason = reason
-    _sign_out_everywhere(user)
+    sign_out_everywhere(user)
     audit.record(AuditAction.USER_BLOCKED, actor, user, reason)
     db.session.flush()
 

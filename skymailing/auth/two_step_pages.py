@@ -10,12 +10,11 @@ from markupsafe import Markup
 from skymailing import queue
 from skymailing.auth import devices, second_factor
 from skymailing.auth.forms import AppCodeForm, PasswordAndCodeForm, PresentPasswordForm
-from skymailing.auth.passwords import is_present_password, who_is_asked
+from skymailing.auth.passwords import is_present_password, prove, who_is_asked
 from skymailing.auth.throttle import limit_password_checks
 from skymailing.auth.views import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.models import User
 
 
 @bp.route("/profile/second-step", methods=["GET", "POST"])
@@ -86,17 +85,6 @@ def recovery_codes() -> ResponseReturnValue:
         db.session.commit()
         return render_template("auth/recovery_codes.html", codes=codes, is_new=False)
     return render_template("auth/recovery_codes_ask.html", form=form)
-
-
-def prove(form: PasswordAndCodeForm) -> User | None:
-    """Return the user when password and code are right; else None, with the reason beside the field."""
-    user, known_hash = who_is_asked()
-    if not is_present_password(form.current_password, known_hash):
-        return None
-    if not second_factor.accept_code(user, form.code.data, utcnow()):
-        form.code.errors = [_("This code is wrong, or was used already.")]
-        return None
-    return user
 
 
 def draw_code(text: str) -> Markup:

@@ -108,7 +108,8 @@ def compile_content(content: Content) -> Compiled:
 
 def guess_language(body: str) -> str:
     """Return "ru" for a text that is mostly Cyrillic, else "en"; for `lang` and the footer."""
-    text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", body))
+    # A tag with no < in it, or a letter of nothing but these would take a minute.
+    text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>", body))
     cyrillic = len(re.findall(r"[а-яё]", text, re.IGNORECASE))
     return "ru" if cyrillic > len(re.findall(r"[a-z]", text, re.IGNORECASE)) else "en"
 

@@ -15,10 +15,11 @@ SHORTEST = 4  # characters of a setting that is looked for; shorter ones are in 
 # A signed token of itsdangerous: payload, perhaps a time, and a signature by SHA-1 or SHA-256.
 SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
 # Links whose last part is a token, also a damaged one.
-LINKS = r"(?P<link>/(?:u|verify|reset)/)(?!<)[^\s\"'/?#]+"
+LINKS = r"(?P<link>/(?:u|verify|reset|auth/email)/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
-    r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w*"
+    # Bounded, or a text of nothing but such words would take hours.
+    r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )
 SECRETS = re.compile("|".join((LINKS, SIGNED, HASHES, NAMED)), re.IGNORECASE)

@@ -15,7 +15,7 @@ from skymailing.delivery.counts import RunKey
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import timing
-from skymailing.mailings.queries import WAITS_FOR_DECISION
+from skymailing.mailings.queries import WAITS_FOR_DECISION, count_waiting_unknowns
 from skymailing.models import (
     MAILING_TRANSITIONS,
     RUN_TRANSITIONS,
@@ -28,6 +28,7 @@ from skymailing.models import (
     MailingState,
     Run,
     RunState,
+    StateReason,
     Suppression,
     mailing_clients,
 )
@@ -150,6 +151,7 @@ def resend_unknowns(mailing: Mailing, now: datetime) -> int:
     count = _take_up(mailing, run, WAITS_FOR_DECISION, DeliveryState.DEFERRED, now)
     if count:
         _reopen(mailing, run)
+    _note_decision(mailing)
     return count
 
 
@@ -163,7 +165,9 @@ def leave_unknowns(mailing: Mailing, now: datetime) -> int:
     # What another transaction holds is being settled by it, such as by word that a letter was taken.
     rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
     left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
-    return db.session.connection().execute(left.values(finished_at=now)).rowcount
+    count = db.session.connection().execute(left.values(finished_at=now)).rowcount
+    _note_decision(mailing)
+    return count
 
 
 def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime) -> int:
@@ -173,7 +177,16 @@ def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime)
     if run is None:
         return 0
     key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
-    return late.note_accepted(db.session.connection(), key, email_keys, now)
+    count = late.note_accepted(db.session.connection(), key, email_keys, now)
+    _note_decision(mailing)
+    return count
+
+
+def _note_decision(mailing: Mailing) -> None:
+    """Tell no longer of a restore when all is decided and the mailing does not wait to be resumed."""
+    is_restored = mailing.state_reason.startswith(StateReason.RESTORED)
+    if is_restored and mailing.state is not MailingState.PAUSED and not count_waiting_unknowns(mailing):
+        mailing.state_reason = ""
 
 
 def _run_to_resend(mailing: Mailing, now: datetime) -> Run:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,6 +17,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
 from tests.account.belongings import furnish
+from tests.auth.test_second_step import App
 from tests.conftest import PASSWORD, SignIn
 from tests.factories import MailingFactory, UserFactory, due_mailing
 from tests.servers import SmtpServer
@@ -39,10 +41,32 @@ def test_the_page_names_what_goes(session: Session, user: User, browser: FlaskCl
 def test_without_the_password_nothing_happens(
     session: Session, user: User, browser: FlaskClient, password: str
 ) -> None:
-    assert browser.post("/auth/profile/delete", data={"password": password}).status_code == 200
+    assert browser.post("/auth/profile/delete", data={"current_password": password}).status_code == 200
     session.refresh(user)
     assert user.deletion_at is None
     assert browser.get("/clients/").status_code == 200
+
+
+def test_with_a_second_step_a_stolen_session_and_password_are_not_enough(
+    session: Session, user: User, browser: FlaskClient, sign_in: SignIn
+) -> None:
+    stolen = sign_in(user)
+    with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as clock:
+        phone = App(stolen)  # which signs the other browser out
+        clock.shift(60)
+        page = "/auth/profile/delete"
+        for code in ({}, {"code": ""}, {"code": "000000"}):
+            answer = stolen.post(page, data={"current_password": PASSWORD} | code)
+            assert 'id="code-error"' in answer.text
+        answer = stolen.post(page, data={"current_password": "a guess", "code": phone.recovery[0]})
+        assert "not your present password" in answer.text
+        session.refresh(user)
+        assert user.deletion_at is None
+
+        answer = stolen.post(page, data={"current_password": PASSWORD, "code": phone.recovery[0]})
+        assert answer.location == "/auth/login"
+    session.refresh(user)
+    assert user.deletion_at is not None
 
 
 def test_asking_stops_mailings_signs_out_everywhere_and_tells_by_letter(
@@ -58,7 +82,7 @@ def test_asking_stops_mailings_signs_out_everywhere_and_tells_by_letter(
     scheduled = due_mailing(user, next_run_at=utcnow() + timedelta(hours=1))
     draft = MailingFactory.create(owner=user)
 
-    answer = browser.post("/auth/profile/delete", data={"password": PASSWORD})
+    answer = browser.post("/auth/profile/delete", data={"current_password": PASSWORD})
     work()
 
     assert answer.location.endswith("/auth/login")
@@ -80,7 +104,7 @@ def test_until_its_time_one_can_sign_in_see_when_and_keep_everything(
     session: Session, user: User, browser: FlaskClient, sign_in: SignIn
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
-    browser.post("/auth/profile/delete", data={"password": PASSWORD})
+    browser.post("/auth/profile/delete", data={"current_password": PASSWORD})
     back = sign_in(user)
 
     for path in ("/", "/clients/", "/mailings/new", "/auth/profile"):
@@ -105,7 +129,7 @@ def test_once_it_has_begun_it_is_too_late(app: Flask, session: Session) -> None:
 
 def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None:
     admin = UserFactory.create(role=Role.ADMIN)
-    page = sign_in(admin).post("/auth/profile/delete", data={"password": PASSWORD}).text
+    page = sign_in(admin).post("/auth/profile/delete", data={"current_password": PASSWORD}).text
     assert "last administrator" in page
     session.refresh(admin)
     assert admin.deletion_at is None

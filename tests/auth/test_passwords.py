@@ -1,5 +1,6 @@
 """A forgotten password, and a changed one."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,10 +8,12 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from skymailing import security
 from skymailing.clock import utcnow
+from skymailing.extensions import db
 from skymailing.models import OutboxLetter, User
 from tests.auth.test_register import link_in
 from tests.conftest import SignIn
@@ -159,3 +162,26 @@ def test_profile_changes_neither_role_nor_address(browser: FlaskClient, user: Us
     browser.post("/auth/profile", data=data)
     session.refresh(user)
     assert (user.name, user.role, user.email) == ("Other", "user", email)
+
+
+@pytest.mark.parametrize(("purpose", "door"), [(security.RESET, "reset"), (security.NEW_EMAIL, "email")])
+def test_of_two_who_use_a_link_at_the_same_moment_one_is_too_late(
+    app: Flask, session: Session, user: User, purpose: str, door: str
+) -> None:
+    with app.app_context():
+        token = security.account_token(purpose, db.session.get_one(User, user.id), email="new@example.org")
+        engine = db.engine
+    answers: list[int] = []
+
+    def use() -> None:
+        answers.append(app.test_client().post(f"/auth/{door}/{token}", data=NEW).status_code)
+
+    second = threading.Thread(target=use)
+    with engine.connect() as first:
+        first.execute(update(User).where(User.id == user.id).values(session_epoch=User.session_epoch + 1))
+        second.start()
+        second.join(1.0)  # by now it has read the link and waits for the account
+        assert second.is_alive()
+        first.commit()
+    second.join(30)
+    assert answers == [410]

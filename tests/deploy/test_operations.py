@@ -47,5 +47,13 @@ def test_each_link_leads_to_a_heading_or_a_file() -> None:
         assert (ROOT / "docs" / file).exists() if file else anchor in headings, target
 
 
+def test_whoever_stops_the_service_waits_for_it() -> None:
+    """Stopping a target does not wait for its parts: letters would leave after a backup for a move."""
+    stops = re.findall(r"^ {4}systemctl stop (.*skymailing\.target.*)$", TEXT, re.MULTILINE)
+
+    assert len(stops) >= 2
+    assert set(stops) == {"skymailing.target 'skymailing-*.service'"}
+
+
 def test_the_wrapper_is_a_shell_script() -> None:
     subprocess.run(["sh", "-n", ROOT / "deploy/skymailing"], check=True)

@@ -14,7 +14,17 @@ from skymailing.delivery import claims, ledger
 from skymailing.delivery.counts import COUNTED
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
-from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Outcome, Run, RunState, User
+from skymailing.models import (
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Outcome,
+    Run,
+    RunState,
+    StateReason,
+    User,
+)
 from tests.delivery.ledger import kept_counts
 from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.mailings.pages import main, soup
@@ -48,6 +58,28 @@ def test_what_the_mail_servers_log_tells_is_noted_as_sent(
         args=["mailings", "confirm", str(mailing.id), "-"], input=known.email
     )
     assert "0 unclear letters" in again.output
+
+
+@pytest.mark.parametrize("decision", ["resend", "leave", "confirm"])
+def test_after_a_restore_the_page_stops_asking_once_all_is_decided(
+    app: Flask, session: Session, browser: FlaskClient, mailing: Mailing, decision: str
+) -> None:
+    mailing.state_reason = f"{StateReason.RESTORED}: {utcnow().isoformat(timespec='seconds')}"
+    session.flush()
+    asking = "Nothing more leaves until you decide"
+    assert asking in main(browser.get(f"/mailings/{mailing.id}"))
+
+    if decision == "confirm":
+        is_unclear = Delivery.state == DeliveryState.UNKNOWN
+        in_last = Delivery.run_id == last_run(session).id
+        for email in session.scalars(select(Delivery.email).where(in_last, is_unclear)).all():
+            assert asking in main(browser.get(f"/mailings/{mailing.id}"))
+            confirm = ["mailings", "confirm", str(mailing.id), "-"]
+            assert app.test_cli_runner().invoke(args=confirm, input=email).exit_code == 0
+    else:
+        settle(browser, mailing, decision)
+
+    assert asking not in main(browser.get(f"/mailings/{mailing.id}"))
 
 
 @pytest.fixture

@@ -139,17 +139,23 @@ def test_styles_are_compressed(nginx: Nginx) -> None:
 
 
 def test_links_into_an_account_are_not_logged(nginx: Nginx) -> None:
-    nginx.ask("GET", "/auth/reset/a-secret-token")
+    for page in ("verify", "reset", "email"):
+        assert nginx.ask("GET", f"/auth/{page}/a-secret-token").status == 410
     nginx.ask("GET", "/u/an-unsubscribe-token")
 
     wait_until(lambda: "an-unsubscribe-token" in nginx.access_log, "the log is written", 5)
-    assert "/auth/reset/..." in nginx.access_log
+    for page in ("verify", "reset", "email"):
+        assert f"/auth/{page}/..." in nginx.access_log
     assert "a-secret-token" not in nginx.access_log
 
 
 def test_a_web_server_that_restarts_is_found_again(nginx: Nginx, web: Web) -> None:
     web.stop()
     assert nginx.ask("GET", "/healthz").status == 502
+    assert nginx.ask("GET", "/auth/reset/a-token-for-later").status == 502
+    errors = (nginx.directory / "error.log").read_text()
+    assert '"GET /healthz' in errors
+    assert "a-token-for-later" not in errors
 
     web.start()
     assert nginx.ask("GET", "/healthz").status == 200
