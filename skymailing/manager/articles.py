@@ -24,9 +24,9 @@ from skymailing.manager.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.pictures import ImageError
 
-# Under this an article can show itself and nothing else, whatever is in it.
+# Under this an article can show itself and nothing else, whatever is in it; pictures as on its page.
 PREVIEW_POLICY = (
-    "sandbox; default-src 'none'; img-src 'self' https: data:; style-src 'self'; "
+    "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
@@ -64,7 +64,7 @@ class ArticlesView(PanelView):
 
     def save(self, form: ArticleForm, article: Article) -> bool:
         """Keep the article and its picture; or return False with what is wrong beside its field."""
-        action = AuditAction.ARTICLE_EDITED if article.id else AuditAction.ARTICLE_CREATED
+        is_new = article.id is None  # asked once: after the rollback below it may be gone
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
             db.session.rollback()  # decoding takes a while, in which others may want to write
@@ -73,7 +73,7 @@ class ArticlesView(PanelView):
             except ImageError as error:
                 form.image.errors = [str(error)]
                 return False
-        if article.id and self.was_changed(article, form):
+        if not is_new and self.was_changed(article, form):
             return False
         form.fill(article, image)
         if "publish" in request.form:
@@ -85,6 +85,7 @@ class ArticlesView(PanelView):
             db.session.rollback()
             form.slug.errors = [_("Another article has this address.")]
             return False
+        action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
         audit.record(action, present_actor(), article)
         db.session.commit()
         content_cache.forget_articles()
