@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
 from skymailing.audit import present_actor
-from skymailing.blog import content_cache
 from skymailing.blog.content import render_body
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
@@ -88,7 +87,6 @@ class ArticlesView(PanelView):
         action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
         audit.record(action, present_actor(), article)
         db.session.commit()
-        content_cache.forget_articles()
         return True
 
     def was_changed(self, article: Article, form: ArticleForm) -> bool:
@@ -117,7 +115,6 @@ class ArticlesView(PanelView):
             audit.record(AuditAction.ARTICLE_DELETED, present_actor(), article)
             db.session.delete(article)
             db.session.commit()
-            content_cache.forget_articles()
             flash(_("The article is deleted."), "success")
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article_delete.html", article=article)
