@@ -34,7 +34,7 @@ from skymailing.i18n import LANGUAGE_COOKIE, best_language
 from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
 
 HOLE = VIEWS_HOLE.encode()
-FORM = "page2"  # of what is kept: another name for another form, as hosts are upgraded one by one
+FORM = "page:2"  # of what is kept: another name for another form, as hosts are upgraded one by one
 TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
 LEVEL_AT_ONCE = 1  # of packing what differs from answer to answer
 HELD = 256  # pages in the memory of a process
