@@ -11,9 +11,11 @@ for every request, so a second copy saves time and shows nothing old.
 
 import hashlib
 import json
+import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -32,6 +34,7 @@ from skymailing.i18n import LANGUAGE_COOKIE, best_language
 from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
 
 HOLE = VIEWS_HOLE.encode()
+FORM = "page:2"  # of what is kept: another name for another form, as hosts are upgraded one by one
 TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
 LEVEL_AT_ONCE = 1  # of packing what differs from answer to answer
 HELD = 256  # pages in the memory of a process
@@ -66,6 +69,7 @@ KINDS = {
 class Ticket:
     """Under which key and label a page may be kept, if at all."""
 
+    asked_at: datetime  # no later than what the page shows
     kind: Kind
     key: str
     label: str | None
@@ -79,6 +83,7 @@ class KeptPage:
 
     label: str
     until: float
+    coming: float  # when the next article becomes public: from then on the page is wrong
     etag: str
     headers: list[tuple[str, str]]
     language: str
@@ -87,15 +92,23 @@ class KeptPage:
     packed: bytes = b""  # made once, unless there is a hole to fill
 
     def to_bytes(self) -> bytes:
-        head = [self.label, self.until, self.etag, self.headers, self.language, self.viewed]
+        head = [
+            *(self.label, self.until, self.coming, self.etag),
+            *(self.headers, self.language, self.viewed),
+        ]
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "KeptPage":
         head, _, body = raw.partition(b"\n")
-        label, until, etag, headers, language, viewed = json.loads(head)
+        label, until, coming, etag, headers, language, viewed = json.loads(head)
         pairs = [(name, value) for name, value in headers]
-        return cls(label, until, etag, pairs, language, viewed, body, b"" if viewed else pack(body))
+        packed = b"" if viewed else pack(body)
+        return cls(label, until, coming, etag, pairs, language, viewed, body, packed)
+
+    def is_among(self, etags: str) -> bool:
+        """Whether an If-None-Match names this page, or any page at all (RFC 9110, section 13.1.2)."""
+        return self.etag in etags or etags.strip() == "*"
 
 
 def configure(app: Flask) -> None:
@@ -146,13 +159,13 @@ class VisitorPages:
         known = [f"{name}={given[name][0]}" for name in kind.arguments if name in given]
         # Of other arguments there is no end; pages with them are made, but not kept.
         may_keep = all(name in kind.arguments and len(values) == 1 for name, values in given.items())
-        key = ":".join(["page", chosen or "", str(variant), path, *known])
-        return Ticket(kind, key, backend.label(*kind.subjects), variant, may_keep)
+        key = ":".join([FORM, chosen or "", str(variant), path, *known])
+        return Ticket(utcnow(), kind, key, backend.label(*kind.subjects), variant, may_keep)
 
     def _find(self, ticket: Ticket, backend: SharedCache) -> KeptPage | None:
         if ticket.label is None or not ticket.may_keep:
             return None
-        page, now = self.held.get(ticket.key), utcnow().timestamp()
+        page, now = self.held.get(ticket.key), ticket.asked_at.timestamp()
         if page is None or page.label != ticket.label:
             raw = backend.read((), ticket.key)[1][0]
             if raw is None:
@@ -165,8 +178,8 @@ class VisitorPages:
             return None
         if page.until <= now:
             # Nothing that it is made of has changed. This request makes it anew, the others meanwhile
-            # get it as it is: without that all of them would make it at once.
-            self.held[ticket.key] = replace(page, until=now + MAKING)
+            # get it as it is, unless an article is due: without that all of them would make it at once.
+            self.held[ticket.key] = replace(page, until=min(now + MAKING, page.coming))
             return None
         return page
 
@@ -187,7 +200,7 @@ class VisitorPages:
         if page.viewed is not None:
             with self.app.app_context():
                 body = _with_views(body, page.viewed, page.language, is_read=is_read)
-        if page.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
+        if page.is_among(environ.get("HTTP_IF_NONE_MATCH", "")):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
         headers = page.headers
@@ -232,14 +245,16 @@ def _keep(response: Response, ticket: Ticket, viewed: tuple[int, int] | None) ->
     response.set_etag(etag, weak=True)  # weak: the views since then differ
     if ticket.label is None or not ticket.may_keep:
         return
-    now = utcnow()
-    until = now.timestamp() + ticket.kind.seconds
-    coming = next_publication(now)
-    if coming is not None:
-        until = min(until, coming.timestamp())
+    # As of the question: what became public while the page was made may be missing in it.
+    due = next_publication(ticket.asked_at)
+    coming = math.inf if due is None else due.timestamp()
+    now = utcnow().timestamp()
+    until = min(now + ticket.kind.seconds, coming)
+    if until <= now:
+        return
     headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
-    page = KeptPage(ticket.label, until, f'"{etag}"', headers, str(get_locale()), viewed, body)
-    shared_cache().put(ticket.key, page.to_bytes(), until - now.timestamp())
+    page = KeptPage(ticket.label, until, coming, f'"{etag}"', headers, str(get_locale()), viewed, body)
+    shared_cache().put(ticket.key, page.to_bytes(), until - now)
 
 
 def _with_views(body: bytes, viewed: tuple[int, int], language: str, *, is_read: bool) -> bytes:

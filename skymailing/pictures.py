@@ -122,6 +122,8 @@ def _decode(content: bytes, largest: int) -> Image.Image:
             opened.draft("RGB", (largest, largest))  # a JPEG is decoded near the size that is needed
             opened.load()
             upright = _turn(opened)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255
+                upright = upright.point(lambda grey: grey * (1 / 257)).convert("L")
             image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error

@@ -1,4 +1,4 @@
-"""What is kept of the blog between requests, and how it is forgotten."""
+"""What is kept of the blog between requests."""
 
 import hashlib
 import random
@@ -17,11 +17,6 @@ BODY_LIFETIME = 24 * 60 * 60  # seconds
 
 # Kept under a hash of format and text, so a body is never stale: another text is another key.
 rendered_body = cache.memoize(timeout=BODY_LIFETIME, hash_method=hashlib.sha256)(render_body)
-
-
-def forget_articles() -> None:
-    """Let every process read articles anew; commits through SQLAlchemy do this by themselves."""
-    shared_cache().forget([ARTICLES])
 
 
 def published_ids(now: datetime) -> list[int]:

@@ -11,7 +11,7 @@ from typing import cast
 from uuid import uuid4
 
 from redis import Redis
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -93,9 +93,3 @@ def _add_views(session: Session, article_id: int, views: int) -> None:
         .values(views=Article.views + views, updated_at=Article.updated_at)
         .execution_options(synchronize_session=False, **{QUIET: True})
     )
-
-
-def views_of(article_id: int) -> int:
-    """Return all views of an article up to now, as the manager's panel shows them."""
-    pending = shared_cache().run(lambda redis: cast("bytes | None", redis.hget(COUNTS, str(article_id))))
-    return (db.session.scalar(select(Article.views).where(Article.id == article_id)) or 0) + int(pending or 0)

@@ -40,7 +40,9 @@ class ArticleForm(FlaskForm):
         description=_l("One or two sentences for lists and for links in social networks."),
     )
     format = SelectField(_l("Format"), default=MessageFormat.MARKDOWN.value)
-    body = TextAreaField(_l("Text"), [DataRequired()])
+    body = TextAreaField(
+        _l("Text"), [DataRequired()], description=_l("Pictures from other sites are not shown to readers.")
+    )
     image = FileField(_l("Picture"), description=_l("JPEG, PNG or WebP; made smaller by itself."))
     image_alt = StringField(
         _l("What the picture shows"),

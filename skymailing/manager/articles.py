@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
 from skymailing.audit import present_actor
-from skymailing.blog import content_cache
 from skymailing.blog.content import render_body
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
@@ -24,9 +23,9 @@ from skymailing.manager.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.pictures import ImageError
 
-# Under this an article can show itself and nothing else, whatever is in it.
+# Under this an article can show itself and nothing else, whatever is in it; pictures as on its page.
 PREVIEW_POLICY = (
-    "sandbox; default-src 'none'; img-src 'self' https: data:; style-src 'self'; "
+    "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
@@ -64,7 +63,7 @@ class ArticlesView(PanelView):
 
     def save(self, form: ArticleForm, article: Article) -> bool:
         """Keep the article and its picture; or return False with what is wrong beside its field."""
-        action = AuditAction.ARTICLE_EDITED if article.id else AuditAction.ARTICLE_CREATED
+        is_new = article.id is None  # asked once: after the rollback below it may be gone
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
             db.session.rollback()  # decoding takes a while, in which others may want to write
@@ -73,7 +72,7 @@ class ArticlesView(PanelView):
             except ImageError as error:
                 form.image.errors = [str(error)]
                 return False
-        if article.id and self.was_changed(article, form):
+        if not is_new and self.was_changed(article, form):
             return False
         form.fill(article, image)
         if "publish" in request.form:
@@ -85,9 +84,9 @@ class ArticlesView(PanelView):
             db.session.rollback()
             form.slug.errors = [_("Another article has this address.")]
             return False
+        action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
         audit.record(action, present_actor(), article)
         db.session.commit()
-        content_cache.forget_articles()
         return True
 
     def was_changed(self, article: Article, form: ArticleForm) -> bool:
@@ -116,7 +115,6 @@ class ArticlesView(PanelView):
             audit.record(AuditAction.ARTICLE_DELETED, present_actor(), article)
             db.session.delete(article)
             db.session.commit()
-            content_cache.forget_articles()
             flash(_("The article is deleted."), "success")
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article_delete.html", article=article)

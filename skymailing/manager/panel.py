@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import BaseView
 from flask_login import current_user
 
+from skymailing.database import LARGEST_ID
 from skymailing.extensions import login
 from skymailing.models import Role
 
@@ -20,7 +21,6 @@ MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
 AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 MOST_SELECTED = 200  # things that one confirmation is about
-LARGEST_ID = 2**31 - 1
 
 
 class PanelView(BaseView):

@@ -90,6 +90,11 @@ def test_every_kind_of_colour_is_understood(app: Flask, mode: str) -> None:
     assert stored(app, name).size == (40, 30)
 
 
+def test_deep_grey_stays_grey(app: Flask) -> None:
+    name = store(app, encoded(Image.new("I;16", (40, 30), 0x8080), "PNG"))
+    assert stored(app, name).convert("L").getpixel((20, 15)) == pytest.approx(0x80, abs=2)
+
+
 def test_nothing_is_kept_but_the_pixels(app: Flask) -> None:
     exif = Image.Exif()
     exif[0x010E] = "SECRET-PLACE"

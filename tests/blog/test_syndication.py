@@ -5,12 +5,14 @@ from xml.etree import ElementTree
 
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from tests.factories import ArticleFactory, UserFactory
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 PICTURE = "0123456789abcdef" * 2 + "-1600x900.jpg"
 
 
@@ -30,7 +32,7 @@ def text(element: ElementTree.Element, name: str) -> str:
 def test_the_feed_has_what_rfc_4287_asks_for(visitor: FlaskClient) -> None:
     now = utcnow()
     for number in range(22):
-        ArticleFactory.create(slug=f"a{number}", published_at=now - timedelta(days=number))
+        ArticleFactory.create(title=f"Article {number}", published_at=now - timedelta(days=number))
     ArticleFactory.create(slug="draft", published_at=None)
     ArticleFactory.create(slug="future", published_at=now + timedelta(days=1))
 
@@ -43,9 +45,8 @@ def test_the_feed_has_what_rfc_4287_asks_for(visitor: FlaskClient) -> None:
     links = {link.get("rel"): link.get("href") for link in feed.findall(ATOM + "link")}
     assert links["self"] == "http://sky.example/blog/feed.atom"
     entries = feed.findall(ATOM + "entry")
-    assert [text(entry, "id") for entry in entries] == [
-        f"http://sky.example/blog/a{number}" for number in range(20)
-    ]
+    assert [text(entry, "title") for entry in entries] == [f"Article {number}" for number in range(20)]
+    assert len({text(entry, "id") for entry in entries}) == 20
     for element in (feed, *entries):
         assert datetime.fromisoformat(text(element, "updated")).tzinfo
     for entry in entries:
@@ -54,6 +55,22 @@ def test_the_feed_has_what_rfc_4287_asks_for(visitor: FlaskClient) -> None:
         )
         assert text(entry, "title")
         assert text(entry, "content")
+
+
+def test_an_entry_of_the_feed_stays_itself_under_a_new_address(
+    session: Session, visitor: FlaskClient
+) -> None:
+    """RFC 4287, section 4.2.6: or readers are shown an old article as a new one."""
+    article = ArticleFactory.create(slug="before", body="[more](other#part)")
+    (before,) = read_feed(visitor).findall(ATOM + "entry")
+    article.slug, article.title = "after", "Another title"
+    session.flush()
+    (after,) = read_feed(visitor).findall(ATOM + "entry")
+    assert text(before, "id") == text(after, "id")
+    assert text(after, "id").startswith("http://sky.example/blog/")
+    content = after.find(ATOM + "content")
+    assert content is not None
+    assert content.get(XML_BASE) == "http://sky.example/blog/after", "what its links are relative to"
 
 
 def test_a_feed_survives_every_character(visitor: FlaskClient) -> None:

@@ -165,7 +165,7 @@ def test_a_flood_of_addresses_fills_nothing(
         ):
             visitor.get(path, headers={"Accept-Language": f"en;q=0.{number + 1}, x{number}"})
     assert set(redis_server.client.keys("*")) <= before | {
-        key for key in redis_server.client.keys("skymailing:cache:page:en:?:/") if key
+        key for key in redis_server.client.keys(f"skymailing:cache:{page_cache.FORM}:en:?:/") if key
     }
 
 
@@ -185,6 +185,7 @@ def test_a_page_that_the_browser_has_is_not_sent_again(
     assert answer.status_code == 304
     assert answer.data == b""
     assert answer.headers["Content-Security-Policy"]
+    assert visitor.get(path, headers={"If-None-Match": "*"}).status_code == 304
 
     ArticleFactory.create()
     article.title = "Другое название"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import delete, update
 
@@ -109,3 +109,43 @@ def test_a_future_article_appears_on_time(visitor: FlaskClient) -> None:
             for _ in range(20):
                 assert "Coming soon" in visitor.get(path).text
         assert visitor.get("/blog/coming").status_code == 200
+
+
+def test_a_page_that_was_on_its_way_at_the_publication_is_not_kept(
+    visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = utcnow()
+    ArticleFactory.create(title="Coming soon", published_at=now + timedelta(seconds=90))
+    keep = page_cache._keep
+    with time_machine.travel(now + timedelta(seconds=89), tick=False) as clock:
+
+        def keep_late(*what: object) -> None:
+            clock.shift(2)
+            keep(*what)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(page_cache, "_keep", keep_late)
+        assert "Coming soon" not in visitor.get("/blog/").text
+        monkeypatch.undo()
+        assert "Coming soon" in visitor.get("/blog/").text
+
+
+def test_nobody_is_shown_the_old_page_while_a_publication_makes_a_new_one(other_app: Flask) -> None:
+    now = utcnow()
+    ArticleFactory.create(title="Coming soon", published_at=now + timedelta(seconds=90))
+    visitor = other_app.test_client()
+    seen: list[str] = []
+    is_due = False
+
+    @other_app.after_request
+    def another_asks(response: Response) -> Response:
+        if is_due and not seen:
+            seen.append("")  # the other's answer passes here too
+            seen[0] = other_app.test_client().get("/blog/").text
+        return response
+
+    for _ in range(2):
+        assert "Coming soon" not in visitor.get("/blog/").text
+    is_due = True
+    with time_machine.travel(now + timedelta(seconds=91), tick=False):
+        assert "Coming soon" in visitor.get("/blog/").text
+    assert "Coming soon" in seen[0]

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from typing import IO
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
+from skymailing.manager import articles
 from skymailing.manager.slugs import make_slug
 from skymailing.models import Article, AuditAction, AuditEntry, Role, User
 from tests.conftest import SignIn
@@ -150,6 +152,22 @@ def test_an_old_page_does_not_write_over_what_was_saved_since(
     assert panel.post(path, data=fields(title="Mine", **opened(panel))).status_code == 302
 
 
+def test_an_article_that_is_deleted_while_its_picture_is_read_is_gone(
+    session: Session, panel: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    article = ArticleFactory.create()
+    store = articles.store_image
+
+    def store_late(stream: IO[bytes]) -> str:
+        session.delete(article)
+        session.flush()
+        return store(stream)
+
+    monkeypatch.setattr(articles, "store_image", store_late)
+    sent = fields(slug="first", image=picture(), image_alt="Teal")
+    assert panel.post(f"/manager/articles/{article.id}/edit", data=sent).status_code == 404
+
+
 def seen_in(page: str) -> str:
     return page.partition('name="seen"')[2].partition('value="')[2].partition('"')[0]
 
@@ -162,7 +180,9 @@ def test_the_preview_saves_nothing_and_runs_nothing(session: Session, panel: Fla
     assert "<strong>bold</strong>" in answer.text
     assert "<script" not in answer.text
     assert "<h1>&lt;i&gt;</h1>" in answer.text
-    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    policy = answer.headers["Content-Security-Policy"]
+    assert "sandbox" in policy
+    assert "img-src 'self';" in policy, "a picture that readers will not see is not shown here either"
     for wrong in ({}, {"body": "x", "format": "pdf"}):
         assert panel.post("/manager/articles/preview", data=wrong).status_code == 200
     assert session.scalars(select(Article)).all() == []
