@@ -2,7 +2,7 @@
 
 import logging
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from skymailing import counters
 from skymailing.delivery.counts import COUNTED, Changes, RunKey
@@ -36,7 +36,11 @@ def verify(connection: Connection, run: RunKey) -> bool:
 
 def recount(connection: Connection, run: RunKey) -> None:
     """Replace the run's numbers by what its rows add up to; reads every row of the run."""
-    for model in (RunInterval, RunAnswer, RunDomain):
+    # Intervals stay as rows of zeros: one that is gone could not tell that its day's sums changed.
+    columns = RunInterval.__table__.columns
+    zeros = {column.name: 0 for column in columns if column.default is not None}
+    connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(is_fresh=True, **zeros))
+    for model in (RunAnswer, RunDomain):
         connection.execute(delete(model).where(model.run_id == run.id))
     changes = Changes(run)
     planned = connection.execute(select(Run.planned).where(Run.id == run.id)).scalar_one()
