@@ -265,8 +265,7 @@ class LogFilterForm(PeriodForm):
     def __init__(self, offer: Offer, **options: Any) -> None:
         super().__init__(**options)
         self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
-        if not offer.are_all:
-            self.mailing.description = _("The newest ones. Every mailing's own page leads to its log.")
+        self.offers_all = offer.are_all
         self.outcome.choices = [
             ("", _("all outcomes")),
             *((item.value, state_label(item)) for item in Outcome),

@@ -23,8 +23,7 @@ class ReportForm(PeriodForm):
         super().__init__(**options)
         self.now = now
         self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
-        if not offer.are_all:
-            self.mailing.description = _("The newest ones. Others are found by name under “By mailing”.")
+        self.offers_all = offer.are_all
 
     def read_period(self) -> Period | None:
         """Return the period; None when there is something wrong with it, which its fields then say."""

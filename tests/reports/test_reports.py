@@ -167,7 +167,7 @@ def test_of_very_many_mailings_each_is_found_by_its_name(
     assert [option["value"] for option in soup(page).select("#mailing option")] == [
         str(id) for id in (0, mailings[3].id, mailings[2].id)
     ]
-    assert "Others are found by name" in main(page)
+    assert "the others are found by name" in main(page)
 
     found = browser.get(f"/reports/?{PERIOD}&q=ПИСЬМО+0")
     (link,) = soup(found).select("#mailings tbody a")
