@@ -19,6 +19,7 @@ from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
 from skymailing.messages import drafts, pictures
+from skymailing.reports import adding_up
 from skymailing.retention import sweep as retention
 
 P = ParamSpec("P")
@@ -117,6 +118,7 @@ def mend(now: datetime) -> recover.Findings:
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
     db.session.rollback()  # what was read above would keep others from writing on SQLite
+    adding_up.add_up(now)
     retention.remove_old(now)
     return found
 

@@ -81,10 +81,13 @@ LAYERS: list[set[str]] = [
         "skymailing.messages.queries",
         "skymailing.messages.services",
         "skymailing.messages.starters",
+        "skymailing.reports.adding_up",
         "skymailing.reports.export",
         "skymailing.reports.periods",
         "skymailing.removals",
         "skymailing.reports.queries",
+        "skymailing.reports.sums",
+        "skymailing.reports.tallies",
         "skymailing.retention",
     },
     {

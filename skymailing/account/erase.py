@@ -29,6 +29,7 @@ from skymailing.models import (
     MailingState,
     Message,
     OutboxLetter,
+    ReportDay,
     Run,
     RunState,
     Suppression,
@@ -46,6 +47,7 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Suppression, Suppression.owner_id),
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),
+    (ReportDay, ReportDay.owner_id),
 )
 
 

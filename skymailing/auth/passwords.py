@@ -25,6 +25,7 @@ from skymailing.extensions import db
 from skymailing.mailings import dispatch, timing
 from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.models import User
+from skymailing.reports import adding_up
 from skymailing.security import BadToken, hash_password, verify_password
 
 
@@ -80,6 +81,8 @@ def profile() -> ResponseReturnValue:
     has_moved = current_user.timezone != zone.key
     if has_moved:
         timing.move_to_zone(current_user, zone, now)
+        db.session.flush()
+        adding_up.forget(db.session, current_user.id)
     user_id = current_user.id
     db.session.commit()
     if has_moved:

@@ -17,7 +17,8 @@ from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.reports.export import csv_rows, describe
 from skymailing.reports.periods import choose_period
-from skymailing.reports.queries import Scope, make_report
+from skymailing.reports.queries import make_report
+from skymailing.reports.tallies import Scope
 
 DAY = click.DateTime(["%Y-%m-%d"])
 

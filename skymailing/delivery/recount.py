@@ -2,7 +2,7 @@
 
 import logging
 
-from sqlalchemy import Connection, delete, func, select, true
+from sqlalchemy import Connection, delete, func, select, true, update
 
 from skymailing import counters
 from skymailing.delivery.counts import COUNTED, Changes, RunKey
@@ -59,7 +59,11 @@ def recount(connection: Connection, run: RunKey) -> None:
     if connection.dialect.name == "postgresql":
         # Whoever moves letters meanwhile adds to the numbers made here, and none is counted twice.
         connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
-    for model in (RunInterval, RunAnswer, RunDomain):
+    # Intervals stay as rows of zeros: one that is gone could not tell that its day's sums changed.
+    columns = RunInterval.__table__.columns
+    zeros = {column.name: 0 for column in columns if column.default is not None}
+    connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(is_fresh=True, **zeros))
+    for model in (RunAnswer, RunDomain):
         connection.execute(delete(model).where(model.run_id == run.id))
     changes = Changes(run)
     planned = connection.execute(select(Run.planned).where(Run.id == run.id)).scalar_one()

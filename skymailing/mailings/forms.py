@@ -29,6 +29,7 @@ from wtforms.widgets import CheckboxInput
 from skymailing.extensions import db
 from skymailing.fields import LocalTimeField, PeriodForm, one_line, read_id, strip
 from skymailing.mailings import timing
+from skymailing.mailings.log_queries import Offer
 from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
 from skymailing.models import (
     EVERY_DAY,
@@ -261,9 +262,10 @@ class LogFilterForm(PeriodForm):
     run = IdField()
     outcome = SelectField(_l("Outcome"), default="")
 
-    def __init__(self, mailings: Sequence[tuple[int, str]], **options: Any) -> None:
+    def __init__(self, offer: Offer, **options: Any) -> None:
         super().__init__(**options)
-        self.mailing.choices = [(0, _("all mailings")), *((id, name) for id, name in mailings)]
+        self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
+        self.offers_all = offer.are_all
         self.outcome.choices = [
             ("", _("all outcomes")),
             *((item.value, state_label(item)) for item in Outcome),

@@ -13,7 +13,7 @@ from skymailing.pagination import Page, paginate
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
 EXPORT_CHUNK = 2000  # rows read in one short transaction
-MAILINGS_OFFERED = 500
+MAILINGS_OFFERED = 100
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,19 @@ def format_time(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def offered_mailings(owner: User) -> list[tuple[int, str]]:
-    """Return id and name of the owner's latest mailings, newest first."""
-    statement = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id)
-    return list(db.session.execute(statement.order_by(Mailing.id.desc()).limit(MAILINGS_OFFERED)).tuples())
+@dataclass(frozen=True)
+class Offer:
+    """Mailings to choose from, by id and name, newest first; `are_all` of the owner's, or the latest."""
+
+    mailings: list[tuple[int, str]]
+    are_all: bool
+
+
+def offered_mailings(owner: User, chosen_id: int) -> Offer:
+    """Return the owner's latest mailings, and the one that was chosen even if it is older."""
+    own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
+    found = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_OFFERED + 1))]
+    offered = found[:MAILINGS_OFFERED]
+    if chosen_id not in dict(offered):
+        offered += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
+    return Offer(offered, are_all=len(found) <= MAILINGS_OFFERED)

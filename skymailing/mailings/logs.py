@@ -6,11 +6,12 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit
 from skymailing.csv_export import csv_response
+from skymailing.fields import read_id
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.blueprint import bp as mailings_bp
 from skymailing.mailings.blueprint import get_own_mailing
 from skymailing.mailings.forms import LogFilterForm
-from skymailing.mailings.log_queries import LogFilter
+from skymailing.mailings.log_queries import LogFilter, Offer
 from skymailing.models import AuditAction, Mailing, Outcome
 from skymailing.retention.settings import keep
 
@@ -74,7 +75,9 @@ def download_log(mailing: Mailing | None) -> Response:
 
 def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
     """Return the filter's form and what it asks for; a field with an error asks for nothing."""
-    form = LogFilterForm([] if mailing else log_queries.offered_mailings(current_user), formdata=request.args)
+    chosen = read_id(request.args.get("mailing"))
+    offer = Offer([], are_all=True) if mailing else log_queries.offered_mailings(current_user, chosen)
+    form = LogFilterForm(offer, formdata=request.args)
     form.validate()
     mailing_id = mailing.id if mailing else form.mailing.data or None
     if mailing is None and mailing_id is not None:

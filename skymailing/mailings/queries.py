@@ -1,7 +1,7 @@
 """What the pages of mailings read."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Select, String, exists, func, select
 
@@ -110,10 +110,11 @@ def last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
     return {ledger.run.mailing_id: ledger for ledger in count_runs(runs)}
 
 
-def list_runs(mailing: Mailing) -> list[Ledger]:
-    """Return the mailing's latest runs, newest first."""
-    statement = select(Run).where(Run.mailing_id == mailing.id).order_by(Run.id.desc())
-    return count_runs(db.session.scalars(statement.limit(SHOWN_RUNS)).all())
+def list_runs(mailing: Mailing, cursor: str | None) -> Page:
+    """Return a page of the ledgers of the mailing's runs, newest first."""
+    statement = select(Run).where(Run.mailing_id == mailing.id)
+    page = paginate(statement, [(Run.id, True)], cursor, SHOWN_RUNS)
+    return replace(page, items=count_runs(page.items))
 
 
 def last_run(mailing: Mailing) -> Ledger | None:

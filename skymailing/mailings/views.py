@@ -72,7 +72,7 @@ def show(mailing_id: int) -> str:
         "mailings/show.html",
         audience=services.audience_size(mailing) if waits or mailing.audience is Audience.SELECTED else None,
         suppressed=queries.count_suppressed(mailing) if waits else 0,
-        runs=queries.list_runs(mailing),
+        runs=queries.list_runs(mailing, request.args.get("cursor")),
         has_runs=queries.has_runs(mailing),
         hours=hours_words(SendingHours.of(mailing)),
         can_be_edited=editing.can_be_edited(mailing),

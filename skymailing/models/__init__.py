@@ -4,7 +4,7 @@ from skymailing.models.access import EndedSession, KnownDevice, RecoveryCode, Us
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
-from skymailing.models.counts import RunAnswer, RunDomain, RunInterval
+from skymailing.models.counts import ReportDay, RunAnswer, RunDomain, RunInterval
 from skymailing.models.delivery import (
     DELIVERY_TRANSITIONS,
     OPEN_STATES,
@@ -80,6 +80,7 @@ __all__ = [
     "RecoveryCode",
     "Removal",
     "RemovalKind",
+    "ReportDay",
     "Role",
     "Route",
     "Run",

@@ -5,12 +5,12 @@ Written by `skymailing.delivery.counts` alone, in the transactions that change t
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model
 from skymailing.models.delivery import Outcome
-from skymailing.models.types import UTCDateTime, enum_column
+from skymailing.models.types import BigId, UTCDateTime, enum_column
 
 
 class RunInterval(Model):
@@ -38,8 +38,20 @@ class RunInterval(Model):
     suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
     expired: Mapped[int] = mapped_column(BigInteger, default=0)
     cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Whether it changed since its day was added up; who changes a number sets it.
+    is_fresh: Mapped[bool] = mapped_column(server_default=true())
 
-    __table_args__ = (Index(None, "owner_id", "begins_at"), Index(None, "mailing_id", "begins_at"))
+    __table_args__ = (
+        Index(None, "owner_id", "begins_at"),
+        Index(None, "mailing_id", "begins_at"),
+        Index(
+            "ix_run_intervals_fresh",
+            "owner_id",
+            "begins_at",
+            postgresql_where=text("is_fresh"),
+            sqlite_where=text("is_fresh"),
+        ),
+    )
 
 
 class RunAnswer(Model):
@@ -72,3 +84,38 @@ class RunDomain(Model):
     failed: Mapped[int] = mapped_column(BigInteger, default=0)
     deferred: Mapped[int] = mapped_column(BigInteger, default=0)
     unknown: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class ReportDay(Model):
+    """What the intervals and answers of a day add up to, of one mailing or of all of an owner's.
+
+    A day is one of the owner's time zone. Its sums hold as long as none of its intervals is fresh, and
+    each interval that is not fresh lies in the day of exactly one row for all mailings. Written by
+    `skymailing.reports.sums` alone.
+    """
+
+    __tablename__ = "report_days"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # 0 stands for all of them together.
+    mailing_id: Mapped[int]
+    begins_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    planned: Mapped[int] = mapped_column(BigInteger)
+    sent: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    unknown: Mapped[int] = mapped_column(BigInteger)
+    expired: Mapped[int] = mapped_column(BigInteger)
+    suppressed: Mapped[int] = mapped_column(BigInteger)
+    cancelled: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    # As JSON: [seconds from a run's start, letters sent], and [code, words, attempts that failed].
+    times: Mapped[str] = mapped_column(Text)
+    reasons: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("owner_id", "mailing_id", "begins_at"),
+        # Which mailings are the largest is told by the index alone.
+        Index("ix_report_days_planned", "owner_id", "begins_at", "mailing_id", "planned"),
+    )

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from skymailing.reports.periods import Period
-from skymailing.reports.queries import COLUMNS, Figures, Report, Scope, days_of_mailings
+from skymailing.reports.queries import Figures, Report, days_of_mailings
+from skymailing.reports.tallies import COLUMNS, Scope
 
 
 def csv_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:

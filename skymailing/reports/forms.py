@@ -1,6 +1,5 @@
 """What a report is about: a period, and one mailing or all."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from wtforms import SelectField
 from skymailing.errors import SkyMailingError
 from skymailing.fields import PeriodForm, read_id
 from skymailing.i18n import user_zone
+from skymailing.mailings.log_queries import Offer
 from skymailing.reports.periods import Period, choose_period
 
 
@@ -19,10 +19,11 @@ class ReportForm(PeriodForm):
 
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
 
-    def __init__(self, mailings: Sequence[tuple[int, str]], now: datetime, **options: Any) -> None:
+    def __init__(self, offer: Offer, now: datetime, **options: Any) -> None:
         super().__init__(**options)
         self.now = now
-        self.mailing.choices = [(0, _("all mailings")), *((id, name) for id, name in mailings)]
+        self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
+        self.offers_all = offer.are_all
 
     def read_period(self) -> Period | None:
         """Return the period; None when there is something wrong with it, which its fields then say."""

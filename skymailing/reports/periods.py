@@ -1,5 +1,6 @@
 """From which day to which a report reaches, on the clock of one time zone."""
 
+import functools
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -50,16 +51,21 @@ class Period:
     def ends_at(self) -> datetime:
         return day_ends(self.until, self.zone)
 
+    @functools.cached_property
+    def bounds(self) -> list[tuple[datetime, datetime]]:
+        """Return when each day begins, and when it is over."""
+        starts = [day_starts(day, self.zone) for day in self.days]
+        return list(zip(starts, [*starts[1:], self.ends_at], strict=True))
+
     @property
     def stretches(self) -> list[tuple[int, int, int, int]]:
         """Return stretches of days of one length: number of the first, begin and end, seconds of each day.
 
         Begin and end are seconds since 1970. Days differ in length where clocks are changed.
         """
-        starts = [int(day_starts(day, self.zone).timestamp()) for day in self.days]
-        ends = [*starts[1:], int(self.ends_at.timestamp())]
         found: list[tuple[int, int, int, int]] = []
-        for number, (begin, end) in enumerate(zip(starts, ends, strict=True)):
+        for number, bounds in enumerate(self.bounds):
+            begin, end = (int(moment.timestamp()) for moment in bounds)
             if found and found[-1][3] == end - begin:
                 found[-1] = (*found[-1][:2], end, end - begin)
             else:

@@ -6,14 +6,16 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
+from skymailing.clients.queries import clean_search
 from skymailing.csv_export import csv_response
 from skymailing.extensions import db
+from skymailing.fields import read_id
 from skymailing.mailings import log_queries
 from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period
-from skymailing.reports.queries import Scope
+from skymailing.reports.tallies import Scope
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
 
@@ -34,7 +36,8 @@ BARS = {
 def index() -> str:
     """Show the report over the period that the address asks for, or over the last 30 days."""
     form, mailing, period = read_wish()
-    report = queries.make_report(scope_of(mailing), period, MAILINGS_SHOWN + 1) if period else None
+    query = clean_search(request.args.get("q", ""))
+    report = queries.make_report(scope_of(mailing), period, MAILINGS_SHOWN, query) if period else None
     if period:
         form.since.data, form.until.data = period.since, period.until
         form.since.raw_data = form.until.raw_data = None
@@ -44,8 +47,8 @@ def index() -> str:
         form=form,
         mailing=mailing,
         report=report,
+        query=query,
         arguments=arguments,
-        mailings_shown=MAILINGS_SHOWN,
         states=list(BARS),
         tones={state.value: tone for state, tone in BARS.items()},
     )
@@ -69,7 +72,8 @@ def scope_of(mailing: Mailing | None) -> Scope:
 
 def read_wish() -> tuple[ReportForm, Mailing | None, Period | None]:
     """Return the form, whose mailing it asks for, and the period when that is right."""
-    form = ReportForm(log_queries.offered_mailings(current_user), clock.utcnow(), formdata=request.args)
+    offer = log_queries.offered_mailings(current_user, read_id(request.args.get("mailing")))
+    form = ReportForm(offer, clock.utcnow(), formdata=request.args)
     period = form.read_period()
     mailing = None
     if form.mailing.data:

@@ -8,16 +8,18 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from skymailing import clock
 from skymailing.delivery.counts import interval_seconds
 from skymailing.extensions import db
 from skymailing.mailings import services
-from skymailing.models import Attempt, Mailing, OnUnknown, Outcome, Run
+from skymailing.models import Attempt, Mailing, OnUnknown, Outcome, Run, RunInterval
+from skymailing.reports import adding_up
 from skymailing.reports.periods import Period, choose_period
-from skymailing.reports.queries import Figures, Report, Scope, make_report
+from skymailing.reports.queries import Figures, Report, make_report
+from skymailing.reports.tallies import Scope
 from tests.delivery.conftest import ServeFrom, Start, Work
 from tests.delivery.ledger import check_ledger, only_run
 from tests.delivery.scripted import Peer, scripted_server
@@ -166,6 +168,18 @@ def test_a_report_is_what_the_attempts_add_up_to(
     check_time(report.totals.p95, 95, times)
     answers = Counter(session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.FAILED)).all())
     assert {reason.words: reason.attempts for reason in report.reasons} == dict(answers)
+
+    scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in summed(raw, 1))]
+    counted = [report_of(app, scope, period) for scope in scopes]
+    with app.app_context():
+        assert adding_up.add_up(clock.utcnow()) >= 2
+    fresh = select(func.count()).select_from(RunInterval).where(RunInterval.is_fresh)
+    assert session.scalar(fresh) == 0, "the days are over"
+    # What nobody marks is not looked at again: the sums are read.
+    session.execute(text("UPDATE run_intervals SET sent = 0, attempts = 0"))
+    session.execute(text("UPDATE run_answers SET attempts = 0"))
+    assert [report_of(app, scope, period) for scope in scopes] == counted
+    assert counted[0] == report
 
 
 @pytest.mark.parametrize("mailed", ["Asia/Kathmandu"], indirect=True)

@@ -16,6 +16,7 @@ from skymailing.models import (
     Audience,
     MailingState,
     Outcome,
+    Periodicity,
     Run,
     RunState,
     User,
@@ -163,6 +164,25 @@ def test_a_window_that_closed_unused_says_so(
     assert (mailing.state, mailing.state_reason) == (MailingState.FINISHED, "window-over")
     assert not smtp.letters
     assert session.scalar(select(func.count()).select_from(Run)) == 0
+
+
+def test_an_audience_of_nobody_is_a_run_of_nothing_and_says_so(
+    session: Session, user: User, start: Start, smtp: SmtpServer
+) -> None:
+    once = due_mailing(user)
+    daily = due_mailing(user, periodicity=Periodicity.DAILY, ends_at=utcnow() + timedelta(days=9))
+
+    for mailing in (once, daily):
+        start(mailing)
+        session.refresh(mailing)
+
+    assert (once.state, once.state_reason) == (MailingState.FINISHED, "no-clients")
+    assert daily.state is MailingState.SCHEDULED, "somebody may be there tomorrow"
+    assert daily.next_run_at is not None
+    assert daily.next_run_at > utcnow()
+    runs = session.scalars(select(Run)).all()
+    assert [(run.planned, run.state) for run in runs] == [(0, RunState.FINISHED)] * 2
+    assert not smtp.letters
 
 
 def test_a_start_that_everybody_missed_is_found_by_the_sweep(

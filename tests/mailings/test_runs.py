@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from skymailing.mailings import queries
 from skymailing.models import DeliveryState, MailingState, Outcome, Run, RunState, User
 from tests.conftest import SignIn
 from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
@@ -88,3 +89,23 @@ def test_the_mailings_page_leads_to_it_and_a_skipped_one_says_so(
         assert f'href="/mailings/runs/{one.id}"' in page.text
     assert "skipped" in main(browser.get(f"/mailings/runs/{skipped.id}"))
     assert "Planned 20 =" in main(page), "the last run is the last that was sent"
+
+
+def test_a_mailing_that_ran_for_years_shows_each_of_its_runs(
+    browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SHOWN_RUNS", 2)
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=BEGIN)
+    ids = [
+        create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=BEGIN + timedelta(days=day)).id
+        for day in range(5)
+    ]
+    address, seen = f"/mailings/{mailing.id}", []
+    for _page in range(3):
+        page = soup(browser.get(address))
+        links = page.select("#runs li a")
+        seen += [int(str(link["href"]).rpartition("/")[2]) for link in links]
+        older = page.select_one("#runs a[rel=next]")
+        address = str(older["href"]) if older else ""
+    assert seen == ids[::-1]
+    assert not address

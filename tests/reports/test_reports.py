@@ -10,10 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from skymailing.mailings import log_queries
 from skymailing.models import DeliveryState, Mailing, Outcome, User
+from skymailing.reports import views
 from tests.conftest import SignIn
 from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
-from tests.mailings.pages import error_beside, main, soup
+from tests.mailings.pages import error_beside, main, soup, value_of
 
 # Half past five in the evening in UTC is the next day in Kathmandu after a quarter past six.
 BEGIN = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
@@ -145,6 +147,37 @@ def test_the_command_tells_the_same_as_json_and_csv(app: Flask, user: User, mail
     foreign = MailingFactory.create()
     create_run(foreign, {DeliveryState.SENT: 2}, scheduled_for=BEGIN)
     assert json.loads(run())["totals"]["sent"] == 10
+
+
+def test_of_very_many_mailings_each_is_found_by_its_name(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MAILINGS_SHOWN", 2)
+    monkeypatch.setattr(log_queries, "MAILINGS_OFFERED", 2)
+    mailings = [MailingFactory.create(owner=user, name=f"Письмо {number}") for number in range(4)]
+    for size, mailing in zip((1, 5, 3, 2), mailings, strict=True):
+        create_run(mailing, {DeliveryState.SENT: size}, scheduled_for=BEGIN)
+    foreign = MailingFactory.create(name="Письмо 0")
+    create_run(foreign, {DeliveryState.SENT: 1}, scheduled_for=BEGIN)
+    oldest = mailings[0].id
+
+    page = browser.get(f"/reports/?{PERIOD}")
+    assert [*table(browser, f"/reports/?{PERIOD}", "mailings")] == ["Письмо 1", "Письмо 2"]
+    assert "The 2 largest of 4 are shown" in main(page)
+    assert [option["value"] for option in soup(page).select("#mailing option")] == [
+        str(id) for id in (0, mailings[3].id, mailings[2].id)
+    ]
+    assert "the others are found by name" in main(page)
+
+    found = browser.get(f"/reports/?{PERIOD}&q=ПИСЬМО+0")
+    (link,) = soup(found).select("#mailings tbody a")
+    assert f"mailing={oldest}" in str(link["href"])
+    assert "of 4 are shown" not in main(found)
+    assert "Planned 11" in main(found), "the rest of the page is still about all"
+    assert "has a name like that" in main(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
+    # An older one that was chosen stays chosen when the days are changed.
+    assert value_of(browser.get(str(link["href"])), "mailing") == str(oldest)
+    assert value_of(browser.get(f"/logs/?mailing={oldest}"), "mailing") == str(oldest)
 
 
 @pytest.mark.parametrize(

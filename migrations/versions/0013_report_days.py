@@ -1,0 +1,50 @@
+"""what happened on each day, added up for reports
+
+Every interval that is there is fresh at first: the sweep adds their days up, a second's worth at a time,
+and until then reports read the intervals themselves.
+
+Revision ID: 0013
+Revises: 0012
+Create Date: 2026-11-25 16:40:00
+
+"""
+from alembic import op
+import sqlalchemy as sa
+
+# revision identifiers, used by Alembic.
+revision = '0013'
+down_revision = '0012'
+branch_labels = None
+depends_on = None
+
+COLUMNS = ('planned', 'sent', 'failed', 'unknown', 'expired', 'suppressed', 'cancelled', 'attempts')
+
+
+def upgrade():
+    op.add_column('run_intervals', sa.Column('is_fresh', sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.create_index(
+        op.f('ix_run_intervals_fresh'), 'run_intervals', ['owner_id', 'begins_at'], unique=False,
+        postgresql_where=sa.text('is_fresh'), sqlite_where=sa.text('is_fresh'),
+    )
+    op.create_table('report_days',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('owner_id', sa.Integer(), nullable=False),
+    sa.Column('mailing_id', sa.Integer(), nullable=False),
+    sa.Column('begins_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ends_at', sa.DateTime(timezone=True), nullable=False),
+    *(sa.Column(name, sa.BigInteger(), nullable=False) for name in COLUMNS),
+    sa.Column('times', sa.Text(), nullable=False),
+    sa.Column('reasons', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['owner_id'], ['users.id'], name=op.f('fk_report_days_owner_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_report_days')),
+    sa.UniqueConstraint('owner_id', 'mailing_id', 'begins_at', name=op.f('uq_report_days_owner_id_mailing_id_begins_at'))
+    )
+    op.create_index(
+        op.f('ix_report_days_planned'), 'report_days', ['owner_id', 'begins_at', 'mailing_id', 'planned'], unique=False
+    )
+
+
+def downgrade():
+    op.drop_table('report_days')
+    op.drop_index('ix_run_intervals_fresh', table_name='run_intervals')
+    op.drop_column('run_intervals', 'is_fresh')
