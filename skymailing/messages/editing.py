@@ -43,6 +43,14 @@ def fields_of(source: Message | MessageDraft) -> dict[str, str]:
     return {"subject": source.subject, "format": source.format.value, "body": source.body}
 
 
+def find_opening(form: MessageForm, *, is_new: bool) -> str:
+    """Return the mode in which the editor is about to open, so that its page is drawn for that at once."""
+    is_begun = bool((form.body.data or "").strip())
+    if form.format.data == MessageFormat.HTML or (is_new and not is_begun):
+        return "writing"
+    return str(form.format.data)
+
+
 def show_editor(
     form: MessageForm,
     message: Message | None = None,
@@ -61,14 +69,16 @@ def show_editor(
         version = draft.base_version
     elif message and form.is_submitted() and not is_changed:
         version = request.form.get("version", type=parse_big_id)
+    kind = "message" if message else "example" if is_example else "draft" if draft else "new"
     return render_template(
         "messages/form.html",
+        kind=kind,
+        opens=find_opening(form, is_new=kind == "new"),
         form=form,
         message=message,
         draft=draft,
         version=version,
         is_changed=is_changed,
-        is_example=is_example,
         placeholders=list_placeholders(attributes),
         values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
