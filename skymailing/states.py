@@ -165,6 +165,7 @@ _describe(
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
         AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client brought back"), "planned"),
         AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing brought back"), "planned"),
+        AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message brought back"), "planned"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
         AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),

@@ -19,6 +19,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from werkzeug.exceptions import NotFound
 
+from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.tags import TemplateError
 from skymailing.extensions import db, limiter
@@ -31,6 +32,7 @@ from skymailing.messages.placeholders import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
 from skymailing.notices import flash_undo
 from skymailing.pictures import ImageError, parse_name
+from skymailing.removals import CannotRestore
 from skymailing.security import get_own
 from skymailing.web import parse_big_id
 
@@ -152,7 +154,9 @@ def restore(draft_id: int) -> ResponseReturnValue:
     """Bring back a draft that was discarded, or a message that was deleted."""
     draft = get_own(MessageDraft, draft_id)
     try:
-        message = drafts.restore(draft)
+        message = drafts.restore(draft, utcnow(), present_actor())
+    except CannotRestore:
+        abort(404)
     except drafts.DraftElsewhere:
         flash(_("This message has a newer draft by now, which was kept."), "warning")
         return redirect(url_for("messages.edit", message_id=draft.message_id))

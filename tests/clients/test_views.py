@@ -245,6 +245,11 @@ def test_somebody_else_s_client_is_not_there(
     assert count(session) == 1
 
 
+def live_address(page: str) -> str:
+    """Return where the part that is kept up to date is asked for."""
+    return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
+
+
 def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv"):  # type: ignore[no-untyped-def]
     return browser.post("/clients/import", data={"file": (io.BytesIO(content), name)})
 
@@ -258,13 +263,17 @@ def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
     location = upload(browser, content, "Клиенты.csv").location
     assert re.fullmatch(r"/clients/imports/\d+", location)
     waiting = browser.get(location).text
-    assert 'hx-trigger="every 1s"' in waiting
+    asked = {"HX-Request": "true"}
+    first = browser.get(live_address(waiting), headers=asked).text
+    again = live_address(first)
+    assert browser.get(again, headers=asked).status_code == 204, "nothing has changed"
     work()
+    assert 'id="created">1<' in browser.get(again, headers=asked).text
     page = browser.get(location).text
     assert "Клиенты.csv" in page
     assert "{{ client.город }}" in page
     assert "has an @ sign" in page
-    assert "hx-trigger" not in page
+    assert "hx-get" not in page, "an import that is over is not asked about"
     fragment = browser.get(location, headers={"HX-Request": "true"}).text
     assert "<html" not in fragment
     assert 'id="rejected">1<' in fragment
