@@ -62,7 +62,7 @@ _describe(
         DeliveryState.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         DeliveryState.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
-        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
+        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
         DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "suppressed"), "gone"),
         DeliveryState.EXPIRED: (lazy_pgettext("delivery", "expired"), "gone"),
         DeliveryState.CANCELLED: (lazy_pgettext("delivery", "cancelled"), "gone"),
@@ -74,7 +74,7 @@ _describe(
         Outcome.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         Outcome.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         Outcome.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
-        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
+        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
     },
 )
 _describe(
@@ -165,6 +165,7 @@ _describe(
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
         AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client brought back"), "planned"),
         AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing brought back"), "planned"),
+        AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message brought back"), "planned"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
         AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),

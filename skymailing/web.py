@@ -1,5 +1,7 @@
 """What every response carries and every template may use."""
 
+import hashlib
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -161,6 +163,18 @@ def url_with(**changes: str | int | None) -> str:
 def languages() -> list[tuple[str, str]]:
     """Return code and own name of each language that the service speaks."""
     return [(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]]
+
+
+def unless_seen(part: str) -> tuple[str, int]:
+    """Answer with the live part of a page, or with 204 when it is as its reader has `seen` it.
+
+    Such a part asks for itself at an address with `seen=seen`; what tells it from others comes in there.
+    """
+    # Each CSRF token differs from the one before.
+    told = hashlib.sha256(re.sub(r'name="csrf_token" value="[^"]*"', "", part).encode()).hexdigest()[:16]
+    if told == request.args.get("seen"):
+        return "", 204
+    return part.replace("seen=seen", f"seen={told}", 1), 200
 
 
 def address(email: str) -> str:

@@ -61,6 +61,7 @@ LAYERS: list[set[str]] = [
         "skymailing.home.monitoring",
         "skymailing.home.queries",
         "skymailing.mailings.forecast",
+        "skymailing.mailings.gaps",
         "skymailing.mailings.log_queries",
         "skymailing.mailings.progress",
         "skymailing.mailings.queries",

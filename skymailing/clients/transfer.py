@@ -20,6 +20,7 @@ from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.pagination import paginate
 from skymailing.security import get_own
+from skymailing.web import unless_seen
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the old Windows letters
 MAX_IMPORTS_AT_ONCE = 3
@@ -69,20 +70,19 @@ def import_sample() -> ResponseReturnValue:
 @bp.get("/imports/<int:import_id>")
 @login_required
 def import_show(import_id: int) -> ResponseReturnValue:
-    """Show how far an import has come and what it did not take; htmx fetches only that part."""
+    """Show how far an import has come and what it did not take; its page fetches only that part."""
     import_ = get_own(ClientImport, import_id)
     page = paginate(queries.list_rejections(import_), queries.REJECTION_ORDER, request.args.get("cursor"))
-    template = (
-        "clients/_import_progress.html" if "HX-Request" in request.headers else "clients/import_show.html"
-    )
-    return render_template(
-        template,
+    is_part = "HX-Request" in request.headers
+    shown = render_template(
+        "clients/_import_progress.html" if is_part else "clients/import_show.html",
         import_=import_,
         is_under_way=import_.state in imports.OPEN_STATES,
         page=page,
         describe_reason=describe_reason,
         placeholders=list_placeholders(import_),
     )
+    return unless_seen(shown) if is_part else shown
 
 
 def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:

@@ -198,12 +198,17 @@ def page_of_selection(owner: User, selection: Selection, after: int) -> list[Cli
     return sorted(found, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
 
 
-def first_reached(owner: User, selection: Selection | None) -> Client | None:
-    """Return the first of the owner's clients, or of those selected, who would get a letter."""
+def select_reached(owner: User) -> Select[tuple[Client]]:
+    """Return a statement for those of the owner's clients who may get a letter, the oldest first."""
     is_never_mailed = exists().where(
         Suppression.owner_id == Client.owner_id, Suppression.email_key == Client.email_key
     )
-    reached = select(Client).where(Client.owner_id == owner.id, ~is_never_mailed).order_by(Client.id).limit(1)
+    return select(Client).where(Client.owner_id == owner.id, ~is_never_mailed).order_by(Client.id)
+
+
+def first_reached(owner: User, selection: Selection | None) -> Client | None:
+    """Return the first of the owner's clients, or of those selected, who would get a letter."""
+    reached = select_reached(owner).limit(1)
     if selection is None:
         return db.session.scalar(reached)
     found = (db.session.scalar(reached.where(condition)) for condition in selection.conditions())

@@ -11,6 +11,7 @@ from skymailing.delivery.hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, timing
 from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.gaps import Gaps, find_gaps
 from skymailing.mailings.wording import clock_time, hours_words, pace_words
 from skymailing.models import Audience, Client, Mailing, Message
 
@@ -43,6 +44,7 @@ class Review:
     problems: list[Problem]
     message: Message | None
     example: Client | None
+    gaps: Gaps | None  # what clients lack of the message
     chosen: int | None  # clients, when the mailing is for some of them
     starts_at: datetime | None
     ends_at: datetime | None
@@ -52,9 +54,11 @@ class Review:
 def review(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     """Return what `mailings/_summary.html` needs of a form that was validated, or not yet filled in."""
     told = foreseen(form, mailing)
+    message = chosen_message(form)
     seen = Review(
         problems=find_problems(form),
-        message=chosen_message(form),
+        message=message,
+        gaps=gaps_of(form, message),
         example=example_client(form),
         chosen=form.chosen if is_for_some(form) else None,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
@@ -103,6 +107,13 @@ def example_client(form: MailingForm) -> Client | None:
     if form.is_fixed or form.audience.errors or form.clients.errors:
         return None
     return queries.first_reached(form.owner, form.clients.data if is_for_some(form) else None)
+
+
+def gaps_of(form: MailingForm, message: Message | None) -> Gaps | None:
+    """Return what the clients lack of the message, where both are known."""
+    if message is None or form.audience.errors or form.clients.errors:
+        return None
+    return find_gaps(form.owner, message, form.clients.data if is_for_some(form) else None)
 
 
 def hours_of(form: MailingForm) -> SendingHours:

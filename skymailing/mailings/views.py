@@ -1,7 +1,5 @@
 """Pages that show mailings; `editing`, `actions` and `logs` add theirs to the same blueprint."""
 
-import hashlib
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +26,7 @@ from skymailing.mailings.reasons import explain_state
 from skymailing.mailings.wording import hours_words, put_into_words
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 from skymailing.states import state_tone
+from skymailing.web import unless_seen
 
 __all__ = ["actions", "bp", "editing", "logs", "runs"]
 
@@ -84,13 +83,8 @@ def show(mailing_id: int) -> str:
 @bp.get("/<int:mailing_id>/progress")
 @login_required
 def progress(mailing_id: int) -> tuple[str, int]:
-    """Return the part of the page that changes while letters are sent, unless it is as it was `seen`."""
-    part = render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id)))
-    # Each token differs from the one before.
-    told = hashlib.sha256(re.sub(r'name="csrf_token" value="[^"]*"', "", part).encode()).hexdigest()[:16]
-    if told == request.args.get("seen"):
-        return "", 204
-    return part.replace("seen=seen", f"seen={told}", 1), 200
+    """Return the part of the page that changes while letters are sent, unless it is as it was seen."""
+    return unless_seen(render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id))))
 
 
 def live_part(mailing: Mailing) -> dict[str, Any]:

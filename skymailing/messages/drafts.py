@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from skymailing import audit, removals
+from skymailing.audit import Actor
 from skymailing.delivery.content import MAX_BODY, Content, clean
 from skymailing.delivery.mime import clean_line
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.models import Message, MessageDraft
+from skymailing.models import AuditAction, Message, MessageDraft
 
 KEPT = timedelta(days=180)  # after the last change
 KEPT_DISCARDED = timedelta(days=2)
@@ -111,16 +113,22 @@ def keep_deleted(message: Message, now: datetime) -> MessageDraft:
     return kept
 
 
-def restore(draft: MessageDraft) -> Message | None:
-    """Undo a discarding, or a deletion: then the message is returned. Raises DraftElsewhere."""
+def restore(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
+    """Undo a discarding, or a deletion: then the message is returned.
+
+    Raises DraftElsewhere, and CannotRestore when the deletion is too long ago.
+    """
     db.session.refresh(draft, with_for_update=True)
     if draft.was_message:
+        if draft.discarded_at is None or draft.discarded_at <= now - removals.KEPT_FOR:
+            raise removals.CannotRestore("the deletion is too long ago")
         message = Message(
             owner_id=draft.owner_id, subject=draft.subject, format=draft.format, body=draft.body
         )
         db.session.add(message)
         db.session.delete(draft)
         db.session.flush()
+        audit.record(AuditAction.MESSAGE_RESTORED, actor, message)
         return message
     try:
         with db.session.begin_nested():
@@ -133,6 +141,11 @@ def restore(draft: MessageDraft) -> Message | None:
 
 def drop_old(now: datetime) -> None:
     """Delete what nobody came back for; commits."""
-    old = or_(MessageDraft.discarded_at < now - KEPT_DISCARDED, MessageDraft.saved_at < now - KEPT)
+    old = or_(
+        MessageDraft.discarded_at < now - KEPT_DISCARDED,
+        # What was deleted is kept no longer than anything else that was.
+        MessageDraft.was_message & (MessageDraft.discarded_at <= now - removals.KEPT_FOR),
+        MessageDraft.saved_at < now - KEPT,
+    )
     db.session.execute(delete(MessageDraft).where(old))
     db.session.commit()

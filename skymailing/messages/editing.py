@@ -19,6 +19,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from werkzeug.exceptions import NotFound
 
+from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.tags import TemplateError
 from skymailing.extensions import db, limiter
@@ -31,6 +32,7 @@ from skymailing.messages.placeholders import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
 from skymailing.notices import flash_undo
 from skymailing.pictures import ImageError, parse_name
+from skymailing.removals import CannotRestore
 from skymailing.security import get_own
 from skymailing.web import parse_big_id
 
@@ -41,6 +43,14 @@ PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 def fields_of(source: Message | MessageDraft) -> dict[str, str]:
     """Return the form's fields, filled from a message or a draft."""
     return {"subject": source.subject, "format": source.format.value, "body": source.body}
+
+
+def find_opening(form: MessageForm, *, is_new: bool) -> str:
+    """Return the mode in which the editor is about to open, so that its page is drawn for that at once."""
+    is_begun = bool((form.body.data or "").strip())
+    if form.format.data == MessageFormat.HTML or (is_new and not is_begun):
+        return "writing"
+    return str(form.format.data)
 
 
 def show_editor(
@@ -61,14 +71,16 @@ def show_editor(
         version = draft.base_version
     elif message and form.is_submitted() and not is_changed:
         version = request.form.get("version", type=parse_big_id)
+    kind = "message" if message else "example" if is_example else "draft" if draft else "new"
     return render_template(
         "messages/form.html",
+        kind=kind,
+        opens=find_opening(form, is_new=kind == "new"),
         form=form,
         message=message,
         draft=draft,
         version=version,
         is_changed=is_changed,
-        is_example=is_example,
         placeholders=list_placeholders(attributes),
         values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
@@ -142,7 +154,9 @@ def restore(draft_id: int) -> ResponseReturnValue:
     """Bring back a draft that was discarded, or a message that was deleted."""
     draft = get_own(MessageDraft, draft_id)
     try:
-        message = drafts.restore(draft)
+        message = drafts.restore(draft, utcnow(), present_actor())
+    except CannotRestore:
+        abort(404)
     except drafts.DraftElsewhere:
         flash(_("This message has a newer draft by now, which was kept."), "warning")
         return redirect(url_for("messages.edit", message_id=draft.message_id))

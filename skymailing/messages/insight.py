@@ -1,5 +1,6 @@
 """What can be told of a letter before it is sent: what it looks like, how large it is, what is missing."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +27,8 @@ NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "to
 EXAMINED = 300
 # Gmail shows no more of a letter's HTML than this, in bytes.
 CLIPPED = 102 * 1024
+# What stands around the words of a statement.
+STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
 
 Path = tuple[str, ...]
 
@@ -77,13 +80,28 @@ def guess(path: Path, attributes: set[str]) -> Path | None:
 
 
 def find_unguarded(content: Content) -> set[Path]:
-    """Return the values that are printed somewhere without another word for those who lack them."""
+    """Return the values that are printed somewhere without a thought for those who lack them.
+
+    Such a thought is another word by `default`, or a condition around it that asks for the value.
+    """
     found: set[Path] = set()
     for source in (content.subject, content.body):
+        asked: list[set[Path]] = []  # by the conditions that are open, the innermost last
         for tag in islice(find_tags(source), EXAMINED):
+            word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
-                try:
-                    found |= parse(tag.text, escape=False).variables
-                except TemplateError:  # told with its line by whoever renders it
-                    continue
+                found |= variables_of(tag.text) - set().union(*asked)
+            elif word in ("if", "unless"):
+                asked.append(variables_of(f"{{% if {rest} %}}{{% endif %}}"))
+            elif word == "elsif" and asked:
+                asked[-1] |= variables_of(f"{{% if {rest} %}}{{% endif %}}")
+            elif word in ("endif", "endunless") and asked:
+                asked.pop()
     return found
+
+
+def variables_of(source: str) -> set[Path]:
+    try:
+        return set(parse(source, escape=False).variables)
+    except TemplateError:  # told with its line by whoever renders it
+        return set()

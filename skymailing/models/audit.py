@@ -29,6 +29,7 @@ class AuditAction(StrEnum):
     MAILING_DELETED = "mailing-deleted"
     MAILING_RESTORED = "mailing-restored"
     MESSAGE_DELETED = "message-deleted"
+    MESSAGE_RESTORED = "message-restored"
     CLIENT_DELETED = "client-deleted"
     CLIENT_RESTORED = "client-restored"
     CLIENTS_EXPORTED = "clients-exported"

@@ -4,6 +4,7 @@ import io
 import re
 
 import pytest
+from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,6 +13,11 @@ from skymailing.models import Client
 from tests.clients.pages import errors
 from tests.conftest import SignIn
 from tests.factories import UserFactory
+
+
+def live_address(page: str) -> str:
+    """Return where the part that is kept up to date is asked for."""
+    return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
 
 
 def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv"):  # type: ignore[no-untyped-def]
@@ -27,13 +33,17 @@ def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
     location = upload(browser, content, "Клиенты.csv").location
     assert re.fullmatch(r"/clients/imports/\d+", location)
     waiting = browser.get(location).text
-    assert 'hx-trigger="every 1s"' in waiting
+    asked = {"HX-Request": "true"}
+    first = browser.get(live_address(waiting), headers=asked).text
+    again = live_address(first)
+    assert browser.get(again, headers=asked).status_code == 204, "nothing has changed"
     work()
+    assert 'id="created">1<' in browser.get(again, headers=asked).text
     page = browser.get(location).text
     assert "Клиенты.csv" in page
     assert "{{ client.город }}" in page
     assert "has an @ sign" in page
-    assert "hx-trigger" not in page
+    assert "hx-get" not in page, "an import that is over is not asked about"
     fragment = browser.get(location, headers={"HX-Request": "true"}).text
     assert "<html" not in fragment
     assert 'id="rejected">1<' in fragment

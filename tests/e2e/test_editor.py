@@ -62,7 +62,7 @@ def letter(window: Window) -> FrameLocator:
 
 
 def mode(window: Window, name: str) -> None:
-    window.main.locator(f".mode-choice [data-mode={name}]").check(force=True)
+    window.main.locator(f".modes [data-mode={name}]").check(force=True)
 
 
 def expect_draft(window: Window) -> None:

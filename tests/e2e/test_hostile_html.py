@@ -165,7 +165,7 @@ def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch, attacker: Lis
     window = watch()
     window.sign_in(owner.email)
     window.page.goto("/messages/new")
-    window.main.locator(".mode-choice [data-mode=html]").check(force=True)
+    window.main.locator(".modes [data-mode=html]").check(force=True)
     window.fill(subject="Hello", body=payload(attacker.url))
     window.page.wait_for_timeout(2 * SETTLE)
     assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was asked for"

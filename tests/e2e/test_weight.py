@@ -15,6 +15,7 @@ HEAVIEST = 150_000  # bytes over the wire, headers included
 EDITORS = ("/messages/new", "/edit", "/manager/articles/new")
 STEADY = 0.01  # of the layout shift; 0.1 counts as good (web.dev)
 LATE = 300  # milliseconds for what comes after the page is loaded
+SLOW = 8_000  # bytes a second: a page is drawn in several pieces, wherever they happen to be cut
 
 NOTE_SHIFTS = """window.shifts = [];
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
@@ -43,11 +44,27 @@ class Scale:
         self.session.send("Network.clearBrowserCache")
         self.bytes, self.addresses = 0, []
 
+    def slow_down(self, bytes_a_second: int) -> None:
+        """Let what the browser does not have yet trickle in; -1 is as fast as it can."""
+        conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
+        self.session.send(
+            "Network.emulateNetworkConditions", conditions | {"downloadThroughput": bytes_a_second}
+        )
+
     def _add(self, event: dict[str, Any]) -> None:
         self.bytes += int(event["encodedDataLength"])
 
     def _note(self, event: dict[str, Any]) -> None:
         self.addresses.append(event["response"]["url"])
+
+
+def look_at(window: Window, path: str) -> None:
+    """Open a page and see that nothing of it moves while it arrives."""
+    with window.expecting(404):
+        window.page.goto(path)
+        window.page.wait_for_timeout(LATE)
+    shifts = window.page.evaluate("window.shifts")
+    assert sum(value for value, _moved in shifts) <= STEADY, f"{path} jumps: {shifts}"
 
 
 @pytest.mark.parametrize(
@@ -69,17 +86,17 @@ def test_pages_are_light_and_steady(
     # What stands behind a # is a place on a page that is there already.
     for path in [path for path in paths_for(site, role) if "#" not in path]:
         scale.empty()
-        with window.expecting(404):
-            window.page.goto(path)
-            window.page.wait_for_timeout(LATE)
+        look_at(window, path)
         weights[path] = scale.bytes
-        if not path.startswith("/messages/"):  # a script sets up the editor's tools
-            shifts = window.page.evaluate("window.shifts")
-            assert sum(value for value, _moved in shifts) <= STEADY, f"{path} jumps: {shifts}"
         blocking = window.page.evaluate(BLOCKING)
         assert all("/static/js/theme." in address for address in blocking), blocking
         if not any(part in path for part in EDITORS):
             assert scale.bytes <= HEAVIEST, f"{path}: {scale.bytes} bytes of {scale.addresses}"
+        if role is Role.USER:  # the same page again, its files at hand and itself drop by drop
+            window.page.goto("about:blank")
+            scale.slow_down(SLOW)
+            look_at(window, path)
+            scale.slow_down(-1)
     PICTURES.mkdir(parents=True, exist_ok=True)
     lines = [f"{weight:>8} {path}" for path, weight in sorted(weights.items(), key=lambda item: -item[1])]
     (PICTURES / f"weights-{role or 'visitor'}-{screen}.txt").write_text("\n".join(lines) + "\n")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
+from skymailing.mailings import gaps
 from skymailing.models import Mailing, OutboxLetter, User
 from tests.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 from tests.mailings.pages import local, mailing_fields, soup
@@ -108,3 +109,39 @@ def test_another_owners_message_is_no_test_letter(browser: FlaskClient, user: Us
     MessageFactory.create(owner=user)
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(), check="test"))
     assert session.scalar(select(OutboxLetter.id)) is None
+
+
+def gap_sentences(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
+    lines = soup(browser.post("/mailings/preview", data=fields)).select("#gaps p")
+    return [line.get_text() for line in lines[:-1]]  # the last one leads to the message
+
+
+def test_the_summary_tells_how_many_clients_lack_a_value_of_the_message(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = """{{ name }}, {{ client.city }}! {{ client.bonus | default: 0 }}
+        {% if client.pet %}{{ client.pet }}{% endif %} {{ client['a "b"'] }} {{ email }}"""
+    message = MessageFactory.create(owner=user, body=body)
+    anna = ClientFactory.create(owner=user, full_name="Anna", attributes={"city": " "})
+    boris = ClientFactory.create(owner=user, full_name="", attributes={})
+    ClientFactory.create(owner=user, full_name="Vera", attributes={"city": "Rome"})
+    gone = ClientFactory.create(owner=user, full_name="", attributes={})
+    SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
+    ClientFactory.create(full_name="")  # somebody else's
+    city = "nothing for {{ client.city }}: that place stays empty."
+    nobody = "1 client has nothing for {{ name }}: that place stays empty."
+
+    everybody = mailing_fields(message)
+    assert gap_sentences(browser, everybody) == [f"2 clients have {city}", nobody]
+    chosen = everybody | {"audience": "selected", "clients": [str(anna.id)]}
+    assert gap_sentences(browser, chosen) == [f"1 client has {city}"]
+    matching = everybody | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
+    assert gap_sentences(browser, matching) == [f"2 clients have {city}", nobody]
+    monkeypatch.setattr(gaps, "EXAMINED", 1)
+    assert gap_sentences(browser, everybody)[-1] == "Only the first 1 clients were looked at."
+
+
+def test_a_message_that_every_client_can_fill_is_not_warned_of(browser: FlaskClient, user: User) -> None:
+    message = MessageFactory.create(owner=user, body="{{ name }}, {{ client.city }}")
+    ClientFactory.create(owner=user, full_name="Anna", attributes={"city": "Rome"})
+    assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#gaps")

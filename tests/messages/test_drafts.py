@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.messages import drafts
-from skymailing.models import Message, MessageDraft, MessageFormat, User
+from skymailing.models import AuditAction, AuditEntry, Message, MessageDraft, MessageFormat, User
+from skymailing.removals import KEPT_FOR
 from tests.factories import MessageDraftFactory, MessageFactory
 
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
@@ -149,6 +150,24 @@ def test_a_deleted_message_comes_back(browser: FlaskClient, session: Session, us
     restored = session.scalars(select(Message)).one()
     assert answer.location == f"/messages/{restored.id}"
     assert (restored.subject, restored.format, restored.body) == ("Precious", MessageFormat.TEXT, "words")
+    assert session.scalars(select(MessageDraft)).all() == []
+    audited = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert audited == [AuditAction.MESSAGE_DELETED, AuditAction.MESSAGE_RESTORED]
+
+
+def test_a_deletion_can_be_undone_for_an_hour(
+    app: Flask, browser: FlaskClient, session: Session, user: User
+) -> None:
+    message = MessageFactory.create(owner=user)
+    browser.post(f"/messages/{message.id}/delete")
+    draft = only_draft(session)
+    draft.discarded_at = utcnow() - KEPT_FOR
+    session.commit()
+
+    assert browser.post(f"/messages/drafts/{draft.id}/restore").status_code == 404
+    assert session.scalars(select(Message)).all() == []
+    with app.app_context():
+        jobs.mend(utcnow())
     assert session.scalars(select(MessageDraft)).all() == []
 
 

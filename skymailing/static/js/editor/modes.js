@@ -148,28 +148,7 @@
       });
   }
 
-  function startModes() {
-    fieldset = editor.form.querySelector(".modes fieldset");
-    var choices = fieldset.querySelectorAll(".form-check");
-    var first = choices[0].cloneNode(true);
-    var input = first.querySelector("input");
-    input.id = "format-writing";
-    input.value = "html";
-    input.checked = false;
-    first.querySelector("label").htmlFor = input.id;
-    first.querySelector("label").textContent = editor.words.writing;
-    choices.forEach(function (choice) {
-      var radio = choice.querySelector("input");
-      radio.dataset.mode = radio.value;
-      if (radio.value === "html") choice.querySelector("label").textContent = editor.words.html;
-    });
-    input.dataset.mode = "writing";
-    choices[0].before(first);
-    fieldset.addEventListener("input", choose);
-    fieldset.classList.add("mode-choice");
-  }
-
-  // In which mode the page opens: writing, wherever that keeps all there is.
+  // In which mode the page opens: writing, wherever that keeps all there is. The text is not seen until it shows.
   function openFirst() {
     var format = editor.form.elements.format.value;
     var body = editor.body.value;
@@ -180,15 +159,14 @@
       show(lost.length ? "html" : "writing");
       return;
     }
-    show(format);
-    if (body.trim() || (format !== "html" && editor.form.dataset.kind !== "new")) return;
-    convert("html").catch(function () {
-      return null;
-    }).then(function (page) {
-      if (page === null || editor.body.value.trim() || editor.mode !== format) return;
+    if (body.trim() || (format !== "html" && editor.form.dataset.kind !== "new")) return show(format);
+    convert("html").then(function (page) {
+      if (editor.form.dataset.mode) return; // another was chosen meanwhile
       editor.body.value = page;
       editor.openWriting(page, true);
       show("writing");
+    }).catch(function () {
+      show(format);
     });
   }
 
@@ -267,7 +245,6 @@
   editor.startModes = function () {
     notice = editor.form.querySelector(".mode-notice");
     tools = editor.form.querySelector(".tools");
-    tools.hidden = false;
     tools.addEventListener("click", function (event) {
       var button = event.target.closest("button[data-tool]");
       if (button) act(button.dataset.tool);
@@ -275,7 +252,8 @@
     tools.querySelector('[data-tool="style"]').addEventListener("change", function (event) {
       style(event.target.value);
     });
-    startModes();
+    fieldset = editor.form.querySelector(".modes");
+    fieldset.addEventListener("input", choose);
     openFirst();
   };
 })();

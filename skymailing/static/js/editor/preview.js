@@ -57,7 +57,6 @@
     if (facts.clipped) note("waiting", editor.words.clipped, []);
     text.textContent = facts.text;
     size.textContent = editor.words.size.replace("{size}", facts.size);
-    size.hidden = false;
     hasHtml = facts.has_html;
     showView();
   }
@@ -130,6 +129,9 @@
       })
       .catch(function () {
         // Without a connection the former preview stays; the draft's line says what is wrong.
+      })
+      .finally(function () {
+        pane.dataset.ready = "";
       });
   }
 
@@ -196,9 +198,6 @@
     notes = pane.querySelector(".preview-notes");
     text = pane.querySelector(".preview-text");
     size = pane.querySelector(".preview-size");
-    pane.querySelector(".preview-button").hidden = true;
-    pane.querySelector(".preview-views").hidden = false;
-    pane.querySelector(".preview-live").hidden = false;
     pane.addEventListener("click", function (event) {
       var button = event.target.closest("button[data-view]");
       if (!button) return;
