@@ -182,7 +182,7 @@ def _finish(connection: Connection, user_id: int, now: datetime) -> None:
             address="",
             action=AuditAction.ACCOUNT_DELETED,
             kind=AuditKind.USER,
-            target_id=-user_id,  # as in all lines of who left, see `forget`
+            target_id=user_id,
             target=label_of(user_id),
             reason="",
         )

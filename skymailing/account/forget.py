@@ -1,13 +1,12 @@
 """What the audit log keeps of somebody who left: that it was one person, what they did and when.
 
 Their address, their network addresses and the addresses of their clients go. Reasons that others gave
-stay, as do names of mailings and titles of articles. Their id is written with a minus: SQLite gives a
-free id to the next account, which is somebody else.
+stay, as do names of mailings and titles of articles.
 """
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from skymailing import audit
 from skymailing.models import AuditEntry, AuditKind
@@ -28,10 +27,10 @@ def forget_in_audit(connection: Connection, user_id: int, limit: int) -> int:
     by_them = table.c.actor_id == user_id
     about_them = (table.c.kind == AuditKind.USER) & (table.c.target_id == user_id)
     about_their_client = by_them & (table.c.kind == AuditKind.CLIENT)
-    changes: list[tuple[ColumnElement[bool], dict[str, str | int]]] = [
+    changes: list[tuple[ColumnElement[bool], dict[str, str]]] = [
+        (by_them & or_(table.c.actor != label, table.c.address != ""), {"actor": label, "address": ""}),
+        (about_them & (table.c.target != label), {"target": label}),
         (about_their_client & (table.c.target != ""), {"target": ""}),
-        (by_them, {"actor_id": -user_id, "actor": label, "address": ""}),
-        (about_them, {"target_id": -user_id, "target": label}),
     ]
     for condition, values in changes:
         some = select(table.c.id).where(condition).limit(limit)

@@ -69,6 +69,8 @@ class User(UserMixin, Timestamps, Model):
             postgresql_where=text("deletion_at IS NOT NULL"),
             sqlite_where=text("deletion_at IS NOT NULL"),
         ),
+        # Links in letters name their owner, who may be gone: nobody else ever gets that id.
+        {"sqlite_autoincrement": True},
     )
 
     @property
