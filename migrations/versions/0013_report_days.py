@@ -17,6 +17,14 @@ down_revision = '0012'
 branch_labels = None
 depends_on = None
 
+# Whoever changes a number of an interval that was added up makes it fresh: the version before, too, which
+# may run beside the new one or be gone back to.
+UNMARKED = 'NOT OLD.is_fresh AND NOT NEW.is_fresh'
+# Whoever replaces the table on SQLite, as batch_alter_table does, creates this anew.
+SQLITE_TRIGGER = (
+    f'CREATE TRIGGER run_intervals_fresh AFTER UPDATE ON run_intervals WHEN {UNMARKED} BEGIN '
+    'UPDATE run_intervals SET is_fresh = 1 WHERE run_id = NEW.run_id AND begins_at = NEW.begins_at; END'
+)
 COLUMNS = ('planned', 'sent', 'failed', 'unknown', 'expired', 'suppressed', 'cancelled', 'attempts')
 
 
@@ -42,9 +50,25 @@ def upgrade():
     op.create_index(
         op.f('ix_report_days_planned'), 'report_days', ['owner_id', 'begins_at', 'mailing_id', 'planned'], unique=False
     )
+    if op.get_bind().dialect.name == 'sqlite':
+        op.execute(SQLITE_TRIGGER)
+        return
+    op.execute(
+        'CREATE FUNCTION mark_interval_fresh() RETURNS trigger LANGUAGE plpgsql AS '
+        '$$ BEGIN NEW.is_fresh := true; RETURN NEW; END $$'
+    )
+    op.execute(
+        f'CREATE TRIGGER run_intervals_fresh BEFORE UPDATE ON run_intervals FOR EACH ROW WHEN ({UNMARKED}) '
+        'EXECUTE FUNCTION mark_interval_fresh()'
+    )
 
 
 def downgrade():
+    if op.get_bind().dialect.name == 'sqlite':
+        op.execute('DROP TRIGGER run_intervals_fresh')
+    else:
+        op.execute('DROP TRIGGER run_intervals_fresh ON run_intervals')
+        op.execute('DROP FUNCTION mark_interval_fresh()')
     op.drop_table('report_days')
     op.drop_index('ix_run_intervals_fresh', table_name='run_intervals')
     op.drop_column('run_intervals', 'is_fresh')

@@ -177,11 +177,9 @@ def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping
     table = model.__table__
     counters = [column.name for column in table.columns if column.default is not None]
     statement = insert_into(model)
-    changed: dict[str, object] = {name: table.c[name] + statement.excluded[name] for name in counters}
-    if "is_fresh" in table.c:
-        changed["is_fresh"] = True
     statement = statement.on_conflict_do_update(
-        index_elements=[column.name for column in table.primary_key], set_=changed
+        index_elements=[column.name for column in table.primary_key],
+        set_={name: table.c[name] + statement.excluded[name] for name in counters},
     )
     zeros: dict[str, object] = dict.fromkeys(counters, 0)
     connection.execute(statement, [zeros | dict(row) for row in rows])

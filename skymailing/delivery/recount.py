@@ -62,7 +62,7 @@ def recount(connection: Connection, run: RunKey) -> None:
     # Intervals stay as rows of zeros: one that is gone could not tell that its day's sums changed.
     columns = RunInterval.__table__.columns
     zeros = {column.name: 0 for column in columns if column.default is not None}
-    connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(is_fresh=True, **zeros))
+    connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(zeros))
     for model in (RunAnswer, RunDomain):
         connection.execute(delete(model).where(model.run_id == run.id))
     changes = Changes(run)

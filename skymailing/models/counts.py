@@ -38,7 +38,7 @@ class RunInterval(Model):
     suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
     expired: Mapped[int] = mapped_column(BigInteger, default=0)
     cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Whether it changed since its day was added up; who changes a number sets it.
+    # Whether it changed since its day was added up: a trigger sets it with every change.
     is_fresh: Mapped[bool] = mapped_column(server_default=true())
 
     __table_args__ = (

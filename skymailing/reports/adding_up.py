@@ -1,9 +1,9 @@
 """Adding up the days of reports, so that one of very many runs reads a row for each day.
 
-A sum holds as long as none of its day's intervals is fresh. Whoever changes a number marks the
-interval, in the same statement, and so shares no row with anybody else; a report takes the sums of
-days without a fresh interval and adds up the others itself. So it is exact at every moment, and how
-far the adding up has come decides only how long it takes.
+A sum holds as long as none of its day's intervals is fresh. A trigger of the database makes one fresh
+with the change of its numbers, so that who writes them shares no row with anybody else and sends no
+statement more. A report takes the sums of days without a fresh interval and adds up the others
+itself: it is exact at every moment, and how far the adding up has come decides only how long it takes.
 """
 
 import json
@@ -110,7 +110,7 @@ def _add_up_day(session: Session, owner_id: int, day: Stretch, before: datetime)
     if session.scalar(select(exists().where(overlapping, is_other))):
         forget(session, owner_id)  # the rules of the zone have changed
         return False
-    # Whoever changes a number now makes its interval fresh once more; what they hold stays fresh. So
+    # A number that changes now makes its interval fresh once more, and what others hold stays fresh. So
     # the marks go first, and the numbers are read by later statements, which see at least as much.
     locked = fresh.with_for_update(skip_locked=True).cte()
     session.execute(update(RunInterval).where(tuple_(*KEY).in_(select(locked))).values(is_fresh=False))

@@ -131,6 +131,16 @@ def test_numbers_that_are_mended_are_told_at_once(app: Flask, session: Session, 
     assert report(app, user) == right
 
 
+def test_whoever_changes_a_number_makes_the_sum_void_also_the_version_before(
+    app: Flask, session: Session, user: User, run: Run
+) -> None:
+    add_up(app)
+    session.execute(text("UPDATE run_intervals SET unknown = unknown - 1 WHERE unknown = 1"))
+    told = report(app, user)
+    assert told.totals.counts["unknown"] < 5
+    assert told == counted_anew(app, session, user)
+
+
 def test_days_are_those_of_the_clock_that_the_owner_chose(
     app: Flask, session: Session, user: User, run: Run, sign_in: SignIn
 ) -> None:
