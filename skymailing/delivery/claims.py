@@ -3,9 +3,11 @@
 Each function works in the caller's transaction.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -32,6 +34,8 @@ from skymailing.models import (
 
 # What `hours_of` needs of a mailing and its owner.
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
+
+DUE_LOOK_REST = 20  # times as long as a search for due letters took, until the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,30 @@ class Claimed:
     unknowns: int
     full_name: str
     attributes: Mapping[str, Any]
+
+
+class DueLook:
+    """Keeps the search for due letters a small part of a worker's time.
+
+    It goes through all of a run's deferred letters, which may be hundreds of thousands where a server
+    puts everybody off, while others are still to be tried for the first time.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._next = 0.0
+
+    def is_time(self) -> bool:
+        return self._monotonic() >= self._next
+
+    def take(self, look: Callable[[], list[Any]], limit: int) -> list[Any]:
+        """Look for due letters, and decide when to do so next; at once if there were `limit`."""
+        begun = self._monotonic()
+        rows = look()
+        ended = self._monotonic()
+        if len(rows) < limit:
+            self._next = ended + DUE_LOOK_REST * (ended - begun)
+        return rows
 
 
 class Choice(Protocol):
@@ -140,12 +168,13 @@ def claim(
     limit: int,
     now: datetime,
     choose: Choice | None = None,
+    due_look: DueLook | None = None,
 ) -> list[Claimed]:
     """Mark up to `limit` deliveries of the run as being sent by the holder of `token`.
 
     Whether the mailing may still send and who has unsubscribed is asked here, in the same
     transaction, so that a pause or an unsubscription holds from its commit on. Pending ones are taken
-    in their order, unless there is a `choose`.
+    in their order, unless there is a `choose`; due ones first, when it is time for a `due_look`.
     """
     allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
     row = connection.execute(allowed).one_or_none()
@@ -154,7 +183,8 @@ def claim(
     # Perhaps none of a whole window may be mailed any more; then the next one is looked at.
     changes = Changes(run.key)
     claimed: list[Any] = []
-    while not claimed and (rows := _next_rows(connection, run, limit, now, choose)):
+    due_look = due_look or DueLook()
+    while not claimed and (rows := _next_rows(connection, run, limit, now, choose, due_look)):
         suppressed = [row.id for row in rows if row.is_suppressed]
         gone = [row.id for row in rows if row.is_gone and not row.is_suppressed]
         claimed = [row for row in rows if not row.is_suppressed and not row.is_gone]
@@ -171,13 +201,16 @@ def claim(
 
 
 def _next_rows(
-    connection: Connection, run: OpenRun, limit: int, now: datetime, choose: Choice | None
+    connection: Connection, run: OpenRun, limit: int, now: datetime, choose: Choice | None, due_look: DueLook
 ) -> list[Any]:
     due = (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now)
-    rows = _candidates(connection, run, due, limit)
+    look = partial(_candidates, connection, run, due, limit)
+    is_time = due_look.is_time()
+    rows = due_look.take(look, limit) if is_time else []
     if len(rows) < limit:
         rows += _pending_rows(connection, run, limit - len(rows), choose)
-    return rows
+    # With nothing else to do the search keeps nobody waiting.
+    return rows or ([] if is_time else due_look.take(look, limit))
 
 
 def _pending_rows(connection: Connection, run: OpenRun, limit: int, choose: Choice | None) -> list[Any]:

@@ -66,6 +66,7 @@ class Dispatcher:
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
         self._backlogs: dict[UUID, Backlog] = {}
+        self.due_look = claims.DueLook()
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
@@ -206,7 +207,9 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -
         backlog.begin_claim()
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
-        claimed = claims.claim(connection, run, token, now + own.settings.lease, limit, now, backlog)
+        claimed = claims.claim(
+            connection, run, token, now + own.settings.lease, limit, now, backlog, own.due_look
+        )
         if claimed:
             connection.execute(
                 update(Run)

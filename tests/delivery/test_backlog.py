@@ -63,9 +63,10 @@ def test_other_domains_get_their_letters_while_one_waits_for_its_seconds(
     assert states(session, run) == {"sent": 104}
     check_ledger(session, run, sink.letters)
     arrived = [(moment, is_slow(recipient)) for moment, recipient in sink.begun]
-    last_other = max(number for number, (_, slow) in enumerate(arrived) if not slow)
-    before = sum(slow for _, slow in arrived[:last_other])
-    assert before <= 24 - RATE, "nobody waited for the limited domain"
+    # In three seconds, however slow the machine is: in order, 24 of the others would have had their turn.
+    places = [number for number, (_, slow) in enumerate(arrived) if slow]
+    others_by_then = places[3 * RATE] - 3 * RATE
+    assert others_by_then > 40, "nobody waited for the limited domain"
     slow_times = [moment for moment, slow in arrived if slow]
     # Two seconds may meet in any stretch of one.
     gaps = [later - earlier for earlier, later in zip(slow_times, slow_times[2 * RATE :], strict=False)]

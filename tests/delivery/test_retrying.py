@@ -10,7 +10,7 @@ from sqlalchemy import delete, event, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import plan
+from skymailing.delivery import claims, plan
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import (
@@ -327,3 +327,45 @@ def test_a_window_that_is_put_off_is_recorded_in_a_few_statements(
 
     assert states(session, only_run(session)) == {"deferred": 40}
     assert len(moves) <= 8, "one for each window's claim and for its record"
+
+
+def test_a_long_search_for_due_letters_does_not_come_before_each_window(
+    app: Flask, session: Session, user: User
+) -> None:
+    """A server puts off everybody: the more letters wait, the longer one looks for due ones."""
+    create_clients(user, 9)
+    mailing = due_mailing(user)
+    clock = {"now": 0.0}
+    looks: list[float] = []
+
+    def take_time(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        if statement.startswith("SELECT") and "deliveries.due_at <=" in statement:
+            looks.append(clock["now"])
+            clock["now"] += 0.5
+
+    with app.app_context():
+        run_id = plan.start_due_run(mailing.id, utcnow())
+        assert run_id
+        look = claims.DueLook(lambda: clock["now"])
+        with db.engine.connect() as connection:
+            run = claims.load_run(connection, run_id)
+
+        def claim() -> int:
+            lease_until = utcnow() + timedelta(minutes=3)
+            with db.engine.begin() as connection:
+                return len(claims.claim(connection, run, "t", lease_until, 2, utcnow(), None, look))
+
+        event.listen(db.engine, "after_cursor_execute", take_time)
+        try:
+            assert [claim() for _ in range(3)] == [2, 2, 2]
+            assert looks == [0.0]
+            clock["now"] = 0.5 + 20 * 0.5
+            assert claim() == 2
+            assert looks == [0.0, 10.5]
+            late = update(Delivery).where(Delivery.state == DeliveryState.SENDING)
+            session.execute(late.values(state=DeliveryState.DEFERRED, due_at=utcnow(), lease_until=None))
+            assert claim() == 1, "the last one that was never tried"
+            assert claim() == 2, "nothing else is left to do"
+            assert claim() == 2, "there may be more that are due"
+        finally:
+            event.remove(db.engine, "after_cursor_execute", take_time)
