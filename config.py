@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,13 +63,16 @@ class Config:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
-        self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"DATA_DIR cannot be made: {error}.") from error
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
-        self.PORT = self._number("PORT", 5000)
+        self.PORT = self._port("PORT", 5000)
         # Proxies in front of the web server, each of which adds to X-Forwarded-For and -Proto.
         self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", 0)
-        self.PUBLIC_URL = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
+        self.PUBLIC_URL = self._public_url()
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)
         # Only `doctor` asks: the resolver as host or host:port, and what the mail server signs with.
@@ -99,13 +103,13 @@ class Config:
     def _read_mail(self) -> None:
         self.MAIL_CATCHER = not self._text("MAIL_SERVER")
         self.MAIL_SERVER = self._text("MAIL_SERVER") or "127.0.0.1"
-        self.MAIL_PORT = self._number("MAIL_PORT", CATCHER_PORT if self.MAIL_CATCHER else 25)
+        self.MAIL_PORT = self._port("MAIL_PORT", CATCHER_PORT if self.MAIL_CATCHER else 25)
         self.MAIL_USE_TLS = self._flag("MAIL_USE_TLS")
         self.MAIL_USE_SSL = self._flag("MAIL_USE_SSL")
         self.MAIL_USERNAME = self._text("MAIL_USERNAME")
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
         self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
-        self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20)
+        self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
         # Letters per second over all workers; None is no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
@@ -123,7 +127,7 @@ class Config:
             return None
         return SimpleNamespace(
             server=server,
-            port=self._number("MAIL_FALLBACK_PORT", 25),
+            port=self._port("MAIL_FALLBACK_PORT", 25),
             use_tls=self._flag("MAIL_FALLBACK_USE_TLS"),
             use_ssl=self._flag("MAIL_FALLBACK_USE_SSL"),
             username=self._text("MAIL_FALLBACK_USERNAME"),
@@ -133,13 +137,29 @@ class Config:
     def _text(self, name: str) -> str | None:
         return self._environ.get(name, "").strip() or None
 
-    def _number(self, name: str, default: int) -> int:
+    def _number(self, name: str, default: int, least: int = 0, most: int = 10**9) -> int:
         text = self._text(name)
         if text is None:
             return default
         if not text.isascii() or not text.isdigit():
             raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
+        if len(text) > len(str(most)) or not least <= int(text) <= most:
+            raise ConfigurationError(f"{name} must be between {least} and {most}, not {text}.")
         return int(text)
+
+    def _port(self, name: str, default: int) -> int:
+        return self._number(name, default, 1, 65_535)
+
+    def _public_url(self) -> str:
+        text = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
+        try:
+            url = urlsplit(text)
+            is_readable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            is_readable = False
+        if not is_readable or any(sign.isspace() for sign in text):
+            raise ConfigurationError(UNREADABLE.format("PUBLIC_URL", "https://mailing.example.com"))
+        return text
 
     def _choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         given = self._text(name) or default
@@ -246,9 +266,11 @@ class ProductionConfig(Config):
             )
         if self.MAIL_CATCHER:
             raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")
-        if not self._text("MAIL_DEFAULT_SENDER"):
+        name, _at, domain = parseaddr(self._text("MAIL_DEFAULT_SENDER") or "")[1].rpartition("@")
+        if not name or "." not in domain.strip("."):
             raise ConfigurationError(
-                "Production needs MAIL_DEFAULT_SENDER, the address that letters come from."
+                "Production needs MAIL_DEFAULT_SENDER, the address that letters come from, "
+                "as in news@example.com."
             )
 
     def _check_secret_key(self) -> None:
