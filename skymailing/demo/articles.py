@@ -57,7 +57,7 @@ these words in the log, one line for every attempt.
 
 The server said no, and would say no again: the mailbox does not exist, or it refuses mail for good.
 
-## Unknown
+## Unclear
 
 The line broke in the one moment when the letter was on its way and the answer was not. Nobody can
 know what became of it, so we say so instead of guessing. You decide whether it is sent once more.
