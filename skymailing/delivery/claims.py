@@ -3,16 +3,14 @@
 Each function works in the caller's transaction.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
 from skymailing.database import is_one_of
 from skymailing.delivery.counts import Changes, RunKey
@@ -34,8 +32,6 @@ from skymailing.models import (
 
 # What `hours_of` needs of a mailing and its owner.
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
-
-DUE_LOOK_REST = 20  # times as long as a search for due letters took, until the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +67,6 @@ class Claimed:
     unknowns: int
     full_name: str
     attributes: Mapping[str, Any]
-
-
-class DueLook:
-    """Keeps the search for due letters a small part of a worker's time.
-
-    It goes through all of a run's deferred letters, which may be hundreds of thousands where a server
-    puts everybody off, while others are still to be tried for the first time.
-    """
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._next = 0.0
-
-    def is_time(self) -> bool:
-        return self._monotonic() >= self._next
-
-    def take(self, look: Callable[[], list[Any]], limit: int) -> list[Any]:
-        """Look for due letters, and decide when to do so next; at once if there were `limit`."""
-        begun = self._monotonic()
-        rows = look()
-        ended = self._monotonic()
-        if len(rows) < limit:
-            self._next = ended + DUE_LOOK_REST * (ended - begun)
-        return rows
 
 
 class Choice(Protocol):
@@ -168,13 +140,12 @@ def claim(
     limit: int,
     now: datetime,
     choose: Choice | None = None,
-    due_look: DueLook | None = None,
 ) -> list[Claimed]:
     """Mark up to `limit` deliveries of the run as being sent by the holder of `token`.
 
     Whether the mailing may still send and who has unsubscribed is asked here, in the same
     transaction, so that a pause or an unsubscription holds from its commit on. Pending ones are taken
-    in their order, unless there is a `choose`; due ones first, when it is time for a `due_look`.
+    in their order, unless there is a `choose`; those that are due again come first.
     """
     allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
     row = connection.execute(allowed).one_or_none()
@@ -183,8 +154,7 @@ def claim(
     # Perhaps none of a whole window may be mailed any more; then the next one is looked at.
     changes = Changes(run.key)
     claimed: list[Any] = []
-    due_look = due_look or DueLook()
-    while not claimed and (rows := _next_rows(connection, run, limit, now, choose, due_look)):
+    while not claimed and (rows := _next_rows(connection, run, limit, now, choose)):
         suppressed = [row.id for row in rows if row.is_suppressed]
         gone = [row.id for row in rows if row.is_gone and not row.is_suppressed]
         claimed = [row for row in rows if not row.is_suppressed and not row.is_gone]
@@ -201,26 +171,30 @@ def claim(
 
 
 def _next_rows(
-    connection: Connection, run: OpenRun, limit: int, now: datetime, choose: Choice | None, due_look: DueLook
+    connection: Connection, run: OpenRun, limit: int, now: datetime, choose: Choice | None
 ) -> list[Any]:
-    due = (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now)
-    look = partial(_candidates, connection, run, due, limit)
-    is_time = due_look.is_time()
-    rows = due_look.take(look, limit) if is_time else []
+    rows = _due_rows(connection, run, limit, now)
     if len(rows) < limit:
         rows += _pending_rows(connection, run, limit - len(rows), choose)
-    # With nothing else to do the search keeps nobody waiting.
-    return rows or ([] if is_time else due_look.take(look, limit))
+    return rows
+
+
+def _due_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
+    # A literal, not a parameter: so that both databases see that the index of those who wait fits. There
+    # may be hundreds of thousands, and SQLite would go through them all to have them in another order.
+    is_due = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
+    statement = _candidates(run, is_due).order_by(Delivery.due_at).limit(limit)
+    return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_retry", "sqlite")))
 
 
 def _pending_rows(connection: Connection, run: OpenRun, limit: int, choose: Choice | None) -> list[Any]:
     is_pending = Delivery.state == DeliveryState.PENDING
     if choose is None:
-        return _candidates(connection, run, is_pending, limit)
+        return _in_order(connection, run, is_pending, limit)
     # What is chosen may have been taken by others meanwhile.
     while ids := choose.offer(connection, limit):
         is_chosen = is_one_of(Delivery.id, "ids")
-        if rows := _candidates(connection, run, is_pending & is_chosen, limit, {"ids": ids}):
+        if rows := _in_order(connection, run, is_pending & is_chosen, limit, {"ids": ids}):
             return rows
         choose.forget_taken(connection)
     return []
@@ -232,14 +206,19 @@ def _describe(row: Any) -> Claimed:
     )
 
 
-def _candidates(
+def _in_order(
     connection: Connection,
     run: OpenRun,
     condition: ColumnElement[bool],
     limit: int,
     values: Mapping[str, object] | None = None,
 ) -> list[Any]:
-    statement = (
+    statement = _candidates(run, condition).order_by(Delivery.id).limit(limit)
+    return list(connection.execute(statement, values))
+
+
+def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
+    return (
         select(
             Delivery.id,
             Delivery.state,
@@ -257,12 +236,9 @@ def _candidates(
         )
         .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
-        .order_by(Delivery.id)
-        .limit(limit)
         # SQLite has one writer, which this transaction already is; there the clause is left out.
         .with_for_update(of=Delivery, skip_locked=True)
     )
-    return list(connection.execute(statement, values))
 
 
 def _set_state(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:

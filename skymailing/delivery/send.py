@@ -66,7 +66,6 @@ class Dispatcher:
         self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
         self._backlogs: dict[UUID, Backlog] = {}
-        self.due_look = claims.DueLook()
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
@@ -79,7 +78,7 @@ class Dispatcher:
         if self._template is None or self._template[0] != run.uuid:
             content = Content(run.subject, run.format, run.body)
             sender = Sender(run.sender_name, self.sender, run.reply_to)
-            list_id = f"mailing-{run.mailing_id}"
+            list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
             self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
 
@@ -207,9 +206,7 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -
         backlog.begin_claim()
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
-        claimed = claims.claim(
-            connection, run, token, now + own.settings.lease, limit, now, backlog, own.due_look
-        )
+        claimed = claims.claim(connection, run, token, now + own.settings.lease, limit, now, backlog)
         if claimed:
             connection.execute(
                 update(Run)

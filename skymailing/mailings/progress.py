@@ -185,21 +185,28 @@ def _unclear(ledger: Ledger) -> Unclear:
     # A literal, not a parameter: only so do both databases see that the index of the few fits. SQLite,
     # which knows no numbers of rows, would sometimes take another index all the same.
     has_unknowns = Delivery.unknowns > literal_column("0")
+    # What was never tried again is no second letter: the mail server's own log told that it was sent.
+    again = func.sum(case((Delivery.attempts > Delivery.unknowns, 1), else_=0))
     statement = (
-        select(Delivery.state, func.count(), func.min(Delivery.due_at))
+        select(
+            Delivery.state,
+            func.count().label("total"),
+            again.label("again"),
+            func.min(Delivery.due_at).label("due_at"),
+        )
         .with_hint(Delivery, "INDEXED BY ix_deliveries_unknowns", "sqlite")
         .where(Delivery.run_id == ledger.run.id, has_unknowns)
         .group_by(Delivery.state)
     )
-    found = {state: (count, due_at) for state, count, due_at in db.session.execute(statement).tuples()}
+    found = {row.state: row for row in db.session.execute(statement)}
     open_ones = [found[state] for state in OPEN_STATES if state in found]
     waiting = _count_waiting(ledger)
     return Unclear(
         waiting=waiting,
         left=ledger.unknown - waiting,
-        resend=sum(count for count, _due_at in open_ones),
-        resend_at=min((due_at for _count, due_at in open_ones if due_at), default=None),
-        sent_again=found.get(DeliveryState.SENT, (0, None))[0],
+        resend=sum(row.total for row in open_ones),
+        resend_at=min((row.due_at for row in open_ones if row.due_at), default=None),
+        sent_again=int(found[DeliveryState.SENT].again) if DeliveryState.SENT in found else 0,
     )
 
 

@@ -118,6 +118,14 @@ class Delivery(Model):
             postgresql_where=text("state = 'deferred'"),
             sqlite_where=text("state = 'deferred'"),
         ),
+        # The claim of those of a run whose next try is due, of however many that wait.
+        Index(
+            "ix_deliveries_retry",
+            "run_id",
+            "due_at",
+            postgresql_where=text("state = 'deferred'"),
+            sqlite_where=text("state = 'deferred'"),
+        ),
         Index(
             "ix_deliveries_lease",
             "lease_until",
