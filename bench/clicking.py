@@ -22,7 +22,7 @@ from skymailing.clock import utcnow
 PEOPLE = 50
 WATCHERS = 5  # of them look at the mailing that is being sent
 OWN_ROWS = 200  # clients, mailings and log lines of each of the others
-THINK = 1.0  # seconds between two clicks, by half more or less
+THINK = 2.0  # seconds between two clicks, by half more or less; live pages ask no more often either
 AWAY = 5.0  # seconds for which Redis is taken away
 RECOVERY = 1.0  # seconds after the database is back
 MOST_SLOWER = 3.0

@@ -1,9 +1,12 @@
 """Which language and time zone a request speaks."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from flask import Flask, current_app, has_request_context, request
+from flask_babel import get_locale, get_translations
 from flask_login import current_user
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -18,6 +21,25 @@ LANGUAGE_COOKIE = "language"
 def configure(app: Flask) -> None:
     """Let Flask-Babel ask us for every request."""
     babel.init_app(app, locale_selector=choose_locale, timezone_selector=choose_timezone)
+    # Flask-Babel's own search for the request's catalogue anew for each of a page's hundred phrases, which
+    # was a tenth of the time that a page took.
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of Jinja's extension
+        gettext=lambda phrase: translations().ugettext(phrase),
+        ngettext=lambda one, many, number: translations().ungettext(one, many, number),
+        pgettext=lambda context, phrase: translations().upgettext(context, phrase),
+        npgettext=lambda context, one, many, number: translations().unpgettext(context, one, many, number),
+        newstyle=True,
+    )
+
+
+def translations() -> Any:
+    """Return the phrases of the language that is spoken now."""
+    return _translations(get_locale(), current_app.root_path)
+
+
+@cache
+def _translations(_locale: Locale | None, _root: str) -> Any:
+    return get_translations()
 
 
 def choose_locale() -> str:

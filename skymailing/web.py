@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -147,7 +148,11 @@ def add_cache_headers(response: Response) -> Response:
 
 def icon(name: str) -> Markup:
     """Return a Bootstrap icon of our sprite; it says nothing to a screen reader."""
-    source = asset("vendor/bootstrap-icons/icons.svg")
+    return _draw_icon(asset("vendor/bootstrap-icons/icons.svg"), name)
+
+
+@lru_cache(maxsize=1024)
+def _draw_icon(source: str, name: str) -> Markup:
     return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(
         source, name
     )
