@@ -10,15 +10,13 @@ from sqlalchemy import delete, event, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, plan
+from skymailing.delivery import plan
 from skymailing.extensions import db
-from skymailing.mailings import services
 from skymailing.models import (
     Attempt,
     Client,
     Delivery,
     DeliveryState,
-    Mailing,
     MailingState,
     OnUnknown,
     Outcome,
@@ -244,68 +242,6 @@ def test_a_client_deleted_while_their_letter_was_under_way_is_not_mailed_again(
     assert gone.email not in smtp.per_address()
 
 
-def test_a_run_that_rested_for_days_still_has_patience_with_a_server(
-    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
-) -> None:
-    """Paused, or outside its sending hours: 72 hours are counted from a letter's own first attempt."""
-    slow, dead = create_clients(user, 2)
-    smtp.rcpt_replies[slow.email] = "451 4.7.1 greylisted"
-    smtp.rcpt_replies[dead.email] = "451 4.7.1 greylisted"
-    with app.app_context():
-        mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=30))
-        plan.start_due_run(mailing.id, utcnow())
-    later = utcnow() + timedelta(days=4)
-
-    with time_machine.travel(later):
-        sweep()
-    assert states(session, only_run(session)) == {"deferred": 2}
-    smtp.rcpt_replies.pop(slow.email)
-    with time_machine.travel(later + timedelta(hours=73)):
-        sweep()
-
-    assert states(session, only_run(session)) == {"sent": 1, "failed": 1}
-    check_ledger(session, only_run(session), smtp.letters)
-
-
-def test_a_letter_sent_again_by_its_owner_has_all_its_tries_again(
-    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
-) -> None:
-    client = ClientFactory.create(owner=user)
-    smtp.rcpt_replies[client.email] = "550 5.7.1 not today"
-    mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=30))
-    start(mailing)
-    smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
-    later = utcnow() + timedelta(days=4)
-    with time_machine.travel(later):
-        with app.app_context():
-            assert services.resend_failed(db.session.get_one(Mailing, mailing.id), utcnow()) == 1
-            db.session.commit()
-        sweep()
-    assert states(session, only_run(session)) == {"deferred": 1}
-
-    smtp.rcpt_replies.clear()
-    with time_machine.travel(later + timedelta(minutes=2)):
-        sweep()
-
-    assert states(session, only_run(session)) == {"sent": 1}
-    check_ledger(session, only_run(session), smtp.letters)
-
-
-def test_after_twenty_attempts_a_letter_has_failed(
-    session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
-) -> None:
-    client = ClientFactory.create(owner=user)
-    smtp.rcpt_replies[client.email] = "451 4.7.1 try again in 1 minute"
-    start(due_mailing(user))
-    for minutes in range(2, 42, 2):
-        with time_machine.travel(utcnow() + timedelta(minutes=minutes)):
-            sweep()
-
-    assert states(session, only_run(session)) == {"failed": 1}
-    outcomes = list(session.scalars(select(Attempt.outcome).order_by(Attempt.number)))
-    assert outcomes == [Outcome.DEFERRED] * 19 + [Outcome.FAILED]
-
-
 def test_a_window_that_is_put_off_is_recorded_in_a_few_statements(
     app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
@@ -327,24 +263,3 @@ def test_a_window_that_is_put_off_is_recorded_in_a_few_statements(
 
     assert states(session, only_run(session)) == {"deferred": 40}
     assert len(moves) <= 8, "one for each window's claim and for its record"
-
-
-def test_of_letters_that_are_due_those_that_have_waited_longest_come_first(
-    app: Flask, session: Session, user: User
-) -> None:
-    create_clients(user, 4)
-    mailing = due_mailing(user)
-    with app.app_context():
-        run_id = plan.start_due_run(mailing.id, utcnow())
-        assert run_id
-        for minutes, delivery in enumerate(session.scalars(select(Delivery).order_by(Delivery.id)), -1):
-            delivery.state, delivery.due_at = DeliveryState.DEFERRED, utcnow() - timedelta(minutes=minutes)
-        session.flush()
-        not_due, *due = session.scalars(select(Delivery.id).order_by(Delivery.id)).all()
-        with db.engine.begin() as connection:
-            run = claims.load_run(connection, run_id)
-            lease_until = utcnow() + timedelta(minutes=3)
-            claimed = [claims.claim(connection, run, "t", lease_until, 2, utcnow()) for _ in range(3)]
-
-    assert [[letter.id for letter in letters] for letters in claimed] == [due[:0:-1], due[:1], []]
-    assert session.get_one(Delivery, not_due).state is DeliveryState.DEFERRED

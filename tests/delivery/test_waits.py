@@ -1,11 +1,24 @@
-"""How long a letter waits for its next try: by the schedule, or as the server asks."""
+"""When a letter has its next try, by the schedule or as the server asks, and for how long there are more."""
 
 from datetime import timedelta
 
 import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from skymailing.clock import utcnow
+from skymailing.delivery import claims, plan
 from skymailing.delivery.retry import wait_after
 from skymailing.delivery.settings import EngineSettings
+from skymailing.extensions import db
+from skymailing.mailings import services
+from skymailing.models import Attempt, Delivery, DeliveryState, Mailing, Outcome, User
+from tests.delivery.conftest import Start, Work
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.factories import ClientFactory, create_clients, due_mailing
+from tests.servers import SmtpServer
 
 SETTINGS = EngineSettings()
 
@@ -41,3 +54,86 @@ def test_what_a_server_asks_for_is_done_within_a_day_and_nothing_else_is_taken_f
             assert wait_after(1, answer, SETTINGS, luck) == wait * (1 + luck / 5)
         else:
             assert wait_after(7, answer, SETTINGS, luck) == wait
+
+
+def test_a_run_that_rested_for_days_still_has_patience_with_a_server(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    """Paused, or outside its sending hours: 72 hours are counted from a letter's own first attempt."""
+    slow, dead = create_clients(user, 2)
+    smtp.rcpt_replies[slow.email] = "451 4.7.1 greylisted"
+    smtp.rcpt_replies[dead.email] = "451 4.7.1 greylisted"
+    with app.app_context():
+        mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=30))
+        plan.start_due_run(mailing.id, utcnow())
+    later = utcnow() + timedelta(days=4)
+
+    with time_machine.travel(later):
+        sweep()
+    assert states(session, only_run(session)) == {"deferred": 2}
+    smtp.rcpt_replies.pop(slow.email)
+    with time_machine.travel(later + timedelta(hours=73)):
+        sweep()
+
+    assert states(session, only_run(session)) == {"sent": 1, "failed": 1}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_a_letter_sent_again_by_its_owner_has_all_its_tries_again(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "550 5.7.1 not today"
+    mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=30))
+    start(mailing)
+    smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
+    later = utcnow() + timedelta(days=4)
+    with time_machine.travel(later):
+        with app.app_context():
+            assert services.resend_failed(db.session.get_one(Mailing, mailing.id), utcnow()) == 1
+            db.session.commit()
+        sweep()
+    assert states(session, only_run(session)) == {"deferred": 1}
+
+    smtp.rcpt_replies.clear()
+    with time_machine.travel(later + timedelta(minutes=2)):
+        sweep()
+
+    assert states(session, only_run(session)) == {"sent": 1}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_after_twenty_attempts_a_letter_has_failed(
+    session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    client = ClientFactory.create(owner=user)
+    smtp.rcpt_replies[client.email] = "451 4.7.1 try again in 1 minute"
+    start(due_mailing(user))
+    for minutes in range(2, 42, 2):
+        with time_machine.travel(utcnow() + timedelta(minutes=minutes)):
+            sweep()
+
+    assert states(session, only_run(session)) == {"failed": 1}
+    outcomes = list(session.scalars(select(Attempt.outcome).order_by(Attempt.number)))
+    assert outcomes == [Outcome.DEFERRED] * 19 + [Outcome.FAILED]
+
+
+def test_of_letters_that_are_due_those_that_have_waited_longest_come_first(
+    app: Flask, session: Session, user: User
+) -> None:
+    create_clients(user, 4)
+    mailing = due_mailing(user)
+    with app.app_context():
+        run_id = plan.start_due_run(mailing.id, utcnow())
+        assert run_id
+        for minutes, delivery in enumerate(session.scalars(select(Delivery).order_by(Delivery.id)), -1):
+            delivery.state, delivery.due_at = DeliveryState.DEFERRED, utcnow() - timedelta(minutes=minutes)
+        session.flush()
+        not_due, *due = session.scalars(select(Delivery.id).order_by(Delivery.id)).all()
+        with db.engine.begin() as connection:
+            run = claims.load_run(connection, run_id)
+            lease_until = utcnow() + timedelta(minutes=3)
+            claimed = [claims.claim(connection, run, "t", lease_until, 2, utcnow()) for _ in range(3)]
+
+    assert [[letter.id for letter in letters] for letters in claimed] == [due[:0:-1], due[:1], []]
+    assert session.get_one(Delivery, not_due).state is DeliveryState.DEFERRED

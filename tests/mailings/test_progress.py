@@ -1,7 +1,6 @@
-"""Rate, forecast, mail servers, possible duplicates: what a run's page and `status` tell of it."""
+"""Rate, forecast, possible duplicates: what a run's page and `status` tell of it."""
 
-from datetime import datetime, timedelta
-from types import SimpleNamespace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,68 +11,31 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import routes
 from skymailing.extensions import db
 from skymailing.mailings import progress as progress_module
 from skymailing.mailings import queries
-from skymailing.mailings.progress import Progress, measure_progress
-from skymailing.mailings.wording import Words, put_into_words
+from skymailing.mailings.progress import measure_progress
+from skymailing.mailings.wording import put_into_words
 from skymailing.models import (
-    BreakerState,
     Delivery,
     DeliveryState,
     Mailing,
     MailingState,
     Outcome,
-    Route,
-    Run,
-    RunState,
     User,
 )
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
+from tests.factories import AttemptFactory, DeliveryFactory
 from tests.mailings.pages import main, soup
-
-NOW = utcnow().replace(hour=12, minute=0, second=0, microsecond=0)
-PENDING, SENT, DEFERRED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.DEFERRED
-
-
-def running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run:
-    """Create a run that began ten minutes ago, planned for a day."""
-    mailing = MailingFactory.create(
-        owner=owner,
-        **{
-            "state": MailingState.RUNNING,
-            "starts_at": NOW - timedelta(minutes=10),
-            "ends_at": NOW + timedelta(days=1),
-        }
-        | values,
-    )
-    return create_run(mailing, counts, state=RunState.SENDING, started_at=NOW - timedelta(minutes=10))
-
-
-def add_attempts(run: Run, ages: list[float], outcome: Outcome = Outcome.SENT) -> None:
-    """Add an attempt for each age in seconds, oldest first, all to one delivery."""
-    delivery = DeliveryFactory.create(run=run, state=SENT)
-    run.planned += 1
-    for number, age in enumerate(sorted(ages, reverse=True), 1):
-        AttemptFactory.create(
-            delivery=delivery, number=number, at=NOW - timedelta(seconds=age), outcome=outcome
-        )
-
-
-def add_deferred(run: Run, due_at: datetime) -> None:
-    DeliveryFactory.create(run=run, state=DEFERRED, due_at=due_at)
-    run.planned += 1
-
-
-def measure(app: Flask, run: Run) -> tuple[Progress, Words]:
-    with app.test_request_context():
-        mailing = db.session.get_one(Mailing, run.mailing_id)
-        ledger = queries.last_run(mailing)
-        assert ledger
-        progress = measure_progress(mailing, ledger, NOW)
-        return progress, put_into_words(progress)
-
+from tests.mailings.under_way import (
+    DEFERRED,
+    NOW,
+    PENDING,
+    SENT,
+    add_attempts,
+    add_deferred,
+    measure,
+    running,
+)
 
 # --- Rate and forecast ------------------------------------------------------------------------
 
@@ -189,77 +151,6 @@ def test_numbers_and_plurals_are_russian_too(app: Flask, session: Session, user:
         words = put_into_words(measure_progress(mailing, ledger, NOW))
     assert words.rate == "60 писем в минуту"
     assert words.forecast == "Не успевает: к концу срока (12:01) не уйдут примерно 120 писем."
-
-
-# --- Mail servers -----------------------------------------------------------------------------
-
-
-def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> None:
-    defaults = {
-        "state": BreakerState.OPEN,
-        "opened_at": NOW - timedelta(minutes=8),
-        "retry_at": NOW + timedelta(minutes=5),
-        "faults_in_a_row": 5,
-        "last_fault": "421 4.3.2 <shutting> down",
-    }
-    session.add(Route(name=name, **defaults | values))
-    session.flush()
-
-
-def test_a_server_that_takes_nothing_is_told_with_its_words(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {PENDING: 5})
-    add_attempts(run, [30.0, 20.0])
-    assert measure(app, run)[1].routes == []
-    open_route(session)
-    progress, words = measure(app, run)
-    assert words.routes == [
-        "The mail server takes no letters since 11:52, next try 12:05: 421 4.3.2 <shutting> down"
-    ]
-    assert (progress.is_held_up, progress.rate, words.forecast) == (True, None, "")
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"state": BreakerState.PROBING}, "takes no letters since 11:52; now it is tried: 421"),
-        (
-            {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
-            "had a fault at 11:59 and is tried again: 421",
-        ),
-        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try 12:05"),
-        ({"retry_at": NOW - timedelta(minutes=1)}, "next try 12:00"),
-    ],
-)
-def test_every_state_of_a_server_has_its_words(
-    app: Flask, session: Session, user: User, values: dict[str, Any], words: str
-) -> None:
-    run = running(user, {PENDING: 5})
-    open_route(session, **values)
-    (sentence,) = measure(app, run)[1].routes
-    assert words in sentence
-
-
-def test_the_second_server_is_named_while_it_stands_in(
-    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(app.config, "MAIL_FALLBACK", SimpleNamespace())
-    run = running(user, {PENDING: 5})
-    add_attempts(run, [30.0, 20.0])
-    open_route(session)
-    progress, words = measure(app, run)
-    assert words.routes[1:] == ["Meanwhile letters leave through the second mail server."]
-    assert progress.rate, "letters leave"
-    open_route(session, routes.FALLBACK, last_fault="refused")
-    progress, words = measure(app, run)
-    assert words.routes[1:] == ["Nor does the second one since 11:52, next try 12:05: refused"]
-    assert progress.is_held_up
-
-
-def test_the_page_shows_the_servers_words_as_text(session: Session, user: User, browser: FlaskClient) -> None:
-    run = running(user, {PENDING: 5})
-    open_route(session, last_fault="554 <b>no</b>")
-    page = browser.get(f"/mailings/{run.mailing_id}")
-    assert "<b>no</b>" in soup(page).select("#routes")[0].get_text()
 
 
 # --- Possible duplicates ----------------------------------------------------------------------

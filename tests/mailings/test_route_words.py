@@ -1,0 +1,83 @@
+"""What a run's page says of the mail servers."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from skymailing.delivery import routes
+from skymailing.models import BreakerState, Route, User
+from tests.mailings.pages import soup
+from tests.mailings.under_way import NOW, PENDING, add_attempts, measure, running
+
+
+def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> None:
+    defaults = {
+        "state": BreakerState.OPEN,
+        "opened_at": NOW - timedelta(minutes=8),
+        "retry_at": NOW + timedelta(minutes=5),
+        "faults_in_a_row": 5,
+        "last_fault": "421 4.3.2 <shutting> down",
+    }
+    session.add(Route(name=name, **defaults | values))
+    session.flush()
+
+
+def test_a_server_that_takes_nothing_is_told_with_its_words(app: Flask, session: Session, user: User) -> None:
+    run = running(user, {PENDING: 5})
+    add_attempts(run, [30.0, 20.0])
+    assert measure(app, run)[1].routes == []
+    open_route(session)
+    progress, words = measure(app, run)
+    assert words.routes == [
+        "The mail server takes no letters since 11:52, next try 12:05: 421 4.3.2 <shutting> down"
+    ]
+    assert (progress.is_held_up, progress.rate, words.forecast) == (True, None, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"state": BreakerState.PROBING}, "takes no letters since 11:52; now it is tried: 421"),
+        (
+            {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
+            "had a fault at 11:59 and is tried again: 421",
+        ),
+        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try 12:05"),
+        ({"retry_at": NOW - timedelta(minutes=1)}, "next try 12:00"),
+    ],
+)
+def test_every_state_of_a_server_has_its_words(
+    app: Flask, session: Session, user: User, values: dict[str, Any], words: str
+) -> None:
+    run = running(user, {PENDING: 5})
+    open_route(session, **values)
+    (sentence,) = measure(app, run)[1].routes
+    assert words in sentence
+
+
+def test_the_second_server_is_named_while_it_stands_in(
+    app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FALLBACK", SimpleNamespace())
+    run = running(user, {PENDING: 5})
+    add_attempts(run, [30.0, 20.0])
+    open_route(session)
+    progress, words = measure(app, run)
+    assert words.routes[1:] == ["Meanwhile letters leave through the second mail server."]
+    assert progress.rate, "letters leave"
+    open_route(session, routes.FALLBACK, last_fault="refused")
+    progress, words = measure(app, run)
+    assert words.routes[1:] == ["Nor does the second one since 11:52, next try 12:05: refused"]
+    assert progress.is_held_up
+
+
+def test_the_page_shows_the_servers_words_as_text(session: Session, user: User, browser: FlaskClient) -> None:
+    run = running(user, {PENDING: 5})
+    open_route(session, last_fault="554 <b>no</b>")
+    page = browser.get(f"/mailings/{run.mailing_id}")
+    assert "<b>no</b>" in soup(page).select("#routes")[0].get_text()

@@ -1,0 +1,55 @@
+"""Runs under way, and what is told of them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Flask
+
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.mailings import queries
+from skymailing.mailings.progress import Progress, measure_progress
+from skymailing.mailings.wording import Words, put_into_words
+from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Run, RunState, User
+from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
+
+NOW = utcnow().replace(hour=12, minute=0, second=0, microsecond=0)
+PENDING, SENT, DEFERRED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.DEFERRED
+
+
+def running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run:
+    """Create a run that began ten minutes ago, planned for a day."""
+    mailing = MailingFactory.create(
+        owner=owner,
+        **{
+            "state": MailingState.RUNNING,
+            "starts_at": NOW - timedelta(minutes=10),
+            "ends_at": NOW + timedelta(days=1),
+        }
+        | values,
+    )
+    return create_run(mailing, counts, state=RunState.SENDING, started_at=NOW - timedelta(minutes=10))
+
+
+def add_attempts(run: Run, ages: list[float], outcome: Outcome = Outcome.SENT) -> None:
+    """Add an attempt for each age in seconds, oldest first, all to one delivery."""
+    delivery = DeliveryFactory.create(run=run, state=SENT)
+    run.planned += 1
+    for number, age in enumerate(sorted(ages, reverse=True), 1):
+        AttemptFactory.create(
+            delivery=delivery, number=number, at=NOW - timedelta(seconds=age), outcome=outcome
+        )
+
+
+def add_deferred(run: Run, due_at: datetime) -> None:
+    DeliveryFactory.create(run=run, state=DEFERRED, due_at=due_at)
+    run.planned += 1
+
+
+def measure(app: Flask, run: Run) -> tuple[Progress, Words]:
+    with app.test_request_context():
+        mailing = db.session.get_one(Mailing, run.mailing_id)
+        ledger = queries.last_run(mailing)
+        assert ledger
+        progress = measure_progress(mailing, ledger, NOW)
+        return progress, put_into_words(progress)
