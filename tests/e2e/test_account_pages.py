@@ -41,10 +41,10 @@ def test_taking_data_along_leaving_and_staying(
         window.open(path)
         window.expect_colours()
 
-    window.fill(password="not it")
+    window.fill(current_password="not it")
     window.main.locator("button.btn-danger").click()
     window.page.locator(".field-errors").wait_for()
-    window.fill(password=PASSWORD)
+    window.fill(current_password=PASSWORD)
     window.main.locator("button.btn-danger").click()
     window.page.wait_for_url("**/auth/login")
     window.sign_in(user.email)

@@ -97,7 +97,7 @@ def test_several_users_are_asked_about_before_they_are_blocked(site: Site, manag
     manager.expect_title("Block 2 users?")
     for user in users:
         expect(manager.main).to_contain_text(user.email)
-    manager.main.get_by_role("link", name="Cancel").click()
+    manager.main.get_by_role("link", name="No, go back").click()
     manager.choose(q="pair-", blocked="yes")
     assert manager.rows() == [], "asking changes nothing"
 
