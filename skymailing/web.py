@@ -210,7 +210,7 @@ def local_time(
 def local_date(moment: datetime) -> Markup:
     """Return the day of a moment as a <time>, written out."""
     return Markup('<time datetime="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), format_date(moment, "long")
+        moment.isoformat(timespec="seconds"), format_date(moment, "d MMMM y")
     )
 
 
@@ -221,7 +221,7 @@ def clock_time(moment: datetime) -> str:
 
 def short_day(day: date) -> str:
     """Return a calendar day, which is no moment and has no zone."""
-    return str(format_date(day, "medium"))
+    return str(format_date(day, "d MMM y"))
 
 
 def zone_label(moment: datetime) -> str:
