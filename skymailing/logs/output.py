@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -24,7 +25,7 @@ CHATTY = ("rq.worker", "rq.job", "rq_scheduler.scheduler", "mail.log")
 LONGEST = 20_000  # characters of a message or a traceback; what is longer is somebody's content
 
 
-class Formatter(logging.Formatter):
+class Formatter(logging.Formatter, ABC):
     """Gives each record its text, without secrets; subclasses give the line its shape."""
 
     def __init__(self, redactor: Redactor) -> None:
@@ -40,8 +41,9 @@ class Formatter(logging.Formatter):
             trace = self.redactor.clean(trace, keep_addresses=keep)
         return self.shape(record, message, trace)
 
+    @abstractmethod
     def shape(self, record: logging.LogRecord, message: str, trace: str) -> str:
-        raise NotImplementedError  # each of the two forms below has its own
+        """Return the line of a record whose words are clean."""
 
 
 class JsonFormatter(Formatter):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -9,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.delivery.send import close_dispatcher
-from skymailing.models import Mailing
+from skymailing.models import Mailing, User
+from tests.delivery.worker import Engage, Worker
+from tests.factories import create_clients
 
 Work = Callable[[], None]
 Start = Callable[[Mailing], None]
@@ -55,3 +58,23 @@ def serve_from(app: Flask, session: Session) -> Iterator[ServeFrom]:
 
     yield use
     use(port)
+
+
+@pytest.fixture
+def engage(app: Flask, user: User) -> Iterator[Engage]:
+    """Return a function that engages a worker for a mailing to all clients."""
+    engaged: list[Worker] = []
+
+    def do(**values: Any) -> Worker:
+        engaged.append(Worker(app, user, **values))
+        return engaged[-1]
+
+    yield do
+    for worker in engaged:
+        worker.die()
+        worker.journal.path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def clients(user: User) -> list[str]:
+    return [client.email for client in create_clients(user, 3)]

@@ -1,57 +1,15 @@
 """Handing letters over, one to many sessions, to servers that behave and to such as do not."""
 
-import smtplib
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
 import pytest
 
 from skymailing.delivery.exchange import Exchange
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp import Verdict
+from tests.delivery.handing import BODY, Notes, hand_over, letters, open_to
 from tests.delivery.scripted import Peer, scripted_server
-from tests.faults.sink import Sink
 from tests.servers import SmtpServer
-
-BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
-
-
-class Notes:
-    """A journal that remembers."""
-
-    def __init__(self) -> None:
-        self.begun: list[int] = []
-        self.ended: list[Result] = []
-
-    def begin(self, letter: Letter) -> None:
-        self.begun.append(letter.delivery_id)
-
-    def end(self, result: Result) -> None:
-        self.ended.append(result)
-
-
-def letters(count: int) -> list[Letter]:
-    return [Letter(number, 1, f"c{number}@example.org", BODY) for number in range(count)]
-
-
-def open_to(port: int, timeout: float = 5) -> smtplib.SMTP:
-    smtp = smtplib.SMTP("127.0.0.1", port, local_hostname="test.example", timeout=timeout)
-    smtp.ehlo_or_helo_if_needed()
-    return smtp
-
-
-def hand_over(
-    port: int, count: int = 1, sessions: int = 1, seconds: float = 5, until: float = 60
-) -> tuple[list[Result], Notes]:
-    notes = Notes()
-    exchange = Exchange(partial(open_to, port), "bounce@sky.example", notes, seconds)
-    try:
-        exchange.connect(sessions)
-        results = exchange.hand_over(letters(count), time.monotonic() + until)
-    finally:
-        exchange.close()
-    assert notes.ended == results
-    return results, notes
 
 
 def outcome(port: int, **options: float) -> tuple[Verdict, int | None, str]:
@@ -294,56 +252,3 @@ def test_one_dead_session_does_not_harm_the_others(smtp_server: SmtpServer) -> N
     verdicts = sorted(result.verdict for result in results)
     assert verdicts == [Verdict.DEFERRED] + [Verdict.SENT] * 29
     smtp_server.clear()
-
-
-def check_what_is_known(results: list[Result], sink: Sink) -> None:
-    """Assert that no letter that may have arrived is given back to be sent again."""
-    assert len(results) == len({result.letter.delivery_id for result in results})
-    sent = {result.letter.delivery_id for result in results if result.verdict is Verdict.SENT}
-    unknown = {result.letter.delivery_id for result in results if result.verdict is Verdict.UNKNOWN}
-    arrived = {int(letter.to.partition("@")[0][1:]) for letter in sink.letters}
-    assert sent <= arrived <= sent | unknown
-
-
-class FullDisk(Notes):
-    """A journal that can note so many beginnings, then nothing more."""
-
-    def __init__(self, room: int) -> None:
-        super().__init__()
-        self.room = room
-
-    def begin(self, letter: Letter) -> None:
-        if len(self.begun) == self.room:
-            raise OSError("no space left on device")
-        super().begin(letter)
-
-
-def test_what_is_known_survives_a_journal_that_cannot_be_written() -> None:
-    notes = FullDisk(room=7)
-    results: list[Result] = []
-
-    with Sink() as sink:
-        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", notes, 5)
-        exchange.connect(3)
-        with pytest.raises(OSError, match="no space"):
-            exchange.hand_over(letters(30), time.monotonic() + 30, results)
-        exchange.close()
-
-    check_what_is_known(results, sink)
-
-
-def test_what_is_known_survives_a_letter_that_cannot_be_written() -> None:
-    def write() -> Iterator[Letter]:
-        yield from letters(7)
-        raise ZeroDivisionError
-
-    results: list[Result] = []
-
-    with Sink() as sink:
-        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", Notes(), 5)
-        exchange.connect(3)
-        with pytest.raises(ZeroDivisionError):
-            exchange.hand_over(write(), time.monotonic() + 30, results)
-        exchange.close()
-
-    check_what_is_known(results, sink)

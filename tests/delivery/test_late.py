@@ -1,169 +1,22 @@
-"""Leases that are believed lost or left behind, and what is known of their letters in the end."""
+"""Word of letters that comes after the sweep has assumed them unknown."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import uuid4
 
 import pytest
-import time_machine
 from flask import Flask
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, ledger, plan, recover
-from skymailing.delivery.claims import Claimed, OpenRun
-from skymailing.delivery.journal import WorkerJournal, read_dead_journals
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery import ledger, plan
+from skymailing.delivery.smtp import Result, Verdict
 from skymailing.extensions import db
-from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState, User
+from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, kept_counts, only_run, states
-from tests.factories import create_clients, due_mailing
+from tests.delivery.worker import Engage, Worker, read_journals, sweep_in
 from tests.servers import SmtpServer
-
-
-class Worker:
-    """What a worker does, step by step, so that a test can let it die or fall asleep between two of them."""
-
-    def __init__(self, app: Flask, owner: User, **values: Any) -> None:
-        self.app = app
-        mailing = due_mailing(owner, **{"on_unknown": OnUnknown.HOLD} | values)
-        with app.app_context():
-            run_id = plan.start_due_run(mailing.id, utcnow())
-            assert run_id
-            self.journal = WorkerJournal(app.config["DATA_DIR"] / "journal")
-            with db.engine.connect() as connection:
-                self.run: OpenRun = claims.load_run(connection, run_id)
-        self.token = str(uuid4())
-        self.claimed: list[Claimed] = []
-        self.is_dead = False
-
-    def claim(self, lease: timedelta = timedelta(minutes=3)) -> None:
-        self.journal.claim(self.token)
-        with self.app.app_context(), db.engine.begin() as connection:
-            self.claimed = claims.claim(connection, self.run, self.token, utcnow() + lease, 10, utcnow())
-
-    def results(self, verdict: Verdict, code: int | None = 250, answer: str = "words") -> list[Result]:
-        return [
-            Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), verdict, code, answer)
-            for claimed in self.claimed
-        ]
-
-    def die(self) -> None:
-        if not self.is_dead:
-            self.journal.abandon()
-        self.is_dead = True
-
-    def note(self, results: list[Result]) -> None:
-        for result in results:
-            self.journal.begin(result.letter)
-            self.journal.end(result)
-
-    def record(self, results: list[Result]) -> None:
-        with self.app.app_context(), db.engine.begin() as connection:
-            ledger.record(connection, self.run, self.token, results, {}, "primary", utcnow())
-
-
-Engage = Callable[..., Worker]
-
-
-@pytest.fixture
-def engage(app: Flask, user: User) -> Iterator[Engage]:
-    """Return a function that engages a worker for a mailing to all clients."""
-    engaged: list[Worker] = []
-
-    def do(**values: Any) -> Worker:
-        engaged.append(Worker(app, user, **values))
-        return engaged[-1]
-
-    yield do
-    for worker in engaged:
-        worker.die()
-        worker.journal.path.unlink(missing_ok=True)
-
-
-@pytest.fixture
-def clients(user: User) -> list[str]:
-    return [client.email for client in create_clients(user, 3)]
-
-
-def read_journals(app: Flask) -> None:
-    """Do what a sweep does with journals, and nothing else."""
-    with app.app_context():
-        for journal in read_dead_journals(app.config["DATA_DIR"] / "journal"):
-            recover.settle_journal(journal, utcnow())
-            if recover._is_over(journal, utcnow()):
-                journal.remove()
-
-
-def sweep_in(sweep: Work, **duration: float) -> None:
-    with time_machine.travel(utcnow() + timedelta(**duration)):
-        sweep()
-
-
-# --- A journal read while its worker's last transaction is still on its way ------------------------
-
-
-def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(
-    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work, smtp: SmtpServer
-) -> None:
-    """Killed between COMMIT and its answer: the journal is read before the claim can be seen."""
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite commits in the worker's own process, which is dead")
-    worker = engage()
-    worker.journal.claim(worker.token)
-    with app.app_context(), db.engine.begin() as connection:
-        claims.claim(connection, worker.run, worker.token, utcnow() + timedelta(minutes=3), 10, utcnow())
-        worker.die()
-        read_journals(app)
-    assert states(session, only_run(session)) == {"sending": 3}
-
-    sweep()
-
-    assert states(session, only_run(session)) == {"sent": 3}
-    check_ledger(session, only_run(session), smtp.letters)
-
-
-def test_a_record_that_is_rolled_back_after_its_worker_died_is_made_from_the_journal(
-    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work
-) -> None:
-    """Killed before COMMIT: the journal is read while the rows are locked, which sweeps pass over."""
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite rolls back with the worker's own process, which is dead")
-    worker = engage()
-    worker.claim()
-    results = worker.results(Verdict.SENT)
-    worker.note(results)
-    with app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
-        ledger.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
-        worker.die()
-        read_journals(app)
-        transaction.rollback()
-    assert states(session, only_run(session)) == {"sending": 3}
-
-    sweep()
-
-    assert states(session, only_run(session)) == {"sent": 3}
-
-
-def test_a_dead_workers_journal_is_kept_as_long_as_a_lease_and_then_removed(
-    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work, smtp: SmtpServer
-) -> None:
-    worker = engage()
-    worker.claim()
-    worker.die()
-    sweep()
-    assert states(session, only_run(session)) == {"sent": 3}
-    assert worker.journal.path.exists()
-
-    sweep_in(sweep, minutes=4)
-
-    assert not worker.journal.path.exists()
-
-
-# --- Word that comes after the sweep has assumed the letters unknown --------------------------------
 
 
 def by_record(worker: Worker, results: list[Result]) -> None:
@@ -191,6 +44,14 @@ def assume_unknown(worker: Worker, session: Session, sweep: Work) -> None:
     sweep()
     hidden.rename(worker.journal.path)
     assert set(session.scalars(select(Attempt.outcome))) == {Outcome.UNKNOWN}
+
+
+def reopen_with_unknowns(worker: Worker, session: Session, sweep: Work) -> None:
+    """Let the worker's letters be assumed unknown, in a run that is not over; skips with one writer alone."""
+    if session.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer: nobody can write while somebody else does")
+    assume_unknown(worker, session, sweep)
+    session.execute(update(Run).values(state=RunState.SENDING, finished_at=None))
 
 
 def log(session: Session) -> set[tuple[object, ...]]:
@@ -295,11 +156,8 @@ def test_a_run_ends_only_after_late_word_that_is_being_written(
     app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work
 ) -> None:
     """Its last letters come back to be sent in the moment in which it would have ended."""
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite has one writer")
     worker = engage(on_unknown=OnUnknown.HOLD)
-    assume_unknown(worker, session, sweep)
-    session.execute(update(Run).values(state=RunState.SENDING, finished_at=None))
+    reopen_with_unknowns(worker, session, sweep)
     results = worker.results(Verdict.DEFERRED, 451)
     with app.app_context(), db.engine.begin() as connection:
         ledger.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
@@ -323,11 +181,8 @@ def test_late_word_in_the_moment_in_which_a_run_is_verified_is_no_miscount(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The letters stay settled, so that nothing makes the late word wait for the end of the run."""
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite has one writer")
     worker = engage(on_unknown=OnUnknown.HOLD)
-    assume_unknown(worker, session, sweep)
-    session.execute(update(Run).values(state=RunState.SENDING, finished_at=None))
+    reopen_with_unknowns(worker, session, sweep)
     told: list[str] = []
 
     def tell(_connection: object, _cursor: object, statement: str, *_others: object) -> None:

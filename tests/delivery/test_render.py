@@ -1,13 +1,5 @@
 """A letter says what was written, whatever was written, to any reader that follows the RFCs."""
 
-import re
-from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.header import decode_header, make_header
-from email.message import EmailMessage
-from email.utils import parseaddr
-from uuid import UUID
-
 import pytest
 from flask import Flask
 from hypothesis import example, given, settings
@@ -26,14 +18,21 @@ from skymailing.delivery.render import (
     render_test_letter,
 )
 from skymailing.models import MessageFormat, User
+from tests.delivery.rendered import (
+    ANN,
+    HTML,
+    MARKDOWN,
+    NOW,
+    RUN,
+    SENDER,
+    TEXT,
+    URL,
+    body_of,
+    name_of,
+    read,
+    render,
+)
 from tests.factories import ClientFactory, MessageFactory
-
-RUN = UUID("12345678-1234-5678-1234-567812345678")
-NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
-URL = "https://sky.example/u/token"
-SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")
-ANN = Recipient("ann@xn--e1afmkfd.example", "Анна Петрова", {"city": "Казань"})
-TEXT, HTML, MARKDOWN = MessageFormat.TEXT, MessageFormat.HTML, MessageFormat.MARKDOWN
 
 # No lone surrogates: no database of ours can hold them.
 CHARACTERS = st.characters(exclude_categories=["Cs"])
@@ -55,37 +54,6 @@ NASTY = st.sampled_from(
 )
 TEXTS = st.lists(st.one_of(st.text(CHARACTERS, max_size=60), NASTY), max_size=4).map("".join)
 LITERALS = TEXTS.filter(lambda text: "{{" not in clean(text) and "{%" not in clean(text))
-
-
-def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER) -> bytes:
-    template = LetterTemplate(content, sender, RUN, "mailing-7.sky.example")
-    return template.render(42, recipient, URL, NOW)
-
-
-def read(letter: bytes) -> EmailMessage:
-    """Parse a letter after checking what every letter must keep."""
-    assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
-    assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
-    parsed = message_from_bytes(letter, policy=policy.default)
-    assert not parsed.defects
-    assert isinstance(parsed, EmailMessage)
-    return parsed
-
-
-def body_of(parsed: EmailMessage, kind: str) -> str:
-    part = parsed.get_body((kind,))
-    assert part is not None
-    return str(part.get_content()).replace("\r\n", "\n")
-
-
-def name_of(letter: bytes, header: str) -> str:
-    """Read a display name.
-
-    The newer parser of Python 3.11 leaves a space between encoded words in names, against RFC 2047
-    section 6.2; the older one does not.
-    """
-    name, _ = parseaddr(message_from_bytes(letter)[header])
-    return str(make_header(decode_header(name)))
 
 
 def test_a_letter_has_the_headers_of_bulk_mail() -> None:

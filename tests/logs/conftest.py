@@ -21,6 +21,9 @@ class Lines:
         self.json_handler.setFormatter(JsonFormatter(redactor))
         self.text_handler = logging.StreamHandler(io.StringIO())
         self.text_handler.setFormatter(TextFormatter(redactor))
+        for handler in self.handlers:
+            # The tests' own mail server speaks there, at times of its own.
+            handler.addFilter(lambda record: record.name != "mail.log")
 
     @property
     def handlers(self) -> list[logging.Handler]:

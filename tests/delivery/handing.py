@@ -1,0 +1,48 @@
+"""Handing letters over without a run: letters, a journal in memory, an open session."""
+
+import smtplib
+import time
+from functools import partial
+
+from skymailing.delivery.exchange import Exchange
+from skymailing.delivery.smtp import Letter, Result
+
+BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
+
+
+class Notes:
+    """A journal that remembers."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[Result] = []
+
+    def begin(self, letter: Letter) -> None:
+        self.begun.append(letter.delivery_id)
+
+    def end(self, result: Result) -> None:
+        self.ended.append(result)
+
+
+def letters(count: int) -> list[Letter]:
+    return [Letter(number, 1, f"c{number}@example.org", BODY) for number in range(count)]
+
+
+def open_to(port: int, timeout: float = 5) -> smtplib.SMTP:
+    smtp = smtplib.SMTP("127.0.0.1", port, local_hostname="test.example", timeout=timeout)
+    smtp.ehlo_or_helo_if_needed()
+    return smtp
+
+
+def hand_over(
+    port: int, count: int = 1, sessions: int = 1, seconds: float = 5, until: float = 60
+) -> tuple[list[Result], Notes]:
+    notes = Notes()
+    exchange = Exchange(partial(open_to, port), "bounce@sky.example", notes, seconds)
+    try:
+        exchange.connect(sessions)
+        results = exchange.hand_over(letters(count), time.monotonic() + until)
+    finally:
+        exchange.close()
+    assert notes.ended == results
+    return results, notes

@@ -1,0 +1,50 @@
+"""A letter as it is rendered, and how any reader that follows the RFCs understands it."""
+
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.utils import parseaddr
+from uuid import UUID
+
+from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender
+from skymailing.models import MessageFormat
+
+RUN = UUID("12345678-1234-5678-1234-567812345678")
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+URL = "https://sky.example/u/token"
+SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")
+ANN = Recipient("ann@xn--e1afmkfd.example", "Анна Петрова", {"city": "Казань"})
+TEXT, HTML, MARKDOWN = MessageFormat.TEXT, MessageFormat.HTML, MessageFormat.MARKDOWN
+
+
+def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER) -> bytes:
+    template = LetterTemplate(content, sender, RUN, "mailing-7.sky.example")
+    return template.render(42, recipient, URL, NOW)
+
+
+def read(letter: bytes) -> EmailMessage:
+    """Parse a letter after checking what every letter must keep."""
+    assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
+    assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
+    parsed = message_from_bytes(letter, policy=policy.default)
+    assert not parsed.defects
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def body_of(parsed: EmailMessage, kind: str) -> str:
+    part = parsed.get_body((kind,))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def name_of(letter: bytes, header: str) -> str:
+    """Read a display name.
+
+    The newer parser of Python 3.11 leaves a space between encoded words in names, against RFC 2047
+    section 6.2; the older one does not.
+    """
+    name, _ = parseaddr(message_from_bytes(letter)[header])
+    return str(make_header(decode_header(name)))

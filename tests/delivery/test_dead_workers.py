@@ -1,0 +1,73 @@
+"""A journal that is read while its worker's last transaction is still on its way, or long after."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery import claims, ledger
+from skymailing.delivery.smtp import Verdict
+from skymailing.extensions import db
+from tests.delivery.conftest import Work
+from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.worker import Engage, read_journals, sweep_in
+from tests.servers import SmtpServer
+
+
+def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(
+    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work, smtp: SmtpServer
+) -> None:
+    """Killed between COMMIT and its answer: the journal is read before the claim can be seen."""
+    if session.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite commits in the worker's own process, which is dead")
+    worker = engage()
+    worker.journal.claim(worker.token)
+    with app.app_context(), db.engine.begin() as connection:
+        claims.claim(connection, worker.run, worker.token, utcnow() + timedelta(minutes=3), 10, utcnow())
+        worker.die()
+        read_journals(app)
+    assert states(session, only_run(session)) == {"sending": 3}
+
+    sweep()
+
+    assert states(session, only_run(session)) == {"sent": 3}
+    check_ledger(session, only_run(session), smtp.letters)
+
+
+def test_a_record_that_is_rolled_back_after_its_worker_died_is_made_from_the_journal(
+    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work
+) -> None:
+    """Killed before COMMIT: the journal is read while the rows are locked, which sweeps pass over."""
+    if session.get_bind().dialect.name != "postgresql":
+        pytest.skip("SQLite rolls back with the worker's own process, which is dead")
+    worker = engage()
+    worker.claim()
+    results = worker.results(Verdict.SENT)
+    worker.note(results)
+    with app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
+        ledger.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
+        worker.die()
+        read_journals(app)
+        transaction.rollback()
+    assert states(session, only_run(session)) == {"sending": 3}
+
+    sweep()
+
+    assert states(session, only_run(session)) == {"sent": 3}
+
+
+def test_a_dead_workers_journal_is_kept_as_long_as_a_lease_and_then_removed(
+    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work, smtp: SmtpServer
+) -> None:
+    worker = engage()
+    worker.claim()
+    worker.die()
+    sweep()
+    assert states(session, only_run(session)) == {"sent": 3}
+    assert worker.journal.path.exists()
+
+    sweep_in(sweep, minutes=4)
+
+    assert not worker.journal.path.exists()

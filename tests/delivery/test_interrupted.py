@@ -1,0 +1,65 @@
+"""What is known of letters when handing them over breaks off on our side."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from skymailing.delivery.exchange import Exchange
+from skymailing.delivery.smtp import Letter, Result, Verdict
+from tests.delivery.handing import Notes, letters, open_to
+from tests.faults.sink import Sink
+
+
+def check_what_is_known(results: list[Result], sink: Sink) -> None:
+    """Assert that no letter that may have arrived is given back to be sent again."""
+    assert len(results) == len({result.letter.delivery_id for result in results})
+    sent = {result.letter.delivery_id for result in results if result.verdict is Verdict.SENT}
+    unknown = {result.letter.delivery_id for result in results if result.verdict is Verdict.UNKNOWN}
+    arrived = {int(letter.to.partition("@")[0][1:]) for letter in sink.letters}
+    assert sent <= arrived <= sent | unknown
+
+
+class FullDisk(Notes):
+    """A journal that can note so many beginnings, then nothing more."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def begin(self, letter: Letter) -> None:
+        if len(self.begun) == self.room:
+            raise OSError("no space left on device")
+        super().begin(letter)
+
+
+def test_what_is_known_survives_a_journal_that_cannot_be_written() -> None:
+    notes = FullDisk(room=7)
+    results: list[Result] = []
+
+    with Sink() as sink:
+        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", notes, 5)
+        exchange.connect(3)
+        with pytest.raises(OSError, match="no space"):
+            exchange.hand_over(letters(30), time.monotonic() + 30, results)
+        exchange.close()
+
+    check_what_is_known(results, sink)
+
+
+def test_what_is_known_survives_a_letter_that_cannot_be_written() -> None:
+    def write() -> Iterator[Letter]:
+        yield from letters(7)
+        raise ZeroDivisionError
+
+    results: list[Result] = []
+
+    with Sink() as sink:
+        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", Notes(), 5)
+        exchange.connect(3)
+        with pytest.raises(ZeroDivisionError):
+            exchange.hand_over(write(), time.monotonic() + 30, results)
+        exchange.close()
+
+    check_what_is_known(results, sink)

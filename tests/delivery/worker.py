@@ -1,0 +1,77 @@
+"""What a worker does, step by step, and what a sweep makes of what it leaves behind."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import time_machine
+from flask import Flask
+
+from skymailing.clock import utcnow
+from skymailing.delivery import claims, ledger, plan, recover
+from skymailing.delivery.claims import Claimed, OpenRun
+from skymailing.delivery.journal import WorkerJournal, read_dead_journals
+from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.extensions import db
+from skymailing.models import OnUnknown, User
+from tests.factories import due_mailing
+
+
+class Worker:
+    """What a worker does, step by step, so that a test can let it die or fall asleep between two of them."""
+
+    def __init__(self, app: Flask, owner: User, **values: Any) -> None:
+        self.app = app
+        mailing = due_mailing(owner, **{"on_unknown": OnUnknown.HOLD} | values)
+        with app.app_context():
+            run_id = plan.start_due_run(mailing.id, utcnow())
+            assert run_id
+            self.journal = WorkerJournal(app.config["DATA_DIR"] / "journal")
+            with db.engine.connect() as connection:
+                self.run: OpenRun = claims.load_run(connection, run_id)
+        self.token = str(uuid4())
+        self.claimed: list[Claimed] = []
+        self.is_dead = False
+
+    def claim(self, lease: timedelta = timedelta(minutes=3)) -> None:
+        self.journal.claim(self.token)
+        with self.app.app_context(), db.engine.begin() as connection:
+            self.claimed = claims.claim(connection, self.run, self.token, utcnow() + lease, 10, utcnow())
+
+    def results(self, verdict: Verdict, code: int | None = 250, answer: str = "words") -> list[Result]:
+        return [
+            Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), verdict, code, answer)
+            for claimed in self.claimed
+        ]
+
+    def die(self) -> None:
+        if not self.is_dead:
+            self.journal.abandon()
+        self.is_dead = True
+
+    def note(self, results: list[Result]) -> None:
+        for result in results:
+            self.journal.begin(result.letter)
+            self.journal.end(result)
+
+    def record(self, results: list[Result]) -> None:
+        with self.app.app_context(), db.engine.begin() as connection:
+            ledger.record(connection, self.run, self.token, results, {}, "primary", utcnow())
+
+
+Engage = Callable[..., Worker]
+
+
+def read_journals(app: Flask) -> None:
+    """Do what a sweep does with journals, and nothing else."""
+    with app.app_context():
+        for journal in read_dead_journals(app.config["DATA_DIR"] / "journal"):
+            recover.settle_journal(journal, utcnow())
+            if recover._is_over(journal, utcnow()):
+                journal.remove()
+
+
+def sweep_in(sweep: Callable[[], None], **duration: float) -> None:
+    with time_machine.travel(utcnow() + timedelta(**duration)):
+        sweep()
