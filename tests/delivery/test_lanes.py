@@ -10,7 +10,7 @@ from flask import Flask
 from skymailing.delivery import routes
 from skymailing.delivery.lanes import Lane
 from tests.delivery.conftest import ServeFrom
-from tests.delivery.test_exchange import Notes
+from tests.delivery.handing import Notes
 from tests.faults.sink import Sink, Stage, Turn
 
 OPENING = 0.4  # seconds

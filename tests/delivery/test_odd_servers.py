@@ -11,8 +11,8 @@ from skymailing.delivery.counts import common_words
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.smtp import Letter, Result, Stage, Verdict
+from tests.delivery.handing import Notes, hand_over, open_to
 from tests.delivery.scripted import Peer, scripted_server
-from tests.delivery.test_exchange import Notes, hand_over, open_to
 from tests.servers import SmtpServer
 
 MEBIBYTE = 1024 * 1024
