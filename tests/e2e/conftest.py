@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from skymailing.models import User
 from tests.e2e.site import Site
-from tests.e2e.window import Window
+from tests.e2e.window import DESKTOP, Window
+from tests.factories import ClientFactory
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"
@@ -88,3 +90,23 @@ def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -
     for window in windows:
         window.close()
     assert complaints == []
+
+
+@pytest.fixture
+def owner(site: Site) -> User:
+    """Somebody with two clients, whose city one of them has not told."""
+    user = site.add_user(name="Rose Bakery", locale="en")
+    with site.adding() as session:
+        mine = {"owner": session.get_one(User, user.id)}
+        ClientFactory.create(
+            **mine, full_name="Ann Lee", email=f"ann{user.id}@example.org", attributes={"city": "Rome"}
+        )
+        ClientFactory.create(**mine, full_name="Bob Ray", email=f"bob{user.id}@example.org")
+    return user
+
+
+@pytest.fixture
+def window(open_window: OpenWindow, owner: User) -> Window:
+    window = open_window(DESKTOP)
+    window.sign_in(owner.email)
+    return window
