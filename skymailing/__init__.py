@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from skymailing import compression, database, errors, freshness, i18n, page_cache, static_files, web
+from skymailing import database, errors, freshness, page_cache
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
 from skymailing.logs import access
+from skymailing.web import compression, i18n, responses, static_files
 
 if TYPE_CHECKING:
     from config import Config
@@ -24,12 +25,12 @@ def create_app(config: "Config | None" = None) -> Flask:
     freshness.configure(app)
     i18n.configure(app)
     static_files.configure(app)
-    web.configure(app)
+    responses.configure(app)
     register_blueprints(app)
     register_commands(app)
     errors.register_error_pages(app)
     access.configure(app)  # around all that answers, as its line tells of it
-    web.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
+    responses.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
     return app
 
 

@@ -13,10 +13,10 @@ from skymailing import security
 from skymailing.delivery.render import render_test_letter
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.links import public_url
 from skymailing.models import Client, OutboxLetter
 from skymailing.models import Message as MessageModel
 from skymailing.transport import SecureConnection
+from skymailing.web.urls import public_url
 
 TEST_LETTER = "test-letter"
 

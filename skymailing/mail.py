@@ -18,9 +18,9 @@ from sqlalchemy.orm import joinedload
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.letters import Parcel, pack
-from skymailing.links import public_url
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.transport import SecureConnection, open_smtp, time_limit
+from skymailing.web.urls import public_url
 
 __all__ = ["open_smtp", "post", "public_url", "send_due_letters"]
 

@@ -27,11 +27,11 @@ from werkzeug.http import parse_cookie
 from skymailing.blog.content_cache import next_publication
 from skymailing.blog.viewing import VIEWS_HOLE, count_view
 from skymailing.clock import utcnow
-from skymailing.compression import pack, takes_gzip
 from skymailing.extensions import cache
 from skymailing.freshness import shared_cache
-from skymailing.i18n import LANGUAGE_COOKIE, best_language
 from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
+from skymailing.web.compression import pack, takes_gzip
+from skymailing.web.i18n import LANGUAGE_COOKIE, best_language
 
 HOLE = VIEWS_HOLE.encode()
 FORM = "page:2"  # of what is kept: another name for another form, as hosts are upgraded one by one

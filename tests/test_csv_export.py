@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from skymailing.csv_export import csv_restore, csv_safe, stream_csv
+from skymailing.web.csv import csv_restore, csv_safe, stream_csv
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+7 900", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from skymailing.local_time import (
+from skymailing.web.timezones import (
     SkippedTime,
     UnreadableTime,
     YearOutOfRange,

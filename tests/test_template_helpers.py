@@ -8,8 +8,8 @@ from flask import Flask
 from flask_babel import force_locale
 
 from skymailing import models
-from skymailing.states import state_label, state_tone
-from skymailing.web import address, icon, local_time, number, url_with
+from skymailing.web.labels import state_label, state_tone
+from skymailing.web.responses import address, icon, local_time, number, url_with
 
 SUMMER = datetime(2026, 7, 1, 9, 30, tzinfo=UTC)
 CHOICES: list[StrEnum] = [

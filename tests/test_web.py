@@ -12,7 +12,7 @@ import config
 from skymailing import create_app
 from skymailing.extensions import db
 from skymailing.models import User
-from skymailing.web import SECURITY_HEADERS
+from skymailing.web.responses import SECURITY_HEADERS
 from tests.conftest import SignIn
 from tests.factories import MessageFactory, UserFactory
 

@@ -18,10 +18,10 @@ from flask_babel import gettext as _
 
 from skymailing.account import belongings
 from skymailing.clients.exports import export_rows
-from skymailing.csv_export import stream_csv
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
 from skymailing.models import User
+from skymailing.web.csv import stream_csv
 
 Pieces = Iterable[str]
 

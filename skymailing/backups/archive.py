@@ -16,7 +16,7 @@ from skymailing.backups import databases
 from skymailing.backups.databases import BackupError
 from skymailing.blog.images import media_directory
 from skymailing.messages.pictures import picture_directory
-from skymailing.pictures import parse_name
+from skymailing.web.images import parse_name
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"

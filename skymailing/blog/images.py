@@ -6,7 +6,7 @@ from typing import IO
 
 from flask import current_app
 
-from skymailing.pictures import Picture, decode, hold, read_upload, write
+from skymailing.web.images import Picture, decode, hold, read_upload, write
 
 LARGEST = 1600  # pixels; the longer side of what is kept
 RECIPE = b"1"  # part of every name: another way of encoding must give other names

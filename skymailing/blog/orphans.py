@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from skymailing.blog.images import media_directory
 from skymailing.database import reading_engine
 from skymailing.models import Article
-from skymailing.pictures import NEW, hold, parse_name
+from skymailing.web.images import NEW, hold, parse_name
 
 logger = logging.getLogger(__name__)
 

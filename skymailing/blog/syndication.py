@@ -7,8 +7,8 @@ from flask import Blueprint, Response, make_response, render_template
 from skymailing.blog import queries
 from skymailing.blog.content_cache import rendered_body
 from skymailing.clock import utcnow
-from skymailing.links import public_url
-from skymailing.pictures import parse_name
+from skymailing.web.images import parse_name
+from skymailing.web.urls import public_url
 
 bp = Blueprint("syndication", __name__)
 

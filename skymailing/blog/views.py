@@ -12,7 +12,7 @@ from skymailing.blog.images import media_directory
 from skymailing.blog.viewing import VIEWS_HOLE
 from skymailing.clock import utcnow
 from skymailing.models import Role
-from skymailing.pictures import parse_name
+from skymailing.web.images import parse_name
 
 bp = Blueprint("blog", __name__, url_prefix="/blog")
 

@@ -17,7 +17,7 @@ from skymailing.clients.values import (
     clean_comment,
     clean_name,
 )
-from skymailing.csv_export import csv_restore
+from skymailing.web.csv import csv_restore
 
 SHOWN_LENGTH = 2_000  # characters of a rejected row that are kept
 

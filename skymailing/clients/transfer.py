@@ -14,13 +14,13 @@ from skymailing.clients.blueprint import bp
 from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
 from skymailing.clients.forms import ImportForm
 from skymailing.clients.rows import describe_reason, rejected_cells
-from skymailing.csv_export import csv_response, csv_restore
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.pagination import paginate
 from skymailing.security import get_own
-from skymailing.web import unless_seen
+from skymailing.web.csv import csv_response, csv_restore
+from skymailing.web.responses import unless_seen
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the old Windows letters
 MAX_IMPORTS_AT_ONCE = 3

@@ -14,9 +14,9 @@ from skymailing.clients.removal import delete_clients, restore_clients
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Client, Removal, SuppressionReason
-from skymailing.notices import flash_undo
 from skymailing.pagination import count_up_to, paginate
 from skymailing.security import get_own
+from skymailing.web.flashes import flash_undo
 
 MAX_SELECTED = 1000  # clients deleted at once from the list
 

@@ -11,10 +11,10 @@ from skymailing import audit
 from skymailing.auth import services as accounts
 from skymailing.clients import exports, imports
 from skymailing.clients.rows import describe_reason
-from skymailing.csv_export import stream_csv
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection, ImportState, User
+from skymailing.web.csv import stream_csv
 
 clients = AppGroup("clients", help="Import and export an address book.")
 

@@ -14,12 +14,12 @@ from skymailing.clock import utcnow
 from skymailing.database import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.i18n import choose_timezone
 from skymailing.mailings import dispatch, queries, services
 from skymailing.mailings.progress import Deferred, Progress, Unclear, measure_progress
 from skymailing.mailings.reasons import explain_state
 from skymailing.mailings.wording import put_into_words
 from skymailing.models import DeliveryState, Mailing, User
+from skymailing.web.i18n import choose_timezone
 
 Value = str | int | float | bool | None
 

@@ -11,7 +11,6 @@ from flask.cli import with_appcontext
 from skymailing.clock import utcnow
 from skymailing.commands.clients import find_owner
 from skymailing.commands.mailings import find
-from skymailing.csv_export import stream_csv
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import User
@@ -19,6 +18,7 @@ from skymailing.reports.export import csv_rows, describe
 from skymailing.reports.periods import choose_period
 from skymailing.reports.queries import make_report
 from skymailing.reports.tallies import Scope
+from skymailing.web.csv import stream_csv
 
 DAY = click.DateTime(["%Y-%m-%d"])
 

@@ -8,9 +8,9 @@ from skymailing.blog.queries import find_random_articles
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.home import guide, queries
-from skymailing.i18n import LANGUAGE_COOKIE
 from skymailing.mailings.queries import last_runs
 from skymailing.security import is_safe_next
+from skymailing.web.i18n import LANGUAGE_COOKIE
 
 bp = Blueprint("home", __name__)
 

@@ -16,7 +16,7 @@ from skymailing.extensions import db
 from skymailing.mailings import dispatch, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, User
-from skymailing.states import state_label
+from skymailing.web.labels import state_label
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.extensions import db
-from skymailing.fields import read_id
 from skymailing.mailings import dispatch, picker, queries, removal, services, timing
 from skymailing.mailings.actions import send_test_letter
 from skymailing.mailings.blueprint import bp, get_own_mailing
@@ -20,8 +19,9 @@ from skymailing.mailings.review import STEPS, review, step_of
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.mailings.twins import find_twin
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
-from skymailing.notices import flash_undo
 from skymailing.removals import CannotRestore
+from skymailing.web.flashes import flash_undo
+from skymailing.web.form_fields import read_id
 
 FIRST_WINDOW = timedelta(days=7)
 

@@ -27,7 +27,6 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput
 
 from skymailing.extensions import db
-from skymailing.fields import LocalTimeField, PeriodForm, one_line, read_id, strip
 from skymailing.mailings import timing
 from skymailing.mailings.log_queries import Offer
 from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
@@ -42,7 +41,8 @@ from skymailing.models import (
     Periodicity,
     User,
 )
-from skymailing.states import state_label
+from skymailing.web.form_fields import LocalTimeField, PeriodForm, one_line, read_id, strip
+from skymailing.web.labels import state_label
 
 
 class SelectionField(Field):

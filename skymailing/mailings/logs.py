@@ -5,8 +5,6 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit
-from skymailing.csv_export import csv_response
-from skymailing.fields import read_id
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.blueprint import bp as mailings_bp
 from skymailing.mailings.blueprint import get_own_mailing
@@ -14,6 +12,8 @@ from skymailing.mailings.forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, Offer
 from skymailing.models import AuditAction, Mailing, Outcome
 from skymailing.retention.settings import keep
+from skymailing.web.csv import csv_response
+from skymailing.web.form_fields import read_id
 
 bp = Blueprint("logs", __name__, url_prefix="/logs")
 

@@ -6,7 +6,7 @@ from flask_login import current_user, login_required
 from skymailing.mailings import log_queries, queries, run_queries
 from skymailing.mailings.blueprint import bp
 from skymailing.models import DeliveryState
-from skymailing.states import state_tone
+from skymailing.web.labels import state_tone
 
 RECENT_ATTEMPTS = 8
 

@@ -32,7 +32,7 @@ from skymailing.models import (
     Suppression,
     mailing_clients,
 )
-from skymailing.states import state_label
+from skymailing.web.labels import state_label
 
 # A recurring mailing waits for its next run again the moment the last letter is out: a start within
 # this time of the one before is the same click, or the same command, twice.

@@ -25,8 +25,8 @@ from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.reasons import explain_state
 from skymailing.mailings.wording import hours_words, put_into_words
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
-from skymailing.states import state_tone
-from skymailing.web import unless_seen
+from skymailing.web.labels import state_tone
+from skymailing.web.responses import unless_seen
 
 __all__ = ["actions", "bp", "editing", "logs", "runs"]
 

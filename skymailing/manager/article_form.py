@@ -17,10 +17,10 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, Length, Optional
 
-from skymailing.fields import LocalTimeField, one_line, strip
 from skymailing.manager import slugs
 from skymailing.models import Article, MessageFormat
-from skymailing.states import state_label
+from skymailing.web.form_fields import LocalTimeField, one_line, strip
+from skymailing.web.labels import state_label
 
 
 class ArticleForm(FlaskForm):

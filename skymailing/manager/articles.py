@@ -21,7 +21,7 @@ from skymailing.manager.article_form import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
 from skymailing.manager.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
-from skymailing.pictures import ImageError
+from skymailing.web.images import ImageError
 
 # Under this an article can show itself and nothing else, whatever is in it; pictures as on its page.
 PREVIEW_POLICY = (

@@ -11,9 +11,9 @@ from flask_wtf import FlaskForm
 from wtforms import SearchField, SelectField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
-from skymailing.fields import PeriodForm, one_line, strip
 from skymailing.models import AuditAction, DeliveryState, MailingState, Outcome, Role, RunState
-from skymailing.states import state_label
+from skymailing.web.form_fields import PeriodForm, one_line, strip
+from skymailing.web.labels import state_label
 
 E = TypeVar("E", bound=StrEnum)
 

@@ -23,18 +23,18 @@ from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.tags import TemplateError
 from skymailing.extensions import db, limiter
-from skymailing.links import public_url
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.blueprint import bp
 from skymailing.messages.conversion import convert
 from skymailing.messages.forms import MessageForm, read_typed
 from skymailing.messages.placeholders import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
-from skymailing.notices import flash_undo
-from skymailing.pictures import ImageError, parse_name
 from skymailing.removals import CannotRestore
 from skymailing.security import get_own
-from skymailing.web import parse_big_id
+from skymailing.web.flashes import flash_undo
+from skymailing.web.images import ImageError, parse_name
+from skymailing.web.responses import parse_big_id
+from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"

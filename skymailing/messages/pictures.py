@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from skymailing.database import reading_engine
 from skymailing.extensions import db
 from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
-from skymailing.pictures import NEW, ImageError, Picture, decode, hold, parse_name, read_upload, write
+from skymailing.web.images import NEW, ImageError, Picture, decode, hold, parse_name, read_upload, write
 
 LARGEST = 1_200  # pixels: twice the width of a letter, for fine screens
 SHOWN_WIDTH = 520  # pixels that a letter's text is wide

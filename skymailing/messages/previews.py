@@ -22,7 +22,6 @@ from skymailing.delivery.render import (
     check_content,
     make_recipient,
 )
-from skymailing.links import public_url
 from skymailing.messages import queries, services
 from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import read_typed
@@ -30,7 +29,8 @@ from skymailing.messages.insight import Insight, look_into
 from skymailing.messages.placeholders import write_path
 from skymailing.models import Client, Message
 from skymailing.security import get_own
-from skymailing.web import parse_big_id
+from skymailing.web.responses import parse_big_id
+from skymailing.web.urls import public_url
 
 POLICY = (
     "sandbox; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "

@@ -16,10 +16,10 @@ from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
 from skymailing.models import Message
-from skymailing.notices import flash_undo
 from skymailing.pagination import paginate
 from skymailing.security import get_own
-from skymailing.web import parse_big_id
+from skymailing.web.flashes import flash_undo
+from skymailing.web.responses import parse_big_id
 
 __all__ = ["bp", "editing", "previews"]
 

@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from skymailing.database import reading_engine
 from skymailing.extensions import db
-from skymailing.local_time import day_ends, day_starts
 from skymailing.models import ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
 from skymailing.reports.sums import ALL, IS_FRESH
@@ -30,6 +29,7 @@ from skymailing.reports.tallies import (
     by_mailing,
     read_tallies,
 )
+from skymailing.web.timezones import day_ends, day_starts
 
 SECONDS = 1.0  # of a sweep, which runs every fifteen
 LONGEST_BREATH = 0.1  # seconds in which others get their turn

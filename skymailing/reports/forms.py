@@ -8,10 +8,10 @@ from flask_babel import lazy_gettext as _l
 from wtforms import SelectField
 
 from skymailing.errors import SkyMailingError
-from skymailing.fields import PeriodForm, read_id
-from skymailing.i18n import user_zone
 from skymailing.mailings.log_queries import Offer
 from skymailing.reports.periods import Period, choose_period
+from skymailing.web.form_fields import PeriodForm, read_id
+from skymailing.web.i18n import user_zone
 
 
 class ReportForm(PeriodForm):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 
 from skymailing.errors import SkyMailingError
-from skymailing.local_time import FIRST_YEAR, LAST_YEAR, day_ends, day_starts
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, day_ends, day_starts
 
 MOST_DAYS = 366
 USUAL_DAYS = 30

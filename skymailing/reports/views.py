@@ -7,15 +7,15 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.clients.queries import clean_search
-from skymailing.csv_export import csv_response
 from skymailing.extensions import db
-from skymailing.fields import read_id
 from skymailing.mailings import log_queries
 from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period
 from skymailing.reports.tallies import Scope
+from skymailing.web.csv import csv_response
+from skymailing.web.form_fields import read_id
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
 

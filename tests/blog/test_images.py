@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from sqlalchemy.orm import Session
 
 from skymailing.blog.images import media_directory, store_image
-from skymailing.pictures import MAX_BYTES, ImageError, parse_name
+from skymailing.web.images import MAX_BYTES, ImageError, parse_name
 from tests.factories import ArticleFactory
 
 

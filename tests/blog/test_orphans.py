@@ -18,7 +18,7 @@ from skymailing.blog.orphans import GRACE, drop_orphans
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Article, Role
-from skymailing.pictures import parse_name
+from skymailing.web.images import parse_name
 from tests.conftest import SignIn
 from tests.factories import ArticleFactory, UserFactory
 

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from skymailing.addresses import address_key
 from skymailing.clients import exports, imports
 from skymailing.clients.services import ClientValues, DuplicateClient, create_client
-from skymailing.csv_export import stream_csv
 from skymailing.extensions import db
 from skymailing.models import Client, User
+from skymailing.web.csv import stream_csv
 from tests.factories import ClientFactory, UserFactory
 
 TEXT = st.text(max_size=30) | st.text(st.sampled_from("'=+-@\t\r\n\",; я"), max_size=8)

@@ -16,13 +16,13 @@ from markupsafe import Markup, escape
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from skymailing import states
 from skymailing.addresses import display_address
 from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
-from skymailing.i18n import LANGUAGE_NAMES, user_zone
-from skymailing.links import public_url
-from skymailing.pictures import parse_name
-from skymailing.static_files import asset
+from skymailing.web import labels
+from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
+from skymailing.web.images import parse_name
+from skymailing.web.static_files import asset
+from skymailing.web.urls import public_url
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -80,8 +80,8 @@ def configure(app: Flask) -> None:
     for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
     app.add_template_global(parse_name, "picture_of")
-    app.add_template_global(states.state_label)
-    app.add_template_global(states.state_tone)
+    app.add_template_global(labels.state_label)
+    app.add_template_global(labels.state_tone)
 
 
 def trust_proxies(app: Flask) -> None:

@@ -14,8 +14,8 @@ from wtforms.validators import Optional
 from wtforms.widgets import DateTimeLocalInput
 
 from skymailing.errors import SkyMailingError
-from skymailing.i18n import user_zone
-from skymailing.local_time import FIRST_YEAR, LAST_YEAR, day_ends, day_starts, format_local, parse_local
+from skymailing.web.i18n import user_zone
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, day_ends, day_starts, format_local, parse_local
 
 
 class LocalTimeField(Field):

@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Flask, Response, abort, current_app, request
 from werkzeug.security import safe_join
 
-from skymailing.compression import PACKED_TYPES, pack, takes_gzip
+from skymailing.web.compression import PACKED_TYPES, pack, takes_gzip
 
 FOR_GOOD = f"public, max-age={365 * 24 * 60 * 60}, immutable"
 BEST = 9  # packed once in the life of a process
