@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from skymailing import database, errors, freshness, page_cache
+from skymailing import errors, freshness, page_cache
+from skymailing.db import engine
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
 from skymailing.logs import access
@@ -21,7 +22,7 @@ def create_app(config: "Config | None" = None) -> Flask:
     compression.configure(app)  # first, as it packs what all others have finished
     page_cache.configure(app)  # next, as what it answers needs nothing of what follows
     bind_extensions(app)
-    database.configure_database(app)
+    engine.configure_database(app)
     freshness.configure(app)
     i18n.configure(app)
     static_files.configure(app)

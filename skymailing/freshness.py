@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, SharedCache

@@ -17,7 +17,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import select
 
 from skymailing.clock import utcnow
-from skymailing.database import LARGEST_ID
+from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db, login
 from skymailing.freshness import shared_cache

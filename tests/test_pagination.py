@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.db.pagination import Order, Page, count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import Client, Message, User
-from skymailing.pagination import Order, Page, count_up_to, paginate
 from tests.factories import ClientFactory, MessageFactory
 
 BY_NAME: Order = [(Client.full_name, False), (Client.id, False)]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import counters
 from skymailing.account.forget import forget_in_audit, label_of
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.delivery import plan
 from skymailing.extensions import db
 from skymailing.models import (

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, exists, select
 
 from skymailing.auth.services import post_sparingly
-from skymailing.database import insert_into
+from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.freshness import shared_cache
 from skymailing.models import KnownDevice, User, UserSession

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.blog.images import media_directory
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.models import Article
 from skymailing.web.images import NEW, hold, parse_name
 

@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from skymailing.database import insert_into
+from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.freshness import QUIET, shared_cache
 from skymailing.models import Article, ViewFold

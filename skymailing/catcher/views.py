@@ -8,7 +8,7 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from skymailing.catcher.store import CaughtLetter, LetterStore
-from skymailing.pagination import PER_PAGE, Page
+from skymailing.db.pagination import PER_PAGE, Page
 
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
 

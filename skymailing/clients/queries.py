@@ -7,6 +7,7 @@ from sqlalchemy import Select, func, select
 
 from skymailing.addresses import address_key
 from skymailing.clients.values import clean_text
+from skymailing.db.pagination import Order
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -18,7 +19,6 @@ from skymailing.models import (
     SuppressionReason,
     mailing_clients,
 )
-from skymailing.pagination import Order
 
 ORDERS: dict[str, Order] = {
     "-added": [(Client.id, True)],

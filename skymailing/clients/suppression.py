@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from skymailing.database import insert_into
+from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import Suppression, SuppressionReason
 

@@ -14,10 +14,10 @@ from skymailing.clients.blueprint import bp
 from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
 from skymailing.clients.forms import ImportForm
 from skymailing.clients.rows import describe_reason, rejected_cells
+from skymailing.db.pagination import paginate
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
-from skymailing.pagination import paginate
 from skymailing.security import get_own
 from skymailing.web.csv import csv_response, csv_restore
 from skymailing.web.responses import unless_seen

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Table, case, func
 
 from skymailing.clients.rows import ClientRow
-from skymailing.database import insert_into
+from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import Client
 

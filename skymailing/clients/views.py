@@ -12,9 +12,9 @@ from skymailing.clients.blueprint import bp
 from skymailing.clients.forms import ClientForm, make_client_form
 from skymailing.clients.removal import delete_clients, restore_clients
 from skymailing.clock import utcnow
+from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import Client, Removal, SuppressionReason
-from skymailing.pagination import count_up_to, paginate
 from skymailing.security import get_own
 from skymailing.web.flashes import flash_undo
 

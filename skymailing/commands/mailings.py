@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from skymailing.addresses import address_key
 from skymailing.clock import utcnow
-from skymailing.database import LARGEST_ID
+from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, queries, services

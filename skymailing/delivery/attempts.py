@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Integer, String, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from skymailing.database import insert_into, is_one_of
+from skymailing.db.engine import insert_into, is_one_of
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.retry import OUTCOMES, Series
 from skymailing.delivery.smtp import Result

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
-from skymailing.database import is_one_of
+from skymailing.db.engine import is_one_of
 from skymailing.delivery.rates import Rates, domain_of, wait_for_next_second
 from skymailing.models import Delivery, DeliveryState
 

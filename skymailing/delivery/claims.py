@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
-from skymailing.database import is_one_of
+from skymailing.db.engine import is_one_of
 from skymailing.delivery.counts import Changes, RunKey
 from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.retry import Policy

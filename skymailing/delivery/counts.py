@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from skymailing.database import insert_into
+from skymailing.db.engine import insert_into
 from skymailing.models import (
     Attempt,
     Delivery,

@@ -7,7 +7,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Row, select, update
 
-from skymailing.database import is_one_of
+from skymailing.db.engine import is_one_of
 from skymailing.delivery.counts import Changes, RunKey, unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp import Result

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from skymailing.database import insert_into, is_one_of
+from skymailing.db.engine import insert_into, is_one_of
 from skymailing.delivery.attempts import find_series, insert_attempts
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from skymailing.database import is_one_of, reading_engine
+from skymailing.db.engine import is_one_of, reading_engine
 from skymailing.delivery import claims, ledger, plan, tally
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals

@@ -16,7 +16,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.database import insert_into, reading_engine
+from skymailing.db.engine import insert_into, reading_engine
 from skymailing.delivery.settings import EngineSettings, engine_settings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.extensions import db

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clock import utcnow
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.delivery import claims, ledger, plan, routes, tally
 from skymailing.delivery.backlog import Backlog
 from skymailing.delivery.claims import Claimed, OpenRun

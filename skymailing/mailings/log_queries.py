@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from skymailing.db.pagination import Page, paginate
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
-from skymailing.pagination import Page, paginate
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
 EXPORT_CHUNK = 2000  # rows read in one short transaction

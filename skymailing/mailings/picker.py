@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from skymailing.clients.queries import clean_search
+from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Selection, add_matching, chosen_among, count_owned
 from skymailing.models import Client, User
-from skymailing.pagination import BoundedCount, count_up_to
 
 # The button of a step; a form posted with any of them is shown again and nothing is saved.
 STEP_FIELD = "pick"

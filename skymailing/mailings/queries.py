@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Select, String, exists, func, select
 
 from skymailing.clients.queries import matches
+from skymailing.db.pagination import Order, Page, paginate
 from skymailing.delivery.counts import COUNTED
 from skymailing.extensions import db
 from skymailing.mailings.selection import Selection
@@ -25,7 +26,6 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from skymailing.pagination import Order, Page, paginate
 
 SORTS: dict[str, Order] = {
     "name": [(func.lower(Mailing.name, type_=String), False), (Mailing.id, False)],

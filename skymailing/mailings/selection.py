@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_, select, true
 
 from skymailing.clients.queries import SEARCH_MAX_LENGTH, matches
-from skymailing.database import LARGEST_BIG_ID
+from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, User, mailing_clients
 

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import BaseView
 from flask_login import current_user
 
-from skymailing.database import LARGEST_ID
+from skymailing.db.engine import LARGEST_ID
 from skymailing.extensions import login
 from skymailing.models import Role
 

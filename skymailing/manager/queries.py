@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager, joinedload
 
+from skymailing.db.pagination import BoundedCount, Order, Page, count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import (
     Article,
@@ -26,7 +27,6 @@ from skymailing.models import (
     RunState,
     User,
 )
-from skymailing.pagination import BoundedCount, Order, Page, count_up_to, paginate
 
 USERS_PER_PAGE = 25
 NUMBERS_UP_TO = 10_000  # a user's numbers are counted no further in lists

@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
 from skymailing.web.images import NEW, ImageError, Picture, decode, hold, parse_name, read_upload, write

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from skymailing.clients.queries import matches
+from skymailing.db.pagination import Order
 from skymailing.extensions import db
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME
 from skymailing.models import Client, Message, MessageDraft
-from skymailing.pagination import Order
 
 ORDERS: dict[str, Order] = {
     "-changed": [(Message.updated_at, True), (Message.id, True)],

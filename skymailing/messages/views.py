@@ -9,6 +9,7 @@ from flask_login import current_user, login_required
 from skymailing import mail, queue
 from skymailing.audit import present_actor
 from skymailing.clock import utcnow
+from skymailing.db.pagination import paginate
 from skymailing.delivery.render import Content, TemplateError, check_content
 from skymailing.extensions import db
 from skymailing.messages import drafts, editing, previews, queries, services
@@ -16,7 +17,6 @@ from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
 from skymailing.models import Message
-from skymailing.pagination import paginate
 from skymailing.security import get_own
 from skymailing.web.flashes import flash_undo
 from skymailing.web.responses import parse_big_id

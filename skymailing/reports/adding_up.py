@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, exists, insert, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime

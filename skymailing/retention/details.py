@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, exists, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import Delivery, Mailing, Run, RunState
 from skymailing.retention.steps import Allowance, remove_letters

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import audit
 from skymailing.catcher.store import LetterStore
-from skymailing.database import reading_engine
+from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import (
     AuditEntry,

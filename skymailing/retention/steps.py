@@ -5,7 +5,7 @@ import time
 from sqlalchemy import Connection, delete, select
 
 from skymailing import counters
-from skymailing.database import is_one_of
+from skymailing.db.engine import is_one_of
 from skymailing.extensions import db
 from skymailing.models import Attempt, Bounce, Delivery
 

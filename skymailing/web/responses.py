@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 from skymailing.addresses import display_address
-from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
+from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.web import labels
 from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.web.images import parse_name

@@ -16,7 +16,7 @@ from flask_babel import format_decimal
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from skymailing.database import LARGEST_BIG_ID, LARGEST_ID
+from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.extensions import db
 
 PER_PAGE = 50
