@@ -47,7 +47,7 @@ class Config:
     PASSWORD_HASH_COST = {"time_cost": 2, "memory_cost": 32_768, "parallelism": 1}  # noqa: RUF012
     # Pages that must not tell known addresses from unknown ones answer no sooner than this, in seconds.
     EVEN_ANSWER_TIME = 0.4
-    CACHE_TYPE = "skymailing.shared_cache.SharedCache"  # in REDIS_URL
+    CACHE_TYPE = "skymailing.caching.backend.SharedCache"  # in REDIS_URL
     MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; bounds an import
     MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of one form field; bounds a letter's body
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True

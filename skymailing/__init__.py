@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from skymailing import errors, freshness, page_cache
+from skymailing import errors
+from skymailing.caching import invalidation, middleware
 from skymailing.db import engine
 from skymailing.extensions import cache, csrf, db, limiter, login, migrate
 from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
@@ -20,10 +21,10 @@ def create_app(config: "Config | None" = None) -> Flask:
     app = Flask(__name__)
     configure(app, config)
     compression.configure(app)  # first, as it packs what all others have finished
-    page_cache.configure(app)  # next, as what it answers needs nothing of what follows
+    middleware.configure(app)  # next, as what it answers needs nothing of what follows
     bind_extensions(app)
     engine.configure_database(app)
-    freshness.configure(app)
+    invalidation.configure(app)
     i18n.configure(app)
     static_files.configure(app)
     responses.configure(app)

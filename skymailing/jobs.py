@@ -8,9 +8,10 @@ from typing import ParamSpec
 from flask import current_app
 from redis import RedisError
 
-from skymailing import counters, freshness, mail, queue, removals, schedule
+from skymailing import counters, mail, queue, removals, schedule
 from skymailing.account import erase
 from skymailing.blog import orphans, viewing
+from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
@@ -108,7 +109,7 @@ def mend(now: datetime) -> recover.Findings:
     drafts.drop_old(now)
     pictures.drop_unused(now)
     pictures.drop_strays(now)
-    freshness.catch_up()
+    invalidation.catch_up()
     if summaries.post_due_summaries(now):
         queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     for import_id in imports.resume_stalled_imports(now):

@@ -16,11 +16,11 @@ from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializ
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import select
 
+from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db, login
-from skymailing.freshness import shared_cache
 from skymailing.models import Role, User, UserSession
 
 VERIFY = "verify-address"

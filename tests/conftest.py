@@ -13,7 +13,8 @@ from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing import audit, create_app, freshness, queue
+from skymailing import audit, create_app, queue
+from skymailing.caching import invalidation
 from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
@@ -114,11 +115,11 @@ def session_of_test(app: Flask) -> Iterator[Session]:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
     with app.app_context():
-        shared = freshness.shared_cache()
+        shared = invalidation.shared_cache()
 
     @event.listens_for(engine, "after_cursor_execute")
     def announce(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        shared.forget(freshness.subjects_of(statement))  # as any other process does after its commit
+        shared.forget(invalidation.subjects_of(statement))  # as any other process does after its commit
 
     session = Session(engine, expire_on_commit=False)
     yield session

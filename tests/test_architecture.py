@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
         "skymailing.logs.access",
         "skymailing.manager",
         "skymailing.web.responses.flashes",
-        "skymailing.page_cache",
+        "skymailing.caching.middleware",
         "skymailing.programs",
         "skymailing.web.responses.static_files",
         "skymailing.supervise",
@@ -100,7 +100,7 @@ LAYERS: list[set[str]] = [
         "skymailing.web.responses.labels",
         "skymailing.transport",
     },
-    {"skymailing.counters", "skymailing.freshness"},
+    {"skymailing.counters", "skymailing.caching.invalidation"},
     {"skymailing.models", "skymailing.queue"},
     {
         "skymailing.addresses",
@@ -117,7 +117,7 @@ LAYERS: list[set[str]] = [
         "skymailing.db.pagination",
         "skymailing.retention.settings",
         "skymailing.web.responses.images",
-        "skymailing.shared_cache",
+        "skymailing.caching.backend",
     },
 ]
 

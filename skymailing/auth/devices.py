@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, exists, select
 
 from skymailing.auth.services import post_sparingly
+from skymailing.caching.invalidation import shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.freshness import shared_cache
 from skymailing.models import KnownDevice, User, UserSession
 from skymailing.security import seen_name
 

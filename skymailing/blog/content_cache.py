@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import select
 
 from skymailing.blog.content import render_body
+from skymailing.caching.backend import ARTICLES
+from skymailing.caching.invalidation import shared_cache
 from skymailing.extensions import cache, db
-from skymailing.freshness import shared_cache
 from skymailing.models import Article
-from skymailing.shared_cache import ARTICLES
 
 TIMELINE_LIFETIME = 10 * 60  # seconds
 BODY_LIFETIME = 24 * 60 * 60  # seconds

@@ -15,11 +15,11 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from skymailing.caching.backend import VIEWS
+from skymailing.caching.invalidation import QUIET, shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
-from skymailing.freshness import QUIET, shared_cache
 from skymailing.models import Article, ViewFold
-from skymailing.shared_cache import VIEWS
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from skymailing.caching.backend import CLIENTS, MAILINGS
+from skymailing.caching.invalidation import shared_cache
 from skymailing.extensions import cache, db
-from skymailing.freshness import shared_cache
 from skymailing.models import Client, Mailing, MailingState, User
-from skymailing.shared_cache import CLIENTS, MAILINGS
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
 MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds: which are active depends on the time

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from skymailing import page_cache
+from skymailing.caching import middleware
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from tests.factories import ArticleFactory
@@ -78,13 +78,13 @@ def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskCl
 
     assert statements.count == 0
     assert again <= pages
-    assert 1 < len(pages) <= page_cache.HOME.variants
+    assert 1 < len(pages) <= middleware.HOME.variants
 
 
 def test_a_page_whose_time_is_over_is_made_anew_once(app: Flask, visitor: FlaskClient) -> None:
     for _ in range(100):
         visitor.get("/")  # all its variants
-    with time_machine.travel(utcnow() + timedelta(seconds=page_cache.HOME.seconds + 1), tick=False):
+    with time_machine.travel(utcnow() + timedelta(seconds=middleware.HOME.seconds + 1), tick=False):
         for _ in range(100):
             visitor.get("/")
         statements = Statements(app)
@@ -165,7 +165,7 @@ def test_a_flood_of_addresses_fills_nothing(
         ):
             visitor.get(path, headers={"Accept-Language": f"en;q=0.{number + 1}, x{number}"})
     assert set(redis_server.client.keys("*")) <= before | {
-        key for key in redis_server.client.keys(f"skymailing:cache:{page_cache.FORM}:en:?:/") if key
+        key for key in redis_server.client.keys(f"skymailing:cache:{middleware.FORM}:en:?:/") if key
     }
 
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from skymailing import freshness
+from skymailing.caching import invalidation
 from skymailing.clock import utcnow
 from skymailing.models import Article
 from tests.caching.conftest import Edit
@@ -50,7 +50,7 @@ def test_without_redis_pages_work_and_it_is_logged_once(
         assert "New title" in visitor.get(path).text
 
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.name for record in warnings] == ["skymailing.shared_cache"]
+    assert [record.name for record in warnings] == ["skymailing.caching.backend"]
     assert "Redis is away" in warnings[0].message
 
 
@@ -78,7 +78,7 @@ def test_the_sweep_finds_edits_that_nobody_announced(
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Old title")
     with app.app_context():
-        freshness.catch_up()
+        invalidation.catch_up()
     visitor.get("/blog/first")
     words = redis_server.client.get("skymailing:cache:version:articles")
     article.title = "New title"
@@ -87,7 +87,7 @@ def test_the_sweep_finds_edits_that_nobody_announced(
     assert "Old title" in visitor.get("/blog/first").text
 
     with app.app_context():
-        freshness.catch_up()
+        invalidation.catch_up()
 
     assert "New title" in visitor.get("/blog/first").text
 

@@ -26,10 +26,10 @@ from werkzeug.http import parse_cookie
 
 from skymailing.blog.content_cache import next_publication
 from skymailing.blog.viewing import VIEWS_HOLE, count_view
+from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
+from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
-from skymailing.freshness import shared_cache
-from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
 from skymailing.web.compression import pack, takes_gzip
 from skymailing.web.i18n import LANGUAGE_COOKIE, best_language
 

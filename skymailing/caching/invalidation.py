@@ -11,10 +11,10 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, event, func, select
 from sqlalchemy.orm import Session
 
+from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS, SharedCache
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import cache, db
 from skymailing.models import Article
-from skymailing.shared_cache import ARTICLES, CLIENTS, MAILINGS, SharedCache
 
 WRITES = re.compile(
     r'\s*(INSERT INTO|UPDATE|DELETE FROM) "?(articles|clients|mailings|users)\b', re.IGNORECASE
