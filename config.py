@@ -14,10 +14,10 @@ from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from skymailing.delivery.settings import EngineSettings
 from skymailing.embedded import embedded_redis_url
 from skymailing.errors import ConfigurationError
-from skymailing.retention.settings import Keep
+from skymailing.settings.engine import EngineSettings
+from skymailing.settings.retention import Keep
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROJECT_DIR = Path(__file__).resolve().parent

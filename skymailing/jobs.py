@@ -15,13 +15,13 @@ from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, recover, send
-from skymailing.delivery.settings import engine_settings
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
 from skymailing.messages import drafts, pictures
 from skymailing.reports import adding_up
 from skymailing.retention import sweep as retention
+from skymailing.settings.engine import engine_settings
 
 P = ParamSpec("P")
 

@@ -115,7 +115,7 @@ LAYERS: list[set[str]] = [
         "skymailing.web.responses.timezones",
         "skymailing.logs",
         "skymailing.db.pagination",
-        "skymailing.retention.settings",
+        "skymailing.settings.retention",
         "skymailing.web.responses.images",
         "skymailing.caching.backend",
     },

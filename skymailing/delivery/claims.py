@@ -16,7 +16,6 @@ from skymailing.db.engine import is_one_of
 from skymailing.delivery.counts import Changes, RunKey
 from skymailing.delivery.hours import SendingHours
 from skymailing.delivery.retry import Policy
-from skymailing.delivery.settings import engine_settings
 from skymailing.models import (
     Client,
     Delivery,
@@ -29,6 +28,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
+from skymailing.settings.engine import engine_settings
 
 # What `hours_of` needs of a mailing and its owner.
 HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)

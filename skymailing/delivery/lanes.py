@@ -10,8 +10,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery import routes, tally
 from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
-from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Result, Verdict
+from skymailing.settings.engine import engine_settings
 
 
 class Lane:

@@ -10,7 +10,6 @@ from skymailing.delivery import ledger, recount
 from skymailing.delivery.calendar import latest_occurrence, next_occurrence
 from skymailing.delivery.counts import RunKey
 from skymailing.delivery.hours import SendingHours
-from skymailing.delivery.settings import engine_settings
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -24,6 +23,7 @@ from skymailing.models import (
     StateReason,
     User,
 )
+from skymailing.settings.engine import engine_settings
 
 
 def start_due_run(mailing_id: int, now: datetime) -> int | None:

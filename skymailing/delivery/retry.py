@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from skymailing.delivery.hours import SendingHours
-from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
+from skymailing.settings.engine import EngineSettings
 
 WAIT_HINT = re.compile(
     r"(?:try again|retry|wait)[^.;]{0,40}?\b(\d{1,6})\s*(s|sec|seconds?|m|min|minutes?|h|hours?)\b",

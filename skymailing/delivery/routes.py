@@ -17,10 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into, reading_engine
-from skymailing.delivery.settings import EngineSettings, engine_settings
 from skymailing.delivery.smtp import Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
+from skymailing.settings.engine import EngineSettings, engine_settings
 
 logger = logging.getLogger(__name__)
 

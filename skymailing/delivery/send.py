@@ -24,11 +24,11 @@ from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.retry import UNCOUNTED
-from skymailing.delivery.settings import engine_settings
 from skymailing.delivery.smtp import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token
+from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from skymailing.mailings.blueprint import get_own_mailing
 from skymailing.mailings.forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, Offer
 from skymailing.models import AuditAction, Mailing, Outcome
-from skymailing.retention.settings import keep
+from skymailing.settings.retention import keep
 from skymailing.web.csv import csv_response
 from skymailing.web.form_fields import read_id
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from flask import current_app
 
 from skymailing.retention import details, leftovers
-from skymailing.retention.settings import cutoff, keep
 from skymailing.retention.steps import Allowance
+from skymailing.settings.retention import cutoff, keep
 
 SECONDS = 1.0  # of a sweep, which runs every fifteen
 

@@ -13,9 +13,9 @@ from skymailing.clock import utcnow
 from skymailing.delivery import routes, send
 from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rejections import Rejections
-from skymailing.delivery.settings import EngineSettings
 from skymailing.delivery.smtp import Letter, Result, Stage, Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
+from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.delivery.scripted import Peer, scripted_server

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from skymailing.delivery.settings import EngineSettings
 from skymailing.errors import ConfigurationError
+from skymailing.settings.engine import EngineSettings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engine.md"
 

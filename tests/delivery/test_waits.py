@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import claims, plan
 from skymailing.delivery.retry import wait_after
-from skymailing.delivery.settings import EngineSettings
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import Attempt, Delivery, DeliveryState, Mailing, Outcome, User
+from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.factories import ClientFactory, create_clients, due_mailing
