@@ -11,11 +11,11 @@ from flask_mail import Message
 
 from skymailing import security
 from skymailing.delivery.render import render_test_letter
+from skymailing.delivery.smtp.connection import SecureConnection
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import Client, OutboxLetter
 from skymailing.models import Message as MessageModel
-from skymailing.transport import SecureConnection
 from skymailing.web.urls import public_url
 
 TEST_LETTER = "test-letter"

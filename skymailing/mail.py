@@ -15,11 +15,11 @@ from flask import current_app
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import joinedload
 
+from skymailing.delivery.smtp.connection import SecureConnection, open_smtp, time_limit
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.letters import Parcel, pack
 from skymailing.models import LetterState, OutboxLetter, User
-from skymailing.transport import SecureConnection, open_smtp, time_limit
 from skymailing.web.urls import public_url
 
 __all__ = ["open_smtp", "post", "public_url", "send_due_letters"]

@@ -98,7 +98,7 @@ LAYERS: list[set[str]] = [
         "skymailing.mail",
         "skymailing.security",
         "skymailing.web.responses.labels",
-        "skymailing.transport",
+        "skymailing.delivery.smtp.connection",
     },
     {"skymailing.counters", "skymailing.caching.invalidation"},
     {"skymailing.models", "skymailing.queue"},

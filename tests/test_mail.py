@@ -17,8 +17,9 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from skymailing import mail, transport
+from skymailing import mail
 from skymailing.clock import utcnow
+from skymailing.delivery.smtp import connection
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from tests.factories import ClientFactory, MessageFactory, UserFactory
@@ -207,9 +208,9 @@ def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Make this machine trust the authority."""
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    transport.verifying_context.cache_clear()
+    connection.verifying_context.cache_clear()
     yield
-    transport.verifying_context.cache_clear()
+    connection.verifying_context.cache_clear()
 
 
 @pytest.fixture

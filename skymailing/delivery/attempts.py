@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from skymailing.db.engine import insert_into, is_one_of
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.retry import OUTCOMES, Series
-from skymailing.delivery.smtp import Result
+from skymailing.delivery.smtp.session import Result
 from skymailing.models import Attempt, Outcome
 
 # What differs from one attempt of a window to the next, and its type.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
 
 logger = logging.getLogger(__name__)
 

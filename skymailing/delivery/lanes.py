@@ -5,12 +5,12 @@ import time
 
 from flask import current_app
 
-from skymailing import transport
 from skymailing.clock import utcnow
 from skymailing.delivery import routes, tally
-from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
-from skymailing.delivery.smtp import Result, Verdict
+from skymailing.delivery.smtp import connection
+from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.settings.engine import engine_settings
 
 
@@ -54,9 +54,9 @@ class Lane:
 
     def _open(self) -> smtplib.SMTP:
         settings = current_app.config["MAIL_FALLBACK"] if self.route == routes.FALLBACK else None
-        phases = transport.Phases()
+        phases = connection.Phases()
         try:
-            return transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings, phases)
+            return connection.open_smtp(current_app.config["MAIL_TIMEOUT"], settings, phases)
         finally:
             tally.count_opening(phases.seconds)
 
@@ -75,7 +75,7 @@ class Lane:
     def report_closed_door(self, error: OSError) -> None:
         """Tell the breaker that no session could be opened."""
         self._faults.note(1, 0)
-        self._report(transport.code_of(error), transport.describe(error))
+        self._report(connection.code_of(error), connection.describe(error))
 
     def _report(self, code: int | None, reason: str) -> None:
         routes.report_fault(self.route, code, reason, utcnow(), self._faults.is_too_high())

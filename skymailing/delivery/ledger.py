@@ -27,7 +27,7 @@ from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since
 from skymailing.delivery.late import settle_assumed
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
-from skymailing.delivery.smtp import Result, Verdict
+from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_STATES,

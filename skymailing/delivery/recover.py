@@ -13,7 +13,7 @@ from skymailing.db.engine import is_one_of, reading_engine
 from skymailing.delivery import claims, ledger, plan, tally
 from skymailing.delivery.claims import OpenRun
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
 from skymailing.settings.engine import engine_settings

@@ -2,7 +2,7 @@
 
 import re
 
-from skymailing.delivery.smtp import Result, Stage, Verdict
+from skymailing.delivery.smtp.session import Result, Stage, Verdict
 
 # Servers put queue ids, times and addresses into otherwise identical answers.
 VARYING = re.compile(r"[\d@]")

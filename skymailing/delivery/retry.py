@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from skymailing.delivery.hours import SendingHours
-from skymailing.delivery.smtp import Result, Verdict
+from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
 from skymailing.settings.engine import EngineSettings
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into, reading_engine
-from skymailing.delivery.smtp import Result, Verdict
+from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 from skymailing.settings.engine import EngineSettings, engine_settings

@@ -17,14 +17,14 @@ from skymailing.db.engine import reading_engine
 from skymailing.delivery import claims, ledger, plan, routes, tally
 from skymailing.delivery.backlog import Backlog
 from skymailing.delivery.claims import Claimed, OpenRun
-from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.retry import UNCOUNTED
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token

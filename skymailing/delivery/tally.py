@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from skymailing import counters
 from skymailing.delivery.retry import UNCOUNTED
-from skymailing.delivery.smtp import Result
-from skymailing.transport import Phase
+from skymailing.delivery.smtp.connection import Phase
+from skymailing.delivery.smtp.session import Result
 
 # Upper bounds in seconds of the histogram's buckets; what is slower counts in the last one, +Inf.
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)

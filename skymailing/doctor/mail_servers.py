@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import current_app
 
-from skymailing import checks, transport
+from skymailing import checks
 from skymailing.checks import Check
+from skymailing.delivery.smtp import connection
 from skymailing.doctor.site import certificate_end, judge_certificate
 from skymailing.errors import SkyMailingError
 
@@ -31,7 +32,7 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
     server = f"{settings.server}:{settings.port}"
     is_catcher = current_app.config["MAIL_CATCHER"]
     try:
-        session = transport.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
+        session = connection.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
     except (OSError, SkyMailingError) as error:
         advice = checks.START_ADVICE if is_catcher else ADVICE.format(prefix=prefix)
         return Check(name, False, f"{server}: {describe(error)}", advice)
@@ -47,7 +48,7 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
 
 def describe(error: Exception) -> str:
     """Return the server's words, or the system's."""
-    return transport.describe(error) if isinstance(error, OSError) else str(error)
+    return connection.describe(error) if isinstance(error, OSError) else str(error)
 
 
 def _judge(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:

@@ -4,8 +4,8 @@ import smtplib
 import time
 from functools import partial
 
-from skymailing.delivery.exchange import Exchange
-from skymailing.delivery.smtp import Letter, Result
+from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.session import Letter, Result
 
 BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
 

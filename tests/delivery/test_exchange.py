@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from skymailing.delivery.exchange import Exchange
-from skymailing.delivery.smtp import Verdict
+from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.session import Verdict
 from tests.delivery.handing import BODY, Notes, hand_over, letters, open_to
 from tests.delivery.scripted import Peer, scripted_server
 from tests.servers import SmtpServer

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from skymailing.delivery.exchange import Exchange
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from tests.delivery.handing import Notes, letters, open_to
 from tests.faults.sink import Sink
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import ledger, plan
-from skymailing.delivery.smtp import Result, Verdict
+from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState
 from tests.delivery.conftest import Work

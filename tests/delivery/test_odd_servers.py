@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from skymailing.delivery.counts import common_words
-from skymailing.delivery.exchange import Exchange
 from skymailing.delivery.rejections import Rejections
-from skymailing.delivery.smtp import Letter, Result, Stage, Verdict
+from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
 from tests.delivery.handing import Notes, hand_over, open_to
 from tests.delivery.scripted import Peer, scripted_server
 from tests.servers import SmtpServer

@@ -13,7 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import routes, send
 from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rejections import Rejections
-from skymailing.delivery.smtp import Letter, Result, Stage, Verdict
+from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import ServeFrom, Work

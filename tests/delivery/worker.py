@@ -12,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import claims, ledger, plan, recover
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.journal import WorkerJournal, read_dead_journals
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, User
 from tests.factories import due_mailing

@@ -12,8 +12,9 @@ import trustme
 from flask import Flask
 
 from config import TestingConfig
-from skymailing import create_app, transport
+from skymailing import create_app
 from skymailing.checks import Check
+from skymailing.delivery.smtp import connection
 from skymailing.doctor.examination import examine
 from tests.faults.sink import Sink
 
@@ -31,9 +32,9 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[trust
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    transport.verifying_context.cache_clear()
+    connection.verifying_context.cache_clear()
     yield authority
-    transport.verifying_context.cache_clear()
+    connection.verifying_context.cache_clear()
 
 
 def server_context(authority: trustme.CA, days: float) -> ssl.SSLContext:

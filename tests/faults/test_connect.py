@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing import transport
+from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.factories import create_clients
@@ -132,7 +132,7 @@ def test_a_greeting_without_end_is_cut_off_before_it_fills_the_memory(
         engine.use_server(sink.port)
         begun = time.monotonic()
         with pytest.raises(OSError):
-            transport.open_smtp(app.config["MAIL_TIMEOUT"])
+            connection.open_smtp(app.config["MAIL_TIMEOUT"])
 
     assert time.monotonic() - begun < 8, "cut off by its size, not by the time limit"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_GROWTH

@@ -10,7 +10,7 @@ import trustme
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing import transport
+from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.factories import create_clients
@@ -30,9 +30,9 @@ def authority() -> trustme.CA:
 def _trust(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    transport.verifying_context.cache_clear()
+    connection.verifying_context.cache_clear()
     yield
-    transport.verifying_context.cache_clear()
+    connection.verifying_context.cache_clear()
 
 
 def server_context(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import claims, ledger
 from skymailing.delivery.counts import COUNTED
-from skymailing.delivery.smtp import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import (
     Delivery,

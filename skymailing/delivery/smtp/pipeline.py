@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from skymailing.delivery.replies import SessionLost
-from skymailing.delivery.smtp import ENDS_SESSION, Journal, Letter, Result, Session
+from skymailing.delivery.smtp.replies import SessionLost
+from skymailing.delivery.smtp.session import ENDS_SESSION, Journal, Letter, Result, Session
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from skymailing.delivery.replies import Reply, ReplyReader, SessionLost
+from skymailing.delivery.smtp.replies import Reply, ReplyReader, SessionLost
 
 # Sessions and credentials, not letters, are what these codes complain about.
 ROUTE_FAULT_CODES = {421, 454, 530, 535}

@@ -1,0 +1,1 @@
+"""SMTP sessions: the connection, the protocol and pipelining."""
