@@ -13,7 +13,7 @@ from flask_mail import Mail, Message
 from jinja2 import Environment
 
 from bench.letters import BODY, CITY, SUBJECT
-from skymailing.delivery.render import Content, Recipient, preview
+from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.models import MessageFormat
 
 

@@ -16,9 +16,16 @@ from email.utils import format_datetime
 from uuid import uuid4
 
 from bench.letters import BODY, CITY, SUBJECT
-from skymailing.delivery.content import compile_content
-from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, make_values, message_id
-from skymailing.delivery.templates import render
+from skymailing.delivery.rendering.content import compile_content
+from skymailing.delivery.rendering.letter import (
+    Content,
+    LetterTemplate,
+    Recipient,
+    Sender,
+    make_values,
+    message_id,
+)
+from skymailing.delivery.rendering.liquid import render
 from skymailing.models import MessageFormat
 
 RICH = BODY.replace("{{ name }}", '{{ name | default: "друг" }}', 1).replace(

@@ -10,7 +10,7 @@ from flask_babel import force_locale
 from flask_mail import Message
 
 from skymailing import security
-from skymailing.delivery.render import render_test_letter
+from skymailing.delivery.rendering.letter import render_test_letter
 from skymailing.delivery.smtp.connection import SecureConnection
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db

@@ -12,7 +12,7 @@ from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from skymailing.addresses import InvalidEmail, address_key, parse_address
 from skymailing.auth.policy import MAX_LENGTH, password_fault
-from skymailing.delivery.mime import clean_line
+from skymailing.delivery.rendering.mime import clean_line
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 

@@ -21,7 +21,7 @@ from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.lanes import Lane
 from skymailing.delivery.rates import Rates
 from skymailing.delivery.rejections import Rejections
-from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender, TemplateError
+from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Letter, Result, Verdict

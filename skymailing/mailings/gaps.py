@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Subquery, func, select, true
 
-from skymailing.delivery.content import Content
+from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Selection

@@ -12,7 +12,7 @@ from flask_babel import ngettext
 
 from skymailing.audit import Actor, present_actor
 from skymailing.clock import utcnow
-from skymailing.delivery.render import EXAMPLE, Content, TemplateError, preview
+from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, log_queries, services

@@ -3,9 +3,9 @@
 import re
 from html import escape
 
-from skymailing.delivery.content import clean, convert_markdown, guess_language, restore_text
-from skymailing.delivery.placeholders import Placeholders
-from skymailing.delivery.plaintext import html_to_text
+from skymailing.delivery.rendering.content import clean, convert_markdown, guess_language, restore_text
+from skymailing.delivery.rendering.plaintext import html_to_text
+from skymailing.delivery.rendering.tag_masking import Placeholders
 from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out
 from skymailing.models import MessageFormat
 

@@ -7,8 +7,8 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, removals
 from skymailing.audit import Actor
-from skymailing.delivery.content import MAX_BODY, Content, clean
-from skymailing.delivery.mime import clean_line
+from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
+from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Message, MessageDraft

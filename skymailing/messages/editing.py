@@ -21,7 +21,7 @@ from werkzeug.exceptions import NotFound
 
 from skymailing.audit import present_actor
 from skymailing.clock import utcnow
-from skymailing.delivery.tags import TemplateError
+from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.extensions import db, limiter
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.blueprint import bp

@@ -7,9 +7,9 @@ from wtforms import RadioField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
-from skymailing.delivery.content import MAX_BODY, clean
-from skymailing.delivery.mime import clean_line
-from skymailing.delivery.render import Content, TemplateError, check_content
+from skymailing.delivery.rendering.content import MAX_BODY, clean
+from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
+from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.services import explain_error
 from skymailing.models import MessageFormat
 

@@ -8,8 +8,8 @@ from itertools import islice
 from uuid import uuid4
 
 from skymailing.clock import utcnow
-from skymailing.delivery.content import find_placeholders
-from skymailing.delivery.render import (
+from skymailing.delivery.rendering.content import find_placeholders
+from skymailing.delivery.rendering.letter import (
     Content,
     LetterTemplate,
     Recipient,
@@ -18,8 +18,8 @@ from skymailing.delivery.render import (
     find_empty,
     make_values,
 )
-from skymailing.delivery.tags import TemplateError, find_tags
-from skymailing.delivery.templates import parse
+from skymailing.delivery.rendering.liquid import parse
+from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 
 OWN = ("name", "full_name", "email")
 NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")

@@ -13,7 +13,7 @@ from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
 from skymailing.addresses import display_address
-from skymailing.delivery.render import (
+from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     Content,
     Recipient,

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.content import Content
-from skymailing.delivery.tags import TemplateError
+from skymailing.delivery.rendering.content import Content
+from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.messages import drafts

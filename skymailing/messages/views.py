@@ -10,7 +10,7 @@ from skymailing import mail, queue
 from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
-from skymailing.delivery.render import Content, TemplateError, check_content
+from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.extensions import db
 from skymailing.messages import drafts, editing, previews, queries, services
 from skymailing.messages.blueprint import bp

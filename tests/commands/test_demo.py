@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.render import Content, check_content
+from skymailing.delivery.rendering.letter import Content, check_content
 from skymailing.demo.texts import MESSAGES, Text
 from skymailing.models import (
     OPEN_STATES,

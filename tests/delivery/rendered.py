@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 from uuid import UUID
 
-from skymailing.delivery.render import Content, LetterTemplate, Recipient, Sender
+from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender
 from skymailing.models import MessageFormat
 
 RUN = UUID("12345678-1234-5678-1234-567812345678")

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from skymailing.delivery.content import Content, check_content, compile_content, find_placeholders
-from skymailing.delivery.plaintext import html_to_text
-from skymailing.delivery.tags import TemplateError
-from skymailing.delivery.templates import parse, render
+from skymailing.delivery.rendering.content import Content, check_content, compile_content, find_placeholders
+from skymailing.delivery.rendering.liquid import parse, render
+from skymailing.delivery.rendering.liquid_tags import TemplateError
+from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.models import MessageFormat
 
 FORMATS = list(MessageFormat)

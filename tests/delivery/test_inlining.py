@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.inlining import MAX_DEPTH, inline_styles
-from skymailing.delivery.render import Content, Recipient, preview
-from skymailing.delivery.strengthening import strengthen
-from skymailing.delivery.tags import TemplateError, find_tags
+from skymailing.delivery.rendering.css_important import strengthen
+from skymailing.delivery.rendering.css_inlining import MAX_DEPTH, inline_styles
+from skymailing.delivery.rendering.letter import Content, Recipient, preview
+from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 from skymailing.models import MessageFormat
 
 CSS = "<style>p, td, .a { color: red } #b > i { margin: 0 } a:hover { color: {{ client.c }} }</style>"

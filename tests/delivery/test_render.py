@@ -5,9 +5,8 @@ from flask import Flask
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.content import clean
-from skymailing.delivery.mime import clean_line
-from skymailing.delivery.render import (
+from skymailing.delivery.rendering.content import clean
+from skymailing.delivery.rendering.letter import (
     Content,
     LetterTemplate,
     Recipient,
@@ -17,6 +16,7 @@ from skymailing.delivery.render import (
     preview,
     render_test_letter,
 )
+from skymailing.delivery.rendering.mime import clean_line
 from skymailing.models import MessageFormat, User
 from tests.delivery.rendered import (
     ANN,

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from skymailing.delivery.render import Content, Recipient, preview
+from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
 from skymailing.models import MessageFormat
 

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.render import Content, Recipient, preview
-from skymailing.delivery.tags import find_tags
+from skymailing.delivery.rendering.letter import Content, Recipient, preview
+from skymailing.delivery.rendering.liquid_tags import find_tags
 from skymailing.messages.conversion import convert
 from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
 from skymailing.models import MessageFormat, User

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from skymailing.delivery.content import Content, check_content
-from skymailing.delivery.tags import TemplateError
-from skymailing.delivery.templates import HTML, REFUSED_FILTERS, TAGS, TEXT, parse, render
+from skymailing.delivery.rendering.content import Content, check_content
+from skymailing.delivery.rendering.liquid import HTML, REFUSED_FILTERS, TAGS, TEXT, parse, render
+from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.models import MessageFormat
 
 # Everything that a letter is filled with; the client's values are plain texts.

@@ -9,7 +9,7 @@ from binascii import b2a_base64
 from datetime import datetime
 from email.utils import format_datetime
 
-from skymailing.delivery.tags import N_, TemplateError
+from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8

@@ -17,7 +17,15 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.filter import with_context
 from liquid.undefined import Undefined
 
-from skymailing.delivery.tags import MAX_TAG, N_, NAME, TemplateError, find_tags, find_unclosed, line_at
+from skymailing.delivery.rendering.liquid_tags import (
+    MAX_TAG,
+    N_,
+    NAME,
+    TemplateError,
+    find_tags,
+    find_unclosed,
+    line_at,
+)
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
 MAX_TAGS = 5_000  # of one template; reading one takes a tenth of a millisecond

@@ -2,7 +2,7 @@
 
 import re
 
-from skymailing.delivery.tags import Tag, find_tags
+from skymailing.delivery.rendering.liquid_tags import Tag, find_tags
 
 
 class Placeholders:

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4, uuid5
 from flask import current_app
 
 from skymailing.clock import utcnow
-from skymailing.delivery import mime
-from skymailing.delivery.content import Content, TemplateError, check_content, compile_content
-from skymailing.delivery.filling import Filler
-from skymailing.delivery.templates import lookup
+from skymailing.delivery.rendering import mime
+from skymailing.delivery.rendering.compiled_part import Filler
+from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
+from skymailing.delivery.rendering.liquid import lookup
 from skymailing.models import Client, Message, User
 
 __all__ = [

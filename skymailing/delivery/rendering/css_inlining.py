@@ -12,8 +12,8 @@ from html import escape, unescape
 
 from css_inline import CSSInliner, InlineError
 
-from skymailing.delivery.placeholders import Placeholders
-from skymailing.delivery.strengthening import strengthen
+from skymailing.delivery.rendering.css_important import strengthen
+from skymailing.delivery.rendering.tag_masking import Placeholders
 
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 120

@@ -9,9 +9,9 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 from markupsafe import escape
 
-from skymailing.delivery.content import clean
-from skymailing.delivery.tags import N_, TemplateError
-from skymailing.delivery.templates import MAX_OUTPUT, Context, Parsed, explain
+from skymailing.delivery.rendering.content import clean
+from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed, explain
+from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 Values = Mapping[str, object]
 # Values that are a text or None for every letter, so that a placeholder of the name alone needs no Liquid.

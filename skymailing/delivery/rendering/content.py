@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
 
-from skymailing.delivery.inlining import inline_styles
-from skymailing.delivery.placeholders import Placeholders
-from skymailing.delivery.plaintext import html_to_text
-from skymailing.delivery.tags import N_, TemplateError
-from skymailing.delivery.templates import Parsed, parse, render
+from skymailing.delivery.rendering.css_inlining import inline_styles
+from skymailing.delivery.rendering.liquid import Parsed, parse, render
+from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
+from skymailing.delivery.rendering.plaintext import html_to_text
+from skymailing.delivery.rendering.tag_masking import Placeholders
 from skymailing.models import MessageFormat
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]

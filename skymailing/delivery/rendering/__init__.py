@@ -1,0 +1,1 @@
+"""From a message and a client to the bytes of a letter."""
