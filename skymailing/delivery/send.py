@@ -14,15 +14,16 @@ from sqlalchemy.exc import OperationalError
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import claims, ledger, plan, routes, tally
-from skymailing.delivery.backlog import Backlog
+from skymailing.delivery import claims, ledger, plan, tally
 from skymailing.delivery.claims import Claimed, OpenRun
 from skymailing.delivery.journal import WorkerJournal
-from skymailing.delivery.lanes import Lane
-from skymailing.delivery.rates import Rates
-from skymailing.delivery.rejections import Rejections
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.retry import UNCOUNTED
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.domain_queue import Backlog
+from skymailing.delivery.routing.rate_limits import Rates
+from skymailing.delivery.routing.rejections import Rejections
+from skymailing.delivery.routing.session_pool import Lane
 from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db

@@ -6,8 +6,8 @@ from math import ceil
 
 from sqlalchemy import case, func, literal_column, select
 
-from skymailing.delivery import routes
 from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.routing import routes
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.queries import Ledger

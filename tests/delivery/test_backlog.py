@@ -12,11 +12,11 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import backlog as backlog_module
 from skymailing.delivery import claims, plan
-from skymailing.delivery.backlog import Backlog
 from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.rates import Rates
+from skymailing.delivery.routing import domain_queue as backlog_module
+from skymailing.delivery.routing.domain_queue import Backlog
+from skymailing.delivery.routing.rate_limits import Rates
 from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, User
 from tests.delivery.conftest import ServeFrom, Start

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from skymailing.delivery import routes
-from skymailing.delivery.lanes import Lane
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.session_pool import Lane
 from tests.delivery.conftest import ServeFrom
 from tests.delivery.handing import Notes
 from tests.faults.sink import Sink, Stage, Turn

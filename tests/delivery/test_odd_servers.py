@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from skymailing.delivery.counts import common_words
-from skymailing.delivery.rejections import Rejections
+from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
 from tests.delivery.handing import Notes, hand_over, open_to

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.clock import utcnow
-from skymailing.delivery.rates import Rates
+from skymailing.delivery.routing.rate_limits import Rates
 from skymailing.delivery.send import close_dispatcher
 from skymailing.models import MailingState, User
 from tests.delivery.ledger import check_ledger, only_run, states

@@ -10,9 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import routes, send
-from skymailing.delivery.lanes import Lane
-from skymailing.delivery.rejections import Rejections
+from skymailing.delivery import send
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.rejections import Rejections
+from skymailing.delivery.routing.session_pool import Lane
 from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, MailingState, Route, User
 from skymailing.settings.engine import EngineSettings

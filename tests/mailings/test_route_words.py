@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from skymailing.delivery import routes
+from skymailing.delivery.routing import routes
 from skymailing.models import BreakerState, Route, User
 from tests.mailings.pages import soup
 from tests.mailings.under_way import NOW, PENDING, add_attempts, measure, running

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import Connection, select
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.rates import Rates, domain_of, wait_for_next_second
+from skymailing.delivery.routing.rate_limits import Rates, domain_of, wait_for_next_second
 from skymailing.models import Delivery, DeliveryState
 
 LOOK_AHEAD = 5_000  # rows in one statement

@@ -6,8 +6,9 @@ import time
 from flask import current_app
 
 from skymailing.clock import utcnow
-from skymailing.delivery import routes, tally
+from skymailing.delivery import tally
 from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.routing import routes
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Result, Verdict

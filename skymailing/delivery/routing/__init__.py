@@ -1,0 +1,1 @@
+"""Mail servers: circuit breakers, sessions, rate limits and recipient domains."""
