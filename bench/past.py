@@ -12,8 +12,8 @@ from bench.pages import SECONDS, WARM_UP, load, sign_in, web_server
 from bench.rows import Row, Sizes
 from bench.service import RunFailed, Service
 from skymailing.clock import utcnow
-from skymailing.delivery.counts import run_keys
-from skymailing.delivery.recount import recount
+from skymailing.delivery.ledger.reconciliation import recount
+from skymailing.delivery.ledger.statistics import run_keys
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingState, Message, MessageFormat, Run, RunState
 from skymailing.reports.adding_up import add_up

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from skymailing import queue
 from skymailing.clock import utcnow
-from skymailing.delivery import claims
+from skymailing.delivery.ledger import claims
 from skymailing.extensions import db
 from skymailing.models import EVERY_DAY, Mailing, MailingState, Run, RunState, User
 

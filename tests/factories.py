@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.counts import Changes, RunKey
+from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.models import (
     Article,
     Attempt,

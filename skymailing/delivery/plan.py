@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery import ledger, recount
 from skymailing.delivery.calendar import latest_occurrence, next_occurrence
-from skymailing.delivery.counts import RunKey
 from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.ledger import reconciliation, record
+from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -83,7 +83,7 @@ def _plan(session: Session, mailing: Mailing, now: datetime) -> int:
     session.add(run)
     session.flush()
     key = RunKey(run.id, mailing.id, mailing.owner_id, now)
-    run.planned = ledger.insert_deliveries(session.connection(), key, mailing, now)
+    run.planned = record.insert_deliveries(session.connection(), key, mailing, now)
     mailing.next_run_at = None
     MAILING_TRANSITIONS.move(mailing, MailingState.RUNNING)
     mailing.state_reason = ""
@@ -125,12 +125,14 @@ def settle_run(run_id: int, now: datetime) -> bool:
         run, mailing = _locked_run(session, run_id)
         if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):
             return True
-        if ledger.is_open(session.connection(), run_id):
+        if record.is_open(session.connection(), run_id):
             return False
         cancelled = mailing.state is MailingState.CANCELLED
         RUN_TRANSITIONS.move(run, RunState.CANCELLED if cancelled else RunState.FINISHED)
         run.finished_at = now
-        recount.verify(session.connection(), RunKey(run.id, mailing.id, mailing.owner_id, run.started_at))
+        reconciliation.verify(
+            session.connection(), RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+        )
         if not cancelled:
             _move_on(mailing, run, now)
         return True
@@ -148,7 +150,7 @@ def _close_some(run_id: int, now: datetime) -> int:
         else:
             return 0
         key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
-        return ledger.close_waiting(session.connection(), key, state, now)
+        return record.close_waiting(session.connection(), key, state, now)
 
 
 def _locked_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None]:

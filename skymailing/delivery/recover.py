@@ -10,9 +10,10 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_one_of, reading_engine
-from skymailing.delivery import claims, ledger, plan, tally
-from skymailing.delivery.claims import OpenRun
+from skymailing.delivery import plan, tally
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
+from skymailing.delivery.ledger import claims, record
+from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
@@ -147,7 +148,7 @@ def _settle(
     session: Session, run: OpenRun, token: str, rows: list[Delivery], results: list[Result], now: datetime
 ) -> None:
     unknowns = {row.id: row.unknowns for row in rows}
-    ledger.record(session.connection(), run, token, results, unknowns, "", now)
+    record.record(session.connection(), run, token, results, unknowns, "", now)
 
 
 def end_closed_windows(now: datetime) -> None:

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
-from skymailing.delivery import recount
-from skymailing.delivery.counts import run_keys
+from skymailing.delivery.ledger import reconciliation
+from skymailing.delivery.ledger.statistics import run_keys
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_STATES,
@@ -36,7 +36,7 @@ def mark_open_unclear(connection: Connection, made_at: datetime, now: datetime) 
         count = _mark(connection, run.id, ANSWER.format(made_at=made_at), now)
         found[run.mailing_id] = found.get(run.mailing_id, 0) + count
     for key in run_keys(connection, [run.id for run in open_runs]):
-        recount.recount(connection, key)
+        reconciliation.recount(connection, key)
     return found
 
 

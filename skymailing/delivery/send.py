@@ -14,9 +14,10 @@ from sqlalchemy.exc import OperationalError
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import claims, ledger, plan, tally
-from skymailing.delivery.claims import Claimed, OpenRun
+from skymailing.delivery import plan, tally
 from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.ledger import claims, record
+from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.routing import routes
@@ -287,7 +288,7 @@ def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
         try:
             with db.engine.connect() as connection, connection.begin():
                 results = [*batch.results, *left_over]
-                ledger.record(connection, run, batch.token, results, unknowns, lane.route, utcnow())
+                record.record(connection, run, batch.token, results, unknowns, lane.route, utcnow())
             return
         except OperationalError as error:
             if time.monotonic() > give_up:

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select
 
-from skymailing.delivery.counts import run_keys
-from skymailing.delivery.recount import recount
+from skymailing.delivery.ledger.reconciliation import recount
+from skymailing.delivery.ledger.statistics import run_keys
 from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History
 from skymailing.demo.people import make_clients

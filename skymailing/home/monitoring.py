@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
-from skymailing.delivery import claims
-from skymailing.delivery.counts import COUNTED
+from skymailing.delivery.ledger import claims
+from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.extensions import db
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (

@@ -7,7 +7,7 @@ from sqlalchemy import Select, String, exists, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order, Page, paginate
-from skymailing.delivery.counts import COUNTED
+from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.extensions import db
 from skymailing.mailings.selection import Selection
 from skymailing.models import (

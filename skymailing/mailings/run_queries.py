@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from skymailing.db.engine import LARGEST_ID
-from skymailing.delivery.counts import floor_to, interval_seconds
+from skymailing.delivery.ledger.statistics import floor_to, interval_seconds
 from skymailing.extensions import db
 from skymailing.models import DeliveryState, Mailing, Outcome, Run, RunAnswer, RunDomain, RunInterval, User
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery import late, ledger
-from skymailing.delivery.counts import RunKey
+from skymailing.delivery.ledger import late_results, record
+from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import timing
@@ -177,7 +177,7 @@ def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime)
     if run is None:
         return 0
     key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
-    count = late.note_accepted(db.session.connection(), key, email_keys, now)
+    count = late_results.note_accepted(db.session.connection(), key, email_keys, now)
     _note_decision(mailing)
     return count
 
@@ -210,7 +210,7 @@ def _take_up(
 ) -> int:
     """Bring settled deliveries of the run back to an open state; return how many."""
     db.session.flush()
-    return ledger.take_up(
+    return record.take_up(
         db.session.connection(),
         RunKey(run.id, mailing.id, mailing.owner_id, run.started_at),
         condition,

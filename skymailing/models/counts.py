@@ -1,6 +1,6 @@
 """What a run's deliveries and attempts add up to, kept as they change so that nobody has to count them.
 
-Written by `skymailing.delivery.counts` alone, in the transactions that change the ledger.
+Written by `skymailing.delivery.ledger.statistics` alone, in the transactions that change the ledger.
 """
 
 from datetime import datetime

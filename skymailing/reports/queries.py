@@ -6,7 +6,7 @@ from datetime import date
 
 from sqlalchemy import Double, cast, func, select, text, union_all
 
-from skymailing.delivery.counts import OTHER_WORDS
+from skymailing.delivery.ledger.statistics import OTHER_WORDS
 from skymailing.extensions import db
 from skymailing.models import Mailing, ReportDay, RunInterval
 from skymailing.reports import sums

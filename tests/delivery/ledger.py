@@ -6,7 +6,7 @@ from email import message_from_bytes
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.counts import COUNTED
+from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.models import (
     OPEN_STATES,
     Attempt,

@@ -12,8 +12,9 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, plan
-from skymailing.delivery.claims import OpenRun
+from skymailing.delivery import plan
+from skymailing.delivery.ledger import claims
+from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.routing import domain_queue as backlog_module
 from skymailing.delivery.routing.domain_queue import Backlog
 from skymailing.delivery.routing.rate_limits import Rates

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from skymailing import clock
 from skymailing.audit import Actor
 from skymailing.clients import removal as clients
-from skymailing.delivery import recount
-from skymailing.delivery.counts import common_words, interval_begin, interval_seconds, run_keys
+from skymailing.delivery.ledger import reconciliation
+from skymailing.delivery.ledger.statistics import common_words, interval_begin, interval_seconds, run_keys
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
@@ -125,7 +125,7 @@ def test_numbers_kept_as_a_run_goes_are_those_of_its_rows(
     kept = numbers(session)
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
-        recount.recount(connection, key)
+        reconciliation.recount(connection, key)
     assert numbers(session) == kept
     assert told_answers(session)[Outcome.FAILED.value, 552, "5.2.2 mailbox full"] == 4
 

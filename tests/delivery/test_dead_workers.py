@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, ledger
+from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.smtp.session import Verdict
 from skymailing.extensions import db
 from tests.delivery.conftest import Work
@@ -47,7 +47,7 @@ def test_a_record_that_is_rolled_back_after_its_worker_died_is_made_from_the_jou
     results = worker.results(Verdict.SENT)
     worker.note(results)
     with app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
-        ledger.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
+        record.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
         worker.die()
         read_journals(app)
         transaction.rollback()

@@ -9,7 +9,8 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import ledger, plan
+from skymailing.delivery import plan
+from skymailing.delivery.ledger import record
 from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState
@@ -160,7 +161,7 @@ def test_a_run_ends_only_after_late_word_that_is_being_written(
     reopen_with_unknowns(worker, session, sweep)
     results = worker.results(Verdict.DEFERRED, 451)
     with app.app_context(), db.engine.begin() as connection:
-        ledger.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
+        record.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
         connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
         with db.engine.begin() as other:
             other.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")

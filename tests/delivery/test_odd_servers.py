@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from skymailing.delivery.counts import common_words
+from skymailing.delivery.ledger.statistics import common_words
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict

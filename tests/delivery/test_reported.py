@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from skymailing import clock
-from skymailing.delivery.counts import interval_seconds
+from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import Attempt, Mailing, OnUnknown, Outcome, Run, RunInterval

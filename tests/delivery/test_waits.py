@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, plan
+from skymailing.delivery import plan
+from skymailing.delivery.ledger import claims
 from skymailing.delivery.retry import wait_after
 from skymailing.extensions import db
 from skymailing.mailings import services

@@ -9,9 +9,10 @@ import time_machine
 from flask import Flask
 
 from skymailing.clock import utcnow
-from skymailing.delivery import claims, ledger, plan, recover
-from skymailing.delivery.claims import Claimed, OpenRun
+from skymailing.delivery import plan, recover
 from skymailing.delivery.journal import WorkerJournal, read_dead_journals
+from skymailing.delivery.ledger import claims, record
+from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, User
@@ -57,7 +58,7 @@ class Worker:
 
     def record(self, results: list[Result]) -> None:
         with self.app.app_context(), db.engine.begin() as connection:
-            ledger.record(connection, self.run, self.token, results, {}, "primary", utcnow())
+            record.record(connection, self.run, self.token, results, {}, "primary", utcnow())
 
 
 Engage = Callable[..., Worker]

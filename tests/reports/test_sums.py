@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from skymailing.delivery import late, recount
-from skymailing.delivery.counts import Changes, run_keys
+from skymailing.delivery.ledger import late_results, reconciliation
+from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.extensions import db
 from skymailing.models import DeliveryState, Outcome, ReportDay, Run, RunInterval, User
 from skymailing.reports import adding_up
@@ -77,7 +77,7 @@ def test_a_late_word_about_a_day_that_was_added_up_is_told_at_once(
 
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
-        assert late.note_accepted(connection, key, ["c3@example.org"], NOW) == 1
+        assert late_results.note_accepted(connection, key, ["c3@example.org"], NOW) == 1
 
     told = report(app, user)
     assert (told.totals.counts["unknown"], told.totals.counts["sent"]) == (4, 11)
@@ -124,7 +124,7 @@ def test_numbers_that_are_mended_are_told_at_once(app: Flask, session: Session, 
 
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
-        recount.recount(connection, key)
+        reconciliation.recount(connection, key)
 
     assert report(app, user) == right
     add_up(app)

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.counts import Changes, RunKey
 from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.delivery.retry import Policy
 from skymailing.models import (
     Client,

@@ -5,7 +5,7 @@ import logging
 from sqlalchemy import Connection, delete, func, select, true, update
 
 from skymailing import counters
-from skymailing.delivery.counts import COUNTED, Changes, RunKey
+from skymailing.delivery.ledger.statistics import COUNTED, Changes, RunKey
 from skymailing.models import (
     Attempt,
     Delivery,

@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 
 from skymailing.db.engine import insert_into, is_one_of
-from skymailing.delivery.attempts import find_series, insert_attempts
-from skymailing.delivery.claims import OpenRun
-from skymailing.delivery.counts import Changes, RunKey, run_keys, unknown_since
-from skymailing.delivery.late import settle_assumed
+from skymailing.delivery.ledger.attempts import find_series, insert_attempts
+from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.ledger.late_results import settle_assumed
+from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
 from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import (

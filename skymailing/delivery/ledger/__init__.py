@@ -1,0 +1,1 @@
+"""Every change of a delivery's state: claims, results, attempts and statistics."""
