@@ -14,7 +14,9 @@ from skymailing.blog import orphans, viewing
 from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clock import utcnow
-from skymailing.delivery import plan, recover, send
+from skymailing.delivery import plan, send
+from skymailing.delivery.recovery.sweep import Findings
+from skymailing.delivery.recovery.sweep import sweep as sweep_ledger
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
@@ -94,9 +96,9 @@ def sweep() -> None:
     mend(utcnow())
 
 
-def mend(now: datetime) -> recover.Findings:
+def mend(now: datetime) -> Findings:
     """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
-    found = recover.sweep(current_app.config["DATA_DIR"] / "journal", now)
+    found = sweep_ledger(current_app.config["DATA_DIR"] / "journal", now)
     # Letters first: they go on whatever may be wrong with the rest.
     for mailing_id in found.due_mailings:
         queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from skymailing.delivery import plan, restored
+from skymailing.delivery import plan
+from skymailing.delivery.recovery import after_restore
 from skymailing.extensions import db
 from skymailing.mailings import summaries
 from skymailing.models import (
@@ -41,7 +42,7 @@ class Waiting:
 
 def settle(made_at: datetime, now: datetime) -> list[Waiting]:
     """Let nothing be sent that nobody asks for again; return the mailings that wait. Commits."""
-    unclear = restored.mark_open_unclear(db.session.connection(), made_at, now)
+    unclear = after_restore.mark_open_unclear(db.session.connection(), made_at, now)
     waiting = []
     # Drafts too may have been started since: whoever presses a button is told what is not known.
     for mailing in db.session.scalars(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from skymailing import checks, instance, programs, queue, schedule, supervise
 from skymailing.clock import utcnow
-from skymailing.delivery import recover
+from skymailing.delivery.recovery import sweep
 from skymailing.embedded import remove_socket_directory
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
@@ -94,7 +94,7 @@ def read_back_journals() -> None:
     A sweep by another host's worker knows nothing of it, and would call it unknown once its lease is over.
     """
     try:
-        recover.read_back(current_app.config["DATA_DIR"] / "journal", utcnow())
+        sweep.read_back(current_app.config["DATA_DIR"] / "journal", utcnow())
     except SQLAlchemyError as error:
         logger.warning("the journals are left to the sweep: %s", error)
 

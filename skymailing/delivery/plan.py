@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.calendar import latest_occurrence, next_occurrence
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger import reconciliation, record
 from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.extensions import db

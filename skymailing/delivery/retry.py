@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
 from skymailing.settings.engine import EngineSettings

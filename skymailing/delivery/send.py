@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
-from skymailing.delivery import plan, tally
+from skymailing.delivery import metrics, plan
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
@@ -194,7 +194,7 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     if backlog:
         backlog.put_back((claimed.id, claimed.email) for claimed in batch.untried())
     own.learn(lane, batch.results, time.monotonic() - begun)
-    tally.count_results(batch.results)
+    metrics.count_results(batch.results)
     is_fit = lane.judge(batch.results, is_probe)
     if batch.pause:
         plan.pause_by_itself(run.id, *batch.pause)

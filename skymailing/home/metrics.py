@@ -13,7 +13,7 @@ from redis import RedisError
 
 from skymailing import counters, queue, schedule
 from skymailing.clock import utcnow
-from skymailing.delivery.tally import BUCKETS, PHASES
+from skymailing.delivery.metrics import BUCKETS, PHASES
 from skymailing.extensions import limiter
 from skymailing.home import monitoring
 from skymailing.models import BreakerState

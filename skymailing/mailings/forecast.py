@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, func, select, true
 
 from skymailing.delivery import plan
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.extensions import db
 from skymailing.mailings import queries, services, timing

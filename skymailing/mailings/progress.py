@@ -6,7 +6,7 @@ from math import ceil
 
 from sqlalchemy import case, func, literal_column, select
 
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.routing import routes
 from skymailing.extensions import db
 from skymailing.mailings import queries

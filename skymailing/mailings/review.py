@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, timing
 from skymailing.mailings.forms import MailingForm

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select
 
 from skymailing.delivery import plan
-from skymailing.delivery.calendar import next_occurrence, number_of, occurrence
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.recurrence import next_occurrence, number_of, occurrence
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
 from skymailing.models import MAILING_TRANSITIONS, Mailing, MailingState, Periodicity, Run, RunState, User
 

@@ -7,7 +7,7 @@ from flask import render_template, request
 from flask_login import current_user, login_required
 
 from skymailing import clock
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings import (
     actions,
     editing,

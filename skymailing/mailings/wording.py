@@ -6,7 +6,7 @@ from datetime import datetime
 from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
 
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.progress import Progress, RouteState
 
 PER_SECOND_FROM = 2.0  # letters per second; slower rates are told by the minute

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.calendar import latest_occurrence, next_occurrence, occurrence
+from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence, occurrence
 from skymailing.models import Periodicity
 
 ZONES = ["UTC", "Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.counters import KEY
-from skymailing.delivery.tally import PHASES
+from skymailing.delivery.metrics import PHASES
 from skymailing.models import User
 from tests.factories import create_clients
 from tests.faults.conftest import Engine, due_mailing, engine  # noqa: F401 - a fixture

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.calendar import occurrence
+from skymailing.delivery.calendar.recurrence import occurrence
 from skymailing.models import (
     MailingState,
     Periodicity,

@@ -9,10 +9,11 @@ import time_machine
 from flask import Flask
 
 from skymailing.clock import utcnow
-from skymailing.delivery import plan, recover
+from skymailing.delivery import plan
 from skymailing.delivery.journal import WorkerJournal, read_dead_journals
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
+from skymailing.delivery.recovery import sweep
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, User
@@ -68,8 +69,8 @@ def read_journals(app: Flask) -> None:
     """Do what a sweep does with journals, and nothing else."""
     with app.app_context():
         for journal in read_dead_journals(app.config["DATA_DIR"] / "journal"):
-            recover.settle_journal(journal, utcnow())
-            if recover._is_over(journal, utcnow()):
+            sweep.settle_journal(journal, utcnow())
+            if sweep._is_over(journal, utcnow()):
                 journal.remove()
 
 

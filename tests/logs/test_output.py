@@ -112,7 +112,7 @@ def test_the_secrets_of_the_settings_are_known_wherever_they_stand(environment: 
 
 def test_words_that_only_look_alike_stay() -> None:
     told = (
-        "skymailing.delivery.recover.settle_expired_leases_of_workers failed; see docs/reset or 5.1.1;"
+        "skymailing.delivery.recovery.sweep.settle_expired_leases_of_workers failed; see docs/reset or 5.1.1;"
         " run 17 ended at 2026-11-25T13:00:00.123Z; queue.example.com:6379"
     )
     assert Redactor(["", "abc"]).clean(told) == told

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, schedule
-from skymailing.delivery.calendar import number_of, occurrence
+from skymailing.delivery.calendar.recurrence import number_of, occurrence
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
 from tests.conftest import SignIn
 from tests.factories import MailingFactory, UserFactory, create_run

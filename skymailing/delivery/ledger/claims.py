@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.hours import SendingHours
+from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.delivery.retry import Policy
 from skymailing.models import (

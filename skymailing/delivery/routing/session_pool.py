@@ -6,7 +6,7 @@ import time
 from flask import current_app
 
 from skymailing.clock import utcnow
-from skymailing.delivery import tally
+from skymailing.delivery import metrics
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.routing import routes
 from skymailing.delivery.smtp import connection
@@ -59,7 +59,7 @@ class Lane:
         try:
             return connection.open_smtp(current_app.config["MAIL_TIMEOUT"], settings, phases)
         finally:
-            tally.count_opening(phases.seconds)
+            metrics.count_opening(phases.seconds)
 
     def judge(self, results: list[Result], is_probe: bool) -> bool:
         """Tell the breaker what a window's letters showed; return whether the route is fit for more."""

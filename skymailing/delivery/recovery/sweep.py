@@ -10,7 +10,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_one_of, reading_engine
-from skymailing.delivery import plan, tally
+from skymailing.delivery import metrics, plan
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import OpenRun
@@ -61,7 +61,7 @@ def settle_journal(journal: DeadJournal, now: datetime) -> None:
         held = _held(session, Delivery.lease_token == lease.token)
         if held:
             logger.warning("settling %d letters of a worker that died", len(held))
-            tally.count_lost_leases(len(held))
+            metrics.count_lost_leases(len(held))
         for run, rows in _by_run(session, held):
             results = lease.tell_ended(rows) + lease.tell_others(rows, journal.complete)
             _settle(session, run, lease.token, rows, results, now)
@@ -101,7 +101,7 @@ def settle_expired_leases(journals: Path, now: datetime) -> None:
             if not held:
                 return
             logger.warning("%d letters were held by a worker that is gone", len(held))
-            tally.count_lost_leases(len(held))
+            metrics.count_lost_leases(len(held))
             for token in {row.lease_token or "" for row in held}:
                 mine = [row for row in held if (row.lease_token or "") == token]
                 for run, rows in _by_run(session, mine):

@@ -1,0 +1,1 @@
+"""When a mailing runs: recurrence and sending hours."""

@@ -1,0 +1,1 @@
+"""Find and repair what a crash, a restore or a lost hint left behind."""
