@@ -7,8 +7,7 @@ from flask import Flask
 from skymailing import errors
 from skymailing.caching import invalidation, middleware
 from skymailing.db import engine
-from skymailing.extensions import cache, csrf, db, limiter, login, migrate
-from skymailing.extensions import mail as flask_mail  # `skymailing.mail` is our module
+from skymailing.extensions import cache, csrf, db, limiter, login, mail, migrate
 from skymailing.logs import access
 from skymailing.web import compression, i18n, responses, static_files
 
@@ -49,7 +48,7 @@ def bind_extensions(app: Flask) -> None:
     migrate.init_app(app, db, render_as_batch=True)
     csrf.init_app(app)
     login.init_app(app)
-    flask_mail.init_app(app)
+    mail.init_app(app)
     cache.init_app(app)
     limiter.init_app(app)
 

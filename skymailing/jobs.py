@@ -8,7 +8,7 @@ from typing import ParamSpec
 from flask import current_app
 from redis import RedisError
 
-from skymailing import counters, mail, queue, removals, schedule
+from skymailing import counters, queue, schedule, undo
 from skymailing.account import erase
 from skymailing.blog import orphans, viewing
 from skymailing.caching import invalidation
@@ -21,6 +21,7 @@ from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
 from skymailing.messages import drafts, pictures
+from skymailing.outbox import services as outbox
 from skymailing.reports import adding_up
 from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
@@ -45,7 +46,7 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
 def send_outbox() -> None:
     """Send the account letters that are due."""
     queue.take_hint(OUTBOX)
-    mail.send_due_letters(utcnow())
+    outbox.send_due_letters(utcnow())
 
 
 @job
@@ -107,7 +108,7 @@ def mend(now: datetime) -> Findings:
     queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     viewing.fold_views(now)
     orphans.drop_orphans(now)
-    removals.forget_old(now)
+    undo.forget_old(now)
     drafts.drop_old(now)
     pictures.drop_unused(now)
     pictures.drop_strays(now)

@@ -5,7 +5,7 @@ from email_validator import EmailSyntaxError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from skymailing.addresses import (
+from skymailing.email_addresses import (
     ADDRESS_FAULTS,
     PLAIN_ADDRESS,
     AddressFault,

@@ -85,7 +85,7 @@ LAYERS: list[set[str]] = [
         "skymailing.reports.adding_up",
         "skymailing.reports.export",
         "skymailing.reports.periods",
-        "skymailing.removals",
+        "skymailing.undo",
         "skymailing.reports.queries",
         "skymailing.reports.sums",
         "skymailing.reports.tallies",
@@ -94,8 +94,8 @@ LAYERS: list[set[str]] = [
     {
         "skymailing.audit",
         "skymailing.delivery",
-        "skymailing.letters",
-        "skymailing.mail",
+        "skymailing.outbox.rendering",
+        "skymailing.outbox.services",
         "skymailing.security",
         "skymailing.web.responses.labels",
         "skymailing.delivery.smtp.connection",
@@ -103,7 +103,7 @@ LAYERS: list[set[str]] = [
     {"skymailing.counters", "skymailing.caching.invalidation"},
     {"skymailing.models", "skymailing.queue"},
     {
-        "skymailing.addresses",
+        "skymailing.email_addresses",
         "skymailing.clock",
         "skymailing.web.responses.compression",
         "skymailing.web.responses.csv",

@@ -17,11 +17,11 @@ from aiosmtpd.controller import Controller
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from skymailing import mail
 from skymailing.clock import utcnow
 from skymailing.delivery.smtp import connection
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
+from skymailing.outbox import services as outbox
 from tests.factories import ClientFactory, MessageFactory, UserFactory
 from tests.servers import SmtpServer
 
@@ -41,7 +41,7 @@ def settings(app: Flask) -> Iterator:
 def send(app: Flask, session: Session) -> Callable[..., int]:
     def do(after: timedelta = timedelta()) -> int:
         with app.app_context():
-            return mail.send_due_letters(utcnow() + after)
+            return outbox.send_due_letters(utcnow() + after)
 
     return do
 
@@ -54,7 +54,7 @@ def letter(app: Flask, session: Session) -> OutboxLetter:
 
 def post(app: Flask, session: Session, user: User, template: str, **params) -> OutboxLetter:
     with app.app_context():
-        letter_id = mail.post(db.session.get(User, user.id), template, **params).id
+        letter_id = outbox.post(db.session.get(User, user.id), template, **params).id
         db.session.commit()
     return session.get(OutboxLetter, letter_id)
 
@@ -87,7 +87,7 @@ def test_letter_is_sent_once(send, letter, smtp: SmtpServer) -> None:
 
 def test_letter_leaves_only_after_the_commit(app: Flask, send, user: User, smtp: SmtpServer) -> None:
     with app.app_context():
-        mail.post(db.session.get(User, user.id), "password-changed")
+        outbox.post(db.session.get(User, user.id), "password-changed")
         db.session.rollback()
     assert send() == 0
 

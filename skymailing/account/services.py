@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import func, select, update
 
-from skymailing import audit, mail
+from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.auth.services import LastAdmin, has_other_admin, lock_user, sign_out_everywhere
 from skymailing.errors import SkyMailingError
@@ -22,6 +22,7 @@ from skymailing.models import (
     StateReason,
     User,
 )
+from skymailing.outbox import services as outbox
 
 LETTER = "account-deletion"
 ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
@@ -52,7 +53,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
         .values(state=MailingState.PAUSED, state_reason=StateReason.OWNER_LEAVES),
         execution_options={"synchronize_session": False},
     )
-    mail.post(user, LETTER, deletion_at=format_time(user.deletion_at), days=grace)
+    outbox.post(user, LETTER, deletion_at=format_time(user.deletion_at), days=grace)
     audit.record(AuditAction.ACCOUNT_DELETION_ASKED, actor, user)
     db.session.flush()
     return user.deletion_at

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import current_app
 from sqlalchemy import delete, func, select, update
 
-from skymailing import audit, mail
+from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.auth.services import lock_user
 from skymailing.extensions import db
 from skymailing.models import AuditAction, RecoveryCode, User
+from skymailing.outbox import services as outbox
 
 ISSUER = "SkyMailing"
 STEP = 30  # seconds for which a code stands, as apps take for granted
@@ -61,7 +62,7 @@ def confirm_setup(user: User, code: str, now: datetime) -> list[str] | None:
     if secret is None or not _take_step(user, secret, code, now):
         return None
     user.second_factor_at = now
-    mail.post(user, "second-factor-changed", is_on=True)
+    outbox.post(user, "second-factor-changed", is_on=True)
     return replace_recovery_codes(user)
 
 
@@ -102,7 +103,7 @@ def turn_off(user: User) -> None:
     user.second_factor_at = None
     user.totp_secret = ""
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    mail.post(user, "second-factor-changed", is_on=False)
+    outbox.post(user, "second-factor-changed", is_on=False)
     db.session.flush()
 
 

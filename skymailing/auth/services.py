@@ -11,12 +11,13 @@ from flask import current_app
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
-from skymailing import audit, mail
+from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, OutboxLetter, Role, User, UserSession
+from skymailing.outbox import services as outbox
 from skymailing.security import (
     NEW_EMAIL,
     RESET,
@@ -75,7 +76,7 @@ def register_user(email: str, password_hash: str, locale: str) -> User | None:
             user = create_user(email, password_hash, locale=locale)
         except AddressTaken:  # the same form sent twice at once
             return None
-        mail.post(user, VERIFY)
+        outbox.post(user, VERIFY)
         return user
     post_sparingly(known, "already-registered")
     return None
@@ -170,7 +171,7 @@ def change_email(token: str) -> User:
     lock_user(user_of_new_email(token)[0])
     user, email = user_of_new_email(token)
     old, user_id = user.email, user.id
-    mail.post(user, "email-changed", to=old, email=email)
+    outbox.post(user, "email-changed", to=old, email=email)
     try:
         with db.session.begin_nested():
             user.email = email
@@ -186,7 +187,7 @@ def change_password(user: User, password_hash: str) -> None:
     """Set the password, sign the user out everywhere, and tell them by a letter."""
     user.password_hash = password_hash
     sign_out_everywhere(user)
-    mail.post(user, "password-changed")
+    outbox.post(user, "password-changed")
     db.session.flush()
 
 
@@ -264,4 +265,4 @@ def post_sparingly(user: User, template: str, *, to: str = "", **params: Any) ->
         OutboxLetter.created_at > utcnow() - timedelta(hours=1),
     )
     if (db.session.scalar(lately) or 0) < LETTERS_PER_HOUR:
-        mail.post(user, template, to=to, **params)
+        outbox.post(user, template, to=to, **params)

@@ -10,7 +10,6 @@ from flask_wtf.file import FileField, FileRequired
 from wtforms import FieldList, Form, FormField, StringField, TextAreaField
 from wtforms.validators import InputRequired, ValidationError
 
-from skymailing.addresses import InvalidEmail, display_address, parse_address
 from skymailing.clients.services import ClientValues
 from skymailing.clients.values import (
     MAX_ATTRIBUTES,
@@ -19,6 +18,7 @@ from skymailing.clients.values import (
     clean_comment,
     clean_name,
 )
+from skymailing.email_addresses import InvalidEmail, display_address, parse_address
 from skymailing.models import Client
 
 PLAIN = {"autocomplete": "off"}

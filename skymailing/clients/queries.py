@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from skymailing.addresses import address_key
 from skymailing.clients.values import clean_text
 from skymailing.db.pagination import Order
+from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import (
     Client,

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from flask_babel import lazy_gettext as _l
 
-from skymailing.addresses import ADDRESS_FAULTS, InvalidEmail, address_key, parse_address
 from skymailing.clients.columns import Columns
 from skymailing.clients.csv_reader import RECORD_FAULTS, Record
 from skymailing.clients.values import (
@@ -17,6 +16,7 @@ from skymailing.clients.values import (
     clean_comment,
     clean_name,
 )
+from skymailing.email_addresses import ADDRESS_FAULTS, InvalidEmail, address_key, parse_address
 from skymailing.web.csv import csv_restore
 
 SHOWN_LENGTH = 2_000  # characters of a rejected row that are kept

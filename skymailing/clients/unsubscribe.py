@@ -3,9 +3,9 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from skymailing.addresses import mask_address
 from skymailing.clients import suppression
 from skymailing.clock import utcnow
+from skymailing.email_addresses import mask_address
 from skymailing.extensions import csrf, db
 from skymailing.models import SuppressionReason, User
 from skymailing.security import BadToken, read_unsubscribe_token

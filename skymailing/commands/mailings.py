@@ -9,9 +9,9 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from skymailing.addresses import address_key
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
+from skymailing.email_addresses import address_key
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, queries, services

@@ -12,10 +12,10 @@ from skymailing import audit
 from skymailing.account import erase
 from skymailing.account import services as account
 from skymailing.account.export import export_account
-from skymailing.addresses import InvalidEmail, address_key, parse_address
 from skymailing.auth import second_factor, services
 from skymailing.auth.policy import password_fault
 from skymailing.clock import utcnow
+from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.extensions import db
 from skymailing.mailings import dispatch
 from skymailing.models import AuditAction, Role, User

@@ -6,8 +6,8 @@ from enum import StrEnum
 from sqlalchemy import exists, func, select
 
 from skymailing.extensions import db
-from skymailing.letters import TEST_LETTER
 from skymailing.models import Client, Mailing, Message, OutboxLetter, User
+from skymailing.outbox.rendering import TEST_LETTER
 
 
 class Step(StrEnum):

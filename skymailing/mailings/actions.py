@@ -10,12 +10,13 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from skymailing import clock, mail, queue
+from skymailing import clock, queue
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, queries, services
 from skymailing.mailings.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, User
+from skymailing.outbox import services as outbox
 from skymailing.web.labels import state_label
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ def test(mailing_id: int) -> Response:
 
 def send_test_letter(user: User, message_id: int) -> None:
     """Send one of the user's messages to the user alone, and say so; commits."""
-    mail.post(user, "test-letter", message_id=message_id, client_id=None)
+    outbox.post(user, "test-letter", message_id=message_id, client_id=None)
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")

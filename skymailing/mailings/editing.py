@@ -19,7 +19,7 @@ from skymailing.mailings.review import STEPS, review, step_of
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
 from skymailing.mailings.twins import find_twin
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
-from skymailing.removals import CannotRestore
+from skymailing.undo import CannotRestore
 from skymailing.web.flashes import flash_undo
 from skymailing.web.form_fields import read_id
 

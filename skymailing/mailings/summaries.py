@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
-from skymailing import mail
 from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
+from skymailing.outbox import services as outbox
 
 BATCH = 100  # letters that one sweep writes; the next one is seconds away
 MAILINGS_NAMED = 20
@@ -47,7 +47,7 @@ def _post_one(user_id: int, now: datetime) -> bool:
     until = _time_before(hour, zone, user.next_summary_at)
     values = summarize(user, _time_before(hour, zone, until), until) if user.is_active else None
     if values:
-        mail.post(user, "daily-summary", **values)
+        outbox.post(user, "daily-summary", **values)
     db.session.commit()
     return bool(values)
 

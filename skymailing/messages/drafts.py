@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from skymailing import audit, removals
+from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
 from skymailing.delivery.rendering.mime import clean_line
@@ -120,8 +120,8 @@ def restore(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
     """
     db.session.refresh(draft, with_for_update=True)
     if draft.was_message:
-        if draft.discarded_at is None or draft.discarded_at <= now - removals.KEPT_FOR:
-            raise removals.CannotRestore("the deletion is too long ago")
+        if draft.discarded_at is None or draft.discarded_at <= now - undo.KEPT_FOR:
+            raise undo.CannotRestore("the deletion is too long ago")
         message = Message(
             owner_id=draft.owner_id, subject=draft.subject, format=draft.format, body=draft.body
         )
@@ -144,7 +144,7 @@ def drop_old(now: datetime) -> None:
     old = or_(
         MessageDraft.discarded_at < now - KEPT_DISCARDED,
         # What was deleted is kept no longer than anything else that was.
-        MessageDraft.was_message & (MessageDraft.discarded_at <= now - removals.KEPT_FOR),
+        MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.KEPT_FOR),
         MessageDraft.saved_at < now - KEPT,
     )
     db.session.execute(delete(MessageDraft).where(old))

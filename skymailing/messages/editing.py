@@ -29,8 +29,8 @@ from skymailing.messages.conversion import convert
 from skymailing.messages.forms import MessageForm, read_typed
 from skymailing.messages.placeholders import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
-from skymailing.removals import CannotRestore
 from skymailing.security import get_own
+from skymailing.undo import CannotRestore
 from skymailing.web.flashes import flash_undo
 from skymailing.web.images import ImageError, parse_name
 from skymailing.web.responses import parse_big_id

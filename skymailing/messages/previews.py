@@ -12,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_decimal
 from flask_login import current_user, login_required
 
-from skymailing.addresses import display_address
 from skymailing.delivery.rendering.letter import (
     EXAMPLE,
     Content,
@@ -22,6 +21,7 @@ from skymailing.delivery.rendering.letter import (
     check_content,
     make_recipient,
 )
+from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
 from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import read_typed

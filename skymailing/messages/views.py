@@ -6,7 +6,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
-from skymailing import mail, queue
+from skymailing import queue
 from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
@@ -17,6 +17,7 @@ from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
 from skymailing.models import Message
+from skymailing.outbox import services as outbox
 from skymailing.security import get_own
 from skymailing.web.flashes import flash_undo
 from skymailing.web.responses import parse_big_id
@@ -143,7 +144,7 @@ def test(message_id: int) -> ResponseReturnValue:
     except TemplateError as error:
         flash(services.explain_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))
-    mail.post(current_user, "test-letter", message_id=message.id, client_id=client.id if client else None)
+    outbox.post(current_user, "test-letter", message_id=message.id, client_id=client.id if client else None)
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("A test letter is on its way to %(address)s.", address=current_user.email), "success")

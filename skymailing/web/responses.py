@@ -16,8 +16,8 @@ from markupsafe import Markup, escape
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from skymailing.addresses import display_address
 from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
+from skymailing.email_addresses import display_address
 from skymailing.web import labels
 from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.web.images import parse_name

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from skymailing.addresses import address_key
 from skymailing.clients import exports, imports
 from skymailing.clients.services import ClientValues, DuplicateClient, create_client
+from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import Client, User
 from skymailing.web.csv import stream_csv

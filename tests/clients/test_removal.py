@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing import removals
+from skymailing import undo
 from skymailing.clock import utcnow
 from skymailing.models import (
     Audience,
@@ -138,7 +138,7 @@ def test_the_sweep_forgets_what_nobody_wanted_back(
 ) -> None:
     delete(browser, ClientFactory.create(owner=user))
     with app.app_context():
-        removals.forget_old(utcnow() + timedelta(minutes=59))
+        undo.forget_old(utcnow() + timedelta(minutes=59))
         assert session.scalar(select(func.count(Removal.id))) == 1
-        removals.forget_old(utcnow() + timedelta(minutes=61))
+        undo.forget_old(utcnow() + timedelta(minutes=61))
     assert session.scalar(select(func.count(Removal.id))) == 0

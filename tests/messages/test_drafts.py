@@ -13,7 +13,7 @@ from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.messages import drafts
 from skymailing.models import AuditAction, AuditEntry, Message, MessageDraft, MessageFormat, User
-from skymailing.removals import KEPT_FOR
+from skymailing.undo import KEPT_FOR
 from tests.factories import MessageDraftFactory, MessageFactory
 
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}

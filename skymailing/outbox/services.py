@@ -18,8 +18,8 @@ from sqlalchemy.orm import joinedload
 from skymailing.delivery.smtp.connection import SecureConnection, open_smtp, time_limit
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.letters import Parcel, pack
 from skymailing.models import LetterState, OutboxLetter, User
+from skymailing.outbox.rendering import Parcel, pack
 from skymailing.web.urls import public_url
 
 __all__ = ["open_smtp", "post", "public_url", "send_due_letters"]

@@ -1,0 +1,1 @@
+"""Account letters: rows written with the change they report, sent by a worker."""
