@@ -14,8 +14,8 @@ from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from skymailing.embedded import embedded_redis_url
 from skymailing.errors import ConfigurationError
+from skymailing.processes.embedded_redis import embedded_redis_url
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.retention import Keep
 

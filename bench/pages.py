@@ -16,9 +16,9 @@ from bench.laboratory import POSTGRESQL, Laboratory
 from bench.postfix import free_port, wait_for_port
 from bench.rows import Row, Sizes
 from bench.service import PROJECT_DIR, RunFailed, Service
-from skymailing import programs
 from skymailing.clock import utcnow
 from skymailing.models import Article, User
+from skymailing.processes import programs
 from skymailing.security import hash_password
 
 SECONDS = 4.0  # of each measurement

@@ -22,7 +22,6 @@ from bench.letters import BODY, CITY, SUBJECT
 from config import load_config
 from skymailing import create_app, queue
 from skymailing.clock import utcnow
-from skymailing.embedded import embedded_redis_url, redis_command
 from skymailing.models import (
     Attempt,
     Delivery,
@@ -35,6 +34,7 @@ from skymailing.models import (
     RunState,
     User,
 )
+from skymailing.processes.embedded_redis import embedded_redis_url, redis_command
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")

@@ -13,7 +13,7 @@ import redis
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from skymailing.embedded import embedded_redis_url, redis_command
+from skymailing.processes.embedded_redis import embedded_redis_url, redis_command
 
 
 class RedisServer:

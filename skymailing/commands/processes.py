@@ -13,13 +13,14 @@ from flask.cli import with_appcontext
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from skymailing import checks, instance, programs, queue, schedule, supervise
+from skymailing import checks, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery.recovery import sweep
-from skymailing.embedded import remove_socket_directory
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.logs import output
+from skymailing.processes import instance_lock, programs, supervisor
+from skymailing.processes.embedded_redis import remove_socket_directory
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,11 @@ def up(migrate: bool) -> None:
     run_directory = config["DATA_DIR"] / "run"
     use_utc()
     try:
-        with instance.exclusive(run_directory, config["PUBLIC_URL"]) as was_unclean:
+        with instance_lock.exclusive(run_directory, config["PUBLIC_URL"]) as was_unclean:
             if was_unclean:
-                instance.wait_for_leavers(_ports(), queue.connection() if config["EMBEDDED_REDIS"] else None)
+                instance_lock.wait_for_leavers(
+                    _ports(), queue.connection() if config["EMBEDDED_REDIS"] else None
+                )
             _check_ports()
             _prepare_database(migrate)
             _supervise(run_directory)
@@ -135,7 +138,7 @@ def _ports() -> list[tuple[str, int]]:
 
 def _check_ports() -> None:
     for (host, port), variable in zip(_ports(), ("PORT", "MAIL_PORT"), strict=False):
-        instance.check_port(host, port, variable)
+        instance_lock.check_port(host, port, variable)
 
 
 def _prepare_database(migrate: bool) -> None:
@@ -167,12 +170,14 @@ def _supervise(run_directory: Path) -> None:
 
     def is_ready() -> bool:
         # The first account letter should not find the catcher still on its way.
-        caught = not config["MAIL_CATCHER"] or instance.listens(config["MAIL_SERVER"], config["MAIL_PORT"])
-        return caught and instance.answers(health_url)
+        caught = not config["MAIL_CATCHER"] or instance_lock.listens(
+            config["MAIL_SERVER"], config["MAIL_PORT"]
+        )
+        return caught and instance_lock.answers(health_url)
 
     say("Starting ...")
     shape = output.SupervisorFormat() if config["LOG_FORMAT"] == "json" else None
-    supervise.supervise(configuration, PROJECT_DIR, is_ready, _announce, say, shape)
+    supervisor.supervise(configuration, PROJECT_DIR, is_ready, _announce, say, shape)
     remove_socket_directory(config["DATA_DIR"])
 
 

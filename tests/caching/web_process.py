@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from config import TestingConfig
-from skymailing.programs import list_programs
+from skymailing.processes.programs import list_programs
 from tests.journey.visitor import Visitor
 from tests.processes.service import PROJECT_DIR, free_port, wait_until
 

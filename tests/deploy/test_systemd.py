@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skymailing.commands import COMMANDS
-from skymailing.programs import list_programs
+from skymailing.processes.programs import list_programs
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())

@@ -11,7 +11,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from skymailing.embedded import embedded_redis_url, redis_socket
+from skymailing.processes.embedded_redis import embedded_redis_url, redis_socket
 from tests.processes.service import Service, is_gone, listens, wait_until
 
 

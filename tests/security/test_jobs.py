@@ -17,8 +17,8 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing import queue, schedule
-from skymailing.embedded import redis_command, redis_socket
 from skymailing.extensions import cache
+from skymailing.processes.embedded_redis import redis_command, redis_socket
 from tests.servers import RedisServer
 
 pytestmark = [

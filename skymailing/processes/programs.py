@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skymailing.embedded import redis_command
+from skymailing.processes.embedded_redis import redis_command
 
 WEB_PROCESSES = 2
 WEB_THREADS = 8

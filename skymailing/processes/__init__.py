@@ -1,0 +1,1 @@
+"""The processes of `flask up`: programs, supervisor, embedded Redis, instance lock."""
