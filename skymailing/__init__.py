@@ -67,12 +67,12 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.catcher import views as catcher
     from skymailing.clients import unsubscribe
     from skymailing.clients import views as clients
-    from skymailing.home import health, metrics
     from skymailing.home import views as home
     from skymailing.mailings import logs
     from skymailing.mailings import views as mailings
     from skymailing.manager import views as manager
     from skymailing.messages import views as messages
+    from skymailing.monitoring import health, metrics
     from skymailing.reports import views as reports
 
     for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):

@@ -7,13 +7,14 @@ from flask import current_app
 from flask.cli import with_appcontext
 from redis import RedisError
 
-from skymailing import checks, queue, schedule
+from skymailing import queue, schedule
 from skymailing.backups import archive, databases, settling
 from skymailing.backups.archive import FORMAT, Manifest
 from skymailing.backups.settling import Waiting
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import cache, db
+from skymailing.monitoring import checks
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 WORDS = "%Y-%m-%d %H:%M UTC"

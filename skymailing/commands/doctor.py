@@ -6,15 +6,15 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from skymailing.checks import Check
-from skymailing.doctor import examination
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor import run
 
 
 @click.command("doctor")
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(examination.NAMES),
+    type=click.Choice(run.NAMES),
     help="Check this part only; may be given several times.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -25,7 +25,7 @@ def doctor(only: tuple[str, ...], as_json: bool) -> None:
     What could not be asked from here, such as DNS without a network, is told with a question mark
     and is no fault.
     """
-    found = examination.examine(only)
+    found = run.examine(only)
     if as_json:
         is_ok = all(check.is_ok for check in found)
         click.echo(json.dumps({"ok": is_ok, "checks": [describe(check) for check in found]}, indent=2))

@@ -13,12 +13,13 @@ from flask.cli import with_appcontext
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from skymailing import checks, queue, schedule
+from skymailing import queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery.recovery import sweep
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.logs import output
+from skymailing.monitoring import checks
 from skymailing.processes import instance_lock, programs, supervisor
 from skymailing.processes.embedded_redis import remove_socket_directory
 

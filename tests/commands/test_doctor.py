@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import counters, create_app
 from skymailing.clock import utcnow
-from skymailing.doctor import host
 from skymailing.extensions import db
+from skymailing.monitoring.doctor import host
 from tests.servers import SmtpServer
 
 NOWHERE = "http://127.0.0.1:1"

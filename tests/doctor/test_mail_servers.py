@@ -13,9 +13,9 @@ from flask import Flask
 
 from config import TestingConfig
 from skymailing import create_app
-from skymailing.checks import Check
 from skymailing.delivery.smtp import connection
-from skymailing.doctor.examination import examine
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor.run import examine
 from tests.faults.sink import Sink
 
 EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")

@@ -12,8 +12,8 @@ from flask import Flask
 
 from config import TestingConfig
 from skymailing import create_app
-from skymailing.checks import Check
-from skymailing.doctor.examination import examine
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor.run import examine
 from tests.doctor.dns_server import DnsServer, Zone
 
 DOMAIN = "sky.example"

@@ -14,8 +14,8 @@ from flask import Flask
 
 from config import TestingConfig
 from skymailing import create_app
-from skymailing.checks import Check
-from skymailing.doctor.examination import examine
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor.run import examine
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

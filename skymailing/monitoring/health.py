@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, jsonify
 
-from skymailing import checks
+from skymailing.monitoring import checks
 
 bp = Blueprint("health", __name__)
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
-from skymailing.checks import Check
 from skymailing.clock import utcnow
+from skymailing.monitoring.checks import Check
 
 SECONDS = 5.0
 LEAST_LEFT = timedelta(days=14)

@@ -8,8 +8,8 @@ from email.utils import parseaddr
 
 from flask import current_app
 
-from skymailing.checks import Check
-from skymailing.doctor.dns_client import DnsClient, NotAsked, NotThere
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor.dns_client import DnsClient, NotAsked, NotThere
 
 MOST_LOOKUPS = 10  # RFC 7208, section 4.6.4
 SPF_LOOKUP = re.compile(r"[+?~-]?(include|a|mx|ptr|exists)(?:[:/]|$)|redirect=", re.IGNORECASE)

@@ -7,11 +7,11 @@ from typing import Any
 
 from flask import current_app
 
-from skymailing import checks
-from skymailing.checks import Check
 from skymailing.delivery.smtp import connection
-from skymailing.doctor.site import certificate_end, judge_certificate
 from skymailing.errors import SkyMailingError
+from skymailing.monitoring import checks
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor.site import certificate_end, judge_certificate
 
 ADVICE = (
     "Check {prefix}SERVER, {prefix}PORT, {prefix}USE_TLS or {prefix}USE_SSL, {prefix}USERNAME and "

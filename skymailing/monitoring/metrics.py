@@ -15,8 +15,8 @@ from skymailing import counters, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery.metrics import BUCKETS, PHASES
 from skymailing.extensions import limiter
-from skymailing.home import monitoring
 from skymailing.models import BreakerState
+from skymailing.monitoring import queries
 
 bp = Blueprint("metrics", __name__)
 
@@ -88,10 +88,10 @@ class Numbers:
         deliveries = GaugeMetricFamily(
             "skymailing_deliveries", "Recipients of all runs by state", labels=["state"]
         )
-        for state, count in monitoring.count_deliveries().items():
+        for state, count in queries.count_deliveries().items():
             deliveries.add_metric([state], count)
         yield deliveries
-        oldest = monitoring.oldest_due(self.now)
+        oldest = queries.oldest_due(self.now)
         age = max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0
         yield GaugeMetricFamily(
             "skymailing_oldest_due_age_seconds", "For how long the oldest due work has waited", value=age
@@ -99,7 +99,7 @@ class Numbers:
         states = GaugeMetricFamily(
             "skymailing_route_state", "1 for the state that a route is in", labels=["route", "state"]
         )
-        for name, current in monitoring.route_states().items():
+        for name, current in queries.route_states().items():
             for possible in BreakerState:
                 states.add_metric([name, possible], int(possible is current))
         yield states
@@ -108,14 +108,14 @@ class Numbers:
         yield GaugeMetricFamily(
             "skymailing_runs_not_closing",
             "Latest runs whose states do not add up to what was planned",
-            value=monitoring.count_unbalanced_runs(),
+            value=queries.count_unbalanced_runs(),
         )
         yield GaugeMetricFamily(
             "skymailing_unknowns_waiting",
             "Letters of which nobody knows whether they arrived, waiting for their owner's decision",
-            value=monitoring.count_waiting_unknowns(),
+            value=queries.count_waiting_unknowns(),
         )
-        outbox = monitoring.measure_outbox(self.now)
+        outbox = queries.measure_outbox(self.now)
         yield GaugeMetricFamily(
             "skymailing_outbox_waiting", "Account letters to be sent", value=outbox.waiting
         )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from skymailing import checks
-from skymailing.checks import Check
-from skymailing.doctor import host, mail_servers, sender_domain, site
+from skymailing.monitoring import checks
+from skymailing.monitoring.checks import Check
+from skymailing.monitoring.doctor import host, mail_servers, sender_domain, site
 
 
 @dataclass(frozen=True)

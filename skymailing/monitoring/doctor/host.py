@@ -13,10 +13,11 @@ from redis import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from skymailing import checks, counters, queue
-from skymailing.checks import Check
+from skymailing import counters, queue
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.monitoring import checks
+from skymailing.monitoring.checks import Check
 
 LEAST_BYTES = 1 << 30
 LEAST_FILES = 1_000

@@ -1,1 +1,0 @@
-"""What an operator can get wrong, each part asked and told with what to do; run by `flask doctor`."""

@@ -1,0 +1,1 @@
+"""Check everything that an operator can get wrong, and say what to do."""
