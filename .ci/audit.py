@@ -39,7 +39,7 @@ EXCEPTIONS: dict[Finding, str] = {
     ("skymailing/commands/processes.py", "B104"): "compared with HOST, not bound to",
     ("skymailing/monitoring/metrics.py", "B104"): "stands for an unknown address, which is then no loopback",
     ("migrations/versions/0013_report_days.py", "B608"): "put together of our own words alone",
-    ("skymailing/auth/second_factor.py", "B105"): "an empty text takes a key away",
+    ("skymailing/auth/two_factor.py", "B105"): "an empty text takes a key away",
     ("skymailing/auth/sessions.py", "B105"): "the name of what the session keeps",
     ("skymailing/logs/redaction.py", "B105"): "what stands in a secret's place",
     ("skymailing/blog/content_cache.py", "B311"): SEED,
@@ -51,7 +51,7 @@ EXCEPTIONS: dict[Finding, str] = {
     ("skymailing/backups/databases.py", "B404"): "pg_dump and pg_restore, which have no library",
     ("skymailing/backups/databases.py", "B603"): "a list of arguments without a shell, none typed by a user",
     ("skymailing/commands/processes.py", "B606"): "becomes gunicorn, with arguments from the settings",
-    ("skymailing/auth/two_step_pages.py", "B704"): "a QR code drawn by segno: paths, nothing of its text",
+    ("skymailing/auth/views/two_factor.py", "B704"): "a QR code drawn by segno: paths, nothing of its text",
     ("skymailing/blog/views.py", "B704"): "passed through nh3; tests/e2e/test_hostile_html.py",
     ("skymailing/manager/articles.py", "B704"): "passed through nh3; tests/e2e/test_hostile_html.py",
     # detect-secrets

@@ -22,7 +22,7 @@ from sqlalchemy import text
 from bench.databases import PostgreSQL
 from config import load_config
 from skymailing import create_app
-from skymailing.account import erase
+from skymailing.auth import deletion
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.retention import sweep
@@ -106,7 +106,7 @@ def measure(count: int, say: Callable[[str], None]) -> None:
     fill(LEAVE, count)
     with beside() as waits:
         slices = []
-        while timed(lambda: erase.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
+        while timed(lambda: deletion.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
             pass
     tell(f"an account of {count:,} clients", "slices", slices, waits, count, say)
     with db.engine.connect() as connection:

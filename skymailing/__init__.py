@@ -54,14 +54,8 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
-    from skymailing.auth import (  # noqa: F401 - more pages of auth
-        email_pages,
-        own_data,
-        passwords,
-        session_pages,
-        two_step_pages,
-    )
-    from skymailing.auth import views as auth
+    from skymailing.auth.views import data, email, passwords, sessions, two_factor  # noqa: F401 - more pages of auth
+    from skymailing.auth.views import sign_in as auth
     from skymailing.blog import syndication
     from skymailing.blog import views as blog
     from skymailing.catcher import views as catcher
@@ -77,8 +71,8 @@ def register_blueprints(app: Flask) -> None:
 
     for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):
         app.register_blueprint(feature.bp)
-    own_data.configure(app)
-    for feature in (blog, syndication, own_data):
+    data.configure(app)
+    for feature in (blog, syndication, data):
         app.register_blueprint(feature.bp)
     if app.config["MAIL_CATCHER"]:
         app.register_blueprint(catcher.bp)

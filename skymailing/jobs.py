@@ -9,7 +9,7 @@ from flask import current_app
 from redis import RedisError
 
 from skymailing import counters, queue, schedule, undo
-from skymailing.account import erase
+from skymailing.auth import deletion
 from skymailing.blog import orphans, viewing
 from skymailing.caching import invalidation
 from skymailing.clients import imports
@@ -87,7 +87,7 @@ def send_slice(run_id: int, slot: int) -> None:
 def erase_account(user_id: int) -> None:
     """Delete some of an account whose time has come, then queue up again behind the others."""
     queue.take_hint(_erasure_name(user_id))
-    if erase.erase_slice(user_id, utcnow(), _should_hand_back):
+    if deletion.erase_slice(user_id, utcnow(), _should_hand_back):
         queue.hint(_erasure_name(user_id), "erase_account", user_id)
 
 
@@ -117,7 +117,7 @@ def mend(now: datetime) -> Findings:
         queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
     for import_id in imports.resume_stalled_imports(now):
         queue.hint(_import_name(import_id), "import_clients", import_id)
-    for user_id in erase.due_accounts(now):
+    for user_id in deletion.due_accounts(now):
         queue.hint(_erasure_name(user_id), "erase_account", user_id)
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())

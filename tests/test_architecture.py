@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {
         "skymailing.account",
         "skymailing.auth.devices",
-        "skymailing.auth.second_factor",
+        "skymailing.auth.two_factor",
         "skymailing.auth.services",
         "skymailing.blog.content",
         "skymailing.blog.content_cache",

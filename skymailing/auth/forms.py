@@ -10,7 +10,7 @@ from wtforms import BooleanField, EmailField, Field, PasswordField, SelectField,
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
-from skymailing.auth.policy import MAX_LENGTH, password_fault
+from skymailing.auth.password_policy import MAX_LENGTH, password_fault
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.web.i18n import LANGUAGE_NAMES

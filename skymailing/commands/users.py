@@ -9,11 +9,10 @@ import click
 from flask.cli import AppGroup
 
 from skymailing import audit
-from skymailing.account import erase
-from skymailing.account import services as account
-from skymailing.account.export import export_account
-from skymailing.auth import second_factor, services
-from skymailing.auth.policy import password_fault
+from skymailing.auth import deletion, services, two_factor
+from skymailing.auth import deletion_requests as account
+from skymailing.auth.export import export_account
+from skymailing.auth.password_policy import password_fault
 from skymailing.clock import utcnow
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.extensions import db
@@ -132,7 +131,7 @@ def wait_for_erasure(user_id: int) -> None:
     """Delete until all is gone; interrupted, the next sweep goes on with it."""
     while db.session.get(User, user_id) is not None:
         db.session.rollback()
-        if not erase.erase_slice(user_id, utcnow(), lambda _seconds: False):
+        if not deletion.erase_slice(user_id, utcnow(), lambda _seconds: False):
             time.sleep(0.2)  # letters are under way, or a worker is at it
         db.session.expire_all()
     db.session.rollback()
@@ -146,7 +145,7 @@ def lift_second_step(email: str, reason: str) -> None:
     user = find(email)
     if not user.has_second_factor:
         raise click.ClickException(f"{user.email} has no second step.")
-    second_factor.lift(user, reason, audit.present_actor())
+    two_factor.lift(user, reason, audit.present_actor())
     db.session.commit()
     click.echo(f"{user.email} signs in with the password alone now. A letter tells them.")
 

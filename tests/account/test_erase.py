@@ -16,8 +16,8 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
-from skymailing.account import erase
-from skymailing.account.erase import erase_slice
+from skymailing.auth import deletion
+from skymailing.auth.deletion import erase_slice
 from skymailing.clock import utcnow
 from skymailing.models import (
     Article,
@@ -74,7 +74,7 @@ def test_the_ledger_closes_before_anything_goes(
     user = leaving(session)
     run = under_way(user)
     with app.app_context():
-        monkeypatch.setattr(erase, "_take", lambda *_: False)  # after the mailings have stopped
+        monkeypatch.setattr(deletion, "_take", lambda *_: False)  # after the mailings have stopped
         assert not erase_slice(user.id, utcnow(), go_on)
 
     session.expire_all()

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.account import belongings
+from skymailing.auth import export_queries
 from skymailing.models import AuditAction, AuditEntry, User
 from tests.account.belongings import furnish, under_way
 from tests.factories import UserFactory
@@ -91,7 +91,7 @@ def test_taking_it_is_written_down_and_an_empty_account_has_one_too(
 def test_it_is_read_in_chunks_and_loses_none(
     session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(belongings, "CHUNK", 2)
+    monkeypatch.setattr(export_queries, "CHUNK", 2)
     furnish(session, user)
     under_way(user)
     archive = archive_of(browser)

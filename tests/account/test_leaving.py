@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.account import services
 from skymailing.audit import Actor
+from skymailing.auth import deletion_requests
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
@@ -123,8 +123,10 @@ def test_until_its_time_one_can_sign_in_see_when_and_keep_everything(
 
 def test_once_it_has_begun_it_is_too_late(app: Flask, session: Session) -> None:
     user = UserFactory.create(deletion_at=utcnow() - timedelta(seconds=1))
-    with app.app_context(), pytest.raises(services.TooLate):
-        services.keep_account(db.session.get_one(User, user.id), utcnow(), Actor(user.id, user.email))
+    with app.app_context(), pytest.raises(deletion_requests.TooLate):
+        deletion_requests.keep_account(
+            db.session.get_one(User, user.id), utcnow(), Actor(user.id, user.email)
+        )
 
 
 def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None:

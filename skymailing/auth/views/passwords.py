@@ -9,7 +9,7 @@ from flask_login import current_user, login_required
 from wtforms import Field
 
 from skymailing import queue
-from skymailing.auth import second_factor, services
+from skymailing.auth import services, two_factor
 from skymailing.auth.forms import (
     NewPasswordForm,
     PasswordAndCodeForm,
@@ -18,8 +18,13 @@ from skymailing.auth.forms import (
     ResetRequestForm,
 )
 from skymailing.auth.sessions import LETTER_TO, is_remembered, renew_session
-from skymailing.auth.throttle import even_time, limit_letters, limit_letters_by_address, limit_password_checks
-from skymailing.auth.views import bp
+from skymailing.auth.throttling import (
+    even_time,
+    limit_letters,
+    limit_letters_by_address,
+    limit_password_checks,
+)
+from skymailing.auth.views.sign_in import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import dispatch, timing
@@ -127,7 +132,7 @@ def prove(form: PasswordAndCodeForm) -> User | None:
     user, known_hash = who_is_asked()
     if not is_present_password(form.current_password, known_hash):
         return None
-    if user.has_second_factor and not second_factor.accept_code(user, form.code.data, utcnow()):
+    if user.has_second_factor and not two_factor.accept_code(user, form.code.data, utcnow()):
         form.code.errors = [_("This code is wrong, or was used already.")]
         return None
     return user

@@ -16,7 +16,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from skymailing import queue
-from skymailing.auth import second_factor, services
+from skymailing.auth import services, two_factor
 from skymailing.auth.forms import CodeForm, LoginForm, RegisterForm
 from skymailing.auth.sessions import (
     LETTER_TO,
@@ -27,7 +27,7 @@ from skymailing.auth.sessions import (
     end_session,
     sign_in,
 )
-from skymailing.auth.throttle import (
+from skymailing.auth.throttling import (
     even_time,
     limit_codes,
     limit_codes_of_strangers,
@@ -147,7 +147,7 @@ def login_code() -> ResponseReturnValue:
     form = CodeForm()
     if not form.validate_on_submit():
         return render_template("auth/login_code.html", form=form)
-    if user.has_second_factor and not second_factor.accept_code(user, form.code.data, utcnow()):
+    if user.has_second_factor and not two_factor.accept_code(user, form.code.data, utcnow()):
         form.code.errors = [_("This code is wrong, or was used already.")]
         return render_template("auth/login_code.html", form=form)
     enter(user, remember=remember)

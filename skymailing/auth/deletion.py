@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import counters
-from skymailing.account.forget import forget_in_audit, label_of
+from skymailing.auth.anonymise import forget_in_audit, label_of
 from skymailing.db.engine import reading_engine
 from skymailing.delivery import plan
 from skymailing.extensions import db

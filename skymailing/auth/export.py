@@ -16,7 +16,7 @@ from typing import Any
 from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 
-from skymailing.account import belongings
+from skymailing.auth import export_queries
 from skymailing.clients.exports import export_rows
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import LogFilter, export_attempts, format_time
@@ -57,7 +57,7 @@ class File:
 def export_account(user: User, now: datetime) -> Iterator[bytes]:
     """Yield the archive piece by piece; ends the transaction that the caller is in."""
     user_id, email, locale = user.id, user.email, user.locale or str(get_locale() or "en")
-    profile = belongings.profile_of(user)
+    profile = export_queries.profile_of(user)
     db.session.rollback()
     with force_locale(locale):
         files = list_files(user_id, profile)
@@ -92,18 +92,20 @@ def list_files(user_id: int, profile: dict[str, Any]) -> list[File]:
         file(
             "never-mailed.csv",
             _("addresses that you do not write to any more, and why"),
-            belongings.suppressions,
+            export_queries.suppressions,
         ),
-        file("messages.json", _("your messages"), belongings.messages),
-        file("mailings.json", _("your mailings"), belongings.mailings),
-        file("mailing-clients.csv", _("clients that were chosen by hand for a mailing"), belongings.members),
-        file("runs.json", _("each run with its numbers and its text"), belongings.runs),
-        file("letters.csv", _("each letter of each run and what became of it"), belongings.letters),
+        file("messages.json", _("your messages"), export_queries.messages),
+        file("mailings.json", _("your mailings"), export_queries.mailings),
+        file(
+            "mailing-clients.csv", _("clients that were chosen by hand for a mailing"), export_queries.members
+        ),
+        file("runs.json", _("each run with its numbers and its text"), export_queries.runs),
+        file("letters.csv", _("each letter of each run and what became of it"), export_queries.letters),
         file("log.csv", _("each attempt with the mail server's answer"), attempts),
-        file("imports.csv", _("your imports of clients"), belongings.imports),
-        file("articles.json", _("your articles in the blog"), belongings.articles),
-        file("account-letters.csv", _("letters of the service to you"), belongings.account_letters),
-        file("audit.csv", _("what was written down of you and your account"), belongings.audit_lines),
+        file("imports.csv", _("your imports of clients"), export_queries.imports),
+        file("articles.json", _("your articles in the blog"), export_queries.articles),
+        file("account-letters.csv", _("letters of the service to you"), export_queries.account_letters),
+        file("audit.csv", _("what was written down of you and your account"), export_queries.audit_lines),
     ]
 
 
@@ -122,7 +124,7 @@ def _readme(email: str, now: datetime, files: list[File]) -> Iterator[str]:
 
 
 def json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, default=belongings.plain)
+    return json.dumps(value, ensure_ascii=False, indent=1, default=export_queries.plain)
 
 
 def json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:

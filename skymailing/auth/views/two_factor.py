@@ -8,11 +8,11 @@ from flask_login import current_user, login_required
 from markupsafe import Markup
 
 from skymailing import queue
-from skymailing.auth import devices, second_factor
+from skymailing.auth import devices, two_factor
 from skymailing.auth.forms import AppCodeForm, PasswordAndCodeForm, PresentPasswordForm
-from skymailing.auth.passwords import is_present_password, prove, who_is_asked
-from skymailing.auth.throttle import limit_password_checks
-from skymailing.auth.views import bp
+from skymailing.auth.throttling import limit_password_checks
+from skymailing.auth.views.passwords import is_present_password, prove, who_is_asked
+from skymailing.auth.views.sign_in import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 
@@ -26,10 +26,10 @@ def second_step() -> ResponseReturnValue:
     if form.validate_on_submit():
         user, known_hash = who_is_asked()
         if is_present_password(form.current_password, known_hash):
-            second_factor.begin_setup(user, utcnow())
+            two_factor.begin_setup(user, utcnow())
             db.session.commit()
             return redirect(url_for("auth.second_step_setup"))
-    left = second_factor.count_recovery_codes(current_user)
+    left = two_factor.count_recovery_codes(current_user)
     return render_template("auth/second_step.html", form=form, codes_left=left)
 
 
@@ -38,19 +38,19 @@ def second_step() -> ResponseReturnValue:
 @limit_password_checks
 def second_step_setup() -> ResponseReturnValue:
     """Show the key for the app, and turn the second step on once a code proves that it is there."""
-    secret = second_factor.pending_secret(current_user, utcnow())
+    secret = two_factor.pending_secret(current_user, utcnow())
     if secret is None:
         return redirect(url_for("auth.second_step"))
     form = AppCodeForm()
     if form.validate_on_submit():
-        codes = second_factor.confirm_setup(current_user, form.code.data, utcnow())
+        codes = two_factor.confirm_setup(current_user, form.code.data, utcnow())
         if codes is not None:
             devices.end_other_sessions(current_user, current_user.session_key)
             db.session.commit()
             queue.enqueue("send_outbox")
             return render_template("auth/recovery_codes.html", codes=codes, is_new=True)
         form.code.errors = [_("This code is wrong. Check that the clock of your phone is right.")]
-    picture = draw_code(second_factor.app_address(current_user, secret))
+    picture = draw_code(two_factor.app_address(current_user, secret))
     groups = [secret[start : start + 4] for start in range(0, len(secret), 4)]
     return render_template("auth/second_step_setup.html", form=form, picture=picture, groups=groups)
 
@@ -64,7 +64,7 @@ def second_step_off() -> ResponseReturnValue:
         return redirect(url_for("auth.second_step"))
     form = PasswordAndCodeForm()
     if form.validate_on_submit() and (user := prove(form)):
-        second_factor.turn_off(user)
+        two_factor.turn_off(user)
         db.session.commit()
         queue.enqueue("send_outbox")
         flash(_("The second step is off. Your password alone is enough again."), "success")
@@ -81,7 +81,7 @@ def recovery_codes() -> ResponseReturnValue:
         return redirect(url_for("auth.second_step"))
     form = PasswordAndCodeForm()
     if form.validate_on_submit() and (user := prove(form)):
-        codes = second_factor.replace_recovery_codes(user)
+        codes = two_factor.replace_recovery_codes(user)
         db.session.commit()
         return render_template("auth/recovery_codes.html", codes=codes, is_new=False)
     return render_template("auth/recovery_codes_ask.html", form=form)

@@ -17,13 +17,13 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit, queue
-from skymailing.account import services
-from skymailing.account.export import export_account
+from skymailing.auth import deletion_requests
+from skymailing.auth.export import export_account
 from skymailing.auth.forms import PasswordAndCodeForm
-from skymailing.auth.passwords import prove
 from skymailing.auth.services import LastAdmin
 from skymailing.auth.sessions import end_session
-from skymailing.auth.throttle import limit_password_checks
+from skymailing.auth.throttling import limit_password_checks
+from skymailing.auth.views.passwords import prove
 from skymailing.clock import utcnow
 from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, User
@@ -79,7 +79,7 @@ def delete() -> ResponseReturnValue:
     form = PasswordAndCodeForm()
     if not (form.validate_on_submit() and leave(form)):
         days = current_app.config["ACCOUNT_GRACE_DAYS"]
-        belongings = services.count_belongings(current_user)
+        belongings = deletion_requests.count_belongings(current_user)
         return render_template("account/delete.html", form=form, belongings=belongings, days=days)
     end_session()
     db.session.commit()
@@ -96,7 +96,7 @@ def leave(form: PasswordAndCodeForm) -> bool:
     if user is None:
         return False
     try:
-        services.request_deletion(user, utcnow(), audit.present_actor())
+        deletion_requests.request_deletion(user, utcnow(), audit.present_actor())
     except LastAdmin:
         db.session.rollback()  # which gives a recovery code back
         form.current_password.errors = [_("You are the last administrator. Make somebody else one first.")]
@@ -111,8 +111,8 @@ def leaving() -> ResponseReturnValue:
     user = db.session.get_one(User, current_user.id)
     if request.method == "POST":
         try:
-            services.keep_account(user, utcnow(), audit.present_actor())
-        except services.TooLate:
+            deletion_requests.keep_account(user, utcnow(), audit.present_actor())
+        except deletion_requests.TooLate:
             db.session.rollback()
             flash(_("It is too late: your account is being deleted."), "danger")
             return redirect(url_for("account.leaving"))

@@ -1,1 +1,0 @@
-"""What belongs to a person: taking it all along, and leaving for good."""
