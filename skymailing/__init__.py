@@ -59,8 +59,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.blog import syndication
     from skymailing.blog import views as blog
     from skymailing.catcher import views as catcher
-    from skymailing.clients import unsubscribe
-    from skymailing.clients import views as clients
+    from skymailing.clients.views import clients, unsubscribe
     from skymailing.home import views as home
     from skymailing.mailings import logs
     from skymailing.mailings import views as mailings

@@ -56,7 +56,7 @@ LAYERS: list[set[str]] = [
         "skymailing.clients.services",
         "skymailing.clients.suppression",
         "skymailing.clients.upsert",
-        "skymailing.clients.values",
+        "skymailing.clients.cleaning",
         "skymailing.home.guide",
         "skymailing.monitoring.queries",
         "skymailing.home.queries",

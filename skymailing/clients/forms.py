@@ -10,14 +10,14 @@ from flask_wtf.file import FileField, FileRequired
 from wtforms import FieldList, Form, FormField, StringField, TextAreaField
 from wtforms.validators import InputRequired, ValidationError
 
-from skymailing.clients.services import ClientValues
-from skymailing.clients.values import (
+from skymailing.clients.cleaning import (
     MAX_ATTRIBUTES,
     InvalidValue,
     clean_attribute,
     clean_comment,
     clean_name,
 )
+from skymailing.clients.services import ClientValues
 from skymailing.email_addresses import InvalidEmail, display_address, parse_address
 from skymailing.models import Client
 

@@ -17,11 +17,11 @@ from flask_babel import gettext as _
 from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import OperationalError
 
+from skymailing.clients.cleaning import clean_text
 from skymailing.clients.columns import Columns, recognise_columns
 from skymailing.clients.csv_reader import CHUNK_SIZE, Record, read_records
 from skymailing.clients.rows import ClientRow, RejectedRow, read_row
 from skymailing.clients.upsert import upsert_clients
-from skymailing.clients.values import clean_text
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db

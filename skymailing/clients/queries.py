@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from skymailing.clients.values import clean_text
+from skymailing.clients.cleaning import clean_text
 from skymailing.db.pagination import Order
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db

@@ -7,15 +7,9 @@ from enum import StrEnum
 
 from flask_babel import lazy_gettext as _l
 
+from skymailing.clients.cleaning import VALUE_FAULTS, InvalidValue, clean_attribute, clean_comment, clean_name
 from skymailing.clients.columns import Columns
 from skymailing.clients.csv_reader import RECORD_FAULTS, Record
-from skymailing.clients.values import (
-    VALUE_FAULTS,
-    InvalidValue,
-    clean_attribute,
-    clean_comment,
-    clean_name,
-)
 from skymailing.email_addresses import ADDRESS_FAULTS, InvalidEmail, address_key, parse_address
 from skymailing.web.csv import csv_restore
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from skymailing.clients.values import clean_attributes, clean_comment, clean_name
+from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.email_addresses import address_key, parse_address
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db

@@ -10,10 +10,10 @@ from flask_login import current_user, login_required
 
 from skymailing import audit, queue
 from skymailing.clients import exports, imports, queries
-from skymailing.clients.blueprint import bp
 from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
 from skymailing.clients.forms import ImportForm
 from skymailing.clients.rows import describe_reason, rejected_cells
+from skymailing.clients.views.blueprint import bp
 from skymailing.db.pagination import paginate
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db

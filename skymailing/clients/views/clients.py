@@ -7,10 +7,11 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing.audit import present_actor
-from skymailing.clients import queries, services, suppression, transfer  # noqa: F401 - adds its pages
-from skymailing.clients.blueprint import bp
+from skymailing.clients import queries, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
 from skymailing.clients.removal import delete_clients, restore_clients
+from skymailing.clients.views import import_export  # noqa: F401 - adds its pages
+from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db
