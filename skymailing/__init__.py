@@ -61,8 +61,7 @@ def register_blueprints(app: Flask) -> None:
     from skymailing.catcher import views as catcher
     from skymailing.clients.views import clients, unsubscribe
     from skymailing.home import views as home
-    from skymailing.mailings import logs
-    from skymailing.mailings import views as mailings
+    from skymailing.mailings.views import logs, mailings
     from skymailing.manager import views as manager
     from skymailing.messages import views as messages
     from skymailing.monitoring import health, metrics

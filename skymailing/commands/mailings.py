@@ -14,10 +14,10 @@ from skymailing.db.engine import LARGEST_ID
 from skymailing.email_addresses import address_key
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, queries, services
+from skymailing.mailings import queries, services, tasks
 from skymailing.mailings.progress import Deferred, Progress, Unclear, measure_progress
-from skymailing.mailings.reasons import explain_state
-from skymailing.mailings.wording import put_into_words
+from skymailing.mailings.progress_text import put_into_words
+from skymailing.mailings.state_text import explain_state
 from skymailing.models import DeliveryState, Mailing, User
 from skymailing.web.i18n import choose_timezone
 
@@ -163,7 +163,7 @@ def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done
         db.session.rollback()
         raise click.ClickException(str(error)) from error
     db.session.commit()
-    dispatch.announce(mailing, now)
+    tasks.announce(mailing, now)
     click.echo(f"Mailing {mailing_id} “{name}” {done}.")
 
 

@@ -16,7 +16,7 @@ from skymailing.auth.password_policy import password_fault
 from skymailing.clock import utcnow
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.extensions import db
-from skymailing.mailings import dispatch
+from skymailing.mailings import tasks
 from skymailing.models import AuditAction, Role, User
 from skymailing.security import hash_password
 
@@ -68,7 +68,7 @@ def unblock(email: str, reason: str) -> None:
     services.unblock_user(user, reason, audit.present_actor())
     db.session.commit()
     user_id, email = user.id, user.email
-    dispatch.announce_mailings_of(user_id, utcnow())
+    tasks.announce_mailings_of(user_id, utcnow())
     click.echo(f"Unblocked {email}.")
 
 

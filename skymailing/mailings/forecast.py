@@ -11,7 +11,7 @@ from skymailing.delivery import plan
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.extensions import db
-from skymailing.mailings import queries, services, timing
+from skymailing.mailings import queries, scheduling, services
 from skymailing.mailings.selection import Selection
 from skymailing.models import Client, Mailing, MailingState, Run, RunInterval, RunState, Suppression, User
 
@@ -71,7 +71,9 @@ def foresee_scheduled(mailing: Mailing, now: datetime) -> Forecast | None:
     if mailing.is_disabled or mailing.state in (MailingState.FINISHED, MailingState.CANCELLED):
         return None
     hours = SendingHours.of(mailing)
-    first = mailing.next_run_at or timing.first_start(mailing, hours.zone, timing.last_slot(mailing), now)
+    first = mailing.next_run_at or scheduling.first_start(
+        mailing, hours.zone, scheduling.last_slot(mailing), now
+    )
     if first is None:
         return None
     reach = Reach(services.audience_size(mailing), queries.count_suppressed(mailing))

@@ -27,7 +27,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput
 
 from skymailing.extensions import db
-from skymailing.mailings import timing
+from skymailing.mailings import scheduling
 from skymailing.mailings.log_queries import Offer
 from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
 from skymailing.models import (
@@ -148,8 +148,8 @@ class MailingForm(FlaskForm):
         self.owner = owner
         self.now = now
         self.present = present
-        self.is_fixed = present is not None and timing.is_over(present)
-        self.is_under_way = present is not None and timing.has_open_run(present)
+        self.is_fixed = present is not None and scheduling.is_over(present)
+        self.is_under_way = present is not None and scheduling.has_open_run(present)
         if not self.is_submitted():
             self.opened_at.data = now.isoformat()
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]

@@ -14,7 +14,7 @@ from skymailing.delivery.ledger import late_results, record
 from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
-from skymailing.mailings import timing
+from skymailing.mailings import scheduling
 from skymailing.mailings.queries import WAITS_FOR_DECISION, count_waiting_unknowns
 from skymailing.models import (
     MAILING_TRANSITIONS,
@@ -66,7 +66,7 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
     lock_mailing(mailing)
     _refuse_disabled(mailing)
     _move(mailing, MailingState.SCHEDULED)
-    timing.reschedule(mailing, now)
+    scheduling.reschedule(mailing, now)
 
 
 def start_now(mailing: Mailing, now: datetime) -> None:

@@ -15,9 +15,9 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, log_queries, services
+from skymailing.mailings import log_queries, services, tasks
 from skymailing.mailings import queries as mailing_queries
-from skymailing.mailings.reasons import explain_state
+from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
 from skymailing.manager.panel import PanelView, asked_ids
@@ -135,7 +135,7 @@ class MailingsView(PanelView):
         db.session.commit()
         for mailing_id in ids:
             if (marked := db.session.get(Mailing, mailing_id)) is not None:
-                dispatch.announce(marked, now)
+                tasks.announce(marked, now)
         flash(act.done(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_mailings.show", mailing_id=ids[0]))

@@ -14,7 +14,7 @@ from skymailing.audit import present_actor
 from skymailing.auth import services
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.mailings import dispatch
+from skymailing.mailings import tasks
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
 from skymailing.manager.panel import ADMINS, PanelView, asked_ids
@@ -96,7 +96,7 @@ class UsersView(PanelView):
         db.session.commit()
         if not act.blocks:
             for user_id in ids:
-                dispatch.announce_mailings_of(user_id, utcnow())
+                tasks.announce_mailings_of(user_id, utcnow())
         flash(act.done(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_users.show", user_id=ids[0]))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from skymailing import schedule
 from skymailing.extensions import db
 from skymailing.mailings import services
-from skymailing.mailings.reasons import explain_state
+from skymailing.mailings.state_text import explain_state
 from skymailing.models import Mailing, MailingState, OnLate, Periodicity, Run, RunState, User
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, only_run, states

@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.mailings import progress as progress_module
 from skymailing.mailings import queries
 from skymailing.mailings.progress import measure_progress
-from skymailing.mailings.wording import put_into_words
+from skymailing.mailings.progress_text import put_into_words
 from skymailing.models import (
     Delivery,
     DeliveryState,

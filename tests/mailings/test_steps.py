@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
-from skymailing.mailings import gaps
+from skymailing.mailings import missing_values
 from skymailing.models import Mailing, OutboxLetter, User
 from tests.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 from tests.mailings.pages import local, mailing_fields, soup
@@ -137,7 +137,7 @@ def test_the_summary_tells_how_many_clients_lack_a_value_of_the_message(
     assert gap_sentences(browser, chosen) == [f"1 client has {city}"]
     matching = everybody | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
     assert gap_sentences(browser, matching) == [f"2 clients have {city}", nobody]
-    monkeypatch.setattr(gaps, "EXAMINED", 1)
+    monkeypatch.setattr(missing_values, "EXAMINED", 1)
     assert gap_sentences(browser, everybody)[-1] == "Only the first 1 clients were looked at."
 
 

@@ -9,7 +9,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.progress import Progress, measure_progress
-from skymailing.mailings.wording import Words, put_into_words
+from skymailing.mailings.progress_text import Words, put_into_words
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Run, RunState, User
 from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 

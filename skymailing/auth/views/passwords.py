@@ -27,7 +27,7 @@ from skymailing.auth.throttling import (
 from skymailing.auth.views.sign_in import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, timing
+from skymailing.mailings import scheduling, tasks
 from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.models import User
 from skymailing.reports import adding_up
@@ -85,13 +85,13 @@ def profile() -> ResponseReturnValue:
     choose_summary_hour(current_user, form.summary_hour.data, now)
     has_moved = current_user.timezone != zone.key
     if has_moved:
-        timing.move_to_zone(current_user, zone, now)
+        scheduling.move_to_zone(current_user, zone, now)
         db.session.flush()
         adding_up.forget(db.session, current_user.id)
     user_id = current_user.id
     db.session.commit()
     if has_moved:
-        dispatch.announce_mailings_of(user_id, now)
+        tasks.announce_mailings_of(user_id, now)
     flash(_("Your profile is saved."), "success")
     return redirect(url_for("auth.profile"))
 

@@ -6,10 +6,10 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit
 from skymailing.mailings import log_queries, run_queries
-from skymailing.mailings.blueprint import bp as mailings_bp
-from skymailing.mailings.blueprint import get_own_mailing
 from skymailing.mailings.forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, Offer
+from skymailing.mailings.views.blueprint import bp as mailings_bp
+from skymailing.mailings.views.blueprint import get_own_mailing
 from skymailing.models import AuditAction, Mailing, Outcome
 from skymailing.settings.retention import keep
 from skymailing.web.csv import csv_response

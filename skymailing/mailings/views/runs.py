@@ -4,7 +4,7 @@ from flask import abort, render_template
 from flask_login import current_user, login_required
 
 from skymailing.mailings import log_queries, queries, run_queries
-from skymailing.mailings.blueprint import bp
+from skymailing.mailings.views.blueprint import bp
 from skymailing.models import DeliveryState
 from skymailing.web.labels import state_tone
 

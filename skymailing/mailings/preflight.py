@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
-from skymailing.mailings import forecast, queries, timing
+from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.gaps import Gaps, find_gaps
-from skymailing.mailings.wording import clock_time, hours_words, pace_words
+from skymailing.mailings.missing_values import Gaps, find_gaps
+from skymailing.mailings.progress_text import clock_time, hours_words, pace_words
 from skymailing.models import Audience, Client, Mailing, Message
 
 # The steps of the form and the fields that each asks for.
@@ -134,7 +134,7 @@ def foreseen(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     if not form.audience.errors and not form.clients.errors:
         chosen = (form.clients.data, form.chosen) if is_for_some(form) else None
         reach = forecast.count_reach(form.owner, chosen)
-    first = timing.first_of_change(mailing, wished, form.now) if mailing else wished.starts_at
+    first = scheduling.first_of_change(mailing, wished, form.now) if mailing else wished.starts_at
     return tell(forecast.foresee(wished, hours_of(form), first, reach, form.now))
 
 

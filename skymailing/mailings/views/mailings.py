@@ -8,22 +8,12 @@ from flask_login import current_user, login_required
 
 from skymailing import clock
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.mailings import (
-    actions,
-    editing,
-    forecast,
-    log_queries,
-    logs,
-    queries,
-    review,
-    run_queries,
-    runs,
-    services,
-)
-from skymailing.mailings.blueprint import bp, get_own_mailing
+from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
 from skymailing.mailings.progress import Progress, measure_progress
-from skymailing.mailings.reasons import explain_state
-from skymailing.mailings.wording import hours_words, put_into_words
+from skymailing.mailings.progress_text import hours_words, put_into_words
+from skymailing.mailings.state_text import explain_state
+from skymailing.mailings.views import actions, edit, logs, runs
+from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 from skymailing.web.labels import state_tone
 from skymailing.web.responses import unless_seen
@@ -74,8 +64,8 @@ def show(mailing_id: int) -> str:
         runs=queries.list_runs(mailing, request.args.get("cursor")),
         has_runs=queries.has_runs(mailing),
         hours=hours_words(SendingHours.of(mailing)),
-        can_be_edited=editing.can_be_edited(mailing),
-        **review.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
+        can_be_edited=edit.can_be_edited(mailing),
+        **preflight.tell(forecast.foresee_scheduled(mailing, clock.utcnow())),
         **live_part(mailing),
     )
 

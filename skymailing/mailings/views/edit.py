@@ -11,13 +11,14 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, picker, queries, removal, services, timing
-from skymailing.mailings.actions import send_test_letter
-from skymailing.mailings.blueprint import bp, get_own_mailing
+from skymailing.mailings import deletion, queries, scheduling, services, tasks
+from skymailing.mailings.duplicate_submission import find_twin
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.review import STEPS, review, step_of
+from skymailing.mailings.preflight import STEPS, review, step_of
 from skymailing.mailings.selection import Selection, read_chosen, save_chosen
-from skymailing.mailings.twins import find_twin
+from skymailing.mailings.views import client_picker
+from skymailing.mailings.views.actions import send_test_letter
+from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
 from skymailing.undo import CannotRestore
 from skymailing.web.flashes import flash_undo
@@ -96,7 +97,7 @@ def delete(mailing_id: int) -> str | Response:
         return render_template("mailings/not_deletable.html", mailing=mailing)
     if request.method == "GET":
         return render_template("mailings/delete.html", mailing=mailing)
-    kept = removal.delete_mailing(mailing, clock.utcnow(), audit.present_actor())
+    kept = deletion.delete_mailing(mailing, clock.utcnow(), audit.present_actor())
     undo_url = url_for("mailings.undo", removal_id=kept.id)
     db.session.commit()
     flash_undo(_("The mailing is deleted."), undo_url)
@@ -109,7 +110,7 @@ def undo(removal_id: int) -> Response:
     """Bring a deleted mailing back."""
     now = clock.utcnow()
     try:
-        mailing = removal.restore_mailing(current_user.id, removal_id, now, audit.present_actor())
+        mailing = deletion.restore_mailing(current_user.id, removal_id, now, audit.present_actor())
     except CannotRestore as error:
         flash(str(error), "danger")
         return redirect(url_for("mailings.index"))
@@ -160,23 +161,25 @@ def present_values(mailing: Mailing) -> dict[str, Any]:
 
 def is_to_be_saved(form: MailingForm) -> bool:
     """Whether the form was sent by a saving button and nothing in it is wrong."""
-    if request.method != "POST" or picker.is_step(request.form):
+    if request.method != "POST" or client_picker.is_step(request.form):
         return False
     return form.validate() and "check" not in request.form
 
 
 def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     step = None
-    is_picking = picker.is_step(request.form) and request.form[picker.STEP_FIELD] != picker.STAY
+    is_picking = (
+        client_picker.is_step(request.form) and request.form[client_picker.STEP_FIELD] != client_picker.STAY
+    )
     if not form.is_fixed:
-        step = picker.make_picker(current_user, form.clients.data or Selection(), request.form)
+        step = client_picker.make_picker(current_user, form.clients.data or Selection(), request.form)
         if is_picking:
             # Whoever picks clients does not want to write to all of them.
             form.audience.data = Audience.SELECTED.value
     if step and request.headers.get("HX-Target") == "picker-results":
         return render_template("mailings/_picker_results.html", form=form, picker=step)
     # A step of the picker is not validated, so that it cannot be told what it would come to.
-    shown = None if picker.is_step(request.form) else review(form, mailing)
+    shown = None if client_picker.is_step(request.form) else review(form, mailing)
     if request.form.get("check") == "test" and shown and (message := shown["review"].message):
         send_test_letter(current_user, message.id)
     return render_template(
@@ -202,7 +205,7 @@ def save(form: MailingForm, mailing: Mailing) -> None:
 def settle(mailing: Mailing, now: datetime, *, is_new_course: bool) -> None:
     """Let new times count; a draft stays one only when it was sent by the draft's button."""
     if mailing.state is not MailingState.DRAFT:
-        timing.reschedule(mailing, now, is_new_course=is_new_course)
+        scheduling.reschedule(mailing, now, is_new_course=is_new_course)
     elif "draft" not in request.form:
         services.activate_mailing(mailing, now)
 
@@ -249,5 +252,5 @@ def warn_about(mailing: Mailing) -> None:
 def commit_and_announce(mailing: Mailing, now: datetime) -> int:
     mailing_id = mailing.id
     db.session.commit()
-    dispatch.announce(mailing, now)
+    tasks.announce(mailing, now)
     return mailing_id

@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 from skymailing import clock, queue
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
-from skymailing.mailings import dispatch, queries, services
-from skymailing.mailings.blueprint import bp, get_own_mailing
+from skymailing.mailings import queries, services, tasks
+from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, User
 from skymailing.outbox import services as outbox
 from skymailing.web.labels import state_label
@@ -110,7 +110,7 @@ def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], T], tell: Cal
     except SkyMailingError as error:
         return refuse(mailing_id, error)
     db.session.commit()
-    dispatch.announce(mailing, now)
+    tasks.announce(mailing, now)
     tell(result)
     return show(mailing_id)
 
