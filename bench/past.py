@@ -16,10 +16,10 @@ from skymailing.delivery.ledger.reconciliation import recount
 from skymailing.delivery.ledger.statistics import run_keys
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingState, Message, MessageFormat, Run, RunState
-from skymailing.reports.adding_up import add_up
+from skymailing.reports.aggregates import Scope
+from skymailing.reports.daily_rollup import add_up
 from skymailing.reports.periods import choose_period
 from skymailing.reports.queries import make_report
-from skymailing.reports.tallies import Scope
 
 FEW = 10_000
 SMALL = 100  # letters

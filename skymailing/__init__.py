@@ -56,14 +56,14 @@ def bind_extensions(app: Flask) -> None:
 def register_blueprints(app: Flask) -> None:
     from skymailing.auth.views import data, email, passwords, sessions, two_factor  # noqa: F401 - more pages of auth
     from skymailing.auth.views import sign_in as auth
-    from skymailing.blog import syndication
-    from skymailing.blog import views as blog
-    from skymailing.catcher import views as catcher
+    from skymailing.blog.views import articles as blog
+    from skymailing.blog.views import syndication
     from skymailing.clients.views import clients, unsubscribe
     from skymailing.home import views as home
+    from skymailing.mail_catcher import views as catcher
     from skymailing.mailings.views import logs, mailings
-    from skymailing.manager import views as manager
-    from skymailing.messages import views as messages
+    from skymailing.manager.views import overview as manager
+    from skymailing.messages.views import messages
     from skymailing.monitoring import health, metrics
     from skymailing.reports import views as reports
 

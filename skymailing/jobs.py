@@ -22,7 +22,7 @@ from skymailing.logs import context
 from skymailing.mailings import summaries
 from skymailing.messages import drafts, pictures
 from skymailing.outbox import services as outbox
-from skymailing.reports import adding_up
+from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
 
@@ -122,7 +122,7 @@ def mend(now: datetime) -> Findings:
     schedule.reconcile()
     counters.put("last_sweep", utcnow().timestamp())
     db.session.rollback()  # what was read above would keep others from writing on SQLite
-    adding_up.add_up(now)
+    daily_rollup.add_up(now)
     retention.remove_old(now)
     return found
 

@@ -37,7 +37,7 @@ from skymailing.models import (
     mailing_clients,
 )
 from skymailing.models.base import Model
-from skymailing.retention.steps import BATCH, LONGEST_BREATH, remove_letters_in
+from skymailing.retention.batches import BATCH, LONGEST_BREATH, remove_letters_in
 
 MAILINGS_AT_A_TIME = 100
 OPEN_RUNS = (RunState.PLANNED, RunState.SENDING)

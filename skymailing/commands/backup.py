@@ -8,9 +8,9 @@ from flask.cli import with_appcontext
 from redis import RedisError
 
 from skymailing import queue, schedule
-from skymailing.backups import archive, databases, settling
+from skymailing.backups import after_restore, archive, databases
+from skymailing.backups.after_restore import Waiting
 from skymailing.backups.archive import FORMAT, Manifest
-from skymailing.backups.settling import Waiting
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import cache, db
@@ -67,11 +67,11 @@ def restore(file: Path, nothing_sent_since: bool) -> None:
     migrate()
     now = utcnow()
     if nothing_sent_since:
-        settling.sign_everybody_out()
+        after_restore.sign_everybody_out()
         db.session.commit()
         waiting = []
     else:
-        waiting = settling.settle(manifest.made_at, now)
+        waiting = after_restore.settle(manifest.made_at, now)
     cache.clear()  # pages of what is lost
     click.echo(
         f"Restored as of {manifest.made_at:{WORDS}}, with {pictures} pictures. Everybody is signed out."

@@ -81,7 +81,7 @@ def scheduler() -> None:
 @with_appcontext
 def catcher() -> None:
     """Run the mail catcher of development, which keeps letters instead of sending them."""
-    from skymailing.catcher.server import serve  # aiosmtpd is of no use to the other commands
+    from skymailing.mail_catcher.server import serve  # aiosmtpd is of no use to the other commands
 
     if not current_app.config["MAIL_CATCHER"]:
         fail("MAIL_SERVER is set, so letters go there; the catcher is for when it is not.")

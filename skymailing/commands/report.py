@@ -14,10 +14,10 @@ from skymailing.commands.mailings import find
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import User
+from skymailing.reports.aggregates import Scope
 from skymailing.reports.export import csv_rows, describe
 from skymailing.reports.periods import choose_period
 from skymailing.reports.queries import make_report
-from skymailing.reports.tallies import Scope
 from skymailing.web.csv import stream_csv
 
 DAY = click.DateTime(["%Y-%m-%d"])

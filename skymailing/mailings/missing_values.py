@@ -9,7 +9,7 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Selection
-from skymailing.messages.insight import Path, find_unguarded
+from skymailing.messages.letter_insight import Path, find_unguarded
 from skymailing.messages.placeholders import write_path
 from skymailing.models import Message, User
 

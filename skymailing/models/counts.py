@@ -91,7 +91,7 @@ class ReportDay(Model):
 
     A day is one of the owner's time zone. Its sums hold as long as none of its intervals is fresh, and
     each interval that is not fresh lies in the day of exactly one row for all mailings. Written by
-    `skymailing.reports.sums` alone.
+    `skymailing.reports.rollup_queries` alone.
     """
 
     __tablename__ = "report_days"

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from skymailing.reports.aggregates import COLUMNS, Scope
 from skymailing.reports.periods import Period
 from skymailing.reports.queries import Figures, Report, days_of_mailings
-from skymailing.reports.tallies import COLUMNS, Scope
 
 
 def csv_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:

@@ -9,10 +9,8 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 from skymailing.delivery.ledger.statistics import OTHER_WORDS
 from skymailing.extensions import db
 from skymailing.models import Mailing, ReportDay, RunInterval
-from skymailing.reports import sums
-from skymailing.reports.periods import Period
-from skymailing.reports.sums import Known
-from skymailing.reports.tallies import (
+from skymailing.reports import rollup_queries
+from skymailing.reports.aggregates import (
     COLUMNS,
     MEDIAN,
     P95,
@@ -24,6 +22,8 @@ from skymailing.reports.tallies import (
     column_sums,
     read_tallies,
 )
+from skymailing.reports.periods import Period
+from skymailing.reports.rollup_queries import Known
 
 REASONS_TOLD = 20
 NAMES_AT_A_TIME = 500  # of which a statement speaks one by one
@@ -77,7 +77,7 @@ class Report:
 
 def make_report(scope: Scope, period: Period, most_mailings: int | None = None, name: str = "") -> Report:
     """Return the report; of each mailing in the period, those with most letters first."""
-    known = sums.read_known(scope, period)
+    known = rollup_queries.read_known(scope, period)
     others = Part(scope, known.others)
     days = known.days | read_tallies(db.session, others, by_day(period))
     total = Tally()
@@ -108,7 +108,7 @@ def _largest_mailings(
     """Return the mailings with most letters planned in the period, and how many there are."""
     parts = []
     if known.days:
-        summed = sums.of_mailings(scope, known.begins(period))
+        summed = rollup_queries.of_mailings(scope, known.begins(period))
         parts.append(select(ReportDay.mailing_id, ReportDay.planned).where(summed))
     if known.others:
         counted = Part(scope, known.others).of(RunInterval)
@@ -132,7 +132,7 @@ def _read_mailings(
     wanted = ids if len(ids) <= NAMES_AT_A_TIME else None
     others = Part(scope, known.others, wanted)
     tallies = read_tallies(db.session, others, by_mailing, with_reasons=False)
-    for id, tally in sums.read_mailings(scope, known.begins(period), wanted).items():
+    for id, tally in rollup_queries.read_mailings(scope, known.begins(period), wanted).items():
         tallies.setdefault(id, Tally()).add(tally)
     names = dict(_names(ids))
     return [(id, names[id], Figures.of(tallies[id])) for id in ids if id in names and id in tallies]

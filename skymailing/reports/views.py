@@ -11,9 +11,9 @@ from skymailing.extensions import db
 from skymailing.mailings import log_queries
 from skymailing.models import AuditAction, DeliveryState, Mailing
 from skymailing.reports import export, queries
+from skymailing.reports.aggregates import Scope
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period
-from skymailing.reports.tallies import Scope
 from skymailing.web.csv import csv_response
 from skymailing.web.form_fields import read_id
 

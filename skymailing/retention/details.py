@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import Delivery, Mailing, Run, RunState
-from skymailing.retention.steps import Allowance, remove_letters
+from skymailing.retention.batches import Allowance, remove_letters
 
 UNDER_WAY = (RunState.PLANNED, RunState.SENDING)
 RUNS_AT_A_TIME = 100

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from flask import current_app
 
-from skymailing.retention import details, leftovers
-from skymailing.retention.steps import Allowance
+from skymailing.retention import details, housekeeping
+from skymailing.retention.batches import Allowance
 from skymailing.settings.retention import cutoff, keep
 
 SECONDS = 1.0  # of a sweep, which runs every fifteen
@@ -16,13 +16,13 @@ def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
     days = keep()
     allowance = Allowance(seconds)
     if before := cutoff(days.account_letters, now):
-        leftovers.remove_account_letters(before, allowance)
+        housekeeping.remove_account_letters(before, allowance)
     if before := cutoff(days.imports, now):
-        leftovers.remove_imports(before, allowance)
+        housekeeping.remove_imports(before, allowance)
     if before := cutoff(days.audit, now):
-        leftovers.remove_audit_lines(before, allowance)
+        housekeeping.remove_audit_lines(before, allowance)
     if (before := cutoff(days.caught_letters, now)) and current_app.config["MAIL_CATCHER"]:
-        leftovers.remove_caught_letters(before, now, allowance)
+        housekeeping.remove_caught_letters(before, now, allowance)
     if before := cutoff(days.run_details, now):
         details.remove_old_details(before, now, allowance)
     allowance.tell()

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from config import TestingConfig
 from skymailing import create_app
-from skymailing.catcher.store import LetterStore
+from skymailing.mail_catcher.store import LetterStore
 from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
 
 

@@ -16,10 +16,10 @@ from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import Attempt, Mailing, OnUnknown, Outcome, Run, RunInterval
-from skymailing.reports import adding_up
+from skymailing.reports import daily_rollup
+from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period, choose_period
 from skymailing.reports.queries import Figures, Report, make_report
-from skymailing.reports.tallies import Scope
 from tests.delivery.conftest import ServeFrom, Start, Work
 from tests.delivery.ledger import check_ledger, only_run
 from tests.delivery.scripted import Peer, scripted_server
@@ -172,7 +172,7 @@ def test_a_report_is_what_the_attempts_add_up_to(
     scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in summed(raw, 1))]
     counted = [report_of(app, scope, period) for scope in scopes]
     with app.app_context():
-        assert adding_up.add_up(clock.utcnow()) >= 2
+        assert daily_rollup.add_up(clock.utcnow()) >= 2
     fresh = select(func.count()).select_from(RunInterval).where(RunInterval.is_fresh)
     assert session.scalar(fresh) == 0, "the days are over"
     assert [report_of(app, scope, period) for scope in scopes] == counted

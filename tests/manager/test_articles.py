@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.manager import articles
 from skymailing.manager.slugs import make_slug
+from skymailing.manager.views import articles
 from skymailing.models import Article, AuditAction, AuditEntry, Role, User
 from tests.conftest import SignIn
 from tests.factories import ArticleFactory, UserFactory

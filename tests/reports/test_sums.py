@@ -13,10 +13,10 @@ from skymailing.delivery.ledger import late_results, reconciliation
 from skymailing.delivery.ledger.statistics import Changes, run_keys
 from skymailing.extensions import db
 from skymailing.models import DeliveryState, Outcome, ReportDay, Run, RunInterval, User
-from skymailing.reports import adding_up
+from skymailing.reports import daily_rollup
+from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period
 from skymailing.reports.queries import Report, make_report
-from skymailing.reports.tallies import Scope
 from tests.conftest import SignIn
 from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
@@ -46,7 +46,7 @@ def run(user: User) -> Run:
 
 def add_up(app: Flask, now: datetime = NOW) -> int:
     with app.app_context():
-        return adding_up.add_up(now)
+        return daily_rollup.add_up(now)
 
 
 def fresh(session: Session) -> int:

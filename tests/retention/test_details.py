@@ -28,7 +28,7 @@ from skymailing.models import (
     RunState,
     User,
 )
-from skymailing.retention import details, steps, sweep
+from skymailing.retention import batches, details, sweep
 from tests.conftest import SignIn
 from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory, UserFactory
 
@@ -135,10 +135,10 @@ def test_a_step_is_small_and_the_next_sweep_goes_on(
     app: Flask, session: Session, user: User, chosen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = old_run(user, DAYS + 1)
-    monkeypatch.setattr(steps, "BATCH", 3)
+    monkeypatch.setattr(batches, "BATCH", 3)
     with app.app_context():
         # Time for nothing but the first step, as after a kill in the middle.
-        monkeypatch.setattr(steps.Allowance, "is_used_up", property(lambda self: bool(self.removed)))
+        monkeypatch.setattr(batches.Allowance, "is_used_up", property(lambda self: bool(self.removed)))
         sweep.remove_old(utcnow())
         session.refresh(run)
         assert remaining(session, run) == (5, 5)

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing.catcher.store import LetterStore
 from skymailing.clock import utcnow
 from skymailing.errors import ConfigurationError
+from skymailing.mail_catcher.store import LetterStore
 from skymailing.models import (
     AuditAction,
     AuditEntry,
@@ -24,7 +24,7 @@ from skymailing.models import (
     OutboxLetter,
     User,
 )
-from skymailing.retention import steps, sweep
+from skymailing.retention import batches, sweep
 
 
 def letter(user: User, state: LetterState, days: int) -> OutboxLetter:
@@ -37,7 +37,7 @@ def letter(user: User, state: LetterState, days: int) -> OutboxLetter:
 def test_settled_account_letters_go_after_a_month(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     stay = [
         letter(user, LetterState.PENDING, 40),
         letter(user, LetterState.SENT, 29),

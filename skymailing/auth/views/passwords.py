@@ -30,7 +30,7 @@ from skymailing.extensions import db
 from skymailing.mailings import scheduling, tasks
 from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.models import User
-from skymailing.reports import adding_up
+from skymailing.reports import daily_rollup
 from skymailing.security import BadToken, hash_password, verify_password
 
 
@@ -87,7 +87,7 @@ def profile() -> ResponseReturnValue:
     if has_moved:
         scheduling.move_to_zone(current_user, zone, now)
         db.session.flush()
-        adding_up.forget(db.session, current_user.id)
+        daily_rollup.forget(db.session, current_user.id)
     user_id = current_user.id
     db.session.commit()
     if has_moved:

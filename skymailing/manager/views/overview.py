@@ -8,12 +8,12 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
 from skymailing.manager import queries
-from skymailing.manager.articles import ArticlesView
-from skymailing.manager.audit_log import AuditView
-from skymailing.manager.mailings import MailingsView
-from skymailing.manager.panel import AUTHORS, MANAGERS, PanelView
-from skymailing.manager.runs import RunsView
-from skymailing.manager.users import UsersView
+from skymailing.manager.views.articles import ArticlesView
+from skymailing.manager.views.audit_log import AuditView
+from skymailing.manager.views.mailings import MailingsView
+from skymailing.manager.views.panel import AUTHORS, MANAGERS, PanelView
+from skymailing.manager.views.runs import RunsView
+from skymailing.manager.views.users import UsersView
 
 
 class Overview(PanelView):

@@ -17,7 +17,7 @@ from skymailing.extensions import db
 from skymailing.mailings import tasks
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
-from skymailing.manager.panel import ADMINS, PanelView, asked_ids
+from skymailing.manager.views.panel import ADMINS, PanelView, asked_ids
 from skymailing.models import Role, User
 
 

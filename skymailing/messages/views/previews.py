@@ -23,10 +23,10 @@ from skymailing.delivery.rendering.letter import (
 )
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
-from skymailing.messages.blueprint import bp
 from skymailing.messages.forms import read_typed
-from skymailing.messages.insight import Insight, look_into
+from skymailing.messages.letter_insight import Insight, look_into
 from skymailing.messages.placeholders import write_path
+from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message
 from skymailing.security import get_own
 from skymailing.web.responses import parse_big_id

@@ -20,7 +20,7 @@ from skymailing.mailings import queries as mailing_queries
 from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
-from skymailing.manager.panel import PanelView, asked_ids
+from skymailing.manager.views.panel import PanelView, asked_ids
 from skymailing.messages.services import explain_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
 

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, func, literal, literal_column
 
 from skymailing.extensions import db
 from skymailing.models import ReportDay, RunInterval
+from skymailing.reports.aggregates import COLUMNS, Scope, Stretch, Tally, by_day
 from skymailing.reports.periods import Period
-from skymailing.reports.tallies import COLUMNS, Scope, Stretch, Tally, by_day
 
 ALL = 0  # stands for all mailings
 # In the index's own words: SQLite would not see that "is_fresh = 1" is the same.

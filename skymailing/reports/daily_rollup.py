@@ -18,8 +18,7 @@ from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
-from skymailing.reports.sums import ALL, IS_FRESH
-from skymailing.reports.tallies import (
+from skymailing.reports.aggregates import (
     COLUMNS,
     Database,
     Part,
@@ -29,6 +28,7 @@ from skymailing.reports.tallies import (
     by_mailing,
     read_tallies,
 )
+from skymailing.reports.rollup_queries import ALL, IS_FRESH
 from skymailing.web.timezones import day_ends, day_starts
 
 SECONDS = 1.0  # of a sweep, which runs every fifteen

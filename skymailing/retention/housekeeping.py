@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select
 from sqlalchemy.orm import Session
 
 from skymailing import audit
-from skymailing.catcher.store import LetterStore
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
+from skymailing.mail_catcher.store import LetterStore
 from skymailing.models import (
     AuditEntry,
     ClientImport,
@@ -21,7 +21,7 @@ from skymailing.models import (
     LetterState,
     OutboxLetter,
 )
-from skymailing.retention.steps import BATCH, Allowance
+from skymailing.retention.batches import BATCH, Allowance
 
 CAUGHT_PAUSE = timedelta(hours=1)  # between two looks at a directory that may hold a million files
 CAUGHT_MARK = "skymailing_caught_letters_looked_at"

@@ -24,10 +24,10 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.extensions import db, limiter
 from skymailing.messages import drafts, pictures, queries, services
-from skymailing.messages.blueprint import bp
 from skymailing.messages.conversion import convert
 from skymailing.messages.forms import MessageForm, read_typed
 from skymailing.messages.placeholders import list_placeholders, list_values
+from skymailing.messages.views.blueprint import bp
 from skymailing.models import Message, MessageDraft, MessageFormat
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from skymailing.catcher.store import LetterStore
+from skymailing.mail_catcher.store import LetterStore
 
 ADDRESS = "127.0.0.1"  # never reachable from elsewhere
 BACKLOG = 1000

@@ -19,7 +19,7 @@ from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.article_form import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
-from skymailing.manager.panel import AUTHORS, PanelView
+from skymailing.manager.views.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.web.images import ImageError
 

@@ -12,10 +12,11 @@ from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.extensions import db
-from skymailing.messages import drafts, editing, previews, queries, services
-from skymailing.messages.blueprint import bp
+from skymailing.messages import drafts, queries, services
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
+from skymailing.messages.views import editor, previews
+from skymailing.messages.views.blueprint import bp
 from skymailing.models import Message
 from skymailing.outbox import services as outbox
 from skymailing.security import get_own
@@ -56,7 +57,7 @@ def new() -> ResponseReturnValue:
         flash(_("This draft is not there any more: it was saved or discarded."), "info")
         return redirect(url_for("messages.index"))
     starter = get_starter(request.args.get("example", ""), get_locale().language)
-    form = MessageForm(data=editing.fields_of(draft) if draft else starter)
+    form = MessageForm(data=editor.fields_of(draft) if draft else starter)
     if form.validate_on_submit():
         message = Message(owner_id=current_user.id)
         services.save_message(message, form.read_content(), None)
@@ -67,7 +68,7 @@ def new() -> ResponseReturnValue:
         flash(_("The message was saved. This is what a client gets."), "success")
         return redirect(url_for("messages.show", message_id=message.id))
     is_empty = request.method == "GET" and starter is None and draft is None
-    return editing.show_editor(
+    return editor.show_editor(
         form, draft=draft, starters=list_starters() if is_empty else [], is_example=starter is not None
     )
 
@@ -78,7 +79,7 @@ def edit(message_id: int) -> ResponseReturnValue:
     """Change a message; runs that have started keep the text they started with."""
     message = get_own(Message, message_id)
     draft = drafts.find_draft(message) if "saved" not in request.args else None
-    form = MessageForm(data=editing.fields_of(draft or message))
+    form = MessageForm(data=editor.fields_of(draft or message))
     is_changed = False
     if form.validate_on_submit():
         try:
@@ -92,7 +93,7 @@ def edit(message_id: int) -> ResponseReturnValue:
             db.session.commit()
             flash(_("The message was saved."), "success")
             return redirect(url_for("messages.show", message_id=message.id))
-    page = editing.show_editor(form, message, draft=draft, is_changed=is_changed)
+    page = editor.show_editor(form, message, draft=draft, is_changed=is_changed)
     return page, 409 if is_changed else 200
 
 

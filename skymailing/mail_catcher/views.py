@@ -7,8 +7,8 @@ from flask import Blueprint, Response, abort, current_app, flash, redirect, rend
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
-from skymailing.catcher.store import CaughtLetter, LetterStore
 from skymailing.db.pagination import PER_PAGE, Page
+from skymailing.mail_catcher.store import CaughtLetter, LetterStore
 
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
 

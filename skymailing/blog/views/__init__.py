@@ -1,0 +1,1 @@
+"""The public blog, its feed and the sitemap."""

@@ -1,1 +1,0 @@
-"""The mail catcher of development: keeps letters on disk and shows them."""

@@ -1,0 +1,1 @@
+"""The mail catcher for development: it keeps letters instead of sending them."""
