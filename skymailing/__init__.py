@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from skymailing import errors
 from skymailing.caching import invalidation, middleware
 from skymailing.db import engine
 from skymailing.extensions import cache, csrf, db, limiter, login, mail, migrate
 from skymailing.logs import access
-from skymailing.web import compression, i18n, responses, static_files
+from skymailing.web import compression, error_pages, i18n, responses, static_files
 
 if TYPE_CHECKING:
     from config import Config
@@ -28,8 +27,9 @@ def create_app(config: "Config | None" = None) -> Flask:
     static_files.configure(app)
     responses.configure(app)
     register_blueprints(app)
+    register_cached_pages(app)
     register_commands(app)
-    errors.register_error_pages(app)
+    error_pages.register_error_pages(app)
     access.configure(app)  # around all that answers, as its line tells of it
     responses.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
     return app
@@ -54,27 +54,32 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_blueprints(app: Flask) -> None:
-    from skymailing.auth.views import data, email, passwords, sessions, two_factor  # noqa: F401 - more pages of auth
-    from skymailing.auth.views import sign_in as auth
-    from skymailing.blog.views import articles as blog
-    from skymailing.blog.views import syndication
-    from skymailing.clients.views import clients, unsubscribe
+    from skymailing.auth import views as auth
+    from skymailing.blog import views as blog
+    from skymailing.clients import views as clients
     from skymailing.home import views as home
-    from skymailing.mail_catcher import views as catcher
-    from skymailing.mailings.views import logs, mailings
-    from skymailing.manager.views import overview as manager
-    from skymailing.messages.views import messages
-    from skymailing.monitoring import health, metrics
+    from skymailing.mail_catcher import views as mail_catcher
+    from skymailing.mailings import views as mailings
+    from skymailing.manager import views as manager
+    from skymailing.messages import views as messages
+    from skymailing.monitoring import views as monitoring
     from skymailing.reports import views as reports
 
-    for feature in (home, health, metrics, auth, clients, unsubscribe, messages, mailings, logs, reports):
-        app.register_blueprint(feature.bp)
-    data.configure(app)
-    for feature in (blog, syndication, data):
-        app.register_blueprint(feature.bp)
+    features = [home, monitoring, auth, clients, messages, mailings, reports, blog]
     if app.config["MAIL_CATCHER"]:
-        app.register_blueprint(catcher.bp)
+        features.append(mail_catcher)
+    for feature in features:
+        for blueprint in feature.BLUEPRINTS:
+            app.register_blueprint(blueprint)
     manager.register(app)
+
+
+def register_cached_pages(app: Flask) -> None:
+    from skymailing.blog import cached_pages as blog
+    from skymailing.home import cached_pages as home
+
+    for feature in (home, blog):
+        middleware.register_pages(app, feature.CACHED_PAGES)
 
 
 def register_commands(app: Flask) -> None:

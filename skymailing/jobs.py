@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import ParamSpec
 
 from flask import current_app
-from redis import RedisError
 
-from skymailing import counters, queue, schedule, undo
+from skymailing import counters, hints, queue, schedule, undo
 from skymailing.auth import deletion
 from skymailing.blog import orphans, viewing
 from skymailing.caching import invalidation
@@ -28,8 +27,6 @@ from skymailing.settings.engine import engine_settings
 
 P = ParamSpec("P")
 
-OUTBOX = "outbox"  # the name of its hint
-
 
 def job(function: Callable[P, None]) -> Callable[P, None]:
     """Give a job an application context, and so a database session, of its own."""
@@ -45,86 +42,112 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
 @job
 def send_outbox() -> None:
     """Send the account letters that are due."""
-    queue.take_hint(OUTBOX)
+    queue.take_hint(hints.OUTBOX)
     outbox.send_due_letters(utcnow())
 
 
 @job
 def import_clients(import_id: int) -> None:
     """Import rows of a file for a while, then queue up again behind the others."""
-    queue.take_hint(_import_name(import_id))
+    queue.take_hint(hints.import_name(import_id))
     if imports.run_import_slice(import_id, should_hand_back=_should_hand_back):
-        queue.hint(_import_name(import_id), "import_clients", import_id)
+        hints.hint_import(import_id)
 
 
 @job
 def start_mailing(mailing_id: int) -> None:
     """Plan the run of a mailing that is due and let workers send it."""
-    queue.take_hint(_start_name(mailing_id))
+    queue.take_hint(hints.start_name(mailing_id))
     context.bind(mailing_id=mailing_id)
     run_id = plan.start_due_run(mailing_id, utcnow())
     if run_id is not None:
         context.bind(run_id=run_id)
-        hint_run(run_id)
+        hints.hint_run(run_id)
 
 
 @job
 def wake_run(run_id: int) -> None:
     """Let workers go on with a run that rested outside its sending hours."""
-    hint_run(run_id)
+    hints.hint_run(run_id)
 
 
 @job
 def send_slice(run_id: int, slot: int) -> None:
     """Send letters of a run for a while, then queue up again behind the others."""
-    queue.take_hint(_slice_name(run_id, slot))
+    queue.take_hint(hints.slice_name(run_id, slot))
     context.bind(run_id=run_id)
     if send.send_slice(run_id, _should_hand_back):
-        queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
+        hints.hint_slice(run_id, slot)
 
 
 @job
 def erase_account(user_id: int) -> None:
     """Delete some of an account whose time has come, then queue up again behind the others."""
-    queue.take_hint(_erasure_name(user_id))
+    queue.take_hint(hints.erasure_name(user_id))
     if deletion.erase_slice(user_id, utcnow(), _should_hand_back):
-        queue.hint(_erasure_name(user_id), "erase_account", user_id)
+        hints.hint_erasure(user_id)
 
 
 @job
 def sweep() -> None:
     """Find in the database what lost hints, dead workers and an emptied Redis left behind."""
-    mend(utcnow())
+    run_sweep(utcnow())
 
 
-def mend(now: datetime) -> Findings:
-    """Do what a sweep does and return what it found; raises RedisError once the database is mended."""
+def run_sweep(now: datetime) -> Findings:
+    """Repair the ledger, repeat all hints and do what is due periodically.
+
+    Return what the ledger's sweep found. Raises RedisError once the database is repaired.
+    """
     found = sweep_ledger(current_app.config["DATA_DIR"] / "journal", now)
-    # Letters first: they go on whatever may be wrong with the rest.
+    # Letters first: they go on even if something below fails.
     for mailing_id in found.due_mailings:
-        queue.hint(_start_name(mailing_id), "start_mailing", mailing_id, queue=queue.SYSTEM)
+        hints.hint_start(mailing_id)
     for run_id in found.due_runs:
-        hint_run(run_id)
-    queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
-    viewing.fold_views(now)
-    orphans.drop_orphans(now)
-    undo.forget_old(now)
-    drafts.drop_old(now)
-    pictures.drop_unused(now)
-    pictures.drop_strays(now)
-    invalidation.catch_up()
-    if summaries.post_due_summaries(now):
-        queue.hint(OUTBOX, "send_outbox", queue=queue.SYSTEM)
-    for import_id in imports.resume_stalled_imports(now):
-        queue.hint(_import_name(import_id), "import_clients", import_id)
-    for user_id in deletion.due_accounts(now):
-        queue.hint(_erasure_name(user_id), "erase_account", user_id)
-    schedule.reconcile()
-    counters.put("last_sweep", utcnow().timestamp())
-    db.session.rollback()  # what was read above would keep others from writing on SQLite
-    daily_rollup.add_up(now)
-    retention.remove_old(now)
+        hints.hint_run(run_id)
+    hints.hint_outbox()
+    for task in PERIODIC_TASKS:
+        task(now)
     return found
+
+
+def _post_summaries(now: datetime) -> None:
+    if summaries.post_due_summaries(now):
+        hints.hint_outbox()
+
+
+def _resume_imports(now: datetime) -> None:
+    for import_id in imports.resume_stalled_imports(now):
+        hints.hint_import(import_id)
+
+
+def _erase_due_accounts(now: datetime) -> None:
+    for user_id in deletion.due_accounts(now):
+        hints.hint_erasure(user_id)
+
+
+def _record_sweep(_now: datetime) -> None:
+    counters.put("last_sweep", utcnow().timestamp())
+    db.session.rollback()  # a transaction left open would keep others from writing on SQLite
+
+
+# In this order, with every sweep. Each takes the time, bounds its own work and may run twice.
+PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
+    viewing.fold_views,
+    orphans.drop_orphans,
+    undo.forget_old,
+    drafts.drop_old,
+    pictures.drop_unused,
+    pictures.drop_strays,
+    lambda _now: invalidation.catch_up(),
+    _post_summaries,
+    _resume_imports,
+    _erase_due_accounts,
+    lambda _now: schedule.reconcile(),
+    _record_sweep,
+    daily_rollup.add_up,
+    retention.remove_old,
+)
 
 
 def _should_hand_back(elapsed: float) -> bool:
@@ -133,29 +156,3 @@ def _should_hand_back(elapsed: float) -> bool:
     if elapsed > settings.slice_seconds or queue.stop_is_requested():
         return True
     return elapsed > settings.least_slice_seconds and queue.others_are_waiting()
-
-
-def hint_run(run_id: int) -> None:
-    """Ask as many workers as there are, on all hosts, to send a run's letters side by side."""
-    try:
-        workers = queue.count_workers()
-    except RedisError:
-        return  # no hint would arrive; the sweep gives them all again
-    for slot in range(max(workers, current_app.config["WORKERS"])):
-        queue.hint(_slice_name(run_id, slot), "send_slice", run_id, slot)
-
-
-def _start_name(mailing_id: int) -> str:
-    return f"mailing-{mailing_id}"
-
-
-def _slice_name(run_id: int, slot: int) -> str:
-    return f"run-{run_id}-{slot}"
-
-
-def _import_name(import_id: int) -> str:
-    return f"import-{import_id}"
-
-
-def _erasure_name(user_id: int) -> str:
-    return f"erasure-{user_id}"

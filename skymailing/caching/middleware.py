@@ -1,40 +1,38 @@
-"""Whole public pages for visitors, made once and served to all until something in them changes.
+"""Serve whole public pages to visitors from the cache until something in them changes.
 
-Only GET and HEAD, only without a session, and only pages listed here. Kept under path, language and the
-query arguments that the page knows; labelled with the versions of what it is made of, see
-`shared_cache`. Kept whole: the headers that every answer of ours carries are kept with the page.
+This covers GET and HEAD requests without a session, for pages that a feature registers with
+`register_pages`. The key is path, language and the query arguments that the page knows. The label
+holds the versions of the data that the page shows (see `backend`). All response headers are cached
+with the page.
 
-An answer from here never enters Flask: that is what makes it as fast as a route that does nothing.
-Each process also holds the pages that it served last; whether they are still true is asked of Redis
-for every request, so a second copy saves time and shows nothing old.
+A cached response never enters Flask, which makes it as fast as a route that does nothing. Each
+process also holds the pages that it served last. Every request still checks their versions in
+Redis, so this second copy saves time and never shows old data.
 """
 
 import hashlib
 import json
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from babel.numbers import format_decimal
-from flask import Flask, Response, g, request, session
+from flask import Flask, Response, current_app, g, request, session
 from flask_babel import get_locale
 from werkzeug.http import parse_cookie
 
-from skymailing.blog.content_cache import next_publication
-from skymailing.blog.viewing import VIEWS_HOLE, count_view
-from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS, VIEWS, SharedCache
+from skymailing.caching.backend import SharedCache
 from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
 from skymailing.web.compression import pack, takes_gzip
 from skymailing.web.i18n import LANGUAGE_COOKIE, best_language
 
-HOLE = VIEWS_HOLE.encode()
 FORM = "page:2"  # of what is kept: another name for another form, as hosts are upgraded one by one
+EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
 TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
 LEVEL_AT_ONCE = 1  # of packing what differs from answer to answer
 HELD = 256  # pages in the memory of a process
@@ -45,24 +43,31 @@ Environment = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How pages of one endpoint are kept."""
+class PageKind:
+    """How the pages of one endpoint are cached."""
 
-    subjects: tuple[str, ...]  # what they are made of
-    seconds: float  # after which they are made anew in any case
-    arguments: tuple[str, ...] = ()  # of the query
-    variants: int = 1  # how many different ones take turns
+    subjects: tuple[str, ...]  # the versions that label the page, see `backend.SUBJECTS`
+    seconds: float  # longest time until the page is rendered again
+    next_change: Callable[[datetime], datetime | None]  # when the page changes without any write
+    arguments: tuple[str, ...] = ()  # query arguments that select a page
+    variants: int = 1  # how many different pages take turns
+    # Put changing values into the rendered body: (body, `g.page_values`, language, is_read) -> body.
+    fill: Callable[[bytes, list[int], str, bool], bytes] | None = None
 
 
-# The home page's three articles are random, and its active mailings depend on the time.
-HOME = Kind((ARTICLES, CLIENTS, MAILINGS), seconds=30, variants=8)
-ARTICLE = Kind((ARTICLES, VIEWS), seconds=600)
-KINDS = {
-    "/": HOME,
-    "/blog/": Kind((ARTICLES,), seconds=600, arguments=("page",)),
-    "/blog/feed.atom": Kind((ARTICLES,), seconds=600),
-    "/sitemap.xml": Kind((ARTICLES,), seconds=600),
-}
+class PageKinds:
+    """The registered pages, by path."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, PageKind] = {}
+        self._prefixes: dict[str, PageKind] = {}  # "/blog/" for "/blog/<slug>"
+
+    def add(self, path: str, kind: PageKind) -> None:
+        prefix, variable, _ = path.partition("<")
+        (self._prefixes if variable else self._exact)[prefix] = kind
+
+    def find(self, path: str) -> PageKind | None:
+        return self._exact.get(path) or self._prefixes.get(path[: path.rfind("/") + 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Ticket:
     """Under which key and label a page may be kept, if at all."""
 
     asked_at: datetime  # no later than what the page shows
-    kind: Kind
+    kind: PageKind
     key: str
     label: str | None
     variant: int
@@ -87,24 +92,24 @@ class KeptPage:
     etag: str
     headers: list[tuple[str, str]]
     language: str
-    viewed: tuple[int, int] | None  # id of an article, and its views that the database knew
+    values: list[int] | None  # what `PageKind.fill` needs
     body: bytes
     packed: bytes = b""  # made once, unless there is a hole to fill
 
     def to_bytes(self) -> bytes:
         head = [
             *(self.label, self.until, self.coming, self.etag),
-            *(self.headers, self.language, self.viewed),
+            *(self.headers, self.language, self.values),
         ]
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "KeptPage":
         head, _, body = raw.partition(b"\n")
-        label, until, coming, etag, headers, language, viewed = json.loads(head)
+        label, until, coming, etag, headers, language, values = json.loads(head)
         pairs = [(name, value) for name, value in headers]
-        packed = b"" if viewed else pack(body)
-        return cls(label, until, coming, etag, pairs, language, viewed, body, packed)
+        packed = b"" if values else pack(body)
+        return cls(label, until, coming, etag, pairs, language, values, body, packed)
 
     def is_among(self, etags: str) -> bool:
         """Whether an If-None-Match names this page, or any page at all (RFC 9110, section 13.1.2)."""
@@ -112,22 +117,30 @@ class KeptPage:
 
 
 def configure(app: Flask) -> None:
-    """Put the cache before the app; called first, so that `finish` runs last and keeps all headers."""
-    app.wsgi_app = VisitorPages(app, app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way
+    """Put the cache in front of the app. Call this first: `finish` must run last to see all headers."""
+    kinds = app.extensions[EXTENSION] = PageKinds()
+    app.wsgi_app = VisitorPages(app, app.wsgi_app, kinds)  # type: ignore[method-assign]  # Flask's way
     app.after_request(finish)
+
+
+def register_pages(app: Flask, pages: Mapping[str, PageKind]) -> None:
+    """Let these paths be cached; a path may end in one variable part, as "/blog/<slug>"."""
+    for path, kind in pages.items():
+        app.extensions[EXTENSION].add(path, kind)
 
 
 class VisitorPages:
     """Answers visitors from the cache, and hands everything else on."""
 
-    def __init__(self, app: Flask, wsgi_app: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(self, app: Flask, wsgi_app: Callable[..., Iterable[bytes]], kinds: PageKinds) -> None:
         self.app = app
+        self.kinds = kinds
         self.wsgi_app = wsgi_app
         self.held: dict[str, KeptPage] = {}
 
     def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        kind = KINDS.get(path) or (ARTICLE if path.startswith("/blog/") and path.count("/") == 2 else None)
+        kind = self.kinds.find(path)
         if kind is not None and environ["REQUEST_METHOD"] in READING and not environ.get("SCRIPT_NAME"):
             cookies = parse_cookie(environ.get("HTTP_COOKIE"))
             if self._is_a_stranger(cookies):
@@ -135,7 +148,7 @@ class VisitorPages:
                 ticket = self._ticket(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
                 page = self._find(ticket, backend)
                 if page is not None:
-                    return self._send(page, environ, start_response)
+                    return self._send(page, kind, environ, start_response)
                 return self._make(ticket, environ, start_response)
         return self.wsgi_app(environ, start_response)
 
@@ -148,7 +161,7 @@ class VisitorPages:
         )
 
     def _ticket(
-        self, kind: Kind, path: str, environ: Environment, chosen: str | None, backend: SharedCache
+        self, kind: PageKind, path: str, environ: Environment, chosen: str | None, backend: SharedCache
     ) -> Ticket:
         languages = self.app.config["LANGUAGES"]
         if chosen not in languages:
@@ -194,12 +207,12 @@ class VisitorPages:
             self.held.pop(ticket.key, None)
 
     def _send(
-        self, page: KeptPage, environ: Environment, start_response: Callable[..., Any]
+        self, page: KeptPage, kind: PageKind, environ: Environment, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         body, is_read = page.body, environ["REQUEST_METHOD"] == "GET"
-        if page.viewed is not None:
+        if page.values is not None and kind.fill is not None:
             with self.app.app_context():
-                body = _with_views(body, page.viewed, page.language, is_read=is_read)
+                body = kind.fill(body, page.values, page.language, is_read)
         if page.is_among(environ.get("HTTP_IF_NONE_MATCH", "")):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
@@ -211,7 +224,7 @@ class VisitorPages:
         return [body] if is_read else []
 
 
-def _variant(kind: Kind, etags: str) -> int:
+def _variant(kind: PageKind, etags: str) -> int:
     """Return which of a page's variants to show: the one that the browser has, else any."""
     if kind.variants == 1:
         return 0
@@ -222,43 +235,37 @@ def _variant(kind: Kind, etags: str) -> int:
 
 
 def finish(response: Response) -> Response:
-    """Keep a visitor's page, count its view, and answer 304 where the browser has it already."""
+    """Cache a visitor's page, fill in its changing values, and answer 304 if the browser has the page."""
     ticket: Ticket | None = request.environ.get(TICKET)
-    viewed: tuple[int, int] | None = g.get("viewed")
-    if response.status_code == 200 and (ticket is not None or viewed is not None):
+    values: list[int] | None = g.get("page_values")
+    if response.status_code == 200 and (ticket is not None or values is not None):
         if ticket is not None and "Set-Cookie" not in response.headers and not session.modified:
-            _keep(response, ticket, viewed)
-        if viewed is not None:
+            _keep(response, ticket, values)
+        kind = current_app.extensions[EXTENSION].find(request.path)
+        if values is not None and kind is not None and kind.fill is not None:
             is_read = request.method == "GET"
-            response.set_data(_with_views(response.get_data(), viewed, str(get_locale()), is_read=is_read))
+            response.set_data(kind.fill(response.get_data(), values, str(get_locale()), is_read))
         if ticket is not None:
             response.make_conditional(request)
     return response
 
 
-def _keep(response: Response, ticket: Ticket, viewed: tuple[int, int] | None) -> None:
+def _keep(response: Response, ticket: Ticket, values: list[int] | None) -> None:
     response.headers["Cache-Control"] = "no-cache"  # kept by browsers, but asked about each time
     response.vary.update(("Accept-Language", "Cookie", "Accept-Encoding"))
     body = response.get_data()
-    # With the views that the database knew: a browser keeps an old number for no longer than a fold.
-    etag = f"{ticket.variant}-{hashlib.sha256(body + str(viewed).encode()).hexdigest()[:24]}"
+    # With the values at rendering: a browser shows an old view count no longer than until the next fold.
+    etag = f"{ticket.variant}-{hashlib.sha256(body + str(values).encode()).hexdigest()[:24]}"
     response.set_etag(etag, weak=True)  # weak: the views since then differ
     if ticket.label is None or not ticket.may_keep:
         return
     # As of the question: what became public while the page was made may be missing in it.
-    due = next_publication(ticket.asked_at)
+    due = ticket.kind.next_change(ticket.asked_at)
     coming = math.inf if due is None else due.timestamp()
     now = utcnow().timestamp()
     until = min(now + ticket.kind.seconds, coming)
     if until <= now:
         return
     headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
-    page = KeptPage(ticket.label, until, coming, f'"{etag}"', headers, str(get_locale()), viewed, body)
+    page = KeptPage(ticket.label, until, coming, f'"{etag}"', headers, str(get_locale()), values, body)
     shared_cache().put(ticket.key, page.to_bytes(), until - now)
-
-
-def _with_views(body: bytes, viewed: tuple[int, int], language: str, *, is_read: bool) -> bytes:
-    """Count the view of an article, and write the number into its page."""
-    article_id, known = viewed
-    pending = count_view(article_id) if is_read else 0
-    return body.replace(HOLE, format_decimal(known + pending, locale=language).encode())

@@ -13,7 +13,7 @@ from skymailing.clock import utcnow
 def sweep() -> None:
     """Settle what dead workers held, end what is over, and wake workers for what is due."""
     try:
-        found = jobs.mend(utcnow())
+        found = jobs.run_sweep(utcnow())
     except RedisError as error:
         raise click.ClickException(f"The ledger is settled, but Redis is away: {error}") from error
     click.echo(f"Mailings to start now: {len(found.due_mailings)}")

@@ -13,6 +13,7 @@ from skymailing.security import is_safe_next
 from skymailing.web.i18n import LANGUAGE_COOKIE
 
 bp = Blueprint("home", __name__)
+BLUEPRINTS = (bp,)
 
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60  # seconds
 

@@ -11,6 +11,7 @@ from skymailing.db.pagination import PER_PAGE, Page
 from skymailing.mail_catcher.store import CaughtLetter, LetterStore
 
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
+BLUEPRINTS = (bp,)
 
 # A letter may look as it likes and do nothing; its links open in a page of their own.
 LETTER_POLICY = (

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from skymailing import jobs, queue, schedule
+from skymailing import hints, queue, schedule
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingState, Run, RunState
 
@@ -39,4 +39,4 @@ def announce(mailing: Mailing, now: datetime) -> None:
         queue.enqueue("start_mailing", mailing.id)
     # A cancelled one as well: a worker closes its ledger.
     if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:
-        jobs.hint_run(run_id)
+        hints.hint_run(run_id)

@@ -1,45 +1,17 @@
-"""`/metrics` for Prometheus: for the machine itself, or for who knows METRICS_TOKEN."""
+"""The numbers of `/metrics`, collected at one moment."""
 
-import hmac
-import ipaddress
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
 
-from flask import Blueprint, Response, abort, current_app, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from flask import current_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from redis import RedisError
 
 from skymailing import counters, queue, schedule
-from skymailing.clock import utcnow
 from skymailing.delivery.metrics import BUCKETS, PHASES
-from skymailing.extensions import limiter
 from skymailing.models import BreakerState
 from skymailing.monitoring import queries
-
-bp = Blueprint("metrics", __name__)
-
-
-@bp.get("/metrics")
-@limiter.exempt
-def show() -> Response:
-    """Return the numbers in Prometheus' text format; 404 for everybody who may not see them."""
-    if not _may_read():
-        abort(404)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Numbers(utcnow()))
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
-def _may_read() -> bool:
-    token = current_app.config["METRICS_TOKEN"]
-    if token:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), token.encode())
-    # A proxy on this machine speaks for the whole world.
-    is_direct = not request.headers.get("X-Forwarded-For") and not request.headers.get("Forwarded")
-    return is_direct and ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104
 
 
 class Numbers:

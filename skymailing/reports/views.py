@@ -18,6 +18,7 @@ from skymailing.web.csv import csv_response
 from skymailing.web.form_fields import read_id
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
+BLUEPRINTS = (bp,)
 
 MAILINGS_SHOWN = 100
 # The states that a report counts, and the colours of their bars, which are those of a run's.

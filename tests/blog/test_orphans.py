@@ -134,7 +134,7 @@ def test_the_sweep_looks_once_an_hour(app: Flask, session: Session, media: Path)
 
     def mend(at: datetime) -> None:
         with app.app_context():
-            jobs.mend(at)
+            jobs.run_sweep(at)
 
     mend(now)
     name = store(app, "red")

@@ -47,7 +47,7 @@ def test_the_sweep_folds(app: Flask, session: Session, visitor: FlaskClient) -> 
     ArticleFactory.create(slug="first")
     shown(visitor)
     with app.app_context():
-        jobs.mend(utcnow())
+        jobs.run_sweep(utcnow())
     assert views_in_database(session) == 1
 
 

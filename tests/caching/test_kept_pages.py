@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from skymailing.caching import middleware
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.home.cached_pages import HOME
 from tests.factories import ArticleFactory
 from tests.servers import RedisServer
 
@@ -78,13 +79,13 @@ def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskCl
 
     assert statements.count == 0
     assert again <= pages
-    assert 1 < len(pages) <= middleware.HOME.variants
+    assert 1 < len(pages) <= HOME.variants
 
 
 def test_a_page_whose_time_is_over_is_made_anew_once(app: Flask, visitor: FlaskClient) -> None:
     for _ in range(100):
         visitor.get("/")  # all its variants
-    with time_machine.travel(utcnow() + timedelta(seconds=middleware.HOME.seconds + 1), tick=False):
+    with time_machine.travel(utcnow() + timedelta(seconds=HOME.seconds + 1), tick=False):
         for _ in range(100):
             visitor.get("/")
         statements = Statements(app)

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing import jobs
+from skymailing import hints, jobs
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.models import (
@@ -224,7 +224,7 @@ def test_many_starts_at_once_make_one_run(
         runs = [run for run in pool.map(begin, range(50)) if run is not None]
     assert len(runs) == 1
     with app.app_context():
-        jobs.hint_run(runs[0])
+        hints.hint_run(runs[0])
     work()
 
     assert smtp.per_address() == {client.email: 1 for client in clients}
@@ -240,7 +240,7 @@ def test_the_content_is_the_snapshot_that_the_run_started_with(
         mailing.message.subject = "changed meanwhile"
         session.flush()
         assert run_id is not None
-        jobs.hint_run(run_id)
+        hints.hint_run(run_id)
     work()
 
     assert smtp.letters[0].parsed["Subject"].startswith("Привет")

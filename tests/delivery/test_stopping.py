@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing import jobs
+from skymailing import hints
 from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
@@ -49,7 +49,7 @@ def test_nothing_is_claimed_once_a_mailing_is_stopped(
                 services.cancel_mailing(own, utcnow())
         db.session.commit()
         assert run_id is not None
-        jobs.hint_run(run_id)
+        hints.hint_run(run_id)
     sweep()
 
     assert not smtp.letters

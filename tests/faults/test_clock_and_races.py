@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing import jobs, queue, schedule
+from skymailing import hints, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.models import Mailing, OnUnknown, Run, RunState, User
@@ -159,7 +159,7 @@ def test_27_two_schedulers_and_fifty_starts_at_once_make_one_run(
             started = [run_id for run_id in pool.map(begin, range(50)) if run_id is not None]
         with app.app_context():
             for run_id in started:
-                jobs.hint_run(run_id)
+                hints.hint_run(run_id)
         wait_until(lambda: session.scalar(select(func.count()).select_from(Run)), "the run")
         run.finish()
 

@@ -167,7 +167,7 @@ def test_a_deletion_can_be_undone_for_an_hour(
     assert browser.post(f"/messages/drafts/{draft.id}/restore").status_code == 404
     assert session.scalars(select(Message)).all() == []
     with app.app_context():
-        jobs.mend(utcnow())
+        jobs.run_sweep(utcnow())
     assert session.scalars(select(MessageDraft)).all() == []
 
 
@@ -181,7 +181,7 @@ def test_the_sweep_forgets_what_nobody_came_back_for(app: Flask, session: Sessio
             )
 
     with app.app_context():
-        jobs.mend(now)
+        jobs.run_sweep(now)
 
     assert list(session.scalars(select(MessageDraft.subject))) == ["young", "young"]
 

@@ -152,6 +152,6 @@ def test_files_of_nobody_go_too(app: Flask, session: Session, browser: FlaskClie
         os.utime(path, (old, old))
 
     with app.app_context():
-        jobs.mend(utcnow())
+        jobs.run_sweep(utcnow())
 
     assert {path.name for path in kept.iterdir()} == {mine, "note.txt", ".lock", ".swept"}

@@ -2,7 +2,6 @@
 
 from flask import (
     Blueprint,
-    Flask,
     current_app,
     flash,
     redirect,
@@ -35,11 +34,7 @@ STAYS_OPEN = {"account", "blog", "health", "metrics", "syndication", "unsubscrib
 STAYS_OPEN_TOO = {"static", "auth.logout", "home.language"}
 
 
-def configure(app: Flask) -> None:
-    """Let the pages of an account that is leaving lead to the choice to keep it."""
-    app.before_request(lead_to_the_choice)
-
-
+@bp.before_app_request
 def lead_to_the_choice() -> ResponseReturnValue | None:
     """Return a redirect for somebody whose account is going to be deleted."""
     if request.endpoint is None or request.endpoint in STAYS_OPEN_TOO or request.blueprint in STAYS_OPEN:

@@ -9,8 +9,8 @@ from skymailing import queue
 from skymailing.auth import services
 from skymailing.auth.forms import NewEmailForm
 from skymailing.auth.throttling import even_time, limit_password_checks
+from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.passwords import is_present_password, who_is_asked
-from skymailing.auth.views.sign_in import bp
 from skymailing.extensions import db
 from skymailing.security import BadToken
 

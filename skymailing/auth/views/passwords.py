@@ -24,7 +24,7 @@ from skymailing.auth.throttling import (
     limit_letters_by_address,
     limit_password_checks,
 )
-from skymailing.auth.views.sign_in import bp
+from skymailing.auth.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import scheduling, tasks

@@ -7,7 +7,7 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing.auth import devices
-from skymailing.auth.views.sign_in import bp
+from skymailing.auth.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 

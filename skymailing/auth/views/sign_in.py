@@ -1,8 +1,6 @@
 """Signing up, confirming the address, signing in and out."""
 
 from flask import (
-    Blueprint,
-    Response,
     flash,
     redirect,
     render_template,
@@ -37,24 +35,11 @@ from skymailing.auth.throttling import (
     limit_logins_by_address,
     limit_resends,
 )
+from skymailing.auth.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.security import BadToken, hash_password, is_safe_next, needs_rehash
-
-bp = Blueprint("auth", __name__, url_prefix="/auth")
-
-
-@bp.after_request
-def forbid_storing(response: Response) -> Response:
-    """Keep pages with tokens, addresses and forms out of every cache."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-@bp.errorhandler(429)
-def show_throttled(_error: Exception) -> ResponseReturnValue:
-    return render_template("auth/throttled.html"), 429
 
 
 @bp.route("/register", methods=["GET", "POST"])

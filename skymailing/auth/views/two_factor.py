@@ -11,8 +11,8 @@ from skymailing import queue
 from skymailing.auth import devices, two_factor
 from skymailing.auth.forms import AppCodeForm, PasswordAndCodeForm, PresentPasswordForm
 from skymailing.auth.throttling import limit_password_checks
+from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.passwords import is_present_password, prove, who_is_asked
-from skymailing.auth.views.sign_in import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 

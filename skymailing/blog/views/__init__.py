@@ -1,1 +1,5 @@
 """The public blog, its feed and the sitemap."""
+
+from skymailing.blog.views import articles, syndication
+
+BLUEPRINTS = (articles.bp, syndication.bp)

@@ -50,7 +50,7 @@ def article(slug: str) -> ResponseReturnValue:
     if not is_public and not _may_see_drafts():
         abort(404)
     if is_public:
-        g.viewed = (found.id, found.views)
+        g.page_values = [found.id, found.views]
     body = Markup(rendered_body(found.format.value, found.body))  # noqa: S704 - made safe by nh3
     return render_template(
         "blog/article.html",

@@ -1,1 +1,8 @@
-"""The pages of clients."""
+"""The pages of clients: the address book, import and export, and unsubscribing."""
+
+from skymailing.clients.views import clients, import_export, unsubscribe
+from skymailing.clients.views.blueprint import bp
+
+__all__ = ["BLUEPRINTS", "clients", "import_export"]
+
+BLUEPRINTS = (bp, unsubscribe.bp)

@@ -10,7 +10,6 @@ from skymailing.audit import present_actor
 from skymailing.clients import queries, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
 from skymailing.clients.removal import delete_clients, restore_clients
-from skymailing.clients.views import import_export  # noqa: F401 - adds its pages
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate

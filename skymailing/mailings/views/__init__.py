@@ -1,1 +1,8 @@
-"""The pages of mailings."""
+"""The pages of mailings: list, form, page, buttons, runs and logs."""
+
+from skymailing.mailings.views import actions, edit, index, logs, runs, show
+from skymailing.mailings.views.blueprint import bp
+
+__all__ = ["BLUEPRINTS", "actions", "edit", "index", "runs", "show"]
+
+BLUEPRINTS = (bp, logs.bp)

@@ -1,1 +1,8 @@
-"""The pages of messages."""
+"""The pages of messages: the list, the editor and its drafts, and previews."""
+
+from skymailing.messages.views import editor, messages, previews
+from skymailing.messages.views.blueprint import bp
+
+__all__ = ["BLUEPRINTS", "editor", "messages", "previews"]
+
+BLUEPRINTS = (bp,)

@@ -1,4 +1,4 @@
-"""Pages of messages; `previews` and `editing` add theirs to the same blueprint."""
+"""Pages of messages: list, new, edit, duplicate, delete and test."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,15 +15,13 @@ from skymailing.extensions import db
 from skymailing.messages import drafts, queries, services
 from skymailing.messages.forms import MessageForm
 from skymailing.messages.starters import get_starter, list_starters
-from skymailing.messages.views import editor, previews
+from skymailing.messages.views import editor
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Message
 from skymailing.outbox import services as outbox
 from skymailing.security import get_own
 from skymailing.web.flashes import flash_undo
 from skymailing.web.responses import parse_big_id
-
-__all__ = ["bp", "editing", "previews"]
 
 
 @bp.get("/")

@@ -1,10 +1,10 @@
-"""Pages that show mailings; `editing`, `actions` and `logs` add theirs to the same blueprint."""
+"""The page of a mailing and the part of it that refreshes itself."""
 
 from datetime import timedelta
 from typing import Any
 
 from flask import render_template, request
-from flask_login import current_user, login_required
+from flask_login import login_required
 
 from skymailing import clock
 from skymailing.delivery.calendar.sending_hours import SendingHours
@@ -12,43 +12,15 @@ from skymailing.mailings import forecast, log_queries, preflight, queries, run_q
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import hours_words, put_into_words
 from skymailing.mailings.state_text import explain_state
-from skymailing.mailings.views import actions, edit, logs, runs
+from skymailing.mailings.views import edit
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 from skymailing.web.labels import state_tone
 from skymailing.web.responses import unless_seen
 
-__all__ = ["actions", "bp", "editing", "logs", "runs"]
-
 # A page that waits for a start this near looks for it by itself.
 SOON = timedelta(minutes=1)
 RECENT_ATTEMPTS = 8
-
-
-@bp.get("/")
-@login_required
-def index() -> str:
-    """List my mailings."""
-    query = request.args.get("q", "").replace("\0", "").strip()[:200]
-    state = request.args.get("state", "")
-    sort = request.args.get("sort", "")
-    page = queries.list_mailings(
-        current_user,
-        query,
-        MailingState(state) if state in set(MailingState) else None,
-        sort if sort in queries.SORTS else queries.DEFAULT_SORT,
-        request.args.get("cursor"),
-    )
-    return render_template(
-        "mailings/index.html",
-        page=page,
-        last_runs=queries.last_runs([mailing.id for mailing in page]),
-        query=query,
-        state=state,
-        sort=sort or queries.DEFAULT_SORT,
-        states=list(MailingState),
-        explain_state=explain_state,
-    )
 
 
 @bp.get("/<int:mailing_id>")

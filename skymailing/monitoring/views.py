@@ -1,0 +1,61 @@
+"""`/healthz` and `/readyz` for load balancers, `/metrics` for Prometheus."""
+
+import hmac
+import ipaddress
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from skymailing.clock import utcnow
+from skymailing.extensions import limiter
+from skymailing.monitoring import checks
+from skymailing.monitoring.metrics import Numbers
+
+health_bp = Blueprint("health", __name__)
+metrics_bp = Blueprint("metrics", __name__)
+BLUEPRINTS = (health_bp, metrics_bp)
+
+# Without these the service still answers pages and loses nothing; letters wait.
+DEGRADING = (checks.check_redis, checks.check_scheduler, checks.check_workers, checks.check_mail_route)
+
+
+@health_bp.get("/healthz")
+def live() -> Response:
+    """Answer while the process lives; asks nobody else."""
+    return Response("ok\n", mimetype="text/plain")
+
+
+@health_bp.get("/readyz")
+def ready() -> tuple[Response, int]:
+    """Tell which parts are well: 503 without a usable database, else 200, perhaps degraded."""
+    database = checks.check_database()
+    found = [database, *(check() for check in DEGRADING)] if database.is_ok else [database]
+    if not database.is_ok:
+        status = "unavailable"
+    elif all(check.is_ok for check in found):
+        status = "ready"
+    else:
+        status = "degraded"
+    parts = {check.name: {"ok": check.is_ok, "reason": check.finding} for check in found}
+    return jsonify(status=status, checks=parts), 200 if database.is_ok else 503
+
+
+@metrics_bp.get("/metrics")
+@limiter.exempt
+def show() -> Response:
+    """Return the numbers in Prometheus' text format; 404 for everybody who may not see them."""
+    if not _may_read():
+        abort(404)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Numbers(utcnow()))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read() -> bool:
+    token = current_app.config["METRICS_TOKEN"]
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), token.encode())
+    # A proxy on this machine speaks for the whole world.
+    is_direct = not request.headers.get("X-Forwarded-For") and not request.headers.get("Forwarded")
+    return is_direct and ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104
