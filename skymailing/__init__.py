@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from skymailing import extensions
 from skymailing.caching import invalidation, middleware
 from skymailing.db import engine
-from skymailing.extensions import cache, csrf, db, limiter, login, mail, migrate
 from skymailing.logs import access
 from skymailing.web import compression, error_pages, i18n, responses, static_files
 
@@ -44,13 +44,13 @@ def configure(app: Flask, config: "Config | None") -> None:
 def bind_extensions(app: Flask) -> None:
     from skymailing import models  # noqa: F401 - registers the tables
 
-    db.init_app(app)
-    migrate.init_app(app, db, render_as_batch=True)
-    csrf.init_app(app)
-    login.init_app(app)
-    mail.init_app(app)
-    cache.init_app(app)
-    limiter.init_app(app)
+    extensions.db.init_app(app)
+    extensions.migrate.init_app(app, extensions.db, render_as_batch=True)
+    extensions.csrf.init_app(app)
+    extensions.login.init_app(app)
+    extensions.mail.init_app(app)
+    extensions.cache.init_app(app)
+    extensions.limiter.init_app(app)
 
 
 def register_blueprints(app: Flask) -> None:

@@ -18,8 +18,8 @@ from skymailing.caching import invalidation
 from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
-from tests import factories
-from tests.servers import RedisServer, SmtpServer
+from tests.support import factories
+from tests.support.servers import RedisServer, SmtpServer
 
 PASSWORD = factories.PASSWORD
 

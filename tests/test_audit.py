@@ -12,7 +12,7 @@ from skymailing.auth import services
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import AppendOnly, AuditAction, AuditEntry, AuditKind, MailingState, Role, User
-from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
 def lines(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:

@@ -16,7 +16,7 @@ from skymailing import create_app
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.models import DELIVERY_TRANSITIONS, Client, DeliveryState, User
-from tests.factories import ClientFactory, UserFactory
+from tests.support.factories import ClientFactory, UserFactory
 
 MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
 

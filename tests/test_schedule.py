@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing import jobs, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.models import MailingState
-from tests.factories import MailingFactory, UserFactory, create_clients, due_mailing
-from tests.servers import RedisServer, SmtpServer
+from tests.support.factories import MailingFactory, UserFactory, create_clients, due_mailing
+from tests.support.servers import RedisServer, SmtpServer
 
 
 def test_a_scheduler_killed_while_it_looks_delays_the_next_one_by_less_than_two_seconds(

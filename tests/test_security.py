@@ -15,7 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Client, Role, User
 from skymailing.security import BadToken
-from tests.factories import ClientFactory, UserFactory
+from tests.support.factories import ClientFactory, UserFactory
 
 HOUR = timedelta(hours=1)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import User
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, UserFactory
 
 PRIVATE_PAGE = "/auth/profile"
 

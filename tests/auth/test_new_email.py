@@ -14,8 +14,8 @@ from skymailing.clock import utcnow
 from skymailing.models import AuditEntry, OutboxLetter, User
 from skymailing.security import RESET, account_token
 from tests.auth.test_register import link_in
-from tests.factories import PASSWORD, UserFactory
-from tests.servers import SmtpServer
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 PAGE = "/auth/profile/email"

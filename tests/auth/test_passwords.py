@@ -17,8 +17,8 @@ from skymailing.extensions import db
 from skymailing.models import OutboxLetter, User
 from tests.auth.test_register import link_in
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, UserFactory
-from tests.servers import SmtpServer
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 PASSWORD_2 = "three odd words"

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import OutboxLetter, Role, User
 from skymailing.security import VERIFY, account_token
-from tests.factories import PASSWORD, UserFactory
-from tests.servers import Letter, SmtpServer
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import Letter, SmtpServer
 
 Work = Callable[[], None]
 NEW = {"email": "New@Example.com", "password": "three odd words", "password_confirm": "three odd words"}

@@ -14,8 +14,8 @@ from skymailing.auth.devices import coarse_address, describe_device
 from skymailing.clock import utcnow
 from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, UserFactory
-from tests.servers import RedisServer, SmtpServer
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import RedisServer, SmtpServer
 
 PAGE = "/auth/profile/sessions"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"

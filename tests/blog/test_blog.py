@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from skymailing.clock import utcnow
 from skymailing.models import MessageFormat, Role
 from tests.conftest import SignIn
-from tests.factories import ArticleFactory, UserFactory
+from tests.support.factories import ArticleFactory, UserFactory
 
 
 def test_an_empty_blog_says_so(visitor: FlaskClient) -> None:

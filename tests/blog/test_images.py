@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.blog.images import media_directory, store_image
 from skymailing.web.images import MAX_BYTES, ImageError, parse_name
-from tests.factories import ArticleFactory
+from tests.support.factories import ArticleFactory
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -20,7 +20,7 @@ from skymailing.extensions import db
 from skymailing.models import Article, Role
 from skymailing.web.images import parse_name
 from tests.conftest import SignIn
-from tests.factories import ArticleFactory, UserFactory
+from tests.support.factories import ArticleFactory, UserFactory
 
 SOON, LATER = timedelta(minutes=59), GRACE + timedelta(minutes=1)
 

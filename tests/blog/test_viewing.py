@@ -13,8 +13,8 @@ from skymailing.blog import viewing
 from skymailing.clock import utcnow
 from skymailing.models import Article, ViewFold
 from tests.conftest import SignIn
-from tests.factories import ArticleFactory, UserFactory
-from tests.servers import RedisServer
+from tests.support.factories import ArticleFactory, UserFactory
+from tests.support.servers import RedisServer
 
 
 def shown(browser: FlaskClient, slug: str = "first") -> str:

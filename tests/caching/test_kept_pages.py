@@ -14,8 +14,8 @@ from skymailing.caching import middleware
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.home.cached_pages import HOME
-from tests.factories import ArticleFactory
-from tests.servers import RedisServer
+from tests.support.factories import ArticleFactory
+from tests.support.servers import RedisServer
 
 HEADERS = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Vary")
 

@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.home import queries
 from skymailing.models import Article, Client, Mailing, MailingState, User
 from tests.caching.conftest import Edit
-from tests.factories import ArticleFactory, MailingFactory, UserFactory
+from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
 
 
 def test_an_edit_in_one_process_is_seen_in_the_other_at_once(

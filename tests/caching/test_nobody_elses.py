@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from skymailing.models import MailingState, Role
 from tests.conftest import SignIn
-from tests.factories import ArticleFactory, MailingFactory, UserFactory
+from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
 
 
 def test_languages_are_kept_apart(visitor: FlaskClient) -> None:

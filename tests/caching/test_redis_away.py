@@ -15,8 +15,8 @@ from skymailing.caching import invalidation
 from skymailing.clock import utcnow
 from skymailing.models import Article
 from tests.caching.conftest import Edit
-from tests.factories import ArticleFactory
-from tests.servers import RedisServer
+from tests.support.factories import ArticleFactory
+from tests.support.servers import RedisServer
 
 
 def test_an_emptied_redis_shows_nothing_stale(

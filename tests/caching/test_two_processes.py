@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Article, MailingState, Role, User
 from tests.caching.web_process import WebProcess
-from tests.factories import PASSWORD, ArticleFactory, MailingFactory, UserFactory
 from tests.journey.visitor import Visitor
-from tests.servers import RedisServer
+from tests.support.factories import PASSWORD, ArticleFactory, MailingFactory, UserFactory
+from tests.support.servers import RedisServer
 
 VERSION = re.compile(r"version-(\d+)")
 PUBLIC = ("/", "/blog/", "/blog/first", "/blog/feed.atom")

@@ -17,7 +17,7 @@ from skymailing.email_addresses import address_key
 from skymailing.extensions import db
 from skymailing.models import Client, User
 from skymailing.web.csv import stream_csv
-from tests.factories import ClientFactory, UserFactory
+from tests.support.factories import ClientFactory, UserFactory
 
 TEXT = st.text(max_size=30) | st.text(st.sampled_from("'=+-@\t\r\n\",; я"), max_size=8)
 NAMES = st.text(max_size=20) | st.sampled_from(

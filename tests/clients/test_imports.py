@@ -17,7 +17,7 @@ from skymailing.clients.rows import REASONS
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Client, ClientImport, ImportRejection, ImportState, User
-from tests.factories import ClientFactory, SuppressionFactory, UserFactory
+from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
 DATA = Path(__file__).parent.parent / "data"
 

@@ -25,7 +25,7 @@ from skymailing.models import (
     mailing_clients,
 )
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MailingFactory, UserFactory, create_clients, create_run
+from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_clients, create_run
 
 
 def undo_url(page: str) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Suppression, SuppressionReason, User
 from skymailing.security import unsubscribe_token
-from tests.factories import ClientFactory, SuppressionFactory, UserFactory
+from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
 ADDRESS = "anna.petrova@example.com"
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.models import Client
 from tests.clients.pages import errors
 from tests.conftest import SignIn
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 
 def live_address(page: str) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Client, Delivery, DeliveryState, Suppression, SuppressionReason, User
 from tests.clients.pages import addresses, errors
-from tests.factories import (
+from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
     MailingFactory,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.models import Client, ClientImport, ImportState, User
-from tests.factories import ClientFactory
+from tests.support.factories import ClientFactory
 
 Run = Callable[..., Result]
 

@@ -28,7 +28,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 
 def demo(app: Flask) -> Result:

@@ -15,7 +15,7 @@ from skymailing import counters, create_app
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.monitoring.doctor import host
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 NOWHERE = "http://127.0.0.1:1"
 

@@ -23,7 +23,8 @@ from skymailing.models import (
     StateReason,
     User,
 )
-from tests.factories import (
+from tests.mailings.pages import soup
+from tests.support.factories import (
     AttemptFactory,
     ClientFactory,
     DeliveryFactory,
@@ -31,8 +32,7 @@ from tests.factories import (
     create_clients,
     create_run,
 )
-from tests.mailings.pages import soup
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 Run = Callable[..., Result]
 

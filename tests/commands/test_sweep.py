@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import MailingState, User
-from tests.factories import MailingFactory, create_clients
-from tests.servers import SmtpServer
+from tests.support.factories import MailingFactory, create_clients
+from tests.support.servers import SmtpServer
 
 
 def test_sweep_tells_what_is_due_and_wakes_workers(

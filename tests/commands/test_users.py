@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Role, User
 from tests.conftest import SignIn
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 
 @pytest.fixture

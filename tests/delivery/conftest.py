@@ -12,7 +12,7 @@ from skymailing import jobs, queue
 from skymailing.delivery.send import close_dispatcher
 from skymailing.models import Mailing, User
 from tests.delivery.worker import Engage, Worker
-from tests.factories import create_clients
+from tests.support.factories import create_clients
 
 Work = Callable[[], None]
 Start = Callable[[Mailing], None]

@@ -17,7 +17,7 @@ from skymailing.models import (
     RunInterval,
     RunState,
 )
-from tests.servers import Letter
+from tests.support.servers import Letter
 
 
 def states(session: Session, run: Run) -> dict[str, int]:

@@ -13,7 +13,7 @@ from skymailing.extensions import db
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.delivery.worker import Engage, read_journals, sweep_in
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 
 def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(

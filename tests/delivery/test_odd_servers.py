@@ -13,7 +13,7 @@ from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
 from tests.delivery.handing import Notes, hand_over, open_to
 from tests.delivery.scripted import Peer, scripted_server
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 MEBIBYTE = 1024 * 1024
 

@@ -17,8 +17,8 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.conftest import Start, Work
-from tests.factories import ClientFactory, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, due_mailing
+from tests.support.servers import SmtpServer
 
 
 def test_a_recurring_mailing_goes_on_to_its_next_day(

@@ -23,8 +23,8 @@ from skymailing.reports.queries import Figures, Report, make_report
 from tests.delivery.conftest import ServeFrom, Start, Work
 from tests.delivery.ledger import check_ledger, only_run
 from tests.delivery.scripted import Peer, scripted_server
-from tests.factories import UserFactory, create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import UserFactory, create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 # A day whose evening begins it, one of 23.5 hours, one of 24.5.
 DAYS = {

@@ -17,8 +17,8 @@ from skymailing.mailings.state_text import explain_state
 from skymailing.models import Mailing, MailingState, OnLate, Periodicity, Run, RunState, User
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import ClientFactory, MailingFactory, create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MailingFactory, create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 # A Friday and the Monday after it, in UTC; Moscow's clock is three hours ahead.
 FRIDAY, MONDAY = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)

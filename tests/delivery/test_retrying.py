@@ -29,8 +29,8 @@ from skymailing.models import (
 from tests.delivery.conftest import ServeFrom, Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.delivery.scripted import Peer, scripted_server
-from tests.factories import ClientFactory, create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 
 def test_a_refused_address_fails_and_a_dead_one_is_suppressed(

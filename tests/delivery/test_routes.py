@@ -20,10 +20,10 @@ from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, only_run, states
 from tests.delivery.scripted import Peer, scripted_server
-from tests.factories import create_clients, due_mailing
 from tests.faults.sink import Sink, Turn
 from tests.faults.sink import Stage as At
-from tests.servers import SmtpServer
+from tests.support.factories import create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 SESSIONS = 20  # of a worker, at most
 

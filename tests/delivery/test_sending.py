@@ -23,8 +23,8 @@ from skymailing.models import (
 )
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import ClientFactory, SuppressionFactory, create_clients, due_mailing
-from tests.servers import RedisServer, SmtpServer
+from tests.support.factories import ClientFactory, SuppressionFactory, create_clients, due_mailing
+from tests.support.servers import RedisServer, SmtpServer
 
 
 def test_every_client_gets_a_letter_of_their_own(

@@ -25,8 +25,8 @@ from skymailing.models import (
 )
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import create_clients, create_run, due_mailing
-from tests.servers import RedisServer, SmtpServer
+from tests.support.factories import create_clients, create_run, due_mailing
+from tests.support.servers import RedisServer, SmtpServer
 
 
 @pytest.mark.parametrize("stop", ["pause", "disable", "block", "cancel"])

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 from skymailing.models import Attempt, MailingState, Outcome, User
 from tests.delivery.conftest import Start
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import ClientFactory, MessageFactory, create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MessageFactory, create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 HARMFUL = "{% if client.harm %}{% for i in (1..9999999) %}x{% endfor %}{% endif %}"
 

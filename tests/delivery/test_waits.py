@@ -18,8 +18,8 @@ from skymailing.models import Attempt, Delivery, DeliveryState, Mailing, Outcome
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import ClientFactory, create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 SETTINGS = EngineSettings()
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing import schedule
 from skymailing.models import MailingState, Periodicity, Run, RunState, User
 from tests.delivery.conftest import Work
-from tests.factories import ClientFactory, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, due_mailing
+from tests.support.servers import SmtpServer
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST, LAST = date(2028, 1, 31), date(2029, 1, 30)  # with a 29 February and both clock changes

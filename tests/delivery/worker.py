@@ -17,7 +17,7 @@ from skymailing.delivery.recovery import sweep
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, User
-from tests.factories import due_mailing
+from tests.support.factories import due_mailing
 
 
 class Worker:

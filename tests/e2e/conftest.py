@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from skymailing.models import User
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, Window
-from tests.factories import ClientFactory
+from tests.support.factories import ClientFactory
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"

@@ -5,7 +5,7 @@ from playwright.sync_api import FrameLocator, expect
 from skymailing.models import Message, User
 from tests.e2e.site import Site
 from tests.e2e.window import Window
-from tests.factories import MessageFactory
+from tests.support.factories import MessageFactory
 
 TABLE = """<p>Hello, {{ name | default: "you & me" }}!</p>
 <table><tr><td style="color: red">A > B</td></tr></table>

@@ -11,8 +11,8 @@ from config import load_config
 from skymailing import create_app
 from skymailing.extensions import db
 from skymailing.models import Role, User
-from tests import factories
 from tests.processes.service import Service, wait_until
+from tests.support import factories
 
 PROCESSES = ("web", "worker-1", "worker-2", "worker", "scheduler")
 

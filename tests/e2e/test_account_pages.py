@@ -9,7 +9,7 @@ from skymailing.models import DeliveryState, MailingState, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import SCREENS, Screen
-from tests.factories import PASSWORD, ArticleFactory, MailingFactory, create_clients, create_run
+from tests.support.factories import PASSWORD, ArticleFactory, MailingFactory, create_clients, create_run
 
 
 def with_belongings(site: Site, language: str) -> tuple[User, list[str]]:

@@ -11,7 +11,7 @@ from skymailing.models import MessageFormat, Role
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import Window
-from tests.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.support.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 SETTLE = 700  # milliseconds in which whatever was going to happen has happened
 

@@ -13,7 +13,7 @@ from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Per
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import SCREENS, Screen, Window
-from tests.factories import (
+from tests.support.factories import (
     AttemptFactory,
     DeliveryFactory,
     MailingFactory,

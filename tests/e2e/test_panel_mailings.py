@@ -7,7 +7,7 @@ from skymailing.models import DeliveryState, MailingState, Outcome, Role
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import Window
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory
 
 
 @pytest.fixture

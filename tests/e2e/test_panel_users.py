@@ -7,7 +7,7 @@ from skymailing.models import Role, User
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import Window
-from tests.factories import PASSWORD, ClientFactory, MailingFactory
+from tests.support.factories import PASSWORD, ClientFactory, MailingFactory
 
 
 @pytest.fixture

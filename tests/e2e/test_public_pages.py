@@ -9,7 +9,7 @@ from skymailing.clock import utcnow
 from tests.e2e.conftest import OpenWindow
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, DESKTOP_DARK, SCREENS, Screen, Window
-from tests.factories import ArticleFactory
+from tests.support.factories import ArticleFactory
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)

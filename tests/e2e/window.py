@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Response, expect
 
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 TIMEOUT = 10_000  # milliseconds; two cores may be busy with other tests
 expect.set_options(timeout=TIMEOUT)

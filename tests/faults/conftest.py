@@ -19,7 +19,7 @@ from skymailing.delivery import send
 from skymailing.models import Mailing, MailingState, RunState, User
 from tests.conftest import SignIn
 from tests.delivery.ledger import only_run
-from tests.factories import MailingFactory
+from tests.support.factories import MailingFactory
 
 SLOWEST_PAGE = 5.0  # seconds, on a machine that is busy with other tests
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.delivery.scripted import Peer
-from tests.servers import Letter
+from tests.support.servers import Letter
 
 
 class Stage(StrEnum):

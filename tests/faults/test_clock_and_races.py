@@ -22,7 +22,7 @@ from tests.faults.conftest import Engine, due_mailing
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run, start_process
 from tests.processes.service import wait_until
-from tests.servers import RedisServer, SmtpServer
+from tests.support.servers import RedisServer, SmtpServer
 
 RECIPIENTS = 200
 DAY = timedelta(days=1)

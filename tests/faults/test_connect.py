@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import create_clients
 from tests.faults.conftest import Engine, Watch, due_mailing
 from tests.faults.sink import Script, Sink, Stage, Turn, behave
 from tests.processes.service import free_port
+from tests.support.factories import create_clients
 
 RECIPIENTS = 5
 MEMORY_GROWTH = 64 * 1024  # KiB

@@ -23,9 +23,9 @@ from skymailing.delivery import plan, send
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, Run, User
 from tests.delivery.ledger import check_ledger, states
-from tests.factories import create_clients
 from tests.faults.conftest import Engine, due_mailing
 from tests.faults.sink import Sink
+from tests.support.factories import create_clients
 
 RECIPIENTS = 3
 MODULES = ("send", "claims", "ledger", "late", "attempts", "counts", "lanes", "exchange", "smtp", "journal")

@@ -13,7 +13,7 @@ from tests.faults.conftest import due_mailing
 from tests.faults.sink import Sink
 from tests.faults.workers import add_clients, kill, live_run
 from tests.processes.service import wait_until
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 SESSIONS = 20  # of a worker, at most
 

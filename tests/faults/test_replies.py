@@ -19,9 +19,9 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import create_clients
 from tests.faults.conftest import Engine, Watch, due_mailing
 from tests.faults.sink import Script, Sink, Stage, Turn
+from tests.support.factories import create_clients
 
 RECIPIENTS = 6
 UNLUCKY = 3  # index of the recipient whom the fault meets

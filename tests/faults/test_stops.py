@@ -14,11 +14,11 @@ from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import Mailing, RunState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import SuppressionFactory
 from tests.faults.conftest import Watch, due_mailing
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
+from tests.support.factories import SuppressionFactory
 
 RECIPIENTS = 250
 IN_FLIGHT = 2.0  # seconds after the commit: a window's one, and one for a machine that is busy

@@ -18,7 +18,7 @@ from tests.faults.postgres import restart_immediately
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 RECIPIENTS = 600
 

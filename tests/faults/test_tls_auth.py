@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import create_clients
 from tests.faults.conftest import Engine, due_mailing
 from tests.faults.sink import Sink, Stage, Turn
+from tests.support.factories import create_clients
 
 RECIPIENTS = 5
 EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")

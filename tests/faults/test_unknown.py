@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from skymailing import queue
 from skymailing.models import Attempt, Client, Delivery, OnUnknown, Outcome, RunState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import create_clients
 from tests.faults.conftest import Engine, Watch, due_mailing
 from tests.faults.locks import lock_deliveries
 from tests.faults.sink import Script, Sink, Stage, Turn
 from tests.faults.workers import kill, workers
 from tests.processes.service import wait_until
+from tests.support.factories import create_clients
 
 RECIPIENTS = 6
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from skymailing.clock import utcnow
 from skymailing.models import DeliveryState, MailingState, User
-from tests.factories import (
+from tests.support.factories import (
     ArticleFactory,
     ClientFactory,
     MailingFactory,

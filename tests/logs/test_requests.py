@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.models import MailingState, User
-from tests.factories import MailingFactory, create_clients, due_mailing
 from tests.logs.conftest import Lines
+from tests.support.factories import MailingFactory, create_clients, due_mailing
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])

@@ -12,7 +12,7 @@ import pytest
 from skymailing.clock import utcnow
 from tests.journey.visitor import Visitor
 from tests.processes.service import Service, wait_until
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 PASSWORD = "Xylophone-Quartz-77"
 WRONG = "Wrong-Quartz-78"

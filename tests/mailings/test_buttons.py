@@ -18,15 +18,9 @@ from skymailing.models import (
     Run,
     User,
 )
-from tests.factories import (
-    ClientFactory,
-    MailingFactory,
-    MessageFactory,
-    create_clients,
-    create_run,
-)
 from tests.mailings.pages import mailing_fields, main
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_clients, create_run
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 

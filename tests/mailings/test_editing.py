@@ -25,9 +25,9 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 from tests.mailings.pages import error_beside, local, mailing_fields, soup
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 NOW = utcnow().replace(microsecond=0)

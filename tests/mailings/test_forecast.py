@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, RunState, User
 from tests.conftest import SignIn
-from tests.factories import (
+from tests.mailings.pages import at, local, mailing_fields, main, soup
+from tests.support.factories import (
     ClientFactory,
     MailingFactory,
     MessageFactory,
@@ -23,7 +24,6 @@ from tests.factories import (
     create_clients,
     create_run,
 )
-from tests.mailings.pages import at, local, mailing_fields, main, soup
 
 NOW = at("2026-10-20T12:00")
 

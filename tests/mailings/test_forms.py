@@ -12,8 +12,8 @@ from skymailing.clock import utcnow
 from skymailing.mailings import queries
 from skymailing.models import Audience, Mailing, MailingState, OnUnknown, Periodicity, User
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.mailings.pages import at, error_beside, local, mailing_fields, value_of
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
 def only_mailing(session: Session) -> Mailing:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import DeliveryState, Mailing, MailingState, OnLate, RunState, User
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 from tests.mailings.pages import main
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 
 SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

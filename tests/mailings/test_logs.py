@@ -12,7 +12,8 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.models import Mailing, Outcome, User
 from tests.conftest import SignIn
-from tests.factories import (
+from tests.mailings.pages import main, soup
+from tests.support.factories import (
     AttemptFactory,
     ClientFactory,
     DeliveryFactory,
@@ -20,7 +21,6 @@ from tests.factories import (
     RunFactory,
     UserFactory,
 )
-from tests.mailings.pages import main, soup
 
 COLUMNS = ["time", "mailing", "run", "email", "attempt", "outcome", "code", "answer"]
 

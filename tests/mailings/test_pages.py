@@ -14,14 +14,8 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.factories import (
-    AttemptFactory,
-    MailingFactory,
-    MessageFactory,
-    create_clients,
-    create_run,
-)
 from tests.mailings.pages import main, soup
+from tests.support.factories import AttemptFactory, MailingFactory, MessageFactory, create_clients, create_run
 
 
 def buttons(page_of: str) -> set[str]:

@@ -16,14 +16,14 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from tests.factories import (
+from tests.mailings.pages import local, mailing_fields, main, soup, value_of
+from tests.support.factories import (
     ClientFactory,
     MailingFactory,
     MessageFactory,
     SuppressionFactory,
     create_clients,
 )
-from tests.mailings.pages import local, mailing_fields, main, soup, value_of
 
 
 def chosen_ids(session: Session) -> set[int]:

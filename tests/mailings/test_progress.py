@@ -24,7 +24,6 @@ from skymailing.models import (
     Outcome,
     User,
 )
-from tests.factories import AttemptFactory, DeliveryFactory
 from tests.mailings.pages import main, soup
 from tests.mailings.under_way import (
     DEFERRED,
@@ -36,6 +35,7 @@ from tests.mailings.under_way import (
     measure,
     running,
 )
+from tests.support.factories import AttemptFactory, DeliveryFactory
 
 # --- Rate and forecast ------------------------------------------------------------------------
 

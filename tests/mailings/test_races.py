@@ -17,9 +17,9 @@ from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MailingFactory, create_run, due_mailing
 from tests.mailings.pages import main
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MailingFactory, create_run, due_mailing
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 PATIENCE = 30.0  # seconds

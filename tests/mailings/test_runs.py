@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from skymailing.mailings import queries
 from skymailing.models import DeliveryState, MailingState, Outcome, Run, RunState, User
 from tests.conftest import SignIn
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.mailings.pages import main, soup
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 
 BEGIN = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.mailings import missing_values
 from skymailing.models import Mailing, OutboxLetter, User
-from tests.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 from tests.mailings.pages import local, mailing_fields, soup
+from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 
 
 def open_step(page: TestResponse) -> str:

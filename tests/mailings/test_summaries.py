@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from skymailing import jobs
 from skymailing.models import DeliveryState, User
 from tests.conftest import SignIn
-from tests.factories import MailingFactory, UserFactory, create_run
-from tests.servers import SmtpServer
+from tests.support.factories import MailingFactory, UserFactory, create_run
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from skymailing.mailings import queries
 from skymailing.mailings.progress import Progress, measure_progress
 from skymailing.mailings.progress_text import Words, put_into_words
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Run, RunState, User
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 
 NOW = utcnow().replace(hour=12, minute=0, second=0, microsecond=0)
 PENDING, SENT, DEFERRED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.DEFERRED

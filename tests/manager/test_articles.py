@@ -16,7 +16,7 @@ from skymailing.manager.slugs import make_slug
 from skymailing.manager.views import articles
 from skymailing.models import Article, AuditAction, AuditEntry, Role, User
 from tests.conftest import SignIn
-from tests.factories import ArticleFactory, UserFactory
+from tests.support.factories import ArticleFactory, UserFactory
 
 
 @pytest.fixture

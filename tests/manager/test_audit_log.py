@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Role, User
 from tests.conftest import SignIn
-from tests.factories import MailingFactory, UserFactory
+from tests.support.factories import MailingFactory, UserFactory
 
 
 def lines(browser: FlaskClient, **query: str) -> int:

@@ -23,7 +23,7 @@ from skymailing.models import (
     User,
 )
 from tests.conftest import SignIn
-from tests.factories import (
+from tests.support.factories import (
     AttemptFactory,
     ClientFactory,
     MailingFactory,

@@ -14,10 +14,10 @@ from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, Role, RunState, User
 from tests.conftest import SignIn
 from tests.delivery.ledger import only_run, states
-from tests.factories import MailingFactory, UserFactory
 from tests.faults.workers import workers
 from tests.processes.service import wait_until
-from tests.servers import SmtpServer
+from tests.support.factories import MailingFactory, UserFactory
+from tests.support.servers import SmtpServer
 
 RECIPIENTS = 20_000
 STOP_AFTER = 500  # letters

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import AuditAction, AuditEntry, DeliveryState, Role, User
 from tests.conftest import SignIn
-from tests.factories import ClientFactory, MailingFactory, UserFactory, create_run
+from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from skymailing.clock import utcnow
 from skymailing.messages import drafts
 from skymailing.models import AuditAction, AuditEntry, Message, MessageDraft, MessageFormat, User
 from skymailing.undo import KEPT_FOR
-from tests.factories import MessageDraftFactory, MessageFactory
+from tests.support.factories import MessageDraftFactory, MessageFactory
 
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
 

@@ -12,7 +12,7 @@ from skymailing.delivery.rendering.liquid_tags import find_tags
 from skymailing.messages.conversion import convert
 from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
 from skymailing.models import MessageFormat, User
-from tests.factories import ClientFactory
+from tests.support.factories import ClientFactory
 
 TAGS = [
     "{{ name | default: \"a > b & 'c'\" }}",

@@ -14,8 +14,8 @@ from skymailing.extensions import db
 from skymailing.messages import services
 from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import Message, MessageFormat, User
-from tests.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
+from tests.support.servers import SmtpServer
 
 GOOD = {"subject": "Hi, {{ name }}", "format": "markdown", "body": "Hello, **{{ name }}**"}
 

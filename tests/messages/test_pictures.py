@@ -17,7 +17,7 @@ from skymailing.clock import utcnow
 from skymailing.messages import pictures
 from skymailing.messages.pictures import GRACE, PAUSE, picture_directory
 from skymailing.models import MessagePicture, User
-from tests.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
+from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
 
 LATER = GRACE + timedelta(hours=1)
 

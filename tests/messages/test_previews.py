@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.models import Message, MessageFormat, User
-from tests.factories import ClientFactory, MessageFactory
+from tests.support.factories import ClientFactory, MessageFactory
 
 DRAFT = {
     "subject": "Hi, {{ name }}",

@@ -16,7 +16,7 @@ import pytest
 
 from tests.processes.nginx import NAME, Nginx, find_nginx, running_nginx
 from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.skipif(find_nginx() is None, reason="there is no nginx here")
 

@@ -14,8 +14,8 @@ from skymailing.mailings import log_queries
 from skymailing.models import DeliveryState, Mailing, Outcome, User
 from skymailing.reports import views
 from tests.conftest import SignIn
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 from tests.mailings.pages import error_beside, main, soup, value_of
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
 # Half past five in the evening in UTC is the next day in Kathmandu after a quarter past six.
 BEGIN = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)

@@ -30,7 +30,7 @@ from skymailing.models import (
 )
 from skymailing.retention import batches, details, sweep
 from tests.conftest import SignIn
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory, UserFactory
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, RunFactory, UserFactory
 
 DAYS = 90
 COUNTS = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN: 1}

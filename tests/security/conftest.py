@@ -13,7 +13,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db, limiter
 from skymailing.models import ClientImport, Delivery, DeliveryState, MailingState, Role, User
-from tests.factories import (
+from tests.support.factories import (
     PASSWORD,
     ArticleFactory,
     ClientFactory,

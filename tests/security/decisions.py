@@ -22,7 +22,7 @@ from skymailing.models import (
     User,
     UserSession,
 )
-from tests.factories import (
+from tests.support.factories import (
     ArticleFactory,
     ClientFactory,
     DeliveryFactory,

@@ -10,8 +10,8 @@ from skymailing.extensions import db
 from skymailing.models import SuppressionReason, User
 from skymailing.security import unsubscribe_token
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, ClientFactory
 from tests.security.conftest import MakeApp, World, csrf_token, enter
+from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import User
-from tests.factories import PASSWORD, UserFactory
 from tests.security.conftest import MakeApp
+from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -106,7 +106,7 @@ def test_asking_for_the_link_again_tells_nothing_of_others(visitor: FlaskClient,
 
 
 def test_somebody_elses_client_looks_like_nobodys(browser: FlaskClient, session: Session) -> None:
-    from tests.factories import ClientFactory
+    from tests.support.factories import ClientFactory
 
     theirs = ClientFactory.create()
     answers = [browser.get(f"/clients/{id}/edit") for id in (theirs.id, 999_999)]

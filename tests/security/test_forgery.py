@@ -24,9 +24,15 @@ from skymailing.models import (
     mailing_clients,
 )
 from tests.conftest import SignIn
-from tests.factories import AttemptFactory, ClientFactory, DeliveryFactory, SuppressionFactory, UserFactory
 from tests.security.decisions import ACCESS, Own, Panel, Person
 from tests.security.world import SAFE, VERBS, Things, browser_of
+from tests.support.factories import (
+    AttemptFactory,
+    ClientFactory,
+    DeliveryFactory,
+    SuppressionFactory,
+    UserFactory,
+)
 
 # What they may do with the users, mailings and articles of others; everything else stays as it was.
 MARKS = {

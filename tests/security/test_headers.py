@@ -13,8 +13,8 @@ from skymailing import create_app
 from skymailing.extensions import db, limiter
 from skymailing.models import User
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, MessageFactory
 from tests.security.conftest import World, csrf_token
+from tests.support.factories import PASSWORD, MessageFactory
 
 pytestmark = pytest.mark.one_engine
 

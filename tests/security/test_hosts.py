@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import User
 from tests.conftest import SignIn
-from tests.factories import PASSWORD
 from tests.security.conftest import MakeApp, World
-from tests.servers import SmtpServer
+from tests.support.factories import PASSWORD
+from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.one_engine
 

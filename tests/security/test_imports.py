@@ -23,7 +23,7 @@ from skymailing.clients.csv_reader import read_records
 from skymailing.clients.imports import open_table
 from skymailing.errors import SkyMailingError
 from skymailing.models import Client, ClientImport, ImportState, User
-from tests.factories import ClientFactory
+from tests.support.factories import ClientFactory
 
 # Large uploads wait in temporary files, which are closed when Python drops them: fine there, a warning here.
 UNCLOSED = "ignore::pytest.PytestUnraisableExceptionWarning"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from skymailing import queue
 from skymailing.models import AuditEntry, Client, ClientImport, Message, MessageFormat, Role, User
 from tests.conftest import SignIn
-from tests.factories import (
+from tests.support.factories import (
     ArticleFactory,
     ClientFactory,
     MessageFactory,
@@ -21,7 +21,7 @@ from tests.factories import (
     UserFactory,
     due_mailing,
 )
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.one_engine
 

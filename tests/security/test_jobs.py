@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from skymailing import queue, schedule
 from skymailing.extensions import cache
 from skymailing.processes.embedded_redis import redis_command, redis_socket
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 pytestmark = [
     pytest.mark.one_engine,

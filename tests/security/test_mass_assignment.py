@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import Article, Client, Mailing, Message, Role, User, UserSession
 from tests.conftest import SignIn
-from tests.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.security.conftest import World
+from tests.support.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -13,9 +13,9 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.test import TestResponse
 
 from tests.conftest import SignIn
-from tests.factories import UserFactory
 from tests.security.decisions import ACCESS, DEVELOPMENT_ONLY, PUBLIC, Answer, Own, Panel, Person, decide
 from tests.security.world import SAFE, VERBS, Things, browser_of, methods_of
+from tests.support.factories import UserFactory
 
 NOBODYS = 999_999_999
 SIGNS_OUT = "auth.logout"

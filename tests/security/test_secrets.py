@@ -15,9 +15,9 @@ from skymailing.extensions import db
 from skymailing.models import Role, User
 from tests.auth.test_register import link_in
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, UserFactory
 from tests.security.conftest import World
-from tests.servers import SmtpServer
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.one_engine
 

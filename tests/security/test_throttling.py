@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import User
-from tests.factories import PASSWORD, UserFactory
 from tests.security.conftest import MakeApp
+from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
 

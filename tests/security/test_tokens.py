@@ -20,7 +20,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Role, Suppression, User
 from skymailing.security import BadToken
-from tests.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
 

@@ -15,8 +15,8 @@ from skymailing.messages.pictures import store_picture
 from skymailing.models import Mailing, User
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
-from tests.factories import UserFactory
 from tests.security.decisions import ACCESS, Person, make_article, make_mailing
+from tests.support.factories import UserFactory
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SAFE = {"GET", "HEAD"}

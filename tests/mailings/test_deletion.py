@@ -21,8 +21,8 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from tests.factories import MailingFactory, create_clients, create_run
 from tests.mailings.pages import main, soup
+from tests.support.factories import MailingFactory, create_clients, create_run
 
 
 def values_of(mailing: Mailing) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.web.responses import SECURITY_HEADERS
 from tests.conftest import SignIn
-from tests.factories import MessageFactory, UserFactory
+from tests.support.factories import MessageFactory, UserFactory
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 

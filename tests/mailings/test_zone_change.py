@@ -18,8 +18,8 @@ from skymailing import jobs, schedule
 from skymailing.delivery.calendar.recurrence import number_of, occurrence
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
 from tests.conftest import SignIn
-from tests.factories import MailingFactory, UserFactory, create_run
-from tests.servers import SmtpServer
+from tests.support.factories import MailingFactory, UserFactory, create_run
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 # Nine in Moscow and eight in Berlin in summer; in winter the same hour in Berlin is later by one.

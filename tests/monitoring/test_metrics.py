@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from skymailing import jobs, queue
 from skymailing.clock import utcnow
 from skymailing.models import MailingState, User
-from tests.factories import MailingFactory, create_clients
-from tests.servers import RedisServer, SmtpServer
+from tests.support.factories import MailingFactory, create_clients
+from tests.support.servers import RedisServer, SmtpServer
 
 
 def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:

@@ -21,8 +21,8 @@ from skymailing.mailings import services
 from skymailing.models import Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run
-from tests.factories import create_clients, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import create_clients, due_mailing
+from tests.support.servers import SmtpServer
 
 START = datetime(2026, 3, 29, 0, 59, 58, 250_000, tzinfo=UTC)
 moments = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(seconds=tenths / 10))

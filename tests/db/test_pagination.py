@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from skymailing.db.pagination import Order, Page, count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import Client, Message, User
-from tests.factories import ClientFactory, MessageFactory
+from tests.support.factories import ClientFactory, MessageFactory
 
 BY_NAME: Order = [(Client.full_name, False), (Client.id, False)]
 NEWEST_FIRST: Order = [(Client.created_at, True), (Client.id, True)]

@@ -31,8 +31,8 @@ from skymailing.models import (
     RunInterval,
     User,
 )
-from tests.account.belongings import everything, furnish, leaving, rows_of, under_way
-from tests.factories import UserFactory, create_clients
+from tests.auth.belongings import everything, furnish, leaving, rows_of, under_way
+from tests.support.factories import UserFactory, create_clients
 
 PROJECT_DIR = Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period
 from skymailing.reports.queries import Report, make_report
 from tests.conftest import SignIn
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
 ZONE = ZoneInfo("Asia/Kathmandu")
 BEGIN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)  # its midnight is a quarter past six

@@ -17,7 +17,7 @@ from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outco
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, kept_counts, only_run, states
 from tests.delivery.worker import Engage, Worker, read_journals, sweep_in
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 
 def by_record(worker: Worker, results: list[Result]) -> None:

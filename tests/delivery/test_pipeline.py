@@ -9,7 +9,7 @@ from skymailing.delivery.smtp.pipeline import Exchange
 from skymailing.delivery.smtp.session import Verdict
 from tests.delivery.handing import BODY, Notes, hand_over, letters, open_to
 from tests.delivery.scripted import Peer, scripted_server
-from tests.servers import SmtpServer
+from tests.support.servers import SmtpServer
 
 
 def outcome(port: int, **options: float) -> tuple[Verdict, int | None, str]:

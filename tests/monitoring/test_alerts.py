@@ -27,9 +27,9 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.factories import MailingFactory, RunFactory, create_clients, create_run, due_mailing
-from tests.home.test_metrics import read
-from tests.servers import SmtpServer
+from tests.monitoring.test_metrics import read
+from tests.support.factories import MailingFactory, RunFactory, create_clients, create_run, due_mailing
+from tests.support.servers import SmtpServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # What Prometheus and Grafana add by themselves.

@@ -22,9 +22,9 @@ from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, User
 from tests.delivery.conftest import ServeFrom, Start
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.delivery.test_rates import limit  # noqa: F401 - a fixture
-from tests.factories import due_mailing
+from tests.delivery.test_rate_limits import limit  # noqa: F401 - a fixture
 from tests.faults.sink import Sink
+from tests.support.factories import due_mailing
 
 SLOW = "slow.example"
 RATE = 6

@@ -14,8 +14,8 @@ from skymailing.delivery.routing.rate_limits import Rates
 from skymailing.delivery.send import close_dispatcher
 from skymailing.models import MailingState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.factories import ClientFactory, MailingFactory, create_clients
-from tests.servers import RedisServer, SmtpServer
+from tests.support.factories import ClientFactory, MailingFactory, create_clients
+from tests.support.servers import RedisServer, SmtpServer
 
 
 @pytest.fixture

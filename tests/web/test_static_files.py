@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "skymailing"
+PACKAGE = Path(__file__).parents[2] / "skymailing"
 VENDOR = PACKAGE / "static" / "vendor"
 TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
 # Letters are read by mail programs, which know no stylesheets of ours.

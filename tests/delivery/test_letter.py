@@ -32,7 +32,7 @@ from tests.delivery.rendered import (
     read,
     render,
 )
-from tests.factories import ClientFactory, MessageFactory
+from tests.support.factories import ClientFactory, MessageFactory
 
 # No lone surrogates: no database of ours can hold them.
 CHARACTERS = st.characters(exclude_categories=["Cs"])

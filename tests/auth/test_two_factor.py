@@ -16,8 +16,8 @@ from skymailing.clock import utcnow
 from skymailing.models import AuditAction, AuditEntry, OutboxLetter, RecoveryCode, Role, User
 from tests.auth.test_register import link_in
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, UserFactory
-from tests.servers import SmtpServer
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 PAGE = "/auth/profile/second-step"

@@ -22,8 +22,8 @@ from skymailing.delivery.smtp import connection
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.outbox import services as outbox
-from tests.factories import ClientFactory, MessageFactory, UserFactory
-from tests.servers import SmtpServer
+from tests.support.factories import ClientFactory, MessageFactory, UserFactory
+from tests.support.servers import SmtpServer
 
 
 @pytest.fixture

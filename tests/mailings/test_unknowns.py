@@ -26,9 +26,9 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.ledger import kept_counts
-from tests.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.mailings.pages import main, soup
-from tests.servers import SmtpServer
+from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
+from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 

@@ -14,7 +14,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.run import examine
-from tests.doctor.dns_server import DnsServer, Zone
+from tests.monitoring.doctor.dns_server import DnsServer, Zone
 
 DOMAIN = "sky.example"
 DKIM = f"news._domainkey.{DOMAIN}"

@@ -16,11 +16,11 @@ from skymailing.auth import deletion_requests
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
-from tests.account.belongings import furnish
-from tests.auth.test_second_step import App
+from tests.auth.belongings import furnish
+from tests.auth.test_two_factor import App
 from tests.conftest import PASSWORD, SignIn
-from tests.factories import MailingFactory, UserFactory, due_mailing
-from tests.servers import SmtpServer
+from tests.support.factories import MailingFactory, UserFactory, due_mailing
+from tests.support.servers import SmtpServer
 
 
 def words(text: str) -> str:

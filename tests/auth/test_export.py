@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.auth import export_queries
 from skymailing.models import AuditAction, AuditEntry, User
-from tests.account.belongings import furnish, under_way
-from tests.factories import UserFactory
+from tests.auth.belongings import furnish, under_way
+from tests.support.factories import UserFactory
 
 
 def archive_of(browser: FlaskClient) -> zipfile.ZipFile:

@@ -28,7 +28,7 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from tests.factories import (
+from tests.support.factories import (
     ArticleFactory,
     AttemptFactory,
     DeliveryFactory,
