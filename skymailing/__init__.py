@@ -1,7 +1,5 @@
 """SkyMailing: mailings whose ledger closes."""
 
-from typing import TYPE_CHECKING
-
 from flask import Flask
 
 from skymailing import extensions
@@ -10,14 +8,11 @@ from skymailing.db import engine
 from skymailing.logs import access
 from skymailing.web import compression, error_pages, i18n, responses, static_files
 
-if TYPE_CHECKING:
-    from config import Config
 
-
-def create_app(config: "Config | None" = None) -> Flask:
-    """Return the application; without `config`, with the settings of the environment."""
+def create_app(config: object) -> Flask:
+    """Return the application; `config` is an instance of a class of config.py."""
     app = Flask(__name__)
-    configure(app, config)
+    app.config.from_object(config)
     compression.configure(app)  # first, as it packs what all others have finished
     middleware.configure(app)  # next, as what it answers needs nothing of what follows
     bind_extensions(app)
@@ -33,12 +28,6 @@ def create_app(config: "Config | None" = None) -> Flask:
     access.configure(app)  # around all that answers, as its line tells of it
     responses.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
     return app
-
-
-def configure(app: Flask, config: "Config | None") -> None:
-    from config import load_config  # the top level reads ours; ours reads it only here
-
-    app.config.from_object(config or load_config())
 
 
 def bind_extensions(app: Flask) -> None:
