@@ -51,7 +51,7 @@ LAYERS: list[set[str]] = [
         "skymailing.clients.exports",
         "skymailing.clients.imports",
         "skymailing.clients.queries",
-        "skymailing.clients.removal",
+        "skymailing.clients.deletion",
         "skymailing.clients.rows",
         "skymailing.clients.services",
         "skymailing.clients.suppression",
