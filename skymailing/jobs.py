@@ -9,7 +9,7 @@ from flask import current_app
 
 from skymailing import counters, hints, queue, schedule, undo
 from skymailing.auth import deletion
-from skymailing.blog import orphans, viewing
+from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clock import utcnow
@@ -133,8 +133,8 @@ def _record_sweep(_now: datetime) -> None:
 
 # In this order, with every sweep. Each takes the time, bounds its own work and may run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
-    viewing.fold_views,
-    orphans.drop_orphans,
+    view_counts.fold_views,
+    unused_images.delete_unused_images,
     undo.forget_old,
     drafts.drop_old,
     pictures.drop_unused,
