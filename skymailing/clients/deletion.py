@@ -39,22 +39,22 @@ def delete_clients(
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     selections = _find_selections(owned)
-    content = {"clients": [_serialize(client, selections.get(client.id, [])) for client in clients]}
-    removal = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
+    content = {"clients": [_serialise(client, selections.get(client.id, [])) for client in clients]}
+    undo_record = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
     record.let_go_of_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )
-    return len(owned), removal
+    return len(owned), undo_record
 
 
-def restore_clients(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> int | None:
+def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
     """Restore the clients of one deletion; return how many, or None if it cannot be undone.
 
     They get all their values back and are selected again in unfinished mailings. If an address has been
     added again since, the new client stays. Cancelled letters stay cancelled.
     """
-    content = undo.take(owner_id, RemovalKind.CLIENTS, removal_id, now)
+    content = undo.take(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
         return None
     keys = [values["email_key"] for values in content["clients"]]
@@ -64,7 +64,7 @@ def restore_clients(owner_id: int, removal_id: int, now: datetime, actor: Actor)
         )
     )
     restored = [
-        _deserialize(owner_id, values) for values in content["clients"] if values["email_key"] not in known
+        _deserialise(owner_id, values) for values in content["clients"] if values["email_key"] not in known
     ]
     db.session.add_all(client for client, _mailings in restored)
     db.session.flush()
@@ -96,7 +96,7 @@ def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
     return found
 
 
-def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:
+def _serialise(client: Client, mailings: list[int]) -> dict[str, Any]:
     return {
         "email": client.email,
         "email_key": client.email_key,
@@ -108,7 +108,7 @@ def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:
     }
 
 
-def _deserialize(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
+def _deserialise(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
     return Client(owner_id=owner_id, created_at=created_at, **named), values["mailings"]

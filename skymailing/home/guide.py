@@ -41,7 +41,7 @@ class Guide:
         return not self.is_closed and self.current is not None
 
     @property
-    def can_return(self) -> bool:
+    def can_reopen(self) -> bool:
         """Whether steps are left in a guide that is hidden."""
         return not self.is_shown and len(self.done) < len(Step)
 
