@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.clients import imports
-from skymailing.clients.explanations import explain_failure
+from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.rows import REJECTION_CODES
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
@@ -286,3 +286,11 @@ def test_a_workbook_is_refused_as_such(create: Import, start: bytes) -> None:
     with pytest.raises(imports.UnusableFile) as raised:
         create(start + bytes(range(256)))
     assert "workbook" in explain(raised.value)
+
+
+def test_every_rejection_has_a_text() -> None:
+    assert all(explain_rejection(reason) != reason for reason in REJECTION_CODES)
+
+
+def test_a_failure_that_an_older_version_stored_as_text_is_shown_unchanged() -> None:
+    assert explain_failure("Файл пуст.") == "Файл пуст."

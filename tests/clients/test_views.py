@@ -46,6 +46,7 @@ def test_a_long_list_is_divided_into_pages(browser: FlaskClient, user: User) -> 
     url: str | None = "/clients/?sort=email"
     while url:
         page = browser.get(url).text
+        assert "101 clients" in page
         seen += addresses(page)
         following = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
         url = str(following["href"]) if following else None
