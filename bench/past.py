@@ -17,7 +17,7 @@ from skymailing.delivery.ledger.statistics import run_keys
 from skymailing.extensions import db
 from skymailing.models import Mailing, MailingState, Message, MessageFormat, Run, RunState
 from skymailing.reports.aggregates import Scope
-from skymailing.reports.daily_rollup import add_up
+from skymailing.reports.daily_rollup import roll_up_days
 from skymailing.reports.periods import choose_period
 from skymailing.reports.queries import make_report
 
@@ -126,7 +126,7 @@ def add_past(service: Service, owner: int, letters: int, runs: int) -> None:
         for key in run_keys(connection, run_ids):
             recount(connection, key)
     with service.app.app_context():
-        add_up(utcnow(), SUMMING_SECONDS)  # as sweeps do, a second's worth at a time
+        roll_up_days(utcnow(), SUMMING_SECONDS)  # as sweeps do, a second's worth at a time
     with service.engine.connect() as connection:
         connection.execute(text(TIDY))
 

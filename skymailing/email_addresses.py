@@ -1,4 +1,4 @@
-"""E-mail addresses: what we accept, what counts as the same one, how people see it."""
+"""Parse, compare and display e-mail addresses."""
 
 import re
 import unicodedata
@@ -8,13 +8,12 @@ import email_validator
 import idna
 from email_validator import EmailSyntaxError
 from email_validator.rfc_constants import ATEXT, CASE_INSENSITIVE_MAILBOX_NAMES
-from flask_babel import lazy_gettext as _l
 
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 
-# A private network's mail server may well live under one of these, and so do tests and demos.
+# Private mail servers, tests and demos use these.
 ALLOWED_SPECIAL_DOMAINS = {"local", "localhost", "test"}
-# The library's own way to allow one is to take it from its list.
+# The library's documented way to allow a domain is to remove it from this list.
 email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
     name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ALLOWED_SPECIAL_DOMAINS
 ]
@@ -22,19 +21,19 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
 ADDRESS_MAX_LENGTH = 254  # RFC 3696 erratum 1690
 LOCAL_PART_MAX_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
-# What spreadsheets leave around an address, beyond what str.strip() takes off.
+# Invisible characters that spreadsheets leave around an address and str.strip() does not remove.
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
 LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?!-)){0,61}(?<!-)\.)"
-# Plain addresses, nearly all there are; whatever it does not match goes to email-validator, which
-# is exact but some fifteen times slower. A test holds the two together.
+# Plain addresses, which are nearly all. Others go to email-validator, which is exact but some fifteen
+# times slower. A test checks that both agree.
 PLAIN_ADDRESS = re.compile(
     rf"(?P<local>[{ATEXT}]+(?:\.[{ATEXT}]+)*)@(?P<domain>{LABEL}{{1,8}}(?P<top>[a-zA-Z]{{2,20}}))",
 )
 
 
 class AddressFault(StrEnum):
-    """Why a text is not an address that letters can be sent to."""
+    """Why a text is not an e-mail address; stored with rejected rows of imports."""
 
     EMPTY = "empty"
     NO_AT_SIGN = "no_at_sign"
@@ -49,47 +48,23 @@ class AddressFault(StrEnum):
     RESERVED_DOMAIN = "reserved_domain"
 
 
-ADDRESS_FAULTS = {
-    AddressFault.EMPTY: _l("There is no e-mail address."),
-    AddressFault.NO_AT_SIGN: _l("An e-mail address has an @ sign, as in name@example.com."),
-    AddressFault.SEVERAL_AT_SIGNS: _l("There is more than one @ sign; write one address only."),
-    AddressFault.SPACE: _l("An e-mail address has no spaces inside."),
-    AddressFault.CONTROL_CHARACTER: _l(
-        "There is a line break or another invisible character inside the e-mail address."
-    ),
-    AddressFault.TOO_LONG: _l("The e-mail address is too long."),
-    AddressFault.LOCAL_PART: _l("The part before the @ sign is not valid."),
-    AddressFault.LOCAL_PART_NOT_LATIN: _l(
-        "Before the @ sign only Latin letters, digits and signs are possible."
-    ),
-    AddressFault.DOMAIN: _l("The part after the @ sign is not a valid domain name."),
-    AddressFault.DOMAIN_WITHOUT_DOT: _l(
-        "The domain after the @ sign is incomplete, as example instead of example.com."
-    ),
-    AddressFault.RESERVED_DOMAIN: _l("The domain after the @ sign is reserved and receives no e-mail."),
-}
-
-
-class InvalidEmail(SkyMailingError):
-    """A text is not an address; its words are in the reader's language when they are read."""
+class InvalidEmail(UserError):
+    """A text is not an e-mail address."""
 
     def __init__(self, fault: AddressFault) -> None:
-        super().__init__(fault)
+        super().__init__(f"address_{fault}")
         self.fault = fault
-
-    def __str__(self) -> str:
-        return str(ADDRESS_FAULTS[self.fault])
 
 
 def parse_address(text: str) -> str:
-    """Return the address as it goes to a mail server, domain in lower case and ASCII (RFC 5890).
+    """Return the address as mail servers expect it, the domain in lower case and ASCII (RFC 5890).
 
-    Raises InvalidEmail. The syntax is checked, never the DNS: a web page must not wait for it.
+    Raises InvalidEmail. Checks the syntax only, not the DNS: a web page must not wait for it.
     """
     text = text.strip().strip(INVISIBLE).strip()
     plain = PLAIN_ADDRESS.fullmatch(text)
     if plain and is_surely_valid(text, plain):
-        return tidy(plain["local"], plain["domain"])
+        return normalise(plain["local"], plain["domain"])
     try:
         return parse_strictly(text)
     except EmailSyntaxError as error:
@@ -97,7 +72,7 @@ def parse_address(text: str) -> str:
 
 
 def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
-    """Whether the lengths hold and the domain is not one of the reserved, which need a closer look."""
+    """Return whether the lengths are valid and the domain is not reserved, which needs the exact check."""
     return (
         len(text) <= ADDRESS_MAX_LENGTH
         and len(plain["local"]) <= LOCAL_PART_MAX_LENGTH
@@ -105,15 +80,15 @@ def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
     )
 
 
-def tidy(local: str, domain: str) -> str:
-    # RFC 2142: these mailbox names are the same in any case.
+def normalise(local: str, domain: str) -> str:
+    # RFC 2142: these mailbox names are case-insensitive.
     if local.lower() in CASE_INSENSITIVE_MAILBOX_NAMES:
         local = local.lower()
     return f"{local}@{domain.lower()}"
 
 
 def parse_strictly(text: str) -> str:
-    """Return the normalised address by email-validator alone; raises EmailSyntaxError."""
+    """Return the address as email-validator normalises it; raises EmailSyntaxError."""
     result = email_validator.validate_email(
         text, allow_smtputf8=False, strict=True, check_deliverability=False, test_environment=False
     )
@@ -121,7 +96,7 @@ def parse_strictly(text: str) -> str:
 
 
 def find_fault(text: str) -> AddressFault:
-    """Say in a person's terms what is wrong with a text that is not an address."""
+    """Return what is wrong with a text that is not an address."""
     if not text:
         return AddressFault.EMPTY
     if any(unicodedata.category(letter).startswith("C") for letter in text):
@@ -149,12 +124,12 @@ def find_domain_fault(domain: str) -> AddressFault:
 
 
 def address_key(email: str) -> str:
-    """Return what makes two spellings the same address: the parsed one in lower case."""
+    """Return the parsed address in lower case; spellings of the same address share this key."""
     return email.lower()
 
 
 def display_address(email: str) -> str:
-    """Return the address as people write it, an international domain in its own letters."""
+    """Return the address as people write it, with an international domain in its own letters."""
     local, _, domain = email.rpartition("@")
     if "xn--" not in domain:
         return email
@@ -165,6 +140,6 @@ def display_address(email: str) -> str:
 
 
 def mask_address(email: str) -> str:
-    """Return enough of the address for its owner to recognise it: a***@example.com."""
+    """Return the address shortened to what its owner recognises: a***@example.com."""
     local, _, domain = display_address(email).rpartition("@")
     return f"{local[:1]}***@{domain}"

@@ -9,7 +9,7 @@ from flask import current_app
 
 from skymailing import counters, hints, queue, schedule, undo
 from skymailing.auth import deletion
-from skymailing.blog import orphans, viewing
+from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clock import utcnow
@@ -50,7 +50,7 @@ def send_outbox() -> None:
 def import_clients(import_id: int) -> None:
     """Import rows of a file for a while, then queue up again behind the others."""
     queue.take_hint(hints.import_name(import_id))
-    if imports.run_import_slice(import_id, should_hand_back=_should_hand_back):
+    if imports.run_import_slice(import_id, should_stop=_should_hand_back):
         hints.hint_import(import_id)
 
 
@@ -117,7 +117,7 @@ def _post_summaries(now: datetime) -> None:
 
 
 def _resume_imports(now: datetime) -> None:
-    for import_id in imports.resume_stalled_imports(now):
+    for import_id in imports.find_stalled_imports(now):
         hints.hint_import(import_id)
 
 
@@ -133,8 +133,8 @@ def _record_sweep(_now: datetime) -> None:
 
 # In this order, with every sweep. Each takes the time, bounds its own work and may run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
-    viewing.fold_views,
-    orphans.drop_orphans,
+    view_counts.fold_views,
+    unused_images.delete_unused_images,
     undo.forget_old,
     drafts.drop_old,
     pictures.drop_unused,
@@ -145,7 +145,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     _erase_due_accounts,
     lambda _now: schedule.reconcile(),
     _record_sweep,
-    daily_rollup.add_up,
+    daily_rollup.roll_up_days,
     retention.remove_old,
 )
 

@@ -1,4 +1,4 @@
-"""What we accept as an address."""
+"""Parsing and displaying e-mail addresses."""
 
 import pytest
 from email_validator import EmailSyntaxError
@@ -6,7 +6,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skymailing.email_addresses import (
-    ADDRESS_FAULTS,
     PLAIN_ADDRESS,
     AddressFault,
     InvalidEmail,
@@ -14,12 +13,13 @@ from skymailing.email_addresses import (
     display_address,
     is_surely_valid,
     mask_address,
+    normalise,
     parse_address,
     parse_strictly,
-    tidy,
 )
+from skymailing.web.error_texts import explain
 
-# Letters in which valid, nearly valid and broken addresses are all frequent.
+# An alphabet that often yields valid, nearly valid and broken addresses.
 ADDRESS_LETTERS = st.sampled_from("aZ0.-+_@'xn!x--...@ тé\r\n\t\0")
 WORDS = st.text(st.sampled_from("aBx0-.n+_'"), min_size=1, max_size=70)
 TOPS = st.sampled_from(
@@ -43,7 +43,7 @@ TOPS = st.sampled_from(
         ("anna@sub.localhost", "anna@sub.localhost"),
     ],
 )
-def test_an_address_is_accepted_in_the_form_for_the_mail_server(text: str, address: str) -> None:
+def test_an_address_is_returned_as_mail_servers_expect_it(text: str, address: str) -> None:
     assert parse_address(text) == address
 
 
@@ -78,15 +78,16 @@ def test_an_address_is_accepted_in_the_form_for_the_mail_server(text: str, addre
         ("Anna <anna@example.com>", AddressFault.SPACE),
     ],
 )
-def test_what_is_wrong_is_named(text: str, fault: AddressFault) -> None:
+def test_the_fault_of_an_invalid_address_is_named(text: str, fault: AddressFault) -> None:
     with pytest.raises(InvalidEmail) as raised:
         parse_address(text)
     assert raised.value.fault == fault
-    assert str(raised.value) == str(ADDRESS_FAULTS[fault])
+    assert raised.value.code == f"address_{fault}"
+    assert explain(raised.value)
 
 
 @given(st.one_of(st.text(), st.text(ADDRESS_LETTERS, max_size=40), st.emails()))
-def test_an_accepted_address_is_safe_and_stays_the_same(text: str) -> None:
+def test_an_accepted_address_is_safe_and_stable(text: str) -> None:
     try:
         address = parse_address(text)
     except InvalidEmail:
@@ -107,7 +108,7 @@ def test_an_accepted_address_is_safe_and_stays_the_same(text: str) -> None:
 @example(f"a@{'b' * 64}.com")
 @example(f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 57}.com")
 @example("Sales@example.com")
-def test_the_quick_way_accepts_nothing_that_the_exact_one_refuses(text: str) -> None:
+def test_the_fast_check_accepts_nothing_that_the_exact_check_refuses(text: str) -> None:
     plain = PLAIN_ADDRESS.fullmatch(text)
     if plain is None or not is_surely_valid(text, plain):
         return
@@ -115,14 +116,14 @@ def test_the_quick_way_accepts_nothing_that_the_exact_one_refuses(text: str) -> 
         exact = parse_strictly(text)
     except EmailSyntaxError as error:
         pytest.fail(f"{text!r} is refused: {error}")
-    assert tidy(plain["local"], plain["domain"]) == exact
+    assert normalise(plain["local"], plain["domain"]) == exact
 
 
-def test_people_see_international_domains_in_their_letters() -> None:
+def test_international_domains_are_displayed_in_their_own_letters() -> None:
     assert display_address("anna@xn--e1afmkfd.xn--p1ai") == "anna@пример.рф"
     assert display_address("anna@example.com") == "anna@example.com"
     assert display_address("anna@xn--broken-.com") == "anna@xn--broken-.com"
 
 
-def test_a_masked_address_tells_only_its_owner_whose_it_is() -> None:
+def test_only_the_owner_recognises_a_masked_address() -> None:
     assert mask_address("anna.petrova@xn--e1afmkfd.xn--p1ai") == "a***@пример.рф"

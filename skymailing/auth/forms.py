@@ -13,6 +13,7 @@ from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 from skymailing.auth.password_policy import MAX_LENGTH, password_fault
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
+from skymailing.web.error_texts import explain
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 
@@ -21,7 +22,7 @@ def check_address(_form: FlaskForm, field: Field) -> None:
     try:
         field.data = address_key(parse_address(field.data))
     except InvalidEmail as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(explain(error)) from error
 
 
 def check_new_password(form: FlaskForm, field: Field) -> None:

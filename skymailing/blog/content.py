@@ -1,4 +1,4 @@
-"""Articles as their authors wrote them -> HTML that is safe to show."""
+"""Render articles as safe HTML."""
 
 import nh3
 from markdown_it import MarkdownIt
@@ -13,11 +13,13 @@ def render_body(format: str, body: str) -> str:
     """Return the body of an article as HTML without scripts, styles, forms or frames."""
     if format == MessageFormat.TEXT:
         paragraphs = body.replace("\r\n", "\n").split("\n\n")
-        return "\n".join(Markup("<p>{}</p>").format(lines_of(text)) for text in paragraphs if text.strip())
+        return "\n".join(
+            Markup("<p>{}</p>").format(_break_lines(text)) for text in paragraphs if text.strip()
+        )
     html = markdown.render(body) if format == MessageFormat.MARKDOWN else body
-    # What an author writes in HTML, in Markdown too, passes through the same sieve.
+    # Markdown may contain HTML too, so both are cleaned.
     return nh3.clean(html, url_schemes={"http", "https", "mailto"}, link_rel="noopener noreferrer")
 
 
-def lines_of(text: str) -> Markup:
+def _break_lines(text: str) -> Markup:
     return Markup("<br>").join(escape(line) for line in text.strip().split("\n"))

@@ -1,4 +1,4 @@
-"""What is kept of the blog between requests."""
+"""Cache the list of published articles and the rendered bodies."""
 
 import hashlib
 import random
@@ -15,28 +15,28 @@ from skymailing.models import Article
 TIMELINE_LIFETIME = 10 * 60  # seconds
 BODY_LIFETIME = 24 * 60 * 60  # seconds
 
-# Kept under a hash of format and text, so a body is never stale: another text is another key.
-rendered_body = cache.memoize(timeout=BODY_LIFETIME, hash_method=hashlib.sha256)(render_body)
+# The key is a hash of format and text, so a cached body is never stale.
+render_body_cached = cache.memoize(timeout=BODY_LIFETIME, hash_method=hashlib.sha256)(render_body)
 
 
-def published_ids(now: datetime) -> list[int]:
-    """Return the articles that the public may read at `now`, the newest first."""
-    return [id for id, moment in _dated_articles() if moment <= now.timestamp()]
+def list_published_ids(now: datetime) -> list[int]:
+    """Return the ids of the articles published by `now`, newest first."""
+    return [id for id, moment in _list_dated_articles() if moment <= now.timestamp()]
 
 
-def random_ids(count: int, now: datetime) -> list[int]:
-    """Return up to `count` published articles, others each time."""
-    ids = published_ids(now)
+def choose_random_ids(count: int, now: datetime) -> list[int]:
+    """Return the ids of up to `count` randomly chosen published articles."""
+    ids = list_published_ids(now)
     return random.sample(ids, min(count, len(ids)))
 
 
-def next_publication(now: datetime) -> datetime | None:
-    """Return when the next article becomes public by itself."""
-    moments = [moment for _, moment in _dated_articles() if moment > now.timestamp()]
+def find_next_publication(now: datetime) -> datetime | None:
+    """Return when the next scheduled article becomes public."""
+    moments = [moment for _, moment in _list_dated_articles() if moment > now.timestamp()]
     return datetime.fromtimestamp(min(moments), now.tzinfo) if moments else None
 
 
-def _dated_articles() -> list[tuple[int, float]]:
+def _list_dated_articles() -> list[tuple[int, float]]:
     label = shared_cache().label(ARTICLES)
     if label is None:
         return _read_dated_articles.uncached("")
@@ -45,7 +45,7 @@ def _dated_articles() -> list[tuple[int, float]]:
 
 @cache.memoize(timeout=TIMELINE_LIFETIME)
 def _read_dated_articles(_label: str) -> list[tuple[int, float]]:
-    """Return id and publication of all articles that have a date, future ones too, the newest first."""
+    """Return id and publication time of all articles with a date, including future ones, newest first."""
     statement = select(Article.id, Article.published_at).where(Article.published_at.is_not(None))
     rows = db.session.execute(statement.order_by(Article.published_at.desc(), Article.id.desc()))
     return [(row.id, row.published_at.timestamp()) for row in rows]

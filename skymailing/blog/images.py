@@ -1,4 +1,4 @@
-"""Pictures of articles, kept in several sizes under a name that their content gives."""
+"""Store pictures of articles in several sizes, named by a hash of their content."""
 
 import hashlib
 from pathlib import Path
@@ -8,17 +8,17 @@ from flask import current_app
 
 from skymailing.web.images import Picture, decode, hold, read_upload, write
 
-LARGEST = 1600  # pixels; the longer side of what is kept
-RECIPE = b"1"  # part of every name: another way of encoding must give other names
+LARGEST = 1600  # pixels of the longer side
+RECIPE = b"1"  # part of every name; change it when pictures are encoded in another way
 
 
 def media_directory() -> Path:
-    """Return where pictures of articles are kept."""
+    """Return the directory with pictures of articles."""
     return Path(current_app.config["DATA_DIR"]) / "media"
 
 
 def store_image(file: IO[bytes]) -> str:
-    """Keep an uploaded picture and its smaller copies; return its file name; raises ImageError."""
+    """Store an uploaded picture and smaller copies; return its file name; raises ImageError."""
     content = read_upload(file)
     with decode(content, LARGEST) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"

@@ -1,4 +1,4 @@
-"""Published articles: those whose publication date is past; and the others, for their authors."""
+"""Read published articles, and unpublished ones for their authors."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import defer, joinedload
 
-from skymailing.blog.content_cache import published_ids, random_ids
+from skymailing.blog.content_cache import choose_random_ids, list_published_ids
 from skymailing.extensions import db
 from skymailing.models import Article
 
@@ -15,24 +15,24 @@ MAX_DRAFTS = 50
 
 
 def select_articles() -> Select[tuple[Article]]:
-    """Return the statement for all articles with their authors."""
+    """Return a statement for all articles with their authors."""
     return select(Article).options(joinedload(Article.author))
 
 
 def select_published(now: datetime) -> Select[tuple[Article]]:
-    """Return the statement for articles that the public may read."""
+    """Return a statement for published articles with their authors."""
     return select_articles().where(Article.published_at <= now)
 
 
 def list_published(now: datetime, page: int) -> tuple[Sequence[Article], int]:
-    """Return one page of published articles, the newest first, and how many pages there are."""
-    ids = published_ids(now)
+    """Return one page of published articles, newest first, and the number of pages."""
+    ids = list_published_ids(now)
     pages = max(1, -(-len(ids) // PER_PAGE))
-    return _by_ids(ids[(page - 1) * PER_PAGE : page * PER_PAGE], now), pages
+    return _load_by_ids(ids[(page - 1) * PER_PAGE : page * PER_PAGE], now), pages
 
 
 def list_unpublished(now: datetime) -> Sequence[Article]:
-    """Return drafts, and articles whose date has not come, those changed last first."""
+    """Return drafts and scheduled articles, last changed first."""
     hidden = or_(Article.published_at.is_(None), Article.published_at > now)
     statement = select_articles().where(hidden).order_by(Article.updated_at.desc(), Article.id.desc())
     return db.session.scalars(statement.options(defer(Article.body)).limit(MAX_DRAFTS)).all()
@@ -40,29 +40,29 @@ def list_unpublished(now: datetime) -> Sequence[Article]:
 
 def find_article(slug: str) -> Article | None:
     """Return the article with this slug, published or not."""
-    if "\0" in slug:  # which PostgreSQL refuses to look for
+    if "\0" in slug:  # PostgreSQL refuses NUL
         return None
     return db.session.scalar(select_articles().where(Article.slug == slug))
 
 
 def find_random_articles(count: int, now: datetime) -> Sequence[Article]:
-    """Return up to `count` published articles, others each time."""
-    return _by_ids(random_ids(count, now), now)
+    """Return up to `count` randomly chosen published articles."""
+    return _load_by_ids(choose_random_ids(count, now), now)
 
 
-def _by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
+def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
     found = db.session.scalars(select_published(now).options(defer(Article.body)).where(Article.id.in_(ids)))
     by_id = {article.id: article for article in found}
     return [by_id[id] for id in ids if id in by_id]
 
 
 def list_newest(now: datetime, count: int) -> Sequence[Article]:
-    """Return the newest published articles, whole."""
+    """Return the newest published articles with their bodies."""
     order = (Article.published_at.desc(), Article.id.desc())
     return db.session.scalars(select_published(now).order_by(*order).limit(count)).all()
 
 
 def list_addresses(now: datetime, count: int) -> Sequence[tuple[str, datetime]]:
-    """Return slug and last change of published articles, the newest first."""
+    """Return slug and last change of published articles, newest first."""
     statement = select(Article.slug, Article.updated_at).where(Article.published_at <= now)
     return db.session.execute(statement.order_by(Article.published_at.desc()).limit(count)).tuples().all()

@@ -1,1 +1,1 @@
-"""The address book: clients, their import and export, unsubscribing."""
+"""The address book: clients, import, export and unsubscribing."""

@@ -1,24 +1,22 @@
-"""What a client's name, comment and attributes may be, however they come in."""
+"""Clean and check a client's name, comment and attributes, wherever they come from."""
 
 import re
 from collections.abc import Iterable
 from enum import StrEnum
 
-from flask_babel import lazy_gettext as _l
-
 from skymailing.clients.columns import attribute_key, make_unique
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 
 NAME_MAX_LENGTH = 200
 COMMENT_MAX_LENGTH = 10_000
 ATTRIBUTE_MAX_LENGTH = 2_000
 MAX_ATTRIBUTES = 100
-# Control characters, half an emoji, and the replacement character, which tells of letters already lost.
+# Control characters, lone surrogates, and the replacement character, a sign that letters are already lost.
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 class ValueFault(StrEnum):
-    """Why a client's values cannot be taken."""
+    """Why a client's value is refused; stored with rejected rows of imports."""
 
     NAME_TOO_LONG = "name_too_long"
     COMMENT_TOO_LONG = "comment_too_long"
@@ -26,27 +24,16 @@ class ValueFault(StrEnum):
     TOO_MANY_ATTRIBUTES = "too_many_attributes"
 
 
-VALUE_FAULTS = {
-    ValueFault.NAME_TOO_LONG: _l("The name is longer than 200 characters."),
-    ValueFault.COMMENT_TOO_LONG: _l("The comment is longer than 10,000 characters."),
-    ValueFault.ATTRIBUTE_TOO_LONG: _l("A value is longer than 2,000 characters."),
-    ValueFault.TOO_MANY_ATTRIBUTES: _l("There are more than 100 values."),
-}
-
-
-class InvalidValue(SkyMailingError):
-    """A client's value is too long; its words are in the reader's language when they are read."""
+class InvalidValue(UserError):
+    """A client's value is too long, or there are too many values."""
 
     def __init__(self, fault: ValueFault) -> None:
-        super().__init__(fault)
+        super().__init__(f"client_{fault}")
         self.fault = fault
-
-    def __str__(self) -> str:
-        return str(VALUE_FAULTS[self.fault])
 
 
 def clean_text(text: str) -> str:
-    """Return the text without what cannot be stored or seen, with plain line breaks, stripped."""
+    """Return the text stripped, without invisible or unstorable characters, lines separated by \\n."""
     if text.isascii() and text.isprintable():
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -54,7 +41,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_name(text: str) -> str:
-    """Return a name in one line; raises InvalidValue."""
+    """Return the name on one line; raises InvalidValue."""
     name = re.sub(r"\s+", " ", clean_text(text)).strip()
     if len(name) > NAME_MAX_LENGTH:
         raise InvalidValue(ValueFault.NAME_TOO_LONG)
@@ -62,7 +49,7 @@ def clean_name(text: str) -> str:
 
 
 def clean_comment(text: str) -> str:
-    """Return a comment; raises InvalidValue."""
+    """Return the cleaned comment; raises InvalidValue."""
     comment = clean_text(text)
     if len(comment) > COMMENT_MAX_LENGTH:
         raise InvalidValue(ValueFault.COMMENT_TOO_LONG)
@@ -70,7 +57,7 @@ def clean_comment(text: str) -> str:
 
 
 def clean_attribute(text: str) -> str:
-    """Return an attribute's value; raises InvalidValue."""
+    """Return the cleaned value of an attribute; raises InvalidValue."""
     value = clean_text(text)
     if len(value) > ATTRIBUTE_MAX_LENGTH:
         raise InvalidValue(ValueFault.ATTRIBUTE_TOO_LONG)
@@ -78,7 +65,7 @@ def clean_attribute(text: str) -> str:
 
 
 def clean_attributes(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return typed pairs by attribute key, without empty values; raises InvalidValue."""
+    """Return the typed pairs by attribute key, without empty values; raises InvalidValue."""
     attributes: dict[str, str] = {}
     for name, text in pairs:
         key, value = attribute_key(name), clean_attribute(text)

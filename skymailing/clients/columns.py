@@ -1,17 +1,15 @@
-"""What the columns of a table mean: known ones by their many spellings, the others as attributes."""
+"""Recognise the columns of a table: known fields in many spellings, all others as attributes."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
-
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 
 ATTRIBUTE_KEY_MAX_LENGTH = 50
 
-# Spellings with everything but letters and digits taken out; each list from sure to doubtful.
+# Spellings reduced to letters and digits, each list from the surest to the most doubtful.
 SPELLINGS = {
     "email": (
         *("email", "mail", "emailaddress", "mailaddress", "емейл", "имейл", "емайл", "мейл", "майл"),
@@ -28,41 +26,31 @@ SPELLINGS = {
         *("note", "notes", "заметка", "заметки", "remark", "remarks"),
     ),
 }
-# What our own file of rejected rows adds; it is corrected and imported again.
+# Columns that our file of rejected rows adds. People correct that file and import it again.
 REJECTED_LINE = "rejected_line"
 REJECTED_REASON = "rejected_reason"
 
-# {{ client.name }} and the like have a meaning of their own in letters.
+# {{ client.name }} and the like already have a meaning in letters.
 RESERVED_KEYS = {"email", "name", "full_name", "comment"}
-# Words that Liquid does not take for a name after the dot (python-liquid's keywords), or that it
-# answers itself.
+# Words that Liquid does not accept as a name after the dot (python-liquid's keywords), or answers
+# itself.
 LIQUID_WORDS = set(
     "and or not contains true false nil null empty blank in if else for continue with as by reversed "
     "limit offset cols required size first last".split()
 )
 
 
-class NoAddressColumn(SkyMailingError):
-    """No column of a table can be recognised as the one with addresses."""
+class NoAddressColumn(UserError):
+    """No column of the table looks like e-mail addresses."""
 
     def __init__(self, headers: Sequence[str]) -> None:
-        super().__init__(headers)
-        self.headers = list(headers)
-
-    def __str__(self) -> str:
-        found = ", ".join(f"“{header.strip()[:50]}”" for header in self.headers[:20] if header.strip()) or "–"
-        return str(
-            _(
-                "No column with e-mail addresses was found. The first row must name the columns, one of "
-                "them “email” or “почта”. It has: %(found)s.",
-                found=found,
-            )
-        )
+        names = [header.strip()[:50] for header in headers[:20] if header.strip()]
+        super().__init__("import_no_address_column", found=", ".join(f"“{name}”" for name in names) or "–")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where in a row each thing stands; `attributes` by position."""
+    """The position of each field in a row; `attributes` are keys by position."""
 
     headers: list[str]
     email: int
@@ -79,7 +67,7 @@ def recognise_columns(headers: Sequence[str]) -> Columns:
     if email is None:
         raise NoAddressColumn(headers)
     known = {position for position in found.values() if position is not None}
-    known |= {position for position, header in enumerate(headers) if is_ours(header)}
+    known |= {position for position, header in enumerate(headers) if is_rejection_column(header)}
     return Columns(
         headers=list(headers),
         email=email,
@@ -100,14 +88,14 @@ def find_column(spellings: list[str], names: Sequence[str]) -> int | None:
     return None
 
 
-def is_ours(header: str) -> bool:
+def is_rejection_column(header: str) -> bool:
     return header.strip() in (REJECTED_LINE, REJECTED_REASON)
 
 
 def name_attributes(headers: dict[int, str]) -> dict[int, str]:
-    """Return a key of its own for each column that has a header."""
+    """Return a unique attribute key for each column that has a header, by position."""
     keys: dict[int, str] = {}
-    # Keys that a header states as they are come first: an export must come back as it was.
+    # Headers that already are keys come first, so that importing an export changes no key.
     for i in sorted(headers, key=lambda i: attribute_key(headers[i]) != headers[i]):
         key = attribute_key(headers[i])
         if key:
@@ -116,9 +104,9 @@ def name_attributes(headers: dict[int, str]) -> dict[int, str]:
 
 
 def attribute_key(name: str) -> str:
-    """Return the name as it is written in {{ client.<key> }}; empty when nothing is left of it.
+    """Return the name as written in {{ client.<key> }}; empty when no letter or digit is left.
 
-    Liquid takes letters of any alphabet, digits and _, but no spaces, signs or words of its own.
+    Liquid accepts letters of any alphabet, digits and _, but no spaces, signs or keywords.
     """
     text = unicodedata.normalize("NFKC", name).lower()
     key = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", text)).strip("_")

@@ -1,4 +1,4 @@
-"""Reading CSV files as people have them: any of the usual encodings and separators, row by row."""
+"""Read CSV files row by row, in any of the usual encodings and separators."""
 
 import codecs
 import csv
@@ -9,38 +9,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
-from flask_babel import lazy_gettext as _l
-
 MAX_LINE_LENGTH = 64 * 1024  # characters of one physical line
-MAX_RECORD_LENGTH = 64 * 1024  # characters of one record, its quoted line breaks included
+MAX_RECORD_LENGTH = 64 * 1024  # characters of one record, including quoted line breaks
 MAX_RECORD_LINES = 200
 SAMPLE_SIZE = 64 * 1024  # bytes that must hold the header row
 CHUNK_SIZE = 64 * 1024
 SEPARATORS = (",", ";", "\t")
 REPLACEMENT = "\ufffd"
-BLANK = " \t\r\n,;\0\ufeff"  # what a line without anything in it consists of
+BLANK = " \t\r\n,;\0\ufeff"  # characters of an empty line
 
 
 class RecordFault(StrEnum):
-    """Why some lines of a file are not a row of the table."""
+    """Why some lines of a file are not a row of the table; stored with rejected rows."""
 
     OPEN_QUOTE = "open_quote"
     LINE_TOO_LONG = "line_too_long"
     UNREADABLE = "unreadable"
 
 
-RECORD_FAULTS = {
-    RecordFault.OPEN_QUOTE: _l(
-        "A quotation mark is opened and not closed, or is not doubled inside the text."
-    ),
-    RecordFault.LINE_TOO_LONG: _l("The row is too long."),
-    RecordFault.UNREADABLE: _l("The row has letters that cannot be read in the file's encoding."),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row and the physical line where it starts, counted from 1; `fault` when it is not one."""
+    """One row and the number of the physical line where it starts, from 1; `fault` if it is unreadable."""
 
     line: int
     cells: list[str]
@@ -48,15 +37,15 @@ class Record:
 
 
 class LineTooLong(Exception):
-    """A physical line is longer than any row may be."""
+    """A physical line is longer than the limit of a row."""
 
 
 class RecordTooLong(Exception):
-    """A quoted text goes on and on: its closing mark is missing."""
+    """A quoted text exceeds the limits of a record: its closing quote is missing."""
 
 
 class Lines:
-    """The physical lines of a text for `csv.reader`, which can be taken back to be read anew."""
+    """The physical lines of a text for `csv.reader`; lines can be pushed back and read again."""
 
     def __init__(self, text: io.TextIOBase) -> None:
         self._text = text
@@ -88,13 +77,13 @@ class Lines:
                 return
 
     def begin_record(self) -> int:
-        """Forget the lines of the last record; return the number of the next line."""
+        """Start a new record; return the number of the next line."""
         self.record = []
         self._length = 0
         return self.next_number
 
-    def keep_first_line_only(self) -> str:
-        """Give back all lines of the record but the first, which is returned."""
+    def push_back_all_but_first(self) -> str:
+        """Push back all lines of the record except the first; return the first."""
         first, *others = self.record
         self._pushed_back.extendleft(reversed(others))
         self.next_number -= len(others)
@@ -102,10 +91,10 @@ class Lines:
 
 
 def read_records(source: BinaryIO) -> Iterator[Record]:
-    """Yield the rows of a CSV file, the header first, blank ones left out; memory stays constant.
+    """Yield the rows of a CSV file without blank ones, the header first; memory use is constant.
 
-    `source` is read from its start and must be seekable. One that does not begin with its header row,
-    but for a few blank lines, has no rows.
+    `source` must be seekable and is read from its start. A file whose first SAMPLE_SIZE bytes are
+    blank has no rows.
     """
     encoding = detect_encoding(source)
     source.seek(0)
@@ -123,11 +112,11 @@ def read_records(source: BinaryIO) -> Iterator[Record]:
                 yield record
     finally:
         if not source.closed:
-            text.detach()  # the caller's file stays open
+            text.detach()  # leave the caller's file open
 
 
 def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
-    """Join physical lines to records; after a broken one go on at its second line."""
+    """Join physical lines into records; after a broken record continue with its second line."""
     while True:
         reader = csv.reader(lines, delimiter=separator, strict=True)
         start = lines.begin_record()
@@ -144,9 +133,9 @@ def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
 
 
 def salvage_record(start: int, lines: Lines, separator: str) -> Record:
-    """Return what can be made of a record that is not CSV: only a quote in mid-text is forgiven."""
+    """Return a record for lines that are not valid CSV; only a quote in mid-text is accepted."""
     was_one_line = len(lines.record) == 1
-    first = lines.keep_first_line_only()
+    first = lines.push_back_all_but_first()
     if was_one_line and first.count('"') % 2 == 0:
         cells = next(csv.reader([first], delimiter=separator), [])
         return Record(start, cells)
@@ -154,11 +143,11 @@ def salvage_record(start: int, lines: Lines, separator: str) -> Record:
 
 
 def detect_encoding(source: BinaryIO) -> str:
-    """Return the encoding: by its mark, else UTF-8 when it can be, else Windows Cyrillic."""
+    """Return the encoding: from the byte order mark, else UTF-8 if it fits, else Windows Cyrillic."""
     source.seek(0)
     start = source.read(4)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"  # "Unicode text" of Excel
+        return "utf-16"  # Excel: "Unicode text"
     if start.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     source.seek(0)
@@ -169,12 +158,12 @@ def detect_encoding(source: BinaryIO) -> str:
         if not text.isascii():
             broken += text.count(REPLACEMENT)
             foreign += len(text) - len(text.encode("ascii", errors="ignore"))
-    # A few broken bytes in a UTF-8 file spoil their rows only, not all the others.
+    # A few broken bytes in a UTF-8 file must spoil only their own rows.
     return "utf-8" if broken * 10 <= foreign - broken else "cp1251"
 
 
 def detect_separator(source: BinaryIO, encoding: str) -> tuple[str, bool]:
-    """Return what stands between cells, and whether a first line `sep=;` (Excel's own hint) says so."""
+    """Return the separator, and whether a first line such as `sep=;` (Excel's hint) names it."""
     source.seek(0)
     sample = source.read(SAMPLE_SIZE).decode(encoding, errors="replace")
     first = next(iter(sample.splitlines()), "").strip().lower()

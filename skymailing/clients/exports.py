@@ -1,42 +1,41 @@
-"""The address book as a table, which the import reads back to the same clients."""
+"""Export the address book as a table that imports back to the same clients."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import func, select, true
 
-from skymailing.clients.upsert import is_postgresql
 from skymailing.extensions import db
 from skymailing.models import Client
 
 FIELDS = ("email", "full_name", "comment")
-ROWS_AT_A_TIME = 1000
+ROWS_PER_QUERY = 1000
 
 
 def list_attribute_keys(owner_id: int) -> list[str]:
-    """Return the names of all values that any of the owner's clients has."""
-    each = func.jsonb_each if is_postgresql() else func.json_each
+    """Return the keys of all attributes that any of the owner's clients has."""
+    each = func.jsonb_each if db.engine.dialect.name == "postgresql" else func.json_each
     pairs = each(Client.attributes).table_valued("key", "value", name="pairs")
     keys = select(pairs.c.key).select_from(Client).join(pairs, true()).where(Client.owner_id == owner_id)
     return sorted(db.session.scalars(keys.distinct()))
 
 
 def export_rows(owner_id: int) -> Iterator[list[Any]]:
-    """Yield the header and a row for each client in the order in which they came; memory stays constant."""
+    """Yield the header and a row per client, the oldest client first; memory use is constant."""
     keys = list_attribute_keys(owner_id)
     yield [*FIELDS, *keys]
     last_id = 0
     while True:
-        # By key rather than by an open cursor: a slow download holds no snapshot of the database.
+        # Page by key instead of an open cursor: a slow download must not hold a database snapshot.
         rows = db.session.execute(
             select(Client.id, Client.email, Client.full_name, Client.comment, Client.attributes)
             .where(Client.owner_id == owner_id, Client.id > last_id)
             .order_by(Client.id)
-            .limit(ROWS_AT_A_TIME)
+            .limit(ROWS_PER_QUERY)
         ).all()
         db.session.rollback()
         for row in rows:
             yield [row.email, row.full_name, row.comment, *(row.attributes.get(key, "") for key in keys)]
-        if len(rows) < ROWS_AT_A_TIME:
+        if len(rows) < ROWS_PER_QUERY:
             return
         last_id = rows[-1].id

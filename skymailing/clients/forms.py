@@ -20,44 +20,45 @@ from skymailing.clients.cleaning import (
 from skymailing.clients.services import ClientValues
 from skymailing.email_addresses import InvalidEmail, display_address, parse_address
 from skymailing.models import Client
+from skymailing.web.error_texts import explain
 
 PLAIN = {"autocomplete": "off"}
-BLANK_PAIRS = 2  # shown below the filled ones, to be typed into without JavaScript
+BLANK_PAIRS = 2  # empty rows below the filled ones, usable without JavaScript
 
 
 def check_address(_form: Any, field: Any) -> None:
-    """Validate an address as it is used everywhere."""
+    """Validate an e-mail address."""
     try:
         parse_address(field.data or "")
     except InvalidEmail as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(explain(error)) from error
 
 
 def check_with(clean: Any) -> Any:
-    """Return a validator that asks one of the cleaning functions."""
+    """Return a validator that calls one of the cleaning functions."""
 
     def check(_form: Any, field: Any) -> None:
         try:
             clean(field.data or "")
         except InvalidValue as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(explain(error)) from error
 
     return check
 
 
 class AttributeForm(Form):
-    """One value of a client's own, by name."""
+    """The name and value of one custom field."""
 
     name = StringField(lazy_pgettext("value", "Name"))
     value = StringField(_l("Value"), [check_with(clean_attribute)], render_kw=PLAIN)
 
     def validate_name(self, field: Any) -> None:
         if (self.value.data or "").strip() and not (field.data or "").strip():
-            raise ValidationError(_("Give this value a name."))
+            raise ValidationError(_("Name this field."))
 
 
 class ClientForm(FlaskForm):
-    """A client, new or known."""
+    """The values of a client."""
 
     email = StringField(
         _l("E-mail"), [InputRequired(_l("Enter the client's e-mail address.")), check_address]
@@ -66,7 +67,7 @@ class ClientForm(FlaskForm):
     comment = TextAreaField(
         _l("Comment"),
         [check_with(clean_comment)],
-        description=_l("For yourself; it never appears in a letter."),
+        description=_l("Only you see it; it never appears in letters."),
     )
     attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
 
@@ -76,7 +77,7 @@ class ClientForm(FlaskForm):
                 self.attributes.append_entry()
 
     def read_values(self) -> ClientValues:
-        """Return what was typed."""
+        """Return the typed values."""
         return ClientValues(
             email=self.email.data or "",
             full_name=self.full_name.data or "",
@@ -86,7 +87,7 @@ class ClientForm(FlaskForm):
 
 
 def make_client_form(client: Client | None = None) -> ClientForm:
-    """Return the form as it was sent, or filled with the client's values."""
+    """Return the form with the submitted data, or with the client's values."""
     if client is None:
         form = ClientForm()
     else:
@@ -104,6 +105,6 @@ def make_client_form(client: Client | None = None) -> ClientForm:
 
 
 class ImportForm(FlaskForm):
-    """The upload of a table."""
+    """The upload of a file."""
 
     file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])

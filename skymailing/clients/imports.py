@@ -1,7 +1,7 @@
-"""Importing a file of clients in the background, so that a killed worker loses nothing and repeats nothing.
+"""Import a file of clients in the background; a killed worker loses nothing and repeats nothing.
 
 Like the delivery engine, and unlike other services, an import commits: each batch of rows together
-with its progress, so that whoever goes on starts at the next row.
+with its progress, so that the next worker continues at the next row.
 """
 
 import io
@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
-from flask_babel import force_locale
-from flask_babel import gettext as _
 from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import OperationalError
 
@@ -23,52 +21,52 @@ from skymailing.clients.csv_reader import CHUNK_SIZE, Record, read_records
 from skymailing.clients.rows import ClientRow, RejectedRow, read_row
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState, User
+from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
 
 logger = logging.getLogger(__name__)
 
 MAX_ROWS = 1_000_000
-MAX_LINES = 2 * MAX_ROWS  # blank ones and those within a cell included: each costs time, whatever it holds
+MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: reading each takes time
 MAX_COLUMNS = 100
-BATCH_SIZE = 500  # rows of one transaction, which on SQLite keeps other writers waiting
+BATCH_SIZE = 500  # rows per transaction, which blocks other writers on SQLite
 LEASE = timedelta(seconds=60)
-SETTLING = timedelta(seconds=15)  # how long a hint may take before the sweep helps
+HINT_DELAY = timedelta(seconds=15)  # time for a hint to arrive before the sweep repeats it
 
 OPEN_STATES = (ImportState.PENDING, ImportState.RUNNING)
-# How files begin that people take for a table: .xlsx and other office files, and the older .xls.
+# The first bytes of files that people mistake for CSV: .xlsx and other office files, and .xls.
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-Progress = Callable[[int, int], None]  # rows done, rows altogether
-HandBack = Callable[[float], bool]  # told the seconds since the slice began
+ProgressCallback = Callable[[int, int], None]  # rows done, total rows
+StopCheck = Callable[[float], bool]  # seconds since the slice began
 
 
-class UnusableFile(SkyMailingError):
+class UnusableFile(UserError):
     """A file cannot be imported at all, as opposed to some of its rows."""
 
 
 class LeaseLost(Exception):
-    """Another worker has taken the import over; this one was thought dead."""
+    """The lease expired and another worker has taken over the import."""
 
 
 def open_table(source: BinaryIO) -> tuple[Columns, Iterator[Record]]:
     """Return the columns of a CSV file and its rows; raises NoAddressColumn or UnusableFile."""
     source.seek(0)
     if source.read(4) in WORKBOOKS:
-        raise UnusableFile(_("This is a workbook, not a CSV file. Open it, choose “Save as”, then “CSV”."))
+        raise UnusableFile("import_workbook")
     records = read_records(source)
     header = next(records, None)
     if header is None:
-        raise UnusableFile(_("The file is empty."))
+        raise UnusableFile("import_empty")
     if len(header.cells) > MAX_COLUMNS:
-        raise UnusableFile(_("The file has more than %(limit)s columns.", limit=MAX_COLUMNS))
+        raise UnusableFile("import_too_many_columns", limit=MAX_COLUMNS)
     return recognise_columns(header.cells), records
 
 
 def create_import(owner_id: int, filename: str, content: bytes | None, source: BinaryIO) -> ClientImport:
     """Return a new import of the file; raises NoAddressColumn or UnusableFile.
 
-    With `content` any worker can do it; without, only the one who has the file at hand.
+    With `content` any worker can run the import; without it, only the process that has the file open.
     """
     check_length(source)
     columns, _rows = open_table(source)
@@ -89,37 +87,36 @@ def check_length(source: BinaryIO) -> None:
         line_feeds += chunk.count(b"\n")
         returns += chunk.count(b"\r")
         if max(line_feeds, returns) > MAX_LINES:
-            raise UnusableFile(_("The file has more than 1,000,000 rows; divide it into several."))
+            raise UnusableFile("import_too_many_rows")
 
 
 def run_import_slice(
     import_id: int,
     source: BinaryIO | None = None,
     *,
-    should_hand_back: HandBack | None = None,
-    on_progress: Progress | None = None,
+    should_stop: StopCheck | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> bool:
-    """Import rows until all are done or it is time to hand back; return whether more is left to do."""
-    lease = take_lease(import_id, utcnow())
+    """Import rows until all are done or `should_stop` says so; return whether rows are left."""
+    lease = acquire_lease(import_id, utcnow())
     if lease is None:
         return False
-    with force_locale(find_locale(import_id)):
-        try:
-            file = source or load_content(import_id)
-            return import_rows(import_id, lease, file, should_hand_back, on_progress)
-        except LeaseLost:
-            db.session.rollback()
-            logger.warning("Import %s was taken over by another worker", import_id)
-        except SkyMailingError as error:
-            db.session.rollback()
-            fail(import_id, str(error))
-        except OperationalError:
-            raise  # the database's trouble, not the file's: the sweep tries again when the lease is over
-        except Exception:
-            # A fault of ours: its owner is told that it ended, and the worker's log says why.
-            db.session.rollback()
-            fail(import_id, _("Something broke on our side; the fault has been written down."))
-            raise
+    try:
+        file = source or load_content(import_id)
+        return import_rows(import_id, lease, file, should_stop, on_progress)
+    except LeaseLost:
+        db.session.rollback()
+        logger.warning("Import %s was taken over by another worker", import_id)
+    except UserError as error:
+        db.session.rollback()
+        mark_failed(import_id, error.code)
+    except OperationalError:
+        raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
+    except Exception:
+        # A bug of ours: the owner sees that the import ended, the worker's log has the traceback.
+        db.session.rollback()
+        mark_failed(import_id, "import_internal_error")
+        raise
     return False
 
 
@@ -127,9 +124,10 @@ def import_rows(
     import_id: int,
     lease: datetime,
     source: BinaryIO,
-    should_hand_back: HandBack | None,
-    on_progress: Progress | None,
+    should_stop: StopCheck | None,
+    on_progress: ProgressCallback | None,
 ) -> bool:
+    """Import batch after batch; return whether rows are left."""
     began = time.monotonic()
     done, total = count_rows(import_id, source)
     columns, records = open_table(source)
@@ -139,15 +137,15 @@ def import_rows(
         done += len(batch)
         if on_progress:
             on_progress(done, total)
-        if should_hand_back and should_hand_back(time.monotonic() - began):
-            give_back(import_id, lease)
+        if should_stop and should_stop(time.monotonic() - began):
+            release_lease(import_id, lease)
             return True
-    finish(import_id, lease, done)
+    mark_finished(import_id, lease, done)
     return False
 
 
 def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: Columns) -> datetime:
-    """Take the rows and record that they are dealt with, both or neither; return the renewed lease."""
+    """Import the rows and record the progress in one transaction; return the renewed lease."""
     now = utcnow()
     rows = [read_row(record, columns) for record in batch]
     good = [row for row in rows if isinstance(row, ClientRow)]
@@ -162,7 +160,7 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
         ]
         db.session.execute(insert(ImportRejection), values)
     renewed = now + LEASE
-    change(
+    update_import(
         import_id,
         lease,
         lease_until=renewed,
@@ -175,10 +173,10 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
     return renewed
 
 
-def take_lease(import_id: int, now: datetime) -> datetime | None:
-    """Return until when the import is ours; None when it is over or somebody else's."""
+def acquire_lease(import_id: int, now: datetime) -> datetime | None:
+    """Return the lease's end; None if the import is over or another worker holds the lease."""
     lease = now + LEASE
-    taken = db.session.execute(
+    acquired = db.session.execute(
         update(ClientImport)
         .where(
             ClientImport.id == import_id,
@@ -189,11 +187,11 @@ def take_lease(import_id: int, now: datetime) -> datetime | None:
         .returning(ClientImport.id)
     ).first()
     db.session.commit()
-    return lease if taken else None
+    return lease if acquired else None
 
 
-def change(import_id: int, lease: datetime, **values: object) -> None:
-    """Change the import while the lease is ours; raises LeaseLost."""
+def update_import(import_id: int, lease: datetime, **values: object) -> None:
+    """Update the import while we hold the lease; raises LeaseLost."""
     changed = db.session.execute(
         update(ClientImport)
         .where(ClientImport.id == import_id, ClientImport.lease_until == lease)
@@ -205,66 +203,59 @@ def change(import_id: int, lease: datetime, **values: object) -> None:
         raise LeaseLost
 
 
-def give_back(import_id: int, lease: datetime) -> None:
-    change(import_id, lease, lease_until=None)
+def release_lease(import_id: int, lease: datetime) -> None:
+    update_import(import_id, lease, lease_until=None)
     db.session.commit()
 
 
-def finish(import_id: int, lease: datetime, done: int) -> None:
-    change(import_id, lease, lease_until=None, content=None, state=ImportState.FINISHED, rows_total=done)
+def mark_finished(import_id: int, lease: datetime, done: int) -> None:
+    update_import(
+        import_id, lease, lease_until=None, content=None, state=ImportState.FINISHED, rows_total=done
+    )
     db.session.commit()
 
 
-def fail(import_id: int, error: str) -> None:
+def mark_failed(import_id: int, code: str) -> None:
+    """Record the code of the error that ended the import."""
     db.session.execute(
         update(ClientImport)
         .where(
             ClientImport.id == import_id,
             ClientImport.state.in_(IMPORT_TRANSITIONS.sources(ImportState.FAILED)),
         )
-        .values(state=ImportState.FAILED, error=error[:500], lease_until=None, content=None)
+        .values(state=ImportState.FAILED, error=code, lease_until=None, content=None)
     )
     db.session.commit()
 
 
-def find_locale(import_id: int) -> str:
-    """Return the owner's language, for what the import says about the file as a whole."""
-    locale = db.session.scalar(
-        select(User.locale)
-        .join(ClientImport, ClientImport.owner_id == User.id)
-        .where(ClientImport.id == import_id)
-    )
-    db.session.rollback()
-    return locale or "en"
-
-
 def load_content(import_id: int) -> BinaryIO:
+    """Return the stored file; raises UnusableFile if a command had it open and was interrupted."""
     content = db.session.scalar(select(ClientImport.content).where(ClientImport.id == import_id))
     db.session.rollback()
     if content is None:
-        raise UnusableFile(_("The command was interrupted. Run it again: what is done is only updated."))
+        raise UnusableFile("import_interrupted")
     return io.BytesIO(content)
 
 
 def count_rows(import_id: int, source: BinaryIO) -> tuple[int, int]:
-    """Return how many rows are done and how many there are; counts them once per import."""
+    """Return how many rows are done and how many there are; the file is counted once."""
     row = db.session.execute(
         select(ClientImport.rows_done, ClientImport.rows_total).where(ClientImport.id == import_id)
     ).one()
-    db.session.rollback()  # counting takes seconds, and no transaction waits for it
+    db.session.rollback()  # counting takes seconds; leave no transaction open
     if row.rows_total is not None:
         return row.rows_done, row.rows_total
     _columns, records = open_table(source)
     total = sum(1 for _record in itertools.islice(records, MAX_ROWS + 1))
     if total > MAX_ROWS:
-        raise UnusableFile(_("The file has more than 1,000,000 rows; divide it into several."))
+        raise UnusableFile("import_too_many_rows")
     db.session.execute(update(ClientImport).where(ClientImport.id == import_id).values(rows_total=total))
     db.session.commit()
     return row.rows_done, total
 
 
-def resume_stalled_imports(now: datetime) -> list[int]:
-    """Return the imports that nobody works at: a hint was lost, or a worker died."""
+def find_stalled_imports(now: datetime) -> list[int]:
+    """Return the open imports without a worker: the hint was lost, or the worker died."""
     return list(
         db.session.scalars(
             select(ClientImport.id)
@@ -272,7 +263,7 @@ def resume_stalled_imports(now: datetime) -> list[int]:
                 ClientImport.state.in_(OPEN_STATES),
                 or_(
                     ClientImport.lease_until < now,
-                    and_(ClientImport.lease_until.is_(None), ClientImport.updated_at < now - SETTLING),
+                    and_(ClientImport.lease_until.is_(None), ClientImport.updated_at < now - HINT_DELAY),
                 ),
             )
             .order_by(ClientImport.id)
@@ -280,7 +271,7 @@ def resume_stalled_imports(now: datetime) -> list[int]:
     )
 
 
-def count_imports_under_way(owner_id: int) -> int:
+def count_open_imports(owner_id: int) -> int:
     """Return how many of the owner's imports are not over yet."""
     return (
         db.session.scalar(

@@ -1,4 +1,4 @@
-"""Reading the address book."""
+"""Read the address book."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,20 +34,20 @@ REJECTION_ORDER: Order = [(ImportRejection.id, False)]
 
 
 def clean_search(text: str) -> str:
-    """Return what was typed into the search field, fit for every database."""
+    """Return the typed search text, safe for every database."""
     return clean_text(text)[:SEARCH_MAX_LENGTH]
 
 
 def list_clients(owner_id: int, search: str = "") -> Select[tuple[Client]]:
-    """Return a statement for the owner's clients, those that match the search when there is one."""
+    """Return a statement for the owner's clients that match the search, or for all."""
     statement = select(Client).where(Client.owner_id == owner_id)
     return statement.where(matches(search)) if search else statement
 
 
 def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, SuppressionReason]:
-    """Return why some of a page's clients are never mailed, by address key.
+    """Return the suppression reasons of a page's clients, by address key.
 
-    Apart from the list itself, which so stays one short walk along an index.
+    A separate statement, so that the list itself stays one short index scan.
     """
     keys = [client.email_key for client in clients]
     rows = db.session.execute(
@@ -59,16 +59,16 @@ def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, Sup
 
 
 def matches(search: str) -> Any:
-    """Return the condition for clients whose name or address contains `search`, whatever the case."""
+    """Return the condition for clients whose name or address contains `search`, ignoring case."""
     has_address = Client.email_key.contains(address_pattern(search), autoescape=True)
-    # SQLite's LIKE knows the case of ASCII letters by itself; of others our own, slower lower() does.
-    knows_case = search.isascii() and db.engine.dialect.name == "sqlite"
-    name = Client.full_name if knows_case else func.lower(Client.full_name)
-    return name.contains(search if knows_case else search.lower(), autoescape=True) | has_address
+    # SQLite's LIKE ignores the case of ASCII letters; other letters need our own, slower lower().
+    ignores_case = search.isascii() and db.engine.dialect.name == "sqlite"
+    name = Client.full_name if ignores_case else func.lower(Client.full_name)
+    return name.contains(search if ignores_case else search.lower(), autoescape=True) | has_address
 
 
 def address_pattern(search: str) -> str:
-    """Return what to look for among stored addresses, where international domains are in ASCII."""
+    """Return the search text as addresses are stored: international domains in ASCII."""
     local, at, domain = search.lower().partition("@")
     try:
         return address_key(local + at + domain.encode("idna").decode())
@@ -77,7 +77,7 @@ def address_pattern(search: str) -> str:
 
 
 def count_selections(client_ids: list[int]) -> int:
-    """Return how many mailings that may still send have one of the clients selected."""
+    """Return how many unfinished mailings have one of the clients selected."""
     return (
         db.session.scalar(
             select(func.count(func.distinct(Mailing.id)))
@@ -92,18 +92,18 @@ def count_selections(client_ids: list[int]) -> int:
 
 
 def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
-    """Return those of the clients that are the owner's, by address."""
+    """Return the clients with these ids that the owner has, sorted by address."""
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
     return list(db.session.scalars(own.order_by(Client.email_key)))
 
 
 def list_rejections(import_: ClientImport) -> Select[Any]:
-    """Return a statement for the rows that an import did not take."""
+    """Return a statement for the rejected rows of an import."""
     return select(ImportRejection).where(ImportRejection.import_id == import_.id)
 
 
-def latest_imports(owner_id: int, limit: int = 5) -> list[ClientImport]:
-    """Return the owner's last imports, newest first, without their files."""
+def list_latest_imports(owner_id: int, limit: int = 5) -> list[ClientImport]:
+    """Return the owner's latest imports without their files, newest first."""
     return list(
         db.session.scalars(
             select(ClientImport)

@@ -1,44 +1,36 @@
-"""One row of a table: a client, or the reason why not."""
+"""Read one row of a table: a client, or the reason why the row is rejected."""
 
 import csv
 import io
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flask_babel import lazy_gettext as _l
-
-from skymailing.clients.cleaning import VALUE_FAULTS, InvalidValue, clean_attribute, clean_comment, clean_name
+from skymailing.clients.cleaning import InvalidValue, ValueFault, clean_attribute, clean_comment, clean_name
 from skymailing.clients.columns import Columns
-from skymailing.clients.csv_reader import RECORD_FAULTS, Record
-from skymailing.email_addresses import ADDRESS_FAULTS, InvalidEmail, address_key, parse_address
+from skymailing.clients.csv_reader import Record, RecordFault
+from skymailing.email_addresses import AddressFault, InvalidEmail, address_key, parse_address
 from skymailing.web.csv import csv_restore
 
-SHOWN_LENGTH = 2_000  # characters of a rejected row that are kept
+SHOWN_LENGTH = 2_000  # characters of a rejected row that are stored
 
 
 class RowFault(StrEnum):
-    """Why a row does not fit its table."""
+    """Why a row does not fit its table; stored with rejected rows."""
 
     TOO_MANY_CELLS = "too_many_cells"
 
 
-ROW_FAULTS = {
-    RowFault.TOO_MANY_CELLS: _l(
-        "The row has more cells than there are columns; is a text with commas unquoted?"
-    ),
-}
-
-# By code, as rejections are stored; codes of the four enums differ.
-REASONS = {
-    str(fault): text
-    for faults in (ADDRESS_FAULTS, VALUE_FAULTS, RECORD_FAULTS, ROW_FAULTS)
-    for fault, text in faults.items()
+# The error code of each reason that a rejected row is stored with.
+REJECTION_CODES = {
+    **{str(fault): f"address_{fault}" for fault in AddressFault},
+    **{str(fault): f"client_{fault}" for fault in ValueFault},
+    **{str(fault): f"row_{fault}" for faults in (RecordFault, RowFault) for fault in faults},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """What one row says about a client; empty where it says nothing."""
+    """A client as one row gives it; cells that are missing are empty."""
 
     email: str
     email_key: str
@@ -47,7 +39,7 @@ class ClientRow:
     attributes: dict[str, str]
 
     def merge(self, later: "ClientRow") -> "ClientRow":
-        """Return both rows as one; the later one wins wherever it says something."""
+        """Return both rows as one; values of the later row win unless they are empty."""
         return ClientRow(
             email=self.email,
             email_key=self.email_key,
@@ -59,7 +51,7 @@ class ClientRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is not taken: where it starts, what it says, and the code of the reason."""
+    """A row that is not imported: its first line, its text, and the reason."""
 
     line: int
     value: str
@@ -67,7 +59,7 @@ class RejectedRow:
 
 
 def read_row(record: Record, columns: Columns) -> ClientRow | RejectedRow:
-    """Return the client that a record describes, or why it does not."""
+    """Return the record's client, or the rejected row."""
     if record.fault:
         return reject(record, record.fault)
     if any(cell.strip() for cell in record.cells[len(columns.headers) :]):
@@ -79,6 +71,8 @@ def read_row(record: Record, columns: Columns) -> ClientRow | RejectedRow:
 
 
 def read_client(cells: list[str], columns: Columns) -> ClientRow:
+    """Return the client in the cells; raises InvalidEmail or InvalidValue."""
+
     def cell(position: int | None) -> str:
         if position is None or position >= len(cells):
             return ""
@@ -98,19 +92,14 @@ def read_client(cells: list[str], columns: Columns) -> ClientRow:
 def reject(record: Record, reason: StrEnum) -> RejectedRow:
     line = io.StringIO()
     csv.writer(line).writerow(record.cells)
-    # NUL is the one character that PostgreSQL does not store.
+    # PostgreSQL cannot store NUL.
     value = line.getvalue().removesuffix("\r\n").replace("\0", "")
     return RejectedRow(record.line, value[:SHOWN_LENGTH], str(reason))
 
 
-def rejected_cells(value: str) -> list[str]:
-    """Return the cells of a rejected row as it was kept."""
+def split_rejected(value: str) -> list[str]:
+    """Return the cells of a stored rejected row."""
     try:
         return next(csv.reader([value]), [])
-    except csv.Error:  # cut off in an awkward place
+    except csv.Error:  # the text was cut off inside a quoted cell
         return [value]
-
-
-def describe_reason(code: str) -> str:
-    """Return the reason in the reader's language."""
-    return str(REASONS.get(code, code))

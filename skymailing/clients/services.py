@@ -1,4 +1,4 @@
-"""Changing the address book."""
+"""Create and update clients."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,18 +8,21 @@ from sqlalchemy.exc import IntegrityError
 
 from skymailing.clients.cleaning import clean_attributes, clean_comment, clean_name
 from skymailing.email_addresses import address_key, parse_address
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
 
 
-class DuplicateClient(SkyMailingError):
-    """The owner has a client with this address already."""
+class DuplicateClient(UserError):
+    """The owner already has a client with this address."""
+
+    def __init__(self) -> None:
+        super().__init__("client_duplicate")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientValues:
-    """What a person says about a client, as typed."""
+    """A client's values as typed."""
 
     email: str
     full_name: str = ""
@@ -30,19 +33,19 @@ class ClientValues:
 def create_client(owner_id: int, values: ClientValues) -> Client:
     """Return the new client; raises InvalidEmail, InvalidValue or DuplicateClient."""
     client = Client(owner_id=owner_id)
-    with unique_address():
-        fill(client, values)
+    with refuse_duplicates():
+        assign_values(client, values)
         db.session.add(client)
     return client
 
 
 def update_client(client: Client, values: ClientValues) -> None:
     """Change a client; raises InvalidEmail, InvalidValue or DuplicateClient."""
-    with unique_address():
-        fill(client, values)
+    with refuse_duplicates():
+        assign_values(client, values)
 
 
-def fill(client: Client, values: ClientValues) -> None:
+def assign_values(client: Client, values: ClientValues) -> None:
     email = parse_address(values.email)
     full_name, comment = clean_name(values.full_name), clean_comment(values.comment)
     attributes = clean_attributes(values.attributes)
@@ -51,13 +54,13 @@ def fill(client: Client, values: ClientValues) -> None:
 
 
 @contextmanager
-def unique_address() -> Iterator[None]:
-    """Flush what is done inside; nothing of it stays when the owner has that address already."""
+def refuse_duplicates() -> Iterator[None]:
+    """Flush the changes made inside; undo them and raise DuplicateClient if the address exists."""
     try:
         with db.session.begin_nested():
             yield
     except IntegrityError as error:
-        # Two requests may both have seen no such client; the key is what decides.
+        # Two concurrent requests may both find no such client; only the unique key decides.
         if "email_key" in str(error.orig):
             raise DuplicateClient from error
         raise

@@ -1,4 +1,4 @@
-"""Addresses that an owner never mails again."""
+"""Addresses that an owner does not mail."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ NOTE_MAX_LENGTH = 500
 
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
-    """Never mail the address for this owner again.
+    """Stop mailing the address for this owner.
 
-    What was said first about it stays, but for the owner's own decision, which the owner can take
-    back: a person who unsubscribes after it must not be mailed again by that.
+    The first reason stays, except the owner's own (MANUAL): the owner can lift that one, and a person
+    who has unsubscribed since must not be mailed again because of it.
     """
     statement = insert_into(Suppression).values(
         owner_id=owner_id,
@@ -24,33 +24,32 @@ def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str
         note=note[:NOTE_MAX_LENGTH],
         created_at=now,
     )
-    given = {name: statement.excluded[name] for name in ("reason", "note", "created_at")}
+    new = {name: statement.excluded[name] for name in ("reason", "note", "created_at")}
     db.session.execute(
         statement.on_conflict_do_update(
             index_elements=["owner_id", "email_key"],
-            set_=given,
-            where=(Suppression.reason == SuppressionReason.MANUAL) & (given["reason"] != Suppression.reason),
+            set_=new,
+            where=(Suppression.reason == SuppressionReason.MANUAL) & (new["reason"] != Suppression.reason),
         )
     )
 
 
 def find_suppression(owner_id: int, email_key: str) -> Suppression | None:
-    """Return why the address is not mailed, or None when it is."""
+    """Return the owner's suppression of the address, or None."""
     return db.session.scalar(
         select(Suppression).where(Suppression.owner_id == owner_id, Suppression.email_key == email_key)
     )
 
 
 def is_suppressed(owner_id: int, email_key: str) -> bool:
-    """Whether this owner never mails the address."""
+    """Return whether the owner does not mail the address."""
     return find_suppression(owner_id, email_key) is not None
 
 
 def lift_manual(owner_id: int, email_key: str) -> bool:
-    """Allow an address again that the owner shut out; False when anybody else did.
+    """Lift a suppression that the owner made; return False if there is no such one.
 
-    Only the owner's own decision is the owner's to take back: who unsubscribed, complained or
-    does not exist stays left alone.
+    Other reasons are not the owner's to lift: unsubscribed, complained, bounced.
     """
     result = db.session.execute(
         delete(Suppression)

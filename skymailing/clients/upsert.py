@@ -1,10 +1,10 @@
-"""Writing many clients at once: INSERT ... ON CONFLICT, which both databases have under two names."""
+"""Write many clients at once with INSERT ... ON CONFLICT."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, case, func
+from sqlalchemy import ColumnElement, Table, case, func
 
 from skymailing.clients.rows import ClientRow
 from skymailing.db.engine import insert_into
@@ -14,14 +14,10 @@ from skymailing.models import Client
 CLIENTS = cast(Table, Client.__table__)
 
 
-def is_postgresql() -> bool:
-    return db.engine.dialect.name == "postgresql"
-
-
 def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
-    """Add the rows to the address book or to the clients already there; return how many are new.
+    """Add new clients and update known ones; return how many are new.
 
-    What a row leaves empty stays as it was; the spelling of a known address stays, too.
+    Empty values of a row change nothing, and a known address keeps its spelling.
     """
     merged: dict[str, ClientRow] = {}
     for row in rows:
@@ -31,32 +27,35 @@ def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> i
         return 0
     written = db.session.execute(
         make_upsert(),
-        # In one order for all, so that two imports at once never wait for each other in a ring.
-        [describe(merged[key], owner_id, now) for key in sorted(merged)],
+        # All imports write in the same order, so that two at once cannot deadlock.
+        [column_values(merged[key], owner_id, now) for key in sorted(merged)],
     )
     return sum(written.scalars())
 
 
 def make_upsert() -> Any:
-    """Return the statement; for each row it tells whether the client is new."""
+    """Return the statement; it returns for each row whether the client is new."""
     statement = insert_into(CLIENTS)
-    given, known = statement.excluded, CLIENTS.c
+    new, known = statement.excluded, CLIENTS.c
+    attributes: ColumnElement[Any]
+    if db.engine.dialect.name == "postgresql":
+        attributes = known.attributes.op("||")(new.attributes)
+    else:
+        attributes = func.json_patch(known.attributes, new.attributes)
     return statement.on_conflict_do_update(
         index_elements=["owner_id", "email_key"],
         set_={
-            "full_name": case((given.full_name != "", given.full_name), else_=known.full_name),
-            "comment": case((given.comment != "", given.comment), else_=known.comment),
-            "attributes": known.attributes.op("||")(given.attributes)
-            if is_postgresql()
-            else func.json_patch(known.attributes, given.attributes),
-            "updated_at": given.updated_at,
+            "full_name": case((new.full_name != "", new.full_name), else_=known.full_name),
+            "comment": case((new.comment != "", new.comment), else_=known.comment),
+            "attributes": attributes,
+            "updated_at": new.updated_at,
         },
-        # Asking beforehand which ones are known would cost PostgreSQL, without statistics of a table
-        # that is just being filled, a walk through the whole address book for every batch.
+        # Selecting the known clients first would be slow: PostgreSQL has no statistics of a table
+        # that is just being filled and would scan the whole address book for each batch.
     ).returning(known.created_at == known.updated_at)
 
 
-def describe(row: ClientRow, owner_id: int, now: datetime) -> dict[str, Any]:
+def column_values(row: ClientRow, owner_id: int, now: datetime) -> dict[str, Any]:
     return {
         "owner_id": owner_id,
         "email": row.email,

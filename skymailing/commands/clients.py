@@ -10,11 +10,12 @@ from sqlalchemy import select
 from skymailing import audit
 from skymailing.auth import services as accounts
 from skymailing.clients import exports, imports
-from skymailing.clients.rows import describe_reason
-from skymailing.errors import SkyMailingError
+from skymailing.clients.explanations import explain_failure, explain_rejection
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection, ImportState, User
 from skymailing.web.csv import stream_csv
+from skymailing.web.error_texts import explain
 
 clients = AppGroup("clients", help="Import and export an address book.")
 
@@ -29,9 +30,9 @@ def import_file(file: IO[bytes], owner_email: str) -> None:
         raise click.ClickException("FILE must be a file on disk, not a pipe.")
     try:
         import_ = imports.create_import(owner_id, file.name, None, file)  # type: ignore[arg-type]  # click's IO
-    except SkyMailingError as error:
+    except UserError as error:
         db.session.rollback()
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(explain(error)) from error
     import_id = import_.id
     db.session.commit()
     imports.run_import_slice(import_id, file, on_progress=show_progress)  # type: ignore[arg-type]
@@ -67,13 +68,13 @@ def show_progress(done: int, total: int) -> None:
 def report(import_id: int) -> None:
     import_ = db.session.get_one(ClientImport, import_id)
     if import_.state is not ImportState.FINISHED:
-        raise click.ClickException(import_.error or "The import did not finish.")
+        raise click.ClickException(explain_failure(import_.error) or "The import did not finish.")
     rejections = select(ImportRejection).where(ImportRejection.import_id == import_id)
     for rejection in db.session.scalars(
         rejections.order_by(ImportRejection.id).execution_options(yield_per=500)
     ):
         shown = " ".join(rejection.value.split())[:100]
-        click.echo(f"line {rejection.line}: {describe_reason(rejection.reason)} [{shown}]")
+        click.echo(f"line {rejection.line}: {explain_rejection(rejection.reason)} [{shown}]")
     click.echo(
         f"rows {import_.rows_done}, new {import_.created}, updated {import_.updated}, "
         f"rejected {import_.rejected}"

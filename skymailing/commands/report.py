@@ -11,14 +11,14 @@ from flask.cli import with_appcontext
 from skymailing.clock import utcnow
 from skymailing.commands.clients import find_owner
 from skymailing.commands.mailings import find
-from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.reports.aggregates import Scope
-from skymailing.reports.export import csv_rows, describe
-from skymailing.reports.periods import choose_period
+from skymailing.reports.export import export_report, export_rows
+from skymailing.reports.periods import InvalidPeriod, choose_period
 from skymailing.reports.queries import make_report
 from skymailing.web.csv import stream_csv
+from skymailing.web.error_texts import explain
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -41,12 +41,12 @@ def report(
     scope, zone = choose_scope(owner, mailing_id)
     try:
         period = choose_period(since and since.date(), until and until.date(), zone, utcnow())
-    except SkyMailingError as error:
-        raise click.ClickException(str(error)) from error
+    except InvalidPeriod as error:
+        raise click.ClickException(explain(error)) from error
     if format_ == "csv":
-        pieces = list(stream_csv(csv_rows(scope, period)))
+        pieces = list(stream_csv(export_rows(scope, period)))
     else:
-        told = {"owner": owner, "mailing": mailing_id} | describe(make_report(scope, period))
+        told = {"owner": owner, "mailing": mailing_id} | export_report(make_report(scope, period))
         pieces = [json.dumps(told, ensure_ascii=False, indent=2) + "\n"]
     db.session.rollback()  # whoever reads our output slowly keeps nobody from writing
     for piece in pieces:

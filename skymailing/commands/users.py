@@ -19,6 +19,7 @@ from skymailing.extensions import db
 from skymailing.mailings import tasks
 from skymailing.models import AuditAction, Role, User
 from skymailing.security import hash_password
+from skymailing.web.error_texts import explain
 
 users = AppGroup("users", help="Create, block and list accounts.")
 
@@ -32,7 +33,7 @@ def create(email: str, role: str, password: str | None) -> None:
     try:
         address = address_key(parse_address(email))
     except InvalidEmail as error:
-        raise click.ClickException(f"{email}: {error}") from error
+        raise click.ClickException(f"{email}: {explain(error)}") from error
     chosen = password or secrets.token_urlsafe(12)
     if fault := password_fault(chosen, address):
         raise click.ClickException(fault)

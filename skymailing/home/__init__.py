@@ -1,1 +1,1 @@
-"""The public home page and the health checks."""
+"""The home page, the guide for new users and the choice of language."""

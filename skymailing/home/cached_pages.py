@@ -1,9 +1,10 @@
-"""How the home page is cached."""
+"""Caching rules for the home page."""
 
-from skymailing.blog.content_cache import next_publication
+from skymailing.blog.content_cache import find_next_publication
 from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS
 from skymailing.caching.middleware import PageKind
 
-# The page shows three random articles; which mailings are active depends on the time.
-HOME = PageKind((ARTICLES, CLIENTS, MAILINGS), 30, next_publication, variants=8)
+# Several variants, because the page shows three random articles. Only 30 seconds, because the number of
+# active mailings depends on the time.
+HOME = PageKind((ARTICLES, CLIENTS, MAILINGS), 30, find_next_publication, variants=8)
 CACHED_PAGES = {"/": HOME}

@@ -1,4 +1,4 @@
-"""The first steps of a new user, ticked from what is there; each can be skipped, and brought back."""
+"""The guide for new users: three steps, done as soon as their objects exist; each can be skipped."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +11,8 @@ from skymailing.outbox.rendering import TEST_LETTER
 
 
 class Step(StrEnum):
+    """A step of the guide, named after what it creates."""
+
     CLIENTS = "clients"
     MESSAGE = "message"
     MAILING = "mailing"
@@ -21,17 +23,17 @@ OWNERS = {Step.CLIENTS: Client.owner_id, Step.MESSAGE: Message.owner_id, Step.MA
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """Which steps a user has done, which are skipped, and whether the guide is put away."""
+    """The steps that a user has done or skipped, and whether the guide is hidden."""
 
     done: frozenset[Step]
     skipped: frozenset[Step]
     is_closed: bool
-    message_id: int | None  # of the newest message, to try out
-    was_tried: bool  # whether a test letter was sent
+    message_id: int | None  # of the newest message, for a test letter
+    has_sent_test: bool
 
     @property
     def current(self) -> Step | None:
-        """The step to take next; None when each is done or skipped."""
+        """The next step; None if all are done or skipped."""
         return next((step for step in Step if step not in self.done | self.skipped), None)
 
     @property
@@ -39,20 +41,20 @@ class Guide:
         return not self.is_closed and self.current is not None
 
     @property
-    def can_return(self) -> bool:
-        """Whether there is something to do that the user has put away."""
+    def can_reopen(self) -> bool:
+        """Whether steps are left in a guide that is hidden."""
         return not self.is_shown and len(self.done) < len(Step)
 
 
-def find_guide(user: User) -> Guide:
-    """Return where the user stands."""
+def load_guide(user: User) -> Guide:
+    """Return the user's progress."""
     owned = [exists().where(owner_id == user.id) for owner_id in OWNERS.values()]
     newest = select(func.max(Message.id)).where(Message.owner_id == user.id).scalar_subquery()
-    tried = exists().where(OutboxLetter.user_id == user.id, OutboxLetter.template == TEST_LETTER)
-    *there, message_id, was_tried = db.session.execute(select(*owned, newest, tried)).one()
-    done = frozenset(step for step, is_there in zip(OWNERS, there, strict=True) if is_there)
+    sent_test = exists().where(OutboxLetter.user_id == user.id, OutboxLetter.template == TEST_LETTER)
+    *existing, message_id, has_sent_test = db.session.execute(select(*owned, newest, sent_test)).one()
+    done = frozenset(step for step, is_done in zip(OWNERS, existing, strict=True) if is_done)
     skipped = frozenset(step for step in Step if step in user.guide_skipped) - done
-    return Guide(done, skipped, user.guide_closed, message_id, bool(was_tried))
+    return Guide(done, skipped, user.guide_closed, message_id, bool(has_sent_test))
 
 
 def skip_step(user: User, step: Step) -> None:
@@ -64,6 +66,6 @@ def restore_step(user: User, step: Step) -> None:
 
 
 def open_guide(user: User) -> None:
-    """Bring the guide back, with all its steps."""
+    """Show the guide again, with all its steps."""
     user.guide_closed = False
     user.guide_skipped = []

@@ -1,4 +1,4 @@
-"""What the home page counts and lists."""
+"""The counters and lists of the home page."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from skymailing.extensions import cache, db
 from skymailing.models import Client, Mailing, MailingState, User
 
 CLIENTS_KEY, CLIENTS_LIFETIME = "unique-clients", 24 * 60 * 60  # seconds
-MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds: which are active depends on the time
-COUNTING_SECONDS = 60  # after which a process that counts is given up
+MAILINGS_KEY, MAILINGS_LIFETIME = "mailings", 10  # seconds; which are active depends on the time
+COUNTING_SECONDS = 60  # after which another process may count
 SLOW = 0.05  # seconds
-SHOWN_FOR = 100  # times as long as a slow count took
+REUSE_FACTOR = 100  # how long a slow count is reused, as a multiple of the time that it took
 LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The public counters, over all users."""
+    """The public counters of all users together."""
 
     mailings: int
     active: int
@@ -31,14 +31,14 @@ class Totals:
 
 
 def count_totals(now: datetime) -> Totals:
-    """Return the public counters; exact unless counting has become slow."""
+    """Return the public counters, exact unless counting is slow."""
 
     def count_mailings() -> list[int]:
         counts = select(func.count(Mailing.id), func.count(Mailing.id).filter(is_active(now)))
         return list(db.session.execute(counts).one())
 
-    mailings, active = keep_count(MAILINGS_KEY, MAILINGS, MAILINGS_LIFETIME, count_mailings)
-    (clients,) = keep_count(CLIENTS_KEY, CLIENTS, CLIENTS_LIFETIME, count_unique_clients)
+    mailings, active = get_cached_count(MAILINGS_KEY, MAILINGS, MAILINGS_LIFETIME, count_mailings)
+    (clients,) = get_cached_count(CLIENTS_KEY, CLIENTS, CLIENTS_LIFETIME, count_unique_clients)
     return Totals(mailings, active, clients)
 
 
@@ -47,32 +47,32 @@ def count_unique_clients() -> list[int]:
     return [db.session.scalar(select(func.count()).select_from(addresses)) or 0]
 
 
-def keep_count(key: str, subject: str, lifetime: int, count: Callable[[], list[int]]) -> list[int]:
-    """Return what `count` found at most `lifetime` seconds ago, if nothing of the subject has changed since.
+def get_cached_count(key: str, subject: str, lifetime: int, count: Callable[[], list[int]]) -> list[int]:
+    """Return the result of `count`, cached for `lifetime` seconds or until the subject changes.
 
-    Counting a million rows takes a second. So a count that took long may be shown for a hundred times
-    as long after a change, and only one process at a time counts anew.
+    Counting a million rows takes a second. So a slow count is reused for a hundred times as long as it
+    took, even after a change, and only one process at a time counts again.
     """
     label = shared_cache().label(subject)
-    kept: dict[str, Any] | None = cache.get(key) if label else None
-    if kept and (kept["label"] == label or time.time() < kept["good_until"]):
-        return list(kept["counts"])
-    if kept and not cache.add(f"{key}-counting", 1, timeout=COUNTING_SECONDS):
-        return list(kept["counts"])
+    cached: dict[str, Any] | None = cache.get(key) if label else None
+    if cached and (cached["label"] == label or time.time() < cached["good_until"]):
+        return list(cached["counts"])
+    if cached and not cache.add(f"{key}-counting", 1, timeout=COUNTING_SECONDS):
+        return list(cached["counts"])
     started = time.monotonic()
     counts = count()
     took = time.monotonic() - started
     if label:
-        good_until = time.time() + (took * SHOWN_FOR if took > SLOW else 0)
+        good_until = time.time() + (took * REUSE_FACTOR if took > SLOW else 0)
         cache.set(key, {"label": label, "counts": counts, "good_until": good_until}, timeout=lifetime)
         cache.delete(f"{key}-counting")
     return counts
 
 
 def is_active(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for mailings that run, or are scheduled with their window open now.
+    """Return the condition for mailings that are running, or scheduled with their window open now.
 
-    What a manager has stopped, by the mailing or by its owner, is none.
+    Mailings that a manager disabled, or whose owner is blocked, are not active.
     """
     blocked = select(User.id).where(User.blocked_at.is_not(None))
     in_window = and_(Mailing.starts_at <= now, Mailing.ends_at > now)
@@ -87,7 +87,7 @@ def is_active(now: datetime) -> ColumnElement[bool]:
 
 
 def find_running(owner_id: int) -> Sequence[Mailing]:
-    """Return the user's mailings that are under way or paused, the latest first."""
+    """Return the user's running and paused mailings, newest first."""
     statement = (
         select(Mailing)
         .where(Mailing.owner_id == owner_id, Mailing.state.in_((MailingState.RUNNING, MailingState.PAUSED)))
@@ -97,7 +97,7 @@ def find_running(owner_id: int) -> Sequence[Mailing]:
 
 
 def find_upcoming(owner_id: int) -> Sequence[Mailing]:
-    """Return the user's scheduled mailings, the next first."""
+    """Return the user's scheduled mailings, the next one first."""
     due = func.coalesce(Mailing.next_run_at, Mailing.starts_at)
     statement = (
         select(Mailing)

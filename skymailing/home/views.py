@@ -1,4 +1,4 @@
-"""The home page, its guide for new users, and the choice of language."""
+"""The home page, the guide for new users and the choice of language."""
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,27 +20,27 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60  # seconds
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    """Show a visitor what the service is, and a signed-in user where they stand too."""
+    """Introduce the service to visitors; show signed-in users their mailings and the guide."""
     now = utcnow()
-    for_everybody = {"totals": queries.count_totals(now), "articles": find_random_articles(3, now)}
+    shared = {"totals": queries.count_totals(now), "articles": find_random_articles(3, now)}
     if not current_user.is_authenticated:
-        return render_template("home/index.html", **for_everybody)
+        return render_template("home/index.html", **shared)
     running = queries.find_running(current_user.id)
     return render_template(
         "home/dashboard.html",
-        guide=guide.find_guide(current_user),
+        guide=guide.load_guide(current_user),
         Step=guide.Step,
         running=running,
         runs=last_runs([mailing.id for mailing in running]),
         upcoming=queries.find_upcoming(current_user.id),
-        **for_everybody,
+        **shared,
     )
 
 
 @bp.post("/guide")
 @login_required
 def change_guide() -> ResponseReturnValue:
-    """Skip one of the first steps or the whole guide, or bring them back."""
+    """Skip or restore a step, or hide or show the whole guide."""
     steps = set(guide.Step)
     match request.form.get("do"), request.form.get("step"):
         case "skip", step if step in steps:
@@ -59,7 +59,7 @@ def change_guide() -> ResponseReturnValue:
 
 @bp.route("/language", methods=["GET", "POST"])
 def language() -> ResponseReturnValue:
-    """Offer the languages; keep the chosen one in the profile, or in a visitor's cookie."""
+    """Choose the language; it is stored in the user's profile and in a cookie."""
     target = request.args.get("next")
     back = target if target and is_safe_next(target) else url_for("home.index")
     if request.method == "GET":

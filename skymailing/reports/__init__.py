@@ -1,1 +1,1 @@
-"""Reports over a period: read from the numbers that runs keep, as pages, CSV and JSON."""
+"""Reports over a period, from the counts that runs keep: as pages, CSV and JSON."""

@@ -1,6 +1,6 @@
-"""What happened to letters, in numbers that can be added to those of another day or mailing.
+"""Aggregates of deliveries and attempts that can be added across days and mailings.
 
-Read here from the numbers that runs keep as they go, never from attempts or deliveries.
+They are computed from the counts that runs keep, never from attempts or deliveries.
 """
 
 from collections import Counter
@@ -26,23 +26,24 @@ COLUMNS = (
     "attempts",
 )
 INTERVALS = RunInterval.__table__
-# Of the letters sent, by when after their run's start, in per cent.
+# Percentiles of the time from a run's start until a letter was sent.
 MEDIAN, P95 = 50, 95
 
-Numbers = type[RunInterval] | type[RunAnswer]
+CountsTable = type[RunInterval] | type[RunAnswer]
+GroupKey = Callable[[CountsTable], ColumnElement[int]]
 Database = Session | scoped_session[Any]
-Stretch = tuple[datetime, datetime]  # the end is not included
+TimeRange = tuple[datetime, datetime]  # the end is excluded
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose letters are wanted: one mailing's, all of an owner's, or everybody's."""
+    """Whose letters to report: those of one mailing, of one owner, or of all users."""
 
     owner_id: int | None = None
     mailing_id: int | None = None
 
-    def of(self, table: Numbers) -> ColumnElement[bool]:
-        """Return the condition, by one column that has an index together with the time."""
+    def condition(self, table: CountsTable) -> ColumnElement[bool]:
+        """Return the condition on one column, which has an index together with the time."""
         if self.mailing_id is not None:
             return table.mailing_id == self.mailing_id
         if self.owner_id is not None:
@@ -51,101 +52,107 @@ class Scope:
 
 
 @dataclass
-class Tally:
-    """What happened in a stretch of time, as it can be added up."""
+class Aggregate:
+    """Counts of some time range, which can be added to others."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    # Letters that were sent, by seconds from their run's start, to an interval's width.
+    # Sent letters by seconds from their run's start, as exact as the width of an interval.
     times: Counter[int] = field(default_factory=Counter)
-    # Attempts that failed, by the server's code and words.
+    # Failed attempts by the server's code and words.
     reasons: Counter[tuple[int | None, str]] = field(default_factory=Counter)
 
-    def add(self, other: "Tally") -> None:
-        """Add what happened elsewhere."""
+    def add(self, other: "Aggregate") -> None:
+        """Add the counts of another aggregate."""
         self.counts.update(other.counts)
         self.times.update(other.times)
         self.reasons.update(other.reasons)
 
-    def reached(self, percent: int) -> int | None:
-        """Return by when so many per cent of what was sent had been accepted; None when nothing was."""
-        whole, upto = self.times.total(), 0
+    def percentile(self, percent: int) -> int | None:
+        """Return within how many seconds this share of the sent letters was sent; None if none was."""
+        total, sent = self.times.total(), 0
         for elapsed in sorted(self.times):
-            upto += self.times[elapsed]
-            if upto * 100 >= whole * percent:
+            sent += self.times[elapsed]
+            if sent * 100 >= total * percent:
                 return elapsed
         return None
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some of the numbers: of whom, and in which stretches of time."""
+class Selection:
+    """Which counts to read: their scope and time ranges."""
 
     scope: Scope
-    stretches: list[Stretch]
-    mailing_ids: list[int] | None = None  # of them alone
+    ranges: list[TimeRange]
+    mailing_ids: list[int] | None = None  # only these mailings
 
-    def of(self, table: Numbers) -> ColumnElement[bool]:
-        """Return the condition for rows of a table."""
+    def condition(self, table: CountsTable) -> ColumnElement[bool]:
+        """Return the condition on rows of a table."""
         at = table.begins_at
-        within = or_(*((at >= begin) & (at < end) for begin, end in self.stretches))
-        chosen = self.scope.of(table) & within
-        return chosen if self.mailing_ids is None else chosen & table.mailing_id.in_(self.mailing_ids)
+        in_ranges = or_(*((at >= begin) & (at < end) for begin, end in self.ranges))
+        selected = self.scope.condition(table) & in_ranges
+        return selected if self.mailing_ids is None else selected & table.mailing_id.in_(self.mailing_ids)
 
 
-def by_day(period: Period) -> Callable[[Numbers], ColumnElement[int]]:
-    """Return in which of the period's days, from 0, a row lies: none crosses the end of one.
+def day_key(period: Period) -> GroupKey:
+    """Return the key that groups rows by the number of their day in the period, from 0.
 
-    Reckoned from stretches of days of one length, as no database can tell the days of every zone.
+    No row crosses the end of a day. The number is computed from ranges of days of equal length, because
+    no database knows the days of every time zone.
     """
 
-    def number(table: Numbers) -> ColumnElement[int]:
+    def number(table: CountsTable) -> ColumnElement[int]:
         at = cast(extract("epoch", table.begins_at), BigInteger)
         return case(
-            *((at < end, first + (at - begin) // length) for first, begin, end, length in period.stretches)
+            *(
+                (at < end, first + (at - begin) // length)
+                for first, begin, end, length in period.uniform_ranges
+            )
         )
 
     return number
 
 
-def by_mailing(table: Numbers) -> ColumnElement[int]:
+def mailing_key(table: CountsTable) -> ColumnElement[int]:
+    """Group rows by mailing."""
     return table.mailing_id  # type: ignore[return-value]  # a column of the model
 
 
-def column_sums() -> list[ColumnElement[int]]:
+def sum_columns() -> list[ColumnElement[int]]:
+    """Return the sum of each counted column."""
     return [func.sum(INTERVALS.c[name]) for name in COLUMNS]
 
 
-def read_tallies(
-    database: Database, part: Part, key: Callable[[Numbers], ColumnElement[int]], *, with_reasons: bool = True
-) -> dict[int, Tally]:
-    """Return what intervals and answers add up to, by what `key` makes of each row."""
-    found: dict[int, Tally] = {}
-    if not part.stretches:
+def read_aggregates(
+    database: Database, selection: Selection, key: GroupKey, *, with_reasons: bool = True
+) -> dict[int, Aggregate]:
+    """Return the aggregates of the selected intervals and answers, by `key`."""
+    found: dict[int, Aggregate] = {}
+    if not selection.ranges:
         return found
-    # By their places: PostgreSQL takes an expression with parameters for another one each time.
-    of_intervals = select(key(RunInterval), *column_sums()).where(part.of(RunInterval)).group_by(text("1"))
-    for value, *counts in database.execute(of_intervals):
-        told = {name: int(count) for name, count in zip(COLUMNS, counts, strict=True)}
-        found[value] = Tally(Counter(told))
+    # GROUP BY positions: PostgreSQL takes an expression with parameters for a different one each time.
+    counted = select(key(RunInterval), *sum_columns()).where(selection.condition(RunInterval))
+    for value, *counts in database.execute(counted.group_by(text("1"))):
+        by_name = {name: int(count) for name, count in zip(COLUMNS, counts, strict=True)}
+        found[value] = Aggregate(Counter(by_name))
     sent = (
         select(key(RunInterval), RunInterval.elapsed, func.sum(RunInterval.sent))
-        .where(part.of(RunInterval), RunInterval.sent > 0)
+        .where(selection.condition(RunInterval), RunInterval.sent > 0)
         .group_by(text("1, 2"))
     )
     for value, elapsed, count in database.execute(sent):
-        found.setdefault(value, Tally()).times[elapsed] = int(count)
+        found.setdefault(value, Aggregate()).times[elapsed] = int(count)
     if with_reasons:
-        _read_reasons(database, part, key, found)
+        _read_reasons(database, selection, key, found)
     return found
 
 
 def _read_reasons(
-    database: Database, part: Part, key: Callable[[Numbers], ColumnElement[int]], found: dict[int, Tally]
+    database: Database, selection: Selection, key: GroupKey, found: dict[int, Aggregate]
 ) -> None:
     statement = (
         select(key(RunAnswer), RunAnswer.code, RunAnswer.words, func.sum(RunAnswer.attempts))
-        .where(part.of(RunAnswer), RunAnswer.outcome == Outcome.FAILED)
+        .where(selection.condition(RunAnswer), RunAnswer.outcome == Outcome.FAILED)
         .group_by(text("1, 2, 3"))
     )
     for value, code, words, count in database.execute(statement):
-        found.setdefault(value, Tally()).reasons[code, words] = int(count)
+        found.setdefault(value, Aggregate()).reasons[code, words] = int(count)

@@ -1,9 +1,9 @@
-"""Adding up the days of reports, so that one of very many runs reads a row for each day.
+"""Roll up the days of reports, so that a report over very many runs reads one row per day.
 
-A sum holds as long as none of its day's intervals is fresh. A trigger of the database makes one fresh
-with the change of its numbers, so that who writes them shares no row with anybody else and sends no
-statement more. A report takes the sums of days without a fresh interval and adds up the others
-itself: it is exact at every moment, and how far the adding up has come decides only how long it takes.
+A rollup is current while none of its day's intervals is fresh. A database trigger marks an interval as
+fresh whenever its counts change, so that writers share no row with others and send no extra statement.
+A report uses the rollups of days without fresh intervals and adds up the other days itself. So it is
+always exact, and late rollups only make it slower.
 """
 
 import json
@@ -20,62 +20,62 @@ from skymailing.models import ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
 from skymailing.reports.aggregates import (
     COLUMNS,
+    Aggregate,
     Database,
-    Part,
     Scope,
-    Stretch,
-    Tally,
-    by_mailing,
-    read_tallies,
+    Selection,
+    TimeRange,
+    mailing_key,
+    read_aggregates,
 )
-from skymailing.reports.rollup_queries import ALL, IS_FRESH
+from skymailing.reports.rollup_queries import ALL_MAILINGS, IS_FRESH
 from skymailing.web.timezones import day_ends, day_starts
 
-SECONDS = 1.0  # of a sweep, which runs every fifteen
-LONGEST_BREATH = 0.1  # seconds in which others get their turn
-# A day is added up when nothing has come to it for so long: a run under way would have it added up
-# again and again.
+TIME_BUDGET = 1.0  # seconds of a sweep, which runs every fifteen
+MAX_PAUSE = 0.1  # seconds in which other writers get their turn
+# A day is rolled up only after this time without changes: a run that is sending would invalidate the
+# rollup again and again.
 QUIET = timedelta(minutes=15)
 KEY = RunInterval.run_id, RunInterval.begins_at
 
 
-def add_up(now: datetime, seconds: float = SECONDS) -> int:
-    """Add up days with fresh intervals for a while; return how many were added up."""
+def roll_up_days(now: datetime, seconds: float = TIME_BUDGET) -> int:
+    """Roll up days with fresh intervals until the time is used up; return how many were rolled up."""
     began = time.monotonic()
-    added = 0
+    rolled_up = 0
     position: tuple[int, datetime] | None = None
     while time.monotonic() - began < seconds:
         step_began = time.monotonic()
         with Session(reading_engine()) as session:
-            found = _next_day(session, position, now - QUIET)
+            found = _find_next_day(session, position, now - QUIET)
         if found is None:
             break
         owner_id, day = found
         position = owner_id, day[1]
         with Session(db.engine) as session, session.begin():
-            if not _add_up_day(session, owner_id, day, now - QUIET):
-                continue  # a later sweep finds it again
-        added += 1
-        time.sleep(min(time.monotonic() - step_began, LONGEST_BREATH))
-    return added
+            if not _roll_up_day(session, owner_id, day, now - QUIET):
+                continue  # a later sweep tries again
+        rolled_up += 1
+        time.sleep(min(time.monotonic() - step_began, MAX_PAUSE))
+    return rolled_up
 
 
-def forget(database: Database, owner_id: int) -> None:
-    """Drop all of an owner's sums, whose days are no longer those of the owner's clock.
+def drop_rollups(database: Database, owner_id: int) -> None:
+    """Delete all rollups of an owner whose time zone, and so whose days, have changed.
 
-    Call it with the owner's row held, which keeps others from adding up until the transaction ends.
+    Call it with the owner's row locked, which prevents new rollups until the transaction ends.
     """
     database.execute(delete(ReportDay).where(ReportDay.owner_id == owner_id))
-    kept = select(*KEY).where(RunInterval.owner_id == owner_id, RunInterval.is_fresh.is_(False))
-    # In the order of those who change numbers, so that neither waits for the other.
-    locked = kept.order_by(*KEY).with_for_update().cte()
+    rolled_up = select(*KEY).where(RunInterval.owner_id == owner_id, RunInterval.is_fresh.is_(False))
+    # Lock in the same order as writers of counts, so that no deadlock is possible.
+    locked = rolled_up.order_by(*KEY).with_for_update().cte()
     database.execute(update(RunInterval).where(tuple_(*KEY).in_(select(locked))).values(is_fresh=True))
 
 
-def _next_day(
+def _find_next_day(
     session: Session, position: tuple[int, datetime] | None, before: datetime
-) -> tuple[int, Stretch] | None:
-    """Return the next owner and day with fresh intervals from before then, in the order of the index."""
+) -> tuple[int, TimeRange] | None:
+    """Return the next owner and day with fresh intervals before `before`, in the order of the index."""
     at = RunInterval.owner_id, RunInterval.begins_at
     statement = select(*at, User.timezone).join(User, User.id == RunInterval.owner_id)
     statement = statement.where(IS_FRESH, RunInterval.begins_at < before)
@@ -87,15 +87,15 @@ def _next_day(
     return (row.owner_id, _day_of(row.begins_at, ZoneInfo(row.timezone))) if row else None
 
 
-def _day_of(moment: datetime, zone: ZoneInfo) -> Stretch:
+def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
     day = moment.astimezone(zone).date()
     return day_starts(day, zone), day_ends(day, zone)
 
 
-def _add_up_day(session: Session, owner_id: int, day: Stretch, before: datetime) -> bool:
-    """Add up an owner's day; whether it was quiet, and nobody else was at it."""
+def _roll_up_day(session: Session, owner_id: int, day: TimeRange, before: datetime) -> bool:
+    """Roll up an owner's day; return False if it is still changing or another process works on it."""
     owner = select(User.timezone).where(User.id == owner_id)
-    # Without keeping others from adding rows that refer to the user.
+    # A lock that still lets others add rows that refer to the user.
     zone = session.scalar(owner.with_for_update(key_share=True, skip_locked=True))
     if zone is None or _day_of(day[0], ZoneInfo(zone)) != day:
         return False
@@ -106,31 +106,34 @@ def _add_up_day(session: Session, owner_id: int, day: Stretch, before: datetime)
     overlapping = (
         (ReportDay.owner_id == owner_id) & (ReportDay.begins_at < day[1]) & (ReportDay.ends_at > day[0])
     )
-    is_other = (ReportDay.begins_at != day[0]) | (ReportDay.ends_at != day[1])
-    if session.scalar(select(exists().where(overlapping, is_other))):
-        forget(session, owner_id)  # the rules of the zone have changed
+    is_other_day = (ReportDay.begins_at != day[0]) | (ReportDay.ends_at != day[1])
+    if session.scalar(select(exists().where(overlapping, is_other_day))):
+        drop_rollups(session, owner_id)  # the rules of the time zone have changed
         return False
-    # A number that changes now makes its interval fresh once more, and what others hold stays fresh. So
-    # the marks go first, and the numbers are read by later statements, which see at least as much.
+    # Clear the marks first and read the counts afterwards, in later statements that see at least as much:
+    # a count that changes in between marks its interval again, and intervals locked by others stay fresh.
     locked = fresh.with_for_update(skip_locked=True).cte()
     session.execute(update(RunInterval).where(tuple_(*KEY).in_(select(locked))).values(is_fresh=False))
-    tallies = read_tallies(session, Part(Scope(owner_id), [day]), by_mailing)
-    whole = Tally()
-    for tally in tallies.values():
-        whole.add(tally)
+    by_mailing = read_aggregates(session, Selection(Scope(owner_id), [day]), mailing_key)
+    total = Aggregate()
+    for aggregate in by_mailing.values():
+        total.add(aggregate)
     session.execute(delete(ReportDay).where(overlapping))
-    rows = [_row(owner_id, id, day, tally) for id, tally in {ALL: whole, **tallies}.items()]
+    rows = [
+        _make_row(owner_id, id, day, aggregate)
+        for id, aggregate in {ALL_MAILINGS: total, **by_mailing}.items()
+    ]
     session.execute(insert(ReportDay), rows)
     return True
 
 
-def _row(owner_id: int, mailing_id: int, day: Stretch, tally: Tally) -> dict[str, object]:
-    reasons = [(code, words, attempts) for (code, words), attempts in tally.reasons.items()]
+def _make_row(owner_id: int, mailing_id: int, day: TimeRange, aggregate: Aggregate) -> dict[str, object]:
+    reasons = [(code, words, attempts) for (code, words), attempts in aggregate.reasons.items()]
     return {
         "owner_id": owner_id,
         "mailing_id": mailing_id,
         "begins_at": day[0],
         "ends_at": day[1],
-        "times": json.dumps(list(tally.times.items())),
+        "times": json.dumps(list(aggregate.times.items())),
         "reasons": json.dumps(reasons, ensure_ascii=False),
-    } | {name: tally.counts[name] for name in COLUMNS}
+    } | {name: aggregate.counts[name] for name in COLUMNS}

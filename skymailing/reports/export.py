@@ -1,4 +1,4 @@
-"""Reports as other programs read them: CSV by day and mailing, JSON with everything; times in UTC."""
+"""Reports for other programs: CSV by day and mailing, JSON with everything; times are in UTC."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -6,19 +6,19 @@ from typing import Any
 
 from skymailing.reports.aggregates import COLUMNS, Scope
 from skymailing.reports.periods import Period
-from skymailing.reports.queries import Figures, Report, days_of_mailings
+from skymailing.reports.queries import Figures, Report, list_days_of_mailings
 
 
-def csv_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
-    """Yield a header and the counts of each mailing on each day."""
+def export_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
+    """Yield a header, then the counts of each mailing on each day."""
     yield ("day", "begins_at", "mailing_id", "mailing", *COLUMNS)
-    for day, mailing_id, name, counts in days_of_mailings(scope, period):
+    for day, mailing_id, name, counts in list_days_of_mailings(scope, period):
         begins_at = Period(day, day, period.zone).begins_at
         yield (day.isoformat(), format_time(begins_at), mailing_id, name, *counts.values())
 
 
-def describe(report: Report) -> dict[str, Any]:
-    """Return the report as JSON tells it; days are those of `timezone`."""
+def export_report(report: Report) -> dict[str, Any]:
+    """Return the report as values for JSON; days are in `timezone`."""
     period = report.period
     return {
         "since": period.since.isoformat(),
@@ -26,21 +26,23 @@ def describe(report: Report) -> dict[str, Any]:
         "timezone": period.zone.key,
         "begins_at": format_time(period.begins_at),
         "ends_at": format_time(period.ends_at),
-        "totals": _tell(report.totals),
+        "totals": _export_figures(report.totals),
         "reasons": [
             {"code": reason.code, "words": reason.words, "attempts": reason.attempts}
             for reason in report.reasons
         ],
         "days": [
             {"day": day.isoformat(), "begins_at": format_time(Period(day, day, period.zone).begins_at)}
-            | _tell(figures)
+            | _export_figures(figures)
             for day, figures in report.days
         ],
-        "mailings": [{"id": id, "name": name} | _tell(figures) for id, name, figures in report.mailings],
+        "mailings": [
+            {"id": id, "name": name} | _export_figures(figures) for id, name, figures in report.mailings
+        ],
     }
 
 
-def _tell(figures: Figures) -> dict[str, Any]:
+def _export_figures(figures: Figures) -> dict[str, Any]:
     ratio = figures.attempts_per_letter
     return figures.counts | {
         "attempts_per_letter": None if ratio is None else round(ratio, 3),
@@ -50,5 +52,5 @@ def _tell(figures: Figures) -> dict[str, Any]:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment in UTC as in 2026-11-22T10:00:00Z (ISO 8601)."""
+    """Return a moment in UTC such as 2026-11-22T10:00:00Z (ISO 8601)."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

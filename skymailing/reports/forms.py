@@ -1,4 +1,4 @@
-"""What a report is about: a period, and one mailing or all."""
+"""The filters of a report: a period, and one mailing or all."""
 
 from datetime import datetime
 from typing import Any
@@ -7,15 +7,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectField
 
-from skymailing.errors import SkyMailingError
 from skymailing.mailings.log_queries import Offer
-from skymailing.reports.periods import Period, choose_period
+from skymailing.reports.periods import InvalidPeriod, Period, choose_period
+from skymailing.web.error_texts import explain
 from skymailing.web.form_fields import PeriodForm, read_id
 from skymailing.web.i18n import user_zone
 
 
 class ReportForm(PeriodForm):
-    """Read from the address of the page; `read_period` is for a form that is valid or not."""
+    """The filters in the address of the page; `read_period` also validates."""
 
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
 
@@ -26,11 +26,11 @@ class ReportForm(PeriodForm):
         self.offers_all = offer.are_all
 
     def read_period(self) -> Period | None:
-        """Return the period; None when there is something wrong with it, which its fields then say."""
+        """Return the period; None if it is invalid, with the errors beside its fields."""
         if not self.validate():
             return None
         try:
             return choose_period(self.since.data, self.until.data, user_zone(), self.now)
-        except SkyMailingError as error:
-            self.until.errors = [*self.until.errors, str(error)]
+        except InvalidPeriod as error:
+            self.until.errors = [*self.until.errors, explain(error)]
             return None

@@ -1,38 +1,19 @@
-"""From which day to which a report reaches, on the clock of one time zone."""
+"""The period of a report: whole days in one time zone."""
 
 import functools
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flask_babel import gettext as _
-
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, day_ends, day_starts
 
-MOST_DAYS = 366
-USUAL_DAYS = 30
+MAX_DAYS = 366
+DEFAULT_DAYS = 30
 
 
-class PeriodTooLong(SkyMailingError):
-    """A period has more days than a report tells one by one."""
-
-    def __str__(self) -> str:
-        return str(_("Choose at most %(days)d days.", days=MOST_DAYS))
-
-
-class PeriodReversed(SkyMailingError):
-    """A period ends before it begins."""
-
-    def __str__(self) -> str:
-        return str(_("The end of the period is before its beginning."))
-
-
-class PeriodOutOfRange(SkyMailingError):
-    """A day lies in a year that not every database and zone can do sums with."""
-
-    def __str__(self) -> str:
-        return str(_("Choose a year between 1970 and 9000."))
+class InvalidPeriod(UserError):
+    """A report cannot be made over this period."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +33,20 @@ class Period:
         return day_ends(self.until, self.zone)
 
     @functools.cached_property
-    def bounds(self) -> list[tuple[datetime, datetime]]:
-        """Return when each day begins, and when it is over."""
+    def day_bounds(self) -> list[tuple[datetime, datetime]]:
+        """When each day begins and ends."""
         starts = [day_starts(day, self.zone) for day in self.days]
         return list(zip(starts, [*starts[1:], self.ends_at], strict=True))
 
     @property
-    def stretches(self) -> list[tuple[int, int, int, int]]:
-        """Return stretches of days of one length: number of the first, begin and end, seconds of each day.
+    def uniform_ranges(self) -> list[tuple[int, int, int, int]]:
+        """Ranges of days of equal length: number of the first day, begin, end, and length of a day.
 
-        Begin and end are seconds since 1970. Days differ in length where clocks are changed.
+        Begin and end are seconds since 1970, the length is in seconds. Days differ in length where the
+        clocks change.
         """
         found: list[tuple[int, int, int, int]] = []
-        for number, bounds in enumerate(self.bounds):
+        for number, bounds in enumerate(self.day_bounds):
             begin, end = (int(moment.timestamp()) for moment in bounds)
             if found and found[-1][3] == end - begin:
                 found[-1] = (*found[-1][:2], end, end - begin)
@@ -78,18 +60,18 @@ class Period:
 
 
 def choose_period(since: date | None, until: date | None, zone: ZoneInfo, now: datetime) -> Period:
-    """Return the period; without its ends, the last 30 days; raises the errors above."""
-    usual = timedelta(days=USUAL_DAYS - 1)
+    """Return the period, by default the last 30 days; raises InvalidPeriod."""
+    default_length = timedelta(days=DEFAULT_DAYS - 1)
     today = now.astimezone(zone).date()
     for day in (since, until):
         if day and not FIRST_YEAR <= day.year <= LAST_YEAR:
-            raise PeriodOutOfRange
+            raise InvalidPeriod("report_period_out_of_range")
     if until is None:
         until = max(today, since) if since else today
     if since is None:
-        since = until - usual
+        since = until - default_length
     if until < since:
-        raise PeriodReversed
-    if (until - since).days >= MOST_DAYS:
-        raise PeriodTooLong
+        raise InvalidPeriod("report_period_reversed")
+    if (until - since).days >= MAX_DAYS:
+        raise InvalidPeriod("report_period_too_long", days=MAX_DAYS)
     return Period(since, until, zone)

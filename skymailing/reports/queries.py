@@ -1,4 +1,4 @@
-"""What reports read: the numbers that runs keep as they go, never attempts or deliveries."""
+"""Build reports from the counts that runs keep, never from attempts or deliveries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,38 +14,38 @@ from skymailing.reports.aggregates import (
     COLUMNS,
     MEDIAN,
     P95,
-    Part,
+    Aggregate,
     Scope,
-    Tally,
-    by_day,
-    by_mailing,
-    column_sums,
-    read_tallies,
+    Selection,
+    day_key,
+    mailing_key,
+    read_aggregates,
+    sum_columns,
 )
 from skymailing.reports.periods import Period
-from skymailing.reports.rollup_queries import Known
+from skymailing.reports.rollup_queries import Rollups
 
-REASONS_TOLD = 20
-NAMES_AT_A_TIME = 500  # of which a statement speaks one by one
+MAX_REASONS = 20
+IDS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What happened in a stretch of time; `median` and `p95` are seconds from the run's start."""
+    """The figures of a period, a day or a mailing; `median` and `p95` are seconds from a run's start."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COLUMNS, 0))
     median: int | None = None
     p95: int | None = None
 
     @classmethod
-    def of(cls, tally: Tally) -> "Figures":
-        """Return what is told of a tally."""
-        counts = {name: tally.counts[name] for name in COLUMNS}
-        return cls(counts, tally.reached(MEDIAN), tally.reached(P95))
+    def of(cls, aggregate: Aggregate) -> "Figures":
+        """Return the figures of an aggregate."""
+        counts = {name: aggregate.counts[name] for name in COLUMNS}
+        return cls(counts, aggregate.percentile(MEDIAN), aggregate.percentile(P95))
 
     @property
     def attempts_per_letter(self) -> float | None:
-        """Attempts for each letter that was sent, failed or stayed unclear."""
+        """Attempts per letter that was sent, failed or is unknown."""
         letters = self.counts["sent"] + self.counts["failed"] + self.counts["unknown"]
         return self.counts["attempts"] / letters if letters else None
 
@@ -56,7 +56,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Reason:
-    """Attempts of letters that failed, to which servers answered alike."""
+    """Failed attempts with the same answer of the server."""
 
     code: int | None
     words: str
@@ -65,96 +65,97 @@ class Reason:
 
 @dataclass(frozen=True)
 class Report:
-    """A period's figures: in all, day by day, and of each mailing."""
+    """A period's figures: in total, by day and by mailing."""
 
     period: Period
     totals: Figures
     reasons: list[Reason]
     days: list[tuple[date, Figures]]
     mailings: list[tuple[int, str, Figures]]
-    mailing_count: int  # also of those that are not told
+    mailing_count: int  # including mailings that are not listed
 
 
-def make_report(scope: Scope, period: Period, most_mailings: int | None = None, name: str = "") -> Report:
-    """Return the report; of each mailing in the period, those with most letters first."""
-    known = rollup_queries.read_known(scope, period)
-    others = Part(scope, known.others)
-    days = known.days | read_tallies(db.session, others, by_day(period))
-    total = Tally()
-    for tally in days.values():
-        total.add(tally)
-    ids, count = _largest_mailings(scope, period, known, most_mailings, name)
+def make_report(scope: Scope, period: Period, max_mailings: int | None = None, name: str = "") -> Report:
+    """Return the report, the largest mailings first, only those whose name contains `name`."""
+    rollups = rollup_queries.read_rollups(scope, period)
+    uncovered = Selection(scope, rollups.uncovered)
+    days = rollups.days | read_aggregates(db.session, uncovered, day_key(period))
+    total = Aggregate()
+    for aggregate in days.values():
+        total.add(aggregate)
+    ids, count = _find_largest_mailings(scope, period, rollups, max_mailings, name)
     return Report(
         period,
         Figures.of(total),
-        _reasons(total),
-        [(day, Figures.of(days.get(number, Tally()))) for number, day in enumerate(period.days)],
-        _read_mailings(scope, period, known, ids),
+        _list_reasons(total),
+        [(day, Figures.of(days.get(number, Aggregate()))) for number, day in enumerate(period.days)],
+        _read_mailings(scope, period, rollups, ids),
         count,
     )
 
 
-def _reasons(total: Tally) -> list[Reason]:
-    """Return why letters failed, the most frequent answers first; rare ones together at the end."""
+def _list_reasons(total: Aggregate) -> list[Reason]:
+    """Return why letters failed, the most frequent answers first and the rare ones as one at the end."""
     ordered = sorted(total.reasons.items(), key=lambda item: (-item[1], item[0][1], item[0][0] or 0))
     reasons = [Reason(code, words, count) for (code, words), count in ordered]
-    rare = sum(reason.attempts for reason in reasons[REASONS_TOLD:])
-    return reasons[:REASONS_TOLD] + ([Reason(None, OTHER_WORDS, rare)] if rare else [])
+    rare = sum(reason.attempts for reason in reasons[MAX_REASONS:])
+    return reasons[:MAX_REASONS] + ([Reason(None, OTHER_WORDS, rare)] if rare else [])
 
 
-def _largest_mailings(
-    scope: Scope, period: Period, known: Known, most: int | None, name: str
+def _find_largest_mailings(
+    scope: Scope, period: Period, rollups: Rollups, limit: int | None, name: str
 ) -> tuple[list[int], int]:
-    """Return the mailings with most letters planned in the period, and how many there are."""
+    """Return the mailings with the most planned letters in the period, and the number of all."""
     parts = []
-    if known.days:
-        summed = rollup_queries.of_mailings(scope, known.begins(period))
-        parts.append(select(ReportDay.mailing_id, ReportDay.planned).where(summed))
-    if known.others:
-        counted = Part(scope, known.others).of(RunInterval)
+    if rollups.days:
+        rolled_up = rollup_queries.single_mailing_condition(scope, rollups.list_starts(period))
+        parts.append(select(ReportDay.mailing_id, ReportDay.planned).where(rolled_up))
+    if rollups.uncovered:
+        counted = Selection(scope, rollups.uncovered).condition(RunInterval)
         parts.append(select(RunInterval.mailing_id, RunInterval.planned).where(counted))
     each = union_all(*parts).subquery()
-    # By floating point, which PostgreSQL adds up in a third of the time; exact up to 2 ** 53.
+    # As floating point, which PostgreSQL sums three times as fast; exact up to 2 ** 53.
     planned = func.sum(cast(each.c.planned, Double))
     statement = select(each.c.mailing_id, func.count().over()).group_by(each.c.mailing_id)
     if name:
-        called = select(Mailing.id).where(func.lower(Mailing.name).contains(name.lower(), autoescape=True))
+        named = select(Mailing.id).where(func.lower(Mailing.name).contains(name.lower(), autoescape=True))
         if scope.owner_id is not None:
-            called = called.where(Mailing.owner_id == scope.owner_id)
-        statement = statement.where(each.c.mailing_id.in_(called))
-    rows = db.session.execute(statement.order_by(planned.desc(), each.c.mailing_id.desc()).limit(most)).all()
+            named = named.where(Mailing.owner_id == scope.owner_id)
+        statement = statement.where(each.c.mailing_id.in_(named))
+    rows = db.session.execute(statement.order_by(planned.desc(), each.c.mailing_id.desc()).limit(limit)).all()
     return [row[0] for row in rows], rows[0][1] if rows else 0
 
 
 def _read_mailings(
-    scope: Scope, period: Period, known: Known, ids: list[int]
+    scope: Scope, period: Period, rollups: Rollups, ids: list[int]
 ) -> list[tuple[int, str, Figures]]:
-    wanted = ids if len(ids) <= NAMES_AT_A_TIME else None
-    others = Part(scope, known.others, wanted)
-    tallies = read_tallies(db.session, others, by_mailing, with_reasons=False)
-    for id, tally in rollup_queries.read_mailings(scope, known.begins(period), wanted).items():
-        tallies.setdefault(id, Tally()).add(tally)
-    names = dict(_names(ids))
-    return [(id, names[id], Figures.of(tallies[id])) for id in ids if id in names and id in tallies]
+    wanted = ids if len(ids) <= IDS_PER_STATEMENT else None
+    uncovered = Selection(scope, rollups.uncovered, wanted)
+    aggregates = read_aggregates(db.session, uncovered, mailing_key, with_reasons=False)
+    rolled_up = rollup_queries.read_mailing_rollups(scope, rollups.list_starts(period), wanted)
+    for id, aggregate in rolled_up.items():
+        aggregates.setdefault(id, Aggregate()).add(aggregate)
+    names = dict(_read_names(ids))
+    return [(id, names[id], Figures.of(aggregates[id])) for id in ids if id in names and id in aggregates]
 
 
-def days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, int, str, dict[str, int]]]:
-    """Yield the counts of each mailing on each day on which something happened to it."""
-    keys = (by_day(period)(RunInterval), RunInterval.mailing_id)
-    part = Part(scope, [(period.begins_at, period.ends_at)])
-    statement = select(*keys, *column_sums()).where(part.of(RunInterval))
-    # By their places: PostgreSQL takes an expression with parameters for another one each time.
+def list_days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, int, str, dict[str, int]]]:
+    """Yield day, id, name and counts of each mailing on each day with any counts."""
+    keys = (day_key(period)(RunInterval), RunInterval.mailing_id)
+    selection = Selection(scope, [(period.begins_at, period.ends_at)])
+    statement = select(*keys, *sum_columns()).where(selection.condition(RunInterval))
+    # GROUP BY positions: PostgreSQL takes an expression with parameters for a different one each time.
     rows = db.session.execute(statement.group_by(text("1, 2")).order_by(text("1, 2"))).all()
-    names = dict(_names(sorted({row.mailing_id for row in rows})))
-    for number, mailing_id, *counts in rows:
-        told = dict(zip(COLUMNS, map(int, counts), strict=True))
-        if any(told.values()) and mailing_id in names:
-            yield period.days[number], mailing_id, names[mailing_id], told
+    names = dict(_read_names(sorted({row.mailing_id for row in rows})))
+    for number, mailing_id, *sums in rows:
+        counts = dict(zip(COLUMNS, map(int, sums), strict=True))
+        if any(counts.values()) and mailing_id in names:
+            yield period.days[number], mailing_id, names[mailing_id], counts
 
 
-def _names(mailing_ids: list[int]) -> Iterator[tuple[int, str]]:
-    for start in range(0, len(mailing_ids), NAMES_AT_A_TIME):
+def _read_names(mailing_ids: list[int]) -> Iterator[tuple[int, str]]:
+    for start in range(0, len(mailing_ids), IDS_PER_STATEMENT):
         statement = select(Mailing.id, Mailing.name).where(
-            Mailing.id.in_(mailing_ids[start : start + NAMES_AT_A_TIME])
+            Mailing.id.in_(mailing_ids[start : start + IDS_PER_STATEMENT])
         )
         yield from db.session.execute(statement).tuples()

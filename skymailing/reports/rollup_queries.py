@@ -1,4 +1,4 @@
-"""Days that `adding_up` has added up: which of them hold, and what they say."""
+"""Read the daily rollups that `daily_rollup` writes: which of them are current, and their counts."""
 
 import json
 from collections import Counter
@@ -11,81 +11,84 @@ from sqlalchemy import ColumnElement, Row, Select, func, literal, literal_column
 
 from skymailing.extensions import db
 from skymailing.models import ReportDay, RunInterval
-from skymailing.reports.aggregates import COLUMNS, Scope, Stretch, Tally, by_day
+from skymailing.reports.aggregates import COLUMNS, Aggregate, Scope, TimeRange, day_key
 from skymailing.reports.periods import Period
 
-ALL = 0  # stands for all mailings
-# In the index's own words: SQLite would not see that "is_fresh = 1" is the same.
+ALL_MAILINGS = 0  # the id of the row that counts all mailings together
+# Written exactly like in the partial index: SQLite would not recognise "is_fresh = 1" as the same.
 IS_FRESH: ColumnElement[bool] = literal_column("run_intervals.is_fresh")
 
 
 @dataclass(frozen=True)
-class Known:
-    """The days of a period whose sums hold, by their number, and stretches in which there may be more."""
+class Rollups:
+    """The days of a period with a current rollup, by their number, and the time ranges without one."""
 
-    days: dict[int, Tally]
-    others: list[Stretch]
+    days: dict[int, Aggregate]
+    uncovered: list[TimeRange]
 
-    def begins(self, period: Period) -> list[datetime]:
-        """Return when the days begin whose sums hold."""
-        return [period.bounds[number][0] for number in self.days]
+    def list_starts(self, period: Period) -> list[datetime]:
+        """Return when the days with a current rollup begin."""
+        return [period.day_bounds[number][0] for number in self.days]
 
 
-def read_known(scope: Scope, period: Period) -> Known:
-    """Return the sums that hold, and what has to be read interval by interval.
+def read_rollups(scope: Scope, period: Period) -> Rollups:
+    """Return the current rollups and the time ranges that must be read interval by interval.
 
-    Both are asked in one statement, and so of one moment.
+    One statement reads both, so that they belong to the same moment.
     """
     if scope.owner_id is None:
-        return Known({}, [(period.begins_at, period.ends_at)])
-    wanted = {ALL} if scope.mailing_id is None else {ALL, scope.mailing_id}
-    sums = select(*_columns()).where(
+        return Rollups({}, [(period.begins_at, period.ends_at)])
+    wanted = {ALL_MAILINGS} if scope.mailing_id is None else {ALL_MAILINGS, scope.mailing_id}
+    rollups = select(*_columns()).where(
         ReportDay.owner_id == scope.owner_id,
         ReportDay.mailing_id.in_(wanted),
         ReportDay.begins_at < period.ends_at,
         ReportDay.ends_at > period.begins_at,
     )
     fresh_days, days = set(), []
-    for row in db.session.execute(sums.union_all(_fresh_days(scope.owner_id, period))):
+    for row in db.session.execute(rollups.union_all(_fresh_days(scope.owner_id, period))):
         if row.is_fresh:
             fresh_days.add(row.begins_at)
         else:
             days.append(row)
-    numbers = {bounds: number for number, bounds in enumerate(period.bounds)}
+    numbers = {bounds: number for number, bounds in enumerate(period.day_bounds)}
     if any((row.begins_at, row.ends_at) not in numbers for row in days):
-        # Added up on another clock than this report's.
-        return Known({}, [(period.begins_at, period.ends_at)])
-    found: dict[int, Tally] = {}
-    others = []
+        # The rollups belong to another time zone than this report.
+        return Rollups({}, [(period.begins_at, period.ends_at)])
+    found: dict[int, Aggregate] = {}
+    uncovered = []
     for (begins_at, ends_at), number in numbers.items():
         if any(begins_at <= at < ends_at for at in fresh_days):
-            others.append((begins_at, ends_at))
+            uncovered.append((begins_at, ends_at))
         else:
-            found[number] = Tally()
+            found[number] = Aggregate()
     for row in days:
         number = numbers[row.begins_at, row.ends_at]
-        if number in found and row.mailing_id == (scope.mailing_id or ALL):
-            found[number] = _read(row)
-    return Known(found, _joined(others))
+        if number in found and row.mailing_id == (scope.mailing_id or ALL_MAILINGS):
+            found[number] = _parse(row)
+    return Rollups(found, _join_adjacent(uncovered))
 
 
-def read_mailings(
-    scope: Scope, begins: Iterable[datetime], mailing_ids: list[int] | None
-) -> dict[int, Tally]:
-    """Return each mailing's sums over the days that begin then."""
-    statement = select(*_columns()).where(of_mailings(scope, begins))
+def read_mailing_rollups(
+    scope: Scope, starts: Iterable[datetime], mailing_ids: list[int] | None
+) -> dict[int, Aggregate]:
+    """Return each mailing's aggregate over the days with these starts."""
+    statement = select(*_columns()).where(single_mailing_condition(scope, starts))
     if mailing_ids is not None:
         statement = statement.where(ReportDay.mailing_id.in_(mailing_ids))
-    found: dict[int, Tally] = {}
+    found: dict[int, Aggregate] = {}
     for row in db.session.execute(statement):
-        found.setdefault(row.mailing_id, Tally()).add(_read(row))
+        found.setdefault(row.mailing_id, Aggregate()).add(_parse(row))
     return found
 
 
-def of_mailings(scope: Scope, begins: Iterable[datetime]) -> ColumnElement[bool]:
-    """Return the condition for sums of single mailings on the days that begin then."""
-    is_one = ReportDay.mailing_id == scope.mailing_id if scope.mailing_id else ReportDay.mailing_id > ALL
-    return (ReportDay.owner_id == scope.owner_id) & is_one & ReportDay.begins_at.in_(list(begins))
+def single_mailing_condition(scope: Scope, starts: Iterable[datetime]) -> ColumnElement[bool]:
+    """Return the condition for rollups of single mailings on the days with these starts."""
+    if scope.mailing_id:
+        is_single = ReportDay.mailing_id == scope.mailing_id
+    else:
+        is_single = ReportDay.mailing_id > ALL_MAILINGS
+    return (ReportDay.owner_id == scope.owner_id) & is_single & ReportDay.begins_at.in_(list(starts))
 
 
 def _columns() -> list[Any]:
@@ -95,21 +98,21 @@ def _columns() -> list[Any]:
 
 
 def _fresh_days(owner_id: int, period: Period) -> Select[Any]:
-    """Select a moment of each day that has fresh intervals, in the columns of the sums."""
+    """Select a moment of each day that has fresh intervals, with the same columns as rollups."""
     at = func.min(RunInterval.begins_at)
-    nothing = [literal(0) for _name in ("mailing_id", *COLUMNS)]
-    statement = select(at, at, *nothing, literal(""), literal(""), literal(1)).where(
+    zeros = [literal(0) for _name in ("mailing_id", *COLUMNS)]
+    statement = select(at, at, *zeros, literal(""), literal(""), literal(1)).where(
         IS_FRESH,
         RunInterval.owner_id == owner_id,
         RunInterval.begins_at >= period.begins_at,
         RunInterval.begins_at < period.ends_at,
     )
-    return statement.group_by(by_day(period)(RunInterval))
+    return statement.group_by(day_key(period)(RunInterval))
 
 
-def _joined(stretches: list[Stretch]) -> list[Stretch]:
-    found: list[Stretch] = []
-    for begin, end in stretches:
+def _join_adjacent(ranges: list[TimeRange]) -> list[TimeRange]:
+    found: list[TimeRange] = []
+    for begin, end in ranges:
         if found and found[-1][1] == begin:
             found[-1] = (found[-1][0], end)
         else:
@@ -117,9 +120,9 @@ def _joined(stretches: list[Stretch]) -> list[Stretch]:
     return found
 
 
-def _read(row: Row[Any]) -> Tally:
+def _parse(row: Row[Any]) -> Aggregate:
     values = row._mapping
-    return Tally(
+    return Aggregate(
         Counter({name: values[name] for name in COLUMNS}),
         Counter(dict(json.loads(values["times"]))),
         Counter({(code, words): attempts for code, words, attempts in json.loads(values["reasons"])}),

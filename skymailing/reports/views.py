@@ -1,4 +1,4 @@
-"""Reports: what became of my letters over a period, as a page and as a file."""
+"""The report of a period as a page and as a file."""
 
 from flask import Blueprint, abort, render_template, request
 from flask_login import current_user, login_required
@@ -21,8 +21,8 @@ bp = Blueprint("reports", __name__, url_prefix="/reports")
 BLUEPRINTS = (bp,)
 
 MAILINGS_SHOWN = 100
-# The states that a report counts, and the colours of their bars, which are those of a run's.
-BARS = {
+# The states that a report counts, with the tones of their bars, the same as on a run's page.
+STATE_TONES = {
     DeliveryState.SENT: "good",
     DeliveryState.FAILED: "bad",
     DeliveryState.UNKNOWN: "doubt",
@@ -35,10 +35,10 @@ BARS = {
 @bp.get("/")
 @login_required
 def index() -> str:
-    """Show the report over the period that the address asks for, or over the last 30 days."""
-    form, mailing, period = read_wish()
+    """Show the report of the requested period, by default of the last 30 days."""
+    form, mailing, period = read_filters()
     query = clean_search(request.args.get("q", ""))
-    report = queries.make_report(scope_of(mailing), period, MAILINGS_SHOWN, query) if period else None
+    report = queries.make_report(make_scope(mailing), period, MAILINGS_SHOWN, query) if period else None
     if period:
         form.since.data, form.until.data = period.since, period.until
         form.since.raw_data = form.until.raw_data = None
@@ -50,8 +50,8 @@ def index() -> str:
         report=report,
         query=query,
         arguments=arguments,
-        states=list(BARS),
-        tones={state.value: tone for state, tone in BARS.items()},
+        states=list(STATE_TONES),
+        tones={state.value: tone for state, tone in STATE_TONES.items()},
     )
 
 
@@ -59,20 +59,20 @@ def index() -> str:
 @login_required
 def csv() -> Response:
     """Download the counts of each mailing on each day."""
-    _form, mailing, period = read_wish()
+    _form, mailing, period = read_filters()
     if period is None:
         abort(400)
-    name, scope = f"report-{period.since}-{period.until}.csv", scope_of(mailing)
+    name, scope = f"report-{period.since}-{period.until}.csv", make_scope(mailing)
     audit.record_reading(AuditAction.REPORT_EXPORTED, audit.present_actor(), mailing or current_user)
-    return csv_response(export.csv_rows(scope, period), name)
+    return csv_response(export.export_rows(scope, period), name)
 
 
-def scope_of(mailing: Mailing | None) -> Scope:
+def make_scope(mailing: Mailing | None) -> Scope:
     return Scope(current_user.id, mailing.id if mailing else None)
 
 
-def read_wish() -> tuple[ReportForm, Mailing | None, Period | None]:
-    """Return the form, whose mailing it asks for, and the period when that is right."""
+def read_filters() -> tuple[ReportForm, Mailing | None, Period | None]:
+    """Return the form, the chosen mailing, and the period if it is valid."""
     offer = log_queries.offered_mailings(current_user, read_id(request.args.get("mailing")))
     form = ReportForm(offer, clock.utcnow(), formdata=request.args)
     period = form.read_period()

@@ -11,6 +11,40 @@ ERROR_TEXTS: dict[str, Any] = {
     # --- accounts -----------------------------------------------------------------------------
     #
     # --- clients ------------------------------------------------------------------------------
+    "address_empty": _l("The e-mail address is missing."),
+    "address_no_at_sign": _l("An e-mail address has an @ sign, as in name@example.com."),
+    "address_several_at_signs": _l("Enter one address only: there is more than one @ sign."),
+    "address_space": _l("An e-mail address cannot contain spaces."),
+    "address_control_character": _l("The e-mail address contains a line break or an invisible character."),
+    "address_too_long": _l("The e-mail address is too long."),
+    "address_local_part": _l("The part before the @ sign is not valid."),
+    "address_local_part_not_latin": _l("Use only Latin letters, digits and symbols before the @ sign."),
+    "address_domain": _l("The part after the @ sign is not a valid domain name."),
+    "address_domain_without_dot": _l(
+        "The domain after the @ sign is incomplete: example instead of example.com."
+    ),
+    "address_reserved_domain": _l("The domain after the @ sign is reserved and cannot receive e-mail."),
+    "client_duplicate": _l("You already have a client with this address."),
+    "client_name_too_long": _l("The name is longer than 200 characters."),
+    "client_comment_too_long": _l("The comment is longer than 10,000 characters."),
+    "client_attribute_too_long": _l("The value is longer than 2,000 characters."),
+    "client_too_many_attributes": _l("A client can have up to 100 custom fields."),
+    "import_no_address_column": _l(
+        "No column with e-mail addresses found. The first row must name the columns, one of them “email” "
+        "or “почта”. It has: %(found)s."
+    ),
+    "import_workbook": _l("This is a workbook, not a CSV file. Open it, choose “Save as”, then “CSV”."),
+    "import_empty": _l("The file is empty."),
+    "import_too_many_columns": _l("The file has more than %(limit)s columns."),
+    "import_too_many_rows": _l("The file has more than 1,000,000 rows. Split it into several files."),
+    "import_interrupted": _l("The command was interrupted. Run it again; no client is added twice."),
+    "import_internal_error": _l("Something went wrong on our side. The error has been logged."),
+    "row_open_quote": _l("A quotation mark is not closed, or not doubled inside the text."),
+    "row_line_too_long": _l("The row is too long."),
+    "row_unreadable": _l("The row has characters that the file's encoding does not allow."),
+    "row_too_many_cells": _l(
+        "The row has more cells than there are columns. Put text with commas in quotation marks."
+    ),
     #
     # --- mailings -----------------------------------------------------------------------------
     "mailing_deleted": _l("This mailing has been deleted."),
@@ -18,6 +52,9 @@ ERROR_TEXTS: dict[str, Any] = {
     # --- messages -----------------------------------------------------------------------------
     #
     # --- reports ------------------------------------------------------------------------------
+    "report_period_too_long": _l("Choose up to %(days)d days."),
+    "report_period_reversed": _l("The end of the period is before its beginning."),
+    "report_period_out_of_range": _l("Choose a year between 1970 and 9000."),
     #
     # --- pictures -----------------------------------------------------------------------------
     #

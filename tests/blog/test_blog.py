@@ -1,4 +1,4 @@
-"""The blog as the public reads it."""
+"""The public blog."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
 
-def test_an_empty_blog_says_so(visitor: FlaskClient) -> None:
+def test_an_empty_blog_has_a_notice(visitor: FlaskClient) -> None:
     assert "No articles yet" in visitor.get("/blog/").text
 
 
@@ -26,7 +26,7 @@ def test_published_articles_are_listed_newest_first(visitor: FlaskClient) -> Non
     assert "Коротко о главном" in page
 
 
-def test_a_long_list_has_pages(visitor: FlaskClient) -> None:
+def test_a_long_list_is_divided_into_pages(visitor: FlaskClient) -> None:
     now = utcnow()
     articles = [ArticleFactory.create(published_at=now - timedelta(days=n + 1)) for n in range(15)]
 
@@ -41,14 +41,14 @@ def test_a_long_list_has_pages(visitor: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("published_in", [None, timedelta(minutes=5)], ids=["draft", "future"])
-def test_an_unpublished_article_is_not_there(visitor: FlaskClient, published_in: timedelta | None) -> None:
+def test_an_unpublished_article_is_not_found(visitor: FlaskClient, published_in: timedelta | None) -> None:
     article = ArticleFactory.create(published_at=published_in and utcnow() + published_in)
 
     assert visitor.get(f"/blog/{article.slug}").status_code == 404
     assert article.title not in visitor.get("/blog/").text
 
 
-def test_an_unknown_article_is_not_there(visitor: FlaskClient) -> None:
+def test_an_unknown_article_is_not_found(visitor: FlaskClient) -> None:
     assert visitor.get("/blog/nothing").status_code == 404
 
 
@@ -70,14 +70,14 @@ def test_an_authors_address_is_never_shown(visitor: FlaskClient) -> None:
     assert "secret" not in visitor.get(f"/blog/{article.slug}").text
 
 
-def test_an_article_outlives_its_author(visitor: FlaskClient) -> None:
+def test_an_article_stays_when_its_author_is_deleted(visitor: FlaskClient) -> None:
     article = ArticleFactory.create(author=None)
 
     assert visitor.get(f"/blog/{article.slug}").status_code == 200
 
 
 @pytest.mark.parametrize("format", [MessageFormat.MARKDOWN, MessageFormat.HTML])
-def test_dangerous_html_is_taken_out(visitor: FlaskClient, format: MessageFormat) -> None:
+def test_dangerous_html_is_removed(visitor: FlaskClient, format: MessageFormat) -> None:
     body = (
         "<p onclick='steal()'>Keep this</p><script>steal()</script><style>p{}</style>"
         "<iframe src='https://evil.example'></iframe><a href='javascript:steal()'>link</a>"
@@ -103,7 +103,7 @@ def test_plain_text_keeps_its_lines_and_shows_markup_as_text(visitor: FlaskClien
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_drafts_are_for_those_who_write(sign_in: SignIn, role: Role) -> None:
+def test_only_authors_see_drafts(sign_in: SignIn, role: Role) -> None:
     draft = ArticleFactory.create(slug="draft", published_at=None)
     future = ArticleFactory.create(slug="future", published_at=utcnow() + timedelta(days=1))
     browser = sign_in(UserFactory.create(role=role))
@@ -117,4 +117,4 @@ def test_drafts_are_for_those_who_write(sign_in: SignIn, role: Role) -> None:
             assert "noindex" in answer.text
             assert "og:" not in answer.text
         assert (article.title in browser.get("/blog/").text) is is_author
-    assert ("Not published yet" in browser.get("/blog/").text) is is_author
+    assert ("Unpublished" in browser.get("/blog/").text) is is_author

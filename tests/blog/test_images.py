@@ -1,4 +1,4 @@
-"""Uploaded pictures: what is taken, what is left of it, and what is refused."""
+"""Uploading pictures: which are accepted, how they are stored, and how they are served."""
 
 import io
 import struct
@@ -35,12 +35,18 @@ def stored(app: Flask, name: str) -> Image.Image:
     return image
 
 
+def is_dark(image: Image.Image, x: int, y: int) -> bool:
+    value = image.getpixel((x, y))
+    assert isinstance(value, int), "a greyscale image has one number per pixel"
+    return value < 128
+
+
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose head promises this size."""
+    """Return a PNG of a few bytes whose header declares this size."""
     head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     body = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
     return b"\x89PNG\r\n\x1a\n" + head + body + png_chunk(b"IEND", b"")
@@ -50,7 +56,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>steal()</script></svg>'
 PHOTO = Image.effect_noise((2000, 1000), 40).convert("RGB")
 
 
-def test_a_photo_is_kept_in_several_sizes(app: Flask) -> None:
+def test_a_photo_is_stored_in_several_sizes(app: Flask) -> None:
     name = store(app, encoded(PHOTO, "JPEG"))
     picture = parse_name(name)
 
@@ -66,78 +72,76 @@ def test_a_photo_is_kept_in_several_sizes(app: Flask) -> None:
         assert stored(app, copy.name).format == "JPEG"
 
 
-def test_the_same_photo_is_kept_once(app: Flask) -> None:
+def test_the_same_photo_is_stored_once(app: Flask) -> None:
     content = encoded(PHOTO, "PNG")
     assert store(app, content) == store(app, content)
 
 
-def test_a_small_picture_is_not_blown_up(app: Flask) -> None:
+def test_a_small_picture_is_not_enlarged(app: Flask) -> None:
     picture = parse_name(store(app, encoded(Image.new("RGB", (300, 200), "red"), "PNG")))
     assert picture is not None
     assert [copy.width for copy in picture.sizes()] == [300]
 
 
-def test_see_through_stays_see_through(app: Flask) -> None:
+def test_transparency_is_kept(app: Flask) -> None:
     name = store(app, encoded(Image.new("RGBA", (300, 200), (255, 0, 0, 0)), "PNG"))
     assert name.endswith(".webp")
-    assert stored(app, name).convert("RGBA").getpixel((10, 10))[3] == 0
+    assert stored(app, name).convert("RGBA").getchannel("A").getpixel((10, 10)) == 0
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "I;16", "LA"])
-def test_every_kind_of_colour_is_understood(app: Flask, mode: str) -> None:
+def test_every_colour_mode_is_accepted(app: Flask, mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     name = store(app, encoded(Image.new(mode, (40, 30)), kind))
     assert stored(app, name).size == (40, 30)
 
 
-def test_deep_grey_stays_grey(app: Flask) -> None:
+def test_16_bit_grey_keeps_its_brightness(app: Flask) -> None:
     name = store(app, encoded(Image.new("I;16", (40, 30), 0x8080), "PNG"))
     assert stored(app, name).convert("L").getpixel((20, 15)) == pytest.approx(0x80, abs=2)
 
 
-def test_nothing_is_kept_but_the_pixels(app: Flask) -> None:
+def test_only_the_pixels_are_stored(app: Flask) -> None:
     exif = Image.Exif()
     exif[0x010E] = "SECRET-PLACE"
-    exif[0x0112] = 6  # lying on its side
+    exif[0x0112] = 6  # rotated by 90 degrees
     photo = encoded(PHOTO, "JPEG", exif=exif, comment=b"SECRET-PLACE", icc_profile=b"SECRET-PLACE" * 20)
     texts = PngInfo()
     texts.add_text("Comment", "SECRET-PLACE")
-    see_through = encoded(PHOTO.convert("RGBA"), "PNG", pnginfo=texts, exif=exif)
+    transparent = encoded(PHOTO.convert("RGBA"), "PNG", pnginfo=texts, exif=exif)
 
-    for content in (photo, see_through):
+    for content in (photo, transparent):
         assert b"SECRET-PLACE" in content
         picture = parse_name(store(app, content))
         assert picture is not None
-        assert picture.height > picture.width  # turned upright before the note about it was dropped
+        assert picture.height > picture.width  # rotated before the orientation tag was removed
         with app.app_context():
             for copy in picture.sizes():
                 assert b"SECRET-PLACE" not in (media_directory() / copy.name).read_bytes()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_stands_upright_however_its_camera_was_held(app: Flask, orientation: int) -> None:
+def test_every_exif_orientation_is_applied(app: Flask, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = "hello", orientation
     marked = Image.new("RGB", (64, 32), "white")
     marked.paste("black", (0, 0, 32, 16))
     content = encoded(marked, "JPEG", exif=exif, quality=95)
-    # A note of a kind that its tag cannot have, as odd programs write.
-    odd = content.replace(b"\x01\x0e\x00\x02", b"\x01\x15\x00\x02", 1)
-    assert odd != content
+    # A tag with a wrong type, as some programs write it.
+    malformed = content.replace(b"\x01\x0e\x00\x02", b"\x01\x15\x00\x02", 1)
+    assert malformed != content
 
-    name = store(app, odd)
+    name = store(app, malformed)
 
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("L")
     kept = stored(app, name).convert("L")
     assert kept.size == expected.size
     width, height = kept.size
     for x, y in ((8, 8), (width - 8, 8), (8, height - 8), (width - 8, height - 8)):
-        assert (kept.getpixel((x, y)) < 128) is (expected.getpixel((x, y)) < 128)
+        assert is_dark(kept, x, y) is is_dark(expected, x, y)
 
 
-def test_a_picture_whose_file_is_lost_takes_nothing_else_along(
-    app: Flask, session: Session, visitor: FlaskClient
-) -> None:
+def test_a_missing_picture_file_breaks_no_page(app: Flask, session: Session, visitor: FlaskClient) -> None:
     name = store(app, encoded(PHOTO, "JPEG"))
     ArticleFactory.create(slug="first", image=name, image_alt="A hand, waving")
     with app.app_context():
@@ -149,7 +153,7 @@ def test_a_picture_whose_file_is_lost_takes_nothing_else_along(
         assert "A hand, waving" in answer.text
 
 
-def test_a_second_file_behind_the_picture_is_dropped(app: Flask) -> None:
+def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
     content = encoded(PHOTO, "JPEG") + b"<script>steal()</script>PK\x03\x04"
     with app.app_context():
         kept = (media_directory() / store(app, content)).read_bytes()
@@ -177,24 +181,24 @@ def test_a_second_file_behind_the_picture_is_dropped(app: Flask) -> None:
     ],
     ids=lambda content: repr(content[:12]),
 )
-def test_what_is_no_whole_picture_is_refused(app: Flask, content: bytes) -> None:
+def test_a_file_that_is_not_a_complete_picture_is_refused(app: Flask, content: bytes) -> None:
     with pytest.raises(ImageError, match="JPEG, PNG or WebP"):
         store(app, content)
 
 
 @pytest.mark.parametrize("size", [(65_000, 65_000), (20_000, 20_000), (7_000, 7_000), (40_000_001, 1)])
-def test_a_decompression_bomb_is_refused_before_it_is_unpacked(app: Flask, size: tuple[int, int]) -> None:
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(app: Flask, size: tuple[int, int]) -> None:
     with pytest.raises(ImageError, match="40 million pixels"):
         store(app, png_of_size(*size))
 
 
-def test_too_large_a_file_is_refused(app: Flask) -> None:
+def test_a_file_that_is_too_large_is_refused(app: Flask) -> None:
     with pytest.raises(ImageError, match="10 MB"):
         store(app, encoded(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 3)])
-def test_a_counting_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
+def test_a_tracking_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
     with pytest.raises(ImageError, match="too small"):
         store(app, encoded(Image.new("RGB", size), "PNG"))
 
@@ -210,11 +214,11 @@ def test_a_counting_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
         "0" * 32 + "-1x1.jpg\n",
     ],
 )
-def test_a_foreign_name_is_no_picture(name: str) -> None:
+def test_a_foreign_file_name_is_rejected(name: str) -> None:
     assert parse_name(name) is None
 
 
-def test_a_picture_is_served_for_good_and_as_nothing_else(app: Flask) -> None:
+def test_a_picture_is_served_immutable_and_sandboxed(app: Flask) -> None:
     picture = parse_name(store(app, encoded(PHOTO, "JPEG")))
     assert picture is not None
     for copy in picture.sizes():
@@ -232,14 +236,14 @@ def test_a_picture_is_served_for_good_and_as_nothing_else(app: Flask) -> None:
     "path",
     ["../secret-key", "..%2fsecret-key", "%2e%2e/secret-key", "x.jpg", f"{'0' * 32}-10x10.jpg", ".new-abc"],
 )
-def test_nothing_but_pictures_is_served(app: Flask, path: str) -> None:
+def test_only_pictures_are_served(app: Flask, path: str) -> None:
     with app.app_context():
         media_directory().mkdir(exist_ok=True)
         (media_directory() / "x.jpg").write_bytes(b"not ours")
     assert app.test_client().get(f"/blog/media/{path}").status_code == 404
 
 
-def test_an_article_shows_its_picture_in_the_size_that_the_screen_needs(
+def test_an_article_offers_its_picture_in_several_sizes(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
     picture = parse_name(store(app, encoded(PHOTO, "JPEG")))

@@ -1,4 +1,4 @@
-"""Feed, sitemap, robots.txt and what social networks show of a page."""
+"""Feed, sitemap, robots.txt and previews on social networks."""
 
 from datetime import datetime, timedelta
 from xml.etree import ElementTree
@@ -29,7 +29,7 @@ def text(element: ElementTree.Element, name: str) -> str:
     return found.text
 
 
-def test_the_feed_has_what_rfc_4287_asks_for(visitor: FlaskClient) -> None:
+def test_the_feed_has_the_elements_that_rfc_4287_requires(visitor: FlaskClient) -> None:
     now = utcnow()
     for number in range(22):
         ArticleFactory.create(title=f"Article {number}", published_at=now - timedelta(days=number))
@@ -57,10 +57,8 @@ def test_the_feed_has_what_rfc_4287_asks_for(visitor: FlaskClient) -> None:
         assert text(entry, "content")
 
 
-def test_an_entry_of_the_feed_stays_itself_under_a_new_address(
-    session: Session, visitor: FlaskClient
-) -> None:
-    """RFC 4287, section 4.2.6: or readers are shown an old article as a new one."""
+def test_an_entry_keeps_its_id_when_the_address_changes(session: Session, visitor: FlaskClient) -> None:
+    """RFC 4287, section 4.2.6: otherwise readers see an old article as a new one."""
     article = ArticleFactory.create(slug="before", body="[more](other#part)")
     (before,) = read_feed(visitor).findall(ATOM + "entry")
     article.slug, article.title = "after", "Another title"
@@ -70,10 +68,10 @@ def test_an_entry_of_the_feed_stays_itself_under_a_new_address(
     assert text(after, "id").startswith("http://sky.example/blog/")
     content = after.find(ATOM + "content")
     assert content is not None
-    assert content.get(XML_BASE) == "http://sky.example/blog/after", "what its links are relative to"
+    assert content.get(XML_BASE) == "http://sky.example/blog/after", "the base of its relative links"
 
 
-def test_a_feed_survives_every_character(visitor: FlaskClient) -> None:
+def test_the_feed_is_valid_with_any_character(visitor: FlaskClient) -> None:
     title = "A & B < C \x0b\ufffe \U0001f600 ]]>"
     ArticleFactory.create(
         title=title,
@@ -92,15 +90,15 @@ def test_a_feed_survives_every_character(visitor: FlaskClient) -> None:
     assert content.script is None
     picture = content.find("img")
     assert picture is not None
-    assert picture["src"] == f"http://sky.example/blog/media/{PICTURE}"  # type: ignore[index]
-    assert picture["alt"] == '"><b>&'  # type: ignore[index]
+    assert picture["src"] == f"http://sky.example/blog/media/{PICTURE}"
+    assert picture["alt"] == '"><b>&'
 
 
-def test_an_empty_feed_is_a_feed(visitor: FlaskClient) -> None:
+def test_an_empty_feed_is_valid(visitor: FlaskClient) -> None:
     assert read_feed(visitor).findall(ATOM + "entry") == []
 
 
-def test_the_sitemap_lists_public_pages_only(visitor: FlaskClient) -> None:
+def test_the_sitemap_lists_only_public_pages(visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     ArticleFactory.create(slug="draft", published_at=None)
     ArticleFactory.create(slug="future", published_at=utcnow() + timedelta(days=1))
@@ -115,7 +113,7 @@ def test_the_sitemap_lists_public_pages_only(visitor: FlaskClient) -> None:
     ]
 
 
-def test_robots_are_told_where_the_sitemap_is(visitor: FlaskClient) -> None:
+def test_robots_txt_names_the_sitemap_and_private_pages(visitor: FlaskClient) -> None:
     answer = visitor.get("/robots.txt")
     assert answer.mimetype == "text/plain"
     assert "Sitemap: http://sky.example/sitemap.xml" in answer.text
@@ -123,7 +121,7 @@ def test_robots_are_told_where_the_sitemap_is(visitor: FlaskClient) -> None:
     assert "Disallow: /blog" not in answer.text
 
 
-def test_an_article_says_what_social_networks_show(visitor: FlaskClient) -> None:
+def test_an_article_has_metadata_for_social_networks(visitor: FlaskClient) -> None:
     ArticleFactory.create(
         slug="first", title='Say "hello"', summary="In short & good", image=PICTURE, image_alt="A hand"
     )
@@ -140,10 +138,10 @@ def test_an_article_says_what_social_networks_show(visitor: FlaskClient) -> None
     assert found["twitter:card"] == "summary_large_image"
     canonical = head.find("link", rel="canonical")
     assert canonical is not None
-    assert canonical["href"] == "http://sky.example/blog/first"  # type: ignore[index]
+    assert canonical["href"] == "http://sky.example/blog/first"
 
 
-def test_home_and_blog_have_previews_and_point_to_the_feed(visitor: FlaskClient) -> None:
+def test_home_and_blog_have_previews_and_link_the_feed(visitor: FlaskClient) -> None:
     for path in ("/", "/blog/"):
         page = visitor.get(path).text
         assert f'<meta property="og:url" content="http://sky.example{path}">' in page

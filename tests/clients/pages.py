@@ -1,4 +1,4 @@
-"""What tests read from the pages of the address book."""
+"""Read the pages of the address book."""
 
 from bs4 import BeautifulSoup
 
@@ -8,6 +8,6 @@ def addresses(page: str) -> list[str]:
 
 
 def errors(page: str) -> dict[str, str]:
-    """Return what the page says is wrong, by field."""
+    """Return the page's error messages by field."""
     found = BeautifulSoup(page, "html.parser").select(".field-errors")
     return {str(box.get("id", "")).removesuffix("-error"): box.get_text(strip=True) for box in found}

@@ -1,4 +1,4 @@
-"""What the columns of a table mean."""
+"""Recognising the columns of a table."""
 
 import pytest
 from hypothesis import example, given
@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from liquid import Environment
 
 from skymailing.clients.columns import NoAddressColumn, attribute_key, recognise_columns
+from skymailing.web.error_texts import explain
 
 LIQUID = Environment()
 
@@ -28,27 +29,27 @@ LIQUID = Environment()
         "Ｅｍａｉｌ",
     ],
 )
-def test_the_address_column_is_found_in_many_spellings(header: str) -> None:
+def test_many_spellings_name_the_address_column(header: str) -> None:
     assert recognise_columns(["x", header]).email == 1
 
 
 @pytest.mark.parametrize(
     "header", ["full_name", "Full name", "NAME", "ФИО", "Имя", "Ф.И.О.", "Фамилия и имя"]
 )
-def test_the_name_column_is_found_in_many_spellings(header: str) -> None:
+def test_many_spellings_name_the_name_column(header: str) -> None:
     assert recognise_columns(["email", header]).full_name == 1
 
 
-def test_a_postal_address_does_not_win_over_the_mail_address() -> None:
+def test_an_e_mail_column_wins_over_a_postal_address() -> None:
     columns = recognise_columns(["Адрес", "Почта", "Комментарий", "Дата рождения", "Дата  рождения", ""])
     assert (columns.email, columns.comment, columns.full_name) == (1, 2, None)
     assert columns.attributes == {0: "адрес", 3: "дата_рождения", 4: "дата_рождения_2"}
 
 
-def test_a_table_without_addresses_says_what_it_has() -> None:
+def test_a_table_without_addresses_lists_its_columns() -> None:
     with pytest.raises(NoAddressColumn) as raised:
         recognise_columns(["Город", "Телефон"])
-    assert "“Город”, “Телефон”" in str(raised.value)
+    assert "“Город”, “Телефон”" in explain(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_table_without_addresses_says_what_it_has() -> None:
         ("!!!", ""),
     ],
 )
-def test_a_header_becomes_a_name_for_letters(header: str, key: str) -> None:
+def test_a_header_becomes_an_attribute_key(header: str, key: str) -> None:
     assert attribute_key(header) == key
 
 
@@ -74,7 +75,7 @@ def test_a_header_becomes_a_name_for_letters(header: str, key: str) -> None:
 @example("ﬁ")
 @example("½")
 @example("²")
-def test_every_name_can_be_used_in_a_letter_and_stays_as_it_is(header: str) -> None:
+def test_every_key_works_in_liquid_and_is_its_own_key(header: str) -> None:
     key = attribute_key(header)
     assert attribute_key(key) == key
     assert len(key) <= 60
@@ -83,7 +84,7 @@ def test_every_name_can_be_used_in_a_letter_and_stays_as_it_is(header: str) -> N
 
 
 @given(st.lists(st.text(max_size=60), max_size=8))
-def test_every_column_has_a_name_of_its_own_that_survives_an_export(headers: list[str]) -> None:
+def test_every_column_has_a_unique_key_that_survives_an_export(headers: list[str]) -> None:
     keys = list(recognise_columns(["email", "name", "comment", *headers]).attributes.values())
     assert len(set(keys)) == len(keys)
     again = recognise_columns(["email", "full_name", "comment", *sorted(keys)])

@@ -1,4 +1,4 @@
-"""Reading CSV files as people have them."""
+"""Reading CSV files in the encodings and forms that people have."""
 
 import csv
 import io
@@ -29,16 +29,16 @@ def test_encodings_separators_and_line_ends(encoding: str, separator: str, line_
     assert cells(content) == [["email", "ФИО"], ["anna@example.com", "Анна"]]
 
 
-def test_a_row_is_named_by_the_line_where_it_starts() -> None:
+def test_a_record_has_the_number_of_its_first_line() -> None:
     records = read(b'email,comment\na@x.com,"one\r\ntwo\nthree"\n\n , \nb@x.com,\n')
     assert [(record.line, record.cells[1]) for record in records[1:]] == [(2, "one\r\ntwo\nthree"), (7, "")]
 
 
-def test_the_separator_hint_of_excel_is_followed() -> None:
+def test_excels_separator_hint_is_used() -> None:
     assert cells(b"sep=;\nemail;name\n")[0] == ["email", "name"]
 
 
-def test_an_open_quote_spoils_its_own_row_only() -> None:
+def test_an_open_quote_spoils_only_its_own_row() -> None:
     records = read(b'email,name\na@x.com,"Anna\nb@x.com,"Boris"\nc@x.com,Clara\nd@x.com,"Dora\n')
     assert [(record.line, record.fault) for record in records] == [
         (1, None),
@@ -49,14 +49,14 @@ def test_an_open_quote_spoils_its_own_row_only() -> None:
     ]
 
 
-def test_a_quote_in_the_middle_of_a_text_is_forgiven() -> None:
+def test_a_quote_in_the_middle_of_a_text_is_accepted() -> None:
     assert cells(b'email,name\na@x.com,Anna "Nan" B\nb@x.com,"Boris" Petrov\n')[1:] == [
         ["a@x.com", 'Anna "Nan" B'],
         ["b@x.com", "Boris Petrov"],
     ]
 
 
-def test_an_endless_line_is_reported_and_the_next_one_read() -> None:
+def test_a_line_that_is_too_long_is_reported_and_the_next_is_read() -> None:
     records = read(b"email,name\na@x.com," + b"x" * 300_000 + b"\nb@x.com,Boris\n")
     assert [(record.line, record.fault) for record in records[1:]] == [
         (2, RecordFault.LINE_TOO_LONG),
@@ -64,7 +64,7 @@ def test_an_endless_line_is_reported_and_the_next_one_read() -> None:
     ]
 
 
-def test_letters_broken_in_a_utf8_file_spoil_their_row_only() -> None:
+def test_broken_bytes_in_utf8_spoil_only_their_row() -> None:
     content = "email,name\na@x.com,Анна Петрова\n".encode() + b"b@x.com,\xff\n"
     assert [record.fault for record in read(content)] == [None, None, RecordFault.UNREADABLE]
 
@@ -95,7 +95,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
         )
     )
 )
-def test_what_a_csv_writer_wrote_is_read_as_it_was(rows: list[list[str]]) -> None:
+def test_the_output_of_a_csv_writer_is_read_unchanged(rows: list[list[str]]) -> None:
     output = io.StringIO()
     csv.writer(output).writerows([["email", "name"], *rows])
     expected = [row for row in rows if any(cell.strip() for cell in row)]

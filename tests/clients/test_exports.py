@@ -1,4 +1,4 @@
-"""An export that is imported again gives the same clients."""
+"""Exporting clients, and importing the export again."""
 
 import io
 from typing import Any
@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing.clients import exports, imports
@@ -77,14 +77,14 @@ def test_every_client_is_exported_once(app: Flask, session: Session, user: User,
         for n in range(count)
     ]
     if rows:
-        session.execute(Client.__table__.insert(), [row | {"attributes": {}} for row in rows])
+        session.execute(insert(Client), [row | {"attributes": {}} for row in rows])
     with app.app_context():
         exported = list(exports.export_rows(user.id))
     assert exported[0] == ["email", "full_name", "comment"]
     assert len({row[0] for row in exported[1:]}) == len(exported) - 1 == count
 
 
-def test_the_download_opens_in_a_spreadsheet_and_runs_nothing(browser: FlaskClient, user: User) -> None:
+def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(
         owner=user, email="a@x.com", full_name="=cmd()", comment="", attributes={"город": "Омск"}
     )
@@ -94,7 +94,7 @@ def test_the_download_opens_in_a_spreadsheet_and_runs_nothing(browser: FlaskClie
     assert answer.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 
 
-def test_a_repeated_address_is_named(app: Flask, session: Session, user: User) -> None:
+def test_a_duplicate_address_is_refused(app: Flask, session: Session, user: User) -> None:
     with app.app_context():
         create_client(user.id, ClientValues("anna@x.com"))
         with pytest.raises(DuplicateClient):

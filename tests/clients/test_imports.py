@@ -13,10 +13,14 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.clients import imports
-from skymailing.clients.rows import REASONS
+from skymailing.clients.explanations import explain_failure, explain_rejection
+from skymailing.clients.rows import REJECTION_CODES
 from skymailing.clock import utcnow
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, ClientImport, ImportRejection, ImportState, User
+from skymailing.web.error_texts import explain
+from tests.conftest import SignIn
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
 DATA = Path(__file__).parent.parent / "data"
@@ -32,7 +36,7 @@ def context(app: Flask, session: Session) -> Iterator[None]:
 
 @pytest.fixture
 def create(context: None, session: Session, user: User) -> Import:
-    """Return a function that receives a file as the page does."""
+    """Return a function that creates an import like the page does."""
 
     def do(content: str | bytes, owner: User = user) -> ClientImport:
         data = content.encode() if isinstance(content, str) else content
@@ -47,7 +51,7 @@ def create(context: None, session: Session, user: User) -> Import:
 
 @pytest.fixture
 def run(create: Import, session: Session) -> Import:
-    """Return a function that imports a file to its end."""
+    """Return a function that imports a whole file."""
 
     def do(content: str | bytes, **values: User) -> ClientImport:
         import_ = create(content, **values)
@@ -67,7 +71,7 @@ def read_clients(session: Session) -> list[tuple[str, str, str, dict[str, str]]]
     ]
 
 
-def test_columns_in_russian_become_client_fields_and_attributes(run: Import, session: Session) -> None:
+def test_russian_columns_become_client_fields_and_attributes(run: Import, session: Session) -> None:
     import_ = run(
         "Почта;ФИО;Примечание;Город;Дата рождения\nАнна@x\n anna@Пример.РФ ;Анна;VIP;Омск;17.05.1990\n"
     )
@@ -83,7 +87,9 @@ def test_columns_in_russian_become_client_fields_and_attributes(run: Import, ses
     assert import_.content is None
 
 
-def test_repeats_update_and_blanks_erase_nothing(run: Import, session: Session, user: User) -> None:
+def test_repeated_addresses_update_and_empty_cells_erase_nothing(
+    run: Import, session: Session, user: User
+) -> None:
     ClientFactory.create(
         owner=user,
         email="Anna@example.com",
@@ -101,14 +107,14 @@ def test_repeats_update_and_blanks_erase_nothing(run: Import, session: Session, 
     ]
 
 
-def test_repeats_in_different_batches_update_as_well(run: Import, session: Session) -> None:
+def test_addresses_repeated_in_another_batch_update_too(run: Import, session: Session) -> None:
     rows = "".join(f"client{number}@x.com,Имя\n" for number in range(imports.BATCH_SIZE))
     import_ = run(f"email,name\n{rows}CLIENT0@x.com,Новое имя\n")
     assert (import_.created, import_.updated) == (imports.BATCH_SIZE, 1)
     assert session.scalar(select(Client.full_name).where(Client.email_key == "client0@x.com")) == "Новое имя"
 
 
-def test_each_bad_row_is_kept_with_its_line_and_reason(run: Import, session: Session) -> None:
+def test_each_rejected_row_is_stored_with_its_line_and_reason(run: Import, session: Session) -> None:
     import_ = run(
         "email,name\n"
         '"two\nlines",x\n'
@@ -130,7 +136,7 @@ def test_each_bad_row_is_kept_with_its_line_and_reason(run: Import, session: Ses
         (9, "open_quote"),
     ]
     assert import_.rejected == len(rejections)
-    assert {rejection.reason for rejection in rejections} <= set(REASONS)
+    assert {rejection.reason for rejection in rejections} <= set(REJECTION_CODES)
     assert rejections[1].value == "bad@,Bad"
     assert [row[:2] for row in read_clients(session)] == [
         ("good@x.com", "Good"),
@@ -140,22 +146,20 @@ def test_each_bad_row_is_kept_with_its_line_and_reason(run: Import, session: Ses
     ]
 
 
-def test_formulas_are_kept_as_text(run: Import, session: Session) -> None:
+def test_formulas_stay_text(run: Import, session: Session) -> None:
     run("email,name,comment\na@x.com,=1+1,'=2+2\n")
     assert read_clients(session)[0][1:3] == ("=1+1", "=2+2")
 
 
-def test_an_import_never_revives_an_address(
-    run: Import, user: User, sign_in: Callable[[User], object]
-) -> None:
+def test_an_import_does_not_lift_a_suppression(run: Import, user: User, sign_in: SignIn) -> None:
     SuppressionFactory.create(owner_id=user.id, email_key="anna@x.com")
     import_ = run("email\nAnna@x.com\n")
     assert import_.created == 1
     browser = sign_in(user)
-    assert "unsubscribed" in browser.get("/clients/").text  # type: ignore[attr-defined]
+    assert "unsubscribed" in browser.get("/clients/").text
 
 
-def test_everybody_has_an_address_book_of_their_own(run: Import, session: Session, user: User) -> None:
+def test_each_user_has_a_separate_address_book(run: Import, session: Session, user: User) -> None:
     other = UserFactory.create()
     run("email,name\na@x.com,Mine\n")
     run("email,name\na@x.com,Theirs\n", owner=other)
@@ -163,14 +167,14 @@ def test_everybody_has_an_address_book_of_their_own(run: Import, session: Sessio
     assert names == ["Mine", "Theirs"]
 
 
-def test_the_untidy_file_is_imported_whole(run: Import, session: Session) -> None:
+def test_a_messy_file_is_imported_to_its_end(run: Import, session: Session) -> None:
     import_ = run((DATA / "clients-utf8.csv").read_bytes())
     assert (import_.rows_done, import_.rows_total) == (5000, 5000)
     assert (import_.created, import_.updated, import_.rejected) == (4731, 158, 111)
     assert session.scalar(select(func.count()).select_from(Client)) == 4731
     reasons = Counter(session.scalars(select(ImportRejection.reason)))
     assert sum(reasons.values()) == 111
-    assert set(reasons) <= set(REASONS)
+    assert set(reasons) <= set(REJECTION_CODES)
 
 
 def test_the_same_file_from_a_russian_excel_gives_the_same_clients(run: Import, session: Session) -> None:
@@ -179,6 +183,7 @@ def test_the_same_file_from_a_russian_excel_gives_the_same_clients(run: Import, 
     import_ = run((DATA / "clients-excel-cp1251.csv").read_bytes())
     assert (import_.rows_done, import_.created, import_.updated, import_.rejected) == (1000, 0, 973, 27)
     client = session.scalar(select(Client).where(Client.email == "anna5@example.com"))
+    assert client is not None
     assert (client.full_name, client.comment) == ("Зоя de", "многострочный\nкомментарий")
     assert (client.attributes["город"], client.attributes["city"]) == ("Омск", "Омск")
 
@@ -187,9 +192,9 @@ def make_table(rows: int) -> str:
     return "email\n" + "".join(f"client{number}@x.com\n" for number in range(rows))
 
 
-def test_an_interrupted_import_goes_on_where_it_stopped(create: Import, session: Session) -> None:
+def test_an_interrupted_import_continues_where_it_stopped(create: Import, session: Session) -> None:
     import_ = create(make_table(1200))
-    assert imports.run_import_slice(import_.id, should_hand_back=lambda elapsed: True)
+    assert imports.run_import_slice(import_.id, should_stop=lambda elapsed: True)
     db.session.remove()
     session.refresh(import_)
     assert (import_.state, import_.rows_done, import_.created) == (ImportState.RUNNING, 500, 500)
@@ -204,7 +209,7 @@ def test_an_interrupted_import_goes_on_where_it_stopped(create: Import, session:
     )
 
 
-def test_an_import_that_somebody_works_at_is_left_alone(create: Import, session: Session) -> None:
+def test_an_import_with_a_live_lease_is_left_alone(create: Import, session: Session) -> None:
     import_ = create(make_table(3))
     session.execute(
         update(ClientImport).values(lease_until=utcnow() + timedelta(seconds=30), state="running")
@@ -212,16 +217,16 @@ def test_an_import_that_somebody_works_at_is_left_alone(create: Import, session:
     assert imports.run_import_slice(import_.id) is False
     session.refresh(import_)
     assert import_.rows_done == 0
-    assert imports.resume_stalled_imports(utcnow()) == []
+    assert imports.find_stalled_imports(utcnow()) == []
     db.session.rollback()
 
 
-def test_a_worker_thought_dead_writes_nothing_more(create: Import, session: Session) -> None:
+def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Session) -> None:
     import_ = create(make_table(1200))
-    # The lease is over before the first batch is recorded, and another worker takes it.
-    lease = imports.take_lease(import_.id, utcnow() - timedelta(hours=1))
+    # The lease expires before the first batch is recorded, and another worker acquires it.
+    lease = imports.acquire_lease(import_.id, utcnow() - timedelta(hours=1))
     assert lease is not None
-    assert imports.take_lease(import_.id, utcnow()) is not None
+    assert imports.acquire_lease(import_.id, utcnow()) is not None
     columns, records = imports.open_table(io.BytesIO(make_table(1200).encode()))
     with pytest.raises(imports.LeaseLost):
         imports.import_batch(import_.id, lease, [next(records)], columns)
@@ -229,7 +234,7 @@ def test_a_worker_thought_dead_writes_nothing_more(create: Import, session: Sess
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 
 
-def test_the_sweep_finds_what_a_dead_worker_or_a_lost_hint_left(
+def test_the_sweep_resumes_imports_of_dead_workers_and_lost_hints(
     create: Import, session: Session, work: Callable[[], None]
 ) -> None:
     dead, lost = create(make_table(3)), create("email\nother@x.com\n")
@@ -239,7 +244,7 @@ def test_the_sweep_finds_what_a_dead_worker_or_a_lost_hint_left(
         .where(ClientImport.id == dead.id)
         .values(state="running", lease_until=utcnow() - timedelta(seconds=1))
     )
-    assert imports.resume_stalled_imports(utcnow()) == [dead.id, lost.id]
+    assert imports.find_stalled_imports(utcnow()) == [dead.id, lost.id]
     db.session.rollback()
     jobs.sweep()
     work()
@@ -248,7 +253,7 @@ def test_the_sweep_finds_what_a_dead_worker_or_a_lost_hint_left(
     assert (dead.state, lost.state) == (ImportState.FINISHED, ImportState.FINISHED)
 
 
-def test_too_many_rows_are_refused_before_the_first_is_taken(
+def test_too_many_rows_are_refused_before_the_first_is_imported(
     create: Import, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imports, "MAX_ROWS", 2)
@@ -256,7 +261,7 @@ def test_too_many_rows_are_refused_before_the_first_is_taken(
     imports.run_import_slice(import_.id)
     session.refresh(import_)
     assert import_.state == ImportState.FAILED
-    assert "divide it" in import_.error
+    assert "Split it" in explain_failure(import_.error)
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 
 
@@ -270,12 +275,22 @@ def test_too_many_rows_are_refused_before_the_first_is_taken(
         (",".join("a" * 101), "100 columns"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(user: User, content: str, words: str) -> None:
-    with pytest.raises(imports.SkyMailingError, match=words):
+def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, words: str) -> None:
+    with pytest.raises(UserError) as raised:
         imports.create_import(user.id, "x.csv", content.encode(), io.BytesIO(content.encode()))
+    assert words in explain(raised.value)
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
-def test_a_workbook_is_called_one(create: Import, start: bytes) -> None:
-    with pytest.raises(imports.UnusableFile, match="workbook"):
+def test_a_workbook_is_refused_as_such(create: Import, start: bytes) -> None:
+    with pytest.raises(imports.UnusableFile) as raised:
         create(start + bytes(range(256)))
+    assert "workbook" in explain(raised.value)
+
+
+def test_every_rejection_has_a_text() -> None:
+    assert all(explain_rejection(reason) != reason for reason in REJECTION_CODES)
+
+
+def test_a_failure_that_an_older_version_stored_as_text_is_shown_unchanged() -> None:
+    assert explain_failure("Файл пуст.") == "Файл пуст."

@@ -1,4 +1,6 @@
-"""Unsubscribing by the link of a letter."""
+"""Unsubscribing by the link in a letter."""
+
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -35,7 +37,7 @@ def test_opening_the_link_asks_and_changes_nothing(
 
 
 @pytest.mark.parametrize("data", [{}, {"List-Unsubscribe": "One-Click"}])
-def test_posting_unsubscribes_and_may_be_repeated(
+def test_posting_unsubscribes_and_can_be_repeated(
     app: Flask,
     session: Session,
     user: User,
@@ -53,7 +55,7 @@ def test_posting_unsubscribes_and_may_be_repeated(
     assert "You are unsubscribed" in visitor.get(f"/u/{token}", headers={"Accept-Language": "en"}).text
 
 
-def test_what_was_known_about_an_address_stays(
+def test_an_earlier_complaint_stays_the_reason(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS, reason=SuppressionReason.COMPLAINED)
@@ -61,7 +63,7 @@ def test_what_was_known_about_an_address_stays(
     assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.COMPLAINED)]
 
 
-def test_other_senders_are_not_concerned(
+def test_other_senders_are_not_affected(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     UserFactory.create()
@@ -71,16 +73,16 @@ def test_other_senders_are_not_concerned(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("change", [lambda token: "x", lambda token: token[:-3], lambda token: "A" + token])
-def test_a_damaged_link_gets_a_kind_answer(
-    visitor: FlaskClient, session: Session, token: str, method: str, change
-) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_link_gets_a_friendly_page(
+    visitor: FlaskClient, session: Session, token: str, method: str, change: Callable[[str], str]
+) -> None:
     answer = getattr(visitor, method)(f"/u/{change(token)}", headers={"Accept-Language": "en"})
     assert answer.status_code == 404
     assert "This link does not work" in answer.text
     assert suppressions(session) == []
 
 
-def test_a_link_of_a_sender_who_has_left_says_that_no_more_letters_come(
+def test_a_link_of_a_deleted_sender_confirms_that_no_letters_come(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     session.delete(user)
@@ -90,7 +92,7 @@ def test_a_link_of_a_sender_who_has_left_says_that_no_more_letters_come(
         assert "You are unsubscribed" in answer.text
 
 
-def test_an_unsubscription_outweighs_the_owners_own_decision(
+def test_an_unsubscription_replaces_the_owners_suppression(
     visitor: FlaskClient, browser: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     client = ClientFactory.create(owner=user, email=ADDRESS)

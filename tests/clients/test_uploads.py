@@ -1,13 +1,15 @@
-"""Files of clients, from the form to the rows that come back to be corrected."""
+"""Uploading files of clients and correcting their rejected rows."""
 
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.models import Client
 from tests.clients.pages import errors
@@ -16,34 +18,33 @@ from tests.support.factories import UserFactory
 
 
 def live_address(page: str) -> str:
-    """Return where the part that is kept up to date is asked for."""
+    """Return the address of the live part of the page."""
     return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
 
 
-def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv"):  # type: ignore[no-untyped-def]
+def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv") -> TestResponse:
     return browser.post("/clients/import", data={"file": (io.BytesIO(content), name)})
 
 
-def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
-    browser: FlaskClient,
-    work,
-    session: Session,  # type: ignore[no-untyped-def]
+def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(
+    browser: FlaskClient, work: Callable[[], None], session: Session
 ) -> None:
     content = "E-mail;ФИО;Город\nanna@x.com;Анна;Омск\nbad;=Боб;Томск\n".encode("cp1251")
     location = upload(browser, content, "Клиенты.csv").location
+    assert location is not None
     assert re.fullmatch(r"/clients/imports/\d+", location)
     waiting = browser.get(location).text
-    asked = {"HX-Request": "true"}
-    first = browser.get(live_address(waiting), headers=asked).text
+    htmx = {"HX-Request": "true"}
+    first = browser.get(live_address(waiting), headers=htmx).text
     again = live_address(first)
-    assert browser.get(again, headers=asked).status_code == 204, "nothing has changed"
+    assert browser.get(again, headers=htmx).status_code == 204, "nothing has changed"
     work()
-    assert 'id="created">1<' in browser.get(again, headers=asked).text
+    assert 'id="created">1<' in browser.get(again, headers=htmx).text
     page = browser.get(location).text
     assert "Клиенты.csv" in page
     assert "{{ client.город }}" in page
     assert "has an @ sign" in page
-    assert "hx-get" not in page, "an import that is over is not asked about"
+    assert "hx-get" not in page, "a finished import is not polled"
     fragment = browser.get(location, headers={"HX-Request": "true"}).text
     assert "<html" not in fragment
     assert 'id="rejected">1<' in fragment
@@ -54,6 +55,7 @@ def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
     upload(browser, rejected.replace(b",bad,", b",bob@x.com,"))
     work()
     bob = session.scalar(select(Client).where(Client.email == "bob@x.com"))
+    assert bob is not None
     assert (bob.full_name, bob.attributes) == ("=Боб", {"город": "Томск"})
 
 
@@ -61,17 +63,17 @@ def test_a_file_is_imported_and_its_bad_rows_come_back_to_be_corrected(
     ("content", "words"),
     [(b"", "The file is empty"), ("Город;Телефон\nОмск;1\n".encode(), "“Город”, “Телефон”")],
 )
-def test_a_file_that_cannot_be_used_says_why_beside_the_field(
+def test_an_unusable_file_shows_the_reason_beside_the_field(
     browser: FlaskClient, content: bytes, words: str
 ) -> None:
     assert words in errors(upload(browser, content).text)["file"]
 
 
-def test_no_file_says_so(browser: FlaskClient) -> None:
+def test_a_missing_file_is_reported(browser: FlaskClient) -> None:
     assert "Choose a file" in errors(browser.post("/clients/import", data={}).text)["file"]
 
 
-def test_a_file_that_is_too_large_is_refused_kindly(browser: FlaskClient) -> None:
+def test_a_file_that_is_too_large_gets_a_friendly_page(browser: FlaskClient) -> None:
     answer = browser.post(
         "/clients/import",
         data=b"x" * (33 * 1024 * 1024),
@@ -82,13 +84,15 @@ def test_a_file_that_is_too_large_is_refused_kindly(browser: FlaskClient) -> Non
     assert "too large" in answer.text
 
 
-def test_somebody_else_s_import_is_not_there(browser: FlaskClient, sign_in: SignIn) -> None:
+def test_another_users_import_is_not_found(browser: FlaskClient, sign_in: SignIn) -> None:
     location = upload(sign_in(UserFactory.create()), b"email\na@x.com\nbad\n").location
     assert browser.get(location).status_code == 404
     assert browser.get(f"{location}/rejections.csv").status_code == 404
 
 
-def test_the_example_can_be_imported(browser: FlaskClient, work, session: Session) -> None:  # type: ignore[no-untyped-def]
+def test_the_example_file_can_be_imported(
+    browser: FlaskClient, work: Callable[[], None], session: Session
+) -> None:
     upload(browser, browser.get("/clients/import/sample.csv").data)
     work()
     assert session.scalar(select(func.count()).select_from(Client)) == 2

@@ -1,4 +1,4 @@
-"""Pages of the address book."""
+"""The pages of the address book."""
 
 import pytest
 from bs4 import BeautifulSoup
@@ -23,13 +23,13 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Client)) or 0
 
 
-def test_an_empty_address_book_says_what_to_do(browser: FlaskClient) -> None:
+def test_an_empty_address_book_offers_the_import(browser: FlaskClient) -> None:
     page = browser.get("/clients/").text
     assert "No clients yet" in page
     assert "/clients/import" in page
 
 
-def test_the_newest_client_is_listed_first_and_columns_sort(browser: FlaskClient, user: User) -> None:
+def test_clients_are_listed_newest_first_and_can_be_sorted(browser: FlaskClient, user: User) -> None:
     for email, name in (("b@x.com", "Яна"), ("c@x.com", "Анна"), ("a@x.com", "Ольга")):
         ClientFactory.create(owner=user, email=email, full_name=name)
     ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
@@ -40,12 +40,13 @@ def test_the_newest_client_is_listed_first_and_columns_sort(browser: FlaskClient
     assert addresses(browser.get("/clients/?sort=nonsense&cursor=nonsense").text)[0] == "a@x.com"
 
 
-def test_a_long_list_is_read_page_by_page(browser: FlaskClient, user: User) -> None:
+def test_a_long_list_is_divided_into_pages(browser: FlaskClient, user: User) -> None:
     create_clients(user, 101)
     seen: list[str] = []
     url: str | None = "/clients/?sort=email"
     while url:
         page = browser.get(url).text
+        assert "101 clients" in page
         seen += addresses(page)
         following = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
         url = str(following["href"]) if following else None
@@ -66,7 +67,7 @@ def test_a_long_list_is_read_page_by_page(browser: FlaskClient, user: User) -> N
         ("\0", ["ivan@пример.рф", "sale@x.com", "under_score@x.com", "anna@x.com"]),
     ],
 )
-def test_search_takes_names_and_addresses_as_they_are_typed(
+def test_search_finds_names_and_addresses_as_typed(
     browser: FlaskClient, user: User, search: str, found: list[str]
 ) -> None:
     ClientFactory.create(owner=user, email="anna@x.com", full_name="Анна Петрова")
@@ -75,10 +76,10 @@ def test_search_takes_names_and_addresses_as_they_are_typed(
     ClientFactory.create(owner=user, email="ivan@xn--e1afmkfd.xn--p1ai", full_name="Иван")
     page = browser.get("/clients/", query_string={"q": search}).text
     assert addresses(page) == found
-    assert ("Nobody found" in page) == (not found)
+    assert ("No clients found" in page) == (not found)
 
 
-def test_a_client_is_added_with_values_of_its_own(browser: FlaskClient, session: Session) -> None:
+def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Session) -> None:
     answer = browser.post(
         "/clients/new",
         data={
@@ -93,7 +94,7 @@ def test_a_client_is_added_with_values_of_its_own(browser: FlaskClient, session:
         },
     )
     assert (answer.status_code, answer.location) == (302, "/clients/")
-    client = session.scalar(select(Client))
+    client = session.scalars(select(Client)).one()
     assert (client.email, client.email_key) == ("Anna@xn--e1afmkfd.xn--p1ai", "anna@xn--e1afmkfd.xn--p1ai")
     assert (client.full_name, client.comment) == ("Анна Петрова", "один\nдва")
     assert client.attributes == {"дата_рождения": "17 мая"}
@@ -105,11 +106,11 @@ def test_a_client_is_added_with_values_of_its_own(browser: FlaskClient, session:
         ({"email": ""}, "email", "Enter the client"),
         ({}, "email", "Enter the client"),
         ({"email": "anna"}, "email", "has an @ sign"),
-        ({"email": "an na@x.com"}, "email", "no spaces"),
+        ({"email": "an na@x.com"}, "email", "cannot contain spaces"),
         ({"email": "TAKEN@x.com"}, "email", "already have a client"),
         ({"email": "a@x.com", "full_name": "я" * 201}, "full_name", "longer than 200"),
         ({"email": "a@x.com", "comment": "я" * 10_001}, "comment", "longer than 10,000"),
-        ({"email": "a@x.com", "attributes-0-value": "Омск"}, "attributes-0-name", "Give this value a name"),
+        ({"email": "a@x.com", "attributes-0-value": "Омск"}, "attributes-0-name", "Name this field"),
         (
             {"email": "a@x.com", "attributes-0-name": "x", "attributes-0-value": "я" * 2001},
             "attributes-0-value",
@@ -117,7 +118,7 @@ def test_a_client_is_added_with_values_of_its_own(browser: FlaskClient, session:
         ),
     ],
 )
-def test_a_wrong_field_says_so_keeps_what_was_typed_and_changes_nothing(
+def test_an_invalid_field_shows_its_error_and_keeps_the_typed_values(
     browser: FlaskClient, session: Session, user: User, data: dict[str, str], field: str, words: str
 ) -> None:
     known = ClientFactory.create(owner=user, email="taken@x.com")
@@ -133,7 +134,7 @@ def test_a_wrong_field_says_so_keeps_what_was_typed_and_changes_nothing(
     assert known.email == "taken@x.com"
 
 
-def test_a_client_is_changed_and_its_own_address_is_no_repeat(
+def test_a_client_can_be_changed_and_keep_its_address(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     client = ClientFactory.create(owner=user, email="anna@x.com", attributes={"city": "Омск"})
@@ -145,14 +146,16 @@ def test_a_client_is_changed_and_its_own_address_is_no_repeat(
     assert (client.email, client.full_name, client.attributes) == ("ANNA@x.com", "Анна", {})
 
 
-def test_more_fields_come_without_javascript_and_save_nothing(browser: FlaskClient, session: Session) -> None:
+def test_more_fields_are_added_without_javascript_and_without_saving(
+    browser: FlaskClient, session: Session
+) -> None:
     page = browser.post("/clients/new", data={"email": "a@x.com", "attributes-0-name": "x", "more": "1"}).text
     assert 'name="attributes-2-value"' in page
     assert 'value="a@x.com"' in page
     assert count(session) == 0
 
 
-def test_deleting_asks_first_and_keeps_the_log(browser: FlaskClient, session: Session, user: User) -> None:
+def test_deletion_asks_first_and_keeps_the_log(browser: FlaskClient, session: Session, user: User) -> None:
     client = ClientFactory.create(owner=user, email="anna@x.com")
     states = [DeliveryState.PENDING, DeliveryState.DEFERRED, DeliveryState.SENDING, DeliveryState.SENT]
     deliveries = [
@@ -177,7 +180,7 @@ def test_deleting_asks_first_and_keeps_the_log(browser: FlaskClient, session: Se
     assert count(session) == 0
 
 
-def test_ticked_clients_are_deleted_together_after_asking(
+def test_selected_clients_are_deleted_after_confirmation(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     first, second, _third = create_clients(user, 3)
@@ -193,7 +196,7 @@ def test_ticked_clients_are_deleted_together_after_asking(
     assert browser.post("/clients/delete-selected").location == "/clients/"
 
 
-def test_the_owner_shuts_an_address_out_and_lets_it_in_again(
+def test_the_owner_suppresses_an_address_and_allows_it_again(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -207,12 +210,12 @@ def test_the_owner_shuts_an_address_out_and_lets_it_in_again(
 
 
 @pytest.mark.parametrize("reason", ["unsubscribed", "bounced", "complained"])
-def test_nobody_else_s_decision_is_the_owner_s_to_take_back(
+def test_the_owner_cannot_lift_other_suppressions(
     browser: FlaskClient, session: Session, user: User, reason: str
 ) -> None:
     client = ClientFactory.create(owner=user)
     SuppressionFactory.create(owner_id=user.id, email_key=client.email_key, reason=SuppressionReason(reason))
-    assert "Allow letters again" not in browser.get(f"/clients/{client.id}/edit").text
+    assert "Mail this address again" not in browser.get(f"/clients/{client.id}/edit").text
     assert browser.post(f"/clients/{client.id}/allow").status_code == 403
     assert browser.post(f"/clients/{client.id}/suppress").status_code == 302
     assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason(reason)]
@@ -220,7 +223,7 @@ def test_nobody_else_s_decision_is_the_owner_s_to_take_back(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("page", ["edit", "delete", "suppress", "allow"])
-def test_somebody_else_s_client_is_not_there(
+def test_another_users_client_is_not_found(
     browser: FlaskClient, session: Session, method: str, page: str
 ) -> None:
     client = ClientFactory.create(owner=UserFactory.create())
@@ -233,7 +236,7 @@ def test_somebody_else_s_client_is_not_there(
 
 
 @pytest.mark.parametrize("page", ["", "new", "import", "export", "import/sample.csv", "1/edit", "imports/1"])
-def test_strangers_are_sent_to_the_door(visitor: FlaskClient, page: str) -> None:
+def test_anonymous_visitors_are_sent_to_sign_in(visitor: FlaskClient, page: str) -> None:
     answer = visitor.get(f"/clients/{page}")
     assert answer.status_code == 302
     assert answer.location.startswith("/auth/login")

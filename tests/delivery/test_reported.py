@@ -172,7 +172,7 @@ def test_a_report_is_what_the_attempts_add_up_to(
     scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in summed(raw, 1))]
     counted = [report_of(app, scope, period) for scope in scopes]
     with app.app_context():
-        assert daily_rollup.add_up(clock.utcnow()) >= 2
+        assert daily_rollup.roll_up_days(clock.utcnow()) >= 2
     fresh = select(func.count()).select_from(RunInterval).where(RunInterval.is_fresh)
     assert session.scalar(fresh) == 0, "the days are over"
     assert [report_of(app, scope, period) for scope in scopes] == counted

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import clock
 from skymailing.audit import Actor
-from skymailing.clients import removal as clients
+from skymailing.clients import deletion as clients
 from skymailing.delivery.ledger import reconciliation
 from skymailing.delivery.ledger.statistics import common_words, interval_begin, interval_seconds, run_keys
 from skymailing.extensions import db

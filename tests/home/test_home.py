@@ -1,4 +1,4 @@
-"""The home page of visitors and of signed-in users."""
+"""The home page for visitors and signed-in users."""
 
 from datetime import timedelta
 
@@ -22,14 +22,14 @@ def numbers(page: str) -> list[str]:
     return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
 
 
-def test_a_visitor_reads_what_this_is_and_finds_the_first_step(visitor: FlaskClient) -> None:
+def test_a_visitor_sees_an_introduction_and_can_register(visitor: FlaskClient) -> None:
     page = visitor.get("/").text
 
-    assert "Every customer gets their own letter" in page
+    assert "Every customer gets a personal letter" in page
     assert 'href="/auth/register"' in page
 
 
-def test_the_counters_count_mailings_active_ones_and_unique_clients(visitor: FlaskClient) -> None:
+def test_the_counters_show_mailings_active_mailings_and_unique_clients(visitor: FlaskClient) -> None:
     now = utcnow()
     owner, other = UserFactory.create(), UserFactory.create()
     ClientFactory.create(owner=owner, email="anna@example.org")
@@ -45,9 +45,7 @@ def test_the_counters_count_mailings_active_ones_and_unique_clients(visitor: Fla
     assert numbers(visitor.get("/").text) == ["6", "2", "2"]
 
 
-def test_the_counters_and_articles_are_there_for_a_signed_in_user_too(
-    browser: FlaskClient, user: User
-) -> None:
+def test_signed_in_users_see_the_counters_and_articles_too(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(email="Anna@example.org")
     ClientFactory.create(owner=user, email="anna@example.org")
     MailingFactory.create(state=MailingState.RUNNING)
@@ -83,11 +81,11 @@ def test_without_articles_the_home_page_does_not_mention_them(visitor: FlaskClie
     assert "From the blog" not in visitor.get("/").text
 
 
-def test_a_new_user_sees_three_steps_and_what_is_done(browser: FlaskClient, user: User) -> None:
+def test_a_new_user_sees_three_steps_and_which_are_done(browser: FlaskClient, user: User) -> None:
     assert browser.get("/").text.count("Done:") == 0
 
     ClientFactory.create(owner=user)
-    MessageFactory.create()  # somebody else's counts for nobody but them
+    MessageFactory.create()  # another user's message does not count
 
     page = browser.get("/").text
     assert page.count("Done:") == 1
@@ -95,7 +93,7 @@ def test_a_new_user_sees_three_steps_and_what_is_done(browser: FlaskClient, user
     assert "Write a message" in page
 
 
-def test_a_user_sees_own_running_and_next_mailings_only(browser: FlaskClient, user: User) -> None:
+def test_a_user_sees_only_their_own_running_and_upcoming_mailings(browser: FlaskClient, user: User) -> None:
     tomorrow = utcnow() + timedelta(days=1)
     running = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     paused = MailingFactory.create(owner=user, state=MailingState.PAUSED)
@@ -107,16 +105,16 @@ def test_a_user_sees_own_running_and_next_mailings_only(browser: FlaskClient, us
 
     page = browser.get("/").text
 
-    under_way, _, upcoming = page.partition("<h2>Coming up</h2>")
-    assert running.name in under_way
-    assert paused.name in under_way
+    sending_now, _, upcoming = page.partition("<h2>Upcoming sends</h2>")
+    assert running.name in sending_now
+    assert paused.name in sending_now
     assert later.name in upcoming
-    assert later.name not in under_way
+    assert later.name not in sending_now
     assert finished.name not in page
     assert foreign.name not in page
 
 
-def test_a_running_mailing_shows_how_far_it_is(browser: FlaskClient, user: User) -> None:
+def test_a_running_mailing_shows_its_progress(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1})
 
@@ -127,48 +125,48 @@ def test_a_running_mailing_shows_how_far_it_is(browser: FlaskClient, user: User)
 
 
 def step(page: str, name: str) -> str:
-    """Return a step of the guide as it stands on the page; empty when it does not."""
+    """Return the HTML of a step of the guide; empty if it is not on the page."""
     return page.partition(f'id="step-{name}"')[2].partition("</li>")[0]
 
 
-def test_a_step_is_skipped_and_brought_back(browser: FlaskClient) -> None:
-    assert "Upload a table" in step(browser.get("/").text, "clients")
+def test_a_step_can_be_skipped_and_restored(browser: FlaskClient) -> None:
+    assert "Import a file" in step(browser.get("/").text, "clients")
 
     browser.post("/guide", data={"do": "skip", "step": "clients"})
     page = browser.get("/").text
-    assert "Bring this step back" in step(page, "clients")
+    assert "Restore this step" in step(page, "clients")
     assert 'aria-current="step"' in page.partition('id="step-message"')[2][:60]
 
     browser.post("/guide", data={"do": "restore", "step": "clients"})
-    assert "Upload a table" in step(browser.get("/").text, "clients")
+    assert "Import a file" in step(browser.get("/").text, "clients")
 
 
-def test_what_was_skipped_and_is_there_counts_as_done(browser: FlaskClient, user: User) -> None:
+def test_a_skipped_step_counts_as_done_when_its_object_exists(browser: FlaskClient, user: User) -> None:
     browser.post("/guide", data={"do": "skip", "step": "clients"})
     ClientFactory.create(owner=user)
     assert "Done:" in step(browser.get("/").text, "clients")
 
 
-def test_the_guide_is_put_away_and_brought_back(browser: FlaskClient) -> None:
+def test_the_guide_can_be_hidden_and_shown(browser: FlaskClient) -> None:
     browser.post("/guide", data={"do": "close"})
     page = browser.get("/").text
     assert step(page, "clients") == ""
-    assert "Show the first steps" in page
+    assert "Show first steps" in page
 
     browser.post("/guide", data={"do": "open"})
     assert step(browser.get("/").text, "clients")
 
 
-def test_with_every_step_skipped_the_guide_makes_room_and_can_return(browser: FlaskClient) -> None:
+def test_the_guide_disappears_with_every_step_skipped_and_can_be_shown_again(browser: FlaskClient) -> None:
     for name in ("clients", "message", "mailing"):
         browser.post("/guide", data={"do": "skip", "step": name})
     page = browser.get("/").text
     assert step(page, "clients") == ""
     browser.post("/guide", data={"do": "open"})
-    assert "Upload a table" in step(browser.get("/").text, "clients")
+    assert "Import a file" in step(browser.get("/").text, "clients")
 
 
-def test_with_all_done_there_is_no_guide(browser: FlaskClient, user: User) -> None:
+def test_the_guide_disappears_when_all_steps_are_done(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user)
     MailingFactory.create(owner=user, message=MessageFactory.create(owner=user))
     page = browser.get("/").text
@@ -180,9 +178,9 @@ def test_a_test_letter_is_offered_until_one_was_sent(browser: FlaskClient, user:
     message = MessageFactory.create(owner=user)
     assert f'href="/messages/{message.id}"' in step(browser.get("/").text, "message")
     browser.post(f"/messages/{message.id}/test")
-    assert "You have sent yourself a test letter" in step(browser.get("/").text, "message")
+    assert "Test letter sent" in step(browser.get("/").text, "message")
 
 
-def test_nothing_else_can_be_done_with_the_guide(browser: FlaskClient) -> None:
+def test_an_unknown_guide_action_is_refused(browser: FlaskClient) -> None:
     for data in ({"do": "skip"}, {"do": "skip", "step": "everything"}, {"do": "restore"}, {}):
         assert browser.post("/guide", data=data).status_code == 400

@@ -1,4 +1,4 @@
-"""Which language a page speaks, and how a person changes it."""
+"""The language of pages, and how to change it."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,12 +13,12 @@ def language_of(page: str) -> str:
     return page.partition('<html lang="')[2].partition('"')[0]
 
 
-def test_a_visitor_reads_what_the_browser_wishes(visitor: FlaskClient) -> None:
+def test_visitors_get_the_language_of_their_browser(visitor: FlaskClient) -> None:
     assert language_of(visitor.get("/", headers={"Accept-Language": "ru,en;q=0.5"}).text) == "ru"
     assert language_of(visitor.get("/", headers={"Accept-Language": "fr"}).text) == "en"
 
 
-def test_a_visitors_choice_is_remembered_and_leads_back(visitor: FlaskClient) -> None:
+def test_a_visitors_choice_is_remembered_and_returns_to_the_page(visitor: FlaskClient) -> None:
     answer = visitor.post("/language?next=/blog/", data={"language": "ru"})
 
     assert answer.status_code == 302
@@ -26,7 +26,7 @@ def test_a_visitors_choice_is_remembered_and_leads_back(visitor: FlaskClient) ->
     assert language_of(visitor.get("/", headers={"Accept-Language": "en"}).text) == "ru"
 
 
-def test_a_users_choice_is_kept_in_the_profile(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_users_choice_is_stored_in_the_profile(browser: FlaskClient, user: User, session: Session) -> None:
     browser.post("/language", data={"language": "ru"})
 
     session.refresh(user)
@@ -34,7 +34,7 @@ def test_a_users_choice_is_kept_in_the_profile(browser: FlaskClient, user: User,
     assert language_of(browser.get("/", headers={"Accept-Language": "en"}).text) == "ru"
 
 
-def test_looking_at_the_choice_changes_nothing(visitor: FlaskClient) -> None:
+def test_opening_the_language_page_changes_nothing(visitor: FlaskClient) -> None:
     answer = visitor.get("/language?language=ru")
 
     assert "language=" not in answer.headers.get("Set-Cookie", "")
@@ -47,7 +47,7 @@ def test_an_unknown_language_is_refused(visitor: FlaskClient, language: str) -> 
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil"])
-def test_the_way_back_never_leaves_the_site(visitor: FlaskClient, target: str) -> None:
+def test_the_redirect_never_leaves_the_site(visitor: FlaskClient, target: str) -> None:
     answer = visitor.post("/language", query_string={"next": target}, data={"language": "ru"})
 
     assert answer.location == "/"

@@ -1,4 +1,4 @@
-"""From an empty folder to a delivered mailing, as a newcomer goes: through the pages, on a whole service."""
+"""From an empty folder to a delivered mailing through the pages of a running service."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def maria(service: Service) -> Visitor:
-    """A visitor who has registered, confirmed by the link in the caught letter, and signed in."""
+    """A visitor who has registered, confirmed the address by the link, and signed in."""
     visitor = Visitor(service.url)
     page = visitor.submit(
         visitor.get("/auth/register"), email=EMAIL, password=PASSWORD, password_confirm=PASSWORD
@@ -51,7 +51,7 @@ def maria(service: Service) -> Visitor:
 
 
 def caught(service: Service) -> list[tuple[str, bytes]]:
-    """Return recipient and content of each letter that the catcher keeps."""
+    """Return recipient and content of each letter in the mail catcher."""
     letters = []
     for path in (service.data_dir / "outbox").rglob("*.eml"):
         content = path.read_bytes()
@@ -62,14 +62,14 @@ def caught(service: Service) -> list[tuple[str, bytes]]:
 def wait_for_link(service: Service) -> str:
     links: list[str] = []
 
-    def has_come() -> bool:
+    def has_arrived() -> bool:
         for recipient, content in caught(service):
             body = message_from_bytes(content, policy=policy.default).get_body(("plain",))
             if recipient == EMAIL and body and (match := LINK.search(body.get_content())):
                 links.append(match.group())
         return bool(links)
 
-    wait_until(has_come, "the confirmation letter", 30)
+    wait_until(has_arrived, "the confirmation letter", 30)
     return links[0]
 
 
@@ -92,7 +92,7 @@ def is_finished(service: Service, mailing: str) -> bool:
 
 
 def valid_addresses() -> set[str]:
-    """Read the file as an outsider would: every usable address once, in lower case."""
+    """Return each valid address in the file once, in lower case, parsed without our code."""
     addresses = set()
     with CLIENTS.open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
@@ -138,7 +138,7 @@ def schedule(maria: Visitor, message: str, delay: float, **values: str | list[st
 def test_imported_clients_get_the_letter_and_the_log_is_complete(
     service: Service, maria: Visitor, message: str
 ) -> None:
-    page = maria.submit(maria.get("/clients/import"), files={"file": CLIENTS})
+    page = maria.submit(maria.get("/clients/import"), "", {"file": CLIENTS})
     progress = page.url
     wait_until(lambda: "finished" in maria.get(progress).text.lower(), "the import is finished", 60)
 
@@ -161,23 +161,23 @@ def test_imported_clients_get_the_letter_and_the_log_is_complete(
 
 
 def first_letter_delay(service: Service, begin: float, address: str) -> float:
-    """Wait for a letter that was caught after `begin` (seconds since 1970); return how late it was."""
+    """Wait for a letter caught after `begin` (seconds since 1970); return its delay in seconds."""
     found: list[float] = []
 
-    def has_come() -> bool:
+    def has_arrived() -> bool:
         for path in (service.data_dir / "outbox").rglob("*.eml"):
             written = path.stat().st_mtime
             if written >= begin - 5 and address.encode() in path.read_bytes():
                 found.append(written - begin)
         return bool(found)
 
-    wait_until(has_come, "the first letter", 60)
+    wait_until(has_arrived, "the first letter", 60)
     return min(found)
 
 
 @pytest.fixture(scope="module")
 def friend(service: Service, maria: Visitor) -> tuple[str, str]:
-    """One client to mail by themself: id and address."""
+    """The id and address of one client, to be mailed alone."""
     address = "friend@bakery.example"
     maria.submit(maria.get("/clients/new"), email=address, full_name="Анна", comment="")
     page = maria.get("/clients/?q=friend")
@@ -201,7 +201,7 @@ def test_a_scheduled_mailing_starts_within_two_seconds(
     assert 0 <= first_letter_delay(service, begin, friend[1]) < 2
 
 
-def test_an_emptied_redis_does_not_make_it_late(
+def test_an_emptied_redis_causes_no_delay(
     service: Service, maria: Visitor, message: str, friend: tuple[str, str]
 ) -> None:
     begin = schedule_for_friend(maria, message, 20, friend)
@@ -210,7 +210,7 @@ def test_an_emptied_redis_does_not_make_it_late(
     assert 0 <= first_letter_delay(service, begin, friend[1]) < 2
 
 
-def test_a_start_that_passed_while_everything_was_down_is_made_up_for(
+def test_a_mailing_due_during_downtime_starts_right_after_it(
     service: Service, maria: Visitor, message: str, friend: tuple[str, str]
 ) -> None:
     begin = schedule_for_friend(maria, message, 4, friend)

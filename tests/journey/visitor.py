@@ -1,4 +1,4 @@
-"""A person with a browser, without the browser: pages, cookies, and forms filled in as they stand."""
+"""A visitor without a browser: opens pages, keeps cookies and submits forms."""
 
 import http.cookiejar
 import urllib.error
@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup, Tag
 
 @dataclass
 class Page:
-    """An answer: where it came from in the end, and what it says."""
+    """A response: its final address, status and text."""
 
     url: str
     status: int
@@ -25,12 +25,12 @@ class Page:
 
     @property
     def words(self) -> str:
-        """The page as it reads, white space folded."""
+        """The visible text with collapsed white space."""
         return " ".join(self.soup.get_text(" ").split())
 
 
 class Visitor:
-    """Keeps cookies from page to page, follows redirects, and submits forms that it finds."""
+    """Keeps cookies between pages, follows redirects and submits forms."""
 
     def __init__(self, site: str) -> None:
         self.site = site
@@ -41,9 +41,9 @@ class Visitor:
         return self._open(urllib.request.Request(urllib.parse.urljoin(self.site, path)))
 
     def submit(
-        self, page: Page, action: str = "", files: dict[str, Path] | None = None, **values: str | list[str]
+        self, page: Page, action: str = "", files: dict[str, Path] | None = None, /, **values: str | list[str]
     ) -> Page:
-        """Fill in the form whose action ends with `action` (the one that posts) and send it."""
+        """Fill in and submit the POST form whose action ends with `action`."""
         form = self._find(page, action)
         fields = [(name, value) for name, value in _prefilled(form) if name not in values]
         for name, value in values.items():
@@ -73,7 +73,7 @@ class Visitor:
 
 
 def _prefilled(form: Tag) -> list[tuple[str, str]]:
-    """Return what the form would send if nobody touched it."""
+    """Return the fields that the form would send unchanged."""
     fields = []
     for field in form.find_all(["input", "textarea", "select"]):
         name = field.get("name")

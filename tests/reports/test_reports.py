@@ -1,4 +1,4 @@
-"""The reports' page, file and command: what they show, to whom, and what they say to a wrong period."""
+"""Reports as a page, a file and a command: their numbers, access, and invalid periods."""
 
 import csv
 import json
@@ -17,14 +17,15 @@ from tests.conftest import SignIn
 from tests.mailings.pages import error_beside, main, soup, value_of
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
-# Half past five in the evening in UTC is the next day in Kathmandu after a quarter past six.
+# Kathmandu is 5:45 ahead of UTC, so its midnight is 18:15 in UTC.
 BEGIN = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 PERIOD = "since=2026-11-19&until=2026-11-22"
 
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return UserFactory.create(timezone="Asia/Kathmandu")
+    user: User = UserFactory.create(timezone="Asia/Kathmandu")
+    return user
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    """Ten letters, one each five minutes around midnight in Kathmandu; every fifth failed."""
+    """A mailing of ten letters, one every five minutes around midnight in Kathmandu; every fifth failed."""
     mailing: Mailing = MailingFactory.create(owner=user, name="=Осень", starts_at=BEGIN)
     run = create_run(mailing, {}, scheduled_for=BEGIN, planned=10)
     for number in range(10):
@@ -42,13 +43,13 @@ def mailing(user: User) -> Mailing:
         failed = number % 5 == 4
         state = DeliveryState.FAILED if failed else DeliveryState.SENT
         delivery = DeliveryFactory.create(run=run, state=state, finished_at=at)
-        refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": "5.1.1 nobody of that name"}
+        refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": "5.1.1 no such user"}
         AttemptFactory.create(delivery=delivery, at=at, **(refusal if failed else {}))
     return mailing
 
 
 def table(page: FlaskClient, address: str, name: str) -> dict[str, list[int]]:
-    """Return the numbers of a table's rows by their title, rows of zeros left out."""
+    """Return the numbers of a table's rows by title, without rows of zeros."""
     found = soup(page.get(address)).find(id=name)
     assert isinstance(found, Tag)
     rows = {
@@ -60,7 +61,7 @@ def table(page: FlaskClient, address: str, name: str) -> dict[str, list[int]]:
     return {title: numbers for title, numbers in rows.items() if any(numbers)}
 
 
-def test_the_page_tells_of_days_on_the_users_clock(browser: FlaskClient, mailing: Mailing) -> None:
+def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailing: Mailing) -> None:
     # Midnight in Kathmandu is 18:15 in UTC: three letters before it, seven after.
     assert table(browser, f"/reports/?{PERIOD}", "days") == {
         "20 Nov 2026": [10, 3, 0, 0, 0, 0, 0, 3],
@@ -68,13 +69,15 @@ def test_the_page_tells_of_days_on_the_users_clock(browser: FlaskClient, mailing
     }
     assert table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [10, 8, 2, 0, 0, 0, 0, 10]}
     text = main(browser.get(f"/reports/?{PERIOD}"))
-    assert "550 5.1.1 nobody of that name 2" in text
+    assert "550 5.1.1 no such user 2" in text
     assert "Attempts per letter 1" in text
     assert "Median time 15 min" in text
-    assert "95% within 40 min" in text
+    assert "95% sent within 40 min" in text
 
 
-def test_one_mailing_or_all_and_nobody_elses(browser: FlaskClient, user: User, mailing: Mailing) -> None:
+def test_a_report_covers_one_or_all_of_the_users_own_mailings(
+    browser: FlaskClient, user: User, mailing: Mailing
+) -> None:
     other = MailingFactory.create(owner=user)
     create_run(other, {DeliveryState.SENT: 4}, scheduled_for=BEGIN)
     foreign = MailingFactory.create()
@@ -86,11 +89,11 @@ def test_one_mailing_or_all_and_nobody_elses(browser: FlaskClient, user: User, m
         assert browser.get(f"/reports/{page}?{PERIOD}&mailing=999999999").status_code == 404
 
 
-def test_a_wrong_period_is_explained_beside_its_field(browser: FlaskClient) -> None:
+def test_an_invalid_period_is_explained_beside_its_field(browser: FlaskClient) -> None:
     wrong = {
         "since=2026-11-20&until=2026-11-19": ("until", "before its beginning"),
-        "since=2025-11-20&until=2026-11-21": ("until", "at most 366 days"),
-        "since=2020-01-01": ("until", "at most 366 days"),
+        "since=2025-11-20&until=2026-11-21": ("until", "up to 366 days"),
+        "since=2020-01-01": ("until", "up to 366 days"),
         "since=0001-01-01": ("since", "between 1970 and 9000"),
         "since=yesterday": ("since", "Not a valid date"),
     }
@@ -103,7 +106,7 @@ def test_a_wrong_period_is_explained_beside_its_field(browser: FlaskClient) -> N
         assert browser.get(f"/reports/?{edge}").status_code == 200
 
 
-def test_a_period_without_letters_says_what_to_do(browser: FlaskClient, mailing: Mailing) -> None:
+def test_a_period_without_letters_suggests_what_to_do(browser: FlaskClient, mailing: Mailing) -> None:
     page = browser.get("/reports/?since=2020-01-01&until=2020-01-31")
     assert "Nothing was sent in this period" in main(page)
     assert 'value="2020-01-01"' in page.text
@@ -123,7 +126,9 @@ def test_the_file_has_a_row_for_each_mailing_on_each_day(browser: FlaskClient, m
     ]
 
 
-def test_the_command_tells_the_same_as_json_and_csv(app: Flask, user: User, mailing: Mailing) -> None:
+def test_the_command_prints_the_same_numbers_as_json_and_csv(
+    app: Flask, user: User, mailing: Mailing
+) -> None:
     def run(*arguments: str) -> str:
         days = ["--since", "2026-11-19", "--until", "2026-11-22"]
         done = app.test_cli_runner().invoke(args=["mailings", "report", *days, *arguments])
@@ -131,25 +136,25 @@ def test_the_command_tells_the_same_as_json_and_csv(app: Flask, user: User, mail
         return done.output
 
     for arguments in (["--owner", user.email], ["--mailing", str(mailing.id)]):
-        told = json.loads(run(*arguments))
-        assert (told["timezone"], told["begins_at"]) == ("Asia/Kathmandu", "2026-11-18T18:15:00Z")
-        assert {name: told["totals"][name] for name in ("planned", "sent", "failed", "attempts")} == {
+        printed = json.loads(run(*arguments))
+        assert (printed["timezone"], printed["begins_at"]) == ("Asia/Kathmandu", "2026-11-18T18:15:00Z")
+        assert {name: printed["totals"][name] for name in ("planned", "sent", "failed", "attempts")} == {
             "planned": 10,
             "sent": 8,
             "failed": 2,
             "attempts": 10,
         }
-        assert (told["totals"]["median_seconds"], told["totals"]["p95_seconds"]) == (900, 2400)
-        assert told["reasons"] == [{"code": 550, "words": "5.1.1 nobody of that name", "attempts": 2}]
-        assert [day["sent"] for day in told["days"]] == [0, 3, 5, 0]
-        assert [(one["id"], one["sent"]) for one in told["mailings"]] == [(mailing.id, 8)]
+        assert (printed["totals"]["median_seconds"], printed["totals"]["p95_seconds"]) == (900, 2400)
+        assert printed["reasons"] == [{"code": 550, "words": "5.1.1 no such user", "attempts": 2}]
+        assert [day["sent"] for day in printed["days"]] == [0, 3, 5, 0]
+        assert [(one["id"], one["sent"]) for one in printed["mailings"]] == [(mailing.id, 8)]
         assert len(run(*arguments, "--format", "csv").splitlines()) == 3
     foreign = MailingFactory.create()
     create_run(foreign, {DeliveryState.SENT: 2}, scheduled_for=BEGIN)
     assert json.loads(run())["totals"]["sent"] == 10
 
 
-def test_of_very_many_mailings_each_is_found_by_its_name(
+def test_with_very_many_mailings_each_is_found_by_name(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "MAILINGS_SHOWN", 2)
@@ -163,19 +168,19 @@ def test_of_very_many_mailings_each_is_found_by_its_name(
 
     page = browser.get(f"/reports/?{PERIOD}")
     assert [*table(browser, f"/reports/?{PERIOD}", "mailings")] == ["Письмо 1", "Письмо 2"]
-    assert "The 2 largest of 4 are shown" in main(page)
+    assert "The 2 largest of 4 mailings" in main(page)
     assert [option["value"] for option in soup(page).select("#mailing option")] == [
         str(id) for id in (0, mailings[3].id, mailings[2].id)
     ]
-    assert "the others are found by name" in main(page)
+    assert "Find older ones by name" in main(page)
 
     found = browser.get(f"/reports/?{PERIOD}&q=ПИСЬМО+0")
     (link,) = soup(found).select("#mailings tbody a")
     assert f"mailing={oldest}" in str(link["href"])
-    assert "of 4 are shown" not in main(found)
-    assert "Planned 11" in main(found), "the rest of the page is still about all"
-    assert "has a name like that" in main(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
-    # An older one that was chosen stays chosen when the days are changed.
+    assert "of 4 mailings" not in main(found)
+    assert "Planned 11" in main(found), "the rest of the page still covers all mailings"
+    assert "No mailings with this name" in main(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
+    # An older mailing stays selected when the dates change.
     assert value_of(browser.get(str(link["href"])), "mailing") == str(oldest)
     assert value_of(browser.get(f"/logs/?mailing={oldest}"), "mailing") == str(oldest)
 
@@ -183,14 +188,14 @@ def test_of_very_many_mailings_each_is_found_by_its_name(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--owner", "nobody@example.org"], "no account"),
+        (["--owner", "stranger@example.org"], "no account"),
         (["--mailing", "999999999"], "no mailing 999999999"),
         (["--since", "2026-11-20", "--until", "2026-11-01"], "before its beginning"),
-        (["--since", "2020-01-01", "--until", "2026-11-01"], "at most 366 days"),
+        (["--since", "2020-01-01", "--until", "2026-11-01"], "up to 366 days"),
         (["--since", "0001-01-01"], "between 1970 and 9000"),
     ],
 )
-def test_the_command_explains_what_it_cannot_tell(
+def test_the_command_explains_invalid_arguments(
     app: Flask, session: Session, arguments: list[str], words: str
 ) -> None:
     done = app.test_cli_runner().invoke(args=["mailings", "report", *arguments])
@@ -198,7 +203,7 @@ def test_the_command_explains_what_it_cannot_tell(
     assert words in done.output
 
 
-def test_the_command_refuses_somebody_elses_mailing(app: Flask, user: User) -> None:
+def test_the_command_refuses_a_mailing_of_another_owner(app: Flask, user: User) -> None:
     foreign = MailingFactory.create()
     arguments = ["mailings", "report", "--owner", user.email, "--mailing", str(foreign.id)]
     done = app.test_cli_runner().invoke(args=arguments)

@@ -1,4 +1,4 @@
-"""Sums of days: whatever changes after a day was added up, a report tells it at once."""
+"""Daily rollups: a report is exact even when counts change after a day was rolled up."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,40 +21,41 @@ from tests.conftest import SignIn
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
 ZONE = ZoneInfo("Asia/Kathmandu")
-BEGIN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)  # its midnight is a quarter past six
+BEGIN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)  # midnight in Kathmandu is 18:15 in UTC
 NOW = BEGIN + timedelta(days=3)
 
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return UserFactory.create(timezone=ZONE.key)
+    user: User = UserFactory.create(timezone=ZONE.key)
+    return user
 
 
 @pytest.fixture
 def run(user: User) -> Run:
-    """Twenty letters, one each ten minutes, over midnight: sent, failed and unclear."""
+    """A run of twenty letters, one every ten minutes across midnight: sent, failed and unknown."""
     run = create_run(MailingFactory.create(owner=user, starts_at=BEGIN), {}, scheduled_for=BEGIN, planned=20)
     outcomes = [Outcome.SENT, Outcome.SENT, Outcome.FAILED, Outcome.UNKNOWN]
     for number in range(20):
         at, outcome = BEGIN + timedelta(minutes=10 * number), outcomes[number % 4]
         state, email = DeliveryState(outcome.value), f"c{number}@example.org"
         delivery = DeliveryFactory.create(run=run, state=state, finished_at=at, email=email, email_key=email)
-        words = {"code": 550, "answer": "5.1.1 nobody"} if outcome is Outcome.FAILED else {}
+        words = {"code": 550, "answer": "5.1.1 no such user"} if outcome is Outcome.FAILED else {}
         AttemptFactory.create(delivery=delivery, at=at, outcome=outcome, **words)
     return run
 
 
-def add_up(app: Flask, now: datetime = NOW) -> int:
+def roll_up(app: Flask, now: datetime = NOW) -> int:
     with app.app_context():
-        return daily_rollup.add_up(now)
+        return daily_rollup.roll_up_days(now)
 
 
-def fresh(session: Session) -> int:
+def count_fresh(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(RunInterval).where(RunInterval.is_fresh)) or 0
 
 
 def report(app: Flask, user: User, zone: ZoneInfo = ZONE) -> Report:
-    """Return the report over a week."""
+    """Return the report of a week."""
     with app.app_context():
         days = [(BEGIN + timedelta(days=days)).date() for days in (-3, 3)]
         found = make_report(Scope(user.id), Period(days[0], days[1], zone))
@@ -62,64 +63,62 @@ def report(app: Flask, user: User, zone: ZoneInfo = ZONE) -> Report:
         return found
 
 
-def counted_anew(app: Flask, session: Session, user: User, zone: ZoneInfo = ZONE) -> Report:
-    """Return the same report with no sums there."""
+def report_without_rollups(app: Flask, session: Session, user: User, zone: ZoneInfo = ZONE) -> Report:
+    """Return the same report computed from intervals only."""
     session.execute(text("UPDATE run_intervals SET is_fresh = true"))
     return report(app, user, zone)
 
 
-def test_a_late_word_about_a_day_that_was_added_up_is_told_at_once(
+def test_a_late_result_for_a_rolled_up_day_is_reported_at_once(
     app: Flask, session: Session, user: User, run: Run
 ) -> None:
-    assert add_up(app) == 2
-    assert fresh(session) == 0
+    assert roll_up(app) == 2
+    assert count_fresh(session) == 0
     assert report(app, user).totals.counts["unknown"] == 5
 
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
         assert late_results.note_accepted(connection, key, ["c3@example.org"], NOW) == 1
 
-    told = report(app, user)
-    assert (told.totals.counts["unknown"], told.totals.counts["sent"]) == (4, 11)
-    assert fresh(session) == 2, "the interval that it left, and the one that it came into"
-    assert add_up(app, NOW + timedelta(hours=1)) == 2
-    assert fresh(session) == 0
-    assert report(app, user) == told == counted_anew(app, session, user)
+    found = report(app, user)
+    assert (found.totals.counts["unknown"], found.totals.counts["sent"]) == (4, 11)
+    assert count_fresh(session) == 2, "the interval that the letter left, and the one that it entered"
+    assert roll_up(app, NOW + timedelta(hours=1)) == 2
+    assert count_fresh(session) == 0
+    assert report(app, user) == found == report_without_rollups(app, session, user)
 
 
-def test_a_day_is_added_up_once_it_has_been_quiet_for_a_while(
-    app: Flask, session: Session, user: User, run: Run
-) -> None:
+def test_a_day_is_rolled_up_after_a_quiet_time(app: Flask, session: Session, user: User, run: Run) -> None:
     last = BEGIN + timedelta(minutes=180)  # when the last interval begins
-    assert add_up(app, last + timedelta(minutes=14)) == 1, "the day before is over"
-    assert 0 < fresh(session) < 20
-    assert add_up(app, last + timedelta(minutes=16)) == 1
-    assert fresh(session) == 0
+    assert roll_up(app, last + timedelta(minutes=14)) == 1, "the day before is over"
+    assert 0 < count_fresh(session) < 20
+    assert roll_up(app, last + timedelta(minutes=16)) == 1
+    assert count_fresh(session) == 0
 
 
-def test_what_is_being_written_while_a_day_is_added_up_is_not_lost(
+def test_counts_written_during_a_rollup_are_not_lost(
     app: Flask, session: Session, user: User, run: Run
 ) -> None:
     if session.get_bind().dialect.name != "postgresql":
         pytest.skip("SQLite has one writer")
-    for is_known in (False, True):  # an interval that is fresh, then one that was added up
+    for is_known in (False, True):  # a fresh interval, then one that was rolled up
         with app.app_context(), db.engine.begin() as connection:
             (key,) = run_keys(connection, [run.id])
             changes = Changes(key)
-            changes.add("attempts", 1, BEGIN)  # an interval that is there
-            changes.add("attempts", 1, BEGIN + timedelta(hours=1, minutes=9))  # and a new one
+            changes.add("attempts", 1, BEGIN)  # an existing interval
+            changes.add("attempts", 1, BEGIN + timedelta(hours=1, minutes=9))  # a new interval
             changes.write(connection)
-            assert add_up(app) == (0 if is_known else 2)
+            assert roll_up(app) == (0 if is_known else 2)
         assert report(app, user).totals.counts["attempts"] == 22 + 2 * is_known
-        assert add_up(app) >= 1
-        assert fresh(session) == 0
-    assert report(app, user) == counted_anew(app, session, user)
+        assert roll_up(app) >= 1
+        assert count_fresh(session) == 0
+    assert report(app, user) == report_without_rollups(app, session, user)
 
 
-def test_numbers_that_are_mended_are_told_at_once(app: Flask, session: Session, user: User, run: Run) -> None:
+def test_repaired_counts_are_reported_at_once(app: Flask, session: Session, user: User, run: Run) -> None:
     right = report(app, user)
     session.execute(text("UPDATE run_intervals SET sent = sent + 1"))
-    add_up(app)
+    roll_up(app)
     assert report(app, user).totals.counts["sent"] > 10
 
     with app.app_context(), db.engine.begin() as connection:
@@ -127,26 +126,27 @@ def test_numbers_that_are_mended_are_told_at_once(app: Flask, session: Session, 
         reconciliation.recount(connection, key)
 
     assert report(app, user) == right
-    add_up(app)
+    roll_up(app)
     assert report(app, user) == right
 
 
-def test_whoever_changes_a_number_makes_the_sum_void_also_the_version_before(
+def test_any_change_of_a_count_invalidates_the_rollup(
     app: Flask, session: Session, user: User, run: Run
 ) -> None:
-    add_up(app)
+    roll_up(app)
+    # Plain SQL stands for a worker of the version before, which knows nothing of rollups.
     session.execute(text("UPDATE run_intervals SET unknown = unknown - 1 WHERE unknown = 1"))
-    told = report(app, user)
-    assert told.totals.counts["unknown"] < 5
-    assert told == counted_anew(app, session, user)
+    found = report(app, user)
+    assert found.totals.counts["unknown"] < 5
+    assert found == report_without_rollups(app, session, user)
 
 
-def test_days_are_those_of_the_clock_that_the_owner_chose(
+def test_days_follow_a_change_of_the_owners_time_zone(
     app: Flask, session: Session, user: User, run: Run, sign_in: SignIn
 ) -> None:
-    add_up(app)
+    roll_up(app)
     moscow = ZoneInfo("Europe/Moscow")
-    abroad = report(app, user, moscow)  # while the sums are those of Kathmandu
+    abroad = report(app, user, moscow)  # while the rollups belong to Kathmandu
     assert [figures.counts["sent"] for day, figures in abroad.days if figures.counts["sent"]] == [10]
     page: FlaskClient = sign_in(user)
     form = {"name": user.name, "timezone": moscow.key, "locale": "", "summary_hour": ""}
@@ -155,15 +155,15 @@ def test_days_are_those_of_the_clock_that_the_owner_chose(
 
     assert session.scalar(select(func.count()).select_from(ReportDay)) == 0
     assert report(app, user, moscow) == abroad
-    assert add_up(app) == 1
-    assert fresh(session) == 0
-    assert report(app, user, moscow) == abroad == counted_anew(app, session, user, moscow)
+    assert roll_up(app) == 1
+    assert count_fresh(session) == 0
+    assert report(app, user, moscow) == abroad == report_without_rollups(app, session, user, moscow)
 
 
-def test_a_days_sums_are_told_apart_by_owner(app: Flask, session: Session, user: User, run: Run) -> None:
+def test_rollups_of_different_owners_are_separate(app: Flask, session: Session, user: User, run: Run) -> None:
     other = UserFactory.create(timezone="UTC")
     create_run(MailingFactory.create(owner=other), {DeliveryState.SENT: 3}, scheduled_for=BEGIN)
     mine, theirs = report(app, user), report(app, other)
-    add_up(app, NOW + timedelta(days=365))
+    roll_up(app, NOW + timedelta(days=365))
     assert (report(app, user), report(app, other)) == (mine, theirs)
-    assert fresh(session) == 0
+    assert count_fresh(session) == 0

@@ -87,7 +87,7 @@ def profile() -> ResponseReturnValue:
     if has_moved:
         scheduling.move_to_zone(current_user, zone, now)
         db.session.flush()
-        daily_rollup.forget(db.session, current_user.id)
+        daily_rollup.drop_rollups(db.session, current_user.id)
     user_id = current_user.id
     db.session.commit()
     if has_moved:

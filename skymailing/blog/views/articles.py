@@ -7,9 +7,9 @@ from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from skymailing.blog import queries
-from skymailing.blog.content_cache import rendered_body
+from skymailing.blog.content_cache import render_body_cached
 from skymailing.blog.images import media_directory
-from skymailing.blog.viewing import VIEWS_HOLE
+from skymailing.blog.view_counts import VIEWS_PLACEHOLDER
 from skymailing.clock import utcnow
 from skymailing.models import Role
 from skymailing.web.images import parse_name
@@ -22,9 +22,9 @@ MEDIA_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 @bp.get("/")
 def index() -> ResponseReturnValue:
-    """List the published articles, the newest first; authors also see what is not published yet."""
+    """List the published articles, newest first; authors also see unpublished ones."""
     now = utcnow()
-    number = _page_number(request.args.get("page", "1"))
+    number = _parse_page_number(request.args.get("page", "1"))
     articles, pages = queries.list_published(now, number)
     if number > pages:
         abort(404)
@@ -34,8 +34,8 @@ def index() -> ResponseReturnValue:
     )
 
 
-def _page_number(text: str) -> int:
-    # One way to write each number, so that every page has one address.
+def _parse_page_number(text: str) -> int:
+    # Accept one spelling per number, so that each page has one address.
     if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):
         abort(404)
     return int(text)
@@ -43,7 +43,7 @@ def _page_number(text: str) -> int:
 
 @bp.get("/<slug>")
 def article(slug: str) -> ResponseReturnValue:
-    """Show one published article; a draft or a future one is for authors only."""
+    """Show an article; drafts and scheduled articles are visible to authors only."""
     found = queries.find_article(slug) or abort(404)
     now = utcnow()
     is_public = found.published_at is not None and found.published_at <= now
@@ -51,7 +51,7 @@ def article(slug: str) -> ResponseReturnValue:
         abort(404)
     if is_public:
         g.page_values = [found.id, found.views]
-    body = Markup(rendered_body(found.format.value, found.body))  # noqa: S704 - made safe by nh3
+    body = Markup(render_body_cached(found.format.value, found.body))  # noqa: S704 - cleaned by nh3
     return render_template(
         "blog/article.html",
         article=found,
@@ -59,7 +59,7 @@ def article(slug: str) -> ResponseReturnValue:
         picture=parse_name(found.image),
         is_public=is_public,
         now=now,
-        views=VIEWS_HOLE,
+        views=VIEWS_PLACEHOLDER,
     )
 
 
@@ -69,7 +69,7 @@ def _may_see_drafts() -> bool:
 
 @bp.get("/media/<name>")
 def media(name: str) -> ResponseReturnValue:
-    """Return a stored picture, which never changes under its name."""
+    """Return a stored picture; a name always has the same content."""
     picture = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)

@@ -1,11 +1,11 @@
-"""The blog for programs: Atom feed, sitemap, and what crawlers should leave alone."""
+"""The Atom feed, the sitemap and robots.txt."""
 
 import re
 
 from flask import Blueprint, Response, make_response, render_template
 
 from skymailing.blog import queries
-from skymailing.blog.content_cache import rendered_body
+from skymailing.blog.content_cache import render_body_cached
 from skymailing.clock import utcnow
 from skymailing.web.images import parse_name
 from skymailing.web.urls import public_url
@@ -15,7 +15,7 @@ bp = Blueprint("syndication", __name__)
 FEED_LENGTH = 20
 SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 addresses
 PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/", "/u/")
-# What XML 1.0 cannot say, escaped or not.
+# Characters that XML 1.0 does not allow, even escaped.
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -23,9 +23,9 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def feed() -> Response:
     """Return the newest articles as an Atom feed (RFC 4287)."""
     articles = queries.list_newest(utcnow(), FEED_LENGTH)
-    bodies = {article.id: rendered_body(article.format.value, article.body) for article in articles}
+    bodies = {article.id: render_body_cached(article.format.value, article.body) for article in articles}
     pictures = {article.id: parse_name(article.image) for article in articles}
-    return _xml(
+    return _make_xml_response(
         render_template(
             "blog/feed.xml", articles=articles, bodies=bodies, pictures=pictures, public_url=public_url
         ),
@@ -38,18 +38,18 @@ def sitemap() -> Response:
     """Return the addresses of all public pages."""
     articles = queries.list_addresses(utcnow(), SITEMAP_LENGTH)
     text = render_template("blog/sitemap.xml", articles=articles, public_url=public_url)
-    return _xml(text, "application/xml")
+    return _make_xml_response(text, "application/xml")
 
 
 @bp.get("/robots.txt")
 def robots() -> Response:
-    """Tell crawlers where the sitemap is and which pages are nothing for them."""
+    """Point crawlers to the sitemap and exclude private pages."""
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in PRIVATE)]
     lines.append(f"Sitemap: {public_url('syndication.sitemap')}")
     return Response("\n".join(lines) + "\n", mimetype="text/plain")
 
 
-def _xml(text: str, type: str) -> Response:
+def _make_xml_response(text: str, type: str) -> Response:
     response = make_response(NOT_XML.sub("", text))
     response.content_type = f"{type}; charset=utf-8"
     return response

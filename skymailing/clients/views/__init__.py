@@ -1,4 +1,4 @@
-"""The pages of clients: the address book, import and export, and unsubscribing."""
+"""Pages of the address book, import and export, and unsubscribing."""
 
 from skymailing.clients.views import clients, import_export, unsubscribe
 from skymailing.clients.views.blueprint import bp

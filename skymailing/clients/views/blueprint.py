@@ -1,4 +1,4 @@
-"""The blueprint of clients, which two modules fill with pages."""
+"""The blueprint of clients, shared by `clients` and `import_export`."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""Pages of clients."""
+"""List, create, edit, delete and suppress clients."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,17 +8,18 @@ from flask_login import current_user, login_required
 
 from skymailing.audit import present_actor
 from skymailing.clients import queries, services, suppression
+from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.forms import ClientForm, make_client_form
-from skymailing.clients.removal import delete_clients, restore_clients
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import Client, Removal, SuppressionReason
 from skymailing.security import get_own
+from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 
-MAX_SELECTED = 1000  # clients deleted at once from the list
+MAX_SELECTED = 1000  # clients that can be deleted at once
 
 
 @bp.get("/")
@@ -46,16 +47,16 @@ def index() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """Add one client."""
     form = make_client_form()
-    if wants_more_pairs(form):
+    if add_requested_pairs(form):
         return render_template("clients/edit.html", form=form, client=None)
     if form.validate_on_submit():
         try:
             services.create_client(current_user.id, form.read_values())
-        except services.DuplicateClient:
-            show_duplicate(form)
+        except services.DuplicateClient as error:
+            show_duplicate(form, error)
         else:
             db.session.commit()
-            flash(_("The client was added."), "success")
+            flash(_("Client added."), "success")
             return redirect(url_for("clients.index"))
     return render_template("clients/edit.html", form=form, client=None)
 
@@ -63,18 +64,18 @@ def new() -> ResponseReturnValue:
 @bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(client_id: int) -> ResponseReturnValue:
-    """Change a client, and see whether letters may go there."""
+    """Edit a client and show whether its address is suppressed."""
     client = get_own(Client, client_id)
     form = make_client_form(client)
-    if not wants_more_pairs(form) and form.validate_on_submit():
+    if not add_requested_pairs(form) and form.validate_on_submit():
         try:
             services.update_client(client, form.read_values())
-        except services.DuplicateClient:
+        except services.DuplicateClient as error:
             db.session.refresh(client)
-            show_duplicate(form)
+            show_duplicate(form, error)
         else:
             db.session.commit()
-            flash(_("The client was saved."), "success")
+            flash(_("Client saved."), "success")
             return redirect(url_for("clients.index"))
     return render_template(
         "clients/edit.html",
@@ -84,26 +85,26 @@ def edit(client_id: int) -> ResponseReturnValue:
     )
 
 
-def wants_more_pairs(form: ClientForm) -> bool:
-    """Whether the form was sent only to get more room for values; makes the room."""
+def add_requested_pairs(form: ClientForm) -> bool:
+    """Add empty custom fields if the "More fields" button was pressed; return whether it was."""
     if not form.is_submitted() or "more" not in request.form:
         return False
     form.add_blank_pairs()
     return True
 
 
-def show_duplicate(form: ClientForm) -> None:
-    form.email.errors = [*form.email.errors, _("You already have a client with this address.")]
+def show_duplicate(form: ClientForm, error: services.DuplicateClient) -> None:
+    form.email.errors = [*form.email.errors, explain(error)]
 
 
 @bp.route("/<big:client_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(client_id: int) -> ResponseReturnValue:
-    """Ask, then delete a client; the log keeps what was sent."""
+    """Ask for confirmation, then delete a client; its sent letters stay in the log."""
     client = get_own(Client, client_id)
     if request.method == "POST":
-        _count, removal = delete_clients(current_user.id, [client.id], utcnow(), present_actor())
-        tell_of_deletion(_("The client was deleted."), removal)
+        _count, deletion = delete_clients(current_user.id, [client.id], utcnow(), present_actor())
+        flash_deletion(_("Client deleted."), deletion)
         db.session.commit()
         return redirect(url_for("clients.index"))
     return render_template(
@@ -114,62 +115,61 @@ def delete(client_id: int) -> ResponseReturnValue:
 @bp.post("/delete-selected")
 @login_required
 def delete_selected() -> ResponseReturnValue:
-    """Ask about the clients ticked in the list, then delete them."""
+    """Ask for confirmation, then delete the clients selected in the list."""
     ids = [int(text) for text in request.form.getlist("id") if text.isdecimal() and len(text) < 19]
     clients = queries.find_own_clients(current_user.id, ids[:MAX_SELECTED])
     if not clients:
-        flash(_("Tick the clients first."), "warning")
+        flash(_("Select clients first."), "warning")
         return redirect(url_for("clients.index"))
     if "confirmed" in request.form:
         ids = [client.id for client in clients]
-        count, removal = delete_clients(current_user.id, ids, utcnow(), present_actor())
-        tell_of_deletion(
-            ngettext("%(num)d client was deleted.", "%(num)d clients were deleted.", count), removal
-        )
+        count, deletion = delete_clients(current_user.id, ids, utcnow(), present_actor())
+        flash_deletion(ngettext("%(num)d client deleted.", "%(num)d clients deleted.", count), deletion)
         db.session.commit()
         return redirect(url_for("clients.index"))
     selected_in = queries.count_selections([client.id for client in clients])
     return render_template("clients/delete.html", clients=clients, selected_in=selected_in)
 
 
-def tell_of_deletion(text: str, removal: Removal | None) -> None:
-    if removal is not None:
-        flash_undo(text, url_for("clients.undo", removal_id=removal.id))
+def flash_deletion(text: str, deletion: Removal | None) -> None:
+    """Show that clients were deleted, with an undo button."""
+    if deletion is not None:
+        flash_undo(text, url_for("clients.undo", removal_id=deletion.id))
 
 
 @bp.post("/undo/<big:removal_id>")
 @login_required
 def undo(removal_id: int) -> ResponseReturnValue:
-    """Bring deleted clients back."""
+    """Restore deleted clients."""
     count = restore_clients(current_user.id, removal_id, utcnow(), present_actor())
     if count is None:
         abort(404)
     db.session.commit()
-    text = ngettext("%(num)d client is back.", "%(num)d clients are back.", count)
-    flash(f"{text} " + _("Letters that were cancelled with the deletion stay cancelled."), "success")
+    text = ngettext("%(num)d client restored.", "%(num)d clients restored.", count)
+    flash(f"{text} " + _("Cancelled letters stay cancelled."), "success")
     return redirect(url_for("clients.index"))
 
 
 @bp.post("/<big:client_id>/suppress")
 @login_required
 def suppress(client_id: int) -> ResponseReturnValue:
-    """Never mail a client's address again, by the owner's own decision."""
+    """Stop mailing a client's address, as the owner decided."""
     client = get_own(Client, client_id)
     suppression.suppress(client.owner_id, client.email_key, SuppressionReason.MANUAL, "", utcnow())
     db.session.commit()
-    flash(_("No letter will go to this address any more."), "success")
+    flash(_("This address gets no more letters."), "success")
     return redirect(url_for("clients.edit", client_id=client.id))
 
 
 @bp.post("/<big:client_id>/allow")
 @login_required
 def allow(client_id: int) -> ResponseReturnValue:
-    """Take the owner's own decision back; nobody else's."""
+    """Lift a suppression that the owner made; other suppressions are refused."""
     client = get_own(Client, client_id)
     if not suppression.lift_manual(client.owner_id, client.email_key):
         if suppression.is_suppressed(client.owner_id, client.email_key):
             abort(403)
         return redirect(url_for("clients.edit", client_id=client.id))
     db.session.commit()
-    flash(_("Letters may go to this address again."), "success")
+    flash(_("This address gets letters again."), "success")
     return redirect(url_for("clients.edit", client_id=client.id))

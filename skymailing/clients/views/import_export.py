@@ -1,4 +1,4 @@
-"""Pages that bring a whole address book in and out."""
+"""Import and export the address book."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,19 +11,21 @@ from flask_login import current_user, login_required
 from skymailing import audit, queue
 from skymailing.clients import exports, imports, queries
 from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
+from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.forms import ImportForm
-from skymailing.clients.rows import describe_reason, rejected_cells
+from skymailing.clients.rows import split_rejected
 from skymailing.clients.views.blueprint import bp
 from skymailing.db.pagination import paginate
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
 from skymailing.web.csv import csv_response, csv_restore
+from skymailing.web.error_texts import explain
 from skymailing.web.responses import unless_seen
 
-BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the old Windows letters
-MAX_IMPORTS_AT_ONCE = 3
+BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
+MAX_OPEN_IMPORTS = 3
 SAMPLE = (
     ("email", "full_name", "comment", "city", "birthday"),
     ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
@@ -34,7 +36,7 @@ SAMPLE = (
 @bp.route("/import", methods=["GET", "POST"])
 @login_required
 def import_new() -> ResponseReturnValue:
-    """Take a file and let a worker import it."""
+    """Accept a file for a worker to import."""
     form = ImportForm()
     if form.validate_on_submit():
         import_ = receive_file(form)
@@ -42,35 +44,37 @@ def import_new() -> ResponseReturnValue:
             db.session.commit()
             queue.enqueue("import_clients", import_.id, queue=queue.DELIVERY)
             return redirect(url_for("clients.import_show", import_id=import_.id))
-    return render_template("clients/import.html", form=form, imports=queries.latest_imports(current_user.id))
+    return render_template(
+        "clients/import.html", form=form, imports=queries.list_latest_imports(current_user.id)
+    )
 
 
 def receive_file(form: ImportForm) -> ClientImport | None:
-    """Return the new import, or None with the reason beside the field."""
-    if imports.count_imports_under_way(current_user.id) >= MAX_IMPORTS_AT_ONCE:
-        form.file.errors = [_("Wait until your other imports are over.")]
+    """Return the new import, or None with the error beside the field."""
+    if imports.count_open_imports(current_user.id) >= MAX_OPEN_IMPORTS:
+        form.file.errors = [_("Wait until your other imports are finished.")]
         return None
     upload = form.file.data
     try:
         return imports.create_import(
             current_user.id, upload.filename or "", upload.stream.read(), upload.stream
         )
-    except SkyMailingError as error:
-        form.file.errors = [str(error)]
+    except UserError as error:
+        form.file.errors = [explain(error)]
         return None
 
 
 @bp.get("/import/sample.csv")
 @login_required
 def import_sample() -> ResponseReturnValue:
-    """Return a table to fill in."""
+    """Return an example file."""
     return csv_response(SAMPLE, "clients-sample.csv", start=BYTE_ORDER_MARK)
 
 
 @bp.get("/imports/<int:import_id>")
 @login_required
 def import_show(import_id: int) -> ResponseReturnValue:
-    """Show how far an import has come and what it did not take; its page fetches only that part."""
+    """Show the progress of an import and its rejected rows; the page refreshes only that part."""
     import_ = get_own(ClientImport, import_id)
     page = paginate(queries.list_rejections(import_), queries.REJECTION_ORDER, request.args.get("cursor"))
     is_part = "HX-Request" in request.headers
@@ -79,14 +83,15 @@ def import_show(import_id: int) -> ResponseReturnValue:
         import_=import_,
         is_under_way=import_.state in imports.OPEN_STATES,
         page=page,
-        describe_reason=describe_reason,
+        explain_failure=explain_failure,
+        explain_rejection=explain_rejection,
         placeholders=list_placeholders(import_),
     )
     return unless_seen(shown) if is_part else shown
 
 
 def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
-    """Return each further column's header and what it is called in letters."""
+    """Return the header and the attribute key of each column that became an attribute."""
     if not import_.headers:
         return []
     columns = recognise_columns(import_.headers)
@@ -96,22 +101,25 @@ def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
 @bp.get("/imports/<int:import_id>/rejections.csv")
 @login_required
 def import_rejections(import_id: int) -> ResponseReturnValue:
-    """Return the rows that were not taken, to be corrected and imported again."""
+    """Return the rejected rows as a file to correct and import again."""
     import_ = get_own(ClientImport, import_id)
-    return csv_response(rejection_rows(import_), f"rejected-rows-{import_.id}.csv", start=BYTE_ORDER_MARK)
+    return csv_response(
+        list_rejection_rows(import_), f"rejected-rows-{import_.id}.csv", start=BYTE_ORDER_MARK
+    )
 
 
-def rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
+def list_rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
+    """Yield the header and the rejected rows, each with its line and reason."""
     yield [REJECTED_LINE, REJECTED_REASON, *import_.headers]
     statement = queries.list_rejections(import_).order_by(ImportRejection.id).execution_options(yield_per=500)
     for rejection in db.session.scalars(statement):
-        cells = map(csv_restore, rejected_cells(rejection.value))
-        yield [rejection.line, describe_reason(rejection.reason), *cells]
+        cells = map(csv_restore, split_rejected(rejection.value))
+        yield [rejection.line, explain_rejection(rejection.reason), *cells]
 
 
 @bp.get("/export")
 @login_required
 def export() -> ResponseReturnValue:
-    """Return the whole address book as a table."""
+    """Return the whole address book as CSV."""
     audit.record_reading(AuditAction.CLIENTS_EXPORTED, audit.present_actor(), current_user)
     return csv_response(exports.export_rows(current_user.id), "clients.csv", start=BYTE_ORDER_MARK)

@@ -1,4 +1,4 @@
-"""Unsubscribing: pages for people without an account, reached by a signed link."""
+"""Unsubscribe people by the signed link in their letters; they need no account."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -11,20 +11,20 @@ from skymailing.models import SuppressionReason, User
 from skymailing.security import BadToken, read_unsubscribe_token
 
 bp = Blueprint("unsubscribe", __name__, url_prefix="/u")
-# Mail programs post by themselves when their user asks them to (RFC 8058, one-click); the signed
-# link is the proof, and all that it can do is to stop letters.
+# Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is the proof, and
+# all it can do is stop letters.
 csrf.exempt(bp)
 
 
 @bp.route("/<token>", methods=["GET", "POST"])
 def page(token: str) -> ResponseReturnValue:
-    """Ask on GET, since programs follow links by themselves; unsubscribe on POST, however often."""
+    """Ask on GET, because programs follow links by themselves; unsubscribe on POST. POST is repeatable."""
     try:
         owner_id, email_key = read_unsubscribe_token(token)
     except BadToken:
         return render_template("clients/unsubscribe_bad.html"), 404
     if db.session.get(User, owner_id) is None:
-        # The sender has left with everything, the address included: there are no letters to stop.
+        # The sender deleted the account with all its data: there are no letters to stop.
         return render_template("clients/unsubscribe.html", masked=mask_address(email_key), is_done=True)
     if request.method == "POST":
         suppression.suppress(owner_id, email_key, SuppressionReason.UNSUBSCRIBED, "", utcnow())

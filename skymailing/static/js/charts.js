@@ -1,14 +1,14 @@
-// Draws the tables that a page names as charts: <figure data-chart-of="id of a table" data-kind="bars, lying or ring">. The numbers
-// are read out of the table, which says the same to everybody: columns whose title has data-tone are drawn.
+// Draws tables as charts: <figure data-chart-of="id of a table" data-kind="bars, horizontal or ring">. The numbers come from the
+// table, which works without JavaScript and for screen readers. Columns whose title has data-tone are drawn.
 (function () {
   "use strict";
   if (!window.Chart) return;
   var charts = [];
-  // Nobody waits for bars to grow, least of all those who asked for less motion.
+  // No animation: growing bars only delay the numbers, and some people ask for less motion.
   Chart.defaults.animation = false;
   Chart.defaults.maintainAspectRatio = false;
 
-  // Custom properties hold light-dark() pairs, which only a real property resolves.
+  // Custom properties hold light-dark() pairs, which the browser resolves only in a real property.
   function colour(name) {
     var probe = document.createElement("span");
     probe.style.color = "var(--" + name + ")";
@@ -23,12 +23,12 @@
     var rows = Array.from(table.tBodies[0].rows).slice(0, limit || undefined);
     return {
       labels: rows.map(function (row) { return row.cells[0].dataset.label || row.cells[0].textContent.trim(); }),
-      // Of a ring each row has its own colour.
+      // In a ring each row has its own colour.
       tones: rows.map(function (row) { return row.dataset.tone; }),
       datasets: titles.flatMap(function (title, index) {
         if (!title.dataset.tone) return [];
         var numbers = rows.map(function (row) { return Number(row.cells[index].dataset.value); });
-        // What never happened needs no place in the legend.
+        // Leave columns of zeros out of the legend.
         if (!numbers.some(Boolean)) return [];
         return [{ label: title.textContent.trim(), data: numbers, tone: title.dataset.tone }];
       }),
@@ -61,17 +61,17 @@
     var legend = { position: kind === "ring" ? "right" : "bottom", labels: { boxWidth: 12 } };
     var shared = { locale: document.documentElement.lang, plugins: { legend: legend } };
     if (kind === "ring") return { type: "doughnut", data: data, options: Object.assign(shared, { cutout: "65%", scales: {} }) };
-    var lying = kind === "lying";
-    var names = { stacked: true, grid: {}, ticks: { maxRotation: 0, autoSkip: !lying } };
-    if (lying) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value)); };
+    var horizontal = kind === "horizontal";
+    var names = { stacked: true, grid: {}, ticks: { maxRotation: 0, autoSkip: !horizontal } };
+    if (horizontal) names.ticks.callback = function (value) { return shorten(this.getLabelForValue(value)); };
     var counts = { stacked: true, beginAtZero: true, grid: {}, ticks: { precision: 0 } };
     return {
       type: "bar",
       data: data,
       options: Object.assign(shared, {
-        indexAxis: lying ? "y" : "x",
-        interaction: { mode: "index", axis: lying ? "y" : "x", intersect: false },
-        scales: lying ? { x: counts, y: names } : { x: names, y: counts },
+        indexAxis: horizontal ? "y" : "x",
+        interaction: { mode: "index", axis: horizontal ? "y" : "x", intersect: false },
+        scales: horizontal ? { x: counts, y: names } : { x: names, y: counts },
       }),
     };
   }
@@ -80,20 +80,20 @@
     var table = document.getElementById(figure.dataset.chartOf);
     var data = read(table, Number(figure.dataset.limit));
     var chart = Chart.getChart(figure.querySelector("canvas"));
-    if (chart && JSON.stringify(chart.said) === JSON.stringify(data)) return;
-    var said = JSON.parse(JSON.stringify(data));
+    if (chart && JSON.stringify(chart.drawn) === JSON.stringify(data)) return;
+    var drawn = JSON.parse(JSON.stringify(data));
     figure.hidden = !data.datasets.length;
     if (figure.hidden) return;
-    if (figure.dataset.kind === "lying") figure.style.height = 5 + 2 * data.labels.length + "rem";
+    if (figure.dataset.kind === "horizontal") figure.style.height = 5 + 2 * data.labels.length + "rem";
     if (chart) chart.data = data;
     else charts.push(chart = new Chart(figure.querySelector("canvas"), settings(figure.dataset.kind, data)));
-    chart.said = said;
+    chart.drawn = drawn;
     paint(chart);
   }
 
   function drawAll() { document.querySelectorAll("figure[data-chart-of]").forEach(draw); }
   drawAll();
-  // A live part has come with new numbers.
+  // A live part of the page has been updated.
   document.addEventListener("htmx:afterSettle", drawAll);
   new MutationObserver(function () { charts.forEach(paint); })
     .observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });

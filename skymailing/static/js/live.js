@@ -1,6 +1,6 @@
-// Keeps a live part up to date, calmly: only what differs is changed, so that focus, selection, open details
-// and the scrolled place stay; it is asked for less and less often while nothing changes, not at all while
-// nobody looks, and no more once the server says that it is over.
+// Keeps the live part of a page up to date. Only differences are applied, so that focus, selection, open
+// details and the scroll position stay. Polls less often while nothing changes, pauses while the page is
+// hidden, and stops when the part has no hx-get any more.
 (function () {
   "use strict";
   var SOON = 2000, LATE = 15000; // milliseconds
@@ -17,12 +17,12 @@
     if (live()) window.htmx.trigger("#live", "look");
   }
 
-  // A chart draws itself; its table tells it when.
+  // Charts redraw themselves when their table has changed.
   window.Idiomorph.defaults.callbacks.beforeNodeMorphed = function (old) {
     return !(old.matches && old.matches("figure[data-chart-of]"));
   };
 
-  // What somebody has opened stays open.
+  // Details that the user opened stay open.
   window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, element) {
     return !(name === "open" && element.tagName === "DETAILS");
   };
@@ -34,7 +34,7 @@
     plan();
   });
 
-  // With the state of the mailing, other things on the page change as well, such as what can be done.
+  // When the state of a mailing changes, the rest of the page changes too, such as its buttons.
   document.addEventListener("htmx:afterSettle", function (event) {
     var now = document.getElementById("live").dataset.state;
     if (now === state || event.detail.elt.id !== "live") return;

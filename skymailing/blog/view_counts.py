@@ -1,8 +1,8 @@
-"""How often articles were read: counted in Redis, folded into the database by the sweep.
+"""Count views of articles in Redis; the sweep adds ("folds") the counts to the database.
 
-A fold takes the counts out of everybody's way by renaming them, adds them up in one transaction
-together with its own name, then deletes them. Whatever dies in between, the next sweep finds the
-renamed counts, and the name tells whether they are in the database already.
+A fold renames the counts, so that new views start a new hash. It adds them to the articles in one
+transaction together with its own name, then deletes them. If the process dies in between, the next
+sweep finds the renamed counts, and the stored name shows whether the database already has them.
 """
 
 import logging
@@ -23,13 +23,13 @@ from skymailing.models import Article, ViewFold
 
 logger = logging.getLogger(__name__)
 
-# Stands in a page for the number of its views, which is another each time.
-VIEWS_HOLE = "\ue000views\ue000"
+# Marks the place of the number of views in a cached page.
+VIEWS_PLACEHOLDER = "\ue000views\ue000"
 COUNTS = "skymailing:views"  # hash: article id -> views since the last fold
-FOLDS = "skymailing:views:folds"  # set: names of folds that are not over
-# A Redis that crashed may remember a fold that was over; its name is kept longer than that can last.
-REMEMBERED = timedelta(days=7)
-TAKE = """
+FOLDS = "skymailing:views:folds"  # set: names of unfinished folds
+# A Redis restored after a crash may still have a finished fold. Names are kept long enough to notice.
+NAMES_KEPT = timedelta(days=7)
+START_FOLD = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('RENAME', KEYS[1], KEYS[1] .. ':' .. ARGV[1])
   redis.call('SADD', KEYS[2], ARGV[1])
@@ -39,27 +39,27 @@ return redis.call('SMEMBERS', KEYS[2])
 
 
 def count_view(article_id: int) -> int:
-    """Count one view; return how many there are that the database does not know yet."""
+    """Count one view; return the number of views that the database does not have yet."""
     pending = shared_cache().run(lambda redis: redis.hincrby(COUNTS, str(article_id), 1))
     if pending is not None:
         return pending
     try:
         with Session(db.engine) as session, session.begin():
             _add_views(session, article_id, 1)
-    except SQLAlchemyError as error:  # a page is worth more than its count
+    except SQLAlchemyError as error:  # the page matters more than its count
         logger.warning("A view of article %d is lost: %s", article_id, error)
     return 1
 
 
 def fold_views(now: datetime) -> None:
-    """Add what was counted in Redis to the articles; every view once, whatever crashes meanwhile."""
+    """Add the counts in Redis to the articles: each view exactly once, even after a crash."""
     names = shared_cache().run(
-        lambda redis: cast("list[bytes]", redis.eval(TAKE, 2, COUNTS, FOLDS, uuid4().hex))
+        lambda redis: cast("list[bytes]", redis.eval(START_FOLD, 2, COUNTS, FOLDS, uuid4().hex))
     )
     for name in names or ():
         _fold(name.decode(), now)
     if names:
-        # Pages show what the database knew when they were made, plus what Redis counts.
+        # Pages show the database's count at the time of rendering, plus the count in Redis.
         shared_cache().forget([VIEWS])
 
 
@@ -70,11 +70,11 @@ def _fold(name: str, now: datetime) -> None:
         return
     with Session(db.engine) as session, session.begin():
         statement = insert_into(ViewFold).values(name=name, folded_at=now)
-        taken = session.scalar(statement.on_conflict_do_nothing().returning(ViewFold.name))
-        if taken is not None:
+        is_new = session.scalar(statement.on_conflict_do_nothing().returning(ViewFold.name))
+        if is_new is not None:
             for article_id, views in sorted((int(id), int(views)) for id, views in counts.items()):
                 _add_views(session, article_id, views)
-            session.execute(delete(ViewFold).where(ViewFold.folded_at < now - REMEMBERED))
+            session.execute(delete(ViewFold).where(ViewFold.folded_at < now - NAMES_KEPT))
 
     def finish(redis: Redis) -> None:
         with redis.pipeline() as pipeline:
@@ -86,7 +86,7 @@ def _fold(name: str, now: datetime) -> None:
 
 
 def _add_views(session: Session, article_id: int, views: int) -> None:
-    # The text is as it was: neither its date nor what is cached of it changes.
+    # The text has not changed: keep its modification time and the cached pages.
     session.execute(
         update(Article)
         .where(Article.id == article_id)

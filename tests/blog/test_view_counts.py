@@ -1,4 +1,4 @@
-"""Views of articles: every one counted, none twice, whatever crashes."""
+"""Views of articles are counted exactly once, even after crashes."""
 
 import threading
 from datetime import timedelta
@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
-from skymailing.blog import viewing
+from skymailing.blog import view_counts
 from skymailing.clock import utcnow
 from skymailing.models import Article, ViewFold
 from tests.conftest import SignIn
@@ -24,7 +24,7 @@ def shown(browser: FlaskClient, slug: str = "first") -> str:
 
 def fold(app: Flask) -> None:
     with app.app_context():
-        viewing.fold_views(utcnow())
+        view_counts.fold_views(utcnow())
 
 
 def views_in_database(session: Session) -> int:
@@ -43,7 +43,7 @@ def test_every_view_is_shown_and_counted(app: Flask, session: Session, visitor: 
     assert views_in_database(session) == 1205
 
 
-def test_the_sweep_folds(app: Flask, session: Session, visitor: FlaskClient) -> None:
+def test_the_sweep_folds_views(app: Flask, session: Session, visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     shown(visitor)
     with app.app_context():
@@ -51,7 +51,7 @@ def test_the_sweep_folds(app: Flask, session: Session, visitor: FlaskClient) -> 
     assert views_in_database(session) == 1
 
 
-def test_signed_in_readers_and_answers_without_a_body_count(
+def test_signed_in_readers_and_304_responses_count(
     session: Session, app: Flask, visitor: FlaskClient, sign_in: SignIn
 ) -> None:
     ArticleFactory.create(slug="first")
@@ -62,16 +62,18 @@ def test_signed_in_readers_and_answers_without_a_body_count(
     assert views_in_database(session) == 3
 
 
-def test_a_draft_is_not_counted_and_a_missing_article_neither(
+def test_drafts_and_missing_articles_are_not_counted(
     session: Session, app: Flask, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first", published_at=None)
     visitor.get("/blog/first")
     visitor.get("/blog/nothing")
-    assert not redis_server.client.exists(viewing.COUNTS)
+    assert not redis_server.client.exists(view_counts.COUNTS)
 
 
-def test_folding_changes_neither_date_nor_feed(app: Flask, session: Session, visitor: FlaskClient) -> None:
+def test_folding_changes_neither_the_date_nor_the_feed(
+    app: Flask, session: Session, visitor: FlaskClient
+) -> None:
     article = ArticleFactory.create(slug="first", updated_at=utcnow() - timedelta(days=1))
     changed = article.updated_at
     etag = visitor.get("/blog/feed.atom").headers["ETag"]
@@ -82,9 +84,7 @@ def test_folding_changes_neither_date_nor_feed(app: Flask, session: Session, vis
     assert visitor.get("/blog/feed.atom", headers={"If-None-Match": etag}).status_code == 304
 
 
-def test_a_browser_that_has_the_page_is_shown_the_views_of_the_last_fold(
-    app: Flask, session: Session, visitor: FlaskClient
-) -> None:
+def test_a_fold_invalidates_the_etag(app: Flask, session: Session, visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     etag = visitor.get("/blog/first").headers["ETag"]
     assert visitor.get("/blog/first", headers={"If-None-Match": etag}).status_code == 304
@@ -94,7 +94,7 @@ def test_a_browser_that_has_the_page_is_shown_the_views_of_the_last_fold(
     assert "data-views>3<" in again.text
 
 
-def test_an_article_deleted_before_the_fold_harms_nothing(
+def test_deleting_an_article_before_the_fold_is_harmless(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
     article = ArticleFactory.create(slug="first")
@@ -108,36 +108,37 @@ def test_an_article_deleted_before_the_fold_harms_nothing(
     assert other.views == 1
 
 
-def test_a_crash_after_the_counts_were_taken_loses_none(
+def test_a_crash_after_the_rename_loses_no_views(
     app: Flask, session: Session, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first")
     shown(visitor)
-    redis_server.client.eval(viewing.TAKE, 2, viewing.COUNTS, viewing.FOLDS, "died")
+    redis_server.client.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "died")
     shown(visitor)
     fold(app)
     assert views_in_database(session) == 2
-    assert not redis_server.client.exists(viewing.FOLDS)
+    assert not redis_server.client.exists(view_counts.FOLDS)
 
 
-def test_a_crash_after_the_commit_counts_none_twice(
+def test_a_crash_after_the_commit_counts_no_view_twice(
     app: Flask, session: Session, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first")
     shown(visitor)
     redis = redis_server.client
-    redis.eval(viewing.TAKE, 2, viewing.COUNTS, viewing.FOLDS, "died")
-    key = f"{viewing.COUNTS}:died"
-    before_the_end = redis.dump(key)
+    redis.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "died")
+    key = f"{view_counts.COUNTS}:died"
+    dump = redis.dump(key)
+    assert dump is not None
     fold(app)
-    redis.restore(key, 0, before_the_end)  # what Redis holds when only the clearing away is missing
-    redis.sadd(viewing.FOLDS, "died")
+    redis.restore(key, 0, dump)  # the state before the last step, deleting the counts
+    redis.sadd(view_counts.FOLDS, "died")
     fold(app)
     assert views_in_database(session) == 1
-    assert not redis.exists(key, viewing.FOLDS)
+    assert not redis.exists(key, view_counts.FOLDS)
 
 
-def test_two_sweeps_and_readers_at_once_count_each_view_once(
+def test_concurrent_sweeps_and_readers_count_each_view_once(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
     ArticleFactory.create(slug="first")
@@ -160,7 +161,7 @@ def test_two_sweeps_and_readers_at_once_count_each_view_once(
     assert views_in_database(session) == 100
 
 
-def test_an_emptied_redis_loses_only_what_came_after_the_last_fold(
+def test_an_emptied_redis_loses_only_views_since_the_last_fold(
     app: Flask, session: Session, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first")
@@ -174,7 +175,7 @@ def test_an_emptied_redis_loses_only_what_came_after_the_last_fold(
     assert views_in_database(session) == 4
 
 
-def test_names_of_folds_are_not_kept_for_ever(app: Flask, session: Session, visitor: FlaskClient) -> None:
+def test_old_names_of_folds_are_deleted(app: Flask, session: Session, visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     session.add(ViewFold(name="old", folded_at=utcnow() - timedelta(days=8)))
     session.flush()

@@ -1,4 +1,4 @@
-"""Deleted clients come back by one press, within the hour and to their owner alone."""
+"""Deleting clients, and undoing it within an hour."""
 
 from datetime import timedelta
 
@@ -34,17 +34,17 @@ def undo_url(page: str) -> str:
 
 
 def delete(browser: FlaskClient, *clients: Client) -> str:
-    """Delete clients from the list; return where the undo button posts to."""
+    """Delete clients from the list; return the address of the undo button."""
     data = {"id": [client.id for client in clients], "confirmed": "1"}
     return undo_url(browser.post("/clients/delete-selected", data=data, follow_redirects=True).text)
 
 
-def chosen(session: Session, mailing_id: int) -> list[str]:
+def selected(session: Session, mailing_id: int) -> list[str]:
     statement = select(Client.email).join(mailing_clients).where(mailing_clients.c.mailing_id == mailing_id)
     return sorted(session.scalars(statement))
 
 
-def test_clients_come_back_as_they_were(browser: FlaskClient, user: User, session: Session) -> None:
+def test_restored_clients_keep_all_their_values(browser: FlaskClient, user: User, session: Session) -> None:
     anna = ClientFactory.create(
         owner=user, email="Anna@example.org", full_name="Анна", comment="loyal", attributes={"city": "Тула"}
     )
@@ -55,7 +55,7 @@ def test_clients_come_back_as_they_were(browser: FlaskClient, user: User, sessio
 
     page = browser.post(url, follow_redirects=True)
 
-    assert "2 clients are back" in page.text
+    assert "2 clients restored" in page.text
     back = session.scalars(select(Client).where(Client.full_name == "Анна")).one()
     assert (
         back.email,
@@ -71,7 +71,7 @@ def test_clients_come_back_as_they_were(browser: FlaskClient, user: User, sessio
     assert sorted(audited) == sorted([values[0], boris.email])
 
 
-def test_they_are_chosen_again_for_mailings_that_are_not_over(
+def test_restored_clients_are_selected_again_in_unfinished_mailings(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     client, other = create_clients(user, 2)
@@ -81,13 +81,11 @@ def test_they_are_chosen_again_for_mailings_that_are_not_over(
         for one in (client, other):
             session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=one.id))
     browser.post(delete(browser, client))
-    assert chosen(session, open_one.id) == sorted([client.email, other.email])
-    assert chosen(session, over.id) == [other.email]
+    assert selected(session, open_one.id) == sorted([client.email, other.email])
+    assert selected(session, over.id) == [other.email]
 
 
-def test_letters_that_were_cancelled_stay_cancelled(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_cancelled_letters_stay_cancelled(browser: FlaskClient, user: User, session: Session) -> None:
     client = ClientFactory.create(owner=user)
     mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.PENDING: 1})
@@ -100,32 +98,30 @@ def test_letters_that_were_cancelled_stay_cancelled(
     assert "stay cancelled" in page.text
 
 
-def test_an_address_that_was_added_anew_meanwhile_stays_as_it_is(
+def test_an_address_that_was_added_again_is_not_overwritten(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     old = ClientFactory.create(owner=user, email="anna@example.org", full_name="Old")
     url = delete(browser, old)
     browser.post("/clients/new", data={"email": "ANNA@example.org", "full_name": "New"})
-    assert "0 clients are back" in browser.post(url, follow_redirects=True).text
+    assert "0 clients restored" in browser.post(url, follow_redirects=True).text
     assert session.scalars(select(Client.full_name)).all() == ["New"]
 
 
-def test_what_is_back_cannot_be_brought_back_again(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_a_deletion_is_undone_only_once(browser: FlaskClient, user: User, session: Session) -> None:
     url = delete(browser, ClientFactory.create(owner=user))
     assert browser.post(url).status_code == 302
     assert browser.post(url).status_code == 404
     assert session.scalar(select(func.count(Client.id))) == 1
 
 
-def test_nobody_else_brings_them_back(browser: FlaskClient, user: User, sign_in: SignIn) -> None:
+def test_another_user_cannot_undo_a_deletion(browser: FlaskClient, user: User, sign_in: SignIn) -> None:
     url = delete(browser, ClientFactory.create(owner=user))
     assert sign_in(UserFactory.create()).post(url).status_code == 404
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(59, 302), (61, 404)])
-def test_after_an_hour_they_are_gone_for_good(
+def test_a_deletion_can_be_undone_for_an_hour(
     browser: FlaskClient, user: User, session: Session, minutes: int, status: int
 ) -> None:
     url = delete(browser, ClientFactory.create(owner=user))
@@ -133,7 +129,7 @@ def test_after_an_hour_they_are_gone_for_good(
         assert browser.post(url).status_code == status
 
 
-def test_the_sweep_forgets_what_nobody_wanted_back(
+def test_the_sweep_drops_expired_undo_records(
     app: Flask, browser: FlaskClient, user: User, session: Session
 ) -> None:
     delete(browser, ClientFactory.create(owner=user))

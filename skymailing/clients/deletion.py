@@ -1,4 +1,4 @@
-"""Deleting clients, and bringing them back."""
+"""Delete clients and restore them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,15 +20,15 @@ from skymailing.models import (
     mailing_clients,
 )
 
-OVER = (MailingState.FINISHED, MailingState.CANCELLED)
+FINAL_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def delete_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor
 ) -> tuple[int, Removal | None]:
-    """Delete those of the ids that are the owner's; return how many, and what brings them back.
+    """Delete the clients with these ids that the owner has; return their number and the undo record.
 
-    Their letters that have not left are cancelled; what was sent stays in the log with its address.
+    Their unsent letters are cancelled. Sent letters stay in the log with the address.
     """
     ids = list(client_ids)
     own = Client.id.in_(ids) & (Client.owner_id == owner_id)
@@ -38,60 +38,65 @@ def delete_clients(
         return 0, None
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
-    selections = _selections_of(owned)
-    content = {"clients": [_write(client, selections.get(client.id, [])) for client in clients]}
-    removal = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
+    selections = _find_selections(owned)
+    content = {"clients": [_serialise(client, selections.get(client.id, [])) for client in clients]}
+    undo_record = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
     record.let_go_of_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )
-    return len(owned), removal
+    return len(owned), undo_record
 
 
-def restore_clients(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> int | None:
-    """Bring back what one deletion took; return how many, or None when there is nothing to bring back.
+def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
+    """Restore the clients of one deletion; return how many, or None if it cannot be undone.
 
-    They come with all that was known of them, and are chosen again for mailings that are not over. Whose
-    address was added anew meanwhile stays as it is now; letters that were cancelled stay cancelled.
+    They get all their values back and are selected again in unfinished mailings. If an address has been
+    added again since, the new client stays. Cancelled letters stay cancelled.
     """
-    content = undo.take(owner_id, RemovalKind.CLIENTS, removal_id, now)
+    content = undo.take(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
         return None
     keys = [values["email_key"] for values in content["clients"]]
-    there = set(
+    known = set(
         db.session.scalars(
             select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(keys))
         )
     )
-    back = [_read(owner_id, values) for values in content["clients"] if values["email_key"] not in there]
-    db.session.add_all(client for client, _mailings in back)
-    db.session.flush()
-    open_ones = set(
-        db.session.scalars(select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.state.not_in(OVER)))
-    )
-    chosen = [
-        {"mailing_id": mailing_id, "client_id": client.id}
-        for client, mailings in back
-        for mailing_id in mailings
-        if mailing_id in open_ones
+    restored = [
+        _deserialise(owner_id, values) for values in content["clients"] if values["email_key"] not in known
     ]
-    if chosen:
-        db.session.execute(insert(mailing_clients), chosen)
-    for client, _mailings in back:
+    db.session.add_all(client for client, _mailings in restored)
+    db.session.flush()
+    open_mailings = set(
+        db.session.scalars(
+            select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.state.not_in(FINAL_STATES))
+        )
+    )
+    selections = [
+        {"mailing_id": mailing_id, "client_id": client.id}
+        for client, mailings in restored
+        for mailing_id in mailings
+        if mailing_id in open_mailings
+    ]
+    if selections:
+        db.session.execute(insert(mailing_clients), selections)
+    for client, _mailings in restored:
         audit.record(AuditAction.CLIENT_RESTORED, actor, client)
-    return len(back)
+    return len(restored)
 
 
-def _selections_of(client_ids: list[int]) -> dict[int, list[int]]:
-    chosen = mailing_clients.c
+def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
+    """Return the ids of the mailings in which each client is selected."""
     found: dict[int, list[int]] = {}
-    rows = db.session.execute(select(mailing_clients).where(chosen.client_id.in_(client_ids)))
+    selected = mailing_clients.c.client_id.in_(client_ids)
+    rows = db.session.execute(select(mailing_clients).where(selected))
     for mailing_id, client_id in rows.tuples():
         found.setdefault(client_id, []).append(mailing_id)
     return found
 
 
-def _write(client: Client, mailings: list[int]) -> dict[str, Any]:
+def _serialise(client: Client, mailings: list[int]) -> dict[str, Any]:
     return {
         "email": client.email,
         "email_key": client.email_key,
@@ -103,7 +108,7 @@ def _write(client: Client, mailings: list[int]) -> dict[str, Any]:
     }
 
 
-def _read(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
+def _deserialise(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
     return Client(owner_id=owner_id, created_at=created_at, **named), values["mailings"]

@@ -1,4 +1,4 @@
-"""Files of pictures go when no article shows them, and not before."""
+"""Deleting the files of pictures that no article shows."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs
 from skymailing.blog.images import media_directory, store_image
-from skymailing.blog.orphans import GRACE, drop_orphans
+from skymailing.blog.unused_images import GRACE, delete_unused_images
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Article, Role
@@ -27,7 +27,7 @@ SOON, LATER = timedelta(minutes=59), GRACE + timedelta(minutes=1)
 
 @pytest.fixture
 def media(app: Flask, session: Session) -> Iterator[Path]:
-    """Where pictures are kept, empty at the start and at the end."""
+    """The directory of pictures, empty before and after the test."""
     with app.app_context():
         directory = media_directory()
     directory.mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def store(app: Flask, colour: str) -> str:
 
 
 def files_of(media: Path, name: str) -> set[str]:
-    """Return which files of a picture there are."""
+    """Return the existing files of a picture."""
     picture = parse_name(name)
     assert picture is not None
     return {path.name for path in media.iterdir() if path.name.startswith(picture.key)}
@@ -60,10 +60,10 @@ def files_of(media: Path, name: str) -> set[str]:
 def sweep(app: Flask, media: Path, later: timedelta) -> int:
     (media / ".swept").unlink(missing_ok=True)
     with app.app_context():
-        return drop_orphans(utcnow() + later)
+        return delete_unused_images(utcnow() + later)
 
 
-def test_replaced_taken_off_and_deleted_pictures_are_dropped(
+def test_pictures_that_were_replaced_removed_or_deleted_are_deleted(
     app: Flask, session: Session, media: Path, sign_in: SignIn
 ) -> None:
     author = sign_in(UserFactory.create(role=Role.CONTENT))
@@ -94,7 +94,7 @@ def test_replaced_taken_off_and_deleted_pictures_are_dropped(
     assert files_of(media, green) == set()
 
 
-def test_a_deletion_that_is_rolled_back_costs_no_picture(app: Flask, session: Session, media: Path) -> None:
+def test_a_rolled_back_deletion_keeps_the_picture(app: Flask, session: Session, media: Path) -> None:
     article = ArticleFactory.create(image=store(app, "red"))
     with app.app_context():
         db.session.delete(db.session.get_one(Article, article.id))
@@ -104,7 +104,7 @@ def test_a_deletion_that_is_rolled_back_costs_no_picture(app: Flask, session: Se
     assert len(files_of(media, article.image)) == 3
 
 
-def test_what_another_article_shows_too_stays(app: Flask, session: Session, media: Path) -> None:
+def test_a_picture_that_another_article_shows_stays(app: Flask, session: Session, media: Path) -> None:
     first, second = (ArticleFactory.create(image=store(app, "red")) for _ in range(2))
     assert first.image == second.image
     session.delete(first)
@@ -113,7 +113,7 @@ def test_what_another_article_shows_too_stays(app: Flask, session: Session, medi
     assert len(files_of(media, second.image)) == 3
 
 
-def test_a_picture_that_comes_again_is_as_new(app: Flask, session: Session, media: Path) -> None:
+def test_a_picture_that_is_uploaded_again_stays(app: Flask, session: Session, media: Path) -> None:
     name = store(app, "red")
     for path in media.iterdir():
         os.utime(path, (0, 0))
@@ -122,27 +122,29 @@ def test_a_picture_that_comes_again_is_as_new(app: Flask, session: Session, medi
     assert len(files_of(media, name)) == 3
 
 
-def test_halves_of_pictures_go_and_strangers_files_stay(app: Flask, session: Session, media: Path) -> None:
+def test_unfinished_pictures_are_deleted_and_foreign_files_stay(
+    app: Flask, session: Session, media: Path
+) -> None:
     for name in (".new-half", "notes.txt"):
         (media / name).write_text("x")
     assert sweep(app, media, LATER) == 1
     assert (media / "notes.txt").exists()
 
 
-def test_the_sweep_looks_once_an_hour(app: Flask, session: Session, media: Path) -> None:
+def test_the_sweep_checks_once_an_hour(app: Flask, session: Session, media: Path) -> None:
     now = utcnow()
 
-    def mend(at: datetime) -> None:
+    def run_sweep(at: datetime) -> None:
         with app.app_context():
             jobs.run_sweep(at)
 
-    mend(now)
+    run_sweep(now)
     name = store(app, "red")
     for file in files_of(media, name):
         os.utime(media / file, (0, 0))
-    mend(now + SOON)
+    run_sweep(now + SOON)
     assert files_of(media, name)
-    mend(now + LATER)
+    run_sweep(now + LATER)
     assert files_of(media, name) == set()
 
 
@@ -150,7 +152,7 @@ def test_a_file_that_cannot_be_deleted_does_not_stop_the_sweep(
     app: Flask, session: Session, media: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = media / f"{'0' * 32}-9x9.jpg"
-    folder.mkdir()  # which raises OSError when it is deleted like a file
+    folder.mkdir()  # deleting it like a file raises OSError
     assert sweep(app, media, LATER) == 0
-    assert "could not be dropped" in caplog.text
+    assert "could not be deleted" in caplog.text
     folder.rmdir()

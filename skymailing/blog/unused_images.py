@@ -1,7 +1,8 @@
-"""Pictures that no article shows any more: dropped by the sweep, an hour after their upload at the soonest.
+"""Delete pictures that no article shows, at least an hour after their upload.
 
-Not dropped by the request that replaces a picture or deletes an article: were its transaction rolled
-back, the article would be left without one. What a request stored and then did not commit goes the same way.
+The sweep does this, not the request that replaces a picture or deletes an article: if its transaction
+were rolled back, the article would have lost its picture. Pictures of requests that never committed
+are deleted as well.
 """
 
 import logging
@@ -19,13 +20,13 @@ from skymailing.web.images import NEW, hold, parse_name
 
 logger = logging.getLogger(__name__)
 
-GRACE = timedelta(hours=1)  # in which a request that stored a picture has committed or failed
-PAUSE = timedelta(hours=1)  # between two looks
-MARK = ".swept"  # an empty file whose date is that of the last look
+GRACE = timedelta(hours=1)  # by then a request that stored a picture has committed or failed
+PAUSE = timedelta(hours=1)  # between two checks
+MARK = ".swept"  # an empty file whose modification time is that of the last check
 
 
-def drop_orphans(now: datetime) -> int:
-    """Delete the files of pictures that no article shows; return how many. Looks once in PAUSE."""
+def delete_unused_images(now: datetime) -> int:
+    """Delete the files of pictures that no article shows; return how many. Checks once per PAUSE."""
     directory = media_directory()
     mark = directory / MARK
     try:
@@ -33,22 +34,22 @@ def drop_orphans(now: datetime) -> int:
             return 0
         mark.touch()
         os.utime(mark, (now.timestamp(), now.timestamp()))
-        return _drop(directory, now)
-    except OSError as error:  # the rest of the sweep matters more
-        logger.warning("Pictures that no article shows could not be dropped: %s", error)
+        return _delete(directory, now)
+    except OSError as error:  # must not stop the rest of the sweep
+        logger.warning("Unused pictures could not be deleted: %s", error)
         return 0
 
 
-def _drop(directory: Path, now: datetime) -> int:
-    # Whoever stores the same picture again meanwhile waits, and then writes it anew.
+def _delete(directory: Path, now: datetime) -> int:
+    # A request that stores the same picture waits for the lock, then writes it again.
     with hold(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
             shown = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}
-        dropped = [path for path in old if _is_ours(path) and _key(path.name) not in shown]
-        for path in dropped:
+        deleted = [path for path in old if _is_ours(path) and _key(path.name) not in shown]
+        for path in deleted:
             path.unlink()
-    return len(dropped)
+    return len(deleted)
 
 
 def _is_younger(path: Path, moment: datetime) -> bool:
@@ -56,11 +57,11 @@ def _is_younger(path: Path, moment: datetime) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    # The second is what a process left behind that died while it wrote.
+    # The second is left behind by a process that died while writing.
     return parse_name(path.name) is not None or path.name.startswith(NEW)
 
 
 def _key(name: str) -> str:
-    """Return what all sizes of a picture share."""
+    """Return the part of the name that all sizes of a picture share."""
     picture = parse_name(name)
     return picture.key if picture else ""
