@@ -19,6 +19,7 @@ from skymailing.delivery import plan
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
     AuditAction,
     AuditEntry,
     AuditKind,
@@ -31,7 +32,6 @@ from skymailing.models import (
     OutboxLetter,
     ReportDay,
     Run,
-    RunState,
     Suppression,
     User,
     mailing_clients,
@@ -40,7 +40,6 @@ from skymailing.models.base import Model
 from skymailing.retention.batches import BATCH, LONGEST_BREATH, remove_letters_in
 
 MAILINGS_AT_A_TIME = 100
-OPEN_RUNS = (RunState.PLANNED, RunState.SENDING)
 OVER = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Client, Client.owner_id),
@@ -116,8 +115,10 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
             break
     own = select(Mailing.id).where(Mailing.owner_id == user_id)
     with Session(reading_engine()) as session:
-        runs = session.scalars(select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUNS))).all()
-    have_ended = [plan.settle_run(run_id, now) for run_id in runs]  # each of them, whatever the first says
+        runs = session.scalars(
+            select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUN_STATES))
+        ).all()
+    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # each of them, whatever the first says
     return all(have_ended)
 
 

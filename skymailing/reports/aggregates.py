@@ -12,19 +12,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, case, cast, extract, func, or_, select, text
 from sqlalchemy.orm import Session, scoped_session
 
-from skymailing.models import Outcome, RunAnswer, RunInterval, User
+from skymailing.models import REPORTED_COUNTS, Outcome, RunAnswer, RunInterval, User
 from skymailing.reports.periods import Period
 
-COLUMNS = (
-    "planned",
-    "sent",
-    "failed",
-    "unknown",
-    "expired",
-    "suppressed",
-    "cancelled",
-    "attempts",
-)
 INTERVALS = RunInterval.__table__
 # Of the letters sent, by when after their run's start, in per cent.
 MEDIAN, P95 = 50, 95
@@ -112,7 +102,7 @@ def by_mailing(table: Numbers) -> ColumnElement[int]:
 
 
 def column_sums() -> list[ColumnElement[int]]:
-    return [func.sum(INTERVALS.c[name]) for name in COLUMNS]
+    return [func.sum(INTERVALS.c[name]) for name in REPORTED_COUNTS]
 
 
 def read_tallies(
@@ -125,7 +115,7 @@ def read_tallies(
     # By their places: PostgreSQL takes an expression with parameters for another one each time.
     of_intervals = select(key(RunInterval), *column_sums()).where(part.of(RunInterval)).group_by(text("1"))
     for value, *counts in database.execute(of_intervals):
-        told = {name: int(count) for name, count in zip(COLUMNS, counts, strict=True)}
+        told = {name: int(count) for name, count in zip(REPORTED_COUNTS, counts, strict=True)}
         found[value] = Tally(Counter(told))
     sent = (
         select(key(RunInterval), RunInterval.elapsed, func.sum(RunInterval.sent))

@@ -16,10 +16,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import ReportDay, RunInterval, User
+from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
 from skymailing.reports.aggregates import (
-    COLUMNS,
     Database,
     Part,
     Scope,
@@ -133,4 +132,4 @@ def _row(owner_id: int, mailing_id: int, day: Stretch, tally: Tally) -> dict[str
         "ends_at": day[1],
         "times": json.dumps(list(tally.times.items())),
         "reasons": json.dumps(reasons, ensure_ascii=False),
-    } | {name: tally.counts[name] for name in COLUMNS}
+    } | {name: tally.counts[name] for name in REPORTED_COUNTS}

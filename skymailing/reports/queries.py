@@ -8,10 +8,9 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 
 from skymailing.delivery.ledger.statistics import OTHER_WORDS
 from skymailing.extensions import db
-from skymailing.models import Mailing, ReportDay, RunInterval
+from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
 from skymailing.reports import rollup_queries
 from skymailing.reports.aggregates import (
-    COLUMNS,
     MEDIAN,
     P95,
     Part,
@@ -33,14 +32,14 @@ NAMES_AT_A_TIME = 500  # of which a statement speaks one by one
 class Figures:
     """What happened in a stretch of time; `median` and `p95` are seconds from the run's start."""
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COLUMNS, 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REPORTED_COUNTS, 0))
     median: int | None = None
     p95: int | None = None
 
     @classmethod
     def of(cls, tally: Tally) -> "Figures":
         """Return what is told of a tally."""
-        counts = {name: tally.counts[name] for name in COLUMNS}
+        counts = {name: tally.counts[name] for name in REPORTED_COUNTS}
         return cls(counts, tally.reached(MEDIAN), tally.reached(P95))
 
     @property
@@ -147,7 +146,7 @@ def days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, int, 
     rows = db.session.execute(statement.group_by(text("1, 2")).order_by(text("1, 2"))).all()
     names = dict(_names(sorted({row.mailing_id for row in rows})))
     for number, mailing_id, *counts in rows:
-        told = dict(zip(COLUMNS, map(int, counts), strict=True))
+        told = dict(zip(REPORTED_COUNTS, map(int, counts), strict=True))
         if any(told.values()) and mailing_id in names:
             yield period.days[number], mailing_id, names[mailing_id], told
 

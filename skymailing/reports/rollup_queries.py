@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, literal, literal_column, select
 
 from skymailing.extensions import db
-from skymailing.models import ReportDay, RunInterval
-from skymailing.reports.aggregates import COLUMNS, Scope, Stretch, Tally, by_day
+from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval
+from skymailing.reports.aggregates import Scope, Stretch, Tally, by_day
 from skymailing.reports.periods import Period
 
 ALL = 0  # stands for all mailings
@@ -90,14 +90,16 @@ def of_mailings(scope: Scope, begins: Iterable[datetime]) -> ColumnElement[bool]
 
 def _columns() -> list[Any]:
     table = ReportDay.__table__.c
-    plain = [table[name] for name in ("begins_at", "ends_at", "mailing_id", *COLUMNS, "times", "reasons")]
+    plain = [
+        table[name] for name in ("begins_at", "ends_at", "mailing_id", *REPORTED_COUNTS, "times", "reasons")
+    ]
     return [*plain, literal(0).label("is_fresh")]
 
 
 def _fresh_days(owner_id: int, period: Period) -> Select[Any]:
     """Select a moment of each day that has fresh intervals, in the columns of the sums."""
     at = func.min(RunInterval.begins_at)
-    nothing = [literal(0) for _name in ("mailing_id", *COLUMNS)]
+    nothing = [literal(0) for _name in ("mailing_id", *REPORTED_COUNTS)]
     statement = select(at, at, *nothing, literal(""), literal(""), literal(1)).where(
         IS_FRESH,
         RunInterval.owner_id == owner_id,
@@ -120,7 +122,7 @@ def _joined(stretches: list[Stretch]) -> list[Stretch]:
 def _read(row: Row[Any]) -> Tally:
     values = row._mapping
     return Tally(
-        Counter({name: values[name] for name in COLUMNS}),
+        Counter({name: values[name] for name in REPORTED_COUNTS}),
         Counter(dict(json.loads(values["times"]))),
         Counter({(code, words): attempts for code, words, attempts in json.loads(values["reasons"])}),
     )

@@ -6,9 +6,9 @@ from email import message_from_bytes
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.models import (
-    OPEN_STATES,
+    COUNTED_STATES,
+    OPEN_DELIVERY_STATES,
     Attempt,
     Delivery,
     DeliveryState,
@@ -35,9 +35,9 @@ def only_run(session: Session) -> Run:
 
 def kept_counts(session: Session, run: Run) -> dict[str, int]:
     """Return what was counted while the run went."""
-    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED]
+    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED_STATES]
     row = session.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
-    return {state.value: int(count) for state, count in zip(COUNTED, row, strict=True)}
+    return {state.value: int(count) for state, count in zip(COUNTED_STATES, row, strict=True)}
 
 
 def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
@@ -46,8 +46,8 @@ def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
     counts = states(session, run)
     assert sum(counts.values()) == run.planned
     if run.state in (RunState.FINISHED, RunState.CANCELLED):
-        assert not counts.keys() & set(OPEN_STATES), "a run that is over leaves nothing open"
-    assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED}
+        assert not counts.keys() & set(OPEN_DELIVERY_STATES), "a run that is over leaves nothing open"
+    assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED_STATES}
     got = Counter(letter.to for letter in letters)
     identities = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)
     deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()

@@ -47,7 +47,7 @@ def test_a_record_that_is_rolled_back_after_its_worker_died_is_made_from_the_jou
     results = worker.results(Verdict.SENT)
     worker.note(results)
     with app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
-        record.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
+        record.record_results(connection, worker.run, worker.token, results, {}, "primary", utcnow())
         worker.die()
         read_journals(app)
         transaction.rollback()

@@ -161,7 +161,7 @@ def test_a_run_ends_only_after_late_word_that_is_being_written(
     reopen_with_unknowns(worker, session, sweep)
     results = worker.results(Verdict.DEFERRED, 451)
     with app.app_context(), db.engine.begin() as connection:
-        record.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
+        record.record_results(connection, worker.run, worker.token, results, {}, "primary", utcnow())
         connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
         with db.engine.begin() as other:
             other.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
@@ -194,7 +194,7 @@ def test_late_word_in_the_moment_in_which_a_run_is_verified_is_no_miscount(
     with app.app_context():
         event.listen(db.engine, "after_cursor_execute", tell)
         try:
-            assert plan.settle_run(worker.run.id, utcnow())
+            assert plan.finish_run(worker.run.id, utcnow())
         finally:
             event.remove(db.engine, "after_cursor_execute", tell)
 

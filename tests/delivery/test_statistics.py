@@ -145,5 +145,5 @@ def test_numbers_that_went_wrong_are_found_and_mended_when_the_run_ends(
     smtp.rcpt_replies.clear()
     with time_machine.travel(clock.utcnow() + timedelta(minutes=2)):
         sweep()
-    assert "was counted wrongly" in caplog.text
+    assert "has wrong counts" in caplog.text
     check_ledger(session, only_run(session), smtp.letters)

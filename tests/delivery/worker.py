@@ -59,7 +59,7 @@ class Worker:
 
     def record(self, results: list[Result]) -> None:
         with self.app.app_context(), db.engine.begin() as connection:
-            record.record(connection, self.run, self.token, results, {}, "primary", utcnow())
+            record.record_results(connection, self.run, self.token, results, {}, "primary", utcnow())
 
 
 Engage = Callable[..., Worker]
@@ -69,8 +69,8 @@ def read_journals(app: Flask) -> None:
     """Do what a sweep does with journals, and nothing else."""
     with app.app_context():
         for journal in read_dead_journals(app.config["DATA_DIR"] / "journal"):
-            sweep.settle_journal(journal, utcnow())
-            if sweep._is_over(journal, utcnow()):
+            sweep.recover_journal(journal, utcnow())
+            if sweep._is_obsolete(journal, utcnow()):
                 journal.remove()
 
 

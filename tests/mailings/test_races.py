@@ -103,7 +103,7 @@ def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
         loaded = db.session.get_one(Mailing, mailing.id)
         run = services.last_run(loaded)
         assert run
-        assert plan.settle_run(run.id, utcnow())  # in a session of its own
+        assert plan.finish_run(run.id, utcnow())  # in a session of its own
         assert loaded.state is MailingState.RUNNING, "known from before"
         with pytest.raises(services.MailingError, match="finished cannot become paused"):
             services.pause_mailing(loaded, utcnow())

@@ -77,7 +77,7 @@ def test_a_late_word_about_a_day_that_was_added_up_is_told_at_once(
 
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
-        assert late_results.note_accepted(connection, key, ["c3@example.org"], NOW) == 1
+        assert late_results.mark_accepted(connection, key, ["c3@example.org"], NOW) == 1
 
     told = report(app, user)
     assert (told.totals.counts["unknown"], told.totals.counts["sent"]) == (4, 11)
