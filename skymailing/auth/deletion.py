@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import counters
 from skymailing.auth.anonymise import forget_in_audit, label_of
-from skymailing.db.engine import reading_engine
+from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.delivery import plan
 from skymailing.extensions import db
 from skymailing.models import (
@@ -37,7 +37,7 @@ from skymailing.models import (
     mailing_clients,
 )
 from skymailing.models.base import Model
-from skymailing.retention.batches import BATCH, LONGEST_BREATH, remove_letters_in
+from skymailing.retention.batches import BATCH, remove_letters_in
 
 MAILINGS_AT_A_TIME = 100
 OVER = (MailingState.FINISHED, MailingState.CANCELLED)
@@ -77,7 +77,7 @@ def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float],
         counters.add({"removed:account_rows": removed})
         if should_hand_back(time.monotonic() - began):
             return True
-        time.sleep(min(time.monotonic() - step_began, LONGEST_BREATH))  # others get their turn
+        let_others_write(time.monotonic() - step_began)
 
 
 def _take(session: Session, user_id: int) -> bool:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, exists, insert, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from skymailing.db.engine import reading_engine
+from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.extensions import db
 from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
@@ -31,7 +31,6 @@ from skymailing.reports.rollup_queries import ALL, IS_FRESH
 from skymailing.web.timezones import day_ends, day_starts
 
 SECONDS = 1.0  # of a sweep, which runs every fifteen
-LONGEST_BREATH = 0.1  # seconds in which others get their turn
 # A day is added up when nothing has come to it for so long: a run under way would have it added up
 # again and again.
 QUIET = timedelta(minutes=15)
@@ -55,7 +54,7 @@ def add_up(now: datetime, seconds: float = SECONDS) -> int:
             if not _add_up_day(session, owner_id, day, now - QUIET):
                 continue  # a later sweep finds it again
         added += 1
-        time.sleep(min(time.monotonic() - step_began, LONGEST_BREATH))
+        let_others_write(time.monotonic() - step_began)
     return added
 
 
