@@ -30,7 +30,7 @@ class Batch:
     pause: tuple[StateReason, str] | None = None
 
     def untried(self) -> list[Claimed]:
-        """Return the letters that go back to pending: no attempt of theirs was counted."""
+        """Return the letters that go back to pending because no attempt was counted."""
         tried = {result.letter.delivery_id for result in self.results if result.verdict not in UNCOUNTED}
         return [claimed for claimed in self.claimed if claimed.id not in tried]
 

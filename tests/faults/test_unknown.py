@@ -1,4 +1,4 @@
-"""Nobody can know whether a letter was taken (faults 9 to 12 and 22): said so, bounded, and by the policy."""
+"""Letters that may or may not have been accepted (faults 9 to 12 and 22), as the mailing's setting says."""
 
 import time
 from email import message_from_bytes
@@ -11,18 +11,18 @@ from sqlalchemy.orm import Session
 from skymailing import queue
 from skymailing.models import Attempt, Client, Delivery, OnUnknown, Outcome, RunState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, Watch, due_mailing
+from tests.faults.conftest import Engine, Watch
 from tests.faults.locks import lock_deliveries
 from tests.faults.sink import Script, Sink, Stage, Turn
 from tests.faults.workers import kill, workers
 from tests.processes.service import wait_until
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 6
 
 
 def lose(turn: Turn) -> None:
-    """Take the body and hang up: the letter is not kept."""
+    """Read the body and hang up without storing the letter."""
     turn.hang_up()
 
 
@@ -37,7 +37,7 @@ def keep_and_fall_silent(turn: Turn) -> None:
 
 
 def at_dot(victim: Client, act: Script, times: int = 1000) -> Script:
-    """Return a script that misbehaves after the body of one client's letter, the first `times`."""
+    """Return a script that misbehaves after the body of one client's letter, `times` times."""
     left = [times]
 
     def script(turn: Turn) -> None:
@@ -55,9 +55,9 @@ FAULTS = [
 ]
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "kept"), FAULTS)
-def test_an_unknown_that_is_held_stays_and_no_second_letter_leaves(
+def test_a_held_unknown_stays_and_no_second_letter_is_sent(
     session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, kept: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -74,9 +74,9 @@ def test_an_unknown_that_is_held_stays_and_no_second_letter_leaves(
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "kept"), FAULTS)
-def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_identity(
+def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
     session: Session, user: User, engine: Engine, act: Script, kept: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -95,7 +95,7 @@ def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_identity(
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "kept"), FAULTS)
 def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, act: Script, kept: int) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -110,8 +110,8 @@ def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, ac
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.usefixtures("hasty")
-def test_12_an_answer_inside_the_deadline_is_an_answer(session: Session, user: User, engine: Engine) -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_12_a_slow_answer_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
     clients = create_clients(user, RECIPIENTS)
 
     def take_time(turn: Turn) -> None:
@@ -126,10 +126,10 @@ def test_12_an_answer_inside_the_deadline_is_an_answer(session: Session, user: U
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_letters_taken_before_a_kill_but_not_recorded_are_sent_and_not_unknown(
+def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
-    """The worker has every 250 and waits for the database; then the power switch."""
+    """The worker has every 250 and waits for the database when it is killed."""
     clients = create_clients(user, RECIPIENTS)
     lock = lock_deliveries(session)
 
@@ -142,7 +142,7 @@ def test_22_letters_taken_before_a_kill_but_not_recorded_are_sent_and_not_unknow
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
-            wait_until(lambda: len(sink.letters) == RECIPIENTS, "every letter is taken")
+            wait_until(lambda: len(sink.letters) == RECIPIENTS, "every letter is accepted")
             time.sleep(0.5)  # for the last 250 to arrive
             kill(running.pop())
         lock.release()
@@ -158,7 +158,7 @@ def test_22_letters_taken_before_a_kill_but_not_recorded_are_sent_and_not_unknow
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_only_the_letter_between_its_dot_and_its_answer_is_unknown_after_a_kill(
+def test_22_after_a_kill_only_the_letter_between_dot_and_answer_is_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -176,7 +176,7 @@ def test_22_only_the_letter_between_its_dot_and_its_answer_is_unknown_after_a_ki
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
-            wait_until(lambda: bool(reached), "the letter is taken")
+            wait_until(lambda: bool(reached), "the letter is accepted")
             kill(running.pop())
         engine.use_server(sink.port)
         engine.sweep()

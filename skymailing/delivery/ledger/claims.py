@@ -133,7 +133,7 @@ def claim(
     row = connection.execute(allowed).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
-    # If nobody in a whole window may be mailed any more, the next one is claimed.
+    # If no recipient of a window may be mailed any more, the next window is claimed.
     changes = Changes(run.key)
     claimed: list[Any] = []
     while not claimed and (rows := _next_rows(connection, run, limit, now, choice)):
