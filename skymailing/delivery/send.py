@@ -33,7 +33,7 @@ from skymailing.web.urls import unsubscribe_url
 
 logger = logging.getLogger(__name__)
 
-MOST_BACKLOGS = 4  # runs for which a worker remembers its place
+MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its place
 
 
 class Dispatcher:
@@ -44,9 +44,9 @@ class Dispatcher:
         self.sender = sender
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
+        self.pools = {name: Lane(name, most_sessions) for name in routes.configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
-        self._backlogs: dict[UUID, Backlog] = {}
+        self._queues: dict[UUID, Backlog] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
         self.rates = Rates(
@@ -63,26 +63,26 @@ class Dispatcher:
             self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
 
-    def backlog(self, run: OpenRun) -> Backlog | None:
+    def domain_queue(self, run: OpenRun) -> Backlog | None:
         """Return this worker's place in the run's queue; None if domains have no limit."""
         if not self.rates.per_domain:
             return None
         # Moved to the end, so that the least recently used one is dropped.
-        backlog = self._backlogs.pop(run.uuid, None) or Backlog(run.id, self.rates)
-        self._backlogs[run.uuid] = backlog
-        if len(self._backlogs) > MOST_BACKLOGS:
-            del self._backlogs[next(iter(self._backlogs))]
-        return backlog
+        queue = self._queues.pop(run.uuid, None) or Backlog(run.id, self.rates)
+        self._queues[run.uuid] = queue
+        if len(self._queues) > MAX_DOMAIN_QUEUES:
+            del self._queues[next(iter(self._queues))]
+        return queue
 
     def close(self) -> None:
         """Close the sessions and the journal; only when no lease is held."""
-        for lane in self.lanes.values():
-            lane.disconnect()
+        for pool in self.pools.values():
+            pool.disconnect()
         self.journal.close()
 
-    def adapt(self, lane: Lane, results: list[Result], seconds: float) -> None:
+    def adapt(self, pool: Lane, results: list[Result], seconds: float) -> None:
         """Adapt the number of sessions and the window size to the last window."""
-        lane.concurrency.learn(results)
+        pool.concurrency.learn(results)
         if seconds > self.settings.window_seconds:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
@@ -107,13 +107,13 @@ def close_dispatcher() -> None:
         existing.close()
 
 
-def _abandon(own: Dispatcher) -> None:
+def _abandon(dispatcher: Dispatcher) -> None:
     """Leave the dispatcher's lease to the sweep, as if this worker were dead."""
     # The journal first: closing sessions may fail after an exception.
     current_app.extensions.pop("skymailing_dispatcher", None)
-    own.journal.abandon()
-    for lane in own.lanes.values():
-        lane.disconnect()
+    dispatcher.journal.abandon()
+    for pool in dispatcher.pools.values():
+        pool.disconnect()
 
 
 def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
@@ -123,21 +123,21 @@ def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
     is due. Every claimed letter is recorded before this returns.
     """
     started = time.monotonic()
-    own = get_dispatcher()
+    dispatcher = get_dispatcher()
     try:
-        own.journal.clear()
-        while _send_window(run_id, own):
+        dispatcher.journal.clear()
+        while _send_window(run_id, dispatcher):
             if hand_back(time.monotonic() - started):
                 return True
     except BaseException:
         # A lease may be held, or its claim or record be in doubt: the sweep recovers it from the journal.
-        _abandon(own)
+        _abandon(dispatcher)
         raise
     plan.finish_run(run_id, utcnow())
     return False
 
 
-def _send_window(run_id: int, own: Dispatcher) -> bool:
+def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     """Claim, hand over and record one window; return whether another one may follow."""
     now = utcnow()
     with reading_engine().connect() as connection:
@@ -145,48 +145,50 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
     chosen = routes.choose(now) if run else None
     if run is None or chosen is None:
         return False
-    lane, is_probe = own.lanes[chosen[0]], chosen[1] is routes.Admission.PROBE
-    if (exchange := _connect(own, lane, is_probe)) is None:
+    pool, is_probe = dispatcher.pools[chosen[0]], chosen[1] is routes.Admission.PROBE
+    if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
         return False
-    own.rates.wait_if_held_back()
-    backlog = own.backlog(run)
-    batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window), backlog)
+    dispatcher.rates.wait_if_held_back()
+    queue = dispatcher.domain_queue(run)
+    batch = _claim(
+        run, dispatcher, 1 if is_probe else dispatcher.rates.largest_window(dispatcher.window), queue
+    )
     if not batch.claimed:
         if is_probe:
-            routes.give_back_probe(lane.route, utcnow())
-        return backlog is not None and backlog.may_go_on()
+            routes.give_back_probe(pool.route, utcnow())
+        return queue is not None and queue.may_go_on()
     begun = time.monotonic()
-    _process(run, batch, own, lane, exchange)
-    if backlog:
-        backlog.put_back((claimed.id, claimed.email) for claimed in batch.untried())
-    own.adapt(lane, batch.results, time.monotonic() - begun)
+    _process(run, batch, dispatcher, pool, pipeline)
+    if queue:
+        queue.put_back((claimed.id, claimed.email) for claimed in batch.untried())
+    dispatcher.adapt(pool, batch.results, time.monotonic() - begun)
     metrics.count_results(batch.results)
-    is_fit = lane.judge(batch.results, is_probe)
+    is_fit = pool.judge(batch.results, is_probe)
     if batch.pause:
         plan.pause_mailing(run.id, *batch.pause)
     return is_fit and not batch.pause
 
 
-def _connect(own: Dispatcher, lane: Lane, is_probe: bool) -> Exchange | None:
+def _connect(dispatcher: Dispatcher, pool: Lane, is_probe: bool) -> Exchange | None:
     """Return open sessions over the route; None if it cannot be used, which its breaker learns."""
     if is_probe:
-        lane.start_over()
+        pool.start_over()
     try:
-        return lane.exchange(own.sender, own.journal)
+        return pool.exchange(dispatcher.sender, dispatcher.journal)
     except OSError as error:
-        logger.warning("route %s cannot be used: %s", lane.route, error)
-        lane.report_closed_door(error)
+        logger.warning("route %s cannot be used: %s", pool.route, error)
+        pool.report_closed_door(error)
         return None
 
 
-def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -> Batch:
+def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: Backlog | None) -> Batch:
     token = str(uuid4())
-    own.journal.claim(token)
-    if backlog:
-        backlog.begin_claim()
+    dispatcher.journal.claim(token)
+    if queue:
+        queue.begin_claim()
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
-        claimed = claims.claim(connection, run, token, now + own.settings.lease, limit, now, backlog)
+        claimed = claims.claim(connection, run, token, now + dispatcher.settings.lease, limit, now, queue)
         if claimed:
             connection.execute(
                 update(Run)
@@ -196,45 +198,47 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -
     return Batch(token, claimed)
 
 
-def _process(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange: Exchange) -> None:
+def _process(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane, pipeline: Exchange) -> None:
     """Hand over the batch and record it, even if this worker is stopped in between."""
     try:
-        _hand_over(run, batch, own, lane, exchange)
+        _hand_over(run, batch, dispatcher, pool, pipeline)
     except BaseException:
-        batch.add_journaled(own.journal)
-        batch.record(run, lane.route)
+        batch.add_journaled(dispatcher.journal)
+        batch.record(run, pool.route)
         raise
-    batch.record(run, lane.route)
+    batch.record(run, pool.route)
 
 
-def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange: Exchange) -> None:
+def _hand_over(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane, pipeline: Exchange) -> None:
     """Hand over as much of the batch as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
         answer = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
             batch.stop(StateReason.REFUSED, answer)
-        elif own.rejections.note(run.id, result):
+        elif dispatcher.rejections.note(run.id, result):
             batch.stop(StateReason.REJECTED, answer)
         return batch.pause is not None
 
-    left = min(own.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
-    letters = _letters(run, batch, own, lane)
-    exchange.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
+    left = min(dispatcher.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
+    letters = _letters(run, batch, dispatcher, pool)
+    pipeline.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
 
 
-def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
+def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is free for it."""
     try:
-        template = own.template(run)
+        template = dispatcher.template(run)
     except TemplateError as error:
         batch.stop(StateReason.NOT_WRITABLE, str(error))
         return
     now = utcnow()
     base = unsubscribe_url("")
     for claimed in batch.claimed:
-        if own.rates.is_limited and not own.rates.allow(lane.route, run.mailing_id, claimed.email):
-            if own.rates.was_held_back:
+        if dispatcher.rates.is_limited and not dispatcher.rates.allow(
+            pool.route, run.mailing_id, claimed.email
+        ):
+            if dispatcher.rates.was_held_back:
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
@@ -247,7 +251,7 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
             letter = Letter(claimed.id, number, claimed.email, b"")
             result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
             batch.results.append(result)
-            if own.rejections.note(run.id, result):
+            if dispatcher.rejections.note(run.id, result):
                 batch.stop(StateReason.NOT_WRITABLE, str(error))
                 return
             continue

@@ -28,7 +28,7 @@ class UserSession(Model):
 
 
 class EndedSession(Model):
-    """Unused: kept for processes of the version before user_sessions; a later migration drops it."""
+    """Unused by this version; a later migration drops the table."""
 
     __tablename__ = "ended_sessions"
 

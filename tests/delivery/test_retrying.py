@@ -231,17 +231,17 @@ def test_a_sender_refused_at_rcpt_does_not_suppress_the_recipient(
 def test_a_client_deleted_while_their_letter_is_deferred_is_not_mailed(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
-    gone, _ = create_clients(user, 2)
-    smtp.rcpt_replies[gone.email] = "451 later"
+    deleted, _ = create_clients(user, 2)
+    smtp.rcpt_replies[deleted.email] = "451 later"
     start(due_mailing(user))
     smtp.rcpt_replies.clear()
-    session.execute(delete(Client).where(Client.id == gone.id))
+    session.execute(delete(Client).where(Client.id == deleted.id))
 
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
         sweep()
 
     assert states(session, only_run(session)) == {"sent": 1, "cancelled": 1}
-    assert gone.email not in smtp.per_address()
+    assert deleted.email not in smtp.per_address()
 
 
 def test_a_deferred_window_is_recorded_in_a_few_statements(

@@ -93,30 +93,30 @@ def test_clients_of_other_owners_are_never_mailed(
 def test_a_suppressed_address_has_a_delivery_and_gets_no_letter(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
-    gone, stays = create_clients(user, 2)
-    SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
+    suppressed, other = create_clients(user, 2)
+    SuppressionFactory.create(owner_id=user.id, email_key=suppressed.email_key)
 
     start(due_mailing(user))
 
     run = only_run(session)
     assert states(session, run) == {"sent": 1, "suppressed": 1}
-    assert smtp.per_address() == {stays.email: 1}
+    assert smtp.per_address() == {other.email: 1}
 
 
 def test_a_client_who_unsubscribes_during_a_run_gets_no_letter(
     app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
-    gone, _ = create_clients(user, 2)
+    unsubscribed, _ = create_clients(user, 2)
     mailing = due_mailing(user)
     with app.app_context():
         plan.start_due_run(mailing.id, utcnow())
-    SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
+    SuppressionFactory.create(owner_id=user.id, email_key=unsubscribed.email_key)
 
     with app.app_context():
         jobs.send_slice(only_run(session).id, 0)
 
     assert states(session, only_run(session)) == {"sent": 1, "suppressed": 1}
-    assert gone.email not in smtp.per_address()
+    assert unsubscribed.email not in smtp.per_address()
     check_ledger(session, only_run(session), smtp.letters)
 
 

@@ -14,7 +14,7 @@ class DatabaseLock:
         self._connection: Connection | None = None
         self._guard = threading.Lock()
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         with self._guard:
             if self._connection is not None:
                 return

@@ -132,7 +132,7 @@ def test_25_a_locked_ledger_only_delays(
     with live_run(app, own_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
-            lock.take()
+            lock.acquire()
             time.sleep(seconds)
             lock.release()
         run.finish(120)

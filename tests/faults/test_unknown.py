@@ -56,9 +56,9 @@ FAULTS = [
 
 
 @pytest.mark.usefixtures("short_timeouts")
-@pytest.mark.parametrize(("act", "kept"), FAULTS)
+@pytest.mark.parametrize(("act", "stored"), FAULTS)
 def test_a_held_unknown_stays_and_no_second_letter_is_sent(
-    session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, kept: int
+    session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     victim = clients[2]
@@ -69,15 +69,15 @@ def test_a_held_unknown_stays_and_no_second_letter_is_sent(
         engine.finish()
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
-    expected = {client.email: 1 for client in clients} | {victim.email: kept}
+    expected = {client.email: 1 for client in clients} | {victim.email: stored}
     assert sink.per_address() == {address: count for address, count in expected.items() if count}
     check_ledger(session, only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
-@pytest.mark.parametrize(("act", "kept"), FAULTS)
+@pytest.mark.parametrize(("act", "stored"), FAULTS)
 def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
-    session: Session, user: User, engine: Engine, act: Script, kept: int
+    session: Session, user: User, engine: Engine, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     victim = clients[2]
@@ -89,15 +89,17 @@ def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
         engine.pass_time(minutes=2)
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + kept}
+    assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + stored}
     copies = [letter for letter in sink.letters if letter.to == victim.email]
     assert len({message_from_bytes(copy.content)["Message-ID"] for copy in copies}) == 1
     check_ledger(session, only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
-@pytest.mark.parametrize(("act", "kept"), FAULTS)
-def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, act: Script, kept: int) -> None:
+@pytest.mark.parametrize(("act", "stored"), FAULTS)
+def test_a_second_unknown_stays(
+    session: Session, user: User, engine: Engine, act: Script, stored: int
+) -> None:
     clients = create_clients(user, RECIPIENTS)
     victim = clients[2]
     with Sink(at_dot(victim, act)) as sink:
@@ -106,7 +108,7 @@ def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, ac
         engine.finish()
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
-    assert sink.per_address()[victim.email] == 2 * kept
+    assert sink.per_address()[victim.email] == 2 * stored
     check_ledger(session, only_run(session), sink.letters)
 
 
@@ -135,7 +137,7 @@ def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown
 
     def hold_the_record(turn: Turn) -> None:
         if turn.stage is Stage.DATA:
-            lock.take()
+            lock.acquire()
 
     with Sink(hold_the_record) as sink:
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)

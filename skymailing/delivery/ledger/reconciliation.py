@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 def verify(connection: Connection, run: RunKey) -> bool:
     """Return whether the counts of a finished run match its rows; log and rebuild them if not."""
-    kept, rows = _compare(connection, run)
-    if kept == [rows.get(state, 0) for state in COUNTED_STATES]:
+    stored, rows = _compare(connection, run)
+    if stored == [rows.get(state, 0) for state in COUNTED_STATES]:
         return True
-    logger.error("run %d has wrong counts: %s, but its deliveries are %s", run.id, kept, rows)
+    logger.error("run %d has wrong counts: %s, but its deliveries are %s", run.id, stored, rows)
     counters.add({"miscounts": 1})
     recount(connection, run)
     return False
@@ -39,17 +39,17 @@ def _compare(connection: Connection, run: RunKey) -> tuple[list[int], dict[Deliv
     and counts together.
     """
     sums = [
-        func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0).label(f"kept_{state}")
+        func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0).label(f"stored_{state}")
         for state in COUNTED_STATES
     ]
-    kept = select(*sums).where(RunInterval.run_id == run.id).subquery()
+    stored = select(*sums).where(RunInterval.run_id == run.id).subquery()
     by_state = (
         select(Delivery.state, func.count().label("count"))
         .where(Delivery.run_id == run.id)
         .group_by(Delivery.state)
         .subquery()
     )
-    statement = select(*kept.c, by_state.c.state, by_state.c.count).outerjoin_from(kept, by_state, true())
+    statement = select(*stored.c, by_state.c.state, by_state.c.count).outerjoin_from(stored, by_state, true())
     found = connection.execute(statement).all()
     rows = {row[-2]: row[-1] for row in found if row[-2] is not None}
     return [int(count) for count in found[0][: len(COUNTED_STATES)]], rows

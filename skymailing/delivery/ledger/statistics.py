@@ -105,11 +105,11 @@ class Changes:
             grouped[begin][outcome, code, common_words(answer)] += count
         rows = []
         for begin, answers in grouped.items():
-            kept = dict(answers.most_common(MOST_ANSWERS))
+            shown = dict(answers.most_common(MOST_ANSWERS))
             merged: Counter[Answer] = Counter()
             for (outcome, code, words), count in answers.items():
-                is_kept = (outcome, code, words) in kept
-                merged[outcome, code, words if is_kept else OTHER_WORDS] += count
+                is_shown = (outcome, code, words) in shown
+                merged[outcome, code, words if is_shown else OTHER_WORDS] += count
             for (outcome, code, words), count in merged.items():
                 counted = {"outcome": outcome, "code": code, "words": words, "attempts": count}
                 key = {"begins_at": begin, "fingerprint": _fingerprint(outcome, code, words)}
