@@ -14,7 +14,7 @@ from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, send
-from skymailing.delivery.recovery.sweep import Findings
+from skymailing.delivery.recovery.sweep import DueWork
 from skymailing.delivery.recovery.sweep import sweep as sweep_ledger
 from skymailing.extensions import db
 from skymailing.logs import context
@@ -94,16 +94,16 @@ def sweep() -> None:
     run_sweep(utcnow())
 
 
-def run_sweep(now: datetime) -> Findings:
+def run_sweep(now: datetime) -> DueWork:
     """Repair the ledger, repeat all hints and do what is due periodically.
 
     Return what the ledger's sweep found. Raises RedisError once the database is repaired.
     """
     found = sweep_ledger(current_app.config["DATA_DIR"] / "journal", now)
     # Letters first: they go on even if something below fails.
-    for mailing_id in found.due_mailings:
+    for mailing_id in found.mailings:
         hints.hint_start(mailing_id)
-    for run_id in found.due_runs:
+    for run_id in found.runs:
         hints.hint_run(run_id)
     hints.hint_outbox()
     for task in PERIODIC_TASKS:

@@ -15,9 +15,9 @@ from sqlalchemy import select
 
 from skymailing import queue
 from skymailing.clock import utcnow
-from skymailing.delivery.ledger import claims
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.extensions import db
-from skymailing.models import EVERY_DAY, Mailing, MailingState, Run, RunState, User
+from skymailing.models import EVERY_DAY, OPEN_RUN_STATES, Mailing, MailingState, Run, User
 
 logger = logging.getLogger(__name__)
 
@@ -142,16 +142,16 @@ def _openings() -> list[Wake]:
     """Return when the runs go on that rest outside their sending hours."""
     now = utcnow()
     resting = (
-        select(Run.id, *claims.HOURS)
+        select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(
-            Run.state.in_([RunState.PLANNED, RunState.SENDING]),
+            Run.state.in_(OPEN_RUN_STATES),
             (Mailing.weekdays != EVERY_DAY) | Mailing.opens_at.is_not(None),
-            claims.may_send(now),
+            may_send(now),
         )
     )
-    openings = [(run.id, claims.hours_of(run).next_opening(now)) for run in db.session.execute(resting)]
+    openings = [(run.id, hours_of(run).next_opening(now)) for run in db.session.execute(resting)]
     return [Wake.go_on(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
 
 

@@ -1,4 +1,4 @@
-"""Migrations keep the version that is running working: they expand, and a later one contracts."""
+"""Migrations keep the running version working: they only expand, and a later one contracts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +16,15 @@ from skymailing import create_app
 from skymailing.extensions import db
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-# The newest migration of the first version that was given to others: from there on, upgrades happen with
-# the service running. 0006 itself came before that, and is what harm looks like.
+# The last migration of the first released version: from there on, the service keeps running during
+# upgrades. 0006 itself is older and shows what a harmful migration looks like.
 FIRST_VERSION = "0006"
-# Begins the docstring's line of a migration that takes away what the version before no longer uses.
+# Marks a migration, in its docstring, that removes what the previous version no longer uses.
 CONTRACTS = "Contracts:"
 
 
 class Schema:
-    """Tables with their columns and keys, as the database itself tells them."""
+    """Tables with their columns and keys, as the database reports them."""
 
     def __init__(self, engine: Engine) -> None:
         found = inspect(engine)
@@ -41,14 +41,14 @@ class Schema:
         }
 
 
-def harm(old: Schema, new: Schema) -> list[str]:
-    """Return what a version that knows the old schema would stumble over in the new one."""
+def find_breaking_changes(old: Schema, new: Schema) -> list[str]:
+    """Return the changes that break a version which knows only the old schema."""
     found = [f"{table}.{name} is gone" for table, name in old.columns.keys() - new.columns.keys()]
     for (table, name), column in new.columns.items():
         before = old.columns.get((table, name))
-        is_demanded = not column["nullable"] and column["default"] is None and not column.get("autoincrement")
-        if before is None and table in old.tables and is_demanded:
-            found.append(f"{table}.{name} is new and must be given")
+        is_required = not column["nullable"] and column["default"] is None and not column.get("autoincrement")
+        if before is None and table in old.tables and is_required:
+            found.append(f"{table}.{name} is new and required")
         elif before is not None and before["nullable"] and not column["nullable"]:
             found.append(f"{table}.{name} may no longer be empty")
     found += [f"{table}{key} has to be unique" for table, key in new.keys - old.keys if table in old.tables]
@@ -57,7 +57,7 @@ def harm(old: Schema, new: Schema) -> list[str]:
 
 @pytest.fixture
 def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[Flask]:
-    """An app on an empty database of the same kind."""
+    """An app with an empty database of the same kind."""
     url = f"sqlite:///{tmp_path / 'stepwise.db'}"
     with app.app_context():
         existing = db.engine.url
@@ -74,34 +74,35 @@ def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Iterat
     admin.dispose()
 
 
-def test_each_migration_leaves_the_version_before_it_working(empty_app: Flask) -> None:
+def test_each_migration_keeps_the_previous_version_working(empty_app: Flask) -> None:
     scripts = [*ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
     with empty_app.app_context():
         upgrade(str(MIGRATIONS), revision="0005")
         older = Schema(db.engine)
         upgrade(str(MIGRATIONS), revision=FIRST_VERSION)
         schema = Schema(db.engine)
-        assert "mailings.on_late is new and must be given" in harm(older, schema)
+        assert "mailings.on_late is new and required" in find_breaking_changes(older, schema)
         harmful = {}
         for script in scripts[[item.revision for item in scripts].index(FIRST_VERSION) + 1 :]:
             upgrade(str(MIGRATIONS), revision=script.revision)
             schema, before = Schema(db.engine), schema
-            found = harm(before, schema)
+            found = find_breaking_changes(before, schema)
             if found and CONTRACTS not in (script.module.__doc__ or ""):
                 harmful[script.revision] = found
 
     assert harmful == {}
 
 
-def test_a_version_goes_on_while_the_tables_are_already_of_the_next_one(
+def test_a_version_stays_ready_while_the_tables_belong_to_the_next_one(
     visitor: FlaskClient, session: Session
 ) -> None:
-    present = session.scalar(text("SELECT version_num FROM alembic_version"))
+    current = session.scalar(text("SELECT version_num FROM alembic_version"))
     session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
         answer = visitor.get("/readyz")
     finally:
-        session.execute(text("UPDATE alembic_version SET version_num = :present"), {"present": present})
+        session.execute(text("UPDATE alembic_version SET version_num = :current"), {"current": current})
 
     assert answer.status_code == 200
+    assert answer.json is not None
     assert "of a newer version" in answer.json["checks"]["database"]["reason"]

@@ -23,7 +23,7 @@ MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
 
 @pytest.fixture
 def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Flask:
-    """An app on an empty database of the same kind."""
+    """An app with an empty database of the same kind."""
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     if not environment["DATABASE_URL"].startswith("sqlite"):
         with app.app_context(), db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
@@ -33,7 +33,7 @@ def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Flask:
     return create_app(TestingConfig(environment | {"DATABASE_URL": url}))
 
 
-def test_migrations_go_up_agree_with_the_models_and_go_down_again(empty_app: Flask) -> None:
+def test_migrations_upgrade_match_the_models_and_downgrade(empty_app: Flask) -> None:
     runner = empty_app.test_cli_runner()
     with empty_app.app_context():
         upgrade(MIGRATIONS)
@@ -46,7 +46,7 @@ def test_migrations_go_up_agree_with_the_models_and_go_down_again(empty_app: Fla
         db.engine.dispose()
 
 
-def test_one_owner_has_an_address_once_whatever_its_case(session: Session, user: User) -> None:
+def test_an_owner_has_an_address_only_once_regardless_of_case(session: Session, user: User) -> None:
     ClientFactory.create(owner=user, email="Anna@example.org")
 
     with pytest.raises(IntegrityError):
@@ -56,7 +56,7 @@ def test_one_owner_has_an_address_once_whatever_its_case(session: Session, user:
     ClientFactory.create(owner=UserFactory.create(), email="anna@example.org")
 
 
-def test_moments_come_back_aware_and_in_utc(session: Session, user: User) -> None:
+def test_datetimes_are_loaded_aware_and_in_utc(session: Session, user: User) -> None:
     moscow = timezone(timedelta(hours=3))
     user.confirmed_at = datetime(2026, 11, 22, 12, 0, tzinfo=moscow)
     session.flush()
@@ -66,20 +66,20 @@ def test_moments_come_back_aware_and_in_utc(session: Session, user: User) -> Non
     assert user.confirmed_at.tzinfo is UTC
 
 
-def test_naive_moments_are_refused() -> None:
+def test_naive_datetimes_are_rejected() -> None:
     from skymailing.models.types import UTCDateTime
 
     with pytest.raises(ValueError, match="naive"):
-        UTCDateTime().process_bind_param(datetime(2026, 1, 1), None)  # type: ignore[arg-type]
+        UTCDateTime().process_bind_param(datetime(2026, 1, 1), None)  # type: ignore[arg-type]  # the dialect is not used
 
 
-def test_a_state_outside_the_enum_is_refused_by_the_database(session: Session, user: User) -> None:
+def test_the_database_rejects_a_value_outside_the_enum(session: Session, user: User) -> None:
     with pytest.raises(IntegrityError):
         session.execute(text("UPDATE users SET role = 'emperor'"))
     session.rollback()
 
 
-def test_deleting_a_user_takes_what_they_own(session: Session, user: User) -> None:
+def test_deleting_a_user_deletes_what_they_own(session: Session, user: User) -> None:
     ClientFactory.create(owner=user)
     session.execute(text("DELETE FROM users WHERE id = :id"), {"id": user.id})
 
@@ -87,7 +87,7 @@ def test_deleting_a_user_takes_what_they_own(session: Session, user: User) -> No
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(DeliveryState, DeliveryState)))
-def test_a_delivery_moves_only_along_its_table(old: DeliveryState, new: DeliveryState) -> None:
+def test_a_delivery_changes_state_only_as_the_table_allows(old: DeliveryState, new: DeliveryState) -> None:
     class Row:
         state = old
 

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from skymailing import counters
 from skymailing.auth.anonymise import forget_in_audit, label_of
-from skymailing.db.engine import reading_engine
+from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.delivery import plan
 from skymailing.extensions import db
 from skymailing.models import (
     MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
     AuditAction,
     AuditEntry,
     AuditKind,
@@ -31,16 +32,14 @@ from skymailing.models import (
     OutboxLetter,
     ReportDay,
     Run,
-    RunState,
     Suppression,
     User,
     mailing_clients,
 )
 from skymailing.models.base import Model
-from skymailing.retention.batches import BATCH, LONGEST_BREATH, remove_letters_in
+from skymailing.retention.batches import BATCH, remove_letters_in
 
 MAILINGS_AT_A_TIME = 100
-OPEN_RUNS = (RunState.PLANNED, RunState.SENDING)
 OVER = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Client, Client.owner_id),
@@ -78,7 +77,7 @@ def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float],
         counters.add({"removed:account_rows": removed})
         if should_hand_back(time.monotonic() - began):
             return True
-        time.sleep(min(time.monotonic() - step_began, LONGEST_BREATH))  # others get their turn
+        let_others_write(time.monotonic() - step_began)
 
 
 def _take(session: Session, user_id: int) -> bool:
@@ -116,8 +115,10 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
             break
     own = select(Mailing.id).where(Mailing.owner_id == user_id)
     with Session(reading_engine()) as session:
-        runs = session.scalars(select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUNS))).all()
-    have_ended = [plan.settle_run(run_id, now) for run_id in runs]  # each of them, whatever the first says
+        runs = session.scalars(
+            select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUN_STATES))
+        ).all()
+    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # each of them, whatever the first says
     return all(have_ended)
 
 

@@ -16,12 +16,12 @@ from skymailing.extensions import db
 from skymailing.mailings import summaries
 from skymailing.models import (
     MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
     LetterState,
     Mailing,
     MailingState,
     OutboxLetter,
     Run,
-    RunState,
     StateReason,
     User,
 )
@@ -42,7 +42,7 @@ class Waiting:
 
 def settle(made_at: datetime, now: datetime) -> list[Waiting]:
     """Let nothing be sent that nobody asks for again; return the mailings that wait. Commits."""
-    unclear = after_restore.mark_open_unclear(db.session.connection(), made_at, now)
+    unclear = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
     waiting = []
     # Drafts too may have been started since: whoever presses a button is told what is not known.
     for mailing in db.session.scalars(
@@ -58,7 +58,7 @@ def settle(made_at: datetime, now: datetime) -> list[Waiting]:
     sign_everybody_out()
     db.session.commit()
     for run_id in _open_runs():
-        plan.settle_run(run_id, now)
+        plan.finish_run(run_id, now)
     return waiting
 
 
@@ -79,7 +79,7 @@ def _drop_account_letters(now: datetime) -> None:
 
 
 def _open_runs() -> list[int]:
-    is_open = Run.state.in_([RunState.PLANNED, RunState.SENDING])
+    is_open = Run.state.in_(OPEN_RUN_STATES)
     ids = list(db.session.scalars(select(Run.id).where(is_open)))
     db.session.rollback()
     return ids

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
-from skymailing.delivery.ledger import record
+from skymailing.delivery.ledger import deliveries
 from skymailing.extensions import db
 from skymailing.models import (
     AuditAction,
@@ -41,7 +41,7 @@ def delete_clients(
     selections = _find_selections(owned)
     content = {"clients": [_serialise(client, selections.get(client.id, [])) for client in clients]}
     undo_record = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
-    record.let_go_of_clients(db.session.connection(), owned, now)
+    deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
     )

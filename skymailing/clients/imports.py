@@ -21,6 +21,7 @@ from skymailing.clients.csv_reader import CHUNK_SIZE, Record, read_records
 from skymailing.clients.rows import ClientRow, RejectedRow, read_row
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
+from skymailing.db import leases
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
@@ -176,30 +177,17 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
 def acquire_lease(import_id: int, now: datetime) -> datetime | None:
     """Return the lease's end; None if the import is over or another worker holds the lease."""
     lease = now + LEASE
-    acquired = db.session.execute(
-        update(ClientImport)
-        .where(
-            ClientImport.id == import_id,
-            ClientImport.state.in_(OPEN_STATES),
-            or_(ClientImport.lease_until.is_(None), ClientImport.lease_until < now),
-        )
-        .values(lease_until=lease, state=ImportState.RUNNING)
-        .returning(ClientImport.id)
-    ).first()
+    is_waiting = ClientImport.state.in_(OPEN_STATES) & leases.is_free(ClientImport, now)
+    acquired = leases.take_lease(
+        ClientImport, (ClientImport.id == import_id) & is_waiting, lease, state=ImportState.RUNNING
+    )
     db.session.commit()
     return lease if acquired else None
 
 
 def update_import(import_id: int, lease: datetime, **values: object) -> None:
     """Update the import while we hold the lease; raises LeaseLost."""
-    changed = db.session.execute(
-        update(ClientImport)
-        .where(ClientImport.id == import_id, ClientImport.lease_until == lease)
-        .values(**values)
-        .returning(ClientImport.id),
-        execution_options={"synchronize_session": False},
-    ).first()
-    if changed is None:
+    if not leases.change_leased(ClientImport, [import_id], lease, **values):
         raise LeaseLost
 
 

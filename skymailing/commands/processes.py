@@ -98,7 +98,7 @@ def read_back_journals() -> None:
     A sweep by another host's worker knows nothing of it, and would call it unknown once its lease is over.
     """
     try:
-        sweep.read_back(current_app.config["DATA_DIR"] / "journal", utcnow())
+        sweep.recover_dead_journals(current_app.config["DATA_DIR"] / "journal", utcnow())
     except SQLAlchemyError as error:
         logger.warning("the journals are left to the sweep: %s", error)
 

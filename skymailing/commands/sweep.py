@@ -16,5 +16,5 @@ def sweep() -> None:
         found = jobs.run_sweep(utcnow())
     except RedisError as error:
         raise click.ClickException(f"The ledger is settled, but Redis is away: {error}") from error
-    click.echo(f"Mailings to start now: {len(found.due_mailings)}")
-    click.echo(f"Runs with letters to send now: {len(found.due_runs)}")
+    click.echo(f"Mailings to start now: {len(found.mailings)}")
+    click.echo(f"Runs with letters to send now: {len(found.runs)}")

@@ -1,5 +1,6 @@
 """How connections behave: SQLite made safe for several processes, engines after a fork."""
 
+import time
 from typing import Any
 
 from flask import Flask, has_request_context, request
@@ -13,6 +14,7 @@ from skymailing.extensions import db
 # more does not say that there is no such row, but fails.
 LARGEST_ID = 2**31 - 1
 LARGEST_BIG_ID = 2**63 - 1
+LONGEST_SLEEP = 0.1  # seconds between two transactions of a background task
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -65,6 +67,11 @@ def reading_engine() -> Engine:
     if db.engine.dialect.name == "postgresql":
         return db.engine.execution_options(isolation_level="AUTOCOMMIT")
     return db.engine.execution_options(reading=True)
+
+
+def let_others_write(worked_seconds: float) -> None:
+    """Sleep for as long as the last transaction took, so that other writers get a turn on SQLite."""
+    time.sleep(min(worked_seconds, LONGEST_SLEEP))
 
 
 def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:

@@ -1,1 +1,1 @@
-"""The delivery engine; knows no request and no blueprint."""
+"""The delivery engine; independent of requests and blueprints."""

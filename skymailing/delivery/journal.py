@@ -1,9 +1,9 @@
-"""A worker's own record of what it handed over, which survives its death.
+"""A worker's own log of the letters it hands over, which survives the worker's death.
 
-One file per worker, locked while the worker lives. Each line is written with one system call, so a
-killed process leaves what it knew with the operating system. When the lock can be had, its
-holder is dead, and the journal tells of its last lease, as the ones before were recorded: which
-letters were under way (unknown), which had an answer, and, by their absence, which were never begun.
+One file per worker, locked while the worker lives. Each line is written with one system call, so the
+lines of a killed process are safe with the operating system. If the lock is free, its holder is dead,
+and the journal covers its last lease; earlier ones were recorded. It shows which letters were begun
+(unknown), which had an answer, and, by their absence, which were never begun.
 """
 
 import errno
@@ -24,11 +24,11 @@ from skymailing.delivery.smtp.session import Letter, Result, Verdict
 logger = logging.getLogger(__name__)
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-CUT_SHORT = "the sending process ended between handing the letter over and the server's answer"
+NO_ANSWER = "the sending process ended after handing the letter over and before the server's answer"
 
 
 def boot_id() -> str:
-    """Return what changes with every start of the operating system; empty where unknown."""
+    """Return an id that changes with every boot of the operating system; empty if unavailable."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
@@ -36,12 +36,12 @@ def boot_id() -> str:
 
 
 class WorkerJournal:
-    """The journal that a living worker writes; a context manager that removes it at the end."""
+    """The journal that a living worker writes."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / f"{uuid4().hex}.jsonl"
-        # Locked before it has the name by which a sweep would take it for a dead worker's.
+        # Locked before it gets the name under which a sweep would look for dead workers' journals.
         unfinished = self.path.with_suffix(".new")
         self._file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
@@ -54,17 +54,17 @@ class WorkerJournal:
             raise
 
     def claim(self, token: str) -> None:
-        """Note a lease before its claim is committed."""
+        """Record a lease; called before the claim is committed."""
         self._write({"claim": token})
 
     def begin(self, letter: Letter) -> None:
-        """Note that the letter's body is about to be written; raises OSError when that cannot be noted."""
+        """Record that the letter's body is about to be written; raises OSError."""
         self._append(b'{"begin": %d, "number": %d}' % (letter.delivery_id, letter.number))
 
     def end(self, result: Result) -> None:
-        """Note how the letter ended."""
+        """Record the letter's result."""
         letter = result.letter
-        # Put together by hand, as `json` takes several times as long, and this is done for each letter.
+        # Formatted by hand: `json` takes several times as long, and this runs for every letter.
         entry = b'{"end": %d, "number": %d, "verdict": "%s", "code": %s, "answer": %s}' % (
             letter.delivery_id,
             letter.number,
@@ -75,20 +75,20 @@ class WorkerJournal:
         try:
             self._append(entry)
         except OSError as error:
-            # The result is about to be recorded; only a death before that would make it unknown.
+            # The result is about to be recorded in the database; it is lost only if this process dies first.
             logger.warning("the journal cannot be written: %s", error)
 
-    def recall(self) -> "Lease | None":
-        """Return what was noted of the present lease."""
+    def read_lease(self) -> "Lease | None":
+        """Return what is recorded of the current lease."""
         return _read(self.path).lease
 
     def clear(self) -> None:
-        """Forget everything: no lease is held now."""
+        """Empty the journal; only when no lease is held."""
         os.ftruncate(self._file, 0)
         self._write({"boot": boot_id()})
 
     def close(self) -> None:
-        """Remove the journal; only when no lease is held."""
+        """Delete the journal; only when no lease is held."""
         self.path.unlink(missing_ok=True)
         os.close(self._file)
 
@@ -100,14 +100,14 @@ class WorkerJournal:
         self._append(json.dumps(entry).encode())
 
     def _append(self, entry: bytes) -> None:
-        # The line end comes first, so that an entry cut short by a full disk does not spoil the next.
+        # The line break comes first, so that an entry cut off by a full disk does not damage the next one.
         line = b"\n" + entry
         if os.write(self._file, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-class Row(Protocol):
-    """A delivery as far as a journal's words about it need it."""
+class DeliveryRow(Protocol):
+    """The columns of a delivery that are needed to build its result."""
 
     @property
     def id(self) -> int: ...
@@ -119,50 +119,53 @@ class Row(Protocol):
 
 @dataclass
 class Lease:
-    """What a worker wrote down of a lease."""
+    """What a journal says about a lease."""
 
     token: str
     results: list[Result] = field(default_factory=list)
     begun: dict[int, int] = field(default_factory=dict)  # delivery id -> attempt number
 
-    def tell_ended(self, rows: Iterable[Row]) -> list[Result]:
-        """Return what is said of those of the lease's rows whose letters had an answer."""
+    def answered(self, rows: Iterable[DeliveryRow]) -> list[Result]:
+        """Return the results of those deliveries whose letters had an answer."""
         results = {result.letter.delivery_id: result for result in self.results}
         return [replace(results[row.id], letter=_letter(row)) for row in rows if row.id in results]
 
-    def tell_others(self, rows: Iterable[Row], complete: bool = True) -> list[Result]:
-        """Return what is said of the others, by what is left out unless that may be missing."""
+    def unanswered(self, rows: Iterable[DeliveryRow], complete: bool = True) -> list[Result]:
+        """Return the results of the other deliveries.
+
+        A letter that the journal does not mention was never begun, unless the journal is incomplete.
+        """
         ended = {result.letter.delivery_id for result in self.results}
         results = []
         for row in rows:
             if row.id in self.begun or (row.id not in ended and not complete):
-                results.append(Result(_letter(row), Verdict.UNKNOWN, None, CUT_SHORT))
+                results.append(Result(_letter(row), Verdict.UNKNOWN, None, NO_ANSWER))
             elif row.id not in ended:
                 results.append(Result(_letter(row), Verdict.RELEASED))
         return results
 
 
-def _letter(row: Row) -> Letter:
+def _letter(row: DeliveryRow) -> Letter:
     return Letter(row.id, row.attempts + 1, row.email, b"")
 
 
 @dataclass
 class DeadJournal:
-    """A journal whose worker is dead, held locked while it is read back."""
+    """The journal of a dead worker, locked while it is read."""
 
     path: Path
     lease: Lease | None
-    # False after a power cut: what the operating system had not written yet is missing.
+    # False after a power cut: lines that the operating system had not written yet are missing.
     complete: bool
     written_at: datetime
 
     def remove(self) -> None:
-        """Forget it; only when nothing that its worker began can still take effect."""
+        """Delete the journal; only when nothing that its worker started can still take effect."""
         self.path.unlink(missing_ok=True)
 
 
 def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
-    """Yield each journal that no living worker holds, for the caller to settle and to remove."""
+    """Yield each journal without a living worker, for the caller to recover and remove."""
     for path in sorted(directory.glob("*.jsonl")):
         try:
             file = os.open(path, os.O_RDWR)
@@ -178,10 +181,10 @@ def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
 
 
 def known_leases(directory: Path) -> set[str]:
-    """Return the tokens of the leases of which this host's journals tell, the living and the dead."""
+    """Return the tokens of all leases in this host's journals, of living and of dead workers."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
-        with suppress(FileNotFoundError):  # its worker has just ended
+        with suppress(FileNotFoundError):  # its worker has just closed it
             if lease := _read(path).lease:
                 tokens.add(lease.token)
     return tokens
@@ -194,7 +197,7 @@ def _read(path: Path) -> DeadJournal:
         try:
             entry = json.loads(line)
         except ValueError:
-            continue  # the line that a death or a full disk cut short, or the empty one at the start
+            continue  # cut off by a crash or a full disk, or the empty first line
         lease = journal.lease
         if "boot" in entry:
             journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()

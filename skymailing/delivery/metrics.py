@@ -1,4 +1,4 @@
-"""What a window of letters adds to the counters that /metrics shows."""
+"""The engine's contribution to the counters that /metrics shows."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -9,16 +9,16 @@ from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.smtp.connection import Phase
 from skymailing.delivery.smtp.session import Result
 
-# Upper bounds in seconds of the histogram's buckets; what is slower counts in the last one, +Inf.
+# Upper bounds of the histogram buckets, in seconds; slower events count in the last bucket, +Inf.
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 
 
-# The parts of opening a session, and of handing over a letter, each with the whole that they are parts of.
+# Opening a session and its phases, then handing over a letter and its phases.
 PHASES = ("open", *Phase, "letter", "envelope", "content")
 
 
 def count_results(results: Iterable[Result]) -> None:
-    """Count the attempts by outcome and class of the server's code, and their time at the server."""
+    """Count attempts by outcome and class of the server's code, and the time they took."""
     amounts: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {"letter": [], "envelope": [], "content": []}
     for result in results:
@@ -37,7 +37,7 @@ def count_results(results: Iterable[Result]) -> None:
 
 
 def count_opening(seconds: Mapping[Phase, float]) -> None:
-    """Count the time that opening a session took by its phases, of which the last one may have failed."""
+    """Count the time it took to open a session, by phase; the last phase may have failed."""
     counters.add(
         _histograms({"open": [sum(seconds.values())]} | {phase: [s] for phase, s in seconds.items()})
     )
@@ -53,5 +53,5 @@ def _histograms(seconds: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def count_lost_leases(letters: int) -> None:
-    """Count letters whose worker was gone before it recorded them."""
+    """Count letters whose worker died before it recorded them."""
     counters.add({"leases_expired": letters})

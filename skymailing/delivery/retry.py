@@ -1,4 +1,4 @@
-"""Which outcome means what for a delivery, and when to try again."""
+"""What follows each outcome of an attempt, and when to try again."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.smtp.session import Result, Verdict
-from skymailing.models import OPEN_STATES, DeliveryState, OnUnknown, Outcome
+from skymailing.models import OPEN_DELIVERY_STATES, DeliveryState, OnUnknown, Outcome
 from skymailing.settings.engine import EngineSettings
 
 WAIT_HINT = re.compile(
@@ -22,13 +22,19 @@ OUTCOMES = {
     Verdict.FAILED: Outcome.FAILED,
     Verdict.UNKNOWN: Outcome.UNKNOWN,
 }
-# Not the client's doing: no attempt is counted or logged for them.
+# Not the recipient's fault: no attempt is counted or logged.
 UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
+# An unknown is not final: it waits for its owner's decision.
+FINAL_STATES = [
+    state
+    for state in DeliveryState
+    if state not in OPEN_DELIVERY_STATES and state is not DeliveryState.UNKNOWN
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a run's deliveries obey: when it started and may send, what follows an unknown, the numbers."""
+    """What decides about a run's deliveries: its start, sending hours, choice for unknowns, and settings."""
 
     started_at: datetime
     hours: SendingHours
@@ -36,36 +42,30 @@ class Policy:
     settings: EngineSettings
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
-        """Whether the time for trying a letter again is over by `due_at`; rest is no part of it."""
+        """Whether a letter is too old to be tried at `due_at`; only sending hours count."""
         return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
-
-
-# An unknown waits for a person's decision: whoever makes it sets the time at which it was settled.
-SETTLED_STATES = [
-    state for state in DeliveryState if state not in OPEN_STATES and state is not DeliveryState.UNKNOWN
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where a delivery goes: its new state and, when it is deferred, until when."""
+    """The next state of a delivery and, if it is deferred, when it is due."""
 
     state: DeliveryState
     due_at: datetime | None = None
 
     def columns(self, now: datetime) -> dict[str, Any]:
-        """Return the columns of a delivery that goes there, which nobody holds any more."""
+        """Return the column values of a delivery that takes this step and gives up its lease."""
         return {
             "state": self.state,
             "due_at": self.due_at,
             "lease_until": None,
-            "finished_at": now if self.state in SETTLED_STATES else None,
+            "finished_at": now if self.state in FINAL_STATES else None,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The tries of a letter since it began, or was last taken up again by its owner."""
+    """A letter's attempts since the first one, or since its owner last had it sent again."""
 
     count: int
     since: datetime
@@ -74,9 +74,10 @@ class Series:
 def next_step(
     result: Result, unknowns: int, policy: Policy, now: datetime, luck: float, series: Series | None = None
 ) -> Step:
-    """Return what follows `result`; `unknowns` counts the delivery's earlier ones.
+    """Return the step that follows `result`; `unknowns` counts the delivery's earlier unknowns.
 
-    `luck`, from -1 to 1, spreads waits. Without a `series` the letter is taken to be as old as its run.
+    `luck`, from -1 to 1, spreads the waits. Without `series` the letter is assumed to be as old as
+    its run.
     """
     match result.verdict:
         case Verdict.SENT:
@@ -99,20 +100,20 @@ def next_step(
 
 
 def may_be_too_old(result: Result, policy: Policy, now: datetime) -> bool:
-    """Whether only the series of a letter's tries can tell if it is tried again."""
+    """Whether the letter's series of attempts is needed to decide if it is tried again."""
     margin = timedelta(hours=policy.settings.most_hours - policy.settings.longest_hint_hours)
     is_old = result.letter.number >= policy.settings.most_attempts or now > policy.started_at + margin
     return result.verdict is Verdict.DEFERRED and is_old
 
 
 def as_logged(result: Result, step: Step) -> Result:
-    """Return the result as the log tells it: the try after which nothing follows has failed."""
+    """Return the result as it is logged: a deferred attempt that is not repeated has failed."""
     is_last = step.state is DeliveryState.FAILED and result.verdict is Verdict.DEFERRED
     return replace(result, verdict=Verdict.FAILED) if is_last else result
 
 
 def wait_after(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:
-    """Return how long to wait after the given attempt (from 1): what the server asks for, or our schedule."""
+    """Return how long to wait after an attempt (from 1): as the server asks, or by our schedule."""
     hint = WAIT_HINT.search(answer)
     if hint:
         longest = timedelta(hours=settings.longest_hint_hours)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from skymailing.models import (
-    OPEN_STATES,
+    OPEN_DELIVERY_STATES,
     Attempt,
     Client,
     Delivery,
@@ -100,7 +100,10 @@ class History:
         self.deliveries.append(delivery)
         moments = self._try(delivery, run.mailing_id, client, at)
         delivery.attempts = len(moments)
-        if state not in (*OPEN_STATES, DeliveryState.UNKNOWN):  # an unknown waits for its owner's decision
+        if state not in (
+            *OPEN_DELIVERY_STATES,
+            DeliveryState.UNKNOWN,
+        ):  # an unknown waits for its owner's decision
             delivery.finished_at = moments[-1] if moments else at
         return delivery
 

@@ -90,7 +90,7 @@ def foresee(
     while moment is not None and moment < mailing.ends_at and len(found) < SHOWN:
         letters = reach.letters if reach else 0
         found.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
-        moment = plan.following_start(mailing, hours, moment)
+        moment = plan.next_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
     return Forecast(tuple(found), mailing.ends_at, has_more, reach, rate)
 

@@ -12,7 +12,7 @@ from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.queries import Ledger
 from skymailing.models import (
-    OPEN_STATES,
+    OPEN_DELIVERY_STATES,
     Attempt,
     BreakerState,
     Delivery,
@@ -199,7 +199,7 @@ def _unclear(ledger: Ledger) -> Unclear:
         .group_by(Delivery.state)
     )
     found = {row.state: row for row in db.session.execute(statement)}
-    open_ones = [found[state] for state in OPEN_STATES if state in found]
+    open_ones = [found[state] for state in OPEN_DELIVERY_STATES if state in found]
     waiting = _count_waiting(ledger)
     return Unclear(
         waiting=waiting,

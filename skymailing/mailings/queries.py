@@ -7,11 +7,11 @@ from sqlalchemy import Select, String, exists, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order, Page, paginate
-from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.extensions import db
 from skymailing.mailings.selection import Selection
 from skymailing.models import (
-    OPEN_STATES,
+    COUNTED_STATES,
+    OPEN_DELIVERY_STATES,
     Audience,
     Client,
     Delivery,
@@ -70,7 +70,7 @@ class Ledger:
     @property
     def open(self) -> int:
         """How many deliveries may still change."""
-        return sum(self.counts[state] for state in OPEN_STATES)
+        return sum(self.counts[state] for state in OPEN_DELIVERY_STATES)
 
     @property
     def done(self) -> int:
@@ -125,14 +125,17 @@ def last_run(mailing: Mailing) -> Ledger | None:
 def count_runs(runs: Collection[Run]) -> list[Ledger]:
     """Return the runs with their deliveries by state, all nine of them, as counted while they went."""
     ids = [run.id for run in runs]
-    sums = [func.sum(RunInterval.__table__.c[state.value]) for state in COUNTED]
+    sums = [func.sum(RunInterval.__table__.c[state.value]) for state in COUNTED_STATES]
     kept = select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
     counted = {row[0]: map(int, row[1:]) for row in db.session.execute(kept)}
     # These are as many as the workers hold at the moment.
     is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
     held = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
     sending = dict(db.session.execute(held).tuples().all())
-    return [_ledger(run, dict(zip(COUNTED, counted.get(run.id, ()), strict=False)), sending) for run in runs]
+    return [
+        _ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
+        for run in runs
+    ]
 
 
 def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:

@@ -6,10 +6,19 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select
 
 from skymailing.delivery import plan
-from skymailing.delivery.calendar.recurrence import next_occurrence, number_of, occurrence
+from skymailing.delivery.calendar.recurrence import next_occurrence, occurrence, occurrence_number
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
-from skymailing.models import MAILING_TRANSITIONS, Mailing, MailingState, Periodicity, Run, RunState, User
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
+    Mailing,
+    MailingState,
+    Periodicity,
+    Run,
+    RunState,
+    User,
+)
 
 
 def reschedule(mailing: Mailing, now: datetime, *, is_new_course: bool = False) -> None:
@@ -31,7 +40,7 @@ def reschedule(mailing: Mailing, now: datetime, *, is_new_course: bool = False) 
         mailing.next_run_at = following if is_new_course else mailing.next_run_at
     elif now >= mailing.ends_at or following is None or following >= mailing.ends_at:
         if mailing.state is not MailingState.FINISHED:
-            plan.end_unsent(mailing)
+            plan.finish_unsent(mailing)
     else:
         _wait_for(mailing, following, now)
 
@@ -58,7 +67,7 @@ def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
     for mailing in db.session.scalars(locked).all():
         course = mailing.starts_at, mailing.periodicity
         following = mailing.next_run_at or first_start(mailing, old, last_slot(mailing), now)
-        number = number_of(*course, old, following) if following else None
+        number = occurrence_number(*course, old, following) if following else None
         if number is None:
             continue  # started by hand or late, it is due whatever the clock shows
         moved = occurrence(*course, zone, number)
@@ -77,7 +86,7 @@ def first_start(
         return mailing.starts_at if mailing.starts_at > slot else None
     if not is_new_course:
         hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
-        return plan.following_start(mailing, hours, slot)
+        return plan.next_start(mailing, hours, slot)
     # One that falls on this very moment, as when an empty start means now, is not past.
     return next_occurrence(mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution))
 
@@ -102,7 +111,7 @@ def last_slot(mailing: Mailing) -> datetime | None:
 
 def has_open_run(mailing: Mailing) -> bool:
     """Whether a run is under way, sending or held by a pause."""
-    is_open = Run.state.in_([RunState.PLANNED, RunState.SENDING])
+    is_open = Run.state.in_(OPEN_RUN_STATES)
     return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id, is_open))))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.ledger import late_results, record
+from skymailing.delivery.ledger import deliveries, late_results
 from skymailing.delivery.ledger.statistics import RunKey
 from skymailing.errors import IllegalTransition, SkyMailingError
 from skymailing.extensions import db
@@ -18,6 +18,7 @@ from skymailing.mailings import scheduling
 from skymailing.mailings.queries import WAITS_FOR_DECISION, count_waiting_unknowns
 from skymailing.models import (
     MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
     RUN_TRANSITIONS,
     Audience,
     AuditAction,
@@ -177,7 +178,7 @@ def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime)
     if run is None:
         return 0
     key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
-    count = late_results.note_accepted(db.session.connection(), key, email_keys, now)
+    count = late_results.mark_accepted(db.session.connection(), key, email_keys, now)
     _note_decision(mailing)
     return count
 
@@ -210,7 +211,7 @@ def _take_up(
 ) -> int:
     """Bring settled deliveries of the run back to an open state; return how many."""
     db.session.flush()
-    return record.take_up(
+    return deliveries.reopen(
         db.session.connection(),
         RunKey(run.id, mailing.id, mailing.owner_id, run.started_at),
         condition,
@@ -267,7 +268,7 @@ def last_run(mailing: Mailing) -> Run | None:
 def open_run(mailing: Mailing) -> Run | None:
     """Return the run that is under way."""
     run = last_run(mailing)
-    return run if run and run.state in (RunState.PLANNED, RunState.SENDING) else None
+    return run if run and run.state in OPEN_RUN_STATES else None
 
 
 def _refuse_disabled(mailing: Mailing) -> None:

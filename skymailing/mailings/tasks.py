@@ -6,9 +6,7 @@ from sqlalchemy import select
 
 from skymailing import hints, queue, schedule
 from skymailing.extensions import db
-from skymailing.models import Mailing, MailingState, Run, RunState
-
-OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING)
+from skymailing.models import OPEN_RUN_STATES, Mailing, MailingState, Run
 
 
 def announce_mailings_of(owner_id: int, now: datetime) -> None:

@@ -1,13 +1,20 @@
-"""The aggregates, one file each; importing this package registers every table."""
+"""The models, one file per aggregate; importing this package registers every table."""
 
 from skymailing.models.access import EndedSession, KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
-from skymailing.models.counts import ReportDay, RunAnswer, RunDomain, RunInterval
+from skymailing.models.counts import (
+    COUNTED_STATES,
+    REPORTED_COUNTS,
+    ReportDay,
+    RunAnswer,
+    RunDomain,
+    RunInterval,
+)
 from skymailing.models.delivery import (
     DELIVERY_TRANSITIONS,
-    OPEN_STATES,
+    OPEN_DELIVERY_STATES,
     Attempt,
     Bounce,
     BounceKind,
@@ -20,6 +27,7 @@ from skymailing.models.delivery import (
 from skymailing.models.mailing import (
     EVERY_DAY,
     MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
     RUN_TRANSITIONS,
     Audience,
     Mailing,
@@ -33,18 +41,20 @@ from skymailing.models.mailing import (
     mailing_clients,
 )
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
-from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
+from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.user import Role, User
 
 __all__ = [
+    "COUNTED_STATES",
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
     "IMPORT_TRANSITIONS",
-    "LETTER_TRANSITIONS",
     "MAILING_TRANSITIONS",
-    "OPEN_STATES",
+    "OPEN_DELIVERY_STATES",
+    "OPEN_RUN_STATES",
+    "REPORTED_COUNTS",
     "RUN_TRANSITIONS",
     "AppendOnly",
     "Article",

@@ -1,4 +1,4 @@
-"""How an account is entered: sessions, devices that were seen before, recovery codes."""
+"""Sign-in: sessions, known devices and recovery codes."""
 
 from datetime import datetime
 
@@ -11,24 +11,24 @@ from skymailing.models.types import UTCDateTime
 
 
 class UserSession(Model):
-    """One device that is signed in; without its row a cookie opens nothing, however it is dated."""
+    """A signed-in device; a cookie without its row here is worthless, however recent."""
 
     __tablename__ = "user_sessions"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # The part of the signed cookies that names this session.
+    # Names this session in the signed cookies.
     key: Mapped[str] = mapped_column(String(32), unique=True)
-    # Browser and system, never the header's own words.
+    # Browser and operating system; the User-Agent header itself is not stored.
     device: Mapped[str] = mapped_column(String(100), default="")
-    # A network, not the very address.
+    # The network, not the exact address.
     address: Mapped[str] = mapped_column(String(45), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class EndedSession(Model):
-    """Left for processes of the version before user_sessions; a later migration drops it."""
+    """Unused by this version; a later migration drops the table."""
 
     __tablename__ = "ended_sessions"
 
@@ -37,7 +37,7 @@ class EndedSession(Model):
 
 
 class KnownDevice(Model):
-    """A browser in which the account was signed in to before, known by the hash of its cookie."""
+    """A browser that signed in to the account before, recognized by the hash of its cookie."""
 
     __tablename__ = "known_devices"
 
@@ -47,7 +47,7 @@ class KnownDevice(Model):
 
 
 class RecoveryCode(Model):
-    """A code that stands in for the second factor once; its row goes with its use."""
+    """A single-use replacement for the second factor; the row is deleted when the code is used."""
 
     __tablename__ = "recovery_codes"
 

@@ -1,4 +1,4 @@
-"""Who did what to whom, when, from where and why."""
+"""The audit log: who did what to whom, when, from where and why."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -41,7 +41,7 @@ class AuditAction(StrEnum):
 
 
 class AuditKind(StrEnum):
-    """What an entry is about."""
+    """The kind of object that an entry is about."""
 
     USER = "user"
     MAILING = "mailing"
@@ -51,7 +51,7 @@ class AuditKind(StrEnum):
 
 
 def text_column(enum: type[StrEnum]) -> Enum:
-    # Without a check: an action that a later version adds needs no migration of a large table.
+    # Without a check constraint: a new action needs no migration of a large table.
     return Enum(
         enum,
         native_enum=False,
@@ -62,20 +62,20 @@ def text_column(enum: type[StrEnum]) -> Enum:
 
 
 class AuditEntry(Model):
-    """One line of the audit log; written once, never changed.
+    """One entry of the audit log; written once, never changed.
 
-    People and things are copied, not referred to: the line outlives them. The guards below and the
-    database's triggers refuse changes but within `audit.changing`.
+    Names are copied, not referenced, so that the entry outlives the people and objects that it is
+    about. The guards below and database triggers reject changes outside of `audit.changing`.
     """
 
     __tablename__ = "audit_entries"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    # Nobody for the command line, where `actor` is the account of the operating system.
+    # None for the command line, where `actor` is the account of the operating system.
     actor_id: Mapped[int | None]
     actor: Mapped[str] = mapped_column(String(320))
-    # The network address the request came from; empty for the command line.
+    # The network address of the request; empty for the command line.
     address: Mapped[str] = mapped_column(String(45), default="")
     action: Mapped[AuditAction] = mapped_column(text_column(AuditAction))
     kind: Mapped[AuditKind] = mapped_column(text_column(AuditKind))
@@ -87,7 +87,7 @@ class AuditEntry(Model):
 
 
 class AuditPermit(Model):
-    """While there is a row, which its own transaction alone ever sees, the database lets lines be changed."""
+    """Lets its own transaction change entries: the triggers allow changes while a row is visible."""
 
     __tablename__ = "audit_permits"
 
@@ -95,16 +95,18 @@ class AuditPermit(Model):
 
 
 class AppendOnly(SkyMailingError):
-    """Somebody tried to change or delete what was written down."""
+    """Raised on an attempt to change or delete an entry of the audit log."""
 
 
 @event.listens_for(AuditEntry, "before_update")
 @event.listens_for(AuditEntry, "before_delete")
 def refuse_change(_mapper: Any, _connection: Any, _entry: AuditEntry) -> None:
-    raise AppendOnly("the audit log is only ever added to")
+    """Reject a change that the ORM is about to flush."""
+    raise AppendOnly("entries of the audit log cannot be changed or deleted")
 
 
 @event.listens_for(Session, "do_orm_execute")
 def refuse_bulk_change(state: ORMExecuteState) -> None:
+    """Reject bulk statements, which raise no mapper events."""
     if (state.is_update or state.is_delete) and state.bind_mapper is AuditEntry.__mapper__:
-        raise AppendOnly("the audit log is only ever added to")
+        raise AppendOnly("entries of the audit log cannot be changed or deleted")

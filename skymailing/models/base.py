@@ -1,4 +1,4 @@
-"""What every model derives from."""
+"""The base class of all models and the timestamp columns that many share."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import Base, db
 from skymailing.models.types import UTCDateTime
 
-# Flask-SQLAlchemy makes its base at run time, which a type checker cannot follow.
+# Flask-SQLAlchemy creates its base class at run time, which a type checker cannot follow.
 if TYPE_CHECKING:
     Model = Base
 else:
@@ -17,7 +17,7 @@ else:
 
 
 class Timestamps:
-    """When a row came to be and when it last changed."""
+    """When a row was created and last changed."""
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow, onupdate=utcnow)

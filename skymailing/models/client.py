@@ -1,4 +1,4 @@
-"""The address book and its imports."""
+"""Clients and their imports."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,20 +19,20 @@ class Client(Timestamps, Model):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # As it goes to the mail server: international domains in their ASCII (xn--) form.
+    # As sent to the mail server: international domains in their ASCII (xn--) form.
     email: Mapped[str] = mapped_column(String(320))
-    # `email` in lower case: what "the same address" means, here and in suppressions.
+    # `email` in lower case; decides whether two addresses are the same, here and in suppressions.
     email_key: Mapped[str] = mapped_column(String(320))
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
-    # Text values by attribute name, from unknown import columns; {{ client.<name> }} in letters.
+    # Text values by attribute name, from import columns without a field; {{ client.<name> }} in letters.
     attributes: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
 
     owner: Mapped[User] = relationship()
 
     __table_args__ = (
         UniqueConstraint("owner_id", "email_key"),
-        # One index for each order in which the list is read page by page.
+        # One index for each sort order of the paginated list.
         Index(None, "owner_id", "id"),
         Index(None, "owner_id", "full_name", "id"),
     )
@@ -57,19 +57,19 @@ IMPORT_TRANSITIONS = Transitions(
 
 
 class ClientImport(Timestamps, Model):
-    """One uploaded file of clients and how far its import has come."""
+    """An uploaded file of clients and the progress of its import."""
 
     __tablename__ = "client_imports"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
-    # In the database, so that a worker on another host can read it; emptied when done.
+    # In the database, so that a worker on another host can read it; cleared when the import ends.
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
-    # The column names as found, for the file of rejected rows.
+    # The column names of the file, repeated in the download of rejected rows.
     headers: Mapped[list[str]] = mapped_column(JsonObject, default=list)
     state: Mapped[ImportState] = mapped_column(enum_column(ImportState, "state"), default=ImportState.PENDING)
-    # Rows dealt with, committed together with their effect: a restarted import goes on after them.
+    # Rows processed, committed together with their effect: a restarted import continues after them.
     rows_done: Mapped[int] = mapped_column(default=0)
     rows_total: Mapped[int | None]
     created: Mapped[int] = mapped_column(default=0)
@@ -80,7 +80,7 @@ class ClientImport(Timestamps, Model):
 
 
 class ImportRejection(Model):
-    """A row of an import that was not taken, and why."""
+    """A rejected row of an import, and why."""
 
     __tablename__ = "import_rejections"
 

@@ -1,6 +1,7 @@
-"""What a run's deliveries and attempts add up to, kept as they change so that nobody has to count them.
+"""Counts of deliveries and attempts, kept up to date so that no page counts the rows themselves.
 
-Written by `skymailing.delivery.ledger.statistics` alone, in the transactions that change the ledger.
+`skymailing.delivery.ledger.statistics` writes the counts of runs, in the transactions that change
+the ledger; `skymailing.reports.daily_rollup` adds them up by day.
 """
 
 from datetime import datetime
@@ -9,36 +10,45 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstr
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skymailing.models.base import Model
-from skymailing.models.delivery import Outcome
+from skymailing.models.delivery import DeliveryState, Outcome
 from skymailing.models.types import BigId, UTCDateTime, enum_column
 
 
-class RunInterval(Model):
-    """What happened to a run's letters in a stretch of time: seconds at first, a quarter of an hour later.
+class ReportedCounts:
+    """The counts that reports show: one column each in intervals and in report days."""
 
-    Summed over its intervals they are the run's counts now. A delivery counts where it came into
-    the state that it is in; `deferred` is what came less what went.
+    planned: Mapped[int] = mapped_column(BigInteger, default=0)
+    sent: Mapped[int] = mapped_column(BigInteger, default=0)
+    failed: Mapped[int] = mapped_column(BigInteger, default=0)
+    unknown: Mapped[int] = mapped_column(BigInteger, default=0)
+    expired: Mapped[int] = mapped_column(BigInteger, default=0)
+    suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
+    cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
+    attempts: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+# The names of these columns, for everything that reads or adds up all of them.
+REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
+
+
+class RunInterval(ReportedCounts, Model):
+    """The counts of a run in an interval: one second at first, a quarter of an hour later on.
+
+    The sums over its intervals are the current counts of the run. A delivery is counted in the
+    interval in which it entered its state; `deferred` is arrivals minus departures.
     """
 
     __tablename__ = "run_intervals"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
-    # Repeated from the run, so that reports are read by one index.
+    # Copied from the run, so that reports need a single index.
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
-    # Seconds from the run's start to the interval's.
+    # Seconds from the start of the run to the start of the interval.
     elapsed: Mapped[int]
-    planned: Mapped[int] = mapped_column(BigInteger, default=0)
-    attempts: Mapped[int] = mapped_column(BigInteger, default=0)
     deferred: Mapped[int] = mapped_column(BigInteger, default=0)
-    sent: Mapped[int] = mapped_column(BigInteger, default=0)
-    failed: Mapped[int] = mapped_column(BigInteger, default=0)
-    unknown: Mapped[int] = mapped_column(BigInteger, default=0)
-    suppressed: Mapped[int] = mapped_column(BigInteger, default=0)
-    expired: Mapped[int] = mapped_column(BigInteger, default=0)
-    cancelled: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Whether it changed since its day was added up: a trigger sets it with every change.
+    # Whether it changed since its day was added up; a database trigger sets it on every change.
     is_fresh: Mapped[bool] = mapped_column(server_default=true())
 
     __table_args__ = (
@@ -54,20 +64,25 @@ class RunInterval(Model):
     )
 
 
+# The delivery states that have a column. Deliveries that are `sending` are few and counted directly;
+# the remaining ones are `pending`.
+COUNTED_STATES = tuple(state for state in DeliveryState if state.value in RunInterval.__table__.c)
+
+
 class RunAnswer(Model):
-    """How often servers answered alike, in a quarter of an hour, to letters that they did not take."""
+    """How often servers gave the same answer to letters that they did not accept, by quarter of an hour."""
 
     __tablename__ = "run_answers"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
-    # Of outcome, code and words, which together are too long for a key.
+    # A hash of outcome, code and words, which together are too long for a key.
     fingerprint: Mapped[str] = mapped_column(String(32), primary_key=True)
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
     outcome: Mapped[Outcome] = mapped_column(enum_column(Outcome, "outcome"))
     code: Mapped[int | None]
-    # The answer without what differs from letter to letter, such as addresses and queue ids.
+    # The answer without the parts that differ between letters, such as addresses and queue ids.
     words: Mapped[str] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(BigInteger, default=0)
 
@@ -75,7 +90,7 @@ class RunAnswer(Model):
 
 
 class RunDomain(Model):
-    """How often a domain's letters of a run were not taken."""
+    """How many attempts of a run a recipient domain did not accept, by outcome."""
 
     __tablename__ = "run_domains"
 
@@ -86,36 +101,27 @@ class RunDomain(Model):
     unknown: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-class ReportDay(Model):
-    """What the intervals and answers of a day add up to, of one mailing or of all of an owner's.
+class ReportDay(ReportedCounts, Model):
+    """The sums of a day's intervals and answers, for one mailing or for all mailings of an owner.
 
-    A day is one of the owner's time zone. Its sums hold as long as none of its intervals is fresh, and
-    each interval that is not fresh lies in the day of exactly one row for all mailings. Written by
-    `skymailing.reports.rollup_queries` alone.
+    Days begin and end in the owner's time zone. The sums are valid while none of the day's intervals
+    is fresh, and each interval that is not fresh lies in exactly one day of the row for all mailings.
     """
 
     __tablename__ = "report_days"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # 0 stands for all of them together.
+    # 0 for the sums over all mailings.
     mailing_id: Mapped[int]
     begins_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    planned: Mapped[int] = mapped_column(BigInteger)
-    sent: Mapped[int] = mapped_column(BigInteger)
-    failed: Mapped[int] = mapped_column(BigInteger)
-    unknown: Mapped[int] = mapped_column(BigInteger)
-    expired: Mapped[int] = mapped_column(BigInteger)
-    suppressed: Mapped[int] = mapped_column(BigInteger)
-    cancelled: Mapped[int] = mapped_column(BigInteger)
-    attempts: Mapped[int] = mapped_column(BigInteger)
-    # As JSON: [seconds from a run's start, letters sent], and [code, words, attempts that failed].
+    # As JSON: [seconds from a run's start, letters sent], and [code, words, failed attempts].
     times: Mapped[str] = mapped_column(Text)
     reasons: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (
         UniqueConstraint("owner_id", "mailing_id", "begins_at"),
-        # Which mailings are the largest is told by the index alone.
+        # Answers which mailings are the largest without reading the table.
         Index("ix_report_days_planned", "owner_id", "begins_at", "mailing_id", "planned"),
     )

@@ -1,4 +1,4 @@
-"""The ledger: deliveries and their attempts, and the routes that they take."""
+"""The ledger of deliveries and their attempts, and the routes."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,22 +23,22 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
-# A run is finished only when none of its deliveries is in one of these.
-OPEN_STATES = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED)
+# A run is finished once none of its deliveries is in one of these states.
+OPEN_DELIVERY_STATES = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED)
 
 DELIVERY_TRANSITIONS = Transitions(
     "delivery",
     {
         DeliveryState.PENDING: {
             DeliveryState.SENDING,
-            # Brought back from a backup: it may have been sent after that was made.
+            # Restored from a backup: the letter may have been sent after the backup was made.
             DeliveryState.UNKNOWN,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
         },
         DeliveryState.SENDING: {
-            # Back to pending: a fault of the route, or a claim that was never handed over.
+            # Back to pending: a fault of the route, or a claimed letter that was not begun.
             DeliveryState.PENDING,
             DeliveryState.DEFERRED,
             DeliveryState.SENT,
@@ -49,15 +49,15 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.SENDING,
             DeliveryState.FAILED,
             DeliveryState.UNKNOWN,
-            # A resend after an assumed unknown, and then word comes that the letter had been taken.
+            # Waiting to be sent again after an assumed unknown; then a result arrives that it was accepted.
             DeliveryState.SENT,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
         },
-        # A person decides, or the mailing's policy: sent after all, or tried again.
+        # The owner or the mailing's setting decides: sent after all, or tried again.
         DeliveryState.UNKNOWN: {DeliveryState.DEFERRED, DeliveryState.SENT, DeliveryState.FAILED},
-        # "Resend to failed", by the owner's hand.
+        # The owner resends to failed addresses.
         DeliveryState.FAILED: {DeliveryState.PENDING},
         DeliveryState.SENT: set(),
         DeliveryState.SUPPRESSED: set(),
@@ -68,7 +68,7 @@ DELIVERY_TRANSITIONS = Transitions(
 
 
 class Outcome(StrEnum):
-    """How one attempt ended."""
+    """The outcome of one attempt."""
 
     SENT = "sent"
     DEFERRED = "deferred"
@@ -77,39 +77,39 @@ class Outcome(StrEnum):
 
 
 class Delivery(Model):
-    """One client in one run: the ledger's row."""
+    """One client in one run: a row of the ledger."""
 
     __tablename__ = "deliveries"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    # Empty once the client was deleted; the address below keeps the history readable. No foreign key:
-    # it made PostgreSQL lock and rewrite each client when a run was planned, half of all the time that
-    # took. Whoever deletes clients lets go of their deliveries (ledger.py); one that was planned
-    # meanwhile names nobody and is cancelled when its turn comes.
+    # NULL once the client is deleted; the address below keeps the history readable. No foreign key:
+    # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half of
+    # the time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned at the same
+    # moment refers to a missing client and is cancelled when it is claimed.
     client_id: Mapped[int | None] = mapped_column(BigId)
     email: Mapped[str] = mapped_column(String(320))
     email_key: Mapped[str] = mapped_column(String(320))
     state: Mapped[DeliveryState] = mapped_column(
         enum_column(DeliveryState, "state"), default=DeliveryState.PENDING
     )
-    # Attempts that count against the client; a route's fault does not.
+    # Attempts that count against the recipient; a fault of the route does not.
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    # How often it was unknown whether the server took the letter: bounds the letters it may have got.
+    # How often it was unknown whether the server accepted the letter: limits possible duplicates.
     unknowns: Mapped[int] = mapped_column(default=0, server_default="0")
-    # Deferred until then.
+    # When a deferred delivery is tried again.
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Who holds a row that is being sent, and until when that is believed.
+    # The lease: which claim holds a row that is being sent, and until when it is trusted.
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # An unknown without it waits for its owner's decision; one with it was left as it is.
+    # An unknown without it waits for its owner's decision; with it, the owner left it as unknown.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()
 
     __table_args__ = (
         UniqueConstraint("run_id", "client_id"),
-        # Counts by state, and the claim of the next pending rows in order.
+        # For counts by state and for claiming the next pending rows in order.
         Index(None, "run_id", "state", "id"),
         Index(None, "client_id"),
         Index(
@@ -118,7 +118,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'deferred'"),
             sqlite_where=text("state = 'deferred'"),
         ),
-        # The claim of those of a run whose next try is due, of however many that wait.
+        # For claiming a run's due retries, however many others wait.
         Index(
             "ix_deliveries_retry",
             "run_id",
@@ -132,7 +132,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'sending'"),
             sqlite_where=text("state = 'sending'"),
         ),
-        # Possible duplicates, which are few, are counted each time that somebody looks.
+        # Possible duplicates are few and are counted on each request.
         Index(
             "ix_deliveries_unknowns",
             "run_id",
@@ -144,21 +144,21 @@ class Delivery(Model):
 
 
 class Attempt(Model):
-    """One try to hand a delivery to the mail server; never changed afterwards."""
+    """One attempt to hand a delivery to the mail server; never changed afterwards."""
 
     __tablename__ = "attempts"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
-    # Repeated from the delivery's run, so that logs are read by one index. No foreign keys: the
-    # delivery's keeps them true, and checking each cost PostgreSQL more than the rows themselves.
+    # Copied from the delivery's run, so that logs need a single index. No foreign keys: the one to the
+    # delivery is enough, and checking each cost PostgreSQL more than inserting the rows.
     run_id: Mapped[int]
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
     number: Mapped[int]
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     outcome: Mapped[Outcome] = mapped_column(enum_column(Outcome, "outcome"))
-    # The server's reply: its code and its own words; no code when it said nothing intelligible.
+    # The server's reply: code and text; no code without an intelligible reply.
     code: Mapped[int | None]
     answer: Mapped[str] = mapped_column(Text, default="")
     route: Mapped[str] = mapped_column(String(64), default="")
@@ -166,7 +166,7 @@ class Attempt(Model):
     delivery: Mapped[Delivery] = relationship()
 
     __table_args__ = (
-        # What a journal tells twice is recorded once.
+        # A result that a journal repeats is recorded once.
         UniqueConstraint("delivery_id", "number"),
         Index(None, "run_id", "id"),
         Index(None, "mailing_id", "id"),
@@ -181,7 +181,7 @@ class BreakerState(StrEnum):
 
 
 class Route(Model):
-    """What is known of one way out; its server and credentials come from the configuration."""
+    """The circuit breaker of a mail server, whose address and credentials are in the configuration."""
 
     __tablename__ = "routes"
 
@@ -190,7 +190,7 @@ class Route(Model):
         enum_column(BreakerState, "state"), default=BreakerState.CLOSED
     )
     opened_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # While open: when one probe may go out, and how long the next closed time would be, in seconds.
+    # While open: when the next probe may be sent, and how long the breaker stays open, in seconds.
     retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     open_seconds: Mapped[int] = mapped_column(default=0)
     faults_in_a_row: Mapped[int] = mapped_column(default=0)
@@ -205,7 +205,7 @@ class BounceKind(StrEnum):
 
 
 class Bounce(Model):
-    """A failure report that arrived after the server had accepted a letter."""
+    """A failure report that arrived after the server accepted the letter."""
 
     __tablename__ = "bounces"
 

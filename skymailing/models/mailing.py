@@ -39,14 +39,14 @@ class Periodicity(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What follows when nobody can know whether the server took a letter."""
+    """What to do when it is unknown whether the server accepted a letter."""
 
     RESEND = "resend"
     HOLD = "hold"
 
 
 class OnLate(StrEnum):
-    """What follows when a run could not start at its time, as when the service was down."""
+    """What to do when a run could not start on time, for example because the service was down."""
 
     SEND = "send"
     SKIP = "skip"
@@ -84,8 +84,7 @@ MAILING_TRANSITIONS = Transitions(
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },
-        # "Resend to failed" takes a finished mailing's last run up again; a later end lets a recurring
-        # one go on.
+        # Resending to failed addresses reopens the last run; a later end continues a recurring mailing.
         MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
         MailingState.CANCELLED: set(),
     },
@@ -93,15 +92,15 @@ MAILING_TRANSITIONS = Transitions(
 
 
 class StateReason(StrEnum):
-    """Why a mailing is in its state, when that is not plain; a detail may follow after ": "."""
+    """Why a mailing is in its state, where that is not obvious; a detail may follow after ": "."""
 
     WINDOW_OVER = "window-over"
     NO_CLIENTS = "no-clients"
     TOO_LATE = "too-late"
-    REFUSED = "refused"  # the sender or the route, whoever the letter is for
-    REJECTED = "rejected"  # the letters, one after another alike
-    NOT_WRITABLE = "not-writable"  # the letters cannot even be written
-    RESTORED = "restored"  # with the moment of the backup
+    REFUSED = "refused"  # the server refuses the sender, for every recipient
+    REJECTED = "rejected"  # consecutive letters were rejected for the same reason
+    NOT_WRITABLE = "not-writable"  # the letters cannot be rendered
+    RESTORED = "restored"  # from a backup; the detail is when it was made
     OWNER_LEAVES = "owner-leaves"
 
 
@@ -110,9 +109,12 @@ class RunState(StrEnum):
     SENDING = "sending"
     FINISHED = "finished"
     CANCELLED = "cancelled"
-    # Its time was missed and the mailing's choice is to send nothing late; it has no deliveries.
+    # It could not start on time and the mailing sends nothing late; it has no deliveries.
     SKIPPED = "skipped"
 
+
+# A mailing has at most one run in these states.
+OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING)
 
 RUN_TRANSITIONS = Transitions(
     "run",
@@ -137,7 +139,7 @@ mailing_clients = Table(
 
 
 class Mailing(Timestamps, Model):
-    """One message to an audience, inside a window, once or again and again."""
+    """A message sent to an audience within a time window, once or repeatedly."""
 
     __tablename__ = "mailings"
 
@@ -148,7 +150,7 @@ class Mailing(Timestamps, Model):
     name: Mapped[str] = mapped_column(String(200))
     sender_name: Mapped[str] = mapped_column(String(200), default="")
     audience: Mapped[Audience] = mapped_column(enum_column(Audience, "audience"), default=Audience.ALL)
-    # The window: nothing leaves before the one or after the other.
+    # The time window: nothing is sent before or after it.
     starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
     periodicity: Mapped[Periodicity] = mapped_column(
@@ -158,20 +160,20 @@ class Mailing(Timestamps, Model):
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.RESEND
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
-    # When letters may leave, on the owner's clock: the days of the week (1 is Monday) and the hours,
-    # past midnight when they close before they open; no hours mean the whole day.
+    # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which last
+    # past midnight if they close before they open. Without hours: the whole day.
     weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
     opens_at: Mapped[time | None] = mapped_column(Time)
     closes_at: Mapped[time | None] = mapped_column(Time)
     state: Mapped[MailingState] = mapped_column(
         enum_column(MailingState, "state"), default=MailingState.DRAFT
     )
-    # A StateReason, perhaps with a detail.
+    # A StateReason, optionally with a detail.
     state_reason: Mapped[str] = mapped_column(String(500), default="")
-    # When the next run is due; none when there will be no further one, and while a run is under way,
-    # unless a change of the times has settled what follows it.
+    # When the next run is due. NULL if there is none, and usually while a run is open: only a change of
+    # the schedule sets the next start before that run ends.
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # A manager's mark, apart from the state: nothing of the mailing is sent while it is set.
+    # Set by a manager, independent of the state: while set, nothing is sent.
     disabled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     disabled_reason: Mapped[str] = mapped_column(String(500), default="")
 
@@ -181,9 +183,9 @@ class Mailing(Timestamps, Model):
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
-        # The start page shows what runs and comes next, a few among all that is over.
+        # The start page lists current and upcoming mailings, which are few among all finished ones.
         Index(None, "owner_id", "state"),
-        # The sweep looks for what is due; few mailings are scheduled at any time.
+        # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
     )
 
@@ -193,7 +195,7 @@ class Mailing(Timestamps, Model):
 
 
 class Run(Model):
-    """One occurrence of a mailing, with the content as it was when the run started."""
+    """One occurrence of a mailing, with the content as it was when it started."""
 
     __tablename__ = "runs"
 
@@ -206,11 +208,11 @@ class Run(Model):
     planned: Mapped[int] = mapped_column(BigInteger, default=0)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Since when its letters, attempts and text are being removed, or are; its numbers stay.
+    # When the removal of its deliveries, attempts and text began; its counts stay.
     details_removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # False once nothing of them is left.
+    # False once all of them are removed.
     has_details: Mapped[bool] = mapped_column(default=True, server_default=true())
-    # The snapshot.
+    # The content, copied from the message.
     subject: Mapped[str] = mapped_column(String(500))
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
@@ -221,16 +223,16 @@ class Run(Model):
 
     @property
     def details_kept_days(self) -> int:
-        """For how many days after the run its details were kept, once they were removed."""
+        """How many days after the run its details were kept; 0 until they are removed."""
         if self.details_removed_at is None or self.finished_at is None:
             return 0
         return (self.details_removed_at - self.finished_at).days
 
     __table_args__ = (
-        # A double click, two schedulers and a repeated command all end at this key.
+        # Prevents a second run by a double click, two schedulers or a repeated command.
         UniqueConstraint("mailing_id", "scheduled_for"),
         Index(None, "state"),
-        # The sweep looks for what ended long ago.
+        # Retention looks for runs that ended long ago.
         Index(
             "ix_runs_details",
             "finished_at",

@@ -1,4 +1,4 @@
-"""Letters as their authors write them, with what is not saved yet and the pictures in them."""
+"""Messages, their drafts and their pictures."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ class MessageFormat(StrEnum):
 
 
 class Message(Timestamps, Model):
-    """Subject and body with Liquid placeholders; runs copy it when they start."""
+    """Subject and body with Liquid placeholders; each run copies them when it starts."""
 
     __tablename__ = "messages"
 
@@ -29,7 +29,7 @@ class Message(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
-    # Goes up with every save: who began with an older one is asked before writing over it.
+    # Incremented with every save, so that an edit of an older version does not overwrite a newer one.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     owner: Mapped[User] = relationship()
@@ -38,32 +38,32 @@ class Message(Timestamps, Model):
 
 
 class MessageDraft(Model):
-    """What is being typed, saved while typing; no mailing ever sends it.
+    """Unsaved changes to a message, stored while its author types; no mailing sends them.
 
-    Kept for a while when it was discarded, and so is a message that was deleted, both for an undo.
+    Discarded drafts and deleted messages stay here for a while, so that they can be restored.
     """
 
     __tablename__ = "message_drafts"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # None for a message that has never been saved, or that was deleted.
+    # None for a message that was never saved or was deleted.
     message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     subject: Mapped[str] = mapped_column(Text, default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text, default="")
-    # The version of the message that the typing began with.
+    # The version of the message that was opened for editing.
     base_version: Mapped[int | None]
-    # Goes up with every save of the draft, so that two windows notice each other.
+    # Incremented with every save of the draft, so that two open windows notice each other.
     revision: Mapped[int] = mapped_column(default=1)
     saved_at: Mapped[datetime] = mapped_column(UTCDateTime)
     discarded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether this was a message, which an undo makes one again.
+    # Whether this was a saved message, which a restore turns into one again.
     was_message: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
-        # One draft at a time of each message.
+        # One active draft per message.
         Index(
             "ix_message_drafts_message_id",
             "message_id",
@@ -75,16 +75,16 @@ class MessageDraft(Model):
 
 
 class MessagePicture(Model):
-    """An uploaded picture: whose it is, how large, and when something of theirs last showed it."""
+    """An uploaded picture: its owner, its size and when it was last found in use."""
 
     __tablename__ = "message_pictures"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # Its file and the end of its address; nobody can guess it.
+    # Its file name and the end of its URL; impossible to guess.
     name: Mapped[str] = mapped_column(String(64), unique=True)
     size: Mapped[int]  # bytes
     uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # When the sweep last looked whether it is used; those that waited longest come first.
+    # When the sweep last checked whether it is used; the longest unchecked come first.
     looked_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

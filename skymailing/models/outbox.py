@@ -1,4 +1,4 @@
-"""Account mail that waits to be sent."""
+"""Account letters waiting to be sent."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.clock import utcnow
 from skymailing.models.base import Model
-from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
+from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
 from skymailing.models.user import User
 
 
@@ -20,22 +20,11 @@ class LetterState(StrEnum):
     FAILED = "failed"
 
 
-LETTER_TRANSITIONS = Transitions(
-    "letter",
-    {
-        LetterState.PENDING: {LetterState.SENDING, LetterState.FAILED},
-        LetterState.SENDING: {LetterState.PENDING, LetterState.SENT, LetterState.FAILED},
-        LetterState.SENT: set(),
-        LetterState.FAILED: set(),
-    },
-)
-
-
 class OutboxLetter(Model):
-    """A letter of the service itself: confirmation, password reset, a test letter to oneself.
+    """A letter from the service itself: confirmation, password reset, test letter.
 
-    Written in the transaction that causes it and rendered when it is sent, so that no token and
-    no link is ever stored.
+    Created in the transaction that causes it and rendered when it is sent, so that no token or
+    link is ever stored.
     """
 
     __tablename__ = "outbox"
@@ -43,7 +32,7 @@ class OutboxLetter(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     to: Mapped[str] = mapped_column(String(320))
-    # The folder below templates/emails/.
+    # The name of a folder below templates/emails/.
     template: Mapped[str] = mapped_column(String(64))
     params: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     locale: Mapped[str] = mapped_column(String(10), default="en")

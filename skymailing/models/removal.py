@@ -1,4 +1,4 @@
-"""Things that were deleted and can be brought back for a while."""
+"""Deleted objects that can still be restored."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ class RemovalKind(StrEnum):
 
 
 class Removal(Model):
-    """What one press of a delete button took away, whole enough to put it back."""
+    """Everything that one delete action removed, complete enough to restore it."""
 
     __tablename__ = "removals"
 

@@ -1,4 +1,4 @@
-"""Column types and state machinery that all models share."""
+"""Column types and state machines shared by all models."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 
 from skymailing.errors import IllegalTransition
 
-# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+# SQLite assigns ids only in a column whose type is exactly INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 JsonObject = JSON().with_variant(JSONB(), "postgresql")
 
@@ -19,7 +19,7 @@ S = TypeVar("S", bound=StrEnum)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware moment; refuses naive ones and comes back in UTC on every database."""
+    """An aware datetime: rejects naive values and returns UTC on every database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -38,7 +38,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def enum_column(enum: type[StrEnum], name: str) -> Enum:
-    """Return a text column type that stores the enum's values and checks them by a named constraint."""
+    """Return a text type that stores the enum's values, with a named check constraint."""
     return Enum(
         enum,
         native_enum=False,
@@ -50,7 +50,7 @@ def enum_column(enum: type[StrEnum], name: str) -> Enum:
 
 
 class Transitions(Generic[S]):
-    """The arrows of one state machine: which state may follow which."""
+    """A state machine: which state may follow which."""
 
     def __init__(self, thing: str, arrows: dict[S, set[S]]) -> None:
         self.thing = thing
@@ -66,10 +66,10 @@ class Transitions(Generic[S]):
             raise IllegalTransition(self.thing, old, new)
 
     def sources(self, new: S) -> list[S]:
-        """Return the states from which `new` may be reached, for the WHERE of a bulk update."""
+        """Return the states that `new` may follow, for the WHERE clause of a bulk update."""
         return [old for old, targets in self.arrows.items() if new in targets]
 
     def move(self, item: Any, new: S) -> None:
-        """Set `item.state`; raises IllegalTransition."""
+        """Set `item.state`; raises IllegalTransition if `new` may not follow it."""
         self.check(item.state, new)
         item.state = new

@@ -1,4 +1,4 @@
-"""Accounts."""
+"""User accounts."""
 
 import secrets
 from datetime import datetime
@@ -20,46 +20,45 @@ class Role(StrEnum):
 
 
 class User(UserMixin, Timestamps, Model):
-    """A person who signs in; owns clients, messages and mailings."""
+    """A person who signs in and owns clients, messages and mailings."""
 
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    # Always in lower case, so that one address is one account.
+    # Always lower case, so that an address has only one account.
     email: Mapped[str] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[Role] = mapped_column(enum_column(Role, "role"), default=Role.USER)
     # The sender name of new mailings; empty means the part of the address before the @.
     name: Mapped[str] = mapped_column(String(200), default="")
-    # Empty means: as the browser wishes.
+    # Empty: use the language of the browser.
     locale: Mapped[str] = mapped_column(String(10), default="")
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     blocked_reason: Mapped[str] = mapped_column(String(500), default="")
     last_login_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The hour of day, on the user's clock, of a letter about what was sent in the day before; None
-    # means that none is wanted.
+    # The hour, in the user's time zone, of the daily summary letter; None turns it off.
     summary_hour: Mapped[int | None]
     next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
-    # Part of every session's identity: raising it signs the user out everywhere. It begins somewhere, as
-    # after a restored backup an id may be given again, to somebody whom an old cookie shall not let in.
+    # Part of every session's identity: incrementing it signs the user out everywhere. It starts at a
+    # random number: after a restore an id may be reused, and old cookies must not open the new account.
     session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(1_000_000_000))
-    # When the account is deleted with all that it owns; until then its owner can still keep it.
+    # When the account and everything it owns is deleted; until then its owner can cancel that.
     deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Since when that is under way, from which there is no way back.
+    # When the deletion began; it can no longer be cancelled.
     erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether a letter tells of a sign-in on a device that was not seen before.
+    # Whether to send a letter about a sign-in from a new device.
     wants_login_letters: Mapped[bool] = mapped_column(default=True, server_default=true())
-    # The key of the codes, encrypted; empty without. It counts once `second_factor_at` is set.
+    # The encrypted key of the one-time codes, or empty. In use once `second_factor_at` is set.
     totp_secret: Mapped[str] = mapped_column(String(255), default="", server_default="")
     second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The 30 seconds of the last code that was taken: none of then or before is taken again.
+    # The 30-second step of the last accepted code; codes of this step or earlier are rejected.
     totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
-    # The first steps on the start page: which of them, by name, the user does not want, or the whole guide.
+    # The guide on the start page: the steps that the user skipped, and whether the user closed it.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Not a column: which of the user's sessions this is, so that one can end without the others.
+    # Not a column: the key of the current session, so that one can end without the others.
     session_key = ""
 
     __table_args__ = (
@@ -69,7 +68,7 @@ class User(UserMixin, Timestamps, Model):
             postgresql_where=text("deletion_at IS NOT NULL"),
             sqlite_where=text("deletion_at IS NOT NULL"),
         ),
-        # Links in letters name their owner, who may be gone: nobody else ever gets that id.
+        # Links in letters contain the owner's id, so the id of a deleted account is never reused.
         {"sqlite_autoincrement": True},
     )
 
@@ -83,7 +82,7 @@ class User(UserMixin, Timestamps, Model):
 
     @property
     def is_active(self) -> bool:
-        """Whether Flask-Login may let the user in."""
+        """Whether Flask-Login may sign the user in."""
         return self.is_confirmed and not self.is_blocked
 
     @property
@@ -95,5 +94,5 @@ class User(UserMixin, Timestamps, Model):
         return self.name or self.email.partition("@")[0]
 
     def get_id(self) -> str:
-        """Return the identity kept in session and remember cookie."""
+        """Return the identity stored in the session cookie and the remember cookie."""
         return f"{self.id}.{self.session_epoch}.{self.session_key}"

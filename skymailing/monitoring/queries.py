@@ -5,16 +5,16 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
-from skymailing.delivery.ledger import claims
-from skymailing.delivery.ledger.statistics import COUNTED
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.extensions import db
 from skymailing.mailings.queries import WAITS_FOR_DECISION
 from skymailing.models import (
+    COUNTED_STATES,
+    OPEN_RUN_STATES,
     BreakerState,
     Delivery,
     DeliveryState,
     Mailing,
-    MailingState,
     OutboxLetter,
     Route,
     Run,
@@ -29,13 +29,13 @@ RUNS_CHECKED = 1000  # the latest ones, so that it costs the same after years
 
 def count_deliveries() -> dict[DeliveryState, int]:
     """Return the number of recipients of all runs in each state, as counted while they went."""
-    names = ["planned", *(state.value for state in COUNTED)]
+    names = ["planned", *(state.value for state in COUNTED_STATES)]
     sums = [func.coalesce(func.sum(RunInterval.__table__.c[name]), 0) for name in names]
     planned, *counts = map(int, db.session.execute(select(*sums)).one())
     is_sending = Delivery.state == DeliveryState.SENDING
     sending = db.session.scalar(select(func.count()).select_from(Delivery).where(is_sending)) or 0
     pending = max(0, planned - sum(counts) - sending)
-    return dict(zip(COUNTED, counts, strict=True)) | {
+    return dict(zip(COUNTED_STATES, counts, strict=True)) | {
         DeliveryState.SENDING: sending,
         DeliveryState.PENDING: pending,
     }
@@ -43,11 +43,8 @@ def count_deliveries() -> dict[DeliveryState, int]:
 
 def oldest_due(now: datetime) -> datetime | None:
     """Return since when the oldest piece of work has been due that nobody has stopped; None without any."""
-    may_go_on = (Mailing.disabled_at.is_(None), User.blocked_at.is_(None))
     start = (
-        select(func.min(Mailing.next_run_at))
-        .join(User, User.id == Mailing.owner_id)
-        .where(Mailing.state == MailingState.SCHEDULED, Mailing.next_run_at <= now, *may_go_on)
+        select(func.min(Mailing.next_run_at)).join(User, User.id == Mailing.owner_id).where(may_start(now))
     )
     sending = _runs_that_may_send(now)
     has_pending = (
@@ -67,12 +64,12 @@ def oldest_due(now: datetime) -> datetime | None:
 def _runs_that_may_send(now: datetime) -> list[int]:
     """Return the runs under way that nobody has stopped and that do not rest outside their hours."""
     statement = (
-        select(Run.id, *claims.HOURS)
+        select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
-        .where(Run.state.in_([RunState.PLANNED, RunState.SENDING]), claims.may_send(now))
+        .where(Run.state.in_(OPEN_RUN_STATES), may_send(now))
     )
-    return [run.id for run in db.session.execute(statement) if claims.hours_of(run).is_open(now)]
+    return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,9 @@ def count_unbalanced_runs() -> int:
     once it is over, nothing may be missing either.
     """
     latest = select(Run.id).order_by(Run.id.desc()).limit(RUNS_CHECKED).scalar_subquery()
-    settled = sum((RunInterval.__table__.c[state.value] for state in COUNTED), start=literal_column("0"))
+    settled = sum(
+        (RunInterval.__table__.c[state.value] for state in COUNTED_STATES), start=literal_column("0")
+    )
     total = func.coalesce(func.sum(settled), 0)
     is_over = Run.state.in_([RunState.FINISHED, RunState.CANCELLED])
     unbalanced = (

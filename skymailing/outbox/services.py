@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import joinedload
 
+from skymailing.db import leases
 from skymailing.delivery.smtp.connection import SecureConnection, open_smtp, time_limit
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
@@ -85,13 +86,13 @@ def _claim(now: datetime) -> Sequence[int]:
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
-    ids = db.session.scalars(
-        update(OutboxLetter)
-        .where(OutboxLetter.id.in_(due))
-        .values(state=LetterState.SENDING, lease_until=now + LEASE, attempts=OutboxLetter.attempts + 1)
-        .returning(OutboxLetter.id),
-        execution_options={"synchronize_session": False},
-    ).all()
+    ids = leases.take_lease(
+        OutboxLetter,
+        OutboxLetter.id.in_(due),
+        now + LEASE,
+        state=LetterState.SENDING,
+        attempts=OutboxLetter.attempts + 1,
+    )
     db.session.commit()
     return ids
 
@@ -205,13 +206,4 @@ def _give_back(parcels: list[Parcel], now: datetime, error: str) -> None:
 
 def _record(letter_ids: list[int], now: datetime, **values: object) -> None:
     """Change letters that are still ours: the lease's end is its mark."""
-    db.session.execute(
-        update(OutboxLetter)
-        .where(
-            OutboxLetter.id.in_(letter_ids),
-            OutboxLetter.state == LetterState.SENDING,
-            OutboxLetter.lease_until == now + LEASE,
-        )
-        .values(**values),
-        execution_options={"synchronize_session": False},
-    )
+    leases.change_leased(OutboxLetter, letter_ids, now + LEASE, **values)

@@ -12,19 +12,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, case, cast, extract, func, or_, select, text
 from sqlalchemy.orm import Session, scoped_session
 
-from skymailing.models import Outcome, RunAnswer, RunInterval, User
+from skymailing.models import REPORTED_COUNTS, Outcome, RunAnswer, RunInterval, User
 from skymailing.reports.periods import Period
 
-COLUMNS = (
-    "planned",
-    "sent",
-    "failed",
-    "unknown",
-    "expired",
-    "suppressed",
-    "cancelled",
-    "attempts",
-)
 INTERVALS = RunInterval.__table__
 # Percentiles of the time from a run's start until a letter was sent.
 MEDIAN, P95 = 50, 95
@@ -119,7 +109,7 @@ def mailing_key(table: CountsTable) -> ColumnElement[int]:
 
 def sum_columns() -> list[ColumnElement[int]]:
     """Return the sum of each counted column."""
-    return [func.sum(INTERVALS.c[name]) for name in COLUMNS]
+    return [func.sum(INTERVALS.c[name]) for name in REPORTED_COUNTS]
 
 
 def read_aggregates(
@@ -132,7 +122,7 @@ def read_aggregates(
     # GROUP BY positions: PostgreSQL takes an expression with parameters for a different one each time.
     counted = select(key(RunInterval), *sum_columns()).where(selection.condition(RunInterval))
     for value, *counts in database.execute(counted.group_by(text("1"))):
-        by_name = {name: int(count) for name, count in zip(COLUMNS, counts, strict=True)}
+        by_name = {name: int(count) for name, count in zip(REPORTED_COUNTS, counts, strict=True)}
         found[value] = Aggregate(Counter(by_name))
     sent = (
         select(key(RunInterval), RunInterval.elapsed, func.sum(RunInterval.sent))

@@ -14,12 +14,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, exists, insert, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from skymailing.db.engine import reading_engine
+from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.extensions import db
-from skymailing.models import ReportDay, RunInterval, User
+from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval, User
 from skymailing.models.types import UTCDateTime
 from skymailing.reports.aggregates import (
-    COLUMNS,
     Aggregate,
     Database,
     Scope,
@@ -32,7 +31,6 @@ from skymailing.reports.rollup_queries import ALL_MAILINGS, IS_FRESH
 from skymailing.web.timezones import day_ends, day_starts
 
 TIME_BUDGET = 1.0  # seconds of a sweep, which runs every fifteen
-MAX_PAUSE = 0.1  # seconds in which other writers get their turn
 # A day is rolled up only after this time without changes: a run that is sending would invalidate the
 # rollup again and again.
 QUIET = timedelta(minutes=15)
@@ -56,7 +54,7 @@ def roll_up_days(now: datetime, seconds: float = TIME_BUDGET) -> int:
             if not _roll_up_day(session, owner_id, day, now - QUIET):
                 continue  # a later sweep tries again
         rolled_up += 1
-        time.sleep(min(time.monotonic() - step_began, MAX_PAUSE))
+        let_others_write(time.monotonic() - step_began)
     return rolled_up
 
 
@@ -136,4 +134,4 @@ def _make_row(owner_id: int, mailing_id: int, day: TimeRange, aggregate: Aggrega
         "ends_at": day[1],
         "times": json.dumps(list(aggregate.times.items())),
         "reasons": json.dumps(reasons, ensure_ascii=False),
-    } | {name: aggregate.counts[name] for name in COLUMNS}
+    } | {name: aggregate.counts[name] for name in REPORTED_COUNTS}

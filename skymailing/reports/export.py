@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from skymailing.reports.aggregates import COLUMNS, Scope
+from skymailing.models import REPORTED_COUNTS
+from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period
 from skymailing.reports.queries import Figures, Report, list_days_of_mailings
 
 
 def export_rows(scope: Scope, period: Period) -> Iterator[Sequence[Any]]:
     """Yield a header, then the counts of each mailing on each day."""
-    yield ("day", "begins_at", "mailing_id", "mailing", *COLUMNS)
+    yield ("day", "begins_at", "mailing_id", "mailing", *REPORTED_COUNTS)
     for day, mailing_id, name, counts in list_days_of_mailings(scope, period):
         begins_at = Period(day, day, period.zone).begins_at
         yield (day.isoformat(), format_time(begins_at), mailing_id, name, *counts.values())

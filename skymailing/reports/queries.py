@@ -8,10 +8,9 @@ from sqlalchemy import Double, cast, func, select, text, union_all
 
 from skymailing.delivery.ledger.statistics import OTHER_WORDS
 from skymailing.extensions import db
-from skymailing.models import Mailing, ReportDay, RunInterval
+from skymailing.models import REPORTED_COUNTS, Mailing, ReportDay, RunInterval
 from skymailing.reports import rollup_queries
 from skymailing.reports.aggregates import (
-    COLUMNS,
     MEDIAN,
     P95,
     Aggregate,
@@ -33,14 +32,14 @@ IDS_PER_STATEMENT = 500
 class Figures:
     """The figures of a period, a day or a mailing; `median` and `p95` are seconds from a run's start."""
 
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COLUMNS, 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REPORTED_COUNTS, 0))
     median: int | None = None
     p95: int | None = None
 
     @classmethod
     def of(cls, aggregate: Aggregate) -> "Figures":
         """Return the figures of an aggregate."""
-        counts = {name: aggregate.counts[name] for name in COLUMNS}
+        counts = {name: aggregate.counts[name] for name in REPORTED_COUNTS}
         return cls(counts, aggregate.percentile(MEDIAN), aggregate.percentile(P95))
 
     @property
@@ -148,7 +147,7 @@ def list_days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, 
     rows = db.session.execute(statement.group_by(text("1, 2")).order_by(text("1, 2"))).all()
     names = dict(_read_names(sorted({row.mailing_id for row in rows})))
     for number, mailing_id, *sums in rows:
-        counts = dict(zip(COLUMNS, map(int, sums), strict=True))
+        counts = dict(zip(REPORTED_COUNTS, map(int, sums), strict=True))
         if any(counts.values()) and mailing_id in names:
             yield period.days[number], mailing_id, names[mailing_id], counts
 

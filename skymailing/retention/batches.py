@@ -5,12 +5,11 @@ import time
 from sqlalchemy import Connection, delete, select
 
 from skymailing import counters
-from skymailing.db.engine import is_one_of
+from skymailing.db.engine import is_one_of, let_others_write
 from skymailing.extensions import db
 from skymailing.models import Attempt, Bounce, Delivery
 
 BATCH = 1000  # rows of one step: some 20 ms, in which on SQLite nobody else can write
-LONGEST_BREATH = 0.1  # seconds
 
 
 class Allowance:
@@ -30,7 +29,7 @@ class Allowance:
         if not rows:
             return
         self.removed[kind] = self.removed.get(kind, 0) + rows
-        time.sleep(min(time.monotonic() - self._last, LONGEST_BREATH))
+        let_others_write(time.monotonic() - self._last)
         self._last = time.monotonic()
 
     def tell(self) -> None:

@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
-from skymailing.models import Delivery, Mailing, Run, RunState
+from skymailing.models import OPEN_RUN_STATES, Delivery, Mailing, Run
 from skymailing.retention.batches import Allowance, remove_letters
 
-UNDER_WAY = (RunState.PLANNED, RunState.SENDING)
 RUNS_AT_A_TIME = 100
 # In the index's own words: SQLite would not see that "has_details = 1" is the same.
 HAS_DETAILS: ColumnElement[bool] = literal_column("runs.has_details")
@@ -33,7 +32,7 @@ def remove_old_details(before: datetime, now: datetime, allowance: Allowance) ->
 def _runs_with_details(before: datetime) -> list[int]:
     statement = (
         select(Run.id)
-        .where(HAS_DETAILS, Run.finished_at < before, Run.state.not_in(UNDER_WAY))
+        .where(HAS_DETAILS, Run.finished_at < before, Run.state.not_in(OPEN_RUN_STATES))
         .order_by(Run.finished_at)
         .limit(RUNS_AT_A_TIME)
     )
@@ -50,7 +49,12 @@ def _give_up(run_id: int, before: datetime, now: datetime) -> bool:
         mailing_id = select(Run.mailing_id).where(Run.id == run_id).scalar_subquery()
         session.execute(select(Mailing.id).where(Mailing.id == mailing_id).with_for_update())
         run = session.get(Run, run_id, populate_existing=True)
-        if run is None or run.state in UNDER_WAY or run.finished_at is None or run.finished_at >= before:
+        if (
+            run is None
+            or run.state in OPEN_RUN_STATES
+            or run.finished_at is None
+            or run.finished_at >= before
+        ):
             return False
         run.details_removed_at = run.details_removed_at or now
         run.body = ""

@@ -4,8 +4,16 @@ from typing import Any
 
 from flask import current_app
 
+UNSUBSCRIBE_PREFIX = "/u"
+EXAMPLE_UNSUBSCRIBE_URL = f"https://example.com{UNSUBSCRIBE_PREFIX}/example"
+
 
 def public_url(endpoint: str, **values: Any) -> str:
     """Return the absolute address of a page, as the outside world reaches it."""
     path = current_app.url_map.bind("", script_name="/").build(endpoint, values)
     return f"{current_app.config['PUBLIC_URL']}{path}"
+
+
+def unsubscribe_url(token: str) -> str:
+    """Return the absolute address of the unsubscribe page for `token`; an empty token gives its beginning."""
+    return f"{current_app.config['PUBLIC_URL']}{UNSUBSCRIBE_PREFIX}/{token}"

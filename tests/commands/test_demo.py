@@ -13,7 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import Content, check_content
 from skymailing.demo.texts import MESSAGES, Text
 from skymailing.models import (
-    OPEN_STATES,
+    OPEN_DELIVERY_STATES,
     Article,
     Attempt,
     Client,
@@ -75,7 +75,7 @@ def test_its_ledgers_close(app: Flask, session: Session) -> None:
     for run in session.scalars(select(Run)):
         states = Counter(session.scalars(select(Delivery.state).where(Delivery.run_id == run.id)))
         assert states.total() == run.planned
-        is_open = sum(states[state] for state in OPEN_STATES) > 0
+        is_open = sum(states[state] for state in OPEN_DELIVERY_STATES) > 0
         assert is_open == (run.state not in (RunState.FINISHED, RunState.CANCELLED))
 
 

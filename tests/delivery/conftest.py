@@ -1,4 +1,4 @@
-"""What the engine's tests share: letting mailings start, sweeping, and choosing the mail server."""
+"""Fixtures for the engine's tests: start mailings, sweep, choose the mail server, run a worker."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing import jobs, queue
 from skymailing.delivery.send import close_dispatcher
 from skymailing.models import Mailing, User
-from tests.delivery.worker import Engage, Worker
+from tests.delivery.worker import NewWorker, Worker
 from tests.support.factories import create_clients
 
 Work = Callable[[], None]
@@ -21,7 +21,7 @@ ServeFrom = Callable[..., None]
 
 @pytest.fixture
 def start(app: Flask, work: Work) -> Callable[[Mailing], None]:
-    """Return a function that lets a mailing start and workers do all that follows at once."""
+    """Return a function that starts a mailing and runs all jobs that follow at once."""
 
     def do(mailing: Mailing) -> None:
         with app.app_context():
@@ -33,7 +33,7 @@ def start(app: Flask, work: Work) -> Callable[[Mailing], None]:
 
 @pytest.fixture
 def sweep(app: Flask, work: Work) -> Work:
-    """Return a function that does one sweep and all that follows from it."""
+    """Return a function that runs one sweep and all jobs that follow from it."""
 
     def do() -> None:
         with app.app_context():
@@ -61,16 +61,16 @@ def serve_from(app: Flask, session: Session) -> Iterator[ServeFrom]:
 
 
 @pytest.fixture
-def engage(app: Flask, user: User) -> Iterator[Engage]:
-    """Return a function that engages a worker for a mailing to all clients."""
-    engaged: list[Worker] = []
+def new_worker(app: Flask, user: User) -> Iterator[NewWorker]:
+    """Return a function that creates a worker for a mailing to all clients."""
+    workers: list[Worker] = []
 
     def do(**values: Any) -> Worker:
-        engaged.append(Worker(app, user, **values))
-        return engaged[-1]
+        workers.append(Worker(app, user, **values))
+        return workers[-1]
 
     yield do
-    for worker in engaged:
+    for worker in workers:
         worker.die()
         worker.journal.path.unlink(missing_ok=True)
 

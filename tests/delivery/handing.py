@@ -1,4 +1,4 @@
-"""Handing letters over without a run: letters, a journal in memory, an open session."""
+"""Hand over letters without a run: sample letters, a journal in memory, an open session."""
 
 import smtplib
 import time
@@ -11,7 +11,7 @@ BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
 
 
 class Notes:
-    """A journal that remembers."""
+    """A journal in memory."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []

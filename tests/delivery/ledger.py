@@ -1,4 +1,4 @@
-"""What must hold for every run at every moment, checked from the rows and from the server's letters."""
+"""Invariants of every run at every moment, checked against the rows and the mail server's letters."""
 
 from collections import Counter
 from email import message_from_bytes
@@ -6,9 +6,9 @@ from email import message_from_bytes
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.models import (
-    OPEN_STATES,
+    COUNTED_STATES,
+    OPEN_DELIVERY_STATES,
     Attempt,
     Delivery,
     DeliveryState,
@@ -21,7 +21,7 @@ from tests.support.servers import Letter
 
 
 def states(session: Session, run: Run) -> dict[str, int]:
-    """Return the run's counts by state, only those that are not zero."""
+    """Return the number of deliveries in each state that occurs."""
     rows = session.execute(
         select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
     )
@@ -34,20 +34,20 @@ def only_run(session: Session) -> Run:
 
 
 def kept_counts(session: Session, run: Run) -> dict[str, int]:
-    """Return what was counted while the run went."""
-    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED]
+    """Return the counts that were stored during the run."""
+    sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED_STATES]
     row = session.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
-    return {state.value: int(count) for state, count in zip(COUNTED, row, strict=True)}
+    return {state.value: int(count) for state, count in zip(COUNTED_STATES, row, strict=True)}
 
 
 def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
-    """Assert that the run's ledger closes and that nobody got a letter behind its back."""
+    """Assert that the run's ledger is consistent and accounts for every letter that arrived."""
     session.expire_all()
     counts = states(session, run)
     assert sum(counts.values()) == run.planned
     if run.state in (RunState.FINISHED, RunState.CANCELLED):
-        assert not counts.keys() & set(OPEN_STATES), "a run that is over leaves nothing open"
-    assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED}
+        assert not counts.keys() & set(OPEN_DELIVERY_STATES), "a run that is over has no open delivery"
+    assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED_STATES}
     got = Counter(letter.to for letter in letters)
     identities = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)
     deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()

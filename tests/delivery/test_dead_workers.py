@@ -1,4 +1,4 @@
-"""A journal that is read while its worker's last transaction is still on its way, or long after."""
+"""Reading a dead worker's journal while its last transaction is still in progress, or long after."""
 
 from datetime import timedelta
 
@@ -12,17 +12,17 @@ from skymailing.delivery.smtp.session import Verdict
 from skymailing.extensions import db
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.delivery.worker import Engage, read_journals, sweep_in
+from tests.delivery.worker import NewWorker, read_journals, sweep_in
 from tests.support.servers import SmtpServer
 
 
 def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(
-    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work, smtp: SmtpServer
+    app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work, smtp: SmtpServer
 ) -> None:
-    """Killed between COMMIT and its answer: the journal is read before the claim can be seen."""
+    """Killed between COMMIT and its answer: the journal is read before the claim is visible."""
     if session.get_bind().dialect.name != "postgresql":
         pytest.skip("SQLite commits in the worker's own process, which is dead")
-    worker = engage()
+    worker = new_worker()
     worker.journal.claim(worker.token)
     with app.app_context(), db.engine.begin() as connection:
         claims.claim(connection, worker.run, worker.token, utcnow() + timedelta(minutes=3), 10, utcnow())
@@ -36,18 +36,18 @@ def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_a_record_that_is_rolled_back_after_its_worker_died_is_made_from_the_journal(
-    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work
+def test_results_rolled_back_after_the_worker_died_are_recorded_from_the_journal(
+    app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work
 ) -> None:
-    """Killed before COMMIT: the journal is read while the rows are locked, which sweeps pass over."""
+    """Killed before COMMIT: the journal is read while the rows are locked, which sweeps skip."""
     if session.get_bind().dialect.name != "postgresql":
         pytest.skip("SQLite rolls back with the worker's own process, which is dead")
-    worker = engage()
+    worker = new_worker()
     worker.claim()
     results = worker.results(Verdict.SENT)
-    worker.note(results)
+    worker.write_journal(results)
     with app.app_context(), db.engine.connect() as connection, connection.begin() as transaction:
-        record.record(connection, worker.run, worker.token, results, {}, "primary", utcnow())
+        record.record_results(connection, worker.run, worker.token, results, {}, "primary", utcnow())
         worker.die()
         read_journals(app)
         transaction.rollback()
@@ -59,9 +59,9 @@ def test_a_record_that_is_rolled_back_after_its_worker_died_is_made_from_the_jou
 
 
 def test_a_dead_workers_journal_is_kept_as_long_as_a_lease_and_then_removed(
-    app: Flask, session: Session, engage: Engage, clients: list[str], sweep: Work, smtp: SmtpServer
+    app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work, smtp: SmtpServer
 ) -> None:
-    worker = engage()
+    worker = new_worker()
     worker.claim()
     worker.die()
     sweep()

@@ -1,4 +1,4 @@
-"""What is known of letters when handing them over breaks off on our side."""
+"""Results of letters when handing over is interrupted on our side."""
 
 import time
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from tests.delivery.handing import Notes, letters, open_to
 from tests.faults.sink import Sink
 
 
-def check_what_is_known(results: list[Result], sink: Sink) -> None:
-    """Assert that no letter that may have arrived is given back to be sent again."""
+def check_results(results: list[Result], sink: Sink) -> None:
+    """Assert that no letter that may have arrived would be sent again."""
     assert len(results) == len({result.letter.delivery_id for result in results})
     sent = {result.letter.delivery_id for result in results if result.verdict is Verdict.SENT}
     unknown = {result.letter.delivery_id for result in results if result.verdict is Verdict.UNKNOWN}
@@ -22,7 +22,7 @@ def check_what_is_known(results: list[Result], sink: Sink) -> None:
 
 
 class FullDisk(Notes):
-    """A journal that can note so many beginnings, then nothing more."""
+    """A journal with room for a limited number of entries."""
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class FullDisk(Notes):
         super().begin(letter)
 
 
-def test_what_is_known_survives_a_journal_that_cannot_be_written() -> None:
+def test_results_survive_a_journal_that_cannot_be_written() -> None:
     notes = FullDisk(room=7)
     results: list[Result] = []
 
@@ -45,10 +45,10 @@ def test_what_is_known_survives_a_journal_that_cannot_be_written() -> None:
             exchange.hand_over(letters(30), time.monotonic() + 30, results)
         exchange.close()
 
-    check_what_is_known(results, sink)
+    check_results(results, sink)
 
 
-def test_what_is_known_survives_a_letter_that_cannot_be_written() -> None:
+def test_results_survive_a_letter_that_cannot_be_rendered() -> None:
     def write() -> Iterator[Letter]:
         yield from letters(7)
         raise ZeroDivisionError
@@ -62,4 +62,4 @@ def test_what_is_known_survives_a_letter_that_cannot_be_written() -> None:
             exchange.hand_over(write(), time.monotonic() + 30, results)
         exchange.close()
 
-    check_what_is_known(results, sink)
+    check_results(results, sink)

@@ -14,11 +14,11 @@ from skymailing import queue
 from skymailing.counters import KEY
 from skymailing.delivery.metrics import PHASES
 from skymailing.models import User
-from tests.faults.conftest import Engine, due_mailing, engine  # noqa: F401 - a fixture
+from tests.faults.conftest import Engine, engine  # noqa: F401 - a fixture
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.test_tls_auth import _trust, authority, server_context  # noqa: F401 - fixtures
 from tests.monitoring.test_metrics import read
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 SLOWNESS = 0.5  # seconds; far more than all else takes
 

@@ -1,4 +1,4 @@
-"""Occurrences in the owner's time zone, against a walk day by day and a clock that is only watched."""
+"""Occurrences in the owner's time zone, checked by a day-by-day walk and an observed clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,8 +29,8 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 
 
 @cache
-def watched(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
-    """Watch the wall clock quarter by quarter; return when it first showed each time of that year."""
+def observed(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
+    """Read the local clock every quarter of an hour; return when it first showed each time of that year."""
     shown: dict[datetime, datetime] = {}
     moment = datetime(year - 1, 12, 31, tzinfo=UTC)
     while moment < datetime(year + 1, 1, 2, tzinfo=UTC):
@@ -40,15 +40,15 @@ def watched(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
 
 
 def shows(day: date, hour: time, zone: ZoneInfo) -> datetime:
-    """Return when the clock first shows that time, or would, had nobody put it forward just before."""
+    """Return when the clock first shows that time, or would show it if it were not skipped."""
     wall, missing = datetime.combine(day, hour), timedelta()
-    while wall not in watched(zone, day.year):
+    while wall not in observed(zone, day.year):
         wall, missing = wall - QUARTER, missing + QUARTER
-    return watched(zone, day.year)[wall] + missing
+    return observed(zone, day.year)[wall] + missing
 
 
 def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
-    """Whether a day is one of the series, told without any arithmetic on occurrences."""
+    """Whether a day belongs to the series, decided without arithmetic on occurrences."""
     if day < anchor:
         return False
     if periodicity is Periodicity.DAILY:
@@ -60,7 +60,7 @@ def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
 
 
 def walk(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, first: date) -> Iterator[datetime]:
-    """Yield the occurrences from `first` on, day by day and on a clock that is only watched."""
+    """Yield the occurrences from `first` on, day by day on the observed clock."""
     local = anchor.astimezone(zone)
     day = first
     while True:
@@ -80,7 +80,7 @@ def walk(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, first: date
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, Periodicity.DAILY, timedelta(days=153))
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), BERLIN, Periodicity.DAILY, timedelta(days=370))
 @settings(deadline=None)
-def test_the_next_occurrence_is_the_next_fitting_day(
+def test_the_next_occurrence_is_the_next_matching_day(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:
     after = anchor + later
@@ -92,7 +92,7 @@ def test_the_next_occurrence_is_the_next_fitting_day(
 @pytest.mark.parametrize("name", ZONES)
 @pytest.mark.parametrize("first", [date(2028, 1, 29), date(2028, 1, 31), date(2026, 12, 30)])
 @pytest.mark.parametrize("hour", [time(0), time(1, 45), time(2), time(2, 30), time(9), time(23, 45)])
-def test_a_year_of_occurrences_is_what_a_calendar_and_a_clock_show(
+def test_a_year_of_occurrences_agrees_with_calendar_and_clock(
     hour: time, first: date, name: str, periodicity: Periodicity
 ) -> None:
     zone = ZoneInfo(name)
@@ -126,7 +126,7 @@ def test_latest_and_next_are_neighbours(
     assert next_occurrence(anchor, periodicity, zone, latest) == following
 
 
-def test_the_last_of_january_goes_by_way_of_february_back_to_the_31st() -> None:
+def test_a_monthly_series_on_the_31st_uses_the_last_day_of_shorter_months() -> None:
     anchor = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
     days = [occurrence(anchor, Periodicity.MONTHLY, ZoneInfo("UTC"), number).date() for number in range(15)]
     assert days[1:4] == [date(2027, 2, 28), date(2027, 3, 31), date(2027, 4, 30)]
@@ -134,7 +134,7 @@ def test_the_last_of_january_goes_by_way_of_february_back_to_the_31st() -> None:
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])
-def test_nine_in_the_morning_stays_nine_across_a_clock_change(day: date) -> None:
+def test_the_local_hour_stays_the_same_across_a_clock_change(day: date) -> None:
     berlin = ZoneInfo("Europe/Berlin")
     anchor = datetime(2026, 1, 1, 9, 0, tzinfo=berlin)
     for offset in (-1, 0, 1):
@@ -143,7 +143,7 @@ def test_nine_in_the_morning_stays_nine_across_a_clock_change(day: date) -> None
         assert (found.hour, found.minute) == (9, 0)
 
 
-def test_a_mailing_that_happens_once_has_no_next_occurrence() -> None:
+def test_a_mailing_sent_once_has_no_next_occurrence() -> None:
     anchor = datetime(2026, 1, 1, tzinfo=UTC)
     assert next_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor) is None
     assert latest_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor + timedelta(9)) == anchor

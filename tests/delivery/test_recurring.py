@@ -1,4 +1,4 @@
-"""Mailings that come again."""
+"""Recurring mailings."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from tests.support.factories import ClientFactory, due_mailing
 from tests.support.servers import SmtpServer
 
 
-def test_a_recurring_mailing_goes_on_to_its_next_day(
+def test_a_daily_mailing_runs_every_day_until_its_end(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -48,7 +48,7 @@ def test_a_recurring_mailing_goes_on_to_its_next_day(
     assert mailing.state is MailingState.FINISHED
 
 
-def test_missed_days_are_made_up_for_once(
+def test_missed_days_are_made_up_by_one_run(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -70,7 +70,7 @@ def test_missed_days_are_made_up_for_once(
     assert mailing.next_run_at == begin + timedelta(days=6)
 
 
-def test_the_next_run_follows_one_that_is_still_sending_and_makes_up_for_what_was_missed(
+def test_a_run_that_lasts_for_days_is_followed_by_one_run_for_all_missed_days(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -112,7 +112,7 @@ def test_fifty_missed_occurrences_are_one_run(
     assert mailing.next_run_at == occurrence(begin, periodicity, ZoneInfo("UTC"), 51)
 
 
-def test_an_occurrence_at_which_the_owner_is_blocked_is_made_up_for_when_they_are_not(
+def test_an_occurrence_missed_while_its_owner_was_blocked_is_made_up_after_unblocking(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)

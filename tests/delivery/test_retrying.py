@@ -1,4 +1,4 @@
-"""What is tried again, when, and what is left to a person."""
+"""What is retried, when, and what is left to the owner."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -51,7 +51,7 @@ def test_a_refused_address_fails_and_a_dead_one_is_suppressed(
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_deferred_letter_is_tried_again_in_time(
+def test_a_deferred_letter_is_retried_when_it_is_due(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -60,11 +60,12 @@ def test_a_deferred_letter_is_tried_again_in_time(
 
     delivery = session.execute(select(Delivery)).scalar_one()
     assert delivery.state is DeliveryState.DEFERRED
+    assert delivery.due_at is not None
     assert timedelta(seconds=45) < delivery.due_at - utcnow() < timedelta(seconds=75)
     assert only_run(session).state is RunState.SENDING
 
     sweep()
-    assert not smtp.letters, "before its time"
+    assert not smtp.letters, "not due yet"
 
     smtp.rcpt_replies.clear()
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
@@ -78,7 +79,7 @@ def test_a_deferred_letter_is_tried_again_in_time(
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_servers_own_waiting_time_is_obeyed(
+def test_a_wait_that_the_server_asks_for_is_respected(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -86,15 +87,16 @@ def test_a_servers_own_waiting_time_is_obeyed(
     start(due_mailing(user))
 
     delivery = session.execute(select(Delivery)).scalar_one()
+    assert delivery.due_at is not None
     assert timedelta(minutes=9.9) < delivery.due_at - utcnow() <= timedelta(minutes=10)
 
 
-def take_and_hang_up(taken: list[str]) -> Callable[[Peer], None]:
+def accept_and_hang_up(accepted: list[str]) -> Callable[[Peer], None]:
     def serve(peer: Peer) -> None:
         peer.greet()
         peer.hear()
         peer.say("250 ok")
-        taken.append(peer.hear())
+        accepted.append(peer.hear())
         peer.say("250 ok")
         peer.hear()
         peer.say("354 go")
@@ -104,7 +106,7 @@ def take_and_hang_up(taken: list[str]) -> Callable[[Peer], None]:
 
 
 @pytest.mark.parametrize("policy", OnUnknown)
-def test_an_unknown_is_shown_and_follows_the_mailings_policy(
+def test_an_unknown_follows_the_mailings_setting(
     session: Session,
     user: User,
     start: Start,
@@ -115,11 +117,11 @@ def test_an_unknown_is_shown_and_follows_the_mailings_policy(
     policy: OnUnknown,
 ) -> None:
     client = ClientFactory.create(owner=user)
-    taken: list[str] = []
-    with scripted_server(take_and_hang_up(taken)) as port:
+    accepted: list[str] = []
+    with scripted_server(accept_and_hang_up(accepted)) as port:
         serve_from(port)
         start(due_mailing(user, on_unknown=policy))
-    assert taken == [f"RCPT TO:<{client.email}>"]
+    assert accepted == [f"RCPT TO:<{client.email}>"]
     attempt = session.execute(select(Attempt)).scalar_one()
     assert attempt.outcome is Outcome.UNKNOWN
 
@@ -137,7 +139,7 @@ def test_an_unknown_is_shown_and_follows_the_mailings_policy(
     assert run.state is RunState.FINISHED
 
 
-def test_a_server_that_is_away_costs_nobody_an_attempt_and_later_gets_everything(
+def test_an_unavailable_server_costs_no_attempt_and_later_gets_every_letter(
     session: Session,
     user: User,
     start: Start,
@@ -147,7 +149,7 @@ def test_a_server_that_is_away_costs_nobody_an_attempt_and_later_gets_everything
     serve_from: ServeFrom,
 ) -> None:
     clients = create_clients(user, 3)
-    serve_from(9)  # nobody listens there
+    serve_from(9)  # no server listens there
     start(due_mailing(user))
     for _ in range(5):
         sweep()
@@ -169,7 +171,7 @@ def test_a_server_that_is_away_costs_nobody_an_attempt_and_later_gets_everything
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_a_refused_sender_pauses_the_mailing_and_says_why(
+def test_a_refused_sender_pauses_the_mailing_with_the_reason(
     session: Session, user: User, start: Start, serve_from: ServeFrom
 ) -> None:
     def refuse(peer: Peer) -> None:
@@ -189,7 +191,7 @@ def test_a_refused_sender_pauses_the_mailing_and_says_why(
     assert states(session, only_run(session)) == {"pending": 10}
 
 
-def test_a_lease_of_which_no_journal_tells_ends_unknown(
+def test_an_expired_lease_without_a_journal_becomes_unknown(
     app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 2)
@@ -210,10 +212,10 @@ def test_a_lease_of_which_no_journal_tells_ends_unknown(
 
 
 @pytest.mark.parametrize("answer", ["550 5.1.8 sender domain not found", "553 5.1.7 bad sender syntax"])
-def test_a_sender_refused_only_at_the_recipient_harms_no_client(
+def test_a_sender_refused_at_rcpt_does_not_suppress_the_recipient(
     session: Session, user: User, start: Start, smtp: SmtpServer, answer: str
 ) -> None:
-    """Postfix says so by default: smtpd_delay_reject."""
+    """Postfix does this by default: smtpd_delay_reject."""
     for client in create_clients(user, 3):
         smtp.rcpt_replies[client.email] = answer
     mailing = due_mailing(user)
@@ -226,40 +228,40 @@ def test_a_sender_refused_only_at_the_recipient_harms_no_client(
     assert session.scalars(select(Suppression)).all() == []
 
 
-def test_a_client_deleted_while_their_letter_was_under_way_is_not_mailed_again(
+def test_a_client_deleted_while_their_letter_is_deferred_is_not_mailed(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
-    gone, _ = create_clients(user, 2)
-    smtp.rcpt_replies[gone.email] = "451 later"
+    deleted, _ = create_clients(user, 2)
+    smtp.rcpt_replies[deleted.email] = "451 later"
     start(due_mailing(user))
     smtp.rcpt_replies.clear()
-    session.execute(delete(Client).where(Client.id == gone.id))
+    session.execute(delete(Client).where(Client.id == deleted.id))
 
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
         sweep()
 
     assert states(session, only_run(session)) == {"sent": 1, "cancelled": 1}
-    assert gone.email not in smtp.per_address()
+    assert deleted.email not in smtp.per_address()
 
 
-def test_a_window_that_is_put_off_is_recorded_in_a_few_statements(
+def test_a_deferred_window_is_recorded_in_a_few_statements(
     app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     for client in create_clients(user, 40):
         smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
     moves: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    def collect(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if statement.startswith("UPDATE deliveries SET state"):
             moves.append(statement)
 
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", collect)
     try:
         start(due_mailing(user))
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", collect)
 
     assert states(session, only_run(session)) == {"deferred": 40}
-    assert len(moves) <= 8, "one for each window's claim and for its record"
+    assert len(moves) <= 8, "one for the claim and one for the results of each window"

@@ -1,4 +1,4 @@
-"""A mailing on its way through real jobs, database and mail server: who gets what, and when."""
+"""A mailing sent through real jobs, database and mail server: who gets what, and when."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -27,7 +27,7 @@ from tests.support.factories import ClientFactory, SuppressionFactory, create_cl
 from tests.support.servers import RedisServer, SmtpServer
 
 
-def test_every_client_gets_a_letter_of_their_own(
+def test_every_client_gets_their_own_letter(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     clients = create_clients(user, 30)
@@ -54,7 +54,7 @@ def test_every_client_gets_a_letter_of_their_own(
         assert other.email.encode() not in letter.content
 
 
-def test_every_attempt_is_logged_with_the_servers_words(
+def test_every_attempt_is_logged_with_the_servers_answer(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -90,33 +90,33 @@ def test_clients_of_other_owners_are_never_mailed(
     assert smtp.per_address() == {mine.email: 1}
 
 
-def test_a_suppressed_address_has_its_row_and_gets_nothing(
+def test_a_suppressed_address_has_a_delivery_and_gets_no_letter(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
-    gone, stays = create_clients(user, 2)
-    SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
+    suppressed, other = create_clients(user, 2)
+    SuppressionFactory.create(owner_id=user.id, email_key=suppressed.email_key)
 
     start(due_mailing(user))
 
     run = only_run(session)
     assert states(session, run) == {"sent": 1, "suppressed": 1}
-    assert smtp.per_address() == {stays.email: 1}
+    assert smtp.per_address() == {other.email: 1}
 
 
-def test_who_unsubscribes_while_a_run_is_under_way_gets_nothing(
+def test_a_client_who_unsubscribes_during_a_run_gets_no_letter(
     app: Flask, session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
-    gone, _ = create_clients(user, 2)
+    unsubscribed, _ = create_clients(user, 2)
     mailing = due_mailing(user)
     with app.app_context():
         plan.start_due_run(mailing.id, utcnow())
-    SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
+    SuppressionFactory.create(owner_id=user.id, email_key=unsubscribed.email_key)
 
     with app.app_context():
         jobs.send_slice(only_run(session).id, 0)
 
     assert states(session, only_run(session)) == {"sent": 1, "suppressed": 1}
-    assert gone.email not in smtp.per_address()
+    assert unsubscribed.email not in smtp.per_address()
     check_ledger(session, only_run(session), smtp.letters)
 
 
@@ -132,7 +132,7 @@ def test_another_owners_suppression_does_not_count(
     assert smtp.per_address() == {client.email: 1}
 
 
-def test_nothing_leaves_after_the_end_and_what_is_left_expires(
+def test_nothing_is_sent_after_the_end_and_open_deliveries_expire(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     late, fine = create_clients(user, 2)
@@ -152,7 +152,7 @@ def test_nothing_leaves_after_the_end_and_what_is_left_expires(
     assert set(smtp.per_address()) == {fine.email}
 
 
-def test_a_window_that_closed_unused_says_so(
+def test_a_mailing_whose_window_ended_unsent_says_so(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 2)
@@ -166,7 +166,7 @@ def test_a_window_that_closed_unused_says_so(
     assert session.scalar(select(func.count()).select_from(Run)) == 0
 
 
-def test_an_audience_of_nobody_is_a_run_of_nothing_and_says_so(
+def test_an_empty_audience_gives_an_empty_run_and_a_reason(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     once = due_mailing(user)
@@ -177,7 +177,7 @@ def test_an_audience_of_nobody_is_a_run_of_nothing_and_says_so(
         session.refresh(mailing)
 
     assert (once.state, once.state_reason) == (MailingState.FINISHED, "no-clients")
-    assert daily.state is MailingState.SCHEDULED, "somebody may be there tomorrow"
+    assert daily.state is MailingState.SCHEDULED, "there may be clients tomorrow"
     assert daily.next_run_at is not None
     assert daily.next_run_at > utcnow()
     runs = session.scalars(select(Run)).all()
@@ -185,9 +185,7 @@ def test_an_audience_of_nobody_is_a_run_of_nothing_and_says_so(
     assert not smtp.letters
 
 
-def test_a_start_that_everybody_missed_is_found_by_the_sweep(
-    session: Session, user: User, sweep: Work, smtp: SmtpServer
-) -> None:
+def test_the_sweep_finds_a_missed_start(session: Session, user: User, sweep: Work, smtp: SmtpServer) -> None:
     create_clients(user, 3)
     due_mailing(user, next_run_at=utcnow() - timedelta(hours=2))
 
@@ -210,7 +208,7 @@ def test_a_future_mailing_waits(
     assert mailing.state is MailingState.SCHEDULED
 
 
-def test_many_starts_at_once_make_one_run(
+def test_many_simultaneous_starts_create_one_run(
     app: Flask, session: Session, user: User, work: Work, smtp: SmtpServer
 ) -> None:
     clients = create_clients(user, 20)
@@ -230,14 +228,14 @@ def test_many_starts_at_once_make_one_run(
     assert smtp.per_address() == {client.email: 1 for client in clients}
 
 
-def test_the_content_is_the_snapshot_that_the_run_started_with(
+def test_a_run_sends_the_content_that_it_started_with(
     app: Flask, session: Session, user: User, work: Work, smtp: SmtpServer
 ) -> None:
     ClientFactory.create(owner=user)
     mailing = due_mailing(user)
     with app.app_context():
         run_id = plan.start_due_run(mailing.id, utcnow())
-        mailing.message.subject = "changed meanwhile"
+        mailing.message.subject = "changed since"
         session.flush()
         assert run_id is not None
         hints.hint_run(run_id)
@@ -246,7 +244,7 @@ def test_the_content_is_the_snapshot_that_the_run_started_with(
     assert smtp.letters[0].parsed["Subject"].startswith("Привет")
 
 
-def test_an_emptied_redis_only_delays(
+def test_an_emptied_redis_loses_nothing(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer, redis_server: RedisServer
 ) -> None:
     create_clients(user, 3)

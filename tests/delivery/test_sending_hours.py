@@ -1,4 +1,4 @@
-"""The hours in which letters may leave, against a clock that is watched minute by minute."""
+"""Sending hours, checked against a clock that is read minute by minute."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -25,11 +25,11 @@ clock_times = st.integers(0, 24 * 4 - 1).map(lambda quarter: time(quarter // 4, 
 weekdays = st.sets(st.sampled_from("1234567"), min_size=1).map(lambda days: "".join(sorted(days)))
 
 
-def watch(hours: SendingHours, day: date) -> list[bool]:
-    """Watch the wall clock for a week from `day` and note, for each minute, whether letters may leave.
+def observe(hours: SendingHours, day: date) -> list[bool]:
+    """Read the local clock for a week from `day`; return for each minute whether letters may be sent.
 
-    An opening starts when the clock of a day that counts first shows its hour or a later one, and
-    ends likewise. Written from the words alone, without any of the arithmetic under test.
+    An opening begins when the clock of one of the weekdays first shows its hour or a later one, and
+    ends likewise. This follows the definition and uses none of the arithmetic under test.
     """
     assert hours.opens is not None
     assert hours.closes is not None
@@ -38,7 +38,7 @@ def watch(hours: SendingHours, day: date) -> list[bool]:
     first = datetime.combine(day, time(), UTC)
     opened: set[date] = set()
     closed: set[date] = set()
-    noted = []
+    is_open_at = []
     while moment < first + timedelta(days=7):
         wall = moment.astimezone(hours.zone)
         for began in (wall.date() - timedelta(days=1), wall.date()):
@@ -50,26 +50,26 @@ def watch(hours: SendingHours, day: date) -> list[bool]:
             if (wall.date(), wall.time()) >= (closing_day, hours.closes):
                 closed.add(began)
         if moment >= first:
-            noted.append(bool(opened - closed))
+            is_open_at.append(bool(opened - closed))
         moment += MINUTE
-    return noted
+    return is_open_at
 
 
-# Watching a week takes as long as the machine is busy.
+# Reading the clock of a week takes long on a busy machine.
 @settings(deadline=None, max_examples=60)
 @given(weekdays, clock_times, clock_times, st.sampled_from(ZONES), st.sampled_from(WEEKS))
-def test_hours_are_those_of_a_clock_watched_minute_by_minute(
+def test_hours_agree_with_a_clock_read_minute_by_minute(
     days: str, opens: time, closes: time, zone: str, day: date
 ) -> None:
     hours = SendingHours(days, opens, closes, ZoneInfo(zone))
-    noted = watch(hours, day)
+    is_open_at = observe(hours, day)
     first = datetime.combine(day, time(), UTC)
-    for number in range(0, len(noted), 15):
+    for number in range(0, len(is_open_at), 15):
         moment = first + number * MINUTE
-        assert hours.is_open(moment) == noted[number], moment.astimezone(hours.zone)
-    assert hours.open_time(first, first + timedelta(days=7)) == sum(noted) * MINUTE
-    openings = [number for number, is_open in enumerate(noted) if is_open]
-    if openings and not noted[0]:
+        assert hours.is_open(moment) == is_open_at[number], moment.astimezone(hours.zone)
+    assert hours.open_time(first, first + timedelta(days=7)) == sum(is_open_at) * MINUTE
+    openings = [number for number, is_open in enumerate(is_open_at) if is_open]
+    if openings and not is_open_at[0]:
         assert hours.next_opening(first) == first + openings[0] * MINUTE
     if len(openings) > 500:
         assert hours.after_open_time(first, 500 * MINUTE) == first + (openings[499] + 1) * MINUTE
@@ -88,7 +88,7 @@ def test_monday_to_friday_nine_to_six() -> None:
     )
 
 
-def test_without_limits_it_is_always_open() -> None:
+def test_without_hours_it_is_always_open() -> None:
     hours = SendingHours("1234567", None, None, ZoneInfo("UTC"))
     now = datetime(2026, 11, 20, tzinfo=UTC)
     assert hours.is_open(now)
@@ -98,7 +98,7 @@ def test_without_limits_it_is_always_open() -> None:
 
 
 @pytest.mark.parametrize(("opens", "skipped"), [(time(2, 30), time(3, 0)), (time(1, 0), time(1, 0))])
-def test_an_hour_over_which_the_clock_is_put_forward_opens_when_it_is(opens: time, skipped: time) -> None:
+def test_an_hour_that_the_clock_skips_opens_at_the_change(opens: time, skipped: time) -> None:
     hours = SendingHours("7", opens, time(5), ZoneInfo("Europe/Berlin"))
     opening = hours.next_opening(datetime(2026, 3, 28, 12, tzinfo=UTC))
     assert opening is not None

@@ -1,7 +1,8 @@
-"""The engine's numbers: their defaults are the design's, and the environment sets each."""
+"""The engine's settings: each can be set by the environment and is documented."""
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,28 +12,28 @@ from skymailing.settings.engine import EngineSettings
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engine.md"
 
 
-def test_a_number_is_set_by_the_environment() -> None:
+def test_the_environment_sets_a_number() -> None:
     settings = EngineSettings.from_environment({"ENGINE_MOST_ATTEMPTS": "3", "ENGINE_LETTER_SECONDS": "1.5"})
 
     assert (settings.most_attempts, settings.letter_seconds) == (3, 1.5)
     assert settings.retry_minutes == EngineSettings().retry_minutes
 
 
-def test_a_list_is_set_by_the_environment() -> None:
+def test_the_environment_sets_a_list() -> None:
     settings = EngineSettings.from_environment({"ENGINE_RETRY_MINUTES": "0.5, 2"})
 
     assert settings.retry_minutes == (0.5, 2.0)
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "inf", "nan", "1,2", "3.5"])
-def test_what_is_no_number_is_refused_by_name(text: str) -> None:
+def test_an_invalid_value_is_rejected_with_its_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match="ENGINE_MOST_ATTEMPTS"):
         EngineSettings.from_environment({"ENGINE_MOST_ATTEMPTS": text})
 
 
 @pytest.mark.parametrize("field", fields(EngineSettings), ids=lambda field: field.name)
-def test_every_number_is_documented_with_its_default(field: object) -> None:
-    default = ", ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default  # type: ignore[attr-defined]
-    variable = f"ENGINE_{field.name.upper()}"  # type: ignore[attr-defined]
+def test_every_setting_is_documented_with_its_default(field: Field[Any]) -> None:
+    default = ", ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+    variable = f"ENGINE_{field.name.upper()}"
 
     assert f"| `{variable}` | {default} |" in DOCUMENT.read_text()

@@ -1,4 +1,4 @@
-"""A run's numbers, kept as it goes, are those of its rows at every moment."""
+"""The counts of a run agree with its rows at every moment."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from skymailing.delivery.ledger import reconciliation
 from skymailing.delivery.ledger.statistics import common_words, interval_begin, interval_seconds, run_keys
 from skymailing.extensions import db
 from skymailing.mailings import services
-from skymailing.models import Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
+from skymailing.models import Client, Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run
 from tests.support.factories import create_clients, due_mailing
@@ -30,9 +30,7 @@ moments = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(se
 
 @settings(deadline=None)
 @given(moments, moments)
-def test_intervals_lie_side_by_side_and_none_crosses_a_quarter_of_an_hour(
-    one: datetime, other: datetime
-) -> None:
+def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(one: datetime, other: datetime) -> None:
     begin, seconds = interval_begin(one, START), interval_seconds(one, START)
     end = begin + timedelta(seconds=seconds)
     assert begin <= one < end
@@ -41,7 +39,7 @@ def test_intervals_lie_side_by_side_and_none_crosses_a_quarter_of_an_hour(
     assert (interval_begin(other, START) == begin) == (begin <= other < end)
 
 
-def test_a_short_run_is_told_by_the_second_and_a_long_one_in_hundreds_of_rows() -> None:
+def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows() -> None:
     assert [interval_seconds(START + timedelta(seconds=after), START) for after in (5, 90, 900, 9000)] == [
         1,
         10,
@@ -62,45 +60,49 @@ def test_a_short_run_is_told_by_the_second_and_a_long_one_in_hundreds_of_rows() 
         ("", ""),
     ],
 )  # fmt: skip
-def test_equal_answers_have_the_same_words(answer: str, words: str) -> None:
+def test_answers_lose_their_variable_parts(answer: str, words: str) -> None:
     assert common_words(answer) == words
 
 
-def told_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
+def stored_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
     rows = session.execute(select(RunAnswer.outcome, RunAnswer.code, RunAnswer.words, RunAnswer.attempts))
-    told: Counter[tuple[str, int | None, str]] = Counter()
+    stored: Counter[tuple[str, int | None, str]] = Counter()
     for outcome, code, words, count in rows.tuples():
-        told[outcome.value, code, words] += count  # in how many quarters of an hour it may have come
-    return told
+        stored[outcome.value, code, words] += count  # summed over quarters of an hour
+    return stored
 
 
-def numbers(session: Session) -> list[list[object]]:
-    """Return all kept numbers, but for when letters were deferred: they come and go."""
+def all_counts(session: Session) -> list[list[str]]:
+    """Return all stored counts except `deferred`, which is counted up and down at different times."""
     columns = [column for column in RunInterval.__table__.c if column.name != "deferred"]
-    told = or_(*(column != 0 for column in columns if column.default is not None))
+    is_used = or_(*(column != 0 for column in columns if column.default is not None))
     statements = (
-        select(*columns).where(told),
+        select(*columns).where(is_used),
         select(*RunAnswer.__table__.c),
         select(*RunDomain.__table__.c),
     )
     return [sorted(map(repr, session.execute(statement))) for statement in statements]
 
 
-def test_numbers_kept_as_a_run_goes_are_those_of_its_rows(
-    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
-) -> None:
-    people = create_clients(user, 40)
+def refuse_some(smtp: SmtpServer, people: list[Client]) -> None:
     for client in people[:5]:
         smtp.rcpt_replies[client.email] = f"550 5.1.1 <{client.email}> user unknown"
     for client in people[5:8]:
         smtp.rcpt_replies[client.email] = "552 5.2.2 mailbox full"
     for client in people[8:15]:
         smtp.data_replies[client.email] = "451 4.7.1 greylisted, queue id 4F2A19C0D3"
+
+
+def test_counts_stored_during_a_run_agree_with_its_rows(
+    app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
+) -> None:
+    people = create_clients(user, 40)
+    refuse_some(smtp, people)
     mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
     start(mailing)
     run = only_run(session)
     check_ledger(session, run, smtp.letters)
-    assert told_answers(session) == {
+    assert stored_answers(session) == {
         ("failed", 550, "5.1.1 … user unknown"): 5,
         ("failed", 552, "5.2.2 mailbox full"): 3,
         ("deferred", 451, "4.7.1 greylisted, queue id …"): 7,
@@ -108,7 +110,7 @@ def test_numbers_kept_as_a_run_goes_are_those_of_its_rows(
     (domain,) = session.scalars(select(RunDomain))
     assert (domain.domain, domain.failed, domain.deferred, domain.unknown) == ("example.org", 8, 7, 0)
 
-    # Two of those that wait are deleted, the full mailboxes are tried again, the rest gets through.
+    # Two deferred clients are deleted, the full mailboxes are tried again, the others are accepted.
     smtp.data_replies.clear()
     smtp.rcpt_replies = {people[5].email: "552 5.2.2 mailbox full"}
     with app.test_request_context():
@@ -122,15 +124,15 @@ def test_numbers_kept_as_a_run_goes_are_those_of_its_rows(
         sweep()
     check_ledger(session, run, smtp.letters)
 
-    kept = numbers(session)
+    kept = all_counts(session)
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
         reconciliation.recount(connection, key)
-    assert numbers(session) == kept
-    assert told_answers(session)[Outcome.FAILED.value, 552, "5.2.2 mailbox full"] == 4
+    assert all_counts(session) == kept
+    assert stored_answers(session)[Outcome.FAILED.value, 552, "5.2.2 mailbox full"] == 4
 
 
-def test_numbers_that_went_wrong_are_found_and_mended_when_the_run_ends(
+def test_wrong_counts_are_logged_and_rebuilt_when_the_run_ends(
     session: Session,
     user: User,
     start: Start,
@@ -145,5 +147,5 @@ def test_numbers_that_went_wrong_are_found_and_mended_when_the_run_ends(
     smtp.rcpt_replies.clear()
     with time_machine.travel(clock.utcnow() + timedelta(minutes=2)):
         sweep()
-    assert "was counted wrongly" in caplog.text
+    assert "has wrong counts" in caplog.text
     check_ledger(session, only_run(session), smtp.letters)

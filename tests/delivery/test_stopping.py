@@ -1,4 +1,4 @@
-"""Pausing, cancelling, disabling, blocking; going on again; failed letters once more."""
+"""Pause, cancel, disable and block; resume; resend failed letters."""
 
 from datetime import timedelta
 
@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import hints
-from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.send import close_dispatcher
@@ -25,28 +24,21 @@ from skymailing.models import (
 )
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.stops import resume, stop
 from tests.support.factories import create_clients, create_run, due_mailing
 from tests.support.servers import RedisServer, SmtpServer
 
 
-@pytest.mark.parametrize("stop", ["pause", "disable", "block", "cancel"])
+@pytest.mark.parametrize("how", ["pause", "disable", "block", "cancel"])
 def test_nothing_is_claimed_once_a_mailing_is_stopped(
-    app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer, stop: str
+    app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer, how: str
 ) -> None:
     create_clients(user, 5)
     mailing = due_mailing(user)
     with app.app_context():
         run_id = plan.start_due_run(mailing.id, utcnow())
         own = db.session.get_one(Mailing, mailing.id)
-        match stop:
-            case "pause":
-                services.pause_mailing(own, utcnow())
-            case "disable":
-                services.disable_mailing(own, "complaints", utcnow(), present_actor())
-            case "block":
-                own.owner.blocked_at = utcnow()
-            case "cancel":
-                services.cancel_mailing(own, utcnow())
+        stop(own, how)
         db.session.commit()
         assert run_id is not None
         hints.hint_run(run_id)
@@ -54,20 +46,14 @@ def test_nothing_is_claimed_once_a_mailing_is_stopped(
 
     assert not smtp.letters
     run = only_run(session)
-    assert states(session, run) == ({"cancelled": 5} if stop == "cancel" else {"pending": 5})
-    if stop == "cancel":
+    assert states(session, run) == ({"cancelled": 5} if how == "cancel" else {"pending": 5})
+    if how == "cancel":
         assert run.state is RunState.CANCELLED
         return
 
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        match stop:
-            case "pause":
-                services.resume_mailing(own, utcnow())
-            case "disable":
-                services.enable_mailing(own, "looked into", present_actor())
-            case "block":
-                own.owner.blocked_at = None
+        resume(own, how)
         db.session.commit()
     sweep()
 
@@ -98,7 +84,7 @@ def test_failed_letters_can_be_sent_again(
     check_ledger(session, run, smtp.letters)
 
 
-def test_an_address_that_turned_out_dead_is_not_tried_again(
+def test_a_dead_address_is_not_resent(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     dead, unlucky = create_clients(user, 2)
@@ -117,7 +103,7 @@ def test_an_address_that_turned_out_dead_is_not_tried_again(
     assert states(session, only_run(session)) == {"sent": 1, "failed": 1}
 
 
-def test_a_pause_survives_restarts_and_nobody_gets_a_letter_twice(
+def test_a_pause_survives_restarts_and_no_letter_is_repeated(
     app: Flask,
     session: Session,
     user: User,
@@ -126,7 +112,7 @@ def test_a_pause_survives_restarts_and_nobody_gets_a_letter_twice(
     smtp: SmtpServer,
     redis_server: RedisServer,
 ) -> None:
-    """Of what was sent, deferred and due for a later occurrence, when every process and Redis went away."""
+    """With sent, deferred and upcoming letters when all processes and Redis are restarted."""
     fine, slow = create_clients(user, 2)
     smtp.rcpt_replies[slow.email] = "451 4.7.1 later"
     begin = utcnow().replace(microsecond=0)
@@ -149,7 +135,7 @@ def test_a_pause_survives_restarts_and_nobody_gets_a_letter_twice(
         with app.app_context():
             services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
             db.session.commit()
-        for _twice in range(2):  # one run ends, the next one follows
+        for _twice in range(2):  # one run ends, the next one starts
             sweep()
     first, missed = session.scalars(select(Run).order_by(Run.scheduled_for))
     assert missed.scheduled_for == begin + timedelta(days=1)
@@ -157,7 +143,7 @@ def test_a_pause_survives_restarts_and_nobody_gets_a_letter_twice(
     assert smtp.per_address() == {fine.email: 2, slow.email: 2}
 
 
-def test_a_window_that_ends_during_a_pause_expires_what_waits(
+def test_open_deliveries_expire_if_the_window_ends_during_a_pause(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = create_clients(user, 1)[0]
@@ -176,7 +162,7 @@ def test_a_window_that_ends_during_a_pause_expires_what_waits(
             services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
 
 
-def test_a_cancelled_mailing_cancels_what_is_deferred_and_never_starts_again(
+def test_cancelling_a_mailing_cancels_deferred_letters_and_later_runs(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     fine, slow = create_clients(user, 2)
@@ -198,7 +184,7 @@ def test_a_cancelled_mailing_cancels_what_is_deferred_and_never_starts_again(
     assert (mailing.state, mailing.next_run_at) == (MailingState.CANCELLED, None)
 
 
-def test_starting_now_keeps_the_rhythm_of_a_mailing_that_repeats(
+def test_starting_now_keeps_the_schedule_of_a_recurring_mailing(
     app: Flask, session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = create_clients(user, 1)[0]

@@ -1,4 +1,4 @@
-"""A year of a daily, a weekly and a monthly mailing, lived through with the real scheduler and real jobs."""
+"""A year of a daily, a weekly and a monthly mailing with the real scheduler and real jobs."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,7 +31,13 @@ def is_last_of_month(day: date) -> bool:
     return (day + timedelta(days=1)).day == 1
 
 
-def test_every_slot_of_a_year_has_exactly_one_run(
+def run_jobs_at(moment: datetime, app: Flask, work: Work) -> None:
+    with time_machine.travel(moment), app.app_context():
+        schedule.make_scheduler().enqueue_jobs()
+        work()
+
+
+def test_every_occurrence_of_a_year_has_exactly_one_run(
     app: Flask, session: Session, user: User, work: Work, smtp: SmtpServer
 ) -> None:
     user.timezone = "Europe/Berlin"
@@ -45,15 +51,11 @@ def test_every_slot_of_a_year_has_exactly_one_run(
     }
     days = days_of_the_year()
     for day in days:
-        # On days of several starts looked at before the hour too, when nothing may leave.
+        # On days with several starts also before the hour, when nothing may be sent.
         early = [nine_o_clock(day) - timedelta(minutes=1)] if is_last_of_month(day) else []
         for moment in (*early, nine_o_clock(day) + timedelta(seconds=1)):
-            with time_machine.travel(moment), app.app_context():
-                schedule.make_scheduler().enqueue_jobs()
-                work()
-    with time_machine.travel(end + timedelta(seconds=20)), app.app_context():
-        schedule.make_scheduler().enqueue_jobs()
-        work()
+            run_jobs_at(moment, app, work)
+    run_jobs_at(end + timedelta(seconds=20), app, work)
 
     expected = {
         Periodicity.DAILY: days,

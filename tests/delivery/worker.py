@@ -1,4 +1,4 @@
-"""What a worker does, step by step, and what a sweep makes of what it leaves behind."""
+"""A worker that a test drives step by step, and the sweep's part that recovers it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.support.factories import due_mailing
 
 
 class Worker:
-    """What a worker does, step by step, so that a test can let it die or fall asleep between two of them."""
+    """A worker driven step by step, so that a test can let it die or stall between two steps."""
 
     def __init__(self, app: Flask, owner: User, **values: Any) -> None:
         self.app = app
@@ -52,25 +52,25 @@ class Worker:
             self.journal.abandon()
         self.is_dead = True
 
-    def note(self, results: list[Result]) -> None:
+    def write_journal(self, results: list[Result]) -> None:
         for result in results:
             self.journal.begin(result.letter)
             self.journal.end(result)
 
     def record(self, results: list[Result]) -> None:
         with self.app.app_context(), db.engine.begin() as connection:
-            record.record(connection, self.run, self.token, results, {}, "primary", utcnow())
+            record.record_results(connection, self.run, self.token, results, {}, "primary", utcnow())
 
 
-Engage = Callable[..., Worker]
+NewWorker = Callable[..., Worker]
 
 
 def read_journals(app: Flask) -> None:
-    """Do what a sweep does with journals, and nothing else."""
+    """Run only the part of a sweep that reads journals."""
     with app.app_context():
         for journal in read_dead_journals(app.config["DATA_DIR"] / "journal"):
-            sweep.settle_journal(journal, utcnow())
-            if sweep._is_over(journal, utcnow()):
+            sweep.recover_journal(journal, utcnow())
+            if sweep._is_obsolete(journal, utcnow()):
                 journal.remove()
 
 

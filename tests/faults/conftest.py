@@ -1,4 +1,4 @@
-"""The engine as fault tests drive it, and visitors who keep looking at pages meanwhile."""
+"""The engine as fault tests drive it, and an owner who keeps reading pages."""
 
 import threading
 import time
@@ -16,16 +16,15 @@ from sqlalchemy.orm import Session
 from skymailing import jobs, queue
 from skymailing.clock import utcnow
 from skymailing.delivery import send
-from skymailing.models import Mailing, MailingState, RunState, User
+from skymailing.models import Mailing, RunState
 from tests.conftest import SignIn
 from tests.delivery.ledger import only_run
-from tests.support.factories import MailingFactory
 
 SLOWEST_PAGE = 5.0  # seconds, on a machine that is busy with other tests
 
 
 class Engine:
-    """Starts mailings, does what workers would do, and lets time pass."""
+    """Starts mailings, does the work of the workers, and lets time pass."""
 
     def __init__(self, app: Flask, session: Session, work: Callable[[], None]) -> None:
         self.app = app
@@ -38,37 +37,37 @@ class Engine:
         return utcnow() + self._ahead
 
     def use_server(self, port: int, **settings: Any) -> None:
-        """Hand over to another mail server from now on."""
+        """Use another mail server from now on."""
         with self.app.app_context():
             send.close_dispatcher()
         for name, value in {"port": port, **settings}.items():
             setattr(self.app.extensions["mail"], name, value)
 
     def start(self, mailing: Mailing) -> None:
-        """Let a mailing start and workers do all that follows at once."""
+        """Start a mailing and run all jobs that follow at once."""
         with self.app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         self._work()
 
     def sweep(self) -> None:
-        """Do one sweep and all that follows from it."""
+        """Run one sweep and all jobs that follow from it."""
         with time_machine.travel(self.now):
             with self.app.app_context():
                 jobs.sweep()
             self._work()
 
     def pass_time(self, **duration: float) -> None:
-        """Let time pass, then do one sweep."""
+        """Let time pass, then sweep."""
         self._ahead += timedelta(**duration)
         self.sweep()
 
     def finish(self, step: timedelta = timedelta(minutes=40), most: int = 20) -> None:
-        """Let time pass, a step a sweep, until the only run is over."""
+        """Let time pass, with a sweep after each step, until the only run is over."""
         for _ in range(most):
             if only_run(self._session).state is RunState.FINISHED:
                 return
             self.pass_time(seconds=step.total_seconds())
-        raise AssertionError("the run does not end")
+        raise AssertionError("the run is still open")
 
 
 @pytest.fixture
@@ -83,18 +82,12 @@ def engine(app: Flask, session: Session, work: Callable[[], None]) -> Iterator[E
 
 
 @pytest.fixture
-def hasty(app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a silent mail server a second, not a minute."""
+def short_timeouts(app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait one second for a silent mail server instead of a minute."""
     app.config["MAIL_TIMEOUT"] = 0.5
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], letter_seconds=1.0))
     with app.app_context():
         send.close_dispatcher()
-
-
-def due_mailing(owner: User, **values: Any) -> Mailing:
-    return MailingFactory.create(
-        owner=owner, **{"state": MailingState.SCHEDULED, "next_run_at": utcnow()} | values
-    )
 
 
 Watch = Callable[[Mailing], AbstractContextManager[None]]
@@ -102,7 +95,7 @@ Watch = Callable[[Mailing], AbstractContextManager[None]]
 
 @pytest.fixture
 def watch_pages(sign_in: SignIn) -> Watch:
-    """Return a context in which the owner keeps reading pages, each of which must come and come soon."""
+    """Return a context manager during which the owner reads pages, which must all load quickly."""
 
     @contextmanager
     def watch(mailing: Mailing) -> Iterator[None]:

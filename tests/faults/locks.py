@@ -1,4 +1,4 @@
-"""Locks that keep everybody else from writing, as a long-running backup or a forgotten console does."""
+"""Locks that block all writers, like a long-running backup or a forgotten console."""
 
 import threading
 
@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 
 class DatabaseLock:
-    """Taken at most once, by whoever comes first, and held until released."""
+    """A lock that is taken once, by the first caller, and held until released."""
 
     def __init__(self, session: Session) -> None:
         self._engine = create_engine(session.get_bind().engine.url)
         self._connection: Connection | None = None
         self._guard = threading.Lock()
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         with self._guard:
             if self._connection is not None:
                 return
@@ -26,18 +26,18 @@ class DatabaseLock:
                 driver.execute("PRAGMA busy_timeout = 10000")
                 driver.execute("BEGIN IMMEDIATE")
             else:
-                # Readers go on, as they do with SQLite; writers wait.
+                # Blocks writers but not readers, as on SQLite.
                 self._connection.exec_driver_sql(
                     "LOCK TABLE deliveries, attempts IN SHARE ROW EXCLUSIVE MODE"
                 )
 
     def release(self) -> None:
         if self._connection is not None:
-            self._connection.invalidate()  # ends the transaction from whatever thread this is
+            self._connection.invalidate()  # ends the transaction from any thread
             self._connection.close()
         self._engine.dispose()
 
 
 def lock_deliveries(session: Session) -> DatabaseLock:
-    """Return a lock on the database of `session` that keeps the ledger from being written."""
+    """Return a lock that prevents writing to the ledger in the database of `session`."""
     return DatabaseLock(session)

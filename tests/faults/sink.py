@@ -1,4 +1,4 @@
-"""An SMTP server that keeps what it takes and, at any step, misbehaves as a test's script tells it to."""
+"""An SMTP server that stores accepted letters and misbehaves at any step as a script defines."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ from tests.support.servers import Letter
 
 
 class Stage(StrEnum):
-    """Where in a session the server is: what it has just been told, or the connection itself."""
+    """The step of a session: the command that the server has just received, or the connection."""
 
     GREETING = "greeting"
     EHLO = "EHLO"
@@ -45,7 +45,7 @@ REPLIES = {
 
 @dataclass
 class Turn:
-    """The server's turn to speak; a script says something itself, or leaves it to a good server."""
+    """The server's turn to reply; a script replies itself or leaves it to the default behaviour."""
 
     sink: "Sink"
     peer: Peer
@@ -61,14 +61,14 @@ class Turn:
         self.peer.say(text)
 
     def keep(self) -> None:
-        """Put the letter where it will be delivered from."""
+        """Store the letter as accepted."""
         self.sink.letters.append(Letter("", [self.recipient], self.content))
 
     def hang_up(self) -> None:
         raise ConnectionAbortedError
 
     def wait_for_client(self) -> None:
-        """Say nothing until the client gives up."""
+        """Send nothing until the client gives up."""
         while self.peer.file.readline():
             pass
         self.hang_up()
@@ -78,12 +78,12 @@ Script = Callable[[Turn], None]
 
 
 def behave(turn: Turn) -> None:
-    """Be a good server."""
+    """Use the default behaviour of a well-behaved server."""
 
 
 @dataclass
 class Sink:
-    """A context manager; `letters` is what it took, `times` counts what it heard at each stage."""
+    """A context manager that runs the server; `letters` are the accepted ones, `times` counts each stage."""
 
     script: Script = behave
     extensions: tuple[str, ...] = ("PIPELINING",)
@@ -93,7 +93,7 @@ class Sink:
     letters: list[Letter] = field(default_factory=list)
     times: Counter[Stage] = field(default_factory=Counter)
     begun: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds and recipient
-    in_the_clear: list[str] = field(default_factory=list)  # every command that came unencrypted
+    in_the_clear: list[str] = field(default_factory=list)  # every command that was not encrypted
     open_sessions: int = 0
     most_sessions: int = 0
     _connections: list[socket.socket] = field(default_factory=list)
@@ -125,7 +125,7 @@ class Sink:
         return Counter(letter.to for letter in self.letters)
 
     def say_goodbye(self, text: str) -> None:
-        """End all sessions, which are at rest, with a word that nobody asked for."""
+        """End all idle sessions with an unsolicited reply."""
         for connection in self._connections:
             with suppress(OSError):
                 connection.sendall(text.encode() + b"\r\n")
@@ -149,15 +149,15 @@ class Sink:
         try:
             self._answer(turn)
             while turn.stage is not Stage.QUIT:
-                self._take_command(turn)
-        except (OSError, ValueError):  # a ValueError when the sink is closed in the middle of a line
+                self._handle_command(turn)
+        except (OSError, ValueError):  # ValueError if the sink is closed while a line is read
             pass
         finally:
             _close(turn.peer.connection)
             with self._lock:
                 self.open_sessions -= 1
 
-    def _take_command(self, turn: Turn) -> None:
+    def _handle_command(self, turn: Turn) -> None:
         line = turn.peer.hear()
         if not turn.encrypted:
             self.in_the_clear.append(line)
@@ -213,6 +213,6 @@ def _read_body(peer: Peer) -> bytes:
 
 def _close(connection: socket.socket) -> None:
     with suppress(OSError):
-        # The peer's file holds a second handle, so that closing alone would not be noticed.
+        # The peer's file holds a second handle, so closing this one alone has no effect.
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

@@ -1,4 +1,4 @@
-"""A clock that jumps (fault 26), and many who start the same thing at once (fault 27)."""
+"""A clock that jumps (fault 26), and many simultaneous starts (fault 27)."""
 
 import threading
 import time
@@ -18,10 +18,11 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.models import Mailing, OnUnknown, Run, RunState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, due_mailing
+from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
-from tests.faults.workers import add_clients, live_run, start_process
+from tests.faults.workers import add_clients, live_run, start_process, wait_for_letters
 from tests.processes.service import wait_until
+from tests.support.factories import due_mailing
 from tests.support.servers import RedisServer, SmtpServer
 
 RECIPIENTS = 200
@@ -47,7 +48,7 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
-def test_26_a_jump_of_the_sweepers_clock_takes_no_letter_from_a_living_worker(
+def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_living_worker(
     app: Flask,
     environment: dict[str, str],
     session: Session,
@@ -55,11 +56,11 @@ def test_26_a_jump_of_the_sweepers_clock_takes_no_letter_from_a_living_worker(
     sink: Sink,
     jump: timedelta,
 ) -> None:
-    """The sweep sees the new time first; leases of workers that live look long over, or hardly begun."""
+    """The sweep sees the new time first: leases of living workers seem expired, or just begun."""
     own = environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
     with live_run(app, own, session, long_mailing) as run:
         for share in (0.1, 0.3, 0.6):
-            wait_until(lambda share=share: len(sink.letters) > share * RECIPIENTS, "letters arrive")
+            wait_for_letters(sink, share * RECIPIENTS)
             with time_machine.travel(utcnow() + jump):
                 run.sweep()
         run.finish()
@@ -69,10 +70,10 @@ def test_26_a_jump_of_the_sweepers_clock_takes_no_letter_from_a_living_worker(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_26_a_clock_a_day_ahead_and_back_again_only_delays(
+def test_26_a_clock_a_day_ahead_and_back_again_loses_nothing(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """Also what is waiting meanwhile: a deferred letter, a closed route, a mailing's start."""
+    """With a deferred letter, an open breaker and the start of a mailing waiting."""
     add_clients(session, user, 6)
     refusals = ["451 4.7.1 greylisted", "421 4.3.2 busy"]
 
@@ -94,17 +95,17 @@ def test_26_a_clock_a_day_ahead_and_back_again_only_delays(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_26_a_route_closed_by_a_clock_ahead_opens_soon_after_the_clock_is_right(
+def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_corrected(
     session: Session, user: User, engine: Engine
 ) -> None:
     add_clients(session, user, 3)
 
-    def refuse_until_told(turn: Turn) -> None:
+    def refuse_until_well(turn: Turn) -> None:
         if turn.stage is Stage.GREETING and not is_well.is_set():
             turn.say("421 4.3.2 busy")
 
     is_well = threading.Event()
-    with Sink(refuse_until_told) as sink:
+    with Sink(refuse_until_well) as sink:
         engine.use_server(sink.port)
         mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=5))
         with time_machine.travel(utcnow() + DAY):
@@ -119,18 +120,18 @@ def test_26_a_route_closed_by_a_clock_ahead_opens_soon_after_the_clock_is_right(
     assert states(session, only_run(session)) == {"sent": 3}
 
 
-def test_26_sweeps_go_on_when_the_clock_is_set_back(app: Flask, session: Session) -> None:
+def test_26_sweeps_continue_when_the_clock_is_set_back(app: Flask, session: Session) -> None:
     with app.app_context():
         with time_machine.travel(utcnow() + DAY):
             schedule.make_scheduler().enqueue_jobs()
         for name in (queue.SYSTEM, queue.DELIVERY):
-            queue.get_queue(name).empty()
+            queue.get_queue(name).empty()  # type: ignore[no-untyped-call]  # not typed by rq
 
         schedule.make_scheduler().enqueue_jobs()
         assert queue.get_queue(queue.SYSTEM).count == 1, "the sweep is due now, not in a day"
 
 
-def test_27_two_schedulers_and_fifty_starts_at_once_make_one_run(
+def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
     app: Flask,
     environment: dict[str, str],
     session: Session,
@@ -139,7 +140,8 @@ def test_27_two_schedulers_and_fifty_starts_at_once_make_one_run(
     redis_server: RedisServer,
 ) -> None:
     add_clients(session, user, 100)
-    mailing = due_mailing(user, next_run_at=utcnow() + timedelta(seconds=3))
+    start_at = utcnow() + timedelta(seconds=3)
+    mailing = due_mailing(user, next_run_at=start_at)
     with app.app_context():
         schedule.schedule_start(mailing)
 
@@ -154,7 +156,7 @@ def test_27_two_schedulers_and_fifty_starts_at_once_make_one_run(
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
         run = stack.enter_context(live_run(app, environment, session, mailing))
-        wait_until(lambda: utcnow() >= mailing.next_run_at, "it is time")
+        wait_until(lambda: utcnow() >= start_at, "the start is due")
         with ThreadPoolExecutor(10) as pool:
             started = [run_id for run_id in pool.map(begin, range(50)) if run_id is not None]
         with app.app_context():
@@ -170,7 +172,7 @@ def test_27_two_schedulers_and_fifty_starts_at_once_make_one_run(
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_27_workers_that_send_the_same_run_share_it(
+def test_27_several_workers_share_a_run(
     app: Flask, environment: dict[str, str], session: Session, long_mailing: Mailing, sink: Sink
 ) -> None:
     own = environment | {"MAIL_PORT": str(sink.port), "WORKERS": "3", "MAIL_MAX_CONNECTIONS": "2"}

@@ -1,4 +1,4 @@
-"""A mail server that cannot be reached or does not greet (faults 1 to 4): nobody's attempts are spent."""
+"""A mail server that is unreachable or does not greet (faults 1 to 4) costs no attempts."""
 
 import resource
 import time
@@ -10,12 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.smtp import connection
-from skymailing.models import Attempt, Route, User
+from skymailing.models import Attempt, Mailing, Route, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, Watch, due_mailing
+from tests.faults.conftest import Engine, Watch
 from tests.faults.sink import Script, Sink, Stage, Turn, behave
 from tests.processes.service import free_port
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 5
 MEMORY_GROWTH = 64 * 1024  # KiB
@@ -68,8 +68,8 @@ def hang_up_at(stage: Stage) -> Script:
         pytest.param(drip, id="4-drips-for-ever"),
     ],
 )
-@pytest.mark.usefixtures("hasty")
-def test_a_server_that_does_not_serve_costs_nobody_an_attempt_and_later_gets_everything(
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_server_out_of_service_costs_no_attempt_and_later_gets_every_letter(
     session: Session, user: User, engine: Engine, watch_pages: Watch, script: Script | None
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -90,7 +90,7 @@ def test_a_server_that_does_not_serve_costs_nobody_an_attempt_and_later_gets_eve
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
     assert route.last_fault
-    assert sink.connections <= 5, "the breaker counts to five"
+    assert sink.connections <= 5, "the breaker opens after five faults"
     assert not sink.letters
 
     with Sink(port=port) as recovered:
@@ -104,8 +104,8 @@ def test_a_server_that_does_not_serve_costs_nobody_an_attempt_and_later_gets_eve
     check_ledger(session, only_run(session), recovered.letters)
 
 
-def start_and_fail(engine: Engine, mailing: object) -> None:
-    engine.start(mailing)  # type: ignore[arg-type]
+def start_and_fail(engine: Engine, mailing: Mailing) -> None:
+    engine.start(mailing)
     for _ in range(6):
         engine.sweep()
 
@@ -123,7 +123,7 @@ def flood_one_line(turn: Turn) -> None:
 
 
 @pytest.mark.parametrize("flood", [flood_lines, flood_one_line])
-def test_a_greeting_without_end_is_cut_off_before_it_fills_the_memory(
+def test_an_endless_greeting_is_cut_off_before_it_fills_the_memory(
     app: Flask, engine: Engine, flood: Callable[[Turn], None]
 ) -> None:
     app.config["MAIL_TIMEOUT"] = 10
@@ -138,8 +138,10 @@ def test_a_greeting_without_end_is_cut_off_before_it_fills_the_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_GROWTH
 
 
-@pytest.mark.usefixtures("hasty")
-def test_14_garbage_for_a_challenge_is_the_routes_fault(session: Session, user: User, engine: Engine) -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_14_garbage_as_a_challenge_is_a_fault_of_the_route(
+    session: Session, user: User, engine: Engine
+) -> None:
     create_clients(user, RECIPIENTS)
 
     def confuse(turn: Turn) -> None:

@@ -1,4 +1,4 @@
-"""A worker that ends between any two statements (faults 21 and 22), each of them looked at by itself."""
+"""A worker that ends between any two statements (faults 21 and 22), tested one by one."""
 
 import gc
 import os
@@ -23,15 +23,27 @@ from skymailing.delivery import plan, send
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, Run, User
 from tests.delivery.ledger import check_ledger, states
-from tests.faults.conftest import Engine, due_mailing
+from tests.faults.conftest import Engine
 from tests.faults.sink import Sink
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 3
-MODULES = ("send", "claims", "ledger", "late", "attempts", "counts", "lanes", "exchange", "smtp", "journal")
+MODULES = (
+    "send",
+    "batch",
+    "journal",
+    "ledger/claims",
+    "ledger/record",
+    "ledger/late_results",
+    "ledger/attempts",
+    "ledger/statistics",
+    "routing/session_pool",
+    "smtp/pipeline",
+    "smtp/session",
+)
 FILES = {str(Path(delivery.__path__[0]) / f"{name}.py") for name in MODULES}
-SAMPLE = 4  # steps in a quick test, other ones each time
-STRIDE = 10  # one of so many in a long one
+SAMPLE = 4  # random steps in the short test
+STRIDE = 10  # the long test takes every tenth step
 
 Act = Callable[[], None]
 
@@ -39,7 +51,7 @@ pytestmark = pytest.mark.soak  # tracing every line is slow
 
 
 class Steps:
-    """Counts the engine's lines as they are run by this thread and does something before one of them."""
+    """Counts the engine's lines that this thread executes, and acts before one of them."""
 
     def __init__(self, number: int = 0, act: Act | None = None) -> None:
         self.number = number
@@ -69,21 +81,21 @@ def send_all(app: Flask, run_id: int) -> None:
         send.send_slice(run_id, lambda _seconds: False)
 
 
-def leave(app: Flask, run_id: int, step: int) -> None:
-    """Be told to end for the second time, which rq turns into an exception wherever the worker is."""
+def stop_worker(app: Flask, run_id: int, step: int) -> None:
+    """Simulate a second stop signal, which rq turns into an exception at any line."""
 
     def end() -> None:
         raise SystemExit
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # of a socket that was had the moment before
+        warnings.simplefilter("ignore", ResourceWarning)  # of a socket that was just opened
         with suppress(SystemExit), Steps(step, end):
             send_all(app, run_id)
         gc.collect()
 
 
-def be_killed(app: Flask, run_id: int, step: int) -> None:
-    """Run in a process of one's own, to be killed there."""
+def kill_worker(app: Flask, run_id: int, step: int) -> None:
+    """Run in a child process, which is killed at the step."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -104,7 +116,7 @@ def count_steps(app: Flask, run_id: int) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-@pytest.mark.parametrize("end", [leave, be_killed])
+@pytest.mark.parametrize("end", [stop_worker, kill_worker])
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelined", "step by step"])
 @pytest.mark.parametrize("is_long", [False, True], ids=["few", "many"])
 def test_21_22_a_worker_may_end_before_any_statement(
@@ -116,6 +128,7 @@ def test_21_22_a_worker_may_end_before_any_statement(
     extensions: tuple[str, ...],
     is_long: bool,
 ) -> None:
+    assert all(Path(file).exists() for file in FILES)
     create_clients(user, RECIPIENTS)
 
     def start() -> Run:
@@ -130,15 +143,15 @@ def test_21_22_a_worker_may_end_before_any_statement(
         steps = all_steps if is_long else sorted(random.sample(all_steps, SAMPLE))
         for step in steps:
             sink.letters.clear()
-            engine.use_server(sink.port)  # over one session, a new one
+            engine.use_server(sink.port)  # closes the sessions
             run = start()
             end(app, run.id, step)
             engine.sweep()
 
-            told = f"ended before step {step} of {count}: {states(session, run)}"
-            # What the run before let go of may come this late.
+            outcome = f"ended before step {step} of {count}: {states(session, run)}"
+            # Letters of the run before may arrive this late.
             letters = [letter for letter in sink.letters if run.uuid.hex.encode() in letter.content]
             check_ledger(session, run, letters)
-            assert set(states(session, run)) <= {"sent", "unknown"}, told
-            assert max(Counter(letter.to for letter in letters).values()) == 1, told
-            assert states(session, run).get("unknown", 0) <= 1, told
+            assert set(states(session, run)) <= {"sent", "unknown"}, outcome
+            assert max(Counter(letter.to for letter in letters).values()) == 1, outcome
+            assert states(session, run).get("unknown", 0) <= 1, outcome

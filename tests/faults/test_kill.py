@@ -1,4 +1,4 @@
-"""Workers killed in the middle of their work (fault 21): the ledger closes, and nobody is mailed twice."""
+"""Workers killed in the middle of their work (fault 21): the ledger is right and no letter is repeated."""
 
 import random
 import time
@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Client, OnUnknown, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import due_mailing
 from tests.faults.sink import Sink
-from tests.faults.workers import add_clients, kill, live_run
-from tests.processes.service import wait_until
+from tests.faults.workers import add_clients, kill, live_run, wait_for_letters
+from tests.support.factories import due_mailing
 from tests.support.servers import SmtpServer
 
 SESSIONS = 20  # of a worker, at most
@@ -37,12 +36,12 @@ def test_21_a_run_survives_the_death_of_its_workers(
     add_clients(session, user, recipients)
     with live_run(app, environment, session, due_mailing(user, on_unknown=OnUnknown.HOLD)) as run:
         for number in range(kills):
-            # Spread over the run, so that there is always something under way.
+            # Spread over the run, so that letters are always being sent.
             goal = recipients * (number + 1) // (kills + 2)
-            wait_until(lambda goal=goal: len(smtp.letters) >= goal, f"{goal} letters")
+            wait_for_letters(smtp, goal)
             time.sleep(random.uniform(0, 0.05))
             victim = random.choice(run.workers)
-            assert victim.poll() is None, "a worker ended by itself"
+            assert victim.poll() is None, "a worker ended on its own"
             kill(victim)
             run.sweep()
         run.finish(180)
@@ -56,10 +55,10 @@ def test_21_a_run_survives_the_death_of_its_workers(
     assert set(smtp.per_address().values()) == {1}
 
 
-def test_21_workers_that_die_leave_a_domains_limit_and_everybody_elses_letters_alone(
+def test_21_killed_workers_neither_break_a_domains_limit_nor_delay_other_domains(
     app: Flask, environment: dict[str, str], session: Session, user: User
 ) -> None:
-    """The limited domain's letters stand first; two workers share its seconds, and die."""
+    """Letters to the limited domain come first; two workers share its rate and are killed."""
     rate, slow, others = 15, 60, 300
     addresses = [f"c{number}@slow.example" for number in range(slow)]
     addresses += [f"c{number}@{number}.example" for number in range(others)]
@@ -71,7 +70,7 @@ def test_21_workers_that_die_leave_a_domains_limit_and_everybody_elses_letters_a
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with live_run(app, environment | limited, session, mailing) as run:
             for goal in (20, 200):
-                wait_until(lambda goal=goal: len(sink.letters) >= goal, f"{goal} letters")
+                wait_for_letters(sink, goal)
                 kill(random.choice(run.workers))
                 run.sweep()
             run.finish()
@@ -83,4 +82,4 @@ def test_21_workers_that_die_leave_a_domains_limit_and_everybody_elses_letters_a
     assert set(sink.per_address().values()) == {1}
     times = [moment for moment, recipient in sink.begun if recipient.endswith("slow.example")]
     gaps = [later - earlier for earlier, later in zip(times, times[2 * rate :], strict=False)]
-    assert min(gaps) > 0.5, "two seconds may meet in any stretch of one"
+    assert min(gaps) > 0.5, "any second overlaps at most two clock seconds"

@@ -1,4 +1,4 @@
-"""Replies of every kind (faults 5 to 8, 13 to 17 and 20), to one recipient among several."""
+"""All kinds of replies (faults 5 to 8, 13 to 17 and 20), to one recipient among several."""
 
 import resource
 from collections import Counter
@@ -19,17 +19,17 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, Watch, due_mailing
+from tests.faults.conftest import Engine, Watch
 from tests.faults.sink import Script, Sink, Stage, Turn
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 6
-UNLUCKY = 3  # index of the recipient whom the fault meets
+UNLUCKY = 3  # the index of the recipient with the fault
 MEMORY_GROWTH = 64 * 1024  # KiB
 
 
 def once(stage: Stage, act: Script) -> Script:
-    """Return a script that misbehaves at the first letter that comes to `stage`, never again."""
+    """Return a script that misbehaves once, at the first letter that reaches `stage`."""
     left = [1]
 
     def script(turn: Turn) -> None:
@@ -45,7 +45,7 @@ def reply(text: str | bytes) -> Script:
 
 
 def outcomes(session: Session) -> list[Outcome]:
-    """Return how all attempts ended that did not end well."""
+    """Return the outcomes of all attempts that were not accepted."""
     return list(session.scalars(select(Attempt.outcome).where(Attempt.outcome != Outcome.SENT)))
 
 
@@ -102,7 +102,7 @@ def test_6_a_dead_address_fails_once_and_is_not_mailed_by_the_next_mailing(
 @pytest.mark.parametrize(
     ("text", "state"), [("452 4.3.1 disk full", "deferred"), ("552 5.3.4 too big", "failed")]
 )
-def test_7_a_refusal_after_the_dot_concerns_one_letter(
+def test_7_a_refusal_after_the_dot_affects_one_letter(
     session: Session, user: User, engine: Engine, text: str, state: str
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -122,7 +122,7 @@ def test_7_a_refusal_after_the_dot_concerns_one_letter(
     "act",
     [pytest.param(Turn.hang_up, id="8-hangs-up"), pytest.param(reply(b"\x00\xff\xfe?\r\n"), id="14-garbage")],
 )
-def test_8_14_a_conversation_that_breaks_before_the_body_is_repeated(
+def test_8_14_a_session_that_breaks_before_the_body_is_repeated(
     session: Session, user: User, engine: Engine, stage: Stage, act: Script
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -138,7 +138,7 @@ def test_8_14_a_conversation_that_breaks_before_the_body_is_repeated(
 
 
 @pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO])
-def test_14_garbage_for_a_greeting_is_the_routes_fault(
+def test_14_garbage_as_a_greeting_is_a_fault_of_the_route(
     session: Session, user: User, engine: Engine, stage: Stage
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -153,7 +153,7 @@ def test_14_garbage_for_a_greeting_is_the_routes_fault(
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DOT])
-def test_13_a_server_that_shuts_down_for_a_while_costs_nobody_an_attempt(
+def test_13_a_server_that_shuts_down_for_a_while_costs_no_attempt(
     session: Session, user: User, engine: Engine, stage: Stage
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -168,21 +168,21 @@ def test_13_a_server_that_shuts_down_for_a_while_costs_nobody_an_attempt(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_13_a_server_that_takes_so_many_letters_in_a_session_gets_the_next_one_in_another(
+def test_13_a_limit_of_letters_per_session_continues_in_a_new_session(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """Said to MAIL after 20 letters, as Exim does: no fault, and nothing waits for a sweep."""
+    """A 421 at MAIL after 20 letters, as Exim sends it, is no fault and needs no sweep."""
     clients = create_clients(user, 150)
-    taken: Counter[int] = Counter()
+    accepted: Counter[int] = Counter()
 
-    def take_twenty(turn: Turn) -> None:
+    def accept_twenty(turn: Turn) -> None:
         if turn.stage is Stage.DOT:
-            taken[turn.connection] += 1
-        elif turn.stage is Stage.MAIL and taken[turn.connection] == 20:
+            accepted[turn.connection] += 1
+        elif turn.stage is Stage.MAIL and accepted[turn.connection] == 20:
             turn.say("421 4.7.0 too many messages in this connection")
             turn.hang_up()
 
-    with Sink(take_twenty) as sink:
+    with Sink(accept_twenty) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
 
@@ -192,8 +192,10 @@ def test_13_a_server_that_takes_so_many_letters_in_a_session_gets_the_next_one_i
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.parametrize("text", ["250 fine", "252 perhaps", "299 whatever"])
-def test_15_any_yes_after_the_dot_is_a_yes(session: Session, user: User, engine: Engine, text: str) -> None:
+@pytest.mark.parametrize("text", ["250 fine", "252 perhaps", "299 something"])
+def test_15_any_2xx_after_the_dot_means_accepted(
+    session: Session, user: User, engine: Engine, text: str
+) -> None:
     create_clients(user, RECIPIENTS)
 
     def agree(turn: Turn) -> None:
@@ -211,7 +213,7 @@ def test_15_any_yes_after_the_dot_is_a_yes(session: Session, user: User, engine:
 
 @pytest.mark.parametrize("text", ["999 what", "354 more please", b"\x00\xff garbage\r\n"])
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_14_16_an_answer_after_the_dot_that_means_nothing_is_unknown(
+def test_14_16_a_meaningless_answer_after_the_dot_is_unknown(
     session: Session, user: User, engine: Engine, text: str | bytes, is_kept: bool
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -245,7 +247,7 @@ def flood_lines(turn: Turn) -> None:
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])
 @pytest.mark.parametrize("act", [flood, flood_lines])
-def test_17_a_reply_without_end_is_cut_off(
+def test_17_an_endless_reply_is_cut_off(
     session: Session, user: User, engine: Engine, watch_pages: Watch, stage: Stage, act: Script
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -265,9 +267,7 @@ def test_17_a_reply_without_end_is_cut_off(
 @pytest.mark.parametrize(
     "act", [Turn.hang_up, Turn.wait_for_client, reply("554 5.0.0 I regret everything"), reply(b"\xff\r\n")]
 )
-def test_20_what_happens_at_quit_is_nobodys_concern(
-    session: Session, user: User, engine: Engine, act: Script
-) -> None:
+def test_20_a_fault_at_quit_has_no_effect(session: Session, user: User, engine: Engine, act: Script) -> None:
     create_clients(user, RECIPIENTS)
 
     def misbehave(turn: Turn) -> None:
@@ -284,8 +284,8 @@ def test_20_what_happens_at_quit_is_nobodys_concern(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_a_goodbye_to_a_session_at_rest_is_no_fault(session: Session, user: User, engine: Engine) -> None:
-    """Servers end sessions that rested too long, with a 421 or without a word."""
+def test_a_server_may_close_an_idle_session(session: Session, user: User, engine: Engine) -> None:
+    """Servers close sessions that are idle too long, with a 421 or without a reply."""
     create_clients(user, RECIPIENTS)
     with Sink() as sink:
         engine.use_server(sink.port)

@@ -1,4 +1,4 @@
-"""A run stopped while it is under way (fault 28): nothing new leaves after what was in flight."""
+"""A run stopped while sending (fault 28): nothing is sent after the letters in flight."""
 
 import time
 from collections.abc import Iterator
@@ -8,29 +8,28 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from skymailing.audit import present_actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.mailings import services
 from skymailing.models import Mailing, RunState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Watch, due_mailing
+from tests.delivery.stops import resume, stop
+from tests.faults.conftest import Watch
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run
 from tests.processes.service import wait_until
-from tests.support.factories import SuppressionFactory
+from tests.support.factories import SuppressionFactory, due_mailing
 
 RECIPIENTS = 250
-IN_FLIGHT = 2.0  # seconds after the commit: a window's one, and one for a machine that is busy
+IN_FLIGHT = 2.0  # seconds after the commit: one for a window, one for a busy machine
 
 
 class SlowSink(Sink):
-    """A server at some distance, until told to hurry."""
+    """A slow server that can be sped up."""
 
-    in_a_hurry = False
+    is_fast = False
 
     def take_time(self, turn: Turn) -> None:
-        if turn.stage is Stage.DOT and not self.in_a_hurry:
+        if turn.stage is Stage.DOT and not self.is_fast:
             time.sleep(0.05)
 
 
@@ -46,30 +45,8 @@ def own_environment(environment: dict[str, str], sink: Sink) -> dict[str, str]:
     return environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
 
 
-def stop(mailing: Mailing, how: str) -> None:
-    match how:
-        case "pause":
-            services.pause_mailing(mailing, utcnow())
-        case "cancel":
-            services.cancel_mailing(mailing, utcnow())
-        case "disable":
-            services.disable_mailing(mailing, "complaints", utcnow(), present_actor())
-        case "block":
-            mailing.owner.blocked_at = utcnow()
-
-
-def let_go_on(mailing: Mailing, how: str) -> None:
-    match how:
-        case "pause":
-            services.resume_mailing(mailing, utcnow())
-        case "disable":
-            services.enable_mailing(mailing, "looked into", present_actor())
-        case "block":
-            mailing.owner.blocked_at = None
-
-
 @pytest.mark.parametrize("how", ["pause", "cancel", "disable", "block"])
-def test_28_nothing_new_leaves_a_run_that_is_stopped(
+def test_28_a_stopped_run_sends_nothing_new(
     app: Flask, own_environment: dict[str, str], session: Session, user: User, sink: SlowSink, how: str
 ) -> None:
     add_clients(session, user, RECIPIENTS)
@@ -86,7 +63,7 @@ def test_28_nothing_new_leaves_a_run_that_is_stopped(
             time.sleep(0.3)
 
         last = max(moment for moment, _ in sink.begun)
-        assert last < stopped + IN_FLIGHT, "a letter left later than those in flight"
+        assert last < stopped + IN_FLIGHT, "a letter was sent after those in flight"
         assert len(sink.letters) < RECIPIENTS
         run_row = only_run(session)
         counts = states(session, run_row)
@@ -100,9 +77,9 @@ def test_28_nothing_new_leaves_a_run_that_is_stopped(
             return
 
         with app.app_context():
-            let_go_on(db.session.get_one(Mailing, mailing.id), how)
+            resume(db.session.get_one(Mailing, mailing.id), how)
             db.session.commit()
-        sink.in_a_hurry = True
+        sink.is_fast = True
         run.finish()
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS}
@@ -110,7 +87,7 @@ def test_28_nothing_new_leaves_a_run_that_is_stopped(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_28_who_unsubscribes_during_a_run_gets_nothing_after_what_was_in_flight(
+def test_28_clients_who_unsubscribe_during_a_run_get_nothing_after_letters_in_flight(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -136,7 +113,7 @@ def test_28_who_unsubscribes_during_a_run_gets_nothing_after_what_was_in_flight(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_28_nothing_leaves_after_the_end_of_the_window(
+def test_28_nothing_is_sent_after_the_end_of_the_window(
     app: Flask, own_environment: dict[str, str], session: Session, user: User, sink: SlowSink
 ) -> None:
     add_clients(session, user, RECIPIENTS)

@@ -1,4 +1,4 @@
-"""Redis and the databases taken away while a run is under way (faults 23 to 25)."""
+"""Redis and the databases fail while a run is sending (faults 23 to 25)."""
 
 import resource
 import subprocess
@@ -12,19 +12,19 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Mailing, OnUnknown, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Watch, due_mailing
+from tests.faults.conftest import Watch
 from tests.faults.locks import lock_deliveries
 from tests.faults.postgres import restart_immediately
 from tests.faults.sink import Sink, Stage, Turn
-from tests.faults.workers import add_clients, live_run
-from tests.processes.service import wait_until
+from tests.faults.workers import add_clients, live_run, wait_for_letters
+from tests.support.factories import due_mailing
 from tests.support.servers import RedisServer
 
 RECIPIENTS = 600
 
 
 def take_time(turn: Turn) -> None:
-    """Answer a letter as slowly as a server at some distance does."""
+    """Delay each answer like a distant server."""
     if turn.stage is Stage.DOT:
         time.sleep(0.01)
 
@@ -53,7 +53,7 @@ def check_all_sent_once(session: Session, sink: Sink) -> None:
     check_ledger(session, run, sink.letters)
 
 
-def test_23_an_emptied_redis_loses_no_letter_and_repeats_none(
+def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -64,7 +64,7 @@ def test_23_an_emptied_redis_loses_no_letter_and_repeats_none(
 ) -> None:
     with live_run(app, own_environment, session, mailing) as run, watch_pages(mailing):
         for share in (0.1, 0.3, 0.6):
-            wait_until(lambda share=share: len(sink.letters) > share * RECIPIENTS, "letters arrive")
+            wait_for_letters(sink, share * RECIPIENTS)
             redis_server.client.flushall()
             run.sweep()
         run.finish()
@@ -72,7 +72,7 @@ def test_23_an_emptied_redis_loses_no_letter_and_repeats_none(
     check_all_sent_once(session, sink)
 
 
-def test_23_redis_may_be_away_for_a_while(
+def test_23_redis_may_be_unavailable_for_a_while(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -82,7 +82,7 @@ def test_23_redis_may_be_away_for_a_while(
     watch_pages: Watch,
 ) -> None:
     with live_run(app, own_environment, session, mailing) as run:
-        wait_until(lambda: len(sink.letters) > RECIPIENTS // 10, "letters arrive")
+        wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
             redis_server.stop()
             try:
@@ -95,7 +95,7 @@ def test_23_redis_may_be_away_for_a_while(
     check_all_sent_once(session, sink)
 
 
-def test_24_a_database_that_crashes_and_recovers_delays_and_nothing_else(
+def test_24_a_database_crash_loses_and_repeats_nothing(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -104,10 +104,10 @@ def test_24_a_database_that_crashes_and_recovers_delays_and_nothing_else(
     browser: FlaskClient,
 ) -> None:
     if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite has no server that could crash")
+        pytest.skip("SQLite has no server to crash")
     with live_run(app, own_environment, session, mailing) as run:
         for share in (0.1, 0.4, 0.7):
-            wait_until(lambda share=share: len(sink.letters) > share * RECIPIENTS, "letters arrive")
+            wait_for_letters(sink, share * RECIPIENTS)
             restart_immediately(session)
             assert browser.get(f"/mailings/{mailing.id}").status_code == 200
             run.sweep()
@@ -119,7 +119,7 @@ def test_24_a_database_that_crashes_and_recovers_delays_and_nothing_else(
 @pytest.mark.parametrize(
     "seconds", [pytest.param(6, id="short"), pytest.param(75, id="long", marks=pytest.mark.soak)]
 )
-def test_25_a_ledger_that_cannot_be_written_for_a_while_only_waits(
+def test_25_a_locked_ledger_only_delays(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -130,9 +130,9 @@ def test_25_a_ledger_that_cannot_be_written_for_a_while_only_waits(
 ) -> None:
     lock = lock_deliveries(session)
     with live_run(app, own_environment, session, mailing) as run:
-        wait_until(lambda: len(sink.letters) > RECIPIENTS // 10, "letters arrive")
+        wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
-            lock.take()
+            lock.acquire()
             time.sleep(seconds)
             lock.release()
         run.finish(120)
@@ -140,7 +140,7 @@ def test_25_a_ledger_that_cannot_be_written_for_a_while_only_waits(
     check_all_sent_once(session, sink)
 
 
-def test_25_a_full_disk_stops_sending_and_sending_goes_on_when_there_is_room(
+def test_25_a_full_disk_stops_sending_until_there_is_space(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -150,26 +150,26 @@ def test_25_a_full_disk_stops_sending_and_sending_goes_on_when_there_is_room(
 ) -> None:
     """The disk of the workers: their journals, and with SQLite the database."""
     with live_run(app, own_environment, session, mailing) as run:
-        wait_until(lambda: len(sink.letters) > RECIPIENTS // 10, "letters arrive")
+        wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
             for worker in run.workers:
                 limit_files(worker, 4096)
             time.sleep(5)
             reached = len(sink.letters)
             time.sleep(1)
-            assert len(sink.letters) == reached < RECIPIENTS, "nothing leaves that could not be noted"
+            assert len(sink.letters) == reached < RECIPIENTS, "a letter that cannot be journaled is not sent"
         for worker in run.workers:
             limit_files(worker, resource.RLIM_INFINITY)
         run.finish(120)
 
     run_row = only_run(session)
     counts = states(session, run_row)
-    assert counts.pop("unknown", 0) <= 2 * 3, "no more than were between dot and answer"
+    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between dot and answer"
     assert set(counts) == {"sent"}
     assert set(sink.per_address().values()) == {1}
     check_ledger(session, run_row, sink.letters)
 
 
 def limit_files(worker: subprocess.Popen[bytes], size: int) -> None:
-    """Let a process write no file beyond `size` bytes: to it that is a full disk."""
+    """Limit the files of a process to `size` bytes, which it sees as a full disk."""
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""No trust, no letter (faults 18 and 19): certificates, a vanished STARTTLS, refused passwords."""
+"""Nothing is sent without trust (faults 18 and 19): certificates, missing STARTTLS, refused passwords."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, due_mailing
+from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 5
 EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")
@@ -45,7 +45,7 @@ def server_context(
 
 
 @pytest.mark.parametrize("flaw", ["expired", "of-another-host", "of-an-unknown-authority", "starttls-gone"])
-def test_18_without_a_good_certificate_nothing_leaves(
+def test_18_nothing_is_sent_without_a_valid_certificate(
     session: Session, user: User, engine: Engine, authority: trustme.CA, flaw: str
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -81,9 +81,7 @@ def test_18_without_a_good_certificate_nothing_leaves(
     check_ledger(session, only_run(session), recovered.letters)
 
 
-def test_18_tls_from_the_first_byte_checks_the_certificate_too(
-    session: Session, user: User, engine: Engine
-) -> None:
+def test_18_implicit_tls_checks_the_certificate_too(session: Session, user: User, engine: Engine) -> None:
     create_clients(user, RECIPIENTS)
     with Sink() as plain:
         engine.use_server(plain.port, server="localhost", use_ssl=True)
@@ -94,7 +92,7 @@ def test_18_tls_from_the_first_byte_checks_the_certificate_too(
     assert session.execute(select(Route)).scalar_one().last_fault
 
 
-def test_19_a_refused_password_costs_nobody_an_attempt_and_sending_resumes_alone(
+def test_19_a_refused_password_costs_no_attempt_and_sending_resumes_by_itself(
     session: Session, user: User, engine: Engine, authority: trustme.CA
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -118,7 +116,7 @@ def test_19_a_refused_password_costs_nobody_an_attempt_and_sending_resumes_alone
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_19_a_password_that_smtp_cannot_carry_is_the_routes_fault_and_stays_secret(
+def test_19_a_password_that_smtp_cannot_encode_is_a_fault_of_the_route_and_stays_secret(
     session: Session, user: User, engine: Engine, authority: trustme.CA
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -128,23 +126,23 @@ def test_19_a_password_that_smtp_cannot_carry_is_the_routes_fault_and_stays_secr
         for _ in range(8):
             engine.sweep()
 
-    assert sink.connections <= 5, "the breaker counts to five"
+    assert sink.connections <= 5, "the breaker opens after five faults"
     assert states(session, only_run(session)) == {"pending": RECIPIENTS}
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
     assert route.last_fault == "the settings MAIL_* hold letters that SMTP cannot carry"
 
 
-def test_19_sending_that_asks_for_a_sign_in_is_the_routes_fault(
+def test_19_a_server_that_requires_authentication_is_a_fault_of_the_route(
     session: Session, user: User, engine: Engine
 ) -> None:
     create_clients(user, RECIPIENTS)
 
-    def ask(turn: Turn) -> None:
+    def require_sign_in(turn: Turn) -> None:
         if turn.stage is Stage.MAIL and turn.connection <= 2:
             turn.say("530 5.7.0 authentication required")
 
-    with Sink(ask) as sink:
+    with Sink(require_sign_in) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         assert states(session, only_run(session)) == {"pending": RECIPIENTS}

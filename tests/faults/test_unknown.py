@@ -1,4 +1,4 @@
-"""Nobody can know whether a letter was taken (faults 9 to 12 and 22): said so, bounded, and by the policy."""
+"""Letters that may or may not have been accepted (faults 9 to 12 and 22), as the mailing's setting says."""
 
 import time
 from email import message_from_bytes
@@ -11,18 +11,18 @@ from sqlalchemy.orm import Session
 from skymailing import queue
 from skymailing.models import Attempt, Client, Delivery, OnUnknown, Outcome, RunState, User
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, Watch, due_mailing
+from tests.faults.conftest import Engine, Watch
 from tests.faults.locks import lock_deliveries
 from tests.faults.sink import Script, Sink, Stage, Turn
 from tests.faults.workers import kill, workers
 from tests.processes.service import wait_until
-from tests.support.factories import create_clients
+from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 6
 
 
 def lose(turn: Turn) -> None:
-    """Take the body and hang up: the letter is not kept."""
+    """Read the body and hang up without storing the letter."""
     turn.hang_up()
 
 
@@ -37,7 +37,7 @@ def keep_and_fall_silent(turn: Turn) -> None:
 
 
 def at_dot(victim: Client, act: Script, times: int = 1000) -> Script:
-    """Return a script that misbehaves after the body of one client's letter, the first `times`."""
+    """Return a script that misbehaves after the body of one client's letter, `times` times."""
     left = [times]
 
     def script(turn: Turn) -> None:
@@ -55,10 +55,10 @@ FAULTS = [
 ]
 
 
-@pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize(("act", "kept"), FAULTS)
-def test_an_unknown_that_is_held_stays_and_no_second_letter_leaves(
-    session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, kept: int
+@pytest.mark.usefixtures("short_timeouts")
+@pytest.mark.parametrize(("act", "stored"), FAULTS)
+def test_a_held_unknown_stays_and_no_second_letter_is_sent(
+    session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     victim = clients[2]
@@ -69,15 +69,15 @@ def test_an_unknown_that_is_held_stays_and_no_second_letter_leaves(
         engine.finish()
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
-    expected = {client.email: 1 for client in clients} | {victim.email: kept}
+    expected = {client.email: 1 for client in clients} | {victim.email: stored}
     assert sink.per_address() == {address: count for address, count in expected.items() if count}
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize(("act", "kept"), FAULTS)
-def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_identity(
-    session: Session, user: User, engine: Engine, act: Script, kept: int
+@pytest.mark.usefixtures("short_timeouts")
+@pytest.mark.parametrize(("act", "stored"), FAULTS)
+def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
+    session: Session, user: User, engine: Engine, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     victim = clients[2]
@@ -89,15 +89,17 @@ def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_identity(
         engine.pass_time(minutes=2)
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + kept}
+    assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + stored}
     copies = [letter for letter in sink.letters if letter.to == victim.email]
     assert len({message_from_bytes(copy.content)["Message-ID"] for copy in copies}) == 1
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize(("act", "kept"), FAULTS)
-def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, act: Script, kept: int) -> None:
+@pytest.mark.usefixtures("short_timeouts")
+@pytest.mark.parametrize(("act", "stored"), FAULTS)
+def test_a_second_unknown_stays(
+    session: Session, user: User, engine: Engine, act: Script, stored: int
+) -> None:
     clients = create_clients(user, RECIPIENTS)
     victim = clients[2]
     with Sink(at_dot(victim, act)) as sink:
@@ -106,12 +108,12 @@ def test_a_second_unknown_stays(session: Session, user: User, engine: Engine, ac
         engine.finish()
 
     assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
-    assert sink.per_address()[victim.email] == 2 * kept
+    assert sink.per_address()[victim.email] == 2 * stored
     check_ledger(session, only_run(session), sink.letters)
 
 
-@pytest.mark.usefixtures("hasty")
-def test_12_an_answer_inside_the_deadline_is_an_answer(session: Session, user: User, engine: Engine) -> None:
+@pytest.mark.usefixtures("short_timeouts")
+def test_12_a_slow_answer_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
     clients = create_clients(user, RECIPIENTS)
 
     def take_time(turn: Turn) -> None:
@@ -126,23 +128,23 @@ def test_12_an_answer_inside_the_deadline_is_an_answer(session: Session, user: U
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_letters_taken_before_a_kill_but_not_recorded_are_sent_and_not_unknown(
+def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
-    """The worker has every 250 and waits for the database; then the power switch."""
+    """The worker has every 250 and waits for the database when it is killed."""
     clients = create_clients(user, RECIPIENTS)
     lock = lock_deliveries(session)
 
     def hold_the_record(turn: Turn) -> None:
         if turn.stage is Stage.DATA:
-            lock.take()
+            lock.acquire()
 
     with Sink(hold_the_record) as sink:
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
-            wait_until(lambda: len(sink.letters) == RECIPIENTS, "every letter is taken")
+            wait_until(lambda: len(sink.letters) == RECIPIENTS, "every letter is accepted")
             time.sleep(0.5)  # for the last 250 to arrive
             kill(running.pop())
         lock.release()
@@ -158,7 +160,7 @@ def test_22_letters_taken_before_a_kill_but_not_recorded_are_sent_and_not_unknow
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_only_the_letter_between_its_dot_and_its_answer_is_unknown_after_a_kill(
+def test_22_after_a_kill_only_the_letter_between_dot_and_answer_is_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -176,7 +178,7 @@ def test_22_only_the_letter_between_its_dot_and_its_answer_is_unknown_after_a_ki
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
-            wait_until(lambda: bool(reached), "the letter is taken")
+            wait_until(lambda: bool(reached), "the letter is accepted")
             kill(running.pop())
         engine.use_server(sink.port)
         engine.sweep()

@@ -1,4 +1,4 @@
-"""Workers in processes of their own, to be killed at will, and a run that they send."""
+"""Worker processes that a test can kill, and a run that they send."""
 
 import logging
 import os
@@ -19,7 +19,9 @@ from sqlalchemy.orm import Session
 from skymailing import jobs, queue
 from skymailing.models import Client, Mailing, RunState, User
 from tests.delivery.ledger import only_run
+from tests.faults.sink import Sink
 from tests.processes.service import wait_until
+from tests.support.servers import SmtpServer
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def start_process(environment: dict[str, str], name: str) -> subprocess.Popen[bytes]:
-    """Start `flask worker`, or another of the service's processes, against the test servers."""
+    """Start a process of the service, such as `flask worker`, against the test servers."""
     log = Path(environment["DATA_DIR"]) / f"{name}.log"
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -45,14 +47,14 @@ def start_worker(environment: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def kill(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker as a power switch does."""
+    """Kill a worker, like a power cut."""
     worker.send_signal(signal.SIGKILL)
     worker.wait(10)
 
 
 @contextmanager
 def workers(environment: dict[str, str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run `count` workers; those that still live at the end are stopped."""
+    """Run `count` workers; stop those that are still alive at the end."""
     running = [start_worker(environment) for _ in range(count)]
     try:
         yield running
@@ -64,8 +66,13 @@ def workers(environment: dict[str, str], count: int) -> Iterator[list[subprocess
             worker.wait(30)
 
 
+def wait_for_letters(server: Sink | SmtpServer, count: float) -> None:
+    """Return once the mail server has accepted at least `count` letters."""
+    wait_until(lambda: len(server.letters) >= count, f"{count} letters")
+
+
 def add_clients(session: Session, owner: User, count: int) -> None:
-    """Give `owner` many clients, quickly."""
+    """Create many clients of `owner` quickly."""
     addresses = [f"c{number}@example.org" for number in range(count)]
     session.add_all(Client(owner_id=owner.id, email=email, email_key=email) for email in addresses)
     session.flush()
@@ -73,7 +80,7 @@ def add_clients(session: Session, owner: User, count: int) -> None:
 
 @dataclass
 class LiveRun:
-    """A mailing that workers send while a test hurts them; sweeps come often, and the dead rise again."""
+    """A mailing that workers send while a test disturbs them; sweeps restart dead workers."""
 
     app: Flask
     environment: dict[str, str]
@@ -85,7 +92,7 @@ class LiveRun:
             queue.enqueue("start_mailing", mailing.id)
 
     def sweep(self) -> None:
-        """Sweep as the scheduler would, and restart what ended as the supervisor would."""
+        """Sweep like the scheduler, and restart workers that ended like the supervisor."""
         with self.app.app_context():
             try:
                 jobs.sweep()
@@ -110,7 +117,7 @@ class LiveRun:
 def live_run(
     app: Flask, environment: dict[str, str], session: Session, mailing: Mailing, count: int = 2
 ) -> Iterator[LiveRun]:
-    """Let `count` workers begin to send a mailing."""
+    """Start a mailing with `count` workers."""
     with workers(environment, count) as running:
         run = LiveRun(app, environment, session, running)
         run.start(mailing)

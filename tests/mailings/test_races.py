@@ -58,7 +58,7 @@ def test_a_mailing_that_ends_while_a_button_is_pressed_stays_ended(
     run = create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
     tab = Press(browser, f"/mailings/{mailing.id}/{verb}")
     with app.app_context(), Session(db.engine) as worker, worker.begin():
-        held_run, held = plan._locked_run(worker, run.id)
+        held_run, held = plan._lock_run(worker, run.id)
         assert held
         assert held_run
         tab.start()
@@ -79,7 +79,7 @@ def test_a_start_that_a_worker_has_just_made_is_not_made_again(
     tab = Press(browser, f"/mailings/{mailing.id}/start")
     with app.app_context(), Session(db.engine) as worker, worker.begin():
         held = worker.scalars(select(Mailing).with_for_update()).one()
-        plan._plan(worker, held, utcnow())
+        plan._plan_run(worker, held, utcnow())
         tab.start()
         tab.join(0.7)
         assert tab.is_alive()
@@ -103,7 +103,7 @@ def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
         loaded = db.session.get_one(Mailing, mailing.id)
         run = services.last_run(loaded)
         assert run
-        assert plan.settle_run(run.id, utcnow())  # in a session of its own
+        assert plan.finish_run(run.id, utcnow())  # in a session of its own
         assert loaded.state is MailingState.RUNNING, "known from before"
         with pytest.raises(services.MailingError, match="finished cannot become paused"):
             services.pause_mailing(loaded, utcnow())

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery.ledger import claims, record
-from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import (
+    COUNTED_STATES,
     Delivery,
     DeliveryState,
     Mailing,
@@ -234,7 +234,11 @@ def test_word_that_comes_late_settles_an_unknown_whatever_was_decided(
     AttemptFactory.create(delivery=delivery, outcome=Outcome.UNKNOWN, code=None, answer="assumed")
     result = Result(Letter(delivery.id, 1, delivery.email, b""), Verdict.SENT, 250, "2.0.0 Ok")
     with app.app_context(), db.engine.begin() as connection:
-        record.record(connection, claims.load_run(connection, run.id), "ours", [result], {}, "primary", now)
+        record.record_results(
+            connection, claims.load_run(connection, run.id), "ours", [result], {}, "primary", now
+        )
     session.expire_all()
     assert (delivery.state, delivery.finished_at, delivery.due_at) == (DeliveryState.SENT, now, None)
-    assert kept_counts(session, run) == {state.value: int(state is DeliveryState.SENT) for state in COUNTED}
+    assert kept_counts(session, run) == {
+        state.value: int(state is DeliveryState.SENT) for state in COUNTED_STATES
+    }

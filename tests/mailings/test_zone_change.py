@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, schedule
-from skymailing.delivery.calendar.recurrence import number_of, occurrence
+from skymailing.delivery.calendar.recurrence import occurrence, occurrence_number
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
 from tests.conftest import SignIn
 from tests.support.factories import MailingFactory, UserFactory, create_run
@@ -146,5 +146,5 @@ def test_every_occurrence_has_its_number_and_nothing_else_has_one(
 ) -> None:
     anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)
     moment = occurrence(anchor, periodicity, zone, number)
-    assert number_of(anchor, periodicity, zone, moment) == number
-    assert number_of(anchor, periodicity, zone, moment + timedelta(seconds=1)) is None
+    assert occurrence_number(anchor, periodicity, zone, moment) == number
+    assert occurrence_number(anchor, periodicity, zone, moment + timedelta(seconds=1)) is None

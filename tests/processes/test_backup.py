@@ -32,10 +32,10 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import due_mailing
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import LiveRun, add_clients, live_run, workers
 from tests.processes.service import wait_until
+from tests.support.factories import due_mailing
 
 RECIPIENTS = 500
 

@@ -18,12 +18,11 @@ from skymailing.delivery.journal import known_leases
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, RunState
 from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import due_mailing
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients
 from tests.processes.hosts import Host, redis_with_password
 from tests.processes.service import wait_until
-from tests.support.factories import UserFactory, bind
+from tests.support.factories import UserFactory, bind, due_mailing
 
 RECIPIENTS = 1_500
 SESSIONS = 5  # of a worker, at most

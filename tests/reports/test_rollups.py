@@ -78,7 +78,7 @@ def test_a_late_result_for_a_rolled_up_day_is_reported_at_once(
 
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
-        assert late_results.note_accepted(connection, key, ["c3@example.org"], NOW) == 1
+        assert late_results.mark_accepted(connection, key, ["c3@example.org"], NOW) == 1
 
     found = report(app, user)
     assert (found.totals.counts["unknown"], found.totals.counts["sent"]) == (4, 11)

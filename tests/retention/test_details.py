@@ -17,6 +17,7 @@ from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.queries import count_runs
 from skymailing.models import (
+    OPEN_RUN_STATES,
     Attempt,
     Delivery,
     DeliveryState,
@@ -106,7 +107,7 @@ def test_after_the_chosen_time_details_go_and_numbers_stay(
     assert after.total == old.planned == 8
 
 
-@pytest.mark.parametrize("state", [RunState.PLANNED, RunState.SENDING])
+@pytest.mark.parametrize("state", OPEN_RUN_STATES)
 def test_a_run_that_is_not_over_is_never_touched(
     app: Flask, session: Session, user: User, chosen: None, state: RunState
 ) -> None:

@@ -9,8 +9,9 @@ from skymailing.email_addresses import mask_address
 from skymailing.extensions import csrf, db
 from skymailing.models import SuppressionReason, User
 from skymailing.security import BadToken, read_unsubscribe_token
+from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
-bp = Blueprint("unsubscribe", __name__, url_prefix="/u")
+bp = Blueprint("unsubscribe", __name__, url_prefix=UNSUBSCRIBE_PREFIX)
 # Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is the proof, and
 # all it can do is stop letters.
 csrf.exempt(bp)

@@ -1,4 +1,4 @@
-"""Occurrences of a mailing: calendar days, weeks and months in its owner's time zone."""
+"""The occurrences of a mailing: calendar days, weeks and months in its owner's time zone."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
@@ -10,9 +10,9 @@ from skymailing.models import Periodicity
 def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, number: int) -> datetime:
     """Return the occurrence `number` (0 is the anchor itself), in UTC.
 
-    The hour on the wall stays the same across clock changes, and each month keeps the anchor's
-    day as far as it has one: 31 January, 28 February, 31 March. Of an hour that comes twice it is the
-    first; where the clock is put forward over it, it is when it would have been.
+    The local time stays the same across clock changes, and each month uses the anchor's day or its own
+    last day: 31 January, 28 February, 31 March. If the clock shows the hour twice, the first one counts;
+    if it skips the hour, the moment is the one the hour would have had.
     """
     if number == 0 or periodicity is Periodicity.ONCE:
         return anchor.astimezone(UTC)
@@ -24,14 +24,14 @@ def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, numbe
             day = local.date() + timedelta(weeks=number)
         case Periodicity.MONTHLY:
             day = _add_months(local.date(), number)
-    # An anchor in the second of two equal hours must not carry that over to other days.
+    # An anchor in the second of two equal hours must not affect other days.
     return datetime.combine(day, local.time().replace(fold=0), zone).astimezone(UTC)
 
 
 def next_occurrence(
     anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, after: datetime
 ) -> datetime | None:
-    """Return the first occurrence later than `after`; None for a mailing that happens once."""
+    """Return the first occurrence later than `after`; None for a mailing that is sent once."""
     if periodicity is Periodicity.ONCE:
         return None
     number = _number_near(anchor, periodicity, zone, after)
@@ -43,7 +43,7 @@ def next_occurrence(
 def latest_occurrence(
     anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, until: datetime
 ) -> datetime:
-    """Return the last occurrence that is not later than `until`; the anchor when there is none."""
+    """Return the last occurrence not later than `until`; the anchor if there is none."""
     if periodicity is Periodicity.ONCE or until <= anchor:
         return anchor
     number = _number_near(anchor, periodicity, zone, until)
@@ -52,8 +52,10 @@ def latest_occurrence(
     return occurrence(anchor, periodicity, zone, number)
 
 
-def number_of(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime) -> int | None:
-    """Return the number of the occurrence at that very moment; None when there is none."""
+def occurrence_number(
+    anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime
+) -> int | None:
+    """Return the number of the occurrence at exactly `moment`; None if there is none."""
     number = _number_near(anchor, periodicity, zone, moment)
     while (candidate := occurrence(anchor, periodicity, zone, number)) < moment:
         number += 1

@@ -1,4 +1,4 @@
-"""The hours in which a mailing's letters may leave, on its owner's clock."""
+"""The hours in which a mailing may send, in its owner's time zone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 from skymailing.models import EVERY_DAY, Mailing
 
 MIDNIGHT = time()
-# How far sums and searches look: a window may be open for a thousand years.
+# The limit of sums and searches: a mailing's time window may last a thousand years.
 HORIZON = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
 class SendingHours:
-    """Days of the week, 1 for Monday, and hours; hours that close before they open go past midnight.
+    """Days of the week (1 is Monday) and hours; hours that close before they open last past midnight.
 
     Each opening belongs to the day on which it begins. It begins and ends when the clock first shows
-    its hour, or would have: a clock put back opens nothing twice, one put forward skips nothing.
+    its hour, or skips it: a clock set back never opens twice, a clock set forward loses no opening.
     """
 
     weekdays: str
@@ -28,40 +28,41 @@ class SendingHours:
 
     @classmethod
     def of(cls, mailing: Mailing) -> "SendingHours":
+        """Return the sending hours of a mailing."""
         return cls(mailing.weekdays, mailing.opens_at, mailing.closes_at, ZoneInfo(mailing.owner.timezone))
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is any hour outside of them."""
+        """Whether there is any time outside the sending hours."""
         return self.opens is not None or self.weekdays != EVERY_DAY
 
     def is_open(self, moment: datetime) -> bool:
-        """Whether letters may leave at `moment`."""
+        """Whether letters may be sent at `moment`."""
         return not self.is_limited or self.next_opening(moment) == moment
 
     def closes_after(self, moment: datetime) -> datetime | None:
-        """Return when the opening that `moment` lies in ends; None when it does not end or there is none."""
+        """Return when the opening around `moment` ends; None if it never does or there is none."""
         if not self.is_limited:
             return None
         begin, end = next(self._openings(moment), (None, None))
         return end if begin is not None and begin <= moment else None
 
     def next_opening(self, moment: datetime) -> datetime | None:
-        """Return the first moment, from `moment` on, at which letters may leave."""
+        """Return the first moment, from `moment` on, at which letters may be sent."""
         if not self.is_limited:
             return moment
         begin, _end = next(self._openings(moment), (None, None))
         return None if begin is None else max(begin, moment)
 
     def open_time(self, start: datetime, end: datetime) -> timedelta:
-        """Return how much of the time between is open; looks no further than 400 days."""
+        """Return how much of the time between is open; looks at no more than 400 days."""
         if not self.is_limited:
             return max(timedelta(), end - start)
         openings = takewhile(lambda opening: opening[0] < end, self._openings(start))
         return sum((min(close, end) - max(begin, start) for begin, close in openings), timedelta())
 
     def after_open_time(self, start: datetime, needed: timedelta) -> datetime | None:
-        """Return when so much open time has passed since `start`; None when not within 400 days."""
+        """Return when `needed` open time has passed since `start`; None if not within 400 days."""
         if not self.is_limited:
             return start + needed
         for begin, end in self._openings(start):
@@ -72,7 +73,7 @@ class SendingHours:
         return None
 
     def _openings(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Yield beginning and end, in UTC, of the openings that are not over at `moment`."""
+        """Yield begin and end, in UTC, of the openings that are not over at `moment`."""
         opens, closes = self.opens or MIDNIGHT, self.closes or MIDNIGHT
         day = moment.astimezone(self.zone).date() - timedelta(days=1)
         last = day + HORIZON
@@ -85,12 +86,12 @@ class SendingHours:
             day += timedelta(days=1)
 
     def _first_moment(self, day: date, hour: time) -> datetime:
-        """Return when the clock first shows `hour` on that day, or first is past it."""
+        """Return when the clock on that day first shows `hour` or a later time."""
         naive = datetime.combine(day, hour)
         moment = naive.replace(tzinfo=self.zone).astimezone(UTC)
         if self._clock(moment) == naive:
             return moment
-        # The clock is put forward over the hour: find the second at which it is.
+        # The clock skips the hour: find the second of the change.
         early = naive.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
         while moment - early > timedelta(seconds=1):
             middle = (early + (moment - early) / 2).replace(microsecond=0)

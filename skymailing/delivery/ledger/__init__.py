@@ -1,1 +1,1 @@
-"""Every change of a delivery's state: claims, results, attempts and statistics."""
+"""The ledger: every change of a delivery's state, its attempts and its counts."""

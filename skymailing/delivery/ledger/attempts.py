@@ -1,4 +1,4 @@
-"""Writing down the attempts of a window in as few steps as each database allows."""
+"""Insert the attempts of a window with as few statements as the database allows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,8 +13,8 @@ from skymailing.delivery.retry import OUTCOMES, Series
 from skymailing.delivery.smtp.session import Result
 from skymailing.models import Attempt, Outcome
 
-# What differs from one attempt of a window to the next, and its type.
-COLUMNS: dict[str, Any] = {
+# The columns that differ between the attempts of a window, and their types.
+VARYING_COLUMNS: dict[str, Any] = {
     "delivery_id": BigInteger,
     "number": Integer,
     "outcome": String,
@@ -26,7 +26,7 @@ COLUMNS: dict[str, Any] = {
 def insert_attempts(
     connection: Connection, run: OpenRun, results: Sequence[Result], route: str, now: datetime
 ) -> None:
-    """Write one attempt per result; what a journal tells twice is written once."""
+    """Insert one attempt per result; a result that a journal repeats is inserted once."""
     same = {
         "run_id": run.id,
         "mailing_id": run.mailing_id,
@@ -39,14 +39,14 @@ def insert_attempts(
         return
     connection.execute(
         insert_into(Attempt).on_conflict_do_nothing(),
-        [dict(zip(COLUMNS, _values(result), strict=True)) | same for result in results],
+        [dict(zip(VARYING_COLUMNS, _values(result), strict=True)) | same for result in results],
     )
 
 
 def find_series(connection: Connection, results: Sequence[Result], now: datetime) -> dict[int, Series]:
-    """Return to which series of tries these results belong, by delivery.
+    """Return the series of attempts to which each result belongs, by delivery.
 
-    A try that has failed ends a series: the next one is by its owner's wish.
+    A failed attempt ends a series: the next one is a resend by the owner.
     """
     if not results:
         return {}
@@ -66,13 +66,13 @@ def find_series(connection: Connection, results: Sequence[Result], now: datetime
 
 
 def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict[str, Any]) -> None:
-    """Insert from one array per column, as a statement per row costs PostgreSQL twice as much."""
-    arrays = [bindparam(f"{name}_array", type_=ARRAY(type_)) for name, type_ in COLUMNS.items()]
-    rows = func.unnest(*arrays).table_valued(*COLUMNS).render_derived()
+    """Insert from one array per column: a statement per row costs PostgreSQL twice as much."""
+    arrays = [bindparam(f"{name}_array", type_=ARRAY(type_)) for name, type_ in VARYING_COLUMNS.items()]
+    rows = func.unnest(*arrays).table_valued(*VARYING_COLUMNS).render_derived()
     constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in same]
-    statement = insert_into(Attempt).from_select([*COLUMNS, *same], select(*rows.c, *constants))
+    statement = insert_into(Attempt).from_select([*VARYING_COLUMNS, *same], select(*rows.c, *constants))
     columns = zip(*map(_values, results), strict=True)
-    values = {f"{name}_array": list(column) for name, column in zip(COLUMNS, columns, strict=True)}
+    values = {f"{name}_array": list(column) for name, column in zip(VARYING_COLUMNS, columns, strict=True)}
     connection.execute(statement.on_conflict_do_nothing(), values | same)
 
 

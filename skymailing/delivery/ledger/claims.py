@@ -1,6 +1,8 @@
-"""Taking deliveries to hand over: which runs may send now, and a lease on a window of theirs.
+"""Claim deliveries to hand over: load a run that may send, and lease a window of its deliveries.
 
-Each function works in the caller's transaction.
+Each function works in the caller's transaction. Unlike an import or an account letter
+(`skymailing.db.leases`), a delivery is leased by a token: a worker's journal proves by it which rows
+the worker held, even if the clock jumps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,35 +10,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.delivery.retry import Policy
 from skymailing.models import (
+    OPEN_RUN_STATES,
     Client,
     Delivery,
     DeliveryState,
     Mailing,
-    MailingState,
     MessageFormat,
     Run,
-    RunState,
     Suppression,
     User,
 )
 from skymailing.settings.engine import engine_settings
 
-# What `hours_of` needs of a mailing and its owner.
-HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
-
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """What sending needs to know of a run whose mailing may send now."""
+    """What sending needs to know about a run."""
 
     id: int
     uuid: UUID
@@ -47,7 +44,7 @@ class OpenRun:
     body: str
     sender_name: str
     reply_to: str
-    # When nothing more of it may leave: the end of the window, or of the present sending hours.
+    # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
     policy: Policy
 
@@ -58,7 +55,7 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this worker may hand over now, with the values its letter is filled with."""
+    """A delivery that this worker may hand over, with the values that fill its letter."""
 
     id: int
     email: str
@@ -70,31 +67,16 @@ class Claimed:
 
 
 class Choice(Protocol):
-    """Says which pending deliveries of a run have their turn."""
+    """Chooses which pending deliveries of a run are next."""
 
     def offer(self, connection: Connection, limit: int) -> list[int]: ...
 
     def forget_taken(self, connection: Connection) -> None: ...
 
 
-def may_send(now: datetime) -> ColumnElement[bool]:
-    """The condition, over Mailing and its owner, under which its hours alone say what may leave."""
-    return (
-        (Mailing.state == MailingState.RUNNING)
-        & Mailing.disabled_at.is_(None)
-        & (Mailing.ends_at > now)
-        & User.blocked_at.is_(None)
-    )
-
-
-def hours_of(row: Any) -> SendingHours:
-    """Return the sending hours that a row with the columns HOURS tells."""
-    return SendingHours(row.weekdays, row.opens_at, row.closes_at, ZoneInfo(row.timezone))
-
-
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
     """Return the run if its mailing may send now."""
-    is_open = Run.state.in_([RunState.PLANNED, RunState.SENDING])
+    is_open = Run.state.in_(OPEN_RUN_STATES)
     row = connection.execute(_run_columns(run_id).where(is_open, may_send(now))).one_or_none()
     if row is None or not (hours := hours_of(row)).is_open(now):
         return None
@@ -103,7 +85,7 @@ def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun
 
 
 def load_run(connection: Connection, run_id: int) -> OpenRun:
-    """Return the run whatever its state, for recording what was already under way."""
+    """Return the run in any state, to record results of letters that were already begun."""
     return _open_run(connection.execute(_run_columns(run_id)).one())
 
 
@@ -139,74 +121,74 @@ def claim(
     lease_until: datetime,
     limit: int,
     now: datetime,
-    choose: Choice | None = None,
+    choice: Choice | None = None,
 ) -> list[Claimed]:
     """Mark up to `limit` deliveries of the run as being sent by the holder of `token`.
 
-    Whether the mailing may still send and who has unsubscribed is asked here, in the same
-    transaction, so that a pause or an unsubscription holds from its commit on. Pending ones are taken
-    in their order, unless there is a `choose`; those that are due again come first.
+    The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
+    pause or an unsubscription takes effect with its commit. Due retries come first; pending
+    deliveries follow in their order, or as `choice` offers them.
     """
     allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
     row = connection.execute(allowed).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
-    # Perhaps none of a whole window may be mailed any more; then the next one is looked at.
+    # If no recipient of a window may be mailed any more, the next window is claimed.
     changes = Changes(run.key)
     claimed: list[Any] = []
-    while not claimed and (rows := _next_rows(connection, run, limit, now, choose)):
+    while not claimed and (rows := _next_rows(connection, run, limit, now, choice)):
         suppressed = [row.id for row in rows if row.is_suppressed]
-        gone = [row.id for row in rows if row.is_gone and not row.is_suppressed]
-        claimed = [row for row in rows if not row.is_suppressed and not row.is_gone]
+        deleted = [row.id for row in rows if row.is_deleted and not row.is_suppressed]
+        claimed = [row for row in rows if not row.is_suppressed and not row.is_deleted]
         ending = {"finished_at": now, "due_at": None}
         _set_state(connection, suppressed, {"state": DeliveryState.SUPPRESSED} | ending)
-        _set_state(connection, gone, {"state": DeliveryState.CANCELLED} | ending)
+        _set_state(connection, deleted, {"state": DeliveryState.CANCELLED} | ending)
         lease = {"lease_token": token, "lease_until": lease_until, "due_at": None}
         _set_state(connection, [row.id for row in claimed], {"state": DeliveryState.SENDING} | lease)
         changes.move(DeliveryState.SUPPRESSED, len(suppressed), now)
-        changes.move(DeliveryState.CANCELLED, len(gone), now)
+        changes.move(DeliveryState.CANCELLED, len(deleted), now)
         changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
     changes.write(connection)
-    return [_describe(row) for row in claimed]
+    return [_claimed(row) for row in claimed]
 
 
 def _next_rows(
-    connection: Connection, run: OpenRun, limit: int, now: datetime, choose: Choice | None
+    connection: Connection, run: OpenRun, limit: int, now: datetime, choice: Choice | None
 ) -> list[Any]:
     rows = _due_rows(connection, run, limit, now)
     if len(rows) < limit:
-        rows += _pending_rows(connection, run, limit - len(rows), choose)
+        rows += _pending_rows(connection, run, limit - len(rows), choice)
     return rows
 
 
 def _due_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
-    # A literal, not a parameter: so that both databases see that the index of those who wait fits. There
-    # may be hundreds of thousands, and SQLite would go through them all to have them in another order.
+    # A literal instead of a parameter, so that both databases see that the partial index applies.
+    # Hundreds of thousands may be deferred, and SQLite would read them all to sort them.
     is_due = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
     statement = _candidates(run, is_due).order_by(Delivery.due_at).limit(limit)
     return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_retry", "sqlite")))
 
 
-def _pending_rows(connection: Connection, run: OpenRun, limit: int, choose: Choice | None) -> list[Any]:
+def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choice | None) -> list[Any]:
     is_pending = Delivery.state == DeliveryState.PENDING
-    if choose is None:
-        return _in_order(connection, run, is_pending, limit)
-    # What is chosen may have been taken by others meanwhile.
-    while ids := choose.offer(connection, limit):
-        is_chosen = is_one_of(Delivery.id, "ids")
-        if rows := _in_order(connection, run, is_pending & is_chosen, limit, {"ids": ids}):
+    if choice is None:
+        return _rows_by_id(connection, run, is_pending, limit)
+    # Other workers may have claimed the offered rows since.
+    while ids := choice.offer(connection, limit):
+        is_offered = is_one_of(Delivery.id, "ids")
+        if rows := _rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
             return rows
-        choose.forget_taken(connection)
+        choice.forget_taken(connection)
     return []
 
 
-def _describe(row: Any) -> Claimed:
+def _claimed(row: Any) -> Claimed:
     return Claimed(
         row.id, row.email, row.email_key, row.attempts, row.unknowns, row.full_name, row.attributes
     )
 
 
-def _in_order(
+def _rows_by_id(
     connection: Connection,
     run: OpenRun,
     condition: ColumnElement[bool],
@@ -228,15 +210,15 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Delivery.unknowns,
             Client.full_name,
             Client.attributes,
-            # Deleted while its letter was under way, which then came back.
-            Client.id.is_(None).label("is_gone"),
+            # Deleted while its letter was being sent, which then returned to pending.
+            Client.id.is_(None).label("is_deleted"),
             exists()
             .where(Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key)
             .label("is_suppressed"),
         )
         .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
-        # SQLite has one writer, which this transaction already is; there the clause is left out.
+        # Left out on SQLite, where this transaction is the only writer.
         .with_for_update(of=Delivery, skip_locked=True)
     )
 

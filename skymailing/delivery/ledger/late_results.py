@@ -1,4 +1,4 @@
-"""Word of a letter that comes after its lease was believed lost, and the sweep had to assume it unknown."""
+"""Reconcile results that arrive after the sweep marked their deliveries unknown."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,30 +11,39 @@ from skymailing.db.engine import is_one_of
 from skymailing.delivery.ledger.statistics import Changes, RunKey, unknown_since
 from skymailing.delivery.retry import UNCOUNTED, Step, as_logged
 from skymailing.delivery.smtp.session import Result
-from skymailing.models import OPEN_STATES, Attempt, Delivery, DeliveryState, Mailing, Outcome, Run, RunState
+from skymailing.models import (
+    OPEN_DELIVERY_STATES,
+    OPEN_RUN_STATES,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    Outcome,
+    Run,
+)
 
 KEYS_AT_ONCE = 500
 
 
-def settle_assumed(
+def reconcile_late_results(
     connection: Connection, token: str, late: list[Result], step: Step, changes: Changes, now: datetime
 ) -> list[Result]:
-    """Let late results, which all lead to `step`, settle what was assumed; return those to be logged.
+    """Apply late results, which all lead to `step`, to assumed unknowns; return those to be logged.
 
-    The unknown stands in the log, so what is known now is one attempt more there. What is told twice
-    finds no assumed unknown.
+    The assumed unknown stays in the log, so a late result is one more attempt there. A repeated
+    result is ignored: the delivery is no longer unknown.
     """
-    rows = _assumed(connection, token, [result.letter.delivery_id for result in late])
+    rows = _lock_assumed_unknowns(connection, token, [result.letter.delivery_id for result in late])
     if not rows:
         return []
     is_counted = late[0].verdict not in UNCOUNTED
-    if step.state in OPEN_STATES and not _is_under_way(connection, changes.run.id):
-        # Nothing may wait in a run that is over: nothing would ever send it.
+    if step.state in OPEN_DELIVERY_STATES and not _is_run_open(connection, changes.run.id):
+        # Nothing may stay open in a run that is over, since it would never be sent.
         if not is_counted:
             return []
         step = Step(DeliveryState.FAILED)
     elif not is_counted:
-        # It was never handed over, so it need not wait for the time of a second try.
+        # It was never handed over, so it can be sent without the wait before a second attempt.
         step = Step(DeliveryState.DEFERRED, now)
     connection.execute(
         update(Delivery)
@@ -55,18 +64,18 @@ def settle_assumed(
     ]
 
 
-def note_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str], now: datetime) -> int:
-    """Settle as sent the run's unclear letters to these addresses, as the mail server's own log tells.
+def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str], now: datetime) -> int:
+    """Mark the run's unknown deliveries to these addresses as sent, according to the mail server's log.
 
-    Returns how many there were. The unknown attempt stays in our log: it is what we saw ourselves.
+    Returns how many there were. The unknown attempt stays in our log: it is what we observed.
     """
     changes = Changes(run)
     total = 0
     for keys in batched(email_keys, KEYS_AT_ONCE):
-        unclear = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.UNKNOWN)
+        is_unknown = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.UNKNOWN)
         rows = connection.execute(
             select(Delivery.id, Delivery.finished_at)
-            .where(unclear, Delivery.email_key.in_(keys))
+            .where(is_unknown, Delivery.email_key.in_(keys))
             .with_for_update()
         ).all()
         ids = [row.id for row in rows]
@@ -92,24 +101,25 @@ def batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
         yield batch
 
 
-def _assumed(
+def _lock_assumed_unknowns(
     connection: Connection, token: str, ids: list[int]
 ) -> Sequence[Row[tuple[int, DeliveryState, int, datetime]]]:
-    is_last_word = (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts)
-    is_unclear = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
+    is_last = (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts)
+    # Deferred if the mailing resends unknowns.
+    is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
     return connection.execute(
         select(Delivery.id, Delivery.state, Delivery.attempts, Attempt.at)
-        .join(Attempt, is_last_word & (Attempt.outcome == Outcome.UNKNOWN))
-        .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, is_unclear)
+        .join(Attempt, is_last & (Attempt.outcome == Outcome.UNKNOWN))
+        .where(is_one_of(Delivery.id, "ids"), Delivery.lease_token == token, is_assumed)
         .order_by(Delivery.id)
         .with_for_update(of=Delivery),
         {"ids": ids},
     ).all()
 
 
-def _is_under_way(connection: Connection, run_id: int) -> bool:
-    """Whether the run goes on; keeps it from ending until this transaction does."""
+def _is_run_open(connection: Connection, run_id: int) -> bool:
+    """Whether the run is open; locks its mailing so that it cannot end before this transaction."""
     mailing_id = select(Run.mailing_id).where(Run.id == run_id).scalar_subquery()
     connection.execute(select(Mailing.id).where(Mailing.id == mailing_id).with_for_update())
     state = connection.execute(select(Run.state).where(Run.id == run_id)).scalar_one()
-    return state in (RunState.PLANNED, RunState.SENDING)
+    return state in OPEN_RUN_STATES

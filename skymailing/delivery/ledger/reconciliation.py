@@ -1,12 +1,13 @@
-"""A run's numbers made anew from its deliveries and attempts: the proof of what was counted as it went."""
+"""Check a run's counts against its deliveries and attempts, and rebuild them from there."""
 
 import logging
 
 from sqlalchemy import Connection, delete, func, select, true, update
 
 from skymailing import counters
-from skymailing.delivery.ledger.statistics import COUNTED, Changes, RunKey
+from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.models import (
+    COUNTED_STATES,
     Attempt,
     Delivery,
     DeliveryState,
@@ -21,45 +22,45 @@ logger = logging.getLogger(__name__)
 
 
 def verify(connection: Connection, run: RunKey) -> bool:
-    """Whether the numbers of a run that ends are those of its rows; if not, that is logged and mended."""
-    kept, rows = _compare(connection, run)
-    if kept == [rows.get(state, 0) for state in COUNTED]:
+    """Return whether the counts of a finished run match its rows; log and rebuild them if not."""
+    stored, rows = _compare(connection, run)
+    if stored == [rows.get(state, 0) for state in COUNTED_STATES]:
         return True
-    logger.error("run %d was counted wrongly: %s instead of %s", run.id, kept, rows)
+    logger.error("run %d has wrong counts: %s, but its deliveries are %s", run.id, stored, rows)
     counters.add({"miscounts": 1})
     recount(connection, run)
     return False
 
 
 def _compare(connection: Connection, run: RunKey) -> tuple[list[int], dict[DeliveryState, int]]:
-    """Return the numbers as they were kept, and how many rows there are by state.
+    """Return the stored counts and the number of rows by state.
 
-    In one statement, which sees one moment: a late word or a resend may move letters and numbers
-    together between two.
+    A single statement sees a single moment: between two, a late result or a resend could change rows
+    and counts together.
     """
     sums = [
-        func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0).label(f"kept_{state}")
-        for state in COUNTED
+        func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0).label(f"stored_{state}")
+        for state in COUNTED_STATES
     ]
-    kept = select(*sums).where(RunInterval.run_id == run.id).subquery()
+    stored = select(*sums).where(RunInterval.run_id == run.id).subquery()
     by_state = (
         select(Delivery.state, func.count().label("count"))
         .where(Delivery.run_id == run.id)
         .group_by(Delivery.state)
         .subquery()
     )
-    statement = select(*kept.c, by_state.c.state, by_state.c.count).outerjoin_from(kept, by_state, true())
+    statement = select(*stored.c, by_state.c.state, by_state.c.count).outerjoin_from(stored, by_state, true())
     found = connection.execute(statement).all()
     rows = {row[-2]: row[-1] for row in found if row[-2] is not None}
-    return [int(count) for count in found[0][: len(COUNTED)]], rows
+    return [int(count) for count in found[0][: len(COUNTED_STATES)]], rows
 
 
 def recount(connection: Connection, run: RunKey) -> None:
-    """Replace the run's numbers by what its rows add up to; reads every row of the run."""
+    """Rebuild the run's counts from its rows; reads every row of the run."""
     if connection.dialect.name == "postgresql":
-        # Whoever moves letters meanwhile adds to the numbers made here, and none is counted twice.
+        # Concurrent changes wait and are added to the rebuilt counts, so none is counted twice.
         connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
-    # Intervals stay as rows of zeros: one that is gone could not tell that its day's sums changed.
+    # Intervals stay as rows of zeros: a deleted row could not mark its day's sums as outdated.
     columns = RunInterval.__table__.columns
     zeros = {column.name: 0 for column in columns if column.default is not None}
     connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(zeros))
@@ -75,12 +76,12 @@ def recount(connection: Connection, run: RunKey) -> None:
 
 def _count_deliveries(connection: Connection, changes: Changes) -> None:
     is_last = (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts)
-    settled_at = func.coalesce(Delivery.finished_at, Attempt.at)
+    entered_at = func.coalesce(Delivery.finished_at, Attempt.at)
     statement = (
-        select(Delivery.state, settled_at, func.count())
+        select(Delivery.state, entered_at, func.count())
         .outerjoin(Attempt, is_last & (Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])))
         .where(Delivery.run_id == changes.run.id)
-        .group_by(Delivery.state, settled_at)
+        .group_by(Delivery.state, entered_at)
     )
     for state, at, count in connection.execute(statement).tuples():
         changes.move(state, count, at or changes.run.started_at)

@@ -1,7 +1,7 @@
-"""A run's numbers, kept as its letters move so that no page ever counts a million rows.
+"""The counts of a run, updated with its deliveries so that no page counts a million rows.
 
-Whoever changes deliveries or adds attempts tells it here, in the same transaction and as its last
-step: the rows below are shared by all workers of a run, and are held until the commit.
+Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
+last step: all workers of a run share these rows, and they stay locked until the commit.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from skymailing.db.engine import insert_into
 from skymailing.models import (
+    COUNTED_STATES,
     Attempt,
     Delivery,
     DeliveryState,
@@ -29,30 +30,20 @@ from skymailing.models.base import Model
 
 Answer = tuple[Outcome, int | None, str]
 
-# How wide an interval is, in seconds, by how far it is from the run's start: a short run is told
-# second by second, a run of days in a few hundred rows. Each width divides the next, and the last one
-# divides the days of every time zone.
+# The width of an interval, in seconds, by its distance from the start of the run: a short run is
+# counted second by second, a run of days in a few hundred rows. Each width divides the next, and the
+# widest divides a day in every time zone.
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
 FINEST = 1
 QUARTER = 900
 
-# The states that are counted: of the other two, `sending` are few and `pending` is what is left.
-COUNTED = (
-    DeliveryState.DEFERRED,
-    DeliveryState.SENT,
-    DeliveryState.FAILED,
-    DeliveryState.UNKNOWN,
-    DeliveryState.SUPPRESSED,
-    DeliveryState.EXPIRED,
-    DeliveryState.CANCELLED,
-)
-MOST_ANSWERS = 20  # told apart in one window; a server that never says the same twice fills no disk
+MOST_ANSWERS = 20  # different ones per window; limits the rows of a server that never repeats an answer
 WORDS_LENGTH = 200
-LOOKED_AT = 600  # characters of an answer: what is variable is found in quadratic time
+SEARCHED_LENGTH = 600  # characters of an answer that are searched, as VARIABLE takes quadratic time
 OTHER_WORDS = "…"
 DOMAIN_LENGTH = 255
-# What differs from letter to letter in a server's answer: addresses, links, and ids, which have a digit
-# among at least six signs or are long numbers. Status codes such as 5.1.1 are short.
+# The parts of an answer that differ between letters: addresses, links, and ids, which are long numbers
+# or have at least six characters and a digit. Status codes such as 5.1.1 are shorter.
 VARIABLE = re.compile(
     r"<[^<>\s]*>|\S+@\S+|https?://\S+|\b(?=[\w-]*\d)[\w-]{6,}\b|\b\d{4,}\b|\b\d+\.\d+\.\d+\.\d+\b"
 )
@@ -60,7 +51,7 @@ VARIABLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """Whose numbers: the run with what its rows repeat of it."""
+    """A run and the columns that its rows copy."""
 
     id: int
     mailing_id: int
@@ -69,35 +60,35 @@ class RunKey:
 
 
 class Changes:
-    """What one transaction changes in a run's numbers; `write` is its last step."""
+    """Changes of a run's counts within one transaction; `write` is its last step."""
 
     def __init__(self, run: RunKey) -> None:
         self.run = run
-        self._names = {"run_id": run.id, "mailing_id": run.mailing_id, "owner_id": run.owner_id}
+        self._keys = {"run_id": run.id, "mailing_id": run.mailing_id, "owner_id": run.owner_id}
         self._intervals: dict[datetime, Counter[str]] = defaultdict(Counter)
         self._answers: Counter[tuple[datetime, Outcome, int | None, str]] = Counter()
         self._domains: dict[str, Counter[str]] = defaultdict(Counter)
 
     def move(self, state: DeliveryState, count: int, at: datetime) -> None:
-        """Count deliveries that came into `state`, or left it when `count` is negative."""
-        if state in COUNTED:
+        """Count deliveries that entered `state`, or left it if `count` is negative."""
+        if state in COUNTED_STATES:
             self.add(state.value, count, at)
 
     def add(self, column: str, count: int, at: datetime) -> None:
-        """Add to a column of the interval that `at` lies in."""
+        """Add to a column of the interval that contains `at`."""
         if count:
             self._intervals[interval_begin(at, self.run.started_at)][column] += count
 
     def add_refusal(self, outcome: Outcome, code: int | None, answer: str, email: str, at: datetime) -> None:
-        """Count an attempt whose letter the server did not take, or perhaps did not."""
+        """Count an attempt whose letter the server did not, or may not, have accepted."""
         self._answers[floor_to(at, QUARTER), outcome, code, answer] += 1
         self._domains[email.rpartition("@")[2].lower()[:DOMAIN_LENGTH]][outcome.value] += 1
 
     def write(self, connection: Connection) -> None:
-        """Write the numbers down; always in the same order, so that no two workers wait for each other."""
+        """Write the counts, always in the same order so that workers cannot deadlock."""
         origin = floor_to(self.run.started_at, FINEST)
         intervals = [
-            self._names | {"begins_at": begin, "elapsed": int((begin - origin).total_seconds())} | columns
+            self._keys | {"begins_at": begin, "elapsed": int((begin - origin).total_seconds())} | columns
             for begin, columns in sorted(self._intervals.items())
         ]
         _increase(connection, RunInterval, intervals)
@@ -114,35 +105,35 @@ class Changes:
             grouped[begin][outcome, code, common_words(answer)] += count
         rows = []
         for begin, answers in grouped.items():
-            kept = dict(answers.most_common(MOST_ANSWERS))
-            kept_apart: Counter[Answer] = Counter()
+            shown = dict(answers.most_common(MOST_ANSWERS))
+            merged: Counter[Answer] = Counter()
             for (outcome, code, words), count in answers.items():
-                is_kept = (outcome, code, words) in kept
-                kept_apart[outcome, code, words if is_kept else OTHER_WORDS] += count
-            for (outcome, code, words), count in kept_apart.items():
-                told = {"outcome": outcome, "code": code, "words": words, "attempts": count}
+                is_shown = (outcome, code, words) in shown
+                merged[outcome, code, words if is_shown else OTHER_WORDS] += count
+            for (outcome, code, words), count in merged.items():
+                counted = {"outcome": outcome, "code": code, "words": words, "attempts": count}
                 key = {"begins_at": begin, "fingerprint": _fingerprint(outcome, code, words)}
-                rows.append(self._names | key | told)
+                rows.append(self._keys | key | counted)
         return sorted(rows, key=lambda row: (row["begins_at"], row["fingerprint"]))
 
 
 def interval_begin(at: datetime, started_at: datetime) -> datetime:
-    """Return when the interval begins that counts what happened at `at`."""
+    """Return the beginning of the interval in which an event at `at` is counted."""
     return floor_to(at, interval_seconds(at, started_at))
 
 
 def interval_seconds(at: datetime, started_at: datetime) -> int:
-    """Return how wide the interval is, in seconds, that counts what happened at `at`."""
+    """Return the width, in seconds, of the interval in which an event at `at` is counted."""
     for distance, width in WIDTHS:
-        # The whole cell has to be that far away, so that no wide one lies over narrow ones.
+        # The whole interval must be that far away, so that a wide one never overlaps narrow ones.
         if abs(floor_to(at, width) - started_at) >= distance:
             return width
     return FINEST
 
 
 def common_words(answer: str) -> str:
-    """Return what equal answers have in common: "5.1.1 <anna@example.org> unknown" is "5.1.1 … unknown"."""
-    answer = answer[:LOOKED_AT]
+    """Return an answer without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
+    answer = answer[:SEARCHED_LENGTH]
     status, space, text = answer.partition(" ")
     if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):
         status, space, text = "", "", answer
@@ -150,7 +141,7 @@ def common_words(answer: str) -> str:
 
 
 def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
-    """Return the keys of the runs, in the order in which their numbers have to be written."""
+    """Return the keys of the runs, in the order in which their counts must be written."""
     statement = (
         select(Run.id, Run.mailing_id, Mailing.owner_id, Run.started_at)
         .join(Mailing, Mailing.id == Run.mailing_id)
@@ -161,7 +152,7 @@ def run_keys(connection: Connection, run_ids: Iterable[int]) -> list[RunKey]:
 
 
 def unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]:
-    """Return for unclear deliveries when they became so: the moment of their last attempt."""
+    """Return when unknown deliveries became unknown: the time of their last attempt."""
     statement = (
         select(Delivery.id, Attempt.at)
         .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.number == Delivery.attempts))
@@ -171,7 +162,7 @@ def unknown_since(connection: Connection, ids: list[int]) -> dict[int, datetime]
 
 
 def _increase(connection: Connection, model: type[Model], rows: Sequence[Mapping[str, object]]) -> None:
-    """Add each row's numbers to those of the row with its key, which is made when it is not there yet."""
+    """Add each row's counts to the stored row with its key; insert rows that do not exist yet."""
     if not rows:
         return
     table = model.__table__
@@ -190,5 +181,5 @@ def _fingerprint(outcome: Outcome, code: int | None, words: str) -> str:
 
 
 def floor_to(moment: datetime, seconds: int) -> datetime:
-    """Return the last multiple of so many seconds, since 1970 in UTC, that is not after `moment`."""
+    """Return `moment` rounded down to a multiple of `seconds` since 1970, in UTC."""
     return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)

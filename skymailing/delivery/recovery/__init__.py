@@ -1,1 +1,1 @@
-"""Find and repair what a crash, a restore or a lost hint left behind."""
+"""Repair of what a crash, a restore or a lost hint left behind."""

@@ -1,4 +1,4 @@
-"""The ledger after a restore: what was open when the backup was made may have been sent since."""
+"""The ledger after a restore: open deliveries may have been sent after the backup was made."""
 
 from datetime import datetime
 
@@ -8,72 +8,63 @@ from skymailing.delivery.ledger import reconciliation
 from skymailing.delivery.ledger.statistics import run_keys
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
-    OPEN_STATES,
+    OPEN_DELIVERY_STATES,
+    OPEN_RUN_STATES,
     Attempt,
     Delivery,
     DeliveryState,
     Mailing,
     Outcome,
     Run,
-    RunState,
 )
 
 ANSWER = "restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC: it may have been sent after that"
 
 
-def mark_open_unclear(connection: Connection, made_at: datetime, now: datetime) -> dict[int, int]:
-    """Make every open delivery unclear, for its owner to decide; return how many there are by mailing.
+def mark_open_unknown(connection: Connection, made_at: datetime, now: datetime) -> dict[int, int]:
+    """Mark every open delivery unknown, for its owner to decide; return how many by mailing.
 
-    Each is an attempt of unknown outcome in the log, as what became of it stood in what was lost.
+    Each gets an attempt of unknown outcome in the log, since its actual log entry may be lost.
     """
-    for state in OPEN_STATES:
+    for state in OPEN_DELIVERY_STATES:
         DELIVERY_TRANSITIONS.check(state, DeliveryState.UNKNOWN)
-    open_runs = connection.execute(
-        select(Run.id, Run.mailing_id).where(Run.state.in_([RunState.PLANNED, RunState.SENDING]))
-    ).all()
+    open_runs = connection.execute(select(Run.id, Run.mailing_id).where(Run.state.in_(OPEN_RUN_STATES))).all()
     found: dict[int, int] = {}
     for run in open_runs:
-        count = _mark(connection, run.id, ANSWER.format(made_at=made_at), now)
+        _insert_unknown_attempts(connection, run.id, ANSWER.format(made_at=made_at), now)
+        count = _mark_unknown(connection, run.id)
         found[run.mailing_id] = found.get(run.mailing_id, 0) + count
     for key in run_keys(connection, [run.id for run in open_runs]):
         reconciliation.recount(connection, key)
     return found
 
 
-def _mark(connection: Connection, run_id: int, answer: str, now: datetime) -> int:
-    is_open = (Delivery.run_id == run_id) & Delivery.state.in_(OPEN_STATES)
+def _insert_unknown_attempts(connection: Connection, run_id: int, answer: str, now: datetime) -> None:
+    columns = {
+        "delivery_id": Delivery.id,
+        "run_id": Delivery.run_id,
+        "mailing_id": Run.mailing_id,
+        "owner_id": Mailing.owner_id,
+        "number": Delivery.attempts + 1,
+        "at": bindparam("at", now, Attempt.__table__.c.at.type),
+        "outcome": literal(Outcome.UNKNOWN.value),
+        "answer": literal(answer),
+        "route": literal(""),
+    }
     attempts = (
-        select(
-            Delivery.id,
-            Delivery.run_id,
-            Run.mailing_id,
-            Mailing.owner_id,
-            Delivery.attempts + 1,
-            bindparam("at", now, Attempt.__table__.c.at.type),
-            literal(Outcome.UNKNOWN.value),
-            literal(answer),
-            literal(""),
-        )
+        select(*columns.values())
         .join(Run, Run.id == Delivery.run_id)
         .join(Mailing, Mailing.id == Run.mailing_id)
-        .where(is_open)
+        .where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_DELIVERY_STATES))
     )
-    columns = [
-        "delivery_id",
-        "run_id",
-        "mailing_id",
-        "owner_id",
-        "number",
-        "at",
-        "outcome",
-        "answer",
-        "route",
-    ]
-    connection.execute(insert(Attempt).from_select(columns, attempts, include_defaults=False))
-    # The lease's token stays: what a journal of that time still tells settles it.
-    marked = (
+    connection.execute(insert(Attempt).from_select(list(columns), attempts, include_defaults=False))
+
+
+def _mark_unknown(connection: Connection, run_id: int) -> int:
+    # The lease token stays, so that a result in a journal of that time is still applied.
+    statement = (
         update(Delivery)
-        .where(is_open)
+        .where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_DELIVERY_STATES))
         .values(
             state=DeliveryState.UNKNOWN,
             attempts=Delivery.attempts + 1,
@@ -83,4 +74,4 @@ def _mark(connection: Connection, run_id: int, answer: str, now: datetime) -> in
             finished_at=None,
         )
     )
-    return connection.execute(marked, execution_options={"preserve_rowcount": True}).rowcount
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount

@@ -1,4 +1,4 @@
-"""The sweep: everything that a lost hint or a dead worker left behind is found in the database."""
+"""The sweep: find in the database what lost hints and dead workers left behind, and repair it."""
 
 import logging
 from collections.abc import Iterable
@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_one_of, reading_engine
 from skymailing.delivery import metrics, plan
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
-from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
+from skymailing.models import OPEN_RUN_STATES, Delivery, DeliveryState, Mailing, MailingState, Run, User
 from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
@@ -26,52 +27,52 @@ LOST_LEASE = "the sending process ended and left no record of this letter"
 
 
 @dataclass
-class Findings:
-    """What the sweep found: mailings whose run is due and runs with letters to send now."""
+class DueWork:
+    """Mailings whose run is due, and runs with letters to send now."""
 
-    due_mailings: list[int] = field(default_factory=list)
-    due_runs: list[int] = field(default_factory=list)
-
-
-def sweep(journals: Path, now: datetime) -> Findings:
-    """Settle what dead workers held, end what is over, and return what is due."""
-    read_back(journals, now)
-    settle_expired_leases(journals, now)
-    end_closed_windows(now)
-    return Findings(due_mailings=_due_mailings(now), due_runs=_settle_runs(now))
+    mailings: list[int] = field(default_factory=list)
+    runs: list[int] = field(default_factory=list)
 
 
-def read_back(journals: Path, now: datetime) -> None:
-    """Settle what the dead workers of this host held."""
+def sweep(journals: Path, now: datetime) -> DueWork:
+    """Recover the leases of dead workers, finish what is over, and return what is due."""
+    recover_dead_journals(journals, now)
+    recover_lost_leases(journals, now)
+    finish_expired_mailings(now)
+    return DueWork(_due_mailings(now), _finish_runs(now))
+
+
+def recover_dead_journals(journals: Path, now: datetime) -> None:
+    """Recover the leases of this host's dead workers."""
     for journal in read_dead_journals(journals):
-        settle_journal(journal, now)
-        if _is_over(journal, now):
+        recover_journal(journal, now)
+        if _is_obsolete(journal, now):
             journal.remove()
 
 
-def settle_journal(journal: DeadJournal, now: datetime) -> None:
-    """Record what a dead worker knew; what it never began goes back to pending."""
+def recover_journal(journal: DeadJournal, now: datetime) -> None:
+    """Record the results in a dead worker's journal; letters that it never began return to pending."""
     lease = journal.lease
     if lease is None:
         return
     with Session(db.engine) as session, session.begin():
-        # What has been assumed unknown meanwhile, by a sweep that did not see this journal.
-        for run, rows in _by_run(session, _assumed(session, lease)):
-            _settle(session, run, lease.token, rows, lease.tell_ended(rows), now)
-        held = _held(session, Delivery.lease_token == lease.token)
+        # Marked unknown in the meantime by a sweep that did not see this journal.
+        for run, rows in _by_run(session, _assumed_unknowns(session, lease)):
+            _record(session, run, lease.token, rows, lease.answered(rows), now)
+        held = _lock_sending(session, Delivery.lease_token == lease.token)
         if held:
-            logger.warning("settling %d letters of a worker that died", len(held))
+            logger.warning("recovering %d letters of a dead worker", len(held))
             metrics.count_lost_leases(len(held))
         for run, rows in _by_run(session, held):
-            results = lease.tell_ended(rows) + lease.tell_others(rows, journal.complete)
-            _settle(session, run, lease.token, rows, results, now)
+            results = lease.answered(rows) + lease.unanswered(rows, journal.complete)
+            _record(session, run, lease.token, rows, results, now)
 
 
-def _is_over(journal: DeadJournal, now: datetime) -> bool:
-    """Whether nothing that the dead worker asked of the database can still take effect.
+def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
+    """Whether no statement of the dead worker can still take effect in the database.
 
-    A claim or a record may be on its way through the database when its worker is already dead: a
-    claim that nobody sees yet, or rows that stay as they are should the record be rolled back.
+    A claim or a record may still be in progress there after the worker's death: a claim that is not
+    visible yet, or results that may be rolled back.
     """
     if journal.lease is None:
         return True
@@ -84,43 +85,37 @@ def _is_over(journal: DeadJournal, now: datetime) -> bool:
         return not session.scalar(select(held))
 
 
-def settle_expired_leases(journals: Path, now: datetime) -> None:
-    """Mark unknown what was being sent by somebody of whom no journal tells.
+def recover_lost_leases(journals: Path, now: datetime) -> None:
+    """Mark unknown the deliveries of expired leases that are in no journal.
 
-    A lease that a journal tells of is its worker's, who only looks dead to a clock that has jumped, or
-    will be settled by what the journal says.
+    A lease in a journal belongs to a living worker, which only seems dead because the clock jumped,
+    or is recovered from the journal.
     """
     while True:
         with Session(db.engine) as session, session.begin():
-            expired = (Delivery.state == DeliveryState.SENDING) & (Delivery.lease_until < now)
-            held = _held(session, expired)
+            held = _lock_sending(session, Delivery.lease_until < now)
             if held:
-                # Asked after the rows: a claim is in the journal before it is in the database.
+                # Read after the rows: a claim is in the journal before it is in the database.
                 known = known_leases(journals)
                 held = [row for row in held if row.lease_token not in known]
             if not held:
                 return
-            logger.warning("%d letters were held by a worker that is gone", len(held))
+            logger.warning("%d letters belonged to a dead worker without a journal", len(held))
             metrics.count_lost_leases(len(held))
             for token in {row.lease_token or "" for row in held}:
-                mine = [row for row in held if (row.lease_token or "") == token]
-                for run, rows in _by_run(session, mine):
-                    results = [
-                        Result(
-                            Letter(row.id, row.attempts + 1, row.email, b""),
-                            Verdict.UNKNOWN,
-                            None,
-                            LOST_LEASE,
-                        )
-                        for row in rows
-                    ]
-                    _settle(session, run, token, rows, results, now)
+                leased = [row for row in held if (row.lease_token or "") == token]
+                for run, rows in _by_run(session, leased):
+                    _record(session, run, token, rows, [_lost(row) for row in rows], now)
 
 
-def _held(session: Session, condition: object) -> list[Delivery]:
+def _lost(row: Delivery) -> Result:
+    return Result(Letter(row.id, row.attempts + 1, row.email, b""), Verdict.UNKNOWN, None, LOST_LEASE)
+
+
+def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Delivery]:
     statement = (
         select(Delivery)
-        .where(condition, Delivery.state == DeliveryState.SENDING)  # type: ignore[arg-type]  # a SQL condition
+        .where(condition, Delivery.state == DeliveryState.SENDING)
         .order_by(Delivery.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
@@ -128,14 +123,14 @@ def _held(session: Session, condition: object) -> list[Delivery]:
     return list(session.scalars(statement))
 
 
-def _assumed(session: Session, lease: Lease) -> list[Delivery]:
-    """Return those of the lease's letters that had an answer but have been assumed unknown since."""
-    ended = [result.letter.delivery_id for result in lease.results]
+def _assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
+    """Return the lease's deliveries that had an answer but have been marked unknown since."""
+    answered = [result.letter.delivery_id for result in lease.results]
     is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
     statement = select(Delivery).where(
         is_one_of(Delivery.id, "ids"), Delivery.lease_token == lease.token, is_assumed
     )
-    return list(session.scalars(statement, {"ids": ended})) if ended else []
+    return list(session.scalars(statement, {"ids": answered})) if answered else []
 
 
 def _by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, list[Delivery]]]:
@@ -144,20 +139,18 @@ def _by_run(session: Session, rows: list[Delivery]) -> Iterable[tuple[OpenRun, l
         yield run, [row for row in rows if row.run_id == run_id]
 
 
-def _settle(
+def _record(
     session: Session, run: OpenRun, token: str, rows: list[Delivery], results: list[Result], now: datetime
 ) -> None:
     unknowns = {row.id: row.unknowns for row in rows}
-    record.record(session.connection(), run, token, results, unknowns, "", now)
+    record.record_results(session.connection(), run, token, results, unknowns, "", now)
 
 
-def end_closed_windows(now: datetime) -> None:
-    """Finish mailings whose window closed while no run of theirs was open."""
-    open_run = exists().where(
-        Run.mailing_id == Mailing.id, Run.state.in_([RunState.PLANNED, RunState.SENDING])
-    )
+def finish_expired_mailings(now: datetime) -> None:
+    """Finish mailings whose time window ended while none of their runs was open."""
+    open_run = exists().where(Run.mailing_id == Mailing.id, Run.state.in_(OPEN_RUN_STATES))
     with Session(db.engine) as session, session.begin():
-        over = session.scalars(
+        expired = session.scalars(
             select(Mailing)
             .where(
                 Mailing.state.in_([MailingState.SCHEDULED, MailingState.PAUSED]),
@@ -167,52 +160,46 @@ def end_closed_windows(now: datetime) -> None:
             .limit(BATCH)
             .with_for_update(skip_locked=True)
         )
-        for mailing in over:
-            plan.end_unsent(mailing)
+        for mailing in expired:
+            plan.finish_unsent(mailing)
 
 
 def _due_mailings(now: datetime) -> list[int]:
+    due = (
+        select(Mailing.id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(may_start(now))
+        .order_by(Mailing.next_run_at)
+        .limit(BATCH)
+    )
     with Session(db.engine) as session, session.begin():
-        return list(
-            session.scalars(
-                select(Mailing.id)
-                .join(User, User.id == Mailing.owner_id)
-                .where(
-                    Mailing.state == MailingState.SCHEDULED,
-                    Mailing.next_run_at <= now,
-                    Mailing.disabled_at.is_(None),
-                    User.blocked_at.is_(None),
-                )
-                .order_by(Mailing.next_run_at)
-                .limit(BATCH)
-            )
-        )
+        return list(session.scalars(due))
 
 
-def _settle_runs(now: datetime) -> list[int]:
-    """Settle every run that is not over and return those with something to send now."""
+def _finish_runs(now: datetime) -> list[int]:
+    """Finish the open runs that are over, and return those with something to send now."""
+    open_runs = (
+        select(Run.id, may_send(now).label("may_send"), *HOURS)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(Run.state.in_(OPEN_RUN_STATES))
+        .order_by(Run.id)
+    )
     with Session(db.engine) as session, session.begin():
-        runs = session.execute(
-            select(Run.id, Mailing.state, Mailing.disabled_at, User.blocked_at, *claims.HOURS)
-            .join(Mailing, Mailing.id == Run.mailing_id)
-            .join(User, User.id == Mailing.owner_id)
-            .where(Run.state.in_([RunState.PLANNED, RunState.SENDING]))
-            .order_by(Run.id)
-        ).all()
+        runs = session.execute(open_runs).all()
     due = []
     for run in runs:
-        if plan.settle_run(run.id, now):
+        if plan.finish_run(run.id, now):
             continue
-        sendable = run.state is MailingState.RUNNING and not run.disabled_at and not run.blocked_at
-        if sendable and claims.hours_of(run).is_open(now) and _has_due(run.id, now):
+        if run.may_send and hours_of(run).is_open(now) and _has_due(run.id, now):
             due.append(run.id)
     return due
 
 
 def _has_due(run_id: int, now: datetime) -> bool:
-    ready = or_(
+    is_due = or_(
         Delivery.state == DeliveryState.PENDING,
         (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now),
     )
     with Session(db.engine) as session, session.begin():
-        return bool(session.scalar(select(exists().where(Delivery.run_id == run_id, ready))))
+        return bool(session.scalar(select(exists().where(Delivery.run_id == run_id, is_due))))

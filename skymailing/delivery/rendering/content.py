@@ -15,6 +15,7 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import Placeholders
 from skymailing.models import MessageFormat
+from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
 
@@ -183,7 +184,7 @@ EXAMPLE_VALUES = {
     "name": "Ann",
     "email": "ann@example.com",
     "client": {"name": "Ann", "full_name": "Ann", "email": "ann@example.com"},
-    "unsubscribe_url": "https://example.com/u/example",
+    "unsubscribe_url": EXAMPLE_UNSUBSCRIBE_URL,
     "sender_name": "Ann",
 }
 

@@ -14,6 +14,7 @@ from skymailing.delivery.rendering.compiled_part import Filler
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
 from skymailing.delivery.rendering.liquid import lookup
 from skymailing.models import Client, Message, User
+from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
 
 __all__ = [
     "EXAMPLE",
@@ -123,7 +124,7 @@ def preview(
     recipient: Recipient,
     *,
     sender_name: str = "",
-    unsubscribe_url: str = "https://example.com/u/example",
+    unsubscribe_url: str = EXAMPLE_UNSUBSCRIBE_URL,
 ) -> Rendered:
     """Return the letter that `recipient` would get; raises TemplateError."""
     return Parts(content).show(make_values(recipient, sender_name, unsubscribe_url))
@@ -216,7 +217,7 @@ def render_test_letter(message: Message, client: Client | None, user: User) -> b
         identity,
         f"test.{address.rpartition('@')[2]}",
     )
-    values = make_values(recipient, template.sender_name, f"{current_app.config['PUBLIC_URL']}/u/example")
+    values = make_values(recipient, template.sender_name, unsubscribe_url("example"))
     return template.write(
         mime.encode_mailbox(user.name, user.email),
         f"[test] {template.parts.fill_subject(values)}",

@@ -30,7 +30,7 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message
 from skymailing.security import get_own
 from skymailing.web.responses import parse_big_id
-from skymailing.web.urls import public_url
+from skymailing.web.urls import unsubscribe_url
 
 POLICY = (
     "sandbox; default-src 'none'; img-src https: data: {pictures}; style-src 'unsafe-inline'; "
@@ -160,7 +160,7 @@ def get_chosen_client() -> Client | None:
 
 
 def look(content: Content, recipient: Recipient) -> Insight:
-    url = public_url("home.index").rstrip("/") + "/u/example"
+    url = unsubscribe_url("example")
     address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
     sender = Sender(current_user.sender_name, address, current_user.email)
     return look_into(content, recipient, sender, url, queries.find_attributes(current_user.id))

@@ -1,4 +1,4 @@
-"""When a letter has its next try, by the schedule or as the server asks, and for how long there are more."""
+"""When a letter is retried, by our schedule or as the server asks, and for how long."""
 
 from datetime import timedelta
 
@@ -24,12 +24,12 @@ from tests.support.servers import SmtpServer
 SETTINGS = EngineSettings()
 
 
-def test_waits_grow_to_four_hours_and_stay_there() -> None:
+def test_waits_grow_to_four_hours() -> None:
     minutes = [wait_after(attempt, "451 later", SETTINGS, 0).total_seconds() / 60 for attempt in range(1, 21)]
     assert minutes == [1, 5, 15, 30, 60, 120, *[240] * 14]
 
 
-def test_chance_makes_a_wait_a_fifth_shorter_or_longer_at_most() -> None:
+def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
     assert wait_after(2, "", SETTINGS, -1) == timedelta(minutes=4)
     assert wait_after(2, "", SETTINGS, 1) == timedelta(minutes=6)
 
@@ -47,7 +47,7 @@ def test_chance_makes_a_wait_a_fifth_shorter_or_longer_at_most() -> None:
         ("4.3.0 queue 12 minutes long", timedelta(minutes=1)),
     ],
 )
-def test_what_a_server_asks_for_is_done_within_a_day_and_nothing_else_is_taken_for_it(
+def test_only_a_wait_that_the_server_asks_for_is_a_hint_and_at_most_a_day(
     answer: str, wait: timedelta
 ) -> None:
     for luck in (-1.0, 1.0):
@@ -57,10 +57,10 @@ def test_what_a_server_asks_for_is_done_within_a_day_and_nothing_else_is_taken_f
             assert wait_after(7, answer, SETTINGS, luck) == wait
 
 
-def test_a_run_that_rested_for_days_still_has_patience_with_a_server(
+def test_a_run_that_waited_for_days_still_retries_for_three_days(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
-    """Paused, or outside its sending hours: 72 hours are counted from a letter's own first attempt."""
+    """The 72 hours count from a letter's first attempt, not from the start of the run."""
     slow, dead = create_clients(user, 2)
     smtp.rcpt_replies[slow.email] = "451 4.7.1 greylisted"
     smtp.rcpt_replies[dead.email] = "451 4.7.1 greylisted"
@@ -80,7 +80,7 @@ def test_a_run_that_rested_for_days_still_has_patience_with_a_server(
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_a_letter_sent_again_by_its_owner_has_all_its_tries_again(
+def test_a_resent_letter_gets_a_new_series_of_attempts(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -119,7 +119,7 @@ def test_after_twenty_attempts_a_letter_has_failed(
     assert outcomes == [Outcome.DEFERRED] * 19 + [Outcome.FAILED]
 
 
-def test_of_letters_that_are_due_those_that_have_waited_longest_come_first(
+def test_due_letters_are_claimed_in_the_order_in_which_they_became_due(
     app: Flask, session: Session, user: User
 ) -> None:
     create_clients(user, 4)

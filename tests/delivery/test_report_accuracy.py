@@ -1,4 +1,4 @@
-"""Reports tell what the raw attempts say, in every zone, whatever the mail servers did."""
+"""Reports agree with the raw attempts, in every time zone and after all kinds of faults."""
 
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ from skymailing import clock
 from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.extensions import db
 from skymailing.mailings import services
-from skymailing.models import Attempt, Mailing, OnUnknown, Outcome, Run, RunInterval
+from skymailing.models import Attempt, Client, Mailing, OnUnknown, Outcome, Run, RunInterval
 from skymailing.reports import daily_rollup
 from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period, choose_period
@@ -26,14 +26,14 @@ from tests.delivery.scripted import Peer, scripted_server
 from tests.support.factories import UserFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
-# A day whose evening begins it, one of 23.5 hours, one of 24.5.
+# Zones with an ordinary day, an offset of 5:45, a day of 23.5 hours, and one of 25.
 DAYS = {
     "UTC": date(2026, 5, 1),
     "Asia/Kathmandu": date(2026, 5, 1),
     "Australia/Lord_Howe": date(2026, 10, 4),
     "America/New_York": date(2026, 11, 1),
 }
-Told = dict[str, int]
+Counts = dict[str, int]
 
 
 def hang_up_after_the_letter(peer: Peer) -> None:
@@ -44,22 +44,22 @@ def hang_up_after_the_letter(peer: Peer) -> None:
     peer.body()
 
 
-def recompute(session: Session, zone: ZoneInfo) -> dict[tuple[date, int], Told]:
-    """Return what the attempts alone say of each mailing on each day of the zone."""
-    told: dict[tuple[date, int], Told] = defaultdict(Counter)
+def recompute(session: Session, zone: ZoneInfo) -> dict[tuple[date, int], Counts]:
+    """Return the counts of each mailing on each day of the zone, from the attempts alone."""
+    counts: dict[tuple[date, int], Counts] = defaultdict(Counter)
     last: dict[int, Attempt] = {}
     for attempt in session.scalars(select(Attempt).order_by(Attempt.id)):
-        told[attempt.at.astimezone(zone).date(), attempt.mailing_id]["attempts"] += 1
+        counts[attempt.at.astimezone(zone).date(), attempt.mailing_id]["attempts"] += 1
         last[attempt.delivery_id] = attempt
     for attempt in last.values():
         if attempt.outcome is not Outcome.DEFERRED:
             day = attempt.at.astimezone(zone).date()
-            told[day, attempt.mailing_id][attempt.outcome.value] += 1
-    return told
+            counts[day, attempt.mailing_id][attempt.outcome.value] += 1
+    return counts
 
 
 def seconds_of_sent(session: Session) -> list[tuple[float, int]]:
-    """Return how long after the start each letter was accepted, and how wide its interval is; in order."""
+    """Return, in order, how long after the start each letter was accepted, and the width of its interval."""
     rows = session.execute(
         select(Attempt.at, Run.started_at)
         .join(Run, Run.id == Attempt.run_id)
@@ -68,15 +68,15 @@ def seconds_of_sent(session: Session) -> list[tuple[float, int]]:
     return sorted(((at - start).total_seconds(), interval_seconds(at, start)) for at, start in rows.tuples())
 
 
-def check_time(told: int | None, percent: int, times: list[tuple[float, int]]) -> None:
+def check_time(reported: int | None, percent: int, times: list[tuple[float, int]]) -> None:
     rank = -(-len(times) * percent // 100)
     seconds, width = times[rank - 1]
-    assert told is not None
-    # An interval tells when it began, and a run's start is told to the second.
-    assert told - 1 < seconds < told + width + 1
+    assert reported is not None
+    # Reports know the beginning of an interval, and the start of a run to the second.
+    assert reported - 1 < seconds < reported + width + 1
 
 
-def told_by(figures: Figures) -> Told:
+def counts_of(figures: Figures) -> Counts:
     names = ("attempts", "sent", "failed", "unknown")
     return {name: figures.counts[name] for name in names if figures.counts[name]}
 
@@ -88,11 +88,19 @@ def report_of(app: Flask, scope: Scope, period: Period) -> Report:
         return report
 
 
-def summed(told: dict[tuple[date, int], Told], place: int) -> dict[Any, Told]:
+def summed(raw: dict[tuple[date, int], Counts], place: int) -> dict[Any, Counts]:
     sums: dict[Any, Counter[str]] = defaultdict(Counter)
-    for key, counts in told.items():
+    for key, counts in raw.items():
         sums[key[place]].update(counts)
     return {key: dict(counts) for key, counts in sums.items()}
+
+
+def refuse_some(smtp: SmtpServer, people: list[Client]) -> None:
+    for client in people[:3]:
+        smtp.data_replies[client.email] = "554 5.7.1 looks like spam"
+    for client in people[3:7]:
+        smtp.data_replies[client.email] = "451 4.7.1 greylisted"
+    smtp.rcpt_replies[people[7].email] = "552 5.2.2 mailbox full"
 
 
 @pytest.fixture
@@ -105,16 +113,12 @@ def mailed(
     serve_from: ServeFrom,
     request: pytest.FixtureRequest,
 ) -> Scope:
-    """Two mailings around midnight: refusals, delays, broken sessions, failures that are sent again."""
+    """Send two mailings around midnight: refusals, delays, broken sessions, resent failures."""
     zone: str = request.param
     owner = UserFactory.create(timezone=zone)
     midnight = datetime.combine(DAYS[zone], datetime.min.time(), ZoneInfo(zone))
     people = create_clients(owner, 24)
-    for client in people[:3]:
-        smtp.data_replies[client.email] = "554 5.7.1 looks like spam"
-    for client in people[3:7]:
-        smtp.data_replies[client.email] = "451 4.7.1 greylisted"
-    smtp.rcpt_replies[people[7].email] = "552 5.2.2 mailbox full"
+    refuse_some(smtp, people)
     with time_machine.travel(midnight - timedelta(seconds=20)):
         mailing = due_mailing(owner)
         start(mailing)
@@ -141,21 +145,19 @@ def mailed(
 
 
 @pytest.mark.parametrize(("mailed", "zone"), [(zone, zone) for zone in DAYS], indirect=["mailed"])
-def test_a_report_is_what_the_attempts_add_up_to(
-    app: Flask, session: Session, mailed: Scope, zone: str
-) -> None:
+def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed: Scope, zone: str) -> None:
     clock_zone = ZoneInfo(zone)
     day = DAYS[zone]
     period = choose_period(day - timedelta(days=1), day + timedelta(days=1), clock_zone, clock.utcnow())
     report = report_of(app, mailed, period)
     raw = recompute(session, clock_zone)
 
-    assert {key: told_by(figures) for key, figures in report.days if told_by(figures)} == summed(raw, 0)
-    assert {id: told_by(figures) for id, _name, figures in report.mailings} == summed(raw, 1)
+    assert {key: counts_of(figures) for key, figures in report.days if counts_of(figures)} == summed(raw, 0)
+    assert {id: counts_of(figures) for id, _name, figures in report.mailings} == summed(raw, 1)
     whole: Counter[str] = Counter()
     for counts in raw.values():
         whole.update(counts)
-    assert told_by(report.totals) == dict(whole)
+    assert counts_of(report.totals) == dict(whole)
     assert len(summed(raw, 0)) >= 2
     assert whole["unknown"] >= 1
     assert whole["failed"] == 1, "the others were sent later"
@@ -178,11 +180,11 @@ def test_a_report_is_what_the_attempts_add_up_to(
     assert [report_of(app, scope, period) for scope in scopes] == counted
     assert counted[0] == report
     session.execute(text("UPDATE report_days SET planned = planned + 1"))
-    assert report_of(app, mailed, period).totals.counts["planned"] > 48, "it is the sums that are read"
+    assert report_of(app, mailed, period).totals.counts["planned"] > 48, "the report reads the sums"
 
 
 @pytest.mark.parametrize("mailed", ["Asia/Kathmandu"], indirect=True)
-def test_one_mailings_report_and_neighbouring_days_tell_their_part_alone(
+def test_reports_of_one_mailing_or_day_count_nothing_else(
     app: Flask, session: Session, mailed: Scope
 ) -> None:
     zone, day = ZoneInfo("Asia/Kathmandu"), DAYS["Asia/Kathmandu"]
@@ -191,8 +193,8 @@ def test_one_mailings_report_and_neighbouring_days_tell_their_part_alone(
     for mailing in (first, second):
         whole = choose_period(day - timedelta(days=1), day + timedelta(days=1), zone, clock.utcnow())
         report = report_of(app, Scope(mailed.owner_id, mailing), whole)
-        assert told_by(report.totals) == summed(raw, 1)[mailing]
+        assert counts_of(report.totals) == summed(raw, 1)[mailing]
     for moved in (-1, 0, 1, 2):
         one = day + timedelta(days=moved)
         report = report_of(app, mailed, choose_period(one, one, zone, clock.utcnow()))
-        assert told_by(report.totals) == summed(raw, 0).get(one, {})
+        assert counts_of(report.totals) == summed(raw, 0).get(one, {})

@@ -1,4 +1,4 @@
-"""Messages from which no letter can be written, or not each."""
+"""Messages that cannot be rendered, for all clients or for some."""
 
 import pytest
 from sqlalchemy import func, select
@@ -13,10 +13,10 @@ from tests.support.servers import SmtpServer
 HARMFUL = "{% if client.harm %}{% for i in (1..9999999) %}x{% endfor %}{% endif %}"
 
 
-def test_a_message_that_cannot_be_compiled_pauses_the_mailing_and_harms_nobody(
+def test_a_message_that_cannot_be_compiled_pauses_the_mailing_before_any_attempt(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
-    """The form refuses it; a later version of the template language may as well."""
+    """The form rejects such messages, but a later version of the template language may reject more."""
     create_clients(user, 30)
     mailing = due_mailing(user, message=MessageFactory.create(owner=user, body="{% if name %}Hello"))
 
@@ -30,7 +30,7 @@ def test_a_message_that_cannot_be_compiled_pauses_the_mailing_and_harms_nobody(
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_a_client_whose_letter_cannot_be_written_fails_alone(
+def test_a_client_whose_letter_cannot_be_rendered_fails_alone(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     create_clients(user, 15)
@@ -44,7 +44,7 @@ def test_a_client_whose_letter_cannot_be_written_fails_alone(
 
 
 @pytest.mark.parametrize("fine", [0, 25])
-def test_a_message_that_fails_for_one_client_after_another_pauses_the_mailing(
+def test_a_message_that_fails_for_many_clients_in_a_row_pauses_the_mailing(
     session: Session, user: User, start: Start, smtp: SmtpServer, fine: int
 ) -> None:
     create_clients(user, fine)
@@ -57,7 +57,7 @@ def test_a_message_that_fails_for_one_client_after_another_pauses_the_mailing(
     assert mailing.state is MailingState.PAUSED
     assert mailing.state_reason.startswith("not-writable: The template asks for too much")
     counts = states(session, only_run(session))
-    assert 10 <= counts["failed"] <= 20, "few, whatever was under way beside them"
+    assert 10 <= counts["failed"] <= 20, "the limit, and letters already begun"
     assert counts.get("sent", 0) == fine
     assert set(session.scalars(select(Attempt.code))) <= {None, 250}
     assert Outcome.UNKNOWN not in set(session.scalars(select(Attempt.outcome)))

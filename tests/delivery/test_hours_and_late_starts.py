@@ -1,4 +1,4 @@
-"""Outside its sending hours a run rests, retries too, and goes on by itself; late starts obey the mailing."""
+"""Runs and retries wait for the sending hours; late starts follow the mailing's setting."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -27,7 +27,7 @@ OFFICE_HOURS = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
 
 @pytest.fixture
 def at(sweep: Work) -> Callable[[datetime], None]:
-    """Return a function that lets the service live through a moment."""
+    """Return a function that runs the service at a given moment."""
 
     def do(moment: datetime) -> None:
         with time_machine.travel(moment):
@@ -38,7 +38,7 @@ def at(sweep: Work) -> Callable[[datetime], None]:
 
 @pytest.fixture
 def mailing_from(user: User) -> Callable[..., Mailing]:
-    """Return a function that makes a mailing of somebody in Moscow, with a start and a window of ten days."""
+    """Return a function that creates a mailing of an owner in Moscow with a window of ten days."""
 
     def make(start: datetime, **values: Any) -> Mailing:
         user.timezone = "Europe/Moscow"
@@ -48,7 +48,7 @@ def mailing_from(user: User) -> Callable[..., Mailing]:
     return make
 
 
-def test_a_run_rests_over_the_weekend_and_goes_on_by_itself(
+def test_a_run_waits_over_the_weekend_and_continues_by_itself(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -67,7 +67,7 @@ def test_a_run_rests_over_the_weekend_and_goes_on_by_itself(
 
 
 @pytest.mark.parametrize(("hour", "letters"), [(0, 5), (6, 5), (9, 6)], ids=["night", "opening", "noon"])
-def test_of_days_that_rest_until_the_same_opening_one_letter_comes(
+def test_days_that_wait_for_the_same_opening_send_one_letter(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -76,7 +76,7 @@ def test_of_days_that_rest_until_the_same_opening_one_letter_comes(
     hour: int,
     letters: int,
 ) -> None:
-    """Daily, from Monday to Friday: on Monday at nine one letter; at noon Monday's own, if it starts then."""
+    """Daily, Monday to Friday: one letter on Monday at nine, another at noon if it starts then."""
     client = ClientFactory.create(owner=user)
     first = FRIDAY + timedelta(hours=hour)
     mailing_from(first, **OFFICE_HOURS, periodicity=Periodicity.DAILY)
@@ -88,7 +88,7 @@ def test_of_days_that_rest_until_the_same_opening_one_letter_comes(
     assert {run.state for run in session.scalars(select(Run))} == {RunState.FINISHED}
 
 
-def test_retries_rest_too(
+def test_retries_wait_for_the_sending_hours(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -106,14 +106,14 @@ def test_retries_rest_too(
     assert states(session, only_run(session)) == {"sent": 1}
 
 
-def test_a_letter_deferred_in_the_second_week_of_a_mondays_mailing_is_tried_again(
+def test_a_mailing_that_sends_only_on_mondays_retries_for_weeks(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
     mailing_from: Callable[..., Mailing],
     smtp: SmtpServer,
 ) -> None:
-    """Three days are up since the run began, and of sending hours not one."""
+    """Three days have passed since the run started, but only minutes of sending hours."""
     client = ClientFactory.create(owner=user)
     smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
     hours = {"weekdays": "1", "opens_at": time(9), "closes_at": time(18)}
@@ -128,7 +128,7 @@ def test_a_letter_deferred_in_the_second_week_of_a_mondays_mailing_is_tried_agai
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_a_letter_is_given_up_when_its_own_three_days_are_over(
+def test_a_letter_fails_three_days_after_its_first_attempt(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -145,14 +145,14 @@ def test_a_letter_is_given_up_when_its_own_three_days_are_over(
     assert states(session, only_run(session)) == {"failed": 1}
 
 
-def test_hours_past_midnight_are_open_on_both_sides_of_it(
+def test_hours_past_midnight_are_open_before_and_after_it(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
     mailing_from: Callable[..., Mailing],
     smtp: SmtpServer,
 ) -> None:
-    """Fridays from 22:00 to 02:00 in Moscow: an hour of Saturday is Friday's."""
+    """Fridays from 22:00 to 02:00 in Moscow: the first hours of Saturday belong to Friday."""
     late, never = create_clients(user, 2)
     smtp.rcpt_replies = dict.fromkeys((late.email, never.email), "451 4.7.1 later")
     mailing_from(FRIDAY + timedelta(hours=19), weekdays="5", opens_at=time(22), closes_at=time(2))
@@ -168,7 +168,7 @@ def test_hours_past_midnight_are_open_on_both_sides_of_it(
     assert states(session, only_run(session)) == {"sent": 2}
 
 
-def test_hours_changed_while_it_runs_hold_from_then_on(
+def test_hours_changed_during_a_run_apply_at_once(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -185,7 +185,7 @@ def test_hours_changed_while_it_runs_hold_from_then_on(
     assert len(smtp.letters) == 1
 
 
-def test_the_scheduler_wakes_a_resting_run_at_its_opening(
+def test_the_scheduler_wakes_a_waiting_run_when_its_hours_open(
     app: Flask,
     session: Session,
     user: User,
@@ -211,7 +211,7 @@ def test_the_scheduler_wakes_a_resting_run_at_its_opening(
 
 
 @pytest.mark.parametrize("periodicity", [Periodicity.ONCE, Periodicity.DAILY])
-def test_a_late_start_is_skipped_and_told_when_the_mailing_wants_that(
+def test_a_late_start_is_skipped_and_explained_if_the_mailing_is_set_so(
     app: Flask,
     session: Session,
     user: User,
@@ -241,7 +241,7 @@ def test_a_late_start_is_skipped_and_told_when_the_mailing_wants_that(
     assert mailing.state_reason == ""
 
 
-def test_a_late_start_is_made_up_for_by_default(
+def test_a_late_start_is_made_up_by_default(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -255,7 +255,7 @@ def test_a_late_start_is_made_up_for_by_default(
     assert len(smtp.letters) == 1
 
 
-def test_setting_a_mailing_up_after_its_start_is_no_late_start(
+def test_activating_a_mailing_after_its_start_is_not_a_late_start(
     app: Flask, session: Session, user: User, at: Callable[[datetime], None], smtp: SmtpServer
 ) -> None:
     ClientFactory.create(owner=user)
@@ -271,7 +271,7 @@ def test_setting_a_mailing_up_after_its_start_is_no_late_start(
     assert len(smtp.letters) == 1
 
 
-def test_a_pause_over_the_start_follows_the_mailings_choice(
+def test_a_start_missed_during_a_pause_follows_the_mailings_setting(
     app: Flask,
     session: Session,
     user: User,

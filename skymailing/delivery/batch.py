@@ -1,0 +1,70 @@
+"""The letters that a worker claimed together, their results, and recording them."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import OperationalError
+
+from skymailing.clock import utcnow
+from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.ledger.claims import Claimed, OpenRun
+from skymailing.delivery.ledger.record import record_results
+from skymailing.delivery.retry import UNCOUNTED
+from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.extensions import db
+from skymailing.models import StateReason
+from skymailing.settings.engine import engine_settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Batch:
+    """The letters of a lease and their results."""
+
+    token: str
+    claimed: list[Claimed]
+    results: list[Result] = field(default_factory=list)
+    # Why further letters of the mailing would fail too, with the server's answer.
+    pause: tuple[StateReason, str] | None = None
+
+    def untried(self) -> list[Claimed]:
+        """Return the letters that go back to pending because no attempt was counted."""
+        tried = {result.letter.delivery_id for result in self.results if result.verdict not in UNCOUNTED}
+        return [claimed for claimed in self.claimed if claimed.id not in tried]
+
+    def stop(self, reason: StateReason, detail: str) -> None:
+        """Begin no further letter, and pause the mailing once the results are recorded."""
+        self.pause = self.pause or (reason, detail)
+
+    def add_journaled(self, journal: WorkerJournal) -> None:
+        """Add results that only the journal has, because an exception interrupted adding them here."""
+        missing = self._without_result()
+        lease = journal.read_lease()
+        if lease and lease.token == self.token:
+            self.results += lease.answered(missing) + lease.unanswered(missing)
+
+    def record(self, run: OpenRun, route: str) -> None:
+        """Record all results and release letters that were not begun; wait for an unavailable database."""
+        not_begun = [
+            Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), Verdict.RELEASED)
+            for claimed in self._without_result()
+        ]
+        unknowns = {claimed.id: claimed.unknowns for claimed in self.claimed if claimed.unknowns}
+        give_up = time.monotonic() + engine_settings().record_patience_seconds
+        while True:
+            try:
+                with db.engine.connect() as connection, connection.begin():
+                    results = [*self.results, *not_begun]
+                    record_results(connection, run, self.token, results, unknowns, route, utcnow())
+                return
+            except OperationalError as error:
+                if time.monotonic() > give_up:
+                    raise
+                logger.warning("the database is unavailable, recording waits: %s", error.orig)
+                time.sleep(1)
+
+    def _without_result(self) -> list[Claimed]:
+        ended = {result.letter.delivery_id for result in self.results}
+        return [claimed for claimed in self.claimed if claimed.id not in ended]

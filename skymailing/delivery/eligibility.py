@@ -1,0 +1,36 @@
+"""Which mailings may start or send now, as one definition for the engine, the scheduler and the metrics.
+
+The conditions refer to Mailing and its owner: the statement joins User.
+"""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement
+
+from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.models import Mailing, MailingState, User
+
+# The columns that `hours_of` reads.
+HOURS = (Mailing.weekdays, Mailing.opens_at, Mailing.closes_at, User.timezone)
+
+
+def is_allowed() -> ColumnElement[bool]:
+    """Return the condition that neither the mailing is disabled nor its owner blocked."""
+    return Mailing.disabled_at.is_(None) & User.blocked_at.is_(None)
+
+
+def may_start(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the mailing's next run is due."""
+    return (Mailing.state == MailingState.SCHEDULED) & (Mailing.next_run_at <= now) & is_allowed()
+
+
+def may_send(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the mailing may send, if its sending hours allow it."""
+    return (Mailing.state == MailingState.RUNNING) & (Mailing.ends_at > now) & is_allowed()
+
+
+def hours_of(row: Any) -> SendingHours:
+    """Return the sending hours from a row with the columns HOURS."""
+    return SendingHours(row.weekdays, row.opens_at, row.closes_at, ZoneInfo(row.timezone))

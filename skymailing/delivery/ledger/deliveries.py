@@ -1,0 +1,167 @@
+"""Insert, close, reopen and cancel deliveries: bulk statements without ORM objects.
+
+Each function works in the caller's transaction.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, insert, select, update
+
+from skymailing.db.engine import is_one_of
+from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
+from skymailing.models import (
+    DELIVERY_TRANSITIONS,
+    OPEN_DELIVERY_STATES,
+    Audience,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    Suppression,
+    mailing_clients,
+)
+
+BATCH = 10_000  # rows changed in one statement, so that other writers get a turn
+
+
+def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now: datetime) -> int:
+    """Insert one delivery for each client of the audience, in one statement; return how many.
+
+    Suppressed addresses get a row too, so that the counts add up.
+    """
+    suppressed = Suppression.id.is_not(None)
+    clients = (
+        select(
+            bindparam("run_id", run.id).label("run_id"),
+            Client.id,
+            Client.email,
+            Client.email_key,
+            case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
+            case((suppressed, now)),
+        )
+        .outerjoin(
+            Suppression,
+            (Suppression.owner_id == Client.owner_id) & (Suppression.email_key == Client.email_key),
+        )
+        .where(Client.owner_id == mailing.owner_id)
+        .order_by(Client.id)
+    )
+    if mailing.audience is Audience.SELECTED:
+        members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
+        clients = clients.where(Client.id.in_(members))
+    columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
+    statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
+    # Without this option the PostgreSQL driver does not return the number of rows.
+    result = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    changes = Changes(run)
+    changes.add("planned", result.rowcount, now)
+    is_suppressed = (Delivery.run_id == run.id) & (Delivery.state == DeliveryState.SUPPRESSED)
+    count = connection.execute(select(func.count()).select_from(Delivery).where(is_suppressed)).scalar_one()
+    changes.move(DeliveryState.SUPPRESSED, count, now)
+    changes.write(connection)
+    return result.rowcount
+
+
+def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:
+    """Move up to BATCH waiting deliveries of the run to a final `state`; return how many."""
+    waiting = connection.execute(
+        select(Delivery.id, Delivery.state)
+        .where(
+            Delivery.run_id == run.id,
+            Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+        )
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not waiting:
+        return 0
+    connection.execute(
+        update(Delivery)
+        .where(is_one_of(Delivery.id, "ids"))
+        .values(state=state, due_at=None, finished_at=now),
+        {"ids": [row.id for row in waiting]},
+    )
+    changes = Changes(run)
+    changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in waiting), now)
+    changes.move(state, len(waiting), now)
+    changes.write(connection)
+    return len(waiting)
+
+
+def reopen(
+    connection: Connection, run: RunKey, condition: ColumnElement[bool], state: DeliveryState, now: datetime
+) -> int:
+    """Move failed or unknown deliveries back to an open `state`; return how many.
+
+    Rows locked by another transaction are skipped: it is changing them, for example because a late
+    result shows that the letter was accepted.
+    """
+    due_at = now if state is DeliveryState.DEFERRED else None
+    batch = (
+        select(Delivery.id, Delivery.state, Delivery.finished_at)
+        .where(Delivery.run_id == run.id, condition)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    changes = Changes(run)
+    count = 0
+    while rows := connection.execute(batch).all():
+        since = unknown_since(connection, [row.id for row in rows if row.state is DeliveryState.UNKNOWN])
+        connection.execute(
+            update(Delivery)
+            .where(is_one_of(Delivery.id, "ids"))
+            .values(state=state, due_at=due_at, finished_at=None),
+            {"ids": [row.id for row in rows]},
+        )
+        for row in rows:
+            changes.move(row.state, -1, since.get(row.id) or row.finished_at or now)
+        count += len(rows)
+    changes.move(state, count, now)
+    changes.write(connection)
+    return count
+
+
+def detach_clients(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
+    """Cancel unsent deliveries to clients who are being deleted, and clear the reference to them."""
+    _cancel_deliveries_to(connection, client_ids, now)
+    is_to_them = Delivery.client_id.in_(client_ids)
+    connection.execute(update(Delivery).where(is_to_them).values(client_id=None))
+
+
+def _cancel_deliveries_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
+    rows = connection.execute(
+        select(Delivery.id, Delivery.run_id, Delivery.state)
+        .where(
+            Delivery.client_id.in_(client_ids),
+            Delivery.state.in_(DELIVERY_TRANSITIONS.sources(DeliveryState.CANCELLED)),
+        )
+        .order_by(Delivery.id)  # as in late_results.py, so that the two cannot deadlock
+        .with_for_update()
+    ).all()
+    if not rows:
+        return
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id.in_([row.id for row in rows]))
+        .values(state=DeliveryState.CANCELLED, finished_at=now, due_at=None)
+    )
+    by_run: dict[int, list[DeliveryState]] = defaultdict(list)
+    for row in rows:
+        by_run[row.run_id].append(row.state)
+    for run in run_keys(connection, by_run):
+        changes = Changes(run)
+        for old in by_run[run.id]:
+            changes.move(old, -1, now)
+        changes.move(DeliveryState.CANCELLED, len(by_run[run.id]), now)
+        changes.write(connection)
+
+
+def has_open_deliveries(connection: Connection, run_id: int) -> bool:
+    """Whether any delivery of the run is pending, being sent or deferred."""
+    return bool(
+        connection.execute(
+            select(exists().where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_DELIVERY_STATES)))
+        ).scalar_one()
+    )
