@@ -40,7 +40,7 @@ def delete_clients(
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     selections = _selections_of(owned)
     content = {"clients": [_write(client, selections.get(client.id, [])) for client in clients]}
-    removal = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
+    removal = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
     record.let_go_of_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
@@ -54,7 +54,7 @@ def restore_clients(owner_id: int, removal_id: int, now: datetime, actor: Actor)
     They come with all that was known of them, and are chosen again for mailings that are not over. Whose
     address was added anew meanwhile stays as it is now; letters that were cancelled stay cancelled.
     """
-    content = undo.take(owner_id, RemovalKind.CLIENTS, removal_id, now)
+    content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, removal_id, now)
     if content is None:
         return None
     keys = [values["email_key"] for values in content["clients"]]

@@ -1,6 +1,6 @@
 """The aggregates, one file each; importing this package registers every table."""
 
-from skymailing.models.access import EndedSession, KnownDevice, RecoveryCode, UserSession
+from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
@@ -33,7 +33,7 @@ from skymailing.models.mailing import (
     mailing_clients,
 )
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
-from skymailing.models.outbox import LETTER_TRANSITIONS, LetterState, OutboxLetter
+from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.user import Role, User
@@ -42,7 +42,6 @@ __all__ = [
     "DELIVERY_TRANSITIONS",
     "EVERY_DAY",
     "IMPORT_TRANSITIONS",
-    "LETTER_TRANSITIONS",
     "MAILING_TRANSITIONS",
     "OPEN_STATES",
     "RUN_TRANSITIONS",
@@ -61,7 +60,6 @@ __all__ = [
     "ClientImport",
     "Delivery",
     "DeliveryState",
-    "EndedSession",
     "ImportRejection",
     "ImportState",
     "KnownDevice",

@@ -27,15 +27,6 @@ class UserSession(Model):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
-class EndedSession(Model):
-    """Left for processes of the version before user_sessions; a later migration drops it."""
-
-    __tablename__ = "ended_sessions"
-
-    key: Mapped[str] = mapped_column(String(32), primary_key=True)
-    ended_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-
-
 class KnownDevice(Model):
     """A browser in which the account was signed in to before, known by the hash of its cookie."""
 

@@ -23,7 +23,7 @@ class AuditAction(StrEnum):
     USER_UNBLOCKED = "user-unblocked"
     ROLE_CHANGED = "role-changed"
     EMAIL_CHANGED = "email-changed"
-    SECOND_FACTOR_LIFTED = "second-factor-lifted"
+    TWO_FACTOR_LIFTED = "second-factor-lifted"
     MAILING_DISABLED = "mailing-disabled"
     MAILING_ENABLED = "mailing-enabled"
     MAILING_DELETED = "mailing-deleted"
@@ -65,7 +65,7 @@ class AuditEntry(Model):
     """One line of the audit log; written once, never changed.
 
     People and things are copied, not referred to: the line outlives them. The guards below and the
-    database's triggers refuse changes but within `audit.changing`.
+    database's triggers refuse changes but within `audit.allow_changes`.
     """
 
     __tablename__ = "audit_entries"

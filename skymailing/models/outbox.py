@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.clock import utcnow
 from skymailing.models.base import Model
-from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
+from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
 from skymailing.models.user import User
 
 
@@ -18,17 +18,6 @@ class LetterState(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
-
-
-LETTER_TRANSITIONS = Transitions(
-    "letter",
-    {
-        LetterState.PENDING: {LetterState.SENDING, LetterState.FAILED},
-        LetterState.SENDING: {LetterState.PENDING, LetterState.SENT, LetterState.FAILED},
-        LetterState.SENT: set(),
-        LetterState.FAILED: set(),
-    },
-)
 
 
 class OutboxLetter(Model):

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import hints
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.send import close_dispatcher
@@ -42,7 +42,7 @@ def test_nothing_is_claimed_once_a_mailing_is_stopped(
             case "pause":
                 services.pause_mailing(own, utcnow())
             case "disable":
-                services.disable_mailing(own, "complaints", utcnow(), present_actor())
+                services.disable_mailing(own, "complaints", utcnow(), current_actor())
             case "block":
                 own.owner.blocked_at = utcnow()
             case "cancel":
@@ -65,7 +65,7 @@ def test_nothing_is_claimed_once_a_mailing_is_stopped(
             case "pause":
                 services.resume_mailing(own, utcnow())
             case "disable":
-                services.enable_mailing(own, "looked into", present_actor())
+                services.enable_mailing(own, "looked into", current_actor())
             case "block":
                 own.owner.blocked_at = None
         db.session.commit()

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import services
@@ -53,7 +53,7 @@ def stop(mailing: Mailing, how: str) -> None:
         case "cancel":
             services.cancel_mailing(mailing, utcnow())
         case "disable":
-            services.disable_mailing(mailing, "complaints", utcnow(), present_actor())
+            services.disable_mailing(mailing, "complaints", utcnow(), current_actor())
         case "block":
             mailing.owner.blocked_at = utcnow()
 
@@ -63,7 +63,7 @@ def let_go_on(mailing: Mailing, how: str) -> None:
         case "pause":
             services.resume_mailing(mailing, utcnow())
         case "disable":
-            services.enable_mailing(mailing, "looked into", present_actor())
+            services.enable_mailing(mailing, "looked into", current_actor())
         case "block":
             mailing.owner.blocked_at = None
 

@@ -25,7 +25,7 @@ from skymailing.models import (
 )
 from tests.conftest import SignIn
 from tests.security.decisions import ACCESS, Own, Panel, Person
-from tests.security.world import SAFE, VERBS, Things, browser_of
+from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, sign_in_person
 from tests.support.factories import (
     AttemptFactory,
     ClientFactory,
@@ -67,9 +67,9 @@ Rows = dict[tuple[str, Any], dict[str, Any]]
 
 
 @pytest.fixture
-def victim(app: Flask, session: Session) -> Things:
+def victim(app: Flask, session: Session) -> OwnedObjects:
     """Somebody with one of everything."""
-    things = Things(app, session, UserFactory.create())
+    things = OwnedObjects(app, session, UserFactory.create())
     for access in ACCESS.values():
         if isinstance(access, Own | Panel) and access.make:
             things.make(access.make)
@@ -127,9 +127,9 @@ def changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str
 
 @pytest.mark.parametrize("person", list(ALLOWED), ids=str)
 def test_no_forged_request_changes_what_is_somebody_elses(
-    app: Flask, session: Session, sign_in: SignIn, victim: Things, person: Person
+    app: Flask, session: Session, sign_in: SignIn, victim: OwnedObjects, person: Person
 ) -> None:
-    browser, user = browser_of(person, app, session, sign_in)
+    browser, user = sign_in_person(person, app, session, sign_in)
     before = rows_of(session, victim.owner)
     assert {table for table, _ in before} >= {"users", "clients", "mailings", "deliveries", "attempts"}
     wrong: list[str] = []
@@ -146,7 +146,7 @@ def test_no_forged_request_changes_what_is_somebody_elses(
     assert done == DONE.get(person, set()), "the requests are such as do something"
 
 
-def forged_requests(victim: Things) -> list[tuple[str, str, dict[str, Any]]]:
+def forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str, Any]]]:
     """Return every verb for every route, with the victim's real ids in address and form."""
     paths = [
         # Whoever holds a token of the victim's is the victim.

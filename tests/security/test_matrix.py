@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import SignIn
 from tests.security.decisions import ACCESS, DEVELOPMENT_ONLY, PUBLIC, Answer, Own, Panel, Person, decide
-from tests.security.world import SAFE, VERBS, Things, browser_of, methods_of
+from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
 from tests.support.factories import UserFactory
 
 NOBODYS = 999_999_999
@@ -64,10 +64,10 @@ def test_every_route_with_an_id_is_about_somebodys_thing(app: Flask) -> None:
 def test_each_person_gets_from_each_route_what_was_decided(
     app: Flask, session: Session, sign_in: SignIn, person: Person
 ) -> None:
-    browser, user = browser_of(person, app, session, sign_in)
+    browser, user = sign_in_person(person, app, session, sign_in)
     owner = user if user and person.owns else None
-    untouched = Things(app, session, owner or UserFactory.create())
-    foreign = Things(app, session, UserFactory.create())
+    untouched = OwnedObjects(app, session, owner or UserFactory.create())
+    foreign = OwnedObjects(app, session, UserFactory.create())
     wrong = []
     for endpoint in sorted(ACCESS, key=lambda name: (name == SIGNS_OUT, name)):
         decided = decide(endpoint, person)
@@ -76,7 +76,7 @@ def test_each_person_gets_from_each_route_what_was_decided(
             # With a token of their own the shut out would let themselves in.
             things = foreign if ACCESS[endpoint] == PUBLIC else untouched
             if does_something and things is untouched:
-                things = Things(app, session, owner or UserFactory.create())
+                things = OwnedObjects(app, session, owner or UserFactory.create())
             path, row = things.path(endpoint), things.row_of(endpoint)
             before = values_of(session, row)
             got = ask(browser, verb, path, things.form(endpoint))
@@ -90,14 +90,14 @@ def test_each_person_gets_from_each_route_what_was_decided(
                 if (got := ask(browser, verb, missing, {})) != decided:
                     wrong.append(f"{verb} {missing} ({endpoint}): {got} instead of {decided}")
             if does_something and owner:
-                untouched = Things(app, session, owner)  # the others may be gone now
+                untouched = OwnedObjects(app, session, owner)  # the others may be gone now
     assert wrong == []
 
 
 def test_every_other_verb_is_refused_by_every_route(app: Flask, session: Session, sign_in: SignIn) -> None:
     """Whoever asks: the map of routes decides, before any view does."""
-    browser, _ = browser_of(Person.ADMIN, app, session, sign_in)
-    things = Things(app, session, UserFactory.create())
+    browser, _ = sign_in_person(Person.ADMIN, app, session, sign_in)
+    things = OwnedObjects(app, session, UserFactory.create())
     routes = app.url_map.bind("localhost")
     wrong = []
     for endpoint in sorted(ACCESS):

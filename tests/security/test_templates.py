@@ -156,8 +156,8 @@ def test_nothing_exhausts_time_or_memory() -> None:
     program = (
         "import sys, resource, json, time\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
-        "from skymailing.delivery.content import Content, check_content\n"
-        "from skymailing.delivery.tags import TemplateError\n"
+        "from skymailing.delivery.rendering.content import Content, check_content\n"
+        "from skymailing.delivery.rendering.liquid_tags import TemplateError\n"
         "from skymailing.models import MessageFormat\n"
         "for source in json.load(sys.stdin):\n"
         "    started = time.process_time()\n"

@@ -32,7 +32,7 @@ def test_guessing_is_stopped(throttled: Flask, user: User) -> None:
     assert codes == [200] * 10 + [429]
     answer = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
     assert answer.status_code == 429
-    assert "Too many tries" in answer.text
+    assert "Too many attempts" in answer.text
 
 
 def test_guessing_does_not_lock_the_victim_out(throttled: Flask, user: User) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import security
-from skymailing.auth.sessions import AWAITED
+from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Role, Suppression, User
@@ -25,7 +25,7 @@ from tests.support.factories import PASSWORD, UserFactory
 pytestmark = pytest.mark.one_engine
 
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}
-PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITED)
+PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITING_CODE)
 
 
 @pytest.fixture

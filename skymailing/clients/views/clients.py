@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clients import queries, services, suppression
 from skymailing.clients.forms import ClientForm, make_client_form
 from skymailing.clients.removal import delete_clients, restore_clients
@@ -102,7 +102,7 @@ def delete(client_id: int) -> ResponseReturnValue:
     """Ask, then delete a client; the log keeps what was sent."""
     client = get_own(Client, client_id)
     if request.method == "POST":
-        _count, removal = delete_clients(current_user.id, [client.id], utcnow(), present_actor())
+        _count, removal = delete_clients(current_user.id, [client.id], utcnow(), current_actor())
         tell_of_deletion(_("The client was deleted."), removal)
         db.session.commit()
         return redirect(url_for("clients.index"))
@@ -122,7 +122,7 @@ def delete_selected() -> ResponseReturnValue:
         return redirect(url_for("clients.index"))
     if "confirmed" in request.form:
         ids = [client.id for client in clients]
-        count, removal = delete_clients(current_user.id, ids, utcnow(), present_actor())
+        count, removal = delete_clients(current_user.id, ids, utcnow(), current_actor())
         tell_of_deletion(
             ngettext("%(num)d client was deleted.", "%(num)d clients were deleted.", count), removal
         )
@@ -141,7 +141,7 @@ def tell_of_deletion(text: str, removal: Removal | None) -> None:
 @login_required
 def undo(removal_id: int) -> ResponseReturnValue:
     """Bring deleted clients back."""
-    count = restore_clients(current_user.id, removal_id, utcnow(), present_actor())
+    count = restore_clients(current_user.id, removal_id, utcnow(), current_actor())
     if count is None:
         abort(404)
     db.session.commit()

@@ -22,7 +22,7 @@ VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SAFE = {"GET", "HEAD"}
 
 
-def browser_of(
+def sign_in_person(
     person: Person, app: Flask, session: Session, sign_in: SignIn
 ) -> tuple[FlaskClient, User | None]:
     """Return a person's browser, and their account; the shut out were signed in before."""
@@ -38,7 +38,7 @@ def browser_of(
     return browser, user
 
 
-class Things:
+class OwnedObjects:
     """What a route needs of an owner to be called: an object, its id in address and form, or a token."""
 
     def __init__(self, app: Flask, session: Session, owner: User) -> None:
