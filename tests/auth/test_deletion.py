@@ -1,4 +1,4 @@
-"""Deletion of an account: mailings stop, ledgers close, all data is deleted, and other accounts keep theirs."""
+"""Deletion of an account: mailings stop, ledgers close, its data is deleted, other data stays."""
 
 import os
 import signal

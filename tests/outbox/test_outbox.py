@@ -1,75 +1,25 @@
 """The outbox: account letters are sent once, and again after failures of the mail server."""
 
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 import time_machine
-import trustme
-from aiosmtpd.controller import Controller
 from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.smtp import connection
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.outbox import services as outbox
-from skymailing.outbox import tasks
+from tests.outbox.conftest import MailSettings, Send, add_letter, closed_port
 from tests.support.factories import ClientFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
-
-Send = Callable[..., int]
-MailSettings = Any  # Flask-Mail has no types
-
-
-@pytest.fixture
-def settings(app: Flask) -> Iterator[MailSettings]:
-    """Flask-Mail's settings, restored after the test."""
-    state = app.extensions["mail"]
-    before = dict(vars(state))
-    timeout = app.config["MAIL_TIMEOUT"]
-    yield state
-    vars(state).update(before)
-    app.config["MAIL_TIMEOUT"] = timeout
-
-
-@pytest.fixture
-def send(app: Flask, session: Session) -> Send:
-    """Return a function that sends due letters, as if some time had passed."""
-
-    def do(after: timedelta = timedelta()) -> int:
-        with app.app_context():
-            return tasks.send_due_letters(utcnow() + after)
-
-    return do
-
-
-@pytest.fixture
-def letter(app: Flask, session: Session) -> OutboxLetter:
-    """A password-changed letter to a new user."""
-    return add_letter(app, session, UserFactory.create(), "password-changed")
-
-
-def add_letter(app: Flask, session: Session, user: User, template: str, **params: Any) -> OutboxLetter:
-    with app.app_context():
-        letter_id = outbox.add_letter(db.session.get_one(User, user.id), template, **params).id
-        db.session.commit()
-    return session.get_one(OutboxLetter, letter_id)
-
-
-def closed_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_letter_has_a_text_part_and_an_html_part(
@@ -216,84 +166,6 @@ def test_test_letter_without_its_message_fails(
     session.refresh(letter)
     assert letter.state == LetterState.FAILED
     assert "deleted" in letter.last_error
-
-
-def test_server_without_starttls_gets_no_letter(
-    send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session
-) -> None:
-    settings.use_tls = True
-    assert send() == 0
-    session.refresh(letter)
-    assert letter.state == LetterState.PENDING
-    assert "STARTTLS" in letter.last_error
-    assert smtp.letters == []
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    """A certificate authority that is not trusted yet."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make the connection trust the authority."""
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    connection.verifying_context.cache_clear()
-    yield
-    connection.verifying_context.cache_clear()
-
-
-@pytest.fixture
-def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
-    """The port of a server named localhost that accepts letters only after STARTTLS."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-    controller = Controller(
-        smtp, hostname="127.0.0.1", port=closed_port(), tls_context=context, require_starttls=True
-    )
-    controller.start()
-    yield controller.port
-    controller.stop()
-
-
-def test_unknown_certificate_gets_no_letter(
-    send: Send,
-    letter: OutboxLetter,
-    settings: MailSettings,
-    tls_server: int,
-    smtp: SmtpServer,
-    session: Session,
-) -> None:
-    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
-    assert send() == 0
-    session.refresh(letter)
-    assert "certificate verify failed" in letter.last_error
-    assert smtp.letters == []
-
-
-def test_trusted_certificate_gets_the_letter(
-    send: Send, letter: OutboxLetter, settings: MailSettings, tls_server: int, trust: None, smtp: SmtpServer
-) -> None:
-    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
-    assert send() == 1
-    assert len(smtp.letters) == 1
-
-
-def test_certificate_of_another_host_gets_no_letter(
-    send: Send,
-    letter: OutboxLetter,
-    settings: MailSettings,
-    tls_server: int,
-    trust: None,
-    smtp: SmtpServer,
-    session: Session,
-) -> None:
-    settings.use_tls, settings.server, settings.port = True, "127.0.0.1", tls_server
-    assert send() == 0
-    session.refresh(letter)
-    assert "certificate verify failed" in letter.last_error
 
 
 def test_silent_server_times_out(
