@@ -25,6 +25,7 @@ from skymailing.models import AuditAction, RecoveryCode, User
 from skymailing.outbox import services as outbox
 
 ISSUER = "SkyMailing"
+LETTER = "second-factor-changed"  # stored in the outbox, so the name must not change
 STEP = 30  # seconds for which a code is valid; apps assume this value
 DRIFT = 1  # steps by which a phone's clock may be wrong
 SETUP_LIFETIME = timedelta(minutes=15)
@@ -61,7 +62,7 @@ def confirm_setup(user: User, code: str, now: datetime) -> list[str] | None:
     if secret is None or not _use_code(user, secret, code, now):
         return None
     user.second_factor_at = now
-    outbox.add_letter(user, "second-factor-changed", is_on=True)
+    outbox.add_letter(user, LETTER, is_on=True)
     return replace_recovery_codes(user)
 
 
@@ -102,7 +103,7 @@ def turn_off(user: User) -> None:
     user.second_factor_at = None
     user.totp_secret = ""
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    outbox.add_letter(user, "second-factor-changed", is_on=False)
+    outbox.add_letter(user, LETTER, is_on=False)
     db.session.flush()
 
 
@@ -153,5 +154,6 @@ def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str |
 
 
 def _cipher() -> Fernet:
+    # `info` is part of the key derivation: with another value, stored keys cannot be decrypted.
     derivation = HKDF(SHA256(), length=32, salt=None, info=b"skymailing second factor")
     return Fernet(base64.urlsafe_b64encode(derivation.derive(current_app.config["SECRET_KEY"].encode())))
