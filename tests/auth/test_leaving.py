@@ -89,7 +89,8 @@ def test_a_request_pauses_mailings_signs_out_everywhere_and_sends_a_letter(
     for device in (browser, phone):
         assert device.get("/clients/").status_code == 302
     session.expire_all()
-    assert abs(user.deletion_at - utcnow() - timedelta(days=7)) < timedelta(minutes=1)  # type: ignore[operator]
+    assert user.deletion_at is not None
+    assert abs(user.deletion_at - utcnow() - timedelta(days=7)) < timedelta(minutes=1)
     assert [m.state for m in (running, scheduled, draft)] == [
         MailingState.PAUSED,
         MailingState.PAUSED,

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -146,8 +147,6 @@ def test_session_is_renewed_at_login(visitor: FlaskClient, user: User) -> None:
 
 
 def test_old_hash_is_replaced_at_login(app: Flask, visitor: FlaskClient, session: Session) -> None:
-    from argon2 import PasswordHasher
-
     weak = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
     user = UserFactory.create(password_hash=weak)
     log_in(visitor, user.email)

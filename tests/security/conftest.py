@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
@@ -72,7 +73,7 @@ def world(session: Session) -> World:
     imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
     session.add(imported)
     session.flush()
-    delivery = session.query(Delivery).filter_by(run_id=run.id).one()
+    delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
     return World(
         owner,
         {

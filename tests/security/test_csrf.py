@@ -3,11 +3,11 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from skymailing.extensions import db
-from skymailing.models import SuppressionReason, User
+from skymailing.models import Suppression, SuppressionReason, User
 from skymailing.security import unsubscribe_token
 from tests.conftest import SignIn
 from tests.security.conftest import MakeApp, World, csrf_token, sign_in_with_token
@@ -123,13 +123,11 @@ def test_undeclared_methods_are_refused(app: Flask, world: World, session: Sessi
 def test_only_one_click_unsubscribe_needs_no_token(
     make_app: MakeApp, guarded: Flask, user: User, session: Session, visitor: FlaskClient
 ) -> None:
-    from skymailing.models import Suppression
-
     client = ClientFactory.create(owner=user)
     with guarded.app_context():
         token = unsubscribe_token(user.id, client.email_key)
     answer = guarded.test_client().post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
-    (made,) = session.query(Suppression).all()
+    (made,) = session.scalars(select(Suppression))
     assert (made.owner_id, made.email_key) == (user.id, client.email_key)
     assert made.reason is SuppressionReason.UNSUBSCRIBED

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import User
+from skymailing.security import hash_password
 from tests.security.conftest import MakeApp
-from tests.support.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, ClientFactory, UserFactory
 
 pytestmark = pytest.mark.one_engine
 
@@ -50,8 +51,6 @@ def costly(make_app: MakeApp) -> Flask:
 def test_a_wrong_password_takes_the_same_time_for_every_address(costly: Flask, session: Session) -> None:
     browser = costly.test_client()
     with costly.app_context():
-        from skymailing.security import hash_password
-
         made = hash_password(PASSWORD)
     known = UserFactory.create(password_hash=made)
     blocked = UserFactory.create(password_hash=made, blocked_at=utcnow())
@@ -110,8 +109,6 @@ def test_requesting_the_link_again_reveals_no_account(visitor: FlaskClient, sess
 
 
 def test_another_users_client_looks_like_a_missing_one(browser: FlaskClient, session: Session) -> None:
-    from tests.support.factories import ClientFactory
-
     theirs = ClientFactory.create()
     answers = [browser.get(f"/clients/{id}/edit") for id in (theirs.id, 999_999)]
     assert answers[0].status_code == answers[1].status_code == 404

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
@@ -55,7 +55,7 @@ class Endless(io.RawIOBase):
         self.place = offset if whence == os.SEEK_SET else self.place + offset
         return self.place
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
         wanted = min(len(buffer), self.size - self.place)
         if wanted <= 0:
             return 0
@@ -221,7 +221,7 @@ class UploadStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
         self.bytes_read += len(buffer)
         buffer[:] = b"x" * len(buffer)
         return len(buffer)
@@ -271,7 +271,7 @@ def test_formulas_are_exported_as_text_and_imported_unchanged(
     assert len(rows) == len(FORMULAS) + 1
     for cell in (cell for row in rows for cell in row):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell
-    session.query(Client).delete()
+    session.execute(delete(Client))
     browser.post(IMPORT, data={"file": (io.BytesIO(exported), "clients.csv")})
     work()
     session.expire_all()

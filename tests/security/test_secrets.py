@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
-from config import TestingConfig
+from config import Config, TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db
 from skymailing.models import Role, User
@@ -109,7 +109,7 @@ def test_health_pages_show_no_secret(broken: Flask) -> None:
 def test_no_page_shows_a_secret(world: World, app: Flask, sign_in: SignIn) -> None:
     browser = sign_in(world.owner)
     with app.app_context():
-        hashes = [row.password_hash for row in db.session.query(User)]
+        hashes = db.session.scalars(select(User.password_hash)).all()
     for _, method, path in world.requests(app):
         if method == "GET":
             page = browser.get(path, buffered=True).data.decode(errors="replace")
@@ -132,12 +132,10 @@ def test_no_table_holds_a_password_or_a_link(
 def test_passwords_are_argon2id_with_the_current_cost(
     app: Flask, visitor: FlaskClient, session: Session
 ) -> None:
-    from config import Config
-
     assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's minimum for t = 2
     assert Config.PASSWORD_HASH_COST["time_cost"] >= 2
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
-    made = session.query(User).one().password_hash
+    made = session.scalars(select(User.password_hash)).one()
     assert made.startswith("$argon2id$v=19$")
 
 

@@ -94,7 +94,7 @@ def test_a_signed_token_with_unexpected_content_is_refused(
 ) -> None:
     """A valid signature is not enough."""
     with app.app_context():
-        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]
+        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # on purpose
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
     assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
@@ -193,7 +193,9 @@ def test_a_session_cookie_contains_no_secret(
     login()
     cookie = visitor.get_cookie("session")
     assert cookie is not None
-    content = SecureCookieSessionInterface().get_signing_serializer(app).loads(cookie.value)  # type: ignore[union-attr]
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    content = serializer.loads(cookie.value)
     assert set(content) <= {"_user_id", "_fresh", "_id", "csrf_token", "_flashes"}
     assert PASSWORD not in json.dumps(content)
     assert user.email not in json.dumps(content)
