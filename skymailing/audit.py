@@ -1,4 +1,4 @@
-"""The audit log: what people with power did, written in the transaction that does it."""
+"""The audit log: exports, deletions and actions of managers, recorded in the transaction that does them."""
 
 import getpass
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Target = User | Mailing | Message | Client | Article
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something and from which network address; `id` and `role` are None on the command line."""
+    """The person who acts, and their network address; `id` and `role` are None on the command line."""
 
     id: int | None
     name: str
@@ -37,14 +37,14 @@ class Actor:
     role: Role | None = None
 
 
-def present_actor() -> Actor:
-    """Return the signed-in user of this request, or who runs this command."""
+def current_actor() -> Actor:
+    """Return the signed-in user of this request, or the operating system's user who runs this command."""
     if has_request_context() and current_user.is_authenticated:
         return Actor(current_user.id, current_user.email, request.remote_addr or "", current_user.role)
-    return Actor(None, _operator())
+    return Actor(None, _operator_name())
 
 
-def _operator() -> str:
+def _operator_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name
@@ -52,23 +52,23 @@ def _operator() -> str:
 
 
 def record(action: AuditAction, actor: Actor, target: Target, reason: str = "") -> None:
-    """Add a line to the log in the caller's transaction."""
-    db.session.add(make_entry(action, actor, target, reason))
+    """Add an entry in the caller's transaction."""
+    db.session.add(_make_entry(action, actor, target, reason))
 
 
-def record_reading(action: AuditAction, actor: Actor, target: Target) -> None:
-    """Write down that data is being taken away; ends the request's transaction and commits its own.
+def record_export(action: AuditAction, actor: Actor, target: Target) -> None:
+    """Add an entry about exported data in a new transaction, which the caller commits at once.
 
-    On SQLite a transaction that has read cannot always write: this one begins with writing.
+    The old transaction is rolled back because it has only read: on SQLite such a transaction cannot
+    always write afterwards.
     """
-    entry = make_entry(action, actor, target, "")
+    entry = _make_entry(action, actor, target, "")
     db.session.rollback()
     db.session.add(entry)
-    db.session.commit()
 
 
-def make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) -> AuditEntry:
-    kind, label = describe_target(target)
+def _make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) -> AuditEntry:
+    kind, name = _kind_and_name(target)
     return AuditEntry(
         actor_id=actor.id,
         actor=actor.name[:320],
@@ -76,14 +76,13 @@ def make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) -
         action=action,
         kind=kind,
         target_id=target.id,
-        target=label[:320],
+        target=name[:320],
         reason=reason[:500],
     )
 
 
-def describe_target(target: Target) -> tuple[AuditKind, str]:
-    """Return what kind of thing it is and what people know it by."""
-    # `current_user` stands for a user without being one.
+def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
+    # `current_user` is a proxy, which `match` does not see through.
     target = cast(Target, getattr(target, "_get_current_object", lambda: target)())
     match target:
         case User():
@@ -99,11 +98,11 @@ def describe_target(target: Target) -> tuple[AuditKind, str]:
 
 
 @contextmanager
-def changing(connection: Connection) -> Iterator[None]:
-    """Let lines be changed or removed inside, by statements of this connection's transaction alone.
+def allow_changes(connection: Connection) -> Iterator[None]:
+    """Allow this connection's transaction to change or delete entries inside the `with` block.
 
-    For those who have a right to it that the log has not: somebody who leaves, and the operator who
-    chose for how long lines are kept.
+    For two cases only: a person who deletes their account has a right to be removed from the log, and
+    the operator may limit how long entries are kept.
     """
     permit = connection.execute(insert(AuditPermit)).inserted_primary_key
     assert permit is not None

@@ -20,7 +20,7 @@ from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import summaries
 from skymailing.messages import drafts, pictures
-from skymailing.outbox import services as outbox
+from skymailing.outbox import tasks as outbox
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
@@ -122,8 +122,13 @@ def _resume_imports(now: datetime) -> None:
 
 
 def _erase_due_accounts(now: datetime) -> None:
-    for user_id in deletion.due_accounts(now):
+    for user_id in deletion.list_due_accounts(now):
         hints.hint_erasure(user_id)
+
+
+def _delete_expired_removals(now: datetime) -> None:
+    undo.delete_expired(now)
+    db.session.commit()
 
 
 def _record_sweep(_now: datetime) -> None:
@@ -135,7 +140,7 @@ def _record_sweep(_now: datetime) -> None:
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     unused_images.delete_unused_images,
-    undo.forget_old,
+    _delete_expired_removals,
     drafts.drop_old,
     pictures.drop_unused,
     pictures.drop_strays,

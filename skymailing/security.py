@@ -1,4 +1,4 @@
-"""Who may do what: sign-in, roles, ownership, passwords, and signed tokens in links."""
+"""Sign-in, roles, ownership, password hashes, and signed tokens in links."""
 
 import functools
 import hashlib
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db, login
 from skymailing.models import Role, User, UserSession
 
@@ -35,25 +35,28 @@ R = TypeVar("R")
 M = TypeVar("M")
 
 
-class BadToken(SkyMailingError):
-    """A token is forged, damaged, too old, or was used already; `reason` says which."""
+class BadToken(UserError):
+    """The token of a link is forged or damaged (`invalid`), too old, or was used already."""
 
     def __init__(self, reason: Literal["invalid", "expired", "used"] = "invalid") -> None:
-        super().__init__(f"this link is {reason}")
+        super().__init__(f"link_{reason}")
         self.reason = reason
 
 
-# --- Signing in -------------------------------------------------------------------------------
+# --- Sign-in ----------------------------------------------------------------------------------
 
 login.login_view = "auth.login"
 login.login_message = _l("Please sign in to see this page.")
 login.login_message_category = "info"
-# "strong" would sign people out whenever their phone changes networks.
+# "strong" would sign people out each time their phone changes networks.
 login.session_protection = "basic"
 
 
 def load_user(identity: str) -> User | None:
-    """Return the user of a session, unless it is over or ended, or they are blocked or unconfirmed."""
+    """Return the user of a session.
+
+    None when the session has expired or was ended, or when the user is blocked or unconfirmed.
+    """
     key = identity.rpartition(".")[2]
     now = utcnow()
     found = db.session.execute(
@@ -64,27 +67,27 @@ def load_user(identity: str) -> User | None:
     if found is None:
         return None
     user, session_id = found
-    # The identity names the account and its epoch, too, so both have to be those of the session's row.
+    # The cookie also names the account and its epoch; both must match the session's row.
     if not user.is_active or identity != f"{user.id}.{user.session_epoch}.{key}":
         return None
     user.session_key = key
-    shared_cache().set(seen_name(session_id), now.timestamp(), SEEN_LIFETIME)
+    shared_cache().set(last_seen_key(session_id), now.timestamp(), SEEN_LIFETIME)
     return cast(User, user)
 
 
-def seen_name(session_id: int) -> str:
-    """Return under which name Redis keeps when a session was used last."""
+def last_seen_key(session_id: int) -> str:
+    """Return the Redis key of the time when a session was last used."""
     return f"seen:{session_id}"
 
 
 login.user_loader(load_user)
 
 
-# --- Rights -----------------------------------------------------------------------------------
+# --- Permissions ------------------------------------------------------------------------------
 
 
 def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only users of these roles, and administrators, call the view; others get 403."""
+    """Allow the view for these roles and for administrators; answer 403 to others."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
@@ -99,7 +102,7 @@ def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def get_own(model: type[M], id: int) -> M:
-    """Return the row with this id if it is the signed-in user's; anything else is 404."""
+    """Return the row with this id if the signed-in user owns it, else abort with 404."""
     columns = cast(Any, model)
     row = db.session.scalar(select(model).where(columns.id == id, columns.owner_id == current_user.id))
     if row is None:
@@ -108,9 +111,9 @@ def get_own(model: type[M], id: int) -> M:
 
 
 def is_safe_next(target: str | None) -> bool:
-    """Whether a redirect to `target` stays on this site: a path and nothing else.
+    """Whether `target` is a plain path, so that a redirect to it stays on this site.
 
-    Browsers drop tabs and line breaks and read a backslash as a slash, so `/\\evil.example` would leave.
+    Browsers drop tabs and line breaks and read a backslash as a slash: `/\\evil.example` is another site.
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return False
@@ -124,33 +127,36 @@ def is_safe_next(target: str | None) -> bool:
 
 
 def password_hasher() -> PasswordHasher:
-    """Return the Argon2id hasher, made once per app from PASSWORD_HASH_COST."""
+    """Return the app's Argon2id hasher, created once from PASSWORD_HASH_COST."""
     hasher: PasswordHasher | None = current_app.extensions.get("skymailing_hasher")
     if hasher is None:
         hasher = PasswordHasher(**current_app.config["PASSWORD_HASH_COST"])
         current_app.extensions["skymailing_hasher"] = hasher
-        current_app.extensions["skymailing_dummy_hash"] = hasher.hash("nobody's password")
+        current_app.extensions["skymailing_dummy_hash"] = hasher.hash("not a password")
     return hasher
 
 
 def hash_password(password: str) -> str:
-    """Return a new Argon2id hash; slow on purpose, so hold no transaction meanwhile."""
+    """Return an Argon2id hash. Slow on purpose, so do not call it inside a transaction."""
     return password_hasher().hash(password)
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Whether the password matches; None, for nobody, is never true and takes the same time."""
+    """Whether the password matches.
+
+    With None (no such account) the answer is always False, but takes as long as a real check.
+    """
     hasher = password_hasher()
-    known = password_hash is not None
+    account_exists = password_hash is not None
     try:
         hasher.verify(password_hash or current_app.extensions["skymailing_dummy_hash"], password)
     except (VerificationError, InvalidHashError):
         return False
-    return known
+    return account_exists
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
+    """Whether the hash was made with parameters that are no longer current."""
     return password_hasher().check_needs_rehash(password_hash)
 
 
@@ -158,12 +164,12 @@ def needs_rehash(password_hash: str) -> bool:
 
 
 def make_token(purpose: str, payload: dict[str, Any]) -> str:
-    """Return a signed, dated token that only `read_token` with the same purpose accepts."""
+    """Return a signed token with a timestamp, valid for this purpose only."""
     return str(_serializer(purpose).dumps(payload))
 
 
 def read_token(purpose: str, token: str, max_age: timedelta | None) -> dict[str, Any]:
-    """Return the payload; raises BadToken."""
+    """Return the payload of a token. Raises BadToken."""
     seconds = None if max_age is None else int(max_age.total_seconds())
     try:
         payload = _serializer(purpose).loads(token, max_age=seconds)
@@ -185,12 +191,12 @@ def _serializer(purpose: str) -> URLSafeTimedSerializer:
 
 
 def account_token(purpose: str, user: User, **more: str) -> str:
-    """Return a token that dies with its first use: it names the state that its use will change."""
+    """Return a token that works once: it names the account's state, which its use changes."""
     return make_token(purpose, {"user": user.id, "stamp": _stamp(user), **more})
 
 
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
-    """Return the user the token was made for; raises BadToken, also when it was used already."""
+    """Return the user of an account token. Raises BadToken, also when the token was used already."""
     payload = read_token(purpose, token, max_age)
     user_id = payload.get("user")
     user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None
@@ -202,19 +208,19 @@ def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
 
 
 def _stamp(user: User) -> str:
-    # The epoch counts password changes; the hash itself is left out, as a rehash at sign-in changes it.
+    # The epoch changes with each new password. The hash is left out: a rehash at sign-in changes it.
     state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
 
 def unsubscribe_token(owner_id: int, email_key: str) -> str:
-    """Return the token of /u/<token>: without a date, as a letter's link works for ever."""
+    """Return the token of /u/<token>. It has no timestamp: unsubscribe links never expire."""
     value = base64_encode(f"{owner_id}:{email_key}")
     return _unsubscribe_signer().sign(value).decode("ascii")
 
 
 def read_unsubscribe_token(token: str) -> tuple[int, str]:
-    """Return owner id and address key; raises BadToken."""
+    """Return the owner's id and the address key. Raises BadToken."""
     try:
         value = base64_decode(_unsubscribe_signer().unsign(token)).decode()
         owner_id, _, email_key = value.partition(":")

@@ -1,4 +1,4 @@
-"""The audit log: every act of power leaves a line, and no line is ever changed."""
+"""The audit log: actions are recorded, and entries are never changed."""
 
 import pytest
 from flask import Flask
@@ -15,13 +15,13 @@ from skymailing.models import AppendOnly, AuditAction, AuditEntry, AuditKind, Ma
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
-def lines(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:
+def entries(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:
     session.expire_all()
-    entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
-    return [(entry.action, entry.kind, entry.target, entry.reason) for entry in entries]
+    found = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+    return [(entry.action, entry.kind, entry.target, entry.reason) for entry in found]
 
 
-def last(session: Session) -> AuditEntry:
+def last_entry(session: Session) -> AuditEntry:
     session.expire_all()
     return session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
 
@@ -42,7 +42,7 @@ def entry(session: Session) -> AuditEntry:
     return entry
 
 
-def test_a_line_is_neither_changed_nor_deleted(app: Flask, entry: AuditEntry) -> None:
+def test_entries_are_neither_changed_nor_deleted(app: Flask, entry: AuditEntry) -> None:
     with app.app_context():
         own = db.session.get_one(AuditEntry, entry.id)
         own.reason = "never mind"
@@ -65,13 +65,13 @@ def test_a_line_is_neither_changed_nor_deleted(app: Flask, entry: AuditEntry) ->
         "UPDATE audit_entries SET reason = 'never mind'",
         "DELETE FROM audit_entries",
         "DELETE FROM audit_entries WHERE id = :id",
-        # Each database's own way around.
+        # Each database has its own way to bypass an UPDATE trigger.
         {"sqlite": REPLACE.format("OR REPLACE", ""), "postgresql": "TRUNCATE audit_entries"},
         {"postgresql": REPLACE.format("", "ON CONFLICT (id) DO UPDATE SET reason = 'never mind'")},
     ],
     ids=["update", "delete", "delete-one", "around", "upsert"],
 )
-def test_the_database_refuses_to_change_a_line(
+def test_the_database_refuses_to_change_entries(
     session: Session, entry: AuditEntry, statement: str | dict[str, str]
 ) -> None:
     if isinstance(statement, dict):
@@ -79,10 +79,10 @@ def test_the_database_refuses_to_change_a_line(
     with pytest.raises(DBAPIError, match="only ever added to"):
         session.execute(text(statement), {"id": entry.id} if ":id" in statement else {})
     session.rollback()
-    assert last(session).action is AuditAction.USER_BLOCKED
+    assert last_entry(session).action is AuditAction.USER_BLOCKED
 
 
-def test_a_deleted_client_and_an_export_leave_lines(
+def test_deleted_and_exported_clients_are_recorded(
     session: Session, browser: FlaskClient, user: User
 ) -> None:
     first, second, third = (ClientFactory.create(owner=user) for _ in range(3))
@@ -92,15 +92,15 @@ def test_a_deleted_client_and_an_export_leave_lines(
     browser.post("/clients/delete-selected", data={"id": [second.id, third.id], "confirmed": "1"})
     assert browser.get("/clients/export").status_code == 200
 
-    assert lines(session) == [
+    assert entries(session) == [
         *((AuditAction.CLIENT_DELETED, AuditKind.CLIENT, address, "") for address in addresses),
         (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, user.email, ""),
     ]
-    entry = last(session)
+    entry = last_entry(session)
     assert (entry.actor_id, entry.actor, entry.address) == (user.id, user.email, "127.0.0.1")
 
 
-def test_deleted_mailings_and_messages_and_exported_logs_leave_lines(
+def test_deleted_mailings_and_messages_and_exported_logs_are_recorded(
     session: Session, browser: FlaskClient, user: User
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.DRAFT)
@@ -113,7 +113,7 @@ def test_deleted_mailings_and_messages_and_exported_logs_leave_lines(
     browser.post(f"/mailings/{mailing.id}/delete")
     browser.post(f"/messages/{message.id}/delete")
 
-    assert lines(session) == [
+    assert entries(session) == [
         (AuditAction.LOG_EXPORTED, AuditKind.MAILING, name, ""),
         (AuditAction.LOG_EXPORTED, AuditKind.USER, user.email, ""),
         (AuditAction.REPORT_EXPORTED, AuditKind.USER, user.email, ""),
@@ -123,7 +123,7 @@ def test_deleted_mailings_and_messages_and_exported_logs_leave_lines(
     ]
 
 
-def test_what_the_command_line_does_is_written_down_too(app: Flask, session: Session) -> None:
+def test_commands_are_recorded(app: Flask, session: Session) -> None:
     runner = app.test_cli_runner()
     for arguments in (
         ["create", "anna@example.com", "--role", "content"],
@@ -136,38 +136,39 @@ def test_what_the_command_line_does_is_written_down_too(app: Flask, session: Ses
     runner.invoke(args=["clients", "export", "--owner", "anna@example.com"])
 
     who = "anna@example.com"
-    assert lines(session) == [
+    assert entries(session) == [
         (AuditAction.ACCOUNT_CREATED, AuditKind.USER, who, "content"),
         (AuditAction.USER_BLOCKED, AuditKind.USER, who, "spam"),
         (AuditAction.USER_UNBLOCKED, AuditKind.USER, who, "a mistake"),
         (AuditAction.ROLE_CHANGED, AuditKind.USER, who, "content -> manager: new job"),
         (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, who, ""),
     ]
-    assert last(session).actor_id is None
+    assert last_entry(session).actor_id is None
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.ADMIN])
-def test_nobody_on_the_web_blocks_those_who_run_the_service(app: Flask, session: Session, role: Role) -> None:
+def test_managers_and_administrators_cannot_be_blocked_on_the_web(
+    app: Flask, session: Session, role: Role
+) -> None:
     boss = UserFactory.create(role=Role.ADMIN)
     other = UserFactory.create(role=role)
     actor = Actor(boss.id, boss.email, "127.0.0.1", Role.ADMIN)
     with app.app_context():
-        for verb in (
-            lambda user: services.block_user(user, "why", utcnow(), actor),
-            lambda user: services.unblock_user(user, "why", actor),
-        ):
-            with pytest.raises(services.NotAllowed):
-                verb(db.session.get_one(User, other.id))
-    assert lines(session) == []
+        user = db.session.get_one(User, other.id)
+        with pytest.raises(services.NotAllowed):
+            services.block_user(user, "why", utcnow(), actor)
+        with pytest.raises(services.NotAllowed):
+            services.unblock_user(user, "why", actor)
+    assert entries(session) == []
 
 
-def test_the_last_administrator_stays_one(app: Flask, session: Session) -> None:
+def test_the_last_administrator_keeps_the_role(app: Flask, session: Session) -> None:
     boss = UserFactory.create(role=Role.ADMIN)
     blocked = UserFactory.create(role=Role.ADMIN, blocked_at=utcnow())
     runner = app.test_cli_runner()
     refused = runner.invoke(args=["users", "role", boss.email, "user"])
     assert refused.exit_code == 1
-    assert "last administrator" in refused.output
+    assert "last_entry administrator" in refused.output
     allowed = runner.invoke(args=["users", "role", blocked.email, "user"])
     assert allowed.exit_code == 0, allowed.output
     session.expire_all()

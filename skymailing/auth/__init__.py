@@ -1,1 +1,1 @@
-"""Signing up, in and out; the profile."""
+"""Accounts: sign-up, sign-in, devices, two-factor authentication, export and deletion."""

@@ -1,7 +1,8 @@
-"""What the audit log keeps of somebody who left: that it was one person, what they did and when.
+"""Remove a deleted user from the audit log.
 
-Their address, their network addresses and the addresses of their clients go. Reasons that others gave
-stay, as do names of mailings and titles of articles.
+What they did and when remains, under a label such as "user 17". Their address, their network addresses
+and the addresses of their clients are removed. Reasons that others gave, names of mailings and titles of
+articles remain.
 """
 
 from typing import Any
@@ -12,18 +13,15 @@ from skymailing import audit
 from skymailing.models import AuditEntry, AuditKind
 
 
-def label_of(user_id: int) -> str:
-    """Return what somebody who left is called: always the same, so that lines can be told apart."""
+def anonymous_label(user_id: int) -> str:
+    """Return the label of a deleted user; the same in all entries, so that they still belong together."""
     return f"user {user_id}"
 
 
-def forget_in_audit(connection: Connection, user_id: int, limit: int) -> int:
-    """Take the person out of up to `limit` lines; return of how many, 0 when none names them any more.
-
-    Past the guard that refuses changes: who left has a right to it that the log has not.
-    """
+def anonymise_audit_lines(connection: Connection, user_id: int, limit: int) -> int:
+    """Remove the user from up to `limit` entries; return the number of entries changed."""
     table: Any = AuditEntry.__table__
-    label = label_of(user_id)
+    label = anonymous_label(user_id)
     by_them = table.c.actor_id == user_id
     about_them = (table.c.kind == AuditKind.USER) & (table.c.target_id == user_id)
     about_their_client = by_them & (table.c.kind == AuditKind.CLIENT)
@@ -34,7 +32,7 @@ def forget_in_audit(connection: Connection, user_id: int, limit: int) -> int:
     ]
     for condition, values in changes:
         some = select(table.c.id).where(condition).limit(limit)
-        with audit.changing(connection):
+        with audit.allow_changes(connection):
             changed = connection.execute(update(table).where(table.c.id.in_(some)).values(values)).rowcount
         if changed:
             return changed

@@ -1,7 +1,7 @@
-"""The devices on which an account is signed in, and those that were seen before.
+"""The devices on which an account is signed in, and the devices that it was signed in on before.
 
-Adds and flushes, never commits. When a session was seen last stands in Redis alone, so that looking
-at pages writes nothing to the database.
+The time of a session's last use is stored in Redis alone, so that viewing pages writes nothing to the
+database.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, exists, select
 
-from skymailing.auth.services import post_sparingly
+from skymailing.auth.services import add_letter_within_limit
 from skymailing.caching.invalidation import shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import KnownDevice, User, UserSession
-from skymailing.security import seen_name
+from skymailing.security import last_seen_key
 
-REMEMBERED = timedelta(days=30)
-# A browser's session ends with the browser, and this long after signing in at the latest.
-NOT_REMEMBERED = timedelta(days=7)
+REMEMBERED_LIFETIME = timedelta(days=30)
+# A session without "keep me signed in" ends with the browser, at the latest after this time.
+SESSION_LIFETIME = timedelta(days=7)
 DEVICE_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 
-# The first that occurs in the header wins: browsers name those that they descend from as well.
+# The first match wins: browsers also name the browsers that they are based on.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -49,16 +49,16 @@ SYSTEMS = (
 )
 
 
-def describe_device(user_agent: str) -> str:
-    """Return browser and system such as "Firefox, Windows": words of ours only; empty when unknown."""
+def device_name(user_agent: str) -> str:
+    """Return browser and system, such as "Firefox, Windows", in our own words; empty when unknown."""
     found = [
         next((name for sign, name in signs if sign in user_agent), None) for signs in (BROWSERS, SYSTEMS)
     ]
     return ", ".join(name for name in found if name)
 
 
-def coarse_address(address: str | None) -> str:
-    """Return the network that an address belongs to, which tells about where, not who; empty when unknown."""
+def mask_address(address: str | None) -> str:
+    """Return the network of an address, which shows the place but not the person; empty when unknown."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
@@ -69,10 +69,10 @@ def coarse_address(address: str | None) -> str:
     return f"{ipaddress.ip_network((parsed, 48), strict=False).network_address}*"
 
 
-def begin_session(user: User, key: str, device: str, address: str, now: datetime, *, remember: bool) -> None:
-    """Let the session with this key be the user's until its time is over."""
+def start_session(user: User, key: str, device: str, address: str, now: datetime, *, remember: bool) -> None:
+    """Add a session with this key for the user; delete expired sessions."""
     db.session.execute(delete(UserSession).where(UserSession.expires_at < now))
-    lifetime = REMEMBERED if remember else NOT_REMEMBERED
+    lifetime = REMEMBERED_LIFETIME if remember else SESSION_LIFETIME
     db.session.add(
         UserSession(
             user_id=user.id,
@@ -87,46 +87,49 @@ def begin_session(user: User, key: str, device: str, address: str, now: datetime
 
 
 def end_session(key: str) -> None:
-    """Sign out the session with this key."""
+    """End the session with this key."""
     db.session.execute(delete(UserSession).where(UserSession.key == key))
 
 
-def end_session_of(user: User, session_id: int) -> bool:
-    """Sign out one of the user's own devices; whether there was such a one."""
+def end_session_by_id(user: User, session_id: int) -> bool:
+    """End one session of the user; return whether it existed."""
     ended = delete(UserSession).where(UserSession.id == session_id, UserSession.user_id == user.id)
     return db.session.execute(ended.returning(UserSession.id)).first() is not None
 
 
 def end_other_sessions(user: User, key: str) -> int:
-    """Sign the user out on all devices but the one with this key; return how many those were."""
+    """End all sessions of the user but the one with this key; return their number."""
     ended = delete(UserSession).where(UserSession.user_id == user.id, UserSession.key != key)
     return len(db.session.execute(ended.returning(UserSession.id)).all())
 
 
 def list_sessions(user: User, now: datetime) -> Sequence[UserSession]:
-    """Return where the user is signed in, the latest first."""
-    alive = select(UserSession).where(UserSession.user_id == user.id, UserSession.expires_at > now)
-    return db.session.scalars(alive.order_by(UserSession.created_at.desc(), UserSession.id.desc())).all()
+    """Return the user's active sessions, newest first."""
+    active = select(UserSession).where(UserSession.user_id == user.id, UserSession.expires_at > now)
+    return db.session.scalars(active.order_by(UserSession.created_at.desc(), UserSession.id.desc())).all()
 
 
-def last_seen(sessions: Sequence[UserSession]) -> dict[int, datetime]:
-    """Return when each session was used last, by its id; signing in counts, should Redis know no more."""
-    times = shared_cache().get_many(*(seen_name(session.id) for session in sessions)) if sessions else []
+def last_seen_times(sessions: Sequence[UserSession]) -> dict[int, datetime]:
+    """Return the time of each session's last use by its id; the sign-in when Redis has no later time."""
+    times = shared_cache().get_many(*(last_seen_key(session.id) for session in sessions)) if sessions else []
     return {
         session.id: datetime.fromtimestamp(time, UTC) if time else session.created_at
         for session, time in zip(sessions, times, strict=True)
     }
 
 
-def is_known(user_id: int, device_key: str) -> bool:
-    """Whether the account was signed in to in this browser before."""
+def is_known_device(user_id: int, device_key: str) -> bool:
+    """Whether the account was signed in to on this device before."""
     known = exists().where(KnownDevice.user_id == user_id, KnownDevice.key_hash == _hash(device_key))
     return bool(db.session.scalar(select(known)))
 
 
-def greet_device(user: User, device_key: str, device: str, address: str, now: datetime) -> bool:
-    """Remember the device; return whether a letter tells of it, as it is new and not the first of all."""
-    is_new = not is_known(user.id, device_key)
+def remember_device(user: User, device_key: str, device: str, address: str, now: datetime) -> bool:
+    """Remember the device; notify the user by a letter when it is new, but not the account's first.
+
+    Return whether a letter was added.
+    """
+    is_new = not is_known_device(user.id, device_key)
     has_others = db.session.scalar(select(exists().where(KnownDevice.user_id == user.id)))
     values = {"user_id": user.id, "key_hash": _hash(device_key), "seen_at": now}
     db.session.execute(
@@ -134,14 +137,14 @@ def greet_device(user: User, device_key: str, device: str, address: str, now: da
         .values(values)
         .on_conflict_do_update(index_elements=["user_id", "key_hash"], set_={"seen_at": now})
     )
-    forgotten = KnownDevice.seen_at < now - DEVICE_LIFETIME  # as browsers have by then
-    db.session.execute(delete(KnownDevice).where(KnownDevice.user_id == user.id, forgotten))
-    is_told = bool(is_new and has_others and user.wants_login_letters)
-    if is_told:
+    expired = KnownDevice.seen_at < now - DEVICE_LIFETIME  # browsers have deleted the cookie by then
+    db.session.execute(delete(KnownDevice).where(KnownDevice.user_id == user.id, expired))
+    should_notify = bool(is_new and has_others and user.wants_login_letters)
+    if should_notify:
         local = now.astimezone(ZoneInfo(user.timezone))
         params = {"device": device, "address": address, "at": f"{local:%Y-%m-%d %H:%M}, {user.timezone}"}
-        post_sparingly(user, "new-device", **params)
-    return is_told
+        add_letter_within_limit(user, "new-device", **params)
+    return should_notify
 
 
 def _hash(device_key: str) -> str:

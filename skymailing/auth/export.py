@@ -1,8 +1,8 @@
-"""Everything that a person owns, as one ZIP file that is made while it is downloaded.
+"""Export all data of an account as one ZIP file, created while it is downloaded.
 
-Nothing of it is kept anywhere: web and workers may run on hosts that share no disk, and a file with
-all of somebody's data is best not left lying about. A slow download holds no transaction open and
-takes no more memory than a fast one.
+The file is stored nowhere: web and workers may run on hosts without a shared disk, and a file with all
+data of a person should not be left behind. A slow download holds no transaction open and uses no more
+memory than a fast one.
 """
 
 import io
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import force_locale, get_locale
-from flask_babel import gettext as _
+from flask import current_app
+from flask_babel import force_locale
 
 from skymailing.auth import export_queries
 from skymailing.clients.exports import export_rows
@@ -23,11 +23,13 @@ from skymailing.mailings.log_queries import LogFilter, export_attempts, format_t
 from skymailing.models import User
 from skymailing.web.csv import stream_csv
 
+README = "account/export-readme.txt"  # lists every file below with its description
+
 Pieces = Iterable[str]
 
 
-class Pipe(io.RawIOBase):
-    """Where the ZIP is written to and taken from; it cannot go back, like any download."""
+class OutputBuffer(io.RawIOBase):
+    """A file that cannot be rewound, like a download; what was written is taken out piece by piece."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -39,97 +41,83 @@ class Pipe(io.RawIOBase):
         self._pieces.append(bytes(data))
         return len(data)
 
-    def take(self) -> bytes:
-        taken = b"".join(self._pieces)
+    def pop(self) -> bytes:
+        content = b"".join(self._pieces)
         self._pieces.clear()
-        return taken
+        return content
 
 
 @dataclass(frozen=True)
-class File:
-    """One file of the archive: its name, what it holds, and its text."""
+class ArchiveFile:
+    """A file of the archive: its name and its text."""
 
     name: str
-    about: str
     pieces: Callable[[], Pieces]
 
 
-def export_account(user: User, now: datetime) -> Iterator[bytes]:
-    """Yield the archive piece by piece; ends the transaction that the caller is in."""
-    user_id, email, locale = user.id, user.email, user.locale or str(get_locale() or "en")
-    profile = export_queries.profile_of(user)
+def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
+    """Yield the archive piece by piece, with a readme in the given language.
+
+    Rolls the caller's transaction back.
+    """
+    user_id, email = user.id, user.email
+    profile = export_queries.read_profile(user)
     db.session.rollback()
-    with force_locale(locale):
-        files = list_files(user_id, profile)
-        readme = "\n".join(_readme(email, now, files))
-    pipe = Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in [File("readme.txt", "", lambda: [readme]), *files]:
+    readme = _render_readme(email, now, locale)
+    buffer = OutputBuffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in [ArchiveFile("readme.txt", lambda: [readme]), *list_files(user_id, profile)]:
             info = zipfile.ZipInfo(file.name, now.timetuple()[:6])
             info.compress_type = zipfile.ZIP_DEFLATED
-            # What may grow past four gigabytes has to say so beforehand.
+            # A file that may exceed four gigabytes has to be marked in advance.
             with archive.open(info, "w", force_zip64=True) as entry:
                 for piece in file.pieces():
                     entry.write(piece.encode())
-                    if made := pipe.take():
-                        yield made
-    yield pipe.take()
+                    if written := buffer.pop():
+                        yield written
+    yield buffer.pop()
 
 
-def list_files(user_id: int, profile: dict[str, Any]) -> list[File]:
-    """Return what the archive is made of."""
+def list_files(user_id: int, profile: dict[str, Any]) -> list[ArchiveFile]:
+    """Return the files of the archive."""
 
-    def file(name: str, about: str, source: Callable[[int], Iterable[Any]]) -> File:
-        write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else json_list
-        return File(name, about, lambda: write(source(user_id)))
+    def file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
+        write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else _json_list
+        return ArchiveFile(name, lambda: write(read(user_id)))
 
-    def attempts(owner_id: int) -> Iterable[Any]:
+    def read_attempts(owner_id: int) -> Iterable[Any]:
         return export_attempts(LogFilter(owner_id=owner_id))
 
     return [
-        File("profile.json", _("your account"), lambda: [json_text(profile)]),
-        file("clients.csv", _("your address book"), export_rows),
-        file(
-            "never-mailed.csv",
-            _("addresses that you do not write to any more, and why"),
-            export_queries.suppressions,
-        ),
-        file("messages.json", _("your messages"), export_queries.messages),
-        file("mailings.json", _("your mailings"), export_queries.mailings),
-        file(
-            "mailing-clients.csv", _("clients that were chosen by hand for a mailing"), export_queries.members
-        ),
-        file("runs.json", _("each run with its numbers and its text"), export_queries.runs),
-        file("letters.csv", _("each letter of each run and what became of it"), export_queries.letters),
-        file("log.csv", _("each attempt with the mail server's answer"), attempts),
-        file("imports.csv", _("your imports of clients"), export_queries.imports),
-        file("articles.json", _("your articles in the blog"), export_queries.articles),
-        file("account-letters.csv", _("letters of the service to you"), export_queries.account_letters),
-        file("audit.csv", _("what was written down of you and your account"), export_queries.audit_lines),
+        ArchiveFile("profile.json", lambda: [_json_text(profile)]),
+        file("clients.csv", export_rows),
+        file("never-mailed.csv", export_queries.read_suppressions),
+        file("messages.json", export_queries.read_messages),
+        file("mailings.json", export_queries.read_mailings),
+        file("mailing-clients.csv", export_queries.read_selected_clients),
+        file("runs.json", export_queries.read_runs),
+        file("letters.csv", export_queries.read_letters),
+        file("log.csv", read_attempts),
+        file("imports.csv", export_queries.read_imports),
+        file("articles.json", export_queries.read_articles),
+        file("account-letters.csv", export_queries.read_account_letters),
+        file("audit.csv", export_queries.read_audit_entries),
     ]
 
 
-def _readme(email: str, now: datetime, files: list[File]) -> Iterator[str]:
-    yield _("Everything that SkyMailing holds of %(email)s", email=email)
-    yield _("Taken on %(time)s. All times are in UTC.", time=format_time(now))
-    yield ""
-    width = max(len(file.name) for file in files)
-    for file in files:
-        yield f"{file.name:{width}}  {file.about}"
-    yield ""
-    yield _("Tables are CSV in UTF-8. A cell that a spreadsheet would take for a formula begins with '.")
-    yield _("What was removed after its time, such as the log of old runs, is not in here.")
-    yield _("Neither are your password, which nobody can read, nor other secrets of your account.")
-    yield ""
+def _render_readme(email: str, now: datetime, locale: str) -> str:
+    with force_locale(locale):
+        # Not render_template(): its context processors need a request, which a command has not.
+        return current_app.jinja_env.get_template(README).render(email=email, time=format_time(now)) + "\n"
 
 
-def json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, default=export_queries.plain)
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, default=export_queries.to_text)
 
 
-def json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _json_list(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     separator = "["
     for value in values:
-        yield separator + "\n" + json_text(value)
+        yield separator + "\n" + _json_text(value)
         separator = ","
     yield "[]\n" if separator == "[" else "\n]\n"

@@ -1,4 +1,4 @@
-"""What a person owns, row by row: read in chunks by key, each in a short transaction of its own."""
+"""Read all data of an account row by row, in chunks by key, each in its own short transaction."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -27,11 +27,11 @@ from skymailing.models import (
     mailing_clients,
 )
 
-CHUNK = 1000  # rows read in one transaction
+CHUNK = 1000  # rows per transaction
 
 
-def profile_of(user: User) -> dict[str, Any]:
-    """Return what is known of the account itself."""
+def read_profile(user: User) -> dict[str, Any]:
+    """Return the data of the account itself."""
     return {
         "email": user.email,
         "name": user.name,
@@ -48,14 +48,14 @@ def profile_of(user: User) -> dict[str, Any]:
     }
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON and CSV tell it."""
+def to_text(value: Any) -> Any:
+    """Return a value in the form that JSON and CSV files contain."""
     if isinstance(value, datetime):
         return format_time(value)
     return value.value if isinstance(value, Enum) else str(value)
 
 
-def in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
+def _read_in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
     """Yield the rows of a statement whose first column is `key`, in its order."""
     last = 0
     while True:
@@ -68,15 +68,15 @@ def in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
         last = rows[-1][0]
 
 
-def _told(row: Any) -> dict[str, Any]:
+def _as_dict(row: Any) -> dict[str, Any]:
     return dict(row._mapping)
 
 
 def _cells(row: Sequence[Any], start: int = 1) -> list[Any]:
-    return [plain(value) if isinstance(value, datetime | Enum) else value for value in row[start:]]
+    return [to_text(value) if isinstance(value, datetime | Enum) else value for value in row[start:]]
 
 
-def messages(user_id: int) -> Iterator[dict[str, Any]]:
+def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's messages."""
     columns = (
         Message.id,
@@ -86,38 +86,40 @@ def messages(user_id: int) -> Iterator[dict[str, Any]]:
         Message.created_at,
         Message.updated_at,
     )
-    return map(_told, in_chunks(select(*columns).where(Message.owner_id == user_id), Message.__table__.c.id))
+    return map(
+        _as_dict, _read_in_chunks(select(*columns).where(Message.owner_id == user_id), Message.__table__.c.id)
+    )
 
 
-def mailings(user_id: int) -> Iterator[dict[str, Any]]:
+def read_mailings(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the user's mailings."""
     table = Mailing.__table__.c
     columns = [column for column in table if column.name != "owner_id"]
-    return map(_told, in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
+    return map(_as_dict, _read_in_chunks(select(*columns).where(table.owner_id == user_id), table.id))
 
 
-def members(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield which clients were chosen by hand for which mailing."""
+def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the clients that were selected for each mailing."""
     yield ("mailing_id", "email")
-    own = in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
+    own = _read_in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
     for (mailing_id,) in own:
         chosen = (
             select(Client.id, Client.email)
             .join(mailing_clients, mailing_clients.c.client_id == Client.id)
             .where(mailing_clients.c.mailing_id == mailing_id)
         )
-        for _id, email in in_chunks(chosen, Client.__table__.c.id):
+        for _id, email in _read_in_chunks(chosen, Client.__table__.c.id):
             yield (mailing_id, email)
 
 
-def _run_ids(user_id: int) -> Iterator[int]:
+def _read_run_ids(user_id: int) -> Iterator[int]:
     own = select(Run.id).join(Mailing, Mailing.id == Run.mailing_id).where(Mailing.owner_id == user_id)
-    return (run_id for (run_id,) in in_chunks(own, Run.__table__.c.id))
+    return (run_id for (run_id,) in _read_in_chunks(own, Run.__table__.c.id))
 
 
-def runs(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield each run with its text and its numbers."""
-    for run_id in _run_ids(user_id):
+def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield each run with its text and its counts."""
+    for run_id in _read_run_ids(user_id):
         run = db.session.get(Run, run_id)
         if run is None:
             continue
@@ -141,27 +143,27 @@ def runs(user_id: int) -> Iterator[dict[str, Any]]:
         db.session.rollback()
 
 
-def letters(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what became of each letter."""
+def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield each letter with its result."""
     yield ("run_id", "email", "state", "attempts", "due_at", "finished_at")
     columns = (Delivery.run_id, Delivery.email, Delivery.state, Delivery.attempts, Delivery.due_at)
-    for run_id in _run_ids(user_id):
-        for state in DeliveryState:  # along the index by run, state and id
+    for run_id in _read_run_ids(user_id):
+        for state in DeliveryState:  # uses the index on run, state and id
             own = select(Delivery.id, *columns, Delivery.finished_at)
             own = own.where(Delivery.run_id == run_id, Delivery.state == state)
-            for row in in_chunks(own, Delivery.__table__.c.id):
+            for row in _read_in_chunks(own, Delivery.__table__.c.id):
                 yield _cells(row)
 
 
-def suppressions(user_id: int) -> Iterator[Sequence[Any]]:
+def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the addresses that are never mailed."""
     yield ("email", "reason", "note", "since")
     columns = (Suppression.email_key, Suppression.reason, Suppression.note, Suppression.created_at)
     own = select(Suppression.id, *columns).where(Suppression.owner_id == user_id)
-    yield from map(_cells, in_chunks(own, Suppression.__table__.c.id))
+    yield from map(_cells, _read_in_chunks(own, Suppression.__table__.c.id))
 
 
-def imports(user_id: int) -> Iterator[Sequence[Any]]:
+def read_imports(user_id: int) -> Iterator[Sequence[Any]]:
     """Yield the imports of clients."""
     yield ("time", "file", "state", "rows", "created", "updated", "rejected", "error")
     numbers = (ClientImport.rows_done, ClientImport.created, ClientImport.updated, ClientImport.rejected)
@@ -173,31 +175,33 @@ def imports(user_id: int) -> Iterator[Sequence[Any]]:
         *numbers,
         ClientImport.error,
     ).where(ClientImport.owner_id == user_id)
-    yield from map(_cells, in_chunks(own, ClientImport.__table__.c.id))
+    yield from map(_cells, _read_in_chunks(own, ClientImport.__table__.c.id))
 
 
-def articles(user_id: int) -> Iterator[dict[str, Any]]:
+def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
     """Yield the articles that the user wrote."""
     table = Article.__table__.c
     columns = [column for column in table if column.name != "author_id"]
-    return map(_told, in_chunks(select(*columns).where(table.author_id == user_id), table.id))
+    return map(_as_dict, _read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
 
 
-def account_letters(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what the service wrote to the user."""
+def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield the letters that the service sent to the user."""
     yield ("time", "to", "letter", "state", "sent_at")
     columns = (OutboxLetter.created_at, OutboxLetter.to, OutboxLetter.template, OutboxLetter.state)
     own = select(OutboxLetter.id, *columns, OutboxLetter.sent_at).where(OutboxLetter.user_id == user_id)
-    yield from map(_cells, in_chunks(own, OutboxLetter.__table__.c.id))
+    yield from map(_cells, _read_in_chunks(own, OutboxLetter.__table__.c.id))
 
 
-def audit_lines(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield what the person did and what was done to their account; who of the staff did it stays out."""
+def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield actions of the user, and actions on their account without the names of managers."""
     yield ("time", "by", "network_address", "action", "about", "reason")
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)
     own = select(AuditEntry.id, *columns, AuditEntry.reason, AuditEntry.actor_id)
-    for row in in_chunks(own.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id):
+    for row in _read_in_chunks(
+        own.where(or_(AuditEntry.actor_id == user_id, about)), AuditEntry.__table__.c.id
+    ):
         time, actor, address, *rest, actor_id = _cells(row)
         is_own = actor_id == user_id
         yield (time, actor if is_own else "SkyMailing", address if is_own else "", *rest)

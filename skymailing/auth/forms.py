@@ -1,4 +1,4 @@
-"""What people fill in to sign up, in and out, and about themselves."""
+"""The forms of accounts: sign-up, sign-in, profile, passwords and two-factor authentication."""
 
 from functools import cache
 from zoneinfo import available_timezones
@@ -10,32 +10,34 @@ from wtforms import BooleanField, EmailField, Field, PasswordField, SelectField,
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
-from skymailing.auth.password_policy import MAX_LENGTH, password_fault
+from skymailing.auth.password_policy import MAX_LENGTH, WeakPassword, check_password_strength
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import LANGUAGE_NAMES
 
 
-def check_address(_form: FlaskForm, field: Field) -> None:
-    """Replace what was typed by the account's key for it, or say what is wrong with it."""
+def normalize_address(_form: FlaskForm, field: Field) -> None:
+    """Replace the typed address by the form in which accounts store it, or report what is wrong."""
     try:
         field.data = address_key(parse_address(field.data))
     except InvalidEmail as error:
         raise ValidationError(explain(error)) from error
 
 
-def check_new_password(form: FlaskForm, field: Field) -> None:
-    """Refuse what is short or guessed first."""
+def validate_new_password(form: FlaskForm, field: Field) -> None:
+    """Refuse a password that is too short or too easy to guess."""
     email = form.email.data if "email" in form else getattr(current_user, "email", "")
-    if fault := password_fault(field.data, email or ""):
-        raise ValidationError(fault)
+    try:
+        check_password_strength(field.data, email or "")
+    except WeakPassword as error:
+        raise ValidationError(explain(error)) from error
 
 
 def email_field(label: str = _l("E-mail")) -> EmailField:
     return EmailField(
         label,
-        validators=[DataRequired(_l("Please enter your e-mail address.")), check_address],
+        validators=[DataRequired(_l("Please enter your e-mail address.")), normalize_address],
         filters=[lambda text: text.strip() if text else text],
         render_kw={"autocomplete": "username", "inputmode": "email"},
     )
@@ -44,22 +46,22 @@ def email_field(label: str = _l("E-mail")) -> EmailField:
 def new_password_field(label: str) -> PasswordField:
     return PasswordField(
         label,
-        validators=[DataRequired(_l("Please choose a password.")), check_new_password],
-        description=_l("At least 8 characters. A few unrelated words are easy to keep in mind."),
+        validators=[DataRequired(_l("Please choose a password.")), validate_new_password],
+        description=_l("At least 8 characters. A few unrelated words are easy to remember."),
         render_kw={"autocomplete": "new-password"},
     )
 
 
 def repeat_password_field() -> PasswordField:
     return PasswordField(
-        _l("Password once more"),
-        validators=[EqualTo("password", message=_l("The two passwords differ."))],
+        _l("Repeat the password"),
+        validators=[EqualTo("password", message=_l("The passwords do not match."))],
         render_kw={"autocomplete": "new-password"},
     )
 
 
 class RegisterForm(FlaskForm):
-    """A new account."""
+    """Create an account."""
 
     email = email_field()
     password = new_password_field(_l("Password"))
@@ -67,7 +69,7 @@ class RegisterForm(FlaskForm):
 
 
 class LoginForm(FlaskForm):
-    """Signing in."""
+    """Sign in."""
 
     email = email_field()
     password = PasswordField(
@@ -79,36 +81,36 @@ class LoginForm(FlaskForm):
 
 
 class ResetRequestForm(FlaskForm):
-    """A forgotten password."""
+    """Request a link that sets a new password."""
 
     email = email_field()
 
 
-class NewPasswordForm(FlaskForm):
-    """A new password, after a link from a letter."""
+class ResetPasswordForm(FlaskForm):
+    """Set a new password after opening the link."""
 
     password = new_password_field(_l("New password"))
     password_confirm = repeat_password_field()
 
 
 class ProfileForm(FlaskForm):
-    """How the service speaks to the user and signs their letters."""
+    """Name, language, time zone and notifications."""
 
     name = StringField(
         _l("Name"),
         validators=[Length(max=200, message=_l("The name is longer than 200 characters."))],
         filters=[lambda text: clean_line(text or "")],
-        description=_l("Stands as the sender of new mailings. A person's or a company's name works best."),
+        description=_l("Default sender name of new mailings: your name or your company's."),
         render_kw={"autocomplete": "organization"},
     )
     locale = SelectField(
         _l("Language"),
         choices=[
-            SelectChoice("", _l("As my browser wishes")),
+            SelectChoice("", _l("Use browser language")),
             *(SelectChoice(code, name) for code, name in LANGUAGE_NAMES.items()),
         ],
     )
-    timezone = SelectField(_l("Time zone"), description=_l("All times are shown and entered in it."))
+    timezone = SelectField(_l("Time zone"), description=_l("All times in SkyMailing are in this time zone."))
     summary_hour = SelectField(
         _l("Daily summary by e-mail"),
         choices=[
@@ -116,21 +118,19 @@ class ProfileForm(FlaskForm):
             *(SelectChoice(str(hour), f"{hour:02}:00") for hour in range(24)),
         ],
         coerce=lambda text: int(text) if text not in ("", None) else None,
-        description=_l("What was sent in the day before, at this hour; nothing on days without sending."),
+        description=_l("Results of the last 24 hours. Not sent when there were no mailings."),
     )
-    wants_login_letters = BooleanField(
-        _l("Tell me by e-mail when my account is signed in to on a new device")
-    )
+    wants_login_letters = BooleanField(_l("E-mail me when someone signs in to my account on a new device"))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.timezone.choices = timezone_choices()
 
 
-def present_password_field() -> PasswordField:
+def current_password_field() -> PasswordField:
     return PasswordField(
-        _l("Present password"),
-        validators=[DataRequired(_l("Please enter your present password.")), Length(max=MAX_LENGTH)],
+        _l("Current password"),
+        validators=[DataRequired(_l("Please enter your current password.")), Length(max=MAX_LENGTH)],
         render_kw={"autocomplete": "current-password"},
     )
 
@@ -145,53 +145,53 @@ def code_field(label: str, description: str = "") -> StringField:
 
 
 class CodeForm(FlaskForm):
-    """The second step of signing in."""
+    """Enter a code after the password."""
 
     code = code_field(_l("Code"))
 
 
 class AppCodeForm(FlaskForm):
-    """Proof that the app has the key."""
+    """Confirm that the app has the key."""
 
     code = code_field(_l("Code from the app"), _l("Six digits; a new code appears every 30 seconds."))
 
 
-class PresentPasswordForm(FlaskForm):
-    """Proof that it is still the owner who sits there."""
+class CurrentPasswordForm(FlaskForm):
+    """Confirm the password again, in case someone else is using the signed-in browser."""
 
-    current_password = present_password_field()
+    current_password = current_password_field()
 
 
 class NewEmailForm(FlaskForm):
-    """Another address for the account."""
+    """Change the account's address."""
 
     email = email_field(_l("New e-mail"))
-    current_password = present_password_field()
+    current_password = current_password_field()
 
 
 class PasswordAndCodeForm(FlaskForm):
-    """The same with the code, for those who have a second step."""
+    """Confirm the password, and a code if the account uses two-factor authentication."""
 
-    current_password = present_password_field()
+    current_password = current_password_field()
     code = code_field(_l("Code"), _l("From the app, or one of your recovery codes."))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        if not current_user.has_second_factor:
+        if not current_user.has_two_factor:
             del self.code
 
 
-class PasswordForm(FlaskForm):
-    """A new password for somebody who knows the present one."""
+class ChangePasswordForm(FlaskForm):
+    """Change the password."""
 
-    current_password = present_password_field()
+    current_password = current_password_field()
     password = new_password_field(_l("New password"))
     password_confirm = repeat_password_field()
 
 
 @cache
 def timezone_choices() -> list[SelectChoice]:
-    """Return all time zones of the IANA database that name a place, grouped by region; UTC first."""
+    """Return UTC and the time zones of the IANA database that name a place, grouped by region."""
     choices = [SelectChoice("UTC", "UTC")]
     for name in sorted(available_timezones()):
         region, _, place = name.partition("/")

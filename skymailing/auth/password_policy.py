@@ -1,36 +1,34 @@
-"""Which passwords we take."""
+"""Which passwords are accepted."""
 
 from functools import cache
 from pathlib import Path
 
-from flask_babel import lazy_gettext as _l
+from skymailing.errors import UserError
 
 MIN_LENGTH = 8
-MAX_LENGTH = 1000  # characters; nobody types more, and hashing more only costs us
-FEWEST_LETTERS = 3  # different ones
+MAX_LENGTH = 1000  # characters; longer ones would only cost hashing time
+MIN_DIFFERENT_LETTERS = 3
 COMMON_PASSWORDS = Path(__file__).with_name("common-passwords.txt")
 
-TOO_SHORT = _l("The password needs at least 8 characters.")
-TOO_LONG = _l("The password is longer than 1000 characters.")
-TOO_COMMON = _l("This password is among the first that are guessed. Please choose another.")
-LIKE_ADDRESS = _l("Please choose a password that is not your address.")
+
+class WeakPassword(UserError):
+    """The password is not accepted; the code says why."""
 
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Return passwords that guessing starts with, in lower case."""
+    """Return the passwords that attackers try first, in lower case."""
     return frozenset(COMMON_PASSWORDS.read_text(encoding="utf-8").split())
 
 
-def password_fault(password: str, email: str = "") -> str | None:
-    """Return what is wrong with a password for this account, in a person's words, or None."""
+def check_password_strength(password: str, email: str = "") -> None:
+    """Check a new password for the account with this address. Raises WeakPassword."""
     if len(password) < MIN_LENGTH:
-        return str(TOO_SHORT)
+        raise WeakPassword("password_too_short", length=MIN_LENGTH)
     if len(password) > MAX_LENGTH:
-        return str(TOO_LONG)
+        raise WeakPassword("password_too_long", length=MAX_LENGTH)
     lowered = password.lower()
-    if lowered in common_passwords() or len(set(lowered)) < FEWEST_LETTERS:
-        return str(TOO_COMMON)
+    if lowered in common_passwords() or len(set(lowered)) < MIN_DIFFERENT_LETTERS:
+        raise WeakPassword("password_too_common")
     if email and lowered in {email.lower(), email.lower().partition("@")[0]}:
-        return str(LIKE_ADDRESS)
-    return None
+        raise WeakPassword("password_like_email")

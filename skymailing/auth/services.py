@@ -1,7 +1,7 @@
-"""What happens to accounts; adds and flushes, never commits.
+"""Create, confirm, change and block accounts.
 
-Hashing a password takes some 50 ms, in which on SQLite nobody else could write: hashes come from
-outside of a transaction, so these functions take them ready made.
+Hashing a password takes about 50 ms, during which no one else could write to SQLite. These functions
+therefore accept finished hashes, which the caller computes outside of a transaction.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from skymailing import audit
 from skymailing.audit import Actor
 from skymailing.clock import utcnow
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, OutboxLetter, Role, User, UserSession
 from skymailing.outbox import services as outbox
@@ -30,36 +30,46 @@ from skymailing.security import (
     verify_password,
 )
 
-# Letters of one kind to one account within an hour: enough for the impatient, no weapon against others.
+# Letters of one kind to one account: enough for an impatient owner, too few to flood someone's mailbox.
 LETTERS_PER_HOUR = 5
 
 
-class AddressTaken(SkyMailingError):
-    """There is an account with this address already."""
+class AddressTaken(UserError):
+    """Another account has this address."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__("account_exists", email=email)
 
 
-class NotAllowed(SkyMailingError):
-    """The actor may not do this to that account: their own, or one of those who run the service."""
+class NotAllowed(UserError):
+    """The actor may not change this account: it is their own, or a manager's or administrator's."""
+
+    def __init__(self) -> None:
+        super().__init__("account_forbidden")
 
 
-class LastAdmin(SkyMailingError):
-    """Without this administrator nobody could give roles any more."""
+class LastAdmin(UserError):
+    """Without this administrator, no one could assign roles any more."""
+
+    def __init__(self) -> None:
+        super().__init__("account_last_admin")
 
 
 def find_user(email: str) -> User | None:
-    """Return the account with this address, which is in lower case."""
+    """Return the account with this lower-case address."""
     return db.session.scalar(select(User).where(User.email == email))
 
 
 def list_users() -> list[User]:
-    """Return every account, by address."""
+    """Return all accounts in the order of their addresses."""
     return list(db.session.scalars(select(User).order_by(User.email)))
 
 
-def check_password(email: str, password: str) -> User | None:
-    """Return the account with this address and password, in the same time whatever is wrong.
+def authenticate(email: str, password: str) -> User | None:
+    """Return the account with this address and password.
 
-    Ends the transaction before it hashes, so that nobody waits for it; call it before any change.
+    Takes the same time whether the address or the password is wrong. Rolls the transaction back before
+    hashing, so that no lock is held: call it before you change anything.
     """
     password_hash = db.session.scalar(select(User.password_hash).where(User.email == email))
     db.session.rollback()
@@ -69,16 +79,19 @@ def check_password(email: str, password: str) -> User | None:
 
 
 def register_user(email: str, password_hash: str, locale: str) -> User | None:
-    """Create an account and post its confirmation; None, and another letter, when there is one."""
+    """Create an account and send its confirmation link.
+
+    When the address has an account already, return None and inform its owner by another letter.
+    """
     known = find_user(email)
     if known is None:
         try:
             user = create_user(email, password_hash, locale=locale)
-        except AddressTaken:  # the same form sent twice at once
+        except AddressTaken:  # the same form was submitted twice at once
             return None
-        outbox.post(user, VERIFY)
+        outbox.add_letter(user, VERIFY)
         return user
-    post_sparingly(known, "already-registered")
+    add_letter_within_limit(known, "already-registered")
     return None
 
 
@@ -90,7 +103,7 @@ def create_user(
     locale: str = "",
     confirmed_at: datetime | None = None,
 ) -> User:
-    """Add an account; raises AddressTaken, with the transaction still usable."""
+    """Add an account. Raises AddressTaken, after which the transaction can still be used."""
     user = User(
         email=email,
         password_hash=password_hash,
@@ -107,55 +120,55 @@ def create_user(
     return user
 
 
-def user_of_verification(token: str) -> User:
-    """Return the user whose address the token confirms; raises BadToken."""
+def read_verification_token(token: str) -> User:
+    """Return the user whose address the token confirms. Raises BadToken."""
     return read_account_token(VERIFY, token, VERIFY_LIFETIME)
 
 
-def user_of_reset(token: str) -> User:
-    """Return the user whose password the token may set; raises BadToken."""
+def read_reset_token(token: str) -> User:
+    """Return the user whose password the token may set. Raises BadToken."""
     return read_account_token(RESET, token, RESET_LIFETIME)
 
 
 def confirm_user(token: str, now: datetime) -> User:
-    """Confirm the address that the token was mailed to, once; raises BadToken."""
-    lock_user(user_of_verification(token))
-    user = user_of_verification(token)
+    """Confirm the address that the token was sent to. Raises BadToken, also on a second use."""
+    lock_user(read_verification_token(token))
+    user = read_verification_token(token)
     user.confirmed_at = now
     db.session.flush()
     return user
 
 
 def request_verification(user: User) -> None:
-    """Post the confirmation again, unless it is not needed or was posted often."""
+    """Send the confirmation link again if the address is unconfirmed and the hourly limit allows it."""
     if not user.is_confirmed:
-        post_sparingly(user, VERIFY)
+        add_letter_within_limit(user, VERIFY)
 
 
 def request_reset(email: str) -> None:
-    """Post a link that sets a new password, if there is such an account and it is not blocked."""
+    """Send a link that sets a new password, if the account exists and is not blocked."""
     user = find_user(email)
     if user is not None and not user.is_blocked:
-        post_sparingly(user, RESET)
+        add_letter_within_limit(user, RESET)
 
 
 def reset_password(token: str, password_hash: str, now: datetime) -> User:
-    """Set the password by a mailed token, once; it proves the address too. Raises BadToken."""
-    lock_user(user_of_reset(token))
-    user = user_of_reset(token)  # of two who use it at the same moment, the second finds it used
+    """Set the password with a mailed token, which confirms the address too. Raises BadToken."""
+    lock_user(read_reset_token(token))
+    user = read_reset_token(token)  # again: of two simultaneous uses, the second now fails
     user.confirmed_at = user.confirmed_at or now
     change_password(user, password_hash)
     return user
 
 
 def request_new_email(user: User, email: str) -> None:
-    """Post a link to the new address that makes it the account's; none to an address that has an account."""
+    """Send a confirmation link to the new address, unless that address has an account."""
     if find_user(email) is None:
-        post_sparingly(user, NEW_EMAIL, to=email)
+        add_letter_within_limit(user, NEW_EMAIL, to=email)
 
 
-def user_of_new_email(token: str) -> tuple[User, str]:
-    """Return the user and the address that the token makes theirs; raises BadToken."""
+def read_new_email_token(token: str) -> tuple[User, str]:
+    """Return the user and the new address that the token confirms. Raises BadToken."""
     user = read_account_token(NEW_EMAIL, token, VERIFY_LIFETIME)
     email = read_token(NEW_EMAIL, token, VERIFY_LIFETIME).get("email")
     if not user.is_active or not isinstance(email, str):
@@ -164,14 +177,14 @@ def user_of_new_email(token: str) -> tuple[User, str]:
 
 
 def change_email(token: str) -> User:
-    """Give the account the address that the token was mailed to, once; tell the old one by a letter.
+    """Change the account's address to the one that the token was sent to; notify the old address.
 
-    Raises BadToken, and AddressTaken when somebody has registered with it meanwhile.
+    Raises BadToken, and AddressTaken when another account was registered with the address since.
     """
-    lock_user(user_of_new_email(token)[0])
-    user, email = user_of_new_email(token)
+    lock_user(read_new_email_token(token)[0])
+    user, email = read_new_email_token(token)
     old, user_id = user.email, user.id
-    outbox.post(user, "email-changed", to=old, email=email)
+    outbox.add_letter(user, "email-changed", to=old, email=email)
     try:
         with db.session.begin_nested():
             user.email = email
@@ -184,32 +197,33 @@ def change_email(token: str) -> User:
 
 
 def change_password(user: User, password_hash: str) -> None:
-    """Set the password, sign the user out everywhere, and tell them by a letter."""
+    """Set the password, sign the user out everywhere, and notify them by a letter."""
     user.password_hash = password_hash
     sign_out_everywhere(user)
-    outbox.post(user, "password-changed")
+    outbox.add_letter(user, "password-changed")
     db.session.flush()
 
 
 def sign_out_everywhere(user: User) -> None:
-    """End all of the user's sessions."""
+    """End all sessions of the user."""
     user.session_epoch += 1
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
 
 
 def may_block(user: User, actor: Actor) -> bool:
-    """Whether the actor may block or unblock this user; on the web, nobody who runs the service.
+    """Whether the actor may block or unblock this user.
 
-    An administrator takes such a role away first; the command line may do everything.
+    On the web, managers and administrators cannot be blocked until an administrator removes their
+    role. The command line may block anyone.
     """
     return actor.id is None or (user.id != actor.id and user.role not in (Role.MANAGER, Role.ADMIN))
 
 
 def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
-    """Shut the user out; nothing of theirs is sent from now on. Raises NotAllowed."""
+    """Sign the user out everywhere and stop their mailings. Raises NotAllowed."""
     lock_user(user)
     if not may_block(user, actor):
-        raise NotAllowed(user.email)
+        raise NotAllowed
     user.blocked_at = user.blocked_at or now
     user.blocked_reason = reason
     sign_out_everywhere(user)
@@ -218,10 +232,10 @@ def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
 
 
 def unblock_user(user: User, reason: str, actor: Actor) -> None:
-    """Let the user in again, and let their mailings go on. Raises NotAllowed."""
+    """Let the user sign in again and continue their mailings. Raises NotAllowed."""
     lock_user(user)
     if not may_block(user, actor):
-        raise NotAllowed(user.email)
+        raise NotAllowed
     user.blocked_at = None
     user.blocked_reason = ""
     audit.record(AuditAction.USER_UNBLOCKED, actor, user, reason)
@@ -229,13 +243,16 @@ def unblock_user(user: User, reason: str, actor: Actor) -> None:
 
 
 def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
-    """Give the user another role; raises NotAllowed for one's own, LastAdmin when no other is left."""
+    """Change the user's role.
+
+    Raises NotAllowed for the actor's own role, and LastAdmin when no other administrator is left.
+    """
     has_others = has_other_admin(user)
     lock_user(user)
     if user.id == actor.id:
-        raise NotAllowed(user.email)
+        raise NotAllowed
     if user.role is Role.ADMIN and role is not Role.ADMIN and not has_others:
-        raise LastAdmin(user.email)
+        raise LastAdmin
     if user.role is role:
         return
     change = f"{user.role.value} -> {role.value}"
@@ -245,24 +262,24 @@ def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
 
 
 def has_other_admin(user: User) -> bool:
-    """Whether another administrator can act; all of them are locked until the transaction ends."""
-    # In one order, so that two administrators cannot demote each other, or leave, at once.
+    """Whether there is another active administrator; locks all of them until the transaction ends."""
+    # Locked in one order, so that two administrators cannot demote each other or leave at the same time.
     admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
     found = db.session.scalars(admins.execution_options(populate_existing=True)).all()
     return any(admin.id != user.id and admin.is_active and not admin.deletion_at for admin in found)
 
 
 def lock_user(user: User) -> None:
-    """Read the account anew and keep others from changing it until the transaction ends."""
+    """Read the account again and lock it until the transaction ends."""
     db.session.refresh(user, with_for_update=True)
 
 
-def post_sparingly(user: User, template: str, *, to: str = "", **params: Any) -> None:
-    """Post a letter unless this account got several of its kind lately: nobody's inbox is flooded."""
-    lately = select(func.count()).where(
+def add_letter_within_limit(user: User, template: str, *, to: str = "", **params: Any) -> None:
+    """Add a letter unless the account got LETTERS_PER_HOUR of its kind within the last hour."""
+    recent = select(func.count()).where(
         OutboxLetter.user_id == user.id,
         OutboxLetter.template == template,
         OutboxLetter.created_at > utcnow() - timedelta(hours=1),
     )
-    if (db.session.scalar(lately) or 0) < LETTERS_PER_HOUR:
-        outbox.post(user, template, to=to, **params)
+    if (db.session.scalar(recent) or 0) < LETTERS_PER_HOUR:
+        outbox.add_letter(user, template, to=to, **params)

@@ -40,7 +40,7 @@ def delete_clients(
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     selections = _find_selections(owned)
     content = {"clients": [_serialise(client, selections.get(client.id, [])) for client in clients]}
-    undo_record = undo.keep(owner_id, RemovalKind.CLIENTS, content, now)
+    undo_record = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
     deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
         delete(Client).where(Client.id.in_(owned)), execution_options={"synchronize_session": False}
@@ -54,7 +54,7 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     They get all their values back and are selected again in unfinished mailings. If an address has been
     added again since, the new client stays. Cancelled letters stay cancelled.
     """
-    content = undo.take(owner_id, RemovalKind.CLIENTS, deletion_id, now)
+    content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
         return None
     keys = [values["email_key"] for values in content["clients"]]

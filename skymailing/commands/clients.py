@@ -45,7 +45,8 @@ def export(owner_email: str) -> None:
     """Write an address book as CSV to the standard output."""
     owner_id = find_owner(owner_email)
     owner = db.session.get_one(User, owner_id)
-    audit.record_reading(AuditAction.CLIENTS_EXPORTED, audit.present_actor(), owner)
+    audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), owner)
+    db.session.commit()
     for piece in stream_csv(exports.export_rows(owner_id)):
         # Bytes, so that no system changes the line ends that RFC 4180 asks for.
         click.echo(piece.encode(), nl=False)

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 
 from skymailing import audit
-from skymailing.auth import deletion, services, two_factor
-from skymailing.auth import deletion_requests as account
+from skymailing.auth import deletion, deletion_requests, services, two_factor
 from skymailing.auth.export import export_account
-from skymailing.auth.password_policy import password_fault
+from skymailing.auth.password_policy import WeakPassword, check_password_strength
 from skymailing.clock import utcnow
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.extensions import db
@@ -35,14 +35,16 @@ def create(email: str, role: str, password: str | None) -> None:
     except InvalidEmail as error:
         raise click.ClickException(f"{email}: {explain(error)}") from error
     chosen = password or secrets.token_urlsafe(12)
-    if fault := password_fault(chosen, address):
-        raise click.ClickException(fault)
+    try:
+        check_password_strength(chosen, address)
+    except WeakPassword as error:
+        raise click.ClickException(explain(error)) from error
     password_hash = hash_password(chosen)
     try:
         user = services.create_user(address, password_hash, role=Role(role), confirmed_at=utcnow())
     except services.AddressTaken as error:
-        raise click.ClickException(f"There is an account with the address {address} already.") from error
-    audit.record(AuditAction.ACCOUNT_CREATED, audit.present_actor(), user, role)
+        raise click.ClickException(explain(error)) from error
+    audit.record(AuditAction.ACCOUNT_CREATED, audit.current_actor(), user, role)
     db.session.commit()
     click.echo(f"Created {address} with the role {role}.")
     if password is None:
@@ -55,7 +57,7 @@ def create(email: str, role: str, password: str | None) -> None:
 def block(email: str, reason: str) -> None:
     """Shut an account out and stop what it sends."""
     user = find(email)
-    services.block_user(user, reason, utcnow(), audit.present_actor())
+    services.block_user(user, reason, utcnow(), audit.current_actor())
     db.session.commit()
     click.echo(f"Blocked {user.email}.")
 
@@ -66,7 +68,7 @@ def block(email: str, reason: str) -> None:
 def unblock(email: str, reason: str) -> None:
     """Let a blocked account in again."""
     user = find(email)
-    services.unblock_user(user, reason, audit.present_actor())
+    services.unblock_user(user, reason, audit.current_actor())
     db.session.commit()
     user_id, email = user.id, user.email
     tasks.announce_mailings_of(user_id, utcnow())
@@ -81,9 +83,9 @@ def change_role(email: str, role: str, reason: str) -> None:
     """Give an account another ROLE."""
     user = find(email)
     try:
-        services.change_role(user, Role(role), reason, audit.present_actor())
+        services.change_role(user, Role(role), reason, audit.current_actor())
     except services.LastAdmin as error:
-        raise click.ClickException(f"{email} is the last administrator; make another first.") from error
+        raise click.ClickException(explain(error)) from error
     db.session.commit()
     click.echo(f"{user.email} has the role {role} now.")
 
@@ -94,11 +96,12 @@ def change_role(email: str, role: str, reason: str) -> None:
 def export(email: str, output: Path | None) -> None:
     """Write everything that an account owns into one ZIP file, which nobody else may read."""
     user = find(email)
-    audit.record(AuditAction.ACCOUNT_EXPORTED, audit.present_actor(), user)
+    audit.record(AuditAction.ACCOUNT_EXPORTED, audit.current_actor(), user)
     path = output or Path(f"{user.email}.zip")
+    locale = user.locale or current_app.config["BABEL_DEFAULT_LOCALE"]
     db.session.commit()
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for piece in export_account(user, utcnow()):
+        for piece in export_account(user, utcnow(), locale):
             file.write(piece)
     click.echo(f"Wrote {path}.")
 
@@ -110,15 +113,15 @@ def export(email: str, output: Path | None) -> None:
 def delete(email: str, yes: bool, days: int) -> None:
     """Delete an account with everything that it owns, at once unless --grace says otherwise."""
     user = find(email)
-    belongings = account.count_belongings(user)
+    belongings = deletion_requests.count_account_data(user)
     db.session.rollback()
     told = ", ".join(f"{count} {name}" for name, count in belongings.items() if name != "active")
     if not yes and click.prompt(f"{email} with {told}. Type the address to delete it") != email:
         raise click.ClickException("That is another address; nothing was deleted.")
     try:
-        at = account.request_deletion(user, utcnow(), audit.present_actor(), days=days)
+        at = deletion_requests.request_deletion(user, utcnow(), audit.current_actor(), days=days)
     except services.LastAdmin as error:
-        raise click.ClickException(f"{email} is the last administrator; make another first.") from error
+        raise click.ClickException(explain(error)) from error
     user_id = user.id
     db.session.commit()
     if days:
@@ -144,9 +147,9 @@ def wait_for_erasure(user_id: int) -> None:
 def lift_second_step(email: str, reason: str) -> None:
     """Turn the second step off for somebody who has lost phone and recovery codes."""
     user = find(email)
-    if not user.has_second_factor:
+    if not user.has_two_factor:
         raise click.ClickException(f"{user.email} has no second step.")
-    two_factor.lift(user, reason, audit.present_actor())
+    two_factor.turn_off_by_operator(user, reason, audit.current_actor())
     db.session.commit()
     click.echo(f"{user.email} signs in with the password alone now. A letter tells them.")
 

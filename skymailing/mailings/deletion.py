@@ -4,7 +4,6 @@ from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import Enum, Time, inspect, select
 
 from skymailing import audit, undo
@@ -21,7 +20,7 @@ LEFT_OUT = {"id", "owner_id", "updated_at"}
 def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
     """Delete a mailing that has no runs; return what brings it back."""
     content = {"values": _write(mailing), "clients": read_ids(mailing).to_values()}
-    removal = undo.keep(mailing.owner_id, RemovalKind.MAILING, content, now)
+    removal = undo.save_removal(mailing.owner_id, RemovalKind.MAILING, content, now)
     # Its start job, if any, finds no mailing and ends quietly.
     audit.record(AuditAction.MAILING_DELETED, actor, mailing)
     db.session.delete(mailing)
@@ -33,13 +32,13 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
 
     Raises CannotRestore when its message has been deleted as well.
     """
-    content = undo.take(owner_id, RemovalKind.MAILING, removal_id, now)
+    content = undo.pop_removal(owner_id, RemovalKind.MAILING, removal_id, now)
     if content is None:
         return None
     values = _read(content["values"])
     own = (Message.id == values["message_id"]) & (Message.owner_id == owner_id)
     if db.session.scalar(select(Message.id).where(own).with_for_update(read=True, key_share=True)) is None:
-        raise undo.CannotRestore(_("Its message has been deleted, so it cannot be brought back."))
+        raise undo.CannotRestore("undo_message_deleted")
     mailing = Mailing(owner_id=owner_id, **values)
     db.session.add(mailing)
     db.session.flush()

@@ -47,7 +47,7 @@ def _post_one(user_id: int, now: datetime) -> bool:
     until = _time_before(hour, zone, user.next_summary_at)
     values = summarize(user, _time_before(hour, zone, until), until) if user.is_active else None
     if values:
-        outbox.post(user, "daily-summary", **values)
+        outbox.add_letter(user, "daily-summary", **values)
     db.session.commit()
     return bool(values)
 

@@ -120,8 +120,8 @@ def restore(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
     """
     db.session.refresh(draft, with_for_update=True)
     if draft.was_message:
-        if draft.discarded_at is None or draft.discarded_at <= now - undo.KEPT_FOR:
-            raise undo.CannotRestore("the deletion is too long ago")
+        if draft.discarded_at is None or draft.discarded_at <= now - undo.UNDO_WINDOW:
+            raise undo.CannotRestore("undo_expired")
         message = Message(
             owner_id=draft.owner_id, subject=draft.subject, format=draft.format, body=draft.body
         )
@@ -144,7 +144,7 @@ def drop_old(now: datetime) -> None:
     old = or_(
         MessageDraft.discarded_at < now - KEPT_DISCARDED,
         # What was deleted is kept no longer than anything else that was.
-        MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.KEPT_FOR),
+        MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.UNDO_WINDOW),
         MessageDraft.saved_at < now - KEPT,
     )
     db.session.execute(delete(MessageDraft).where(old))

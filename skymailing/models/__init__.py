@@ -1,6 +1,6 @@
 """The models, one file per aggregate; importing this package registers every table."""
 
-from skymailing.models.access import EndedSession, KnownDevice, RecoveryCode, UserSession
+from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
 from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
@@ -71,7 +71,6 @@ __all__ = [
     "ClientImport",
     "Delivery",
     "DeliveryState",
-    "EndedSession",
     "ImportRejection",
     "ImportState",
     "KnownDevice",

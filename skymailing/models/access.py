@@ -27,15 +27,6 @@ class UserSession(Model):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
-class EndedSession(Model):
-    """Unused by this version; a later migration drops the table."""
-
-    __tablename__ = "ended_sessions"
-
-    key: Mapped[str] = mapped_column(String(32), primary_key=True)
-    ended_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-
-
 class KnownDevice(Model):
     """A browser that signed in to the account before, recognized by the hash of its cookie."""
 

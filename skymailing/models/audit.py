@@ -23,7 +23,7 @@ class AuditAction(StrEnum):
     USER_UNBLOCKED = "user-unblocked"
     ROLE_CHANGED = "role-changed"
     EMAIL_CHANGED = "email-changed"
-    SECOND_FACTOR_LIFTED = "second-factor-lifted"
+    TWO_FACTOR_LIFTED = "second-factor-lifted"
     MAILING_DISABLED = "mailing-disabled"
     MAILING_ENABLED = "mailing-enabled"
     MAILING_DELETED = "mailing-deleted"
@@ -65,7 +65,7 @@ class AuditEntry(Model):
     """One entry of the audit log; written once, never changed.
 
     Names are copied, not referenced, so that the entry outlives the people and objects that it is
-    about. The guards below and database triggers reject changes outside of `audit.changing`.
+    about. The guards below and database triggers reject changes outside of `audit.allow_changes`.
     """
 
     __tablename__ = "audit_entries"

@@ -86,7 +86,7 @@ class User(UserMixin, Timestamps, Model):
         return self.is_confirmed and not self.is_blocked
 
     @property
-    def has_second_factor(self) -> bool:
+    def has_two_factor(self) -> bool:
         return self.second_factor_at is not None
 
     @property

@@ -1,1 +1,1 @@
-"""Account letters: rows written with the change they report, sent by a worker."""
+"""Account letters: stored with the change they report, sent later by a worker."""

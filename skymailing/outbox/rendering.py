@@ -1,4 +1,4 @@
-"""An outbox row becomes a letter: its words from templates/emails/, its links made this moment."""
+"""Render an outbox row: its texts are in templates/emails/, its links are created at this moment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ from skymailing.web.urls import public_url
 TEST_LETTER = "test-letter"
 
 
-class SubjectGone(SkyMailingError):
-    """What the letter is about was deleted before it was sent."""
+class SubjectDeleted(SkyMailingError):
+    """The message or client that the letter is about was deleted before it was sent."""
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """A rendered letter, free of the database: Flask-Mail's message, or finished bytes."""
+class RenderedLetter:
+    """A letter that needs the database no more: a Flask-Mail message, or finished bytes."""
 
     letter_id: int
     attempts: int
     to: str
     content: Message | bytes
 
-    def send_over(self, connection: SecureConnection) -> None:
-        """Hand the letter over; raises smtplib's errors."""
+    def send(self, connection: SecureConnection) -> None:
+        """Send the letter. Raises smtplib's errors."""
         options = ["BODY=8BITMIME"] if connection.session.has_extn("8bitmime") else []
         if isinstance(self.content, bytes):
             connection.session.sendmail(service_address(), [self.to], self.content, options)
@@ -44,19 +44,21 @@ class Parcel:
             connection.send(self.content, envelope_from=service_address())
 
 
-def pack(letter: OutboxLetter) -> Parcel:
-    """Render the letter in its reader's language; raises SkyMailingError when there is nothing to send."""
+def render_letter(letter: OutboxLetter) -> RenderedLetter:
+    """Render the letter in the recipient's language. Raises SubjectDeleted."""
     with force_locale(letter.locale):
-        content = _test_letter(letter) if letter.template == TEST_LETTER else _account_letter(letter)
-    return Parcel(letter.id, letter.attempts, letter.to, content)
+        content = (
+            _render_test_letter(letter) if letter.template == TEST_LETTER else _render_account_letter(letter)
+        )
+    return RenderedLetter(letter.id, letter.attempts, letter.to, content)
 
 
 def service_address() -> str:
-    """Return the bare address that our letters come from."""
+    """Return the address of our letters, without a name."""
     return parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
 
 
-def _account_letter(letter: OutboxLetter) -> Message:
+def _render_account_letter(letter: OutboxLetter) -> Message:
     context = {"user": letter.user, "public_url": public_url, **letter.params}
     if letter.template in LINKS:
         context["link"] = LINKS[letter.template](letter)
@@ -65,28 +67,28 @@ def _account_letter(letter: OutboxLetter) -> Message:
         recipients=[letter.to],
         body=_render(letter.template, "body.txt", context).strip() + "\n",
         html=_render(letter.template, "body.html", context),
-        # RFC 3834: holiday replies and other robots leave such letters alone.
+        # RFC 3834: automatic repliers do not answer such letters.
         extra_headers={"Auto-Submitted": "auto-generated"},
     )
     domain = service_address().rpartition("@")[2]
-    # The same on every attempt, so that a mailbox can tell a repeated letter.
+    # The same on each attempt, so that mailboxes recognize a repeated letter.
     message.msgId = f"<account.{letter.id}.{letter.created_at:%Y%m%d%H%M%S}@{domain}>"
     return message
 
 
 def _render(template: str, part: str, context: dict[str, Any]) -> str:
-    # Not render_template(): its context processors expect a visitor.
+    # Not render_template(): its context processors need a request.
     return current_app.jinja_env.get_template(f"emails/{template}/{part}").render(context)
 
 
-def _test_letter(letter: OutboxLetter) -> bytes:
+def _render_test_letter(letter: OutboxLetter) -> bytes:
     message = db.session.get(MessageModel, letter.params["message_id"])
     if message is None or message.owner_id != letter.user_id:
-        raise SubjectGone("The message was deleted before its test letter was sent.")
+        raise SubjectDeleted("The message was deleted before its test letter was sent.")
     client_id = letter.params.get("client_id")
     client = db.session.get(Client, client_id) if client_id is not None else None
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
-        raise SubjectGone("The client was deleted before the test letter was sent.")
+        raise SubjectDeleted("The client was deleted before the test letter was sent.")
     return render_test_letter(message, client, letter.user)
 
 

@@ -63,7 +63,8 @@ def csv() -> Response:
     if period is None:
         abort(400)
     name, scope = f"report-{period.since}-{period.until}.csv", make_scope(mailing)
-    audit.record_reading(AuditAction.REPORT_EXPORTED, audit.present_actor(), mailing or current_user)
+    audit.record_export(AuditAction.REPORT_EXPORTED, audit.current_actor(), mailing or current_user)
+    db.session.commit()
     return csv_response(export.export_rows(scope, period), name)
 
 

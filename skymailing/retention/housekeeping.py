@@ -37,7 +37,7 @@ def remove_account_letters(before: datetime, allowance: Allowance) -> None:
 def remove_audit_lines(before: datetime, allowance: Allowance) -> None:
     """Remove lines of the audit log; the one place that does, and only when the operator chose a time."""
     table: Any = AuditEntry.__table__
-    _remove_front(table, table.c.at < before, "audit_lines", allowance, audit.changing)
+    _remove_front(table, table.c.at < before, "audit_lines", allowance, audit.allow_changes)
 
 
 def _remove_front(

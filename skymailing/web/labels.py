@@ -157,7 +157,10 @@ _describe(
         AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
         AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),
         AuditAction.EMAIL_CHANGED: (lazy_pgettext("audit", "address changed"), "planned"),
-        AuditAction.SECOND_FACTOR_LIFTED: (lazy_pgettext("audit", "second step lifted"), "bad"),
+        AuditAction.TWO_FACTOR_LIFTED: (
+            lazy_pgettext("audit", "two-factor authentication turned off"),
+            "bad",
+        ),
         AuditAction.MAILING_DISABLED: (lazy_pgettext("audit", "mailing disabled"), "bad"),
         AuditAction.MAILING_ENABLED: (lazy_pgettext("audit", "mailing enabled"), "good"),
         AuditAction.MAILING_DELETED: (lazy_pgettext("audit", "mailing deleted"), "gone"),

@@ -1,4 +1,4 @@
-"""Deleting an account: mailings stop, ledgers close, everything goes, and nobody else's anything."""
+"""Deletion of an account: mailings stop, ledgers close, its data is deleted, other data stays."""
 
 import os
 import signal
@@ -31,51 +31,57 @@ from skymailing.models import (
     RunInterval,
     User,
 )
-from tests.auth.belongings import everything, furnish, leaving, rows_of, under_way
+from tests.auth.account_data import (
+    all_values,
+    count_rows,
+    create_account_data,
+    create_sending_run,
+    create_user_due_for_deletion,
+)
 from tests.support.factories import UserFactory, create_clients
 
 PROJECT_DIR = Path(__file__).parents[2]
 
 
-def go_on(_seconds: float) -> bool:
+def never_hand_back(_seconds: float) -> bool:
     return False
 
 
 def erase_all(app: Flask, user_id: int) -> None:
     with app.app_context():
-        while erase_slice(user_id, utcnow(), go_on):
+        while erase_slice(user_id, utcnow(), never_hand_back):
             pass
 
 
-def test_everything_goes_and_nothing_of_anybody_else(app: Flask, session: Session) -> None:
-    user, other = leaving(session, name="Ольга"), UserFactory.create()
-    furnish(session, user)
-    furnish(session, other, "192.0.2.9")
-    for one in (user, other):
-        under_way(one)
+def test_deletion_removes_all_data_of_the_account_and_none_of_others(app: Flask, session: Session) -> None:
+    user, other = create_user_due_for_deletion(name="Ольга"), UserFactory.create()
+    create_account_data(session, user)
+    create_account_data(session, other, "192.0.2.9")
+    for owner in (user, other):
+        create_sending_run(owner)
     id, email = user.id, user.email
-    before = rows_of(session, other.id)
+    before = count_rows(session, other.id)
     assert {"clients", "runs", "attempts", "run_intervals", "mailing_clients", "import_rejections"} <= set(
         before
     )
 
     erase_all(app, id)
 
-    assert rows_of(session, id) == {}
+    assert count_rows(session, id) == {}
     assert session.get(User, id) is None
-    assert rows_of(session, other.id) == before
-    assert [value for value in everything(session) if value in (email, "Ольга", "192.0.2.7")] == []
-    assert session.scalar(select(func.count()).select_from(Article)) == 2  # they stay, without a name
+    assert count_rows(session, other.id) == before
+    assert [value for value in all_values(session) if value in (email, "Ольга", "192.0.2.7")] == []
+    assert session.scalar(select(func.count()).select_from(Article)) == 2  # articles stay, without an author
 
 
-def test_the_ledger_closes_before_anything_goes(
+def test_ledgers_are_closed_before_rows_are_deleted(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user = leaving(session)
-    run = under_way(user)
+    user = create_user_due_for_deletion()
+    run = create_sending_run(user)
     with app.app_context():
-        monkeypatch.setattr(deletion, "_take", lambda *_: False)  # after the mailings have stopped
-        assert not erase_slice(user.id, utcnow(), go_on)
+        monkeypatch.setattr(deletion, "_lock_account", lambda *_: False)  # stops after the mailings
+        assert not erase_slice(user.id, utcnow(), never_hand_back)
 
     session.expire_all()
     assert run.mailing.state is MailingState.CANCELLED
@@ -87,30 +93,30 @@ def test_the_ledger_closes_before_anything_goes(
     assert cancelled == 4
 
 
-def test_letters_on_their_way_are_waited_for(app: Flask, session: Session) -> None:
-    user = leaving(session)
-    run, id = under_way(user), user.id
-    held = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.PENDING)).first()
-    assert held is not None
-    held.state, held.lease_token = DeliveryState.SENDING, "worker"
-    held.lease_until = utcnow() + timedelta(minutes=3)
+def test_deletion_waits_for_letters_that_are_being_sent(app: Flask, session: Session) -> None:
+    user = create_user_due_for_deletion()
+    run, id = create_sending_run(user), user.id
+    leased = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.PENDING)).first()
+    assert leased is not None
+    leased.state, leased.lease_token = DeliveryState.SENDING, "worker"
+    leased.lease_until = utcnow() + timedelta(minutes=3)
     session.flush()
 
     erase_all(app, id)
     assert session.get(User, id) is not None
     assert session.scalar(select(func.count()).where(Delivery.run_id == run.id)) == 6
 
-    held.state, held.lease_token, held.lease_until = DeliveryState.SENT, None, None
-    held.finished_at = utcnow()
+    leased.state, leased.lease_token, leased.lease_until = DeliveryState.SENT, None, None
+    leased.finished_at = utcnow()
     session.flush()
     erase_all(app, id)
     session.expire_all()
     assert session.get(User, id) is None
 
 
-def test_the_audit_log_keeps_who_and_when_without_the_person(app: Flask, session: Session) -> None:
-    user = leaving(session)
-    furnish(session, user)
+def test_the_audit_log_keeps_actions_under_an_anonymous_label(app: Flask, session: Session) -> None:
+    user = create_user_due_for_deletion()
+    create_account_data(session, user)
     id, email = user.id, user.email
     erase_all(app, id)
 
@@ -122,11 +128,11 @@ def test_the_audit_log_keeps_who_and_when_without_the_person(app: Flask, session
         (AuditAction.USER_BLOCKED, "manager@sky.example", "192.0.2.8", f"user {id}"),
         (AuditAction.ACCOUNT_DELETED, "SkyMailing", "", f"user {id}"),
     ]
-    assert email not in str(everything(session))
+    assert email not in str(all_values(session))
 
 
-def test_nobody_gets_the_id_of_somebody_who_left(app: Flask, session: Session) -> None:
-    left = leaving(session)
+def test_the_id_of_a_deleted_account_is_not_reused(app: Flask, session: Session) -> None:
+    left = create_user_due_for_deletion()
     id = left.id
     erase_all(app, id)
     session.expunge_all()
@@ -134,13 +140,11 @@ def test_nobody_gets_the_id_of_somebody_who_left(app: Flask, session: Session) -
     assert UserFactory.create().id > id
 
 
-def test_before_its_time_nothing_happens_and_the_sweep_starts_it(
-    app: Flask, session: Session, work: Callable[[], None]
-) -> None:
+def test_the_sweep_deletes_due_accounts_only(app: Flask, session: Session, work: Callable[[], None]) -> None:
     early = UserFactory.create(deletion_at=utcnow() + timedelta(minutes=5))
-    due = leaving(session)
+    due = create_user_due_for_deletion()
     for user in (early, due):
-        furnish(session, user)
+        create_account_data(session, user)
     due_id = due.id
     erase_all(app, early.id)
     with app.app_context():
@@ -149,13 +153,11 @@ def test_before_its_time_nothing_happens_and_the_sweep_starts_it(
 
     session.expire_all()
     assert session.get(User, due_id) is None
-    assert rows_of(session, early.id)["clients"] == 3
+    assert count_rows(session, early.id)["clients"] == 3
 
 
-def test_the_first_step_takes_the_persons_name_away_and_frees_the_address(
-    app: Flask, session: Session
-) -> None:
-    user = leaving(session, name="Ольга")
+def test_the_first_batch_anonymises_the_account_and_frees_the_address(app: Flask, session: Session) -> None:
+    user = create_user_due_for_deletion(name="Ольга")
     email = user.email
     create_clients(user, 2)
     with app.app_context():
@@ -166,50 +168,54 @@ def test_the_first_step_takes_the_persons_name_away_and_frees_the_address(
     UserFactory.create(email=email)
 
 
-def test_two_workers_at_once_do_not_get_in_each_others_way(app: Flask, session: Session) -> None:
-    user, other = leaving(session), UserFactory.create()
-    furnish(session, user)
-    furnish(session, other)
+def test_two_workers_can_delete_the_same_account(app: Flask, session: Session) -> None:
+    user, other = create_user_due_for_deletion(), UserFactory.create()
+    create_account_data(session, user)
+    create_account_data(session, other)
     create_clients(user, 200)
-    id, before = user.id, rows_of(session, other.id)
+    id, before = user.id, count_rows(session, other.id)
     with ThreadPoolExecutor(3) as pool:
         for work in [pool.submit(erase_all, app, id) for _ in range(3)]:
             work.result()
-    erase_all(app, id)  # should each have found another one at it at the end
+    erase_all(app, id)  # in case each thread found the account locked at the end
 
-    assert rows_of(session, id) == {}
-    assert rows_of(session, other.id) == before
-    gone = select(func.count()).where(AuditEntry.action == AuditAction.ACCOUNT_DELETED)
-    assert session.scalar(gone) == 1
+    assert count_rows(session, id) == {}
+    assert count_rows(session, other.id) == before
+    deletions = select(func.count()).where(AuditEntry.action == AuditAction.ACCOUNT_DELETED)
+    assert session.scalar(deletions) == 1
 
 
-def test_killed_in_the_middle_the_next_sweep_goes_on(
+def create_many_clients(session: Session, owner: User, count: int) -> None:
+    now = utcnow()
+    session.execute(
+        insert(Client),
+        [
+            {
+                "owner_id": owner.id,
+                "email": f"c{n}@x.example",
+                "email_key": f"c{n}@x.example",
+                "created_at": now,
+            }
+            for n in range(count)
+        ],
+    )
+
+
+def test_the_next_sweep_continues_after_a_kill(
     app: Flask,
     session: Session,
     environment: dict[str, str],
     work: Callable[[], None],
 ) -> None:
     user = UserFactory.create()
-    furnish(session, user)
-    now = utcnow()
-    session.execute(
-        insert(Client),
-        [
-            {
-                "owner_id": user.id,
-                "email": f"c{n}@x.example",
-                "email_key": f"c{n}@x.example",
-                "created_at": now,
-            }
-            for n in range(20_000)
-        ],
-    )
+    create_account_data(session, user)
+    create_many_clients(session, user, 20_000)
     id, email = user.id, user.email
+    own = select(func.count()).where(Client.owner_id == id)
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "users", "delete", email, "--yes"]
     variables = environment | {"PATH": os.environ["PATH"]}
     with subprocess.Popen(command, cwd=PROJECT_DIR, env=variables, stdout=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
-        own = select(func.count()).where(Client.owner_id == id)
         while (session.scalar(own) or 0) > 19_000:
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -223,14 +229,14 @@ def test_killed_in_the_middle_the_next_sweep_goes_on(
         jobs.sweep()
     work()
 
-    assert rows_of(session, id) == {}
+    assert count_rows(session, id) == {}
     session.expire_all()
     assert session.get(User, id) is None
 
 
-def test_the_command_asks_exports_and_deletes(app: Flask, session: Session, tmp_path: Path) -> None:
+def test_the_commands_confirm_export_and_delete(app: Flask, session: Session, tmp_path: Path) -> None:
     admin, user = UserFactory.create(role=Role.ADMIN), UserFactory.create()
-    furnish(session, user)
+    create_account_data(session, user)
     id, email = user.id, user.email
     run = app.test_cli_runner().invoke
 

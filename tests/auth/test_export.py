@@ -1,4 +1,4 @@
-"""The archive of everything that somebody owns."""
+"""The archive with all data of an account."""
 
 import csv
 import io
@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from skymailing.auth import export_queries
 from skymailing.models import AuditAction, AuditEntry, User
-from tests.auth.belongings import furnish, under_way
+from tests.auth.account_data import create_account_data, create_sending_run
 from tests.support.factories import UserFactory
 
 
-def archive_of(browser: FlaskClient) -> zipfile.ZipFile:
+def download_archive(browser: FlaskClient) -> zipfile.ZipFile:
     answer = browser.get("/auth/profile/export.zip")
     assert answer.status_code == 200
     assert answer.mimetype == "application/zip"
@@ -26,75 +26,75 @@ def archive_of(browser: FlaskClient) -> zipfile.ZipFile:
     return archive
 
 
-def table(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
+def read_table(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(archive.read(name).decode())))
 
 
-def test_it_holds_everything_of_ones_own_and_nothing_else(
+def test_the_archive_contains_all_own_data_and_no_other(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     other = UserFactory.create()
-    mailing = furnish(session, user)
-    under_way(user)
-    furnish(session, other)
-    archive = archive_of(browser)
+    mailing = create_account_data(session, user)
+    create_sending_run(user)
+    create_account_data(session, other)
+    archive = download_archive(browser)
 
     readme = archive.read("readme.txt").decode()
     assert set(archive.namelist()) == {"readme.txt"} | {
         line.split()[0] for line in readme.splitlines() if ".csv " in line or ".json " in line
     }
     assert json.loads(archive.read("profile.json"))["email"] == user.email
-    clients = table(archive, "clients.csv")
+    clients = read_table(archive, "clients.csv")
     assert len(clients) == 9
     assert clients[0]["city"] == "Тула"
-    assert clients[0]["comment"] == "'=1+1"  # no spreadsheet runs it
-    assert [row["email"] for row in table(archive, "never-mailed.csv")] == ["gone@example.org"]
-    assert {row["mailing_id"] for row in table(archive, "mailing-clients.csv")} == {str(mailing.id)}
+    assert clients[0]["comment"] == "'=1+1"  # so that no spreadsheet evaluates it
+    assert [row["email"] for row in read_table(archive, "never-mailed.csv")] == ["gone@example.org"]
+    assert {row["mailing_id"] for row in read_table(archive, "mailing-clients.csv")} == {str(mailing.id)}
     assert len(json.loads(archive.read("messages.json"))) == 2
     assert json.loads(archive.read("mailings.json"))[0]["name"] == "Осень"
     runs = json.loads(archive.read("runs.json"))
     assert (runs[0]["body"], runs[0]["planned"], runs[0]["letters"]["sent"]) == ("Привет", 3, 3)
-    letters = table(archive, "letters.csv")
+    letters = read_table(archive, "letters.csv")
     assert len(letters) == 9
     assert {row["state"] for row in letters} == {"sent", "pending", "deferred"}
-    assert [row["answer"] for row in table(archive, "log.csv")] == ["2.0.0 queued"] * 3
-    assert [row["file"] for row in table(archive, "imports.csv")] == ["a.csv"]
+    assert [row["answer"] for row in read_table(archive, "log.csv")] == ["2.0.0 queued"] * 3
+    assert [row["file"] for row in read_table(archive, "imports.csv")] == ["a.csv"]
     assert len(json.loads(archive.read("articles.json"))) == 1
-    assert [row["letter"] for row in table(archive, "account-letters.csv")] == ["verify-address"]
+    assert [row["letter"] for row in read_table(archive, "account-letters.csv")] == ["verify-address"]
 
     everything = "".join(archive.read(name).decode() for name in archive.namelist())
     assert other.email not in everything
     assert user.password_hash not in everything
 
 
-def test_staff_stays_unnamed_in_it(session: Session, user: User, browser: FlaskClient) -> None:
-    furnish(session, user)
-    archive = archive_of(browser)
+def test_managers_are_not_named(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
+    archive = download_archive(browser)
 
-    lines = {row["action"]: row for row in table(archive, "audit.csv")}
+    lines = {row["action"]: row for row in read_table(archive, "audit.csv")}
     assert (lines["user-blocked"]["by"], lines["user-blocked"]["network_address"]) == ("SkyMailing", "")
     assert lines["user-blocked"]["reason"] == "spam"
     assert lines["client-deleted"]["network_address"] == "192.0.2.7"
     assert "manager@sky.example" not in archive.read("audit.csv").decode()
 
 
-def test_taking_it_is_written_down_and_an_empty_account_has_one_too(
+def test_an_export_is_audited_and_works_for_an_empty_account(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
-    archive = archive_of(browser)
+    archive = download_archive(browser)
 
     assert json.loads(archive.read("messages.json")) == []
     actions = session.scalars(select(AuditEntry.action).where(AuditEntry.actor_id == user.id)).all()
     assert actions == [AuditAction.ACCOUNT_EXPORTED]
 
 
-def test_it_is_read_in_chunks_and_loses_none(
+def test_reading_in_chunks_loses_no_rows(
     session: Session, user: User, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_queries, "CHUNK", 2)
-    furnish(session, user)
-    under_way(user)
-    archive = archive_of(browser)
-    assert len(table(archive, "letters.csv")) == 9
-    assert len(table(archive, "mailing-clients.csv")) == 3
+    create_account_data(session, user)
+    create_sending_run(user)
+    archive = download_archive(browser)
+    assert len(read_table(archive, "letters.csv")) == 9
+    assert len(read_table(archive, "mailing-clients.csv")) == 3
     assert len(json.loads(archive.read("runs.json"))) == 2

@@ -1,4 +1,4 @@
-"""Asking for the deletion of one's account, and thinking better of it."""
+"""Requests to delete an account, and their cancellation."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,29 +16,29 @@ from skymailing.auth import deletion_requests
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import AuditAction, AuditEntry, MailingState, Role, User
-from tests.auth.belongings import furnish
-from tests.auth.test_two_factor import App
+from tests.auth.account_data import create_account_data
+from tests.auth.authenticator import App
 from tests.conftest import PASSWORD, SignIn
 from tests.support.factories import MailingFactory, UserFactory, due_mailing
 from tests.support.servers import SmtpServer
 
 
-def words(text: str) -> str:
+def text_of(text: str) -> str:
     return BeautifulSoup(text, "html.parser").get_text(" ", strip=True)
 
 
-def test_the_page_names_what_goes(session: Session, user: User, browser: FlaskClient) -> None:
-    furnish(session, user)
+def test_the_page_lists_what_will_be_deleted(session: Session, user: User, browser: FlaskClient) -> None:
+    create_account_data(session, user)
     due_mailing(user)
-    page = words(browser.get("/auth/profile/delete").text)
-    for told in ("3 clients", "2 messages", "2 mailings", "1 mailing that is running", "after 7 days"):
-        assert told in page, told
+    page = text_of(browser.get("/auth/profile/delete").text)
+    for item in ("3 clients", "2 messages", "2 mailings", "1 mailing that is running", "after 7 days"):
+        assert item in page, item
     assert "stays in the blog" in page
     assert "/auth/profile/delete" in browser.get("/auth/profile").text
 
 
 @pytest.mark.parametrize("password", ["", "not my password"])
-def test_without_the_password_nothing_happens(
+def test_deletion_needs_the_password(
     session: Session, user: User, browser: FlaskClient, password: str
 ) -> None:
     assert browser.post("/auth/profile/delete", data={"current_password": password}).status_code == 200
@@ -47,19 +47,19 @@ def test_without_the_password_nothing_happens(
     assert browser.get("/clients/").status_code == 200
 
 
-def test_with_a_second_step_a_stolen_session_and_password_are_not_enough(
+def test_with_two_factor_a_stolen_session_and_password_are_not_enough(
     session: Session, user: User, browser: FlaskClient, sign_in: SignIn
 ) -> None:
     stolen = sign_in(user)
     with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as clock:
-        phone = App(stolen)  # which signs the other browser out
+        phone = App(stolen)  # signs the other browser out
         clock.shift(60)
         page = "/auth/profile/delete"
         for code in ({}, {"code": ""}, {"code": "000000"}):
             answer = stolen.post(page, data={"current_password": PASSWORD} | code)
             assert 'id="code-error"' in answer.text
         answer = stolen.post(page, data={"current_password": "a guess", "code": phone.recovery[0]})
-        assert "not your present password" in answer.text
+        assert "not your current password" in answer.text
         session.refresh(user)
         assert user.deletion_at is None
 
@@ -69,7 +69,7 @@ def test_with_a_second_step_a_stolen_session_and_password_are_not_enough(
     assert user.deletion_at is not None
 
 
-def test_asking_stops_mailings_signs_out_everywhere_and_tells_by_letter(
+def test_a_request_pauses_mailings_signs_out_everywhere_and_sends_a_letter(
     session: Session,
     user: User,
     browser: FlaskClient,
@@ -89,47 +89,48 @@ def test_asking_stops_mailings_signs_out_everywhere_and_tells_by_letter(
     for device in (browser, phone):
         assert device.get("/clients/").status_code == 302
     session.expire_all()
-    assert abs(user.deletion_at - utcnow() - timedelta(days=7)) < timedelta(minutes=1)  # type: ignore[operator]
+    assert user.deletion_at is not None
+    assert abs(user.deletion_at - utcnow() - timedelta(days=7)) < timedelta(minutes=1)
     assert [m.state for m in (running, scheduled, draft)] == [
         MailingState.PAUSED,
         MailingState.PAUSED,
         MailingState.DRAFT,
     ]
-    told = f"{user.deletion_at:%Y-%m-%d %H:%M} UTC"
-    assert [letter.to for letter in smtp.letters if told in letter.text] == [user.email]
+    date = f"{user.deletion_at:%Y-%m-%d %H:%M} UTC"
+    assert [letter.to for letter in smtp.letters if date in letter.text] == [user.email]
     assert session.scalars(select(AuditEntry.action)).all() == [AuditAction.ACCOUNT_DELETION_ASKED]
 
 
-def test_until_its_time_one_can_sign_in_see_when_and_keep_everything(
+def test_during_the_grace_period_the_deletion_can_be_cancelled(
     session: Session, user: User, browser: FlaskClient, sign_in: SignIn
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     browser.post("/auth/profile/delete", data={"current_password": PASSWORD})
-    back = sign_in(user)
+    again = sign_in(user)
 
     for path in ("/", "/clients/", "/mailings/new", "/auth/profile"):
-        assert back.get(path).location == "/auth/profile/leaving", path
-    assert back.post(f"/mailings/{mailing.id}/resume").location == "/auth/profile/leaving"
-    assert "is deleted with everything" in back.get("/auth/profile/leaving").text
-    assert back.get("/auth/profile/export.zip").status_code == 200
-    assert back.post("/auth/profile/leaving").status_code == 302
+        assert again.get(path).location == "/auth/profile/leaving", path
+    assert again.post(f"/mailings/{mailing.id}/resume").location == "/auth/profile/leaving"
+    assert "and all its data will be deleted on" in again.get("/auth/profile/leaving").text
+    assert again.get("/auth/profile/export.zip").status_code == 200
+    assert again.post("/auth/profile/leaving").status_code == 302
 
     session.expire_all()
     assert user.deletion_at is None
     assert mailing.state is MailingState.PAUSED
-    assert "paused when the deletion" in back.get(f"/mailings/{mailing.id}").text
-    assert back.get("/clients/").status_code == 200
+    assert "paused when the deletion" in again.get(f"/mailings/{mailing.id}").text
+    assert again.get("/clients/").status_code == 200
 
 
-def test_once_it_has_begun_it_is_too_late(app: Flask, session: Session) -> None:
+def test_a_started_deletion_cannot_be_cancelled(app: Flask, session: Session) -> None:
     user = UserFactory.create(deletion_at=utcnow() - timedelta(seconds=1))
     with app.app_context(), pytest.raises(deletion_requests.TooLate):
-        deletion_requests.keep_account(
+        deletion_requests.cancel_deletion(
             db.session.get_one(User, user.id), utcnow(), Actor(user.id, user.email)
         )
 
 
-def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None:
+def test_the_last_administrator_cannot_request_deletion(session: Session, sign_in: SignIn) -> None:
     admin = UserFactory.create(role=Role.ADMIN)
     page = sign_in(admin).post("/auth/profile/delete", data={"current_password": PASSWORD}).text
     assert "last administrator" in page
@@ -137,7 +138,7 @@ def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None
     assert admin.deletion_at is None
 
 
-def test_managers_see_that_somebody_leaves(session: Session, sign_in: SignIn) -> None:
+def test_managers_see_a_pending_deletion(session: Session, sign_in: SignIn) -> None:
     user = UserFactory.create(deletion_at=utcnow() + timedelta(days=1))
     page = sign_in(UserFactory.create(role=Role.MANAGER)).get(f"/manager/users/{user.id}/").text
     assert "to be deleted" in page

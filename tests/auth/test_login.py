@@ -1,12 +1,14 @@
-"""Signing in and out."""
+"""Sign-in and sign-out."""
 
 from datetime import timedelta
 
 import pytest
 import time_machine
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import User
@@ -20,7 +22,9 @@ def is_signed_in(browser: FlaskClient) -> bool:
     return browser.get(PRIVATE_PAGE).status_code == 200
 
 
-def log_in(browser: FlaskClient, email: str, password: str = PASSWORD, query: str = "", **more: str):
+def log_in(
+    browser: FlaskClient, email: str, password: str = PASSWORD, query: str = "", **more: str
+) -> TestResponse:
     return browser.post(f"/auth/login{query}", data={"email": email, "password": password, **more})
 
 
@@ -31,7 +35,7 @@ def test_right_password_signs_in_and_out_again(visitor: FlaskClient, user: User)
     assert not is_signed_in(visitor)
 
 
-def test_address_counts_in_any_case_and_with_spaces_around(visitor: FlaskClient, user: User) -> None:
+def test_case_and_spaces_around_the_address_do_not_matter(visitor: FlaskClient, user: User) -> None:
     assert log_in(visitor, f"  {user.email.upper()} ").status_code == 302
 
 
@@ -43,13 +47,13 @@ def test_logging_out_needs_a_post(browser: FlaskClient) -> None:
 def test_wrong_password_and_unknown_address_get_the_same_answer(visitor: FlaskClient, user: User) -> None:
     wrong = log_in(visitor, user.email, "not this one")
     unknown = log_in(visitor, "nobody@example.com", "not this one")
-    assert "The address or the password is wrong." in wrong.text
+    assert "Wrong e-mail address or password." in wrong.text
     assert wrong.status_code == unknown.status_code
     assert wrong.text.replace(user.email, "") == unknown.text.replace("nobody@example.com", "")
     assert not is_signed_in(visitor)
 
 
-def test_private_page_sends_to_login_and_back(visitor: FlaskClient, user: User) -> None:
+def test_private_page_redirects_to_login_and_back(visitor: FlaskClient, user: User) -> None:
     answer = visitor.get(PRIVATE_PAGE)
     assert answer.status_code == 302
     assert answer.location == "/auth/login?next=%2Fauth%2Fprofile"
@@ -61,7 +65,7 @@ def test_private_page_sends_to_login_and_back(visitor: FlaskClient, user: User) 
     "target",
     ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"],
 )
-def test_login_never_leads_to_another_site(visitor: FlaskClient, user: User, target: str) -> None:
+def test_login_never_redirects_to_another_site(visitor: FlaskClient, user: User, target: str) -> None:
     answer = visitor.post(
         "/auth/login", query_string={"next": target}, data={"email": user.email, "password": PASSWORD}
     )
@@ -70,16 +74,18 @@ def test_login_never_leads_to_another_site(visitor: FlaskClient, user: User, tar
     assert "javascript" not in answer.location
 
 
-def test_unconfirmed_is_told_so_only_after_the_right_password(visitor: FlaskClient, session: Session) -> None:
+def test_unconfirmed_account_is_reported_only_after_the_right_password(
+    visitor: FlaskClient, session: Session
+) -> None:
     user = UserFactory.create(confirmed_at=None)
-    assert "not confirmed" not in log_in(visitor, user.email, "not this one").text
+    assert "Confirm your address first" not in log_in(visitor, user.email, "not this one").text
     answer = log_in(visitor, user.email)
     assert answer.status_code == 403
     assert "Send the link again" in answer.text
     assert not is_signed_in(visitor)
 
 
-def test_blocked_is_told_why_only_after_the_right_password(visitor: FlaskClient, session: Session) -> None:
+def test_block_reason_is_shown_only_after_the_right_password(visitor: FlaskClient, session: Session) -> None:
     user = UserFactory.create(blocked_at=utcnow(), blocked_reason="Complaints <about> spam")
     assert "Complaints" not in log_in(visitor, user.email, "not this one").text
     answer = log_in(visitor, user.email)
@@ -88,7 +94,9 @@ def test_blocked_is_told_why_only_after_the_right_password(visitor: FlaskClient,
     assert not is_signed_in(visitor)
 
 
-def test_blocked_user_is_out_at_the_next_request(browser: FlaskClient, user: User, session: Session) -> None:
+def test_blocked_user_is_signed_out_at_the_next_request(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     assert is_signed_in(browser)
     user.blocked_at = utcnow()
     session.flush()
@@ -119,7 +127,9 @@ def test_remember_cookie_lasts_thirty_days(visitor: FlaskClient, user: User) -> 
     assert timedelta(days=29) < lasts < timedelta(days=31)
 
 
-def test_remember_cookie_dies_with_the_epoch(sign_in: SignIn, visitor: FlaskClient, session: Session) -> None:
+def test_remember_cookie_is_invalid_after_the_epoch_changes(
+    sign_in: SignIn, visitor: FlaskClient, session: Session
+) -> None:
     user = UserFactory.create()
     log_in(visitor, user.email, remember="y")
     user.session_epoch += 1
@@ -136,9 +146,7 @@ def test_session_is_renewed_at_login(visitor: FlaskClient, user: User) -> None:
         assert "planted" not in renewed
 
 
-def test_old_hash_is_made_anew_at_login(app: Flask, visitor: FlaskClient, session: Session) -> None:
-    from argon2 import PasswordHasher
-
+def test_old_hash_is_replaced_at_login(app: Flask, visitor: FlaskClient, session: Session) -> None:
     weak = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
     user = UserFactory.create(password_hash=weak)
     log_in(visitor, user.email)
@@ -147,7 +155,7 @@ def test_old_hash_is_made_anew_at_login(app: Flask, visitor: FlaskClient, sessio
     assert log_in(app.test_client(), user.email).status_code == 302
 
 
-def test_login_is_remembered_with_its_time(visitor: FlaskClient, user: User, session: Session) -> None:
+def test_login_time_is_recorded(visitor: FlaskClient, user: User, session: Session) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False):
         log_in(visitor, user.email)
     session.refresh(user)
@@ -155,16 +163,16 @@ def test_login_is_remembered_with_its_time(visitor: FlaskClient, user: User, ses
     assert user.last_login_at.isoformat() == "2026-11-22T10:00:00+00:00"
 
 
-def test_signed_in_user_is_led_past_the_login_page(browser: FlaskClient) -> None:
+def test_signed_in_user_is_redirected_from_the_login_page(browser: FlaskClient) -> None:
     assert browser.get("/auth/login").status_code == 302
     assert browser.get("/auth/register").status_code == 302
 
 
-def test_pages_of_auth_are_never_stored(visitor: FlaskClient) -> None:
+def test_account_pages_are_never_cached(visitor: FlaskClient) -> None:
     assert visitor.get("/auth/login").headers["Cache-Control"] == "no-store"
 
 
-def test_copied_cookies_are_dead_after_logout_and_other_devices_stay(
+def test_logout_invalidates_copied_cookies_but_not_other_devices(
     app: Flask, visitor: FlaskClient, sign_in: SignIn, user: User
 ) -> None:
     other_device = sign_in(user)
@@ -179,7 +187,7 @@ def test_copied_cookies_are_dead_after_logout_and_other_devices_stay(
     assert is_signed_in(other_device)
 
 
-def test_a_name_is_one_line_that_every_database_stores(
+def test_control_characters_are_removed_from_the_name(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     browser.post("/auth/profile", data={"name": "Anna\0\x1b\r\nBcc: x", "locale": "", "timezone": "UTC"})

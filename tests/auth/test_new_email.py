@@ -1,4 +1,4 @@
-"""Another address for the account: the password is asked for, and the new address has to be confirmed."""
+"""Change of the account's address: it needs the password, and the new address has to be confirmed."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import AuditEntry, OutboxLetter, User
@@ -22,14 +23,14 @@ PAGE = "/auth/profile/email"
 NEW = "new@example.com"
 
 
-def ask(browser: FlaskClient, email: str = NEW, password: str = PASSWORD):
+def request_change(browser: FlaskClient, email: str = NEW, password: str = PASSWORD) -> TestResponse:
     return browser.post(PAGE, data={"email": email, "current_password": password})
 
 
 @pytest.fixture
 def link(browser: FlaskClient, smtp: SmtpServer, work: Work) -> str:
-    """The link that the new address was sent."""
-    assert ask(browser).status_code == 200
+    """The link that was sent to the new address."""
+    assert request_change(browser).status_code == 200
     work()
     (letter,) = smtp.letters
     assert letter.to == NEW
@@ -42,7 +43,7 @@ def test_the_address_changes_when_the_link_is_opened_and_confirmed(
     old, visitor = user.email, app.test_client()
     assert NEW in visitor.get(link).text
     session.refresh(user)
-    assert user.email == old, "opening alone changes nothing"
+    assert user.email == old, "opening the link changes nothing"
     assert visitor.post(link).status_code == 302
     session.refresh(user)
     assert user.email == NEW
@@ -50,21 +51,21 @@ def test_the_address_changes_when_the_link_is_opened_and_confirmed(
         answer = app.test_client().post("/auth/login", data={"email": email, "password": PASSWORD})
         assert answer.status_code == code
     work()
-    told = smtp.letters[1]
-    assert (told.to, NEW in told.text) == (old, True)
+    notice = smtp.letters[1]
+    assert (notice.to, NEW in notice.text) == (old, True)
     entry = session.scalars(select(AuditEntry)).one()
     assert entry.reason == f"{old} -> {NEW}"
 
 
-def test_the_link_works_once_and_for_a_day(visitor: FlaskClient, link: str) -> None:
+def test_the_link_works_once_within_a_day(visitor: FlaskClient, link: str) -> None:
     with time_machine.travel(utcnow() + timedelta(hours=25)):
         assert visitor.post(link).status_code == 410
     assert visitor.post(link).status_code == 302
     assert visitor.post(link).status_code == 410
 
 
-def test_without_the_password_nothing_is_sent(browser: FlaskClient, session: Session) -> None:
-    assert "not your present password" in ask(browser, password="guessed at").text
+def test_a_change_needs_the_password(browser: FlaskClient, session: Session) -> None:
+    assert "not your current password" in request_change(browser, password="guessed at").text
     assert session.scalar(select(OutboxLetter)) is None
 
 
@@ -72,12 +73,12 @@ def test_an_address_with_an_account_gets_the_same_answer_and_no_letter(
     browser: FlaskClient, session: Session
 ) -> None:
     other = UserFactory.create()
-    pages = [ask(browser, email).text.replace(email, "") for email in (other.email, NEW)]
+    pages = [request_change(browser, email).text.replace(email, "") for email in (other.email, NEW)]
     assert pages[0] == pages[1]
     assert [letter.to for letter in session.scalars(select(OutboxLetter))] == [NEW]
 
 
-def test_who_registers_with_it_meanwhile_keeps_it(
+def test_an_account_registered_since_keeps_the_address(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
     UserFactory.create(email=NEW)
@@ -97,7 +98,7 @@ def test_a_blocked_account_keeps_its_address(
     assert visitor.post(link).status_code == 410
 
 
-def test_links_to_the_old_address_die_with_it(
+def test_links_sent_to_the_old_address_stop_working(
     app: Flask, visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
     with app.app_context():
@@ -112,7 +113,7 @@ def test_a_reset_link_changes_no_address(app: Flask, visitor: FlaskClient, user:
     assert visitor.post(f"/auth/email/{token}").status_code == 410
 
 
-def test_letters_to_other_peoples_addresses_are_few(browser: FlaskClient, session: Session) -> None:
+def test_letters_to_new_addresses_are_limited(browser: FlaskClient, session: Session) -> None:
     for number in range(8):
-        ask(browser, f"victim{number}@example.com")
+        request_change(browser, f"victim{number}@example.com")
     assert len(session.scalars(select(OutboxLetter)).all()) == 5

@@ -1,4 +1,4 @@
-"""A forgotten password, and a changed one."""
+"""Forgotten and changed passwords, and the profile."""
 
 import threading
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def can_sign_in(app: Flask, user: User, password: str) -> bool:
 
 @pytest.fixture
 def link(app: Flask, user: User, smtp: SmtpServer, work: Work) -> str:
-    """The link that `user` was sent for a forgotten password."""
+    """The reset link that was sent to `user`."""
     assert app.test_client().post("/auth/reset", data={"email": user.email}).status_code == 302
     work()
     (letter,) = smtp.letters
@@ -54,11 +54,11 @@ def test_link_works_once(app: Flask, visitor: FlaskClient, user: User, link: str
     visitor.post(link, data=NEW)
     again = visitor.post(link, data={"password": "four odd words", "password_confirm": "four odd words"})
     assert again.status_code == 410
-    assert "used already" in again.text
+    assert "already been used" in again.text
     assert can_sign_in(app, user, PASSWORD_2)
 
 
-def test_link_works_for_an_hour(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
+def test_link_works_for_one_hour(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
     with time_machine.travel(utcnow() + timedelta(minutes=59)):
         assert visitor.get(link).status_code == 200
     with time_machine.travel(utcnow() + timedelta(minutes=61)):
@@ -70,7 +70,7 @@ def test_link_works_for_an_hour(app: Flask, visitor: FlaskClient, user: User, li
 
 def test_weak_new_password_is_refused_and_the_link_still_works(visitor: FlaskClient, link: str) -> None:
     answer = visitor.post(link, data={"password": "12345678", "password_confirm": "12345678"})
-    assert "first that are guessed" in answer.text
+    assert "too easy to guess" in answer.text
     assert visitor.post(link, data=NEW).status_code == 302
 
 
@@ -91,7 +91,7 @@ def test_reset_confirms_the_address(
     assert can_sign_in(app, user, PASSWORD_2)
 
 
-def test_unknown_and_blocked_get_the_same_answer_and_no_letter(app: Flask, session: Session) -> None:
+def test_unknown_and_blocked_accounts_get_the_same_answer_and_no_letter(app: Flask, session: Session) -> None:
     addresses = (
         UserFactory.create().email,
         UserFactory.create(blocked_at=utcnow()).email,
@@ -113,7 +113,7 @@ def test_changed_password_keeps_this_device_and_signs_out_the_others(
     here, elsewhere = sign_in(user), sign_in(user)
     answer = here.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
     assert answer.status_code == 302
-    assert "The password is changed" in here.get("/auth/profile").text
+    assert "Your password has been changed" in here.get("/auth/profile").text
     assert elsewhere.get("/auth/profile").status_code == 302
     assert can_sign_in(app, user, PASSWORD_2)
     work()
@@ -121,23 +121,23 @@ def test_changed_password_keeps_this_device_and_signs_out_the_others(
     assert subjects.count("Your password was changed") == 1
 
 
-def test_remembered_device_stays_remembered_after_a_changed_password(
-    visitor: FlaskClient, user: User
-) -> None:
+def test_remembered_device_stays_signed_in_after_a_changed_password(visitor: FlaskClient, user: User) -> None:
     visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD, "remember": "y"})
     visitor.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
     visitor.delete_cookie("session")
     assert visitor.get("/auth/profile").status_code == 200
 
 
-def test_changing_the_password_asks_for_the_present_one(app: Flask, browser: FlaskClient, user: User) -> None:
+def test_changing_the_password_needs_the_current_one(app: Flask, browser: FlaskClient, user: User) -> None:
     answer = browser.post("/auth/profile/password", data=NEW | {"current_password": "guessed at"})
-    assert "This is not your present password." in answer.text
+    assert "This is not your current password." in answer.text
     assert can_sign_in(app, user, PASSWORD)
     assert browser.get("/auth/profile").status_code == 200
 
 
-def test_profile_keeps_name_language_and_zone(browser: FlaskClient, user: User, session: Session) -> None:
+def test_profile_stores_name_language_and_time_zone(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     data = {"name": "  Мастерская\r\nBcc: x  ", "locale": "ru", "timezone": "Asia/Yekaterinburg"}
     assert browser.post("/auth/profile", data=data).status_code == 302
     session.refresh(user)
@@ -146,7 +146,7 @@ def test_profile_keeps_name_language_and_zone(browser: FlaskClient, user: User, 
 
 
 @pytest.mark.parametrize("change", [{"timezone": "Mars/Olympus"}, {"locale": "xx"}, {"name": "x" * 201}])
-def test_profile_refuses_what_does_not_exist(
+def test_profile_refuses_invalid_values(
     browser: FlaskClient, user: User, session: Session, change: dict[str, str]
 ) -> None:
     data = {"name": "Other", "locale": "en", "timezone": "UTC"} | change
@@ -165,7 +165,7 @@ def test_profile_changes_neither_role_nor_address(browser: FlaskClient, user: Us
 
 
 @pytest.mark.parametrize(("purpose", "door"), [(security.RESET, "reset"), (security.NEW_EMAIL, "email")])
-def test_of_two_who_use_a_link_at_the_same_moment_one_is_too_late(
+def test_of_two_simultaneous_uses_of_a_link_one_fails(
     app: Flask, session: Session, user: User, purpose: str, door: str
 ) -> None:
     with app.app_context():
@@ -180,7 +180,7 @@ def test_of_two_who_use_a_link_at_the_same_moment_one_is_too_late(
     with engine.connect() as first:
         first.execute(update(User).where(User.id == user.id).values(session_epoch=User.session_epoch + 1))
         second.start()
-        second.join(1.0)  # by now it has read the link and waits for the account
+        second.join(1.0)  # by now it has read the link and waits for the lock
         assert second.is_alive()
         first.commit()
     second.join(30)

@@ -1,4 +1,4 @@
-"""Registering and confirming the address."""
+"""Registration and confirmation of the address."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def link_in(letter: Letter) -> str:
 
 @pytest.fixture
 def link(visitor: FlaskClient, smtp: SmtpServer, work: Work) -> str:
-    """The link that somebody who has just registered was sent."""
+    """The link that was sent after a registration."""
     assert visitor.post("/auth/register", data=NEW).status_code == 302
     work()
     (letter,) = smtp.letters
@@ -43,7 +43,7 @@ def log_in(browser: FlaskClient) -> int:
     return browser.post("/auth/login", data=NEW | {"email": ADDRESS}).status_code
 
 
-def test_button_behind_the_link_confirms_and_then_one_signs_in(visitor: FlaskClient, link: str) -> None:
+def test_the_button_on_the_links_page_confirms_the_address(visitor: FlaskClient, link: str) -> None:
     assert log_in(visitor) == 403
     page = visitor.get(link)
     assert page.status_code == 200
@@ -53,38 +53,42 @@ def test_button_behind_the_link_confirms_and_then_one_signs_in(visitor: FlaskCli
     assert log_in(visitor) == 302
 
 
-def test_opening_the_link_alone_confirms_nothing(app: Flask, visitor: FlaskClient, link: str) -> None:
+def test_opening_the_link_confirms_nothing(app: Flask, visitor: FlaskClient, link: str) -> None:
     scanner = app.test_client()
     assert scanner.get(link).status_code == 200
     assert scanner.head(link).status_code == 200
     assert log_in(visitor) == 403
 
 
-def test_opening_the_link_and_signing_in_confirms(visitor: FlaskClient, link: str, session: Session) -> None:
+def test_signing_in_after_opening_the_link_confirms_the_address(
+    visitor: FlaskClient, link: str, session: Session
+) -> None:
     visitor.get(link)
     assert log_in(visitor) == 302
-    assert session.scalar(select(User)).is_confirmed
+    assert session.scalars(select(User)).one().is_confirmed
     assert visitor.get("/auth/profile").status_code == 200
 
 
-def test_wrong_password_after_the_link_confirms_nothing(visitor: FlaskClient, link: str, session) -> None:
+def test_wrong_password_after_the_link_confirms_nothing(
+    visitor: FlaskClient, link: str, session: Session
+) -> None:
     visitor.get(link)
     visitor.post("/auth/login", data={"email": ADDRESS, "password": "guessed at"})
-    assert not session.scalar(select(User)).is_confirmed
+    assert not session.scalars(select(User)).one().is_confirmed
 
 
-def test_remembered_link_confirms_only_its_own_account(visitor: FlaskClient, link: str, session) -> None:
+def test_opened_link_confirms_only_its_own_account(visitor: FlaskClient, link: str, session: Session) -> None:
     other = UserFactory.create(confirmed_at=None)
     visitor.get(link)
     assert visitor.post("/auth/login", data={"email": other.email, "password": PASSWORD}).status_code == 403
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_second_use_says_so_and_offers_to_sign_in(visitor: FlaskClient, link: str, method: str) -> None:
+def test_second_use_of_the_link_offers_to_sign_in(visitor: FlaskClient, link: str, method: str) -> None:
     visitor.post(link)
     answer = getattr(visitor, method)(link)
     assert answer.status_code == 410
-    assert "used already" in answer.text
+    assert "already been used" in answer.text
     assert 'href="/auth/login"' in answer.text
 
 
@@ -92,17 +96,17 @@ def test_link_works_for_a_day(visitor: FlaskClient, link: str, session: Session)
     with time_machine.travel(utcnow() + timedelta(hours=25)):
         answer = visitor.post(link)
     assert answer.status_code == 410
-    assert "too old" in answer.text
-    assert not session.scalar(select(User)).is_confirmed
+    assert "has expired" in answer.text
+    assert not session.scalars(select(User)).one().is_confirmed
 
 
-def test_link_remembered_too_long_does_not_confirm(visitor: FlaskClient, link: str) -> None:
+def test_link_opened_a_day_ago_does_not_confirm(visitor: FlaskClient, link: str) -> None:
     visitor.get(link)
     with time_machine.travel(utcnow() + timedelta(hours=25)):
         assert log_in(visitor) == 403
 
 
-def test_damaged_link_says_what_to_do(visitor: FlaskClient, link: str) -> None:
+def test_damaged_link_is_reported(visitor: FlaskClient, link: str) -> None:
     answer = visitor.post(link[:-3])
     assert answer.status_code == 410
     assert "does not work" in answer.text
@@ -130,7 +134,7 @@ def test_known_address_gets_the_same_answer_and_another_letter(
     work()
     subjects = {letter.to: letter.parsed["Subject"] for letter in smtp.letters}
     assert subjects == {
-        "known@example.com": "You have an account already",
+        "known@example.com": "You already have an account",
         "fresh@example.com": "Confirm your address",
     }
     session.refresh(known)
@@ -145,39 +149,39 @@ def test_known_address_is_not_flooded_with_letters(app: Flask, session: Session)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "error"),
     [
         ({"email": "no-address"}, "An e-mail address has an @ sign"),
         ({"email": ""}, "Please enter your e-mail address."),
         ({"email": "a@example.com\r\nBcc: b@example.com"}, "e-mail address"),
         ({"password": "short12", "password_confirm": "short12"}, "at least 8 characters"),
         ({"password": "x" * 1001, "password_confirm": "x" * 1001}, "longer than 1000"),
-        ({"password": "Password123", "password_confirm": "Password123"}, "first that are guessed"),
-        ({"password": "aaaaaaaabb", "password_confirm": "aaaaaaaabb"}, "first that are guessed"),
-        ({"password": ADDRESS, "password_confirm": ADDRESS}, "not your address"),
-        ({"password_confirm": "three odd word"}, "The two passwords differ."),
+        ({"password": "Password123", "password_confirm": "Password123"}, "too easy to guess"),
+        ({"password": "aaaaaaaabb", "password_confirm": "aaaaaaaabb"}, "too easy to guess"),
+        ({"password": ADDRESS, "password_confirm": ADDRESS}, "differs from your e-mail address"),
+        ({"password_confirm": "three odd word"}, "The passwords do not match."),
     ],
 )
-def test_mistakes_are_told_beside_the_field(
-    visitor: FlaskClient, session: Session, change: dict[str, str], says: str
+def test_errors_are_shown_at_the_field(
+    visitor: FlaskClient, session: Session, change: dict[str, str], error: str
 ) -> None:
     answer = visitor.post("/auth/register", data=NEW | change)
     assert answer.status_code == 200
-    assert says in answer.text
+    assert error in answer.text
     assert session.scalar(select(User)) is None
 
 
-def test_role_cannot_be_smuggled_in(visitor: FlaskClient, link: str, session: Session) -> None:
+def test_forged_fields_set_no_role(visitor: FlaskClient, link: str, session: Session) -> None:
     forged = NEW | {"email": "x@example.com", "role": "admin", "confirmed_at": "2026-01-01", "is_active": "1"}
     visitor.post("/auth/register", data=forged)
-    user = session.scalar(select(User).where(User.email == "x@example.com"))
+    user = session.scalars(select(User).where(User.email == "x@example.com")).one()
     assert (user.role, user.confirmed_at) == (Role.USER, None)
 
 
-def test_letter_speaks_the_language_of_the_page(visitor: FlaskClient, work: Work, session: Session) -> None:
+def test_letter_has_the_language_of_the_page(visitor: FlaskClient, work: Work, session: Session) -> None:
     visitor.post("/auth/register", data=NEW, headers={"Accept-Language": "ru"})
-    assert session.scalar(select(User)).locale == "ru"
-    assert session.scalar(select(OutboxLetter)).locale == "ru"
+    assert session.scalars(select(User)).one().locale == "ru"
+    assert session.scalars(select(OutboxLetter)).one().locale == "ru"
 
 
 def test_link_can_be_sent_again_after_the_right_password(
@@ -190,7 +194,7 @@ def test_link_can_be_sent_again_after_the_right_password(
     assert visitor.post(link_in(smtp.letters[1])).status_code == 302
 
 
-def test_link_is_not_sent_again_for_somebody_who_knows_no_password(
+def test_link_is_not_sent_again_without_the_password(
     app: Flask, link: str, smtp: SmtpServer, work: Work
 ) -> None:
     assert app.test_client().post("/auth/resend", data={"email": ADDRESS}).status_code == 302
@@ -199,7 +203,7 @@ def test_link_is_not_sent_again_for_somebody_who_knows_no_password(
 
 
 def test_links_are_never_stored(app: Flask, link: str, session: Session) -> None:
-    letter = session.scalar(select(OutboxLetter))
+    letter = session.scalars(select(OutboxLetter)).one()
     assert letter.params == {}
     with app.app_context():
-        assert account_token(VERIFY, session.scalar(select(User))) not in str(vars(letter))
+        assert account_token(VERIFY, session.scalars(select(User)).one()) not in str(vars(letter))

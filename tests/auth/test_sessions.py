@@ -1,4 +1,4 @@
-"""Where one is signed in, ending that, and letters about devices that were not seen before."""
+"""The list of signed-in devices, ending their sessions, and letters about new devices."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.auth.devices import coarse_address, describe_device
+from skymailing.auth.devices import device_name, mask_address
 from skymailing.clock import utcnow
 from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
 from tests.conftest import SignIn
@@ -42,7 +42,7 @@ def is_signed_in(browser: FlaskClient) -> bool:
     return browser.get("/auth/profile").status_code == 200
 
 
-def letters(session: Session) -> list[OutboxLetter]:
+def device_letters(session: Session) -> list[OutboxLetter]:
     return list(session.scalars(select(OutboxLetter).where(OutboxLetter.template == "new-device")))
 
 
@@ -58,26 +58,30 @@ def test_the_list_names_device_and_network_and_marks_this_one(app: Flask, user: 
     assert page.count("this device") == 1
 
 
-def test_one_is_ended_and_the_others_stay(app: Flask, user: User, session: Session) -> None:
+def test_one_session_can_be_ended(app: Flask, user: User, session: Session) -> None:
     here, there, third = (log_in(app.test_client(), user) for _ in range(3))
     ids = session.scalars(select(UserSession.id).order_by(UserSession.id)).all()
     assert here.post(f"{PAGE}/{ids[1]}/end").status_code == 302
     assert [is_signed_in(browser) for browser in (here, there, third)] == [True, False, True]
 
 
-def test_all_others_are_ended_remembered_ones_too(app: Flask, user: User, sign_in: SignIn) -> None:
+def test_all_other_sessions_can_be_ended_including_remembered_ones(
+    app: Flask, user: User, sign_in: SignIn
+) -> None:
     there, stranger = app.test_client(), sign_in(UserFactory.create())
     log_in(there, user, remember="y")
     here = log_in(app.test_client(), user)
     answer = here.post(f"{PAGE}/end-others", follow_redirects=True)
-    assert "1 other device is signed out." in answer.text
+    assert "1 other device has been signed out." in answer.text
     assert is_signed_in(here)
     assert is_signed_in(stranger)
     there.delete_cookie("session")
     assert not is_signed_in(there)
 
 
-def test_nobody_ends_or_sees_somebody_elses(browser: FlaskClient, sign_in: SignIn, session: Session) -> None:
+def test_sessions_of_other_users_are_neither_shown_nor_ended(
+    browser: FlaskClient, sign_in: SignIn, session: Session
+) -> None:
     other = UserFactory.create()
     theirs = sign_in(other)
     id = session.scalar(select(UserSession.id).where(UserSession.user_id == other.id))
@@ -86,7 +90,7 @@ def test_nobody_ends_or_sees_somebody_elses(browser: FlaskClient, sign_in: SignI
     assert is_signed_in(theirs)
 
 
-def test_last_use_is_told_without_writing_to_the_database(
+def test_last_use_is_read_from_redis(
     app: Flask, user: User, session: Session, redis_server: RedisServer
 ) -> None:
     with time_machine.travel("2026-11-25T08:00:00Z", tick=False) as clock:
@@ -94,21 +98,21 @@ def test_last_use_is_told_without_writing_to_the_database(
         clock.shift(timedelta(hours=5))
         there.get("/clients/")
         assert here.get(PAGE).text.count('<time datetime="2026-11-25T13:00:00') == 2
-        redis_server.client.flushall()  # then the sign-in is what is known
+        redis_server.client.flushall()  # now the sign-in is the last known use
         page = here.get(PAGE).text
         assert page.count('<time datetime="2026-11-25T13:00:00') == 1
 
 
-def test_a_remember_cookie_ends_after_its_time_on_the_server_too(app: Flask, user: User) -> None:
-    """A cookie of a session carries the date of its last change; that of remember-me carries none."""
+def test_a_remember_cookie_expires_on_the_server_too(app: Flask, user: User) -> None:
+    """A session cookie contains its date; a remember-me cookie does not."""
     visitor = log_in(app.test_client(), user, remember="y")
     copy = visitor.get_cookie("remember_token")
     assert copy is not None
-    for age, alive in ((timedelta(days=29), True), (timedelta(days=31), False)):
+    for age, is_valid in ((timedelta(days=29), True), (timedelta(days=31), False)):
         with time_machine.travel(utcnow() + age):
             thief = app.test_client()
             thief.set_cookie("remember_token", copy.value)
-            assert is_signed_in(thief) is alive
+            assert is_signed_in(thief) is is_valid
 
 
 def test_a_session_that_is_not_remembered_ends_after_a_week(app: Flask, user: User) -> None:
@@ -119,7 +123,7 @@ def test_a_session_that_is_not_remembered_ends_after_a_week(app: Flask, user: Us
         assert not is_signed_in(visitor)
 
 
-def test_what_is_over_is_cleared_away_at_the_next_sign_in(app: Flask, user: User, session: Session) -> None:
+def test_expired_sessions_are_deleted_at_the_next_sign_in(app: Flask, user: User, session: Session) -> None:
     log_in(app.test_client(), user)
     with time_machine.travel(utcnow() + timedelta(days=8)):
         log_in(app.test_client(), user)
@@ -133,62 +137,62 @@ def test_signing_in_again_replaces_this_devices_session(app: Flask, user: User, 
     assert is_signed_in(visitor)
 
 
-def test_a_letter_tells_of_a_new_device_once(
+def test_a_new_device_is_reported_once_by_letter(
     app: Flask, user: User, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     known, new = app.test_client(), app.test_client()
     log_in(known, user)
-    assert letters(session) == []  # the first of all is the one that registered
+    assert device_letters(session) == []  # the first device is the one that registered
     log_in(new, user, PHONE, "198.51.100.20")
     known.post("/auth/logout")
     new.post("/auth/logout")
     log_in(known, user)
     log_in(new, user, PHONE)
-    (letter,) = letters(session)
+    (letter,) = device_letters(session)
     assert (letter.params["device"], letter.params["address"]) == ("Safari, iPhone", "198.51.100.*")
     work()
     (sent,) = smtp.letters
-    assert sent.parsed["Subject"] == "Your account was signed in to on a new device"
+    assert sent.parsed["Subject"] == "New sign-in to your account"
     assert "Safari, iPhone" in sent.text
     assert "http://sky.example/auth/profile/sessions" in sent.text
 
 
-def test_a_device_is_known_to_each_account_by_itself(app: Flask, user: User, session: Session) -> None:
+def test_known_devices_are_stored_per_account(app: Flask, user: User, session: Session) -> None:
     other = UserFactory.create()
     log_in(app.test_client(), other)
     shared = log_in(app.test_client(), user)
     shared.post("/auth/logout")
     log_in(shared, other)
-    assert [letter.user_id for letter in letters(session)] == [other.id]
+    assert [letter.user_id for letter in device_letters(session)] == [other.id]
 
 
-def test_a_device_that_was_not_used_for_long_is_new_again(app: Flask, user: User, session: Session) -> None:
-    """Its cookie is gone by then, and its row goes too; one that is used stays known."""
+def test_a_device_that_was_unused_for_long_is_new_again(app: Flask, user: User, session: Session) -> None:
+    """Its cookie has expired by then, and its row is deleted; a device that is in use stays known."""
     used, unused = app.test_client(), app.test_client()
     for _ in range(2):
         log_in(used, user)
     log_in(unused, user)
-    assert len(letters(session)) == 1
+    assert len(device_letters(session)) == 1
     for days in (300, 600):
         with time_machine.travel(utcnow() + timedelta(days=days)):
             log_in(used, user)
-    assert len(letters(session)) == 1
+    assert len(device_letters(session)) == 1
     assert len(session.scalars(select(KnownDevice.key_hash)).all()) == 1
 
 
-def test_letters_about_devices_can_be_refused(app: Flask, user: User, session: Session) -> None:
+def test_letters_about_devices_can_be_turned_off(app: Flask, user: User, session: Session) -> None:
     here = log_in(app.test_client(), user)
     page = here.get("/auth/profile").text
     assert 'name="wants_login_letters"' in page
     here.post("/auth/profile", data={"name": "Anna", "locale": "en", "timezone": "UTC"})
     log_in(app.test_client(), user)
-    assert letters(session) == []
+    assert device_letters(session) == []
 
 
-def test_a_thief_does_not_fill_the_letter_box(app: Flask, user: User, session: Session) -> None:
+def test_letters_about_devices_are_limited(app: Flask, user: User, session: Session) -> None:
     for _ in range(8):
         log_in(app.test_client(), user)
-    assert len(letters(session)) == 5
+    assert len(device_letters(session)) == 5
 
 
 @pytest.mark.parametrize("forged", ["", "x" * 22 + "\n", "x" * 3000, "../../x", "é" * 22])
@@ -204,7 +208,7 @@ def test_a_forged_device_cookie_is_replaced(app: Flask, user: User, forged: str)
 
 
 @pytest.mark.parametrize(
-    ("agent", "says"),
+    ("agent", "expected"),
     [
         (FIREFOX, "Firefox, Windows"),
         (PHONE, "Safari, iPhone"),
@@ -214,12 +218,12 @@ def test_a_forged_device_cookie_is_replaced(app: Flask, user: User, forged: str)
         ("", ""),
     ],
 )
-def test_a_device_is_told_in_words_of_ours(agent: str, says: str) -> None:
-    assert describe_device(agent) == says
+def test_device_names_contain_only_our_own_words(agent: str, expected: str) -> None:
+    assert device_name(agent) == expected
 
 
 @pytest.mark.parametrize(
-    ("address", "says"),
+    ("address", "expected"),
     [
         ("203.0.113.7", "203.0.113.*"),
         ("::ffff:203.0.113.7", "203.0.113.*"),
@@ -229,5 +233,5 @@ def test_a_device_is_told_in_words_of_ours(agent: str, says: str) -> None:
         ("<b>", ""),
     ],
 )
-def test_an_address_is_told_coarsely(address: str | None, says: str) -> None:
-    assert coarse_address(address) == says
+def test_addresses_are_masked(address: str | None, expected: str) -> None:
+    assert mask_address(address) == expected

@@ -1,59 +1,43 @@
-"""The second step at sign-in: codes of an app, recovery codes, and what does not get around them."""
+"""Two-factor authentication: app codes, recovery codes, and attempts to bypass them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-import pyotp
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import AuditAction, AuditEntry, OutboxLetter, RecoveryCode, Role, User
+from tests.auth.authenticator import PAGE, App
 from tests.auth.test_register import link_in
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
-PAGE = "/auth/profile/second-step"
-
-
-class App:
-    """The app on somebody's phone, and the recovery codes on their paper."""
-
-    def __init__(self, browser: FlaskClient) -> None:
-        answer = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
-        key = re.search(r"<code>([A-Z2-7 ]+)</code>", answer.text)
-        assert key is not None, answer.text
-        self.secret = key[1].replace(" ", "")
-        answer = browser.post(f"{PAGE}/setup", data={"code": self.code()})
-        self.recovery = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", answer.text)
-        assert len(self.recovery) == 10, answer.text
-
-    def code(self, ahead: int = 0) -> str:
-        return pyotp.TOTP(self.secret).at(utcnow(), counter_offset=ahead)
 
 
 @pytest.fixture
-def clock() -> time_machine.Traveller:
+def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
 def phone(clock: time_machine.Traveller, browser: FlaskClient) -> App:
-    """The app of `user`, who has turned the second step on a minute ago."""
+    """The app of `user`, who turned two-factor authentication on a minute ago."""
     app = App(browser)
     clock.shift(60)
     return app
 
 
-def give_password(browser: FlaskClient, user: User, query: str = "", **more: str):
+def enter_password(browser: FlaskClient, user: User, query: str = "", **more: str) -> TestResponse:
     return browser.post(f"/auth/login{query}", data={"email": user.email, "password": PASSWORD, **more})
 
 
@@ -61,8 +45,8 @@ def is_signed_in(browser: FlaskClient) -> bool:
     return browser.get("/auth/profile").status_code == 200
 
 
-def test_the_password_alone_opens_nothing(visitor: FlaskClient, user: User, phone: App) -> None:
-    answer = give_password(visitor, user, "?next=/clients/")
+def test_the_password_alone_does_not_sign_in(visitor: FlaskClient, user: User, phone: App) -> None:
+    answer = enter_password(visitor, user, "?next=/clients/")
     assert answer.location == "/auth/login/code?next=/clients/"
     assert not is_signed_in(visitor)
     answer = visitor.post(answer.location, data={"code": phone.code()})
@@ -71,60 +55,58 @@ def test_the_password_alone_opens_nothing(visitor: FlaskClient, user: User, phon
 
 
 @pytest.mark.parametrize("wrong", ["000000", "", "x", "１２３４５６", "12345" * 30, "\0", "' OR 1=1 --"])
-def test_a_wrong_code_opens_nothing(visitor: FlaskClient, user: User, phone: App, wrong: str) -> None:
-    give_password(visitor, user)
+def test_a_wrong_code_does_not_sign_in(visitor: FlaskClient, user: User, phone: App, wrong: str) -> None:
+    enter_password(visitor, user)
     answer = visitor.post("/auth/login/code", data={"code": wrong})
     assert answer.status_code == 200
     assert not is_signed_in(visitor)
 
 
-def test_a_code_is_taken_with_a_space_and_with_a_clock_that_is_off(
-    visitor: FlaskClient, user: User, phone: App
-) -> None:
-    give_password(visitor, user)
+def test_spaces_and_a_slow_clock_are_accepted(visitor: FlaskClient, user: User, phone: App) -> None:
+    enter_password(visitor, user)
     late = phone.code(-1)
     assert visitor.post("/auth/login/code", data={"code": f" {late[:3]} {late[3:]} "}).status_code == 302
 
 
-def test_a_code_is_taken_once(app: Flask, visitor: FlaskClient, user: User, phone: App) -> None:
-    give_password(visitor, user)
+def test_a_code_works_once(app: Flask, visitor: FlaskClient, user: User, phone: App) -> None:
+    enter_password(visitor, user)
     code = phone.code()
     assert visitor.post("/auth/login/code", data={"code": code}).status_code == 302
     thief = app.test_client()
-    give_password(thief, user)
+    enter_password(thief, user)
     for old in (code, phone.code(-1)):
-        assert "used already" in thief.post("/auth/login/code", data={"code": old}).text
+        assert "already been used" in thief.post("/auth/login/code", data={"code": old}).text
     assert not is_signed_in(thief)
 
 
-def test_a_code_that_turned_it_on_signs_nobody_in(
+def test_the_code_of_the_setup_does_not_sign_in(
     clock: time_machine.Traveller, browser: FlaskClient, visitor: FlaskClient, user: User
 ) -> None:
     phone = App(browser)
-    give_password(visitor, user)
+    enter_password(visitor, user)
     assert visitor.post("/auth/login/code", data={"code": phone.code()}).status_code == 200
 
 
-def test_a_recovery_code_signs_in_once(
+def test_a_recovery_code_works_once(
     app: Flask, visitor: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
     code = phone.recovery[3]
-    give_password(visitor, user)
+    enter_password(visitor, user)
     assert visitor.post("/auth/login/code", data={"code": f" {code.upper()} "}).status_code == 302
     assert "9 recovery codes left" in visitor.get(PAGE).text
     again = app.test_client()
-    give_password(again, user)
+    enter_password(again, user)
     assert again.post("/auth/login/code", data={"code": code}).status_code == 200
     assert session.scalar(select(func.count()).select_from(RecoveryCode)) == 9
 
 
-def test_neither_key_nor_codes_are_kept_readable(
+def test_key_and_codes_are_stored_unreadable(
     app: Flask, session: Session, user: User, phone: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     session.refresh(user)
-    kept = user.totp_secret + " ".join(session.scalars(select(RecoveryCode.code_hash)))
+    stored = user.totp_secret + " ".join(session.scalars(select(RecoveryCode.code_hash)))
     for secret in (phone.secret, *phone.recovery, *(code.replace("-", "") for code in phone.recovery)):
-        assert secret not in kept
+        assert secret not in stored
         assert secret not in caplog.text
     assert phone.secret not in repr(vars(user))
 
@@ -139,38 +121,38 @@ def test_the_key_is_shown_until_it_is_confirmed_and_never_again(
         assert not any(code in page for code in phone.recovery)
 
 
-def test_the_picture_holds_no_style_and_is_not_stored(
+def test_the_qr_code_has_no_style_and_is_not_cached(
     clock: time_machine.Traveller, browser: FlaskClient
 ) -> None:
     answer = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
-    picture = re.search(r"<svg viewBox.*?</svg>", answer.text)
-    assert picture is not None
-    assert "style" not in picture[0]
+    drawing = re.search(r"<svg viewBox.*?</svg>", answer.text)
+    assert drawing is not None
+    assert "style" not in drawing[0]
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_turning_on_asks_for_the_password_and_a_code_in_time(
+def test_turning_on_needs_the_password_and_a_code_within_15_minutes(
     clock: time_machine.Traveller, browser: FlaskClient, user: User, session: Session
 ) -> None:
-    assert "not your present password" in browser.post(PAGE, data={"current_password": "guess"}).text
+    assert "not your current password" in browser.post(PAGE, data={"current_password": "guess"}).text
     assert browser.get(f"{PAGE}/setup").status_code == 302
     browser.post(PAGE, data={"current_password": PASSWORD})
     assert "This code is wrong" in browser.post(f"{PAGE}/setup", data={"code": "000000"}).text
     clock.shift(timedelta(minutes=16))
     assert browser.get(f"{PAGE}/setup").status_code == 302
     session.refresh(user)
-    assert not user.has_second_factor
+    assert not user.has_two_factor
 
 
-def test_beginning_alone_changes_nothing_at_sign_in(
+def test_an_unfinished_setup_changes_nothing_at_sign_in(
     clock: time_machine.Traveller, browser: FlaskClient, visitor: FlaskClient, user: User
 ) -> None:
     browser.post(PAGE, data={"current_password": PASSWORD})
-    give_password(visitor, user)
+    enter_password(visitor, user)
     assert is_signed_in(visitor)
 
 
-def test_turning_on_signs_other_devices_out_and_a_letter_tells(
+def test_turning_on_signs_other_devices_out_and_sends_a_letter(
     clock: time_machine.Traveller, sign_in: SignIn, browser: FlaskClient, user: User, session: Session
 ) -> None:
     other = sign_in(user)
@@ -181,14 +163,14 @@ def test_turning_on_signs_other_devices_out_and_a_letter_tells(
     assert "second-factor-changed" in letters
 
 
-def test_a_new_setup_does_not_replace_a_key_that_counts(browser: FlaskClient, user: User, phone: App) -> None:
+def test_a_new_setup_does_not_replace_a_confirmed_key(browser: FlaskClient, user: User, phone: App) -> None:
     browser.post(PAGE, data={"current_password": PASSWORD})
     assert browser.get(f"{PAGE}/setup").status_code == 302
     answer = browser.post(f"{PAGE}/off", data={"current_password": PASSWORD, "code": phone.code()})
     assert answer.status_code == 302
 
 
-def test_turning_off_asks_for_password_and_code(
+def test_turning_off_needs_password_and_code(
     app: Flask, browser: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
     for guess in (
@@ -199,28 +181,28 @@ def test_turning_off_asks_for_password_and_code(
     ):
         assert browser.post(f"{PAGE}/off", data=guess).status_code == 200
     session.refresh(user)
-    assert user.has_second_factor
+    assert user.has_two_factor
     browser.post(f"{PAGE}/off", data={"current_password": PASSWORD, "code": phone.code()})
     session.refresh(user)
-    assert (user.has_second_factor, user.totp_secret) == (False, "")
+    assert (user.has_two_factor, user.totp_secret) == (False, "")
     assert session.scalar(select(func.count()).select_from(RecoveryCode)) == 0
     visitor = app.test_client()
-    give_password(visitor, user)
+    enter_password(visitor, user)
     assert is_signed_in(visitor)
 
 
-def test_new_recovery_codes_make_the_old_ones_void(
+def test_new_recovery_codes_replace_the_old_ones(
     browser: FlaskClient, visitor: FlaskClient, user: User, phone: App
 ) -> None:
     answer = browser.post(f"{PAGE}/codes", data={"current_password": PASSWORD, "code": phone.recovery[0]})
     fresh = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", answer.text)
     assert len(fresh) == 10
-    give_password(visitor, user)
+    enter_password(visitor, user)
     assert visitor.post("/auth/login/code", data={"code": phone.recovery[1]}).status_code == 200
     assert visitor.post("/auth/login/code", data={"code": fresh[0]}).status_code == 302
 
 
-def test_a_reset_password_does_not_get_around_it(
+def test_a_password_reset_does_not_bypass_two_factor(
     app: Flask, user: User, phone: App, smtp: SmtpServer, work: Work
 ) -> None:
     work()
@@ -235,21 +217,21 @@ def test_a_reset_password_does_not_get_around_it(
     assert not is_signed_in(visitor)
 
 
-def test_remember_me_holds_on_the_device_and_only_there(
+def test_remember_me_works_only_on_its_device(
     app: Flask, visitor: FlaskClient, user: User, phone: App
 ) -> None:
-    give_password(visitor, user, remember="y")
+    enter_password(visitor, user, remember="y")
     assert visitor.get_cookie("remember_token") is None
     visitor.post("/auth/login/code", data={"code": phone.code()})
     visitor.delete_cookie("session")
     assert is_signed_in(visitor)
-    assert give_password(app.test_client(), user).location.startswith("/auth/login/code")
+    assert enter_password(app.test_client(), user).location.startswith("/auth/login/code")
 
 
-def test_the_code_has_to_follow_in_ten_minutes(
+def test_the_code_must_be_entered_within_ten_minutes(
     clock: time_machine.Traveller, visitor: FlaskClient, user: User, phone: App
 ) -> None:
-    give_password(visitor, user)
+    enter_password(visitor, user)
     clock.shift(timedelta(minutes=11))
     answer = visitor.post("/auth/login/code", data={"code": phone.code()})
     assert answer.location.startswith("/auth/login?") or answer.location == "/auth/login"
@@ -257,10 +239,10 @@ def test_the_code_has_to_follow_in_ten_minutes(
 
 
 @pytest.mark.parametrize("change", [{"blocked_at": utcnow()}, {"session_epoch": 7}])
-def test_what_happens_to_the_account_meanwhile_counts(
+def test_a_changed_account_cannot_finish_the_sign_in(
     visitor: FlaskClient, user: User, phone: App, session: Session, change: dict[str, object]
 ) -> None:
-    give_password(visitor, user)
+    enter_password(visitor, user)
     for name, value in change.items():
         setattr(user, name, value)
     session.flush()
@@ -268,34 +250,34 @@ def test_what_happens_to_the_account_meanwhile_counts(
     assert not is_signed_in(visitor)
 
 
-def test_without_the_password_there_is_nothing_to_enter_a_code_for(visitor: FlaskClient, phone: App) -> None:
+def test_a_code_without_the_password_is_refused(visitor: FlaskClient, phone: App) -> None:
     assert visitor.get("/auth/login/code").location == "/auth/login"
     assert visitor.post("/auth/login/code", data={"code": phone.code()}).location == "/auth/login"
 
 
-def test_another_secret_key_leaves_the_recovery_codes(
+def test_recovery_codes_survive_a_new_secret_key(
     app: Flask, visitor: FlaskClient, user: User, phone: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "SECRET_KEY", "another key of the service" * 2)
-    give_password(visitor, user)
+    enter_password(visitor, user)
     assert visitor.post("/auth/login/code", data={"code": phone.code()}).status_code == 200
     assert visitor.post("/auth/login/code", data={"code": phone.recovery[0]}).status_code == 302
 
 
-def test_an_operator_lifts_it_and_the_audit_log_says_so(
+def test_turning_off_by_command_is_audited(
     app: Flask, visitor: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
     run = app.test_cli_runner().invoke
     assert run(args=["users", "lift-second-step", user.email, "--reason", "lost"]).exit_code == 0
     entry = session.scalar(select(AuditEntry).where(AuditEntry.target_id == user.id))
     assert entry is not None
-    assert (entry.action, entry.reason) == (AuditAction.SECOND_FACTOR_LIFTED, "lost")
-    give_password(visitor, user)
+    assert (entry.action, entry.reason) == (AuditAction.TWO_FACTOR_LIFTED, "lost")
+    enter_password(visitor, user)
     assert is_signed_in(visitor)
     assert "has no second step" in run(args=["users", "lift-second-step", user.email]).output
 
 
-def test_who_runs_the_service_is_advised_to_turn_it_on(sign_in: SignIn, session: Session) -> None:
+def test_managers_are_advised_to_turn_it_on(sign_in: SignIn, session: Session) -> None:
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     assert f'href="{PAGE}"' in manager.get("/manager/users/").text
     App(manager)

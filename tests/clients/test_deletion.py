@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import undo
 from skymailing.clock import utcnow
+from skymailing.extensions import db
 from skymailing.models import (
     Audience,
     AuditAction,
@@ -134,7 +135,8 @@ def test_the_sweep_drops_expired_undo_records(
 ) -> None:
     delete(browser, ClientFactory.create(owner=user))
     with app.app_context():
-        undo.forget_old(utcnow() + timedelta(minutes=59))
+        undo.delete_expired(utcnow() + timedelta(minutes=59))
         assert session.scalar(select(func.count(Removal.id))) == 1
-        undo.forget_old(utcnow() + timedelta(minutes=61))
+        undo.delete_expired(utcnow() + timedelta(minutes=61))
+        db.session.commit()
     assert session.scalar(select(func.count(Removal.id))) == 0

@@ -43,7 +43,7 @@ def test_given_password_is_not_printed(run, session) -> None:
         (["create", "no-address"], "@"),
         (["create", "a@example.com", "--role", "king"], "king"),
         (["create", "a@example.com", "--password", "short"], "8 characters"),
-        (["create", "a@example.com", "--password", "password123"], "first that are guessed"),
+        (["create", "a@example.com", "--password", "password123"], "too easy to guess"),
         (["create", "taken@example.com"], "already"),
         (["block", "nobody@example.com"], "no account"),
     ],

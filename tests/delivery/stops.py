@@ -1,6 +1,6 @@
 """All ways to stop a mailing, and how each is undone."""
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.mailings import services
 from skymailing.models import Mailing
@@ -13,7 +13,7 @@ def stop(mailing: Mailing, how: str) -> None:
         case "cancel":
             services.cancel_mailing(mailing, utcnow())
         case "disable":
-            services.disable_mailing(mailing, "complaints", utcnow(), present_actor())
+            services.disable_mailing(mailing, "complaints", utcnow(), current_actor())
         case "block":
             mailing.owner.blocked_at = utcnow()
 
@@ -23,6 +23,6 @@ def resume(mailing: Mailing, how: str) -> None:
         case "pause":
             services.resume_mailing(mailing, utcnow())
         case "disable":
-            services.enable_mailing(mailing, "looked into", present_actor())
+            services.enable_mailing(mailing, "looked into", current_actor())
         case "block":
             mailing.owner.blocked_at = None

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.messages import services
@@ -201,7 +201,7 @@ def test_a_mailing_that_comes_while_deleting_gives_the_same_refusal(
         # After our look, before the deletion, by another connection.
         event.listen(db.session, "before_flush", commit_mailing, once=True)
         with pytest.raises(services.MessageInUse) as caught:
-            services.delete_message(db.session.get_one(Message, message.id), present_actor(), utcnow())
+            services.delete_message(db.session.get_one(Message, message.id), current_actor(), utcnow())
         db.session.rollback()
 
     assert caught.value.names == ["Just now"]

@@ -1,70 +1,30 @@
-"""The outbox: account letters that survive a mail server's bad days."""
+"""The outbox: account letters are sent once, and again after failures of the mail server."""
 
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import time_machine
-import trustme
-from aiosmtpd.controller import Controller
 from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.smtp import connection
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.outbox import services as outbox
+from tests.outbox.conftest import MailSettings, Send, add_letter, closed_port
 from tests.support.factories import ClientFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
 
 
-@pytest.fixture
-def settings(app: Flask) -> Iterator:
-    """Flask-Mail's settings, put back afterwards."""
-    state = app.extensions["mail"]
-    before = dict(vars(state))
-    timeout = app.config["MAIL_TIMEOUT"]
-    yield state
-    vars(state).update(before)
-    app.config["MAIL_TIMEOUT"] = timeout
-
-
-@pytest.fixture
-def send(app: Flask, session: Session) -> Callable[..., int]:
-    def do(after: timedelta = timedelta()) -> int:
-        with app.app_context():
-            return outbox.send_due_letters(utcnow() + after)
-
-    return do
-
-
-@pytest.fixture
-def letter(app: Flask, session: Session) -> OutboxLetter:
-    """A password-changed letter to a new user."""
-    return post(app, session, UserFactory.create(), "password-changed")
-
-
-def post(app: Flask, session: Session, user: User, template: str, **params) -> OutboxLetter:
-    with app.app_context():
-        letter_id = outbox.post(db.session.get(User, user.id), template, **params).id
-        db.session.commit()
-    return session.get(OutboxLetter, letter_id)
-
-
-def closed_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return server.getsockname()[1]
-
-
-def test_letter_arrives_in_two_parts_from_the_service(send, letter, smtp: SmtpServer, session) -> None:
+def test_letter_has_a_text_part_and_an_html_part(
+    send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
+) -> None:
     assert send() == 1
     session.refresh(letter)
     assert letter.state == LetterState.SENT
@@ -79,27 +39,31 @@ def test_letter_arrives_in_two_parts_from_the_service(send, letter, smtp: SmtpSe
     assert "http://sky.example/auth/reset" in arrived.html
 
 
-def test_letter_is_sent_once(send, letter, smtp: SmtpServer) -> None:
+def test_letter_is_sent_once(send: Send, letter: OutboxLetter, smtp: SmtpServer) -> None:
     assert send() == 1
     assert send(timedelta(days=1)) == 0
     assert len(smtp.letters) == 1
 
 
-def test_letter_leaves_only_after_the_commit(app: Flask, send, user: User, smtp: SmtpServer) -> None:
+def test_rolled_back_letter_is_not_sent(app: Flask, send: Send, user: User, smtp: SmtpServer) -> None:
     with app.app_context():
-        outbox.post(db.session.get(User, user.id), "password-changed")
+        outbox.add_letter(db.session.get_one(User, user.id), "password-changed")
         db.session.rollback()
     assert send() == 0
 
 
-def test_many_letters_share_one_connection(app, send, session, smtp: SmtpServer) -> None:
+def test_many_letters_share_one_connection(
+    app: Flask, send: Send, session: Session, smtp: SmtpServer
+) -> None:
     for _ in range(25):
-        post(app, session, UserFactory.create(), "password-changed")
+        add_letter(app, session, UserFactory.create(), "password-changed")
     assert send() == 25
     assert set(smtp.per_address().values()) == {1}
 
 
-def test_dead_server_only_postpones(send, letter, settings, smtp: SmtpServer, session) -> None:
+def test_unreachable_server_postpones_letters(
+    send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session
+) -> None:
     working = settings.port
     settings.port = closed_port()
     assert send() == 0
@@ -108,14 +72,16 @@ def test_dead_server_only_postpones(send, letter, settings, smtp: SmtpServer, se
     assert "refused" in letter.last_error
     assert letter.due_at > utcnow()
     settings.port = working
-    assert send() == 0, "not before its time"
+    assert send() == 0, "not due yet"
     assert send(timedelta(minutes=2)) == 1
     assert len(smtp.letters) == 1
 
 
-def test_temporary_refusal_is_tried_again_later_and_later(send, letter, smtp: SmtpServer, session) -> None:
+def test_temporary_refusal_is_retried_with_growing_delay(
+    send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
+) -> None:
     smtp.rcpt_replies[letter.to] = "451 4.7.1 greylisted"
-    waits = []
+    waits: list[timedelta] = []
     for _ in range(4):
         now = utcnow() + sum(waits, timedelta())
         with time_machine.travel(now, tick=False):
@@ -128,28 +94,36 @@ def test_temporary_refusal_is_tried_again_later_and_later(send, letter, smtp: Sm
     assert send(timedelta(hours=1)) == 1
 
 
-def test_permanent_refusal_fails_with_the_servers_words(send, letter, smtp: SmtpServer, session) -> None:
+def test_permanent_refusal_stores_the_servers_reply(
+    send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
+) -> None:
     smtp.rcpt_replies[letter.to] = "550 5.1.1 no such user"
     assert send() == 0
     session.refresh(letter)
     assert (letter.state, letter.last_error) == (LetterState.FAILED, "550 5.1.1 no such user")
 
 
-def test_one_refused_letter_does_not_hold_up_the_others(app, send, letter, smtp: SmtpServer, session) -> None:
+def test_a_refused_letter_does_not_delay_others(
+    app: Flask, send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
+) -> None:
     smtp.data_replies[letter.to] = "554 5.7.1 rejected"
-    other = post(app, session, UserFactory.create(), "password-changed")
+    other = add_letter(app, session, UserFactory.create(), "password-changed")
     assert send() == 1
     assert smtp.letters[0].to == other.to
 
 
-def test_letter_is_given_up_after_three_days(send, letter, smtp: SmtpServer, session) -> None:
+def test_letter_is_given_up_after_three_days(
+    send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
+) -> None:
     assert send(timedelta(days=3, minutes=1)) == 0
     session.refresh(letter)
     assert letter.state == LetterState.FAILED
     assert smtp.letters == []
 
 
-def test_letter_of_a_dead_worker_is_taken_over_after_its_lease(send, letter, smtp, session) -> None:
+def test_letter_of_a_dead_worker_is_sent_after_its_lease(
+    send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
+) -> None:
     letter.state = LetterState.SENDING
     letter.lease_until = utcnow() + timedelta(minutes=5)
     session.flush()
@@ -157,99 +131,46 @@ def test_letter_of_a_dead_worker_is_taken_over_after_its_lease(send, letter, smt
     assert send(timedelta(minutes=6)) == 1
 
 
-def test_lost_hint_is_made_good_by_the_next_look(app, send, user: User, smtp: SmtpServer, session) -> None:
-    post(app, session, user, "reset-password")
+def test_letter_is_sent_without_a_hint(
+    app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session
+) -> None:
+    add_letter(app, session, user, "reset-password")
     assert send() == 1
 
 
-def test_letter_in_russian(app, send, session, smtp: SmtpServer) -> None:
+def test_letter_in_russian(app: Flask, send: Send, session: Session, smtp: SmtpServer) -> None:
     user = UserFactory.create(locale="ru")
-    post(app, session, user, "password-changed")
+    add_letter(app, session, user, "password-changed")
     assert send() == 1
     assert '<html lang="ru">' in smtp.letters[0].html
 
 
-def test_test_letter_carries_the_message(app, send, user: User, smtp: SmtpServer, session) -> None:
+def test_test_letter_contains_the_message(
+    app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session
+) -> None:
     message = MessageFactory.create(owner=user, subject="Hello, {{ name }}")
     client = ClientFactory.create(owner=user, full_name="Anna")
-    post(app, session, user, "test-letter", message_id=message.id, client_id=client.id)
+    add_letter(app, session, user, "test-letter", message_id=message.id, client_id=client.id)
     assert send() == 1
     assert smtp.letters[0].to == user.email
     assert "Hello, Anna" in str(smtp.letters[0].parsed["Subject"])
 
 
 @pytest.mark.parametrize("whose", ["deleted", "somebody else's"])
-def test_test_letter_without_its_message_says_so(app, send, user: User, smtp, session, whose: str) -> None:
+def test_test_letter_without_its_message_fails(
+    app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session, whose: str
+) -> None:
     message_id = 999 if whose == "deleted" else MessageFactory.create().id
-    letter = post(app, session, user, "test-letter", message_id=message_id, client_id=None)
+    letter = add_letter(app, session, user, "test-letter", message_id=message_id, client_id=None)
     assert send() == 0
     session.refresh(letter)
     assert letter.state == LetterState.FAILED
     assert "deleted" in letter.last_error
 
 
-def test_server_without_starttls_gets_no_letter(send, letter, settings, smtp: SmtpServer, session) -> None:
-    settings.use_tls = True
-    assert send() == 0
-    session.refresh(letter)
-    assert letter.state == LetterState.PENDING
-    assert "STARTTLS" in letter.last_error
-    assert smtp.letters == []
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    """An authority for certificates that nobody trusts yet."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make this machine trust the authority."""
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    connection.verifying_context.cache_clear()
-    yield
-    connection.verifying_context.cache_clear()
-
-
-@pytest.fixture
-def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
-    """The port of a server, named localhost, that takes letters only after STARTTLS."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-    controller = Controller(
-        smtp, hostname="127.0.0.1", port=closed_port(), tls_context=context, require_starttls=True
-    )
-    controller.start()
-    yield controller.port
-    controller.stop()
-
-
-def test_unknown_certificate_gets_no_letter(send, letter, settings, tls_server: int, smtp, session) -> None:
-    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
-    assert send() == 0
-    session.refresh(letter)
-    assert "certificate verify failed" in letter.last_error
-    assert smtp.letters == []
-
-
-def test_trusted_certificate_gets_the_letter(send, letter, settings, tls_server: int, trust, smtp) -> None:
-    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
-    assert send() == 1
-    assert len(smtp.letters) == 1
-
-
-def test_certificate_of_another_host_gets_no_letter(
-    send, letter, settings, tls_server: int, trust, smtp, session
+def test_silent_server_times_out(
+    app: Flask, send: Send, letter: OutboxLetter, settings: MailSettings, session: Session
 ) -> None:
-    settings.use_tls, settings.server, settings.port = True, "127.0.0.1", tls_server
-    assert send() == 0
-    session.refresh(letter)
-    assert "certificate verify failed" in letter.last_error
-
-
-def test_server_that_says_nothing_holds_nobody_up(app, send, letter, settings, session) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         settings.port = silent.getsockname()[1]
         app.config["MAIL_TIMEOUT"] = 0.2
@@ -258,7 +179,9 @@ def test_server_that_says_nothing_holds_nobody_up(app, send, letter, settings, s
     assert letter.state == LetterState.PENDING
 
 
-def test_server_that_drips_lines_holds_nobody_up(app, send, letter, settings, session) -> None:
+def test_server_with_an_endless_greeting_times_out(
+    app: Flask, send: Send, letter: OutboxLetter, settings: MailSettings, session: Session
+) -> None:
     with dripping_server() as settings.port:
         app.config["MAIL_TIMEOUT"] = 0.5
         started = time.monotonic()
@@ -270,7 +193,7 @@ def test_server_that_drips_lines_holds_nobody_up(app, send, letter, settings, se
 
 @contextmanager
 def dripping_server() -> Iterator[int]:
-    """Serve one greeting that never ends, a line at a time, each well within any socket's time-out."""
+    """Serve a greeting that never ends, one line at a time, each within the socket's timeout."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def drip() -> None:
@@ -287,9 +210,11 @@ def dripping_server() -> Iterator[int]:
     listener.close()
 
 
-def test_two_workers_at_once_send_each_letter_once(app, send, session, smtp: SmtpServer) -> None:
+def test_two_workers_send_each_letter_once(
+    app: Flask, send: Send, session: Session, smtp: SmtpServer
+) -> None:
     for _ in range(40):
-        post(app, session, UserFactory.create(), "password-changed")
+        add_letter(app, session, UserFactory.create(), "password-changed")
     with ThreadPoolExecutor(2) as workers:
         counts = list(workers.map(lambda _: send(), range(2)))
     assert sum(counts) == 40

@@ -1,4 +1,4 @@
-"""Attacks on what DESIGN, section 10, promises; README.md says which test attacks which clause."""
+"""Fixtures of the security tests. README.md lists the tests of each security rule."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
@@ -29,7 +30,7 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture
 def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]:
-    """Return a function that makes another app on the same servers with some settings changed."""
+    """Return a function that creates another app on the same servers with changed settings."""
     apps: list[Flask] = []
 
     def make(**settings: object) -> Flask:
@@ -40,7 +41,7 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
         return apps[-1]
 
     yield make
-    limiter.enabled = False  # the extension is shared with the suite's app
+    limiter.enabled = False  # all apps of the test run share the extension
     for app in apps:
         with app.app_context():
             db.engine.dispose()
@@ -48,13 +49,13 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
 
 @dataclass(frozen=True)
 class World:
-    """An administrator, who may call every route, and what the routes' arguments name."""
+    """An administrator, who may call every route, and the values of the routes' arguments."""
 
     owner: User
     arguments: dict[str, Any]
 
-    def calls(self, app: Flask) -> Iterator[tuple[str, str, str]]:
-        """Yield endpoint, method and path of everything that the app answers to."""
+    def requests(self, app: Flask) -> Iterator[tuple[str, str, str]]:
+        """Yield endpoint, method and path of every route."""
         for rule in app.url_map.iter_rules():
             with app.test_request_context():
                 path = app.url_for(rule.endpoint, **{name: self.arguments[name] for name in rule.arguments})
@@ -64,7 +65,7 @@ class World:
 
 @pytest.fixture
 def world(session: Session) -> World:
-    """One of everything, all of it the administrator's own. A route with a new argument needs it here."""
+    """An administrator with an object of each kind. Add the value of each new route argument here."""
     owner = UserFactory.create(role=Role.ADMIN)
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.FAILED: 1})
@@ -72,7 +73,7 @@ def world(session: Session) -> World:
     imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
     session.add(imported)
     session.flush()
-    delivery = session.query(Delivery).filter_by(run_id=run.id).one()
+    delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
     return World(
         owner,
         {
@@ -97,12 +98,12 @@ def world(session: Session) -> World:
 
 @pytest.fixture
 def guarded(make_app: MakeApp) -> Flask:
-    """An app that asks for CSRF tokens, as every one but the suite's does."""
+    """An app that requires CSRF tokens, which other tests turn off."""
     return make_app(WTF_CSRF_ENABLED=True)
 
 
-def enter(browser: FlaskClient, user: User) -> None:
-    """Sign in through the login page of an app that asks for tokens."""
+def sign_in_with_token(browser: FlaskClient, user: User) -> None:
+    """Sign in through the login page of an app that requires CSRF tokens."""
     token = csrf_token(browser.get("/auth/login").text)
     answer = browser.post(
         "/auth/login", data={"email": user.email, "password": PASSWORD, "csrf_token": token}

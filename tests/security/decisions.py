@@ -1,40 +1,30 @@
-"""Who may call which route: ACCESS names a decision for each, TABLE says what it means for each person.
+"""Who may call which route: ACCESS names a decision for each route, TABLE lists the answer for each person.
 
 A new route fails `test_matrix.py` until it has an entry in ACCESS.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import inspect
-
-from skymailing.clock import utcnow
-from skymailing.models import (
-    ClientImport,
-    DeliveryState,
-    MailingState,
-    Removal,
-    RemovalKind,
-    Role,
-    User,
-    UserSession,
-)
-from tests.support.factories import (
-    ArticleFactory,
-    ClientFactory,
-    DeliveryFactory,
-    MailingFactory,
-    MessageDraftFactory,
-    MessageFactory,
-    create_run,
+from skymailing.models import RemovalKind, Role, User
+from tests.security.object_factories import (
+    make_article,
+    make_client,
+    make_delivery,
+    make_draft,
+    make_import,
+    make_mailing,
+    make_message,
+    make_removal,
+    make_run,
+    make_session,
 )
 
 
 class Person(StrEnum):
-    """Who asks; the first four of those with an account have the role `user`."""
+    """The person who sends a request; the first four with an account have the role `user`."""
 
     VISITOR = "visitor"
     UNCONFIRMED = "unconfirmed"
@@ -52,12 +42,12 @@ class Person(StrEnum):
 
     @property
     def owns(self) -> bool:
-        """Whether the things that are asked for are this person's own."""
+        """Whether the requested objects belong to this person."""
         return self in (Person.UNCONFIRMED, Person.BLOCKED, Person.OWNER)
 
 
 class Answer(StrEnum):
-    OPEN = "open"  # whatever the page says of what was sent to it
+    OPEN = "open"  # any answer of the page itself, including form errors
     LOGIN = "login"
     FORBIDDEN = "403"
     MISSING = "404"
@@ -65,7 +55,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Own:
-    """A page of one object that belongs to its owner alone; `make` creates one of theirs."""
+    """A page about one object, for its owner alone; `make` creates such an object."""
 
     argument: str
     make: Callable[[User], Any]
@@ -73,77 +63,15 @@ class Own:
 
 @dataclass(frozen=True)
 class Panel:
-    """A page of the panel, for some roles; of one thing, whoever's it is, when there is an argument."""
+    """A page of the panel, for some roles; with an argument it is about one object of any owner."""
 
     roles: frozenset[Role]
     argument: str = ""
     make: Callable[[User], Any] | None = None
 
 
-def make_client(owner: User) -> Any:
-    return ClientFactory.create(owner=owner)
-
-
-def make_message(owner: User) -> Any:
-    return MessageFactory.create(owner=owner)
-
-
-def make_draft(owner: User) -> Any:
-    return MessageDraftFactory.create(owner_id=owner.id)
-
-
-def make_mailing(owner: User) -> Any:
-    mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
-    create_run(mailing, {DeliveryState.FAILED: 1})
-    return mailing
-
-
-def make_import(owner: User) -> Any:
-    session = inspect(owner).session
-    assert session is not None
-    imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    session.add(imported)
-    session.flush()
-    return imported
-
-
-def make_session(user: User) -> Any:
-    session = inspect(user).session
-    assert session is not None
-    signed_in = UserSession(
-        user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
-    )
-    session.add(signed_in)
-    session.flush()
-    return signed_in
-
-
-def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:
-    def make(owner: User) -> Any:
-        session = inspect(owner).session
-        assert session is not None
-        removed = Removal(owner_id=owner.id, kind=kind, content=content)
-        session.add(removed)
-        session.flush()
-        return removed
-
-    return make
-
-
-def make_article(author: User) -> Any:
-    return ArticleFactory.create(author=author)
-
-
-def make_run(owner: User) -> Any:
-    return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1})
-
-
-def make_delivery(owner: User) -> Any:
-    return DeliveryFactory.create(run__mailing__owner=owner)
-
-
 PUBLIC = "anybody"
-PRIVATE = "whoever is signed in, about their own things"
+PRIVATE = "signed-in users, about their own objects"
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
 DRAFT = Own("draft_id", make_draft)
@@ -157,7 +85,7 @@ AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 ARTICLE = Panel(AUTHORS, "article_id", make_article)
 
-# A mailing whose message is gone, too: it cannot come back, whoever may ask for it.
+# A mailing whose message is deleted too, so that no one can restore it.
 GONE_MAILING = {"values": {"message_id": 0}, "clients": []}
 
 ACCESS: dict[str, str | Own | Panel] = {
@@ -167,14 +95,14 @@ ACCESS: dict[str, str | Own | Panel] = {
     "home.change_guide": PRIVATE,
     "health.live": PUBLIC,
     "health.ready": PUBLIC,
-    "metrics.show": PUBLIC,  # for the machine itself, as test_metrics shows
+    "metrics.show": PUBLIC,  # for this host alone, as test_metrics.py checks
     "blog.index": PUBLIC,
     "blog.article": PUBLIC,
     "blog.media": PUBLIC,
     "syndication.feed": PUBLIC,
     "syndication.sitemap": PUBLIC,
     "syndication.robots": PUBLIC,
-    # Each carries a signed token, which is the right to call it; their own tests try forged ones.
+    # The signed token in the address is the permission; test_tokens.py tries forged ones.
     "auth.verify": PUBLIC,
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
@@ -225,7 +153,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.restore": DRAFT,
     "messages.convert_body": PRIVATE,
     "messages.upload_picture": PRIVATE,
-    "messages.picture": PUBLIC,  # mail programs load it; nobody can guess its name
+    "messages.picture": PUBLIC,  # mail programs load it; its name cannot be guessed
     "messages.show": MESSAGE,
     "messages.duplicate": MESSAGE,
     "messages.edit": MESSAGE,
@@ -277,10 +205,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "reports.index": PRIVATE,
     "reports.csv": PRIVATE,
 }
-# Registered only where the service catches its own letters, which production refuses.
+# Registered only with the mail catcher, which production refuses.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}
 
-# Not signed in is the login page, somebody else's object is 404, a missing right is 403.
+# Not signed in: the login page. Another user's object: 404. A missing role: 403.
 TABLE: dict[object, str] = {
     #                    visitor  unconfirmed  blocked  owner  other  manager  content  admin
     PUBLIC: "             open     open         open     open   open   open     open     open ",
@@ -294,7 +222,7 @@ TABLE: dict[object, str] = {
 
 
 def decide(endpoint: str, person: Person) -> Answer:
-    """Return what a person gets from a route about the owner's things."""
+    """Return the answer that a person must get from a route about the owner's objects."""
     access = ACCESS[endpoint]
     kind = access.roles if isinstance(access, Panel) else Own if isinstance(access, Own) else access
     answers = TABLE[kind].split()

@@ -1,28 +1,28 @@
-"""Nothing changes by GET, and nothing by a form that is not ours: every route of the URL map is tried."""
+"""GET changes nothing, and no form without a CSRF token is accepted, on any route of the URL map."""
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from skymailing.extensions import db
-from skymailing.models import SuppressionReason, User
+from skymailing.models import Suppression, SuppressionReason, User
 from skymailing.security import unsubscribe_token
 from tests.conftest import SignIn
-from tests.security.conftest import MakeApp, World, csrf_token, enter
+from tests.security.conftest import MakeApp, World, csrf_token, sign_in_with_token
 from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs post by themselves; the signed link is the proof.
+# RFC 8058: mail programs post on their own; the signed link is the permission.
 WITHOUT_TOKEN = {"unsubscribe.page"}
-# Taking data away is written down; nothing else is.
+# Exports are recorded in the audit log.
 WRITES_AUDIT = {"account.export", "clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
-def contents(session: Session, *, audit: bool = True) -> dict[str, list[str]]:
+def table_contents(session: Session, *, audit: bool = True) -> dict[str, list[str]]:
     """Return every row of every table as text."""
     session.expire_all()
     return {
@@ -32,12 +32,12 @@ def contents(session: Session, *, audit: bool = True) -> dict[str, list[str]]:
     }
 
 
-def test_no_route_takes_a_form_without_its_token(guarded: Flask, world: World, session: Session) -> None:
+def test_every_route_refuses_a_form_without_a_token(guarded: Flask, world: World, session: Session) -> None:
     browser = guarded.test_client()
-    enter(browser, world.owner)
-    before = contents(session)
+    sign_in_with_token(browser, world.owner)
+    before = table_contents(session)
     tried = 0
-    for endpoint, method, path in world.calls(guarded):
+    for endpoint, method, path in world.requests(guarded):
         if method in SAFE or endpoint in WITHOUT_TOKEN:
             continue
         form = {"id": world.arguments["user_id"], "reason": "x", "confirmed": "1", "language": "ru"}
@@ -46,21 +46,21 @@ def test_no_route_takes_a_form_without_its_token(guarded: Flask, world: World, s
             assert answer.status_code == 400, f"{method} {path}"
         tried += 1
     assert tried > 45
-    assert contents(session) == before
+    assert table_contents(session) == before
     assert browser.get("/auth/profile").status_code == 200
 
 
-def test_a_token_of_another_session_is_worth_nothing(guarded: Flask, user: User, world: World) -> None:
+def test_a_token_of_another_session_is_refused(guarded: Flask, user: User, world: World) -> None:
     attacker, victim = guarded.test_client(), guarded.test_client()
-    enter(attacker, user)
-    enter(victim, world.owner)
+    sign_in_with_token(attacker, user)
+    sign_in_with_token(victim, world.owner)
     stolen = csrf_token(attacker.get("/auth/profile").text)
     assert victim.post("/auth/logout", data={"csrf_token": stolen}).status_code == 400
     own = csrf_token(victim.get("/auth/profile").text)
     assert victim.post("/auth/logout", data={"csrf_token": own}).status_code == 302
 
 
-def test_a_token_from_before_signing_in_is_worth_nothing_after(guarded: Flask, user: User) -> None:
+def test_a_token_from_before_the_sign_in_is_refused_afterwards(guarded: Flask, user: User) -> None:
     browser = guarded.test_client()
     planted = csrf_token(browser.get("/auth/login").text)
     data = {"email": user.email, "password": PASSWORD, "csrf_token": planted}
@@ -84,56 +84,50 @@ def test_over_https_a_form_of_another_site_is_refused_even_with_a_token(
     assert answer.status_code == 302
 
 
-def test_looking_at_any_page_changes_nothing(
-    app: Flask, world: World, session: Session, sign_in: SignIn
-) -> None:
+def test_get_requests_change_nothing(app: Flask, world: World, session: Session, sign_in: SignIn) -> None:
     browser = sign_in(world.owner)
     client = ClientFactory.create(owner=world.owner)
     with app.app_context():
         token = unsubscribe_token(world.owner.id, client.email_key)
-    paths = [(endpoint, path) for endpoint, method, path in world.calls(app) if method == "GET"]
+    paths = [(endpoint, path) for endpoint, method, path in world.requests(app) if method == "GET"]
     paths.append(("unsubscribe.page", f"/u/{token}"))
-    before = contents(session)
-    without_audit = contents(session, audit=False)
+    before = table_contents(session)
+    without_audit = table_contents(session, audit=False)
     for endpoint, path in paths:
         for method in ("GET", "HEAD"):
             answer = browser.open(path, method=method, buffered=True)
             assert answer.status_code < 500, f"{method} {path}"
         if endpoint in WRITES_AUDIT:
-            assert contents(session, audit=False) == without_audit, path
-            before = contents(session)
+            assert table_contents(session, audit=False) == without_audit, path
+            before = table_contents(session)
         else:
-            assert contents(session) == before, path
+            assert table_contents(session) == before, path
     assert len(paths) > 60
     assert browser.get("/auth/profile").status_code == 200
 
 
-def test_a_page_answers_to_no_verb_that_it_does_not_name(
-    app: Flask, world: World, session: Session, sign_in: SignIn
-) -> None:
+def test_undeclared_methods_are_refused(app: Flask, world: World, session: Session, sign_in: SignIn) -> None:
     browser = sign_in(world.owner)
-    before = contents(session)
+    before = table_contents(session)
     allowed: dict[str, set[str]] = {}
-    for _, method, path in world.calls(app):
+    for _, method, path in world.requests(app):
         allowed.setdefault(path, set()).add(method)
     for path, methods in allowed.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
             answer = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
-            # 410 is what a page with a token says to one that is none.
+            # 410: a page with a token refuses the malformed one in this path.
             assert answer.status_code in (405, 410), f"{method} {path}"
-    assert contents(session) == before
+    assert table_contents(session) == before
 
 
-def test_one_click_unsubscribing_is_the_only_exception(
+def test_only_one_click_unsubscribe_needs_no_token(
     make_app: MakeApp, guarded: Flask, user: User, session: Session, visitor: FlaskClient
 ) -> None:
-    from skymailing.models import Suppression
-
     client = ClientFactory.create(owner=user)
     with guarded.app_context():
         token = unsubscribe_token(user.id, client.email_key)
     answer = guarded.test_client().post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
-    (made,) = session.query(Suppression).all()
+    (made,) = session.scalars(select(Suppression))
     assert (made.owner_id, made.email_key) == (user.id, client.email_key)
     assert made.reason is SuppressionReason.UNSUBSCRIBED

@@ -1,7 +1,7 @@
-"""Nobody learns which addresses have an account: the same answer, in the same time.
+"""Answers do not reveal which addresses have an account: same content, same time.
 
-Time is the processor's, as a busy machine stretches the clock on the wall; known and unknown addresses
-take turns, so that whatever else goes on falls on both; and medians are compared.
+Processor time is measured, since a busy machine distorts wall-clock time. Known and unknown addresses
+alternate, so that other load affects both, and the medians are compared.
 """
 
 import statistics
@@ -15,18 +15,23 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import User
+from skymailing.security import hash_password
 from tests.security.conftest import MakeApp
-from tests.support.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, ClientFactory, UserFactory
 
 pytestmark = pytest.mark.one_engine
 
 ROUNDS = 15
-COST = {"time_cost": 2, "memory_cost": 8_192, "parallelism": 1}  # some 10 ms: more than all else together
+COST = {
+    "time_cost": 2,
+    "memory_cost": 8_192,
+    "parallelism": 1,
+}  # about 10 ms, more than the rest of an answer
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}
 
 
 def compare(known: Callable[[], object], unknown: Callable[[], object]) -> float:
-    """Return by which factor the medians of the two differ."""
+    """Return the ratio of the two medians, at least 1."""
     samples: dict[Callable[[], object], list[float]] = {known: [], unknown: []}
     for _ in range(ROUNDS):
         for attempt in (known, unknown):
@@ -39,31 +44,29 @@ def compare(known: Callable[[], object], unknown: Callable[[], object]) -> float
 
 @pytest.fixture
 def costly(make_app: MakeApp) -> Flask:
-    """An app whose hashes cost what dominates an answer, as they do in earnest."""
+    """An app whose answers take mainly the time of hashing, as in production."""
     return make_app(PASSWORD_HASH_COST=COST)
 
 
-def test_a_wrong_password_costs_the_same_whoever_is_asked_about(costly: Flask, session: Session) -> None:
+def test_a_wrong_password_takes_the_same_time_for_every_address(costly: Flask, session: Session) -> None:
     browser = costly.test_client()
     with costly.app_context():
-        from skymailing.security import hash_password
-
         made = hash_password(PASSWORD)
     known = UserFactory.create(password_hash=made)
     blocked = UserFactory.create(password_hash=made, blocked_at=utcnow())
     unconfirmed = UserFactory.create(password_hash=made, confirmed_at=None)
-    two_steps = UserFactory.create(password_hash=made, second_factor_at=utcnow())
+    with_two_factor = UserFactory.create(password_hash=made, second_factor_at=utcnow())
 
     def attempt(email: str) -> Callable[[], object]:
         return lambda: browser.post("/auth/login", data={"email": email, "password": "guessed at"})
 
-    for user in (known, blocked, unconfirmed, two_steps):
+    for user in (known, blocked, unconfirmed, with_two_factor):
         assert compare(attempt(user.email), attempt("nobody@example.com")) < 1.6
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
-def test_letters_are_asked_for_in_even_time(make_app: MakeApp, user: User, path: str) -> None:
-    """What is done differs, so both are kept waiting until the slower would be ready."""
+def test_requests_for_letters_take_constant_time(make_app: MakeApp, user: User, path: str) -> None:
+    """The work differs, so both answers wait until a fixed time has passed."""
     app = make_app(EVEN_ANSWER_TIME=0.25)
     for email in (user.email, "nobody@example.com"):
         times = []
@@ -71,11 +74,11 @@ def test_letters_are_asked_for_in_even_time(make_app: MakeApp, user: User, path:
             started = time.monotonic()
             assert app.test_client().post(path, data={"email": email} | NEW).status_code == 302
             times.append(time.monotonic() - started)
-        assert 0.25 <= min(times) < 0.45, "the shortest, as a busy machine only lengthens"
+        assert 0.25 <= min(times) < 0.45, "the shortest one, since load only adds time"
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/auth/reset"])
-def test_the_answer_is_the_same_to_the_letter(app: Flask, session: Session, path: str) -> None:
+def test_answers_are_identical_for_every_address(app: Flask, session: Session, path: str) -> None:
     accounts = [
         UserFactory.create().email,
         UserFactory.create(blocked_at=utcnow(), blocked_reason="spam").email,
@@ -96,7 +99,7 @@ def test_the_answer_is_the_same_to_the_letter(app: Flask, session: Session, path
     assert all(answer == answers[0] for answer in answers[1:])
 
 
-def test_asking_for_the_link_again_tells_nothing_of_others(visitor: FlaskClient, session: Session) -> None:
+def test_requesting_the_link_again_reveals_no_account(visitor: FlaskClient, session: Session) -> None:
     unconfirmed = UserFactory.create(confirmed_at=None).email
     pages = [
         visitor.post("/auth/resend", data={"email": email}, follow_redirects=True).text.replace(email, "")
@@ -105,9 +108,7 @@ def test_asking_for_the_link_again_tells_nothing_of_others(visitor: FlaskClient,
     assert pages[0] == pages[1]
 
 
-def test_somebody_elses_client_looks_like_nobodys(browser: FlaskClient, session: Session) -> None:
-    from tests.support.factories import ClientFactory
-
+def test_another_users_client_looks_like_a_missing_one(browser: FlaskClient, session: Session) -> None:
     theirs = ClientFactory.create()
     answers = [browser.get(f"/clients/{id}/edit") for id in (theirs.id, 999_999)]
     assert answers[0].status_code == answers[1].status_code == 404

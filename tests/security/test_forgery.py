@@ -1,4 +1,4 @@
-"""Nobody changes what is somebody else's by any request, but for the marks that a role is there to set."""
+"""No request changes another user's data, except the columns that a role is permitted to change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ from skymailing.models import (
 )
 from tests.conftest import SignIn
 from tests.security.decisions import ACCESS, Own, Panel, Person
-from tests.security.world import SAFE, VERBS, Things, browser_of
+from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, sign_in_person
 from tests.support.factories import (
     AttemptFactory,
     ClientFactory,
@@ -34,30 +34,40 @@ from tests.support.factories import (
     UserFactory,
 )
 
-# What they may do with the users, mailings and articles of others; everything else stays as it was.
-MARKS = {
+# The columns that a role may change in users, mailings and articles of others.
+PERMITTED_COLUMNS = {
     "users": {"blocked_at", "blocked_reason", "session_epoch", "updated_at"},
     "mailings": {"disabled_at", "disabled_reason", "updated_at"},
 }
-ANY = {column.name for column in Article.__table__.columns}
+ALL_COLUMNS = {column.name for column in Article.__table__.columns}
 ALLOWED: dict[Person, dict[str, set[str]]] = {
     Person.VISITOR: {},
     Person.OTHER: {},
-    Person.MANAGER: MARKS,
-    Person.CONTENT: {"articles": ANY},
-    Person.ADMIN: {**MARKS, "users": MARKS["users"] | {"role"}, "articles": ANY},
+    Person.MANAGER: PERMITTED_COLUMNS,
+    Person.CONTENT: {"articles": ALL_COLUMNS},
+    Person.ADMIN: {
+        **PERMITTED_COLUMNS,
+        "users": PERMITTED_COLUMNS["users"] | {"role"},
+        "articles": ALL_COLUMNS,
+    },
 }
-# So that the requests are known to be such as work, for who may do it.
-MARKED = {"user-blocked", "user-unblocked", "mailing-disabled", "mailing-enabled"}
-WRITTEN = {"article-created", "article-edited", "article-deleted"}
-DONE = {
-    Person.MANAGER: MARKED,
-    Person.CONTENT: WRITTEN,
-    Person.ADMIN: {*MARKED, *WRITTEN, "role-changed"},
+# The actions that must happen, which shows that the forged requests do work with the right role.
+MANAGER_ACTIONS = {"user-blocked", "user-unblocked", "mailing-disabled", "mailing-enabled"}
+AUTHOR_ACTIONS = {"article-created", "article-edited", "article-deleted"}
+EXPECTED_ACTIONS = {
+    Person.MANAGER: MANAGER_ACTIONS,
+    Person.CONTENT: AUTHOR_ACTIONS,
+    Person.ADMIN: {*MANAGER_ACTIONS, *AUTHOR_ACTIONS, "role-changed"},
 }
-OWN_ACTS = {"account-exported", "clients-exported", "log-exported", "report-exported", "client-deleted"}
-# Flask-Admin's usual addresses, of which the panel has none.
-USUAL = (
+ACTIONS_ON_OWN_DATA = {
+    "account-exported",
+    "clients-exported",
+    "log-exported",
+    "report-exported",
+    "client-deleted",
+}
+# Flask-Admin's default addresses, none of which the panel has.
+FLASK_ADMIN_PATHS = (
     *("new/", "new/?url=/manager/", "{id}/edit", "{id}/delete", "edit/?id={id}", "delete/", "action/"),
     *("ajax/update/", "ajax/lookup/", "export/csv/", "details/?id={id}"),
 )
@@ -67,9 +77,9 @@ Rows = dict[tuple[str, Any], dict[str, Any]]
 
 
 @pytest.fixture
-def victim(app: Flask, session: Session) -> Things:
-    """Somebody with one of everything."""
-    things = Things(app, session, UserFactory.create())
+def victim(app: Flask, session: Session) -> OwnedObjects:
+    """A user with an object of each kind."""
+    things = OwnedObjects(app, session, UserFactory.create())
     for access in ACCESS.values():
         if isinstance(access, Own | Panel) and access.make:
             things.make(access.make)
@@ -81,8 +91,8 @@ def victim(app: Flask, session: Session) -> Things:
     return things
 
 
-def rows_of(session: Session, owner: User) -> Rows:
-    """Return all that belongs to a user, by table and key."""
+def owned_rows(session: Session, owner: User) -> Rows:
+    """Return all rows of a user by table and key."""
     mailings = select(Mailing.id).where(Mailing.owner_id == owner.id)
     runs = select(Run.id).where(Run.mailing_id.in_(mailings))
     conditions: Mapping[Table, Any] = {
@@ -110,66 +120,67 @@ def table_of(model: type[Any]) -> Table:
     return table
 
 
-def changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str]:
-    """Return what became of somebody's rows that should not."""
-    told = [f"{table} {key} is new" for table, key in after.keys() - before.keys()]
+def unexpected_changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str]:
+    """Return the changes of rows that are not allowed."""
+    unexpected = [f"{table} {key} is new" for table, key in after.keys() - before.keys()]
     for (table, key), old in before.items():
         new = after.get((table, key))
         may = allowed.get(table, set())
         if new is None:
-            told += [] if may == ANY else [f"{table} {key} is gone"]
+            unexpected += [] if may == ALL_COLUMNS else [f"{table} {key} is gone"]
             continue
-        told += [
+        unexpected += [
             f"{table} {key}: {name}" for name, value in old.items() if value != new[name] and name not in may
         ]
-    return told
+    return unexpected
 
 
 @pytest.mark.parametrize("person", list(ALLOWED), ids=str)
-def test_no_forged_request_changes_what_is_somebody_elses(
-    app: Flask, session: Session, sign_in: SignIn, victim: Things, person: Person
+def test_forged_requests_change_nothing_of_other_users(
+    app: Flask, session: Session, sign_in: SignIn, victim: OwnedObjects, person: Person
 ) -> None:
-    browser, user = browser_of(person, app, session, sign_in)
-    before = rows_of(session, victim.owner)
+    browser, user = sign_in_person(person, app, session, sign_in)
+    before = owned_rows(session, victim.owner)
     assert {table for table, _ in before} >= {"users", "clients", "mailings", "deliveries", "attempts"}
     wrong: list[str] = []
     for verb, path, form in forged_requests(victim):
         if send(browser, verb, path, form) >= 400:
             continue  # compared at the end
-        if told := changes(before, rows_of(session, victim.owner), ALLOWED[person]):
-            wrong.append(f"{verb} {path}: {told}")
-            before = rows_of(session, victim.owner)
+        if unexpected := unexpected_changes(before, owned_rows(session, victim.owner), ALLOWED[person]):
+            wrong.append(f"{verb} {path}: {unexpected}")
+            before = owned_rows(session, victim.owner)
     assert wrong == []
-    assert changes(before, rows_of(session, victim.owner), ALLOWED[person]) == []
+    assert unexpected_changes(before, owned_rows(session, victim.owner), ALLOWED[person]) == []
     acts = select(AuditEntry.action).where(AuditEntry.actor_id == (user.id if user else 0))
-    done = {action.value for action in session.scalars(acts)} - OWN_ACTS
-    assert done == DONE.get(person, set()), "the requests are such as do something"
+    done = {action.value for action in session.scalars(acts)} - ACTIONS_ON_OWN_DATA
+    assert done == EXPECTED_ACTIONS.get(person, set()), "the forged requests do work with the right role"
 
 
-def forged_requests(victim: Things) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return every verb for every route, with the victim's real ids in address and form."""
+def forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return every method for every route, with the victim's real ids in address and form."""
     paths = [
-        # Whoever holds a token of the victim's is the victim.
+        # Routes with a token are left out: a valid token is the permission.
         (victim.path(endpoint), victim.form(endpoint))
         for endpoint in sorted(ACCESS, key=lambda name: (name.endswith(("delete", "role")), name))
         if "token" not in victim.arguments(endpoint) and endpoint != "auth.logout"
     ]
     form = {"rowid": "1", "action": "delete", "id": victim.owner.id, "email": "x@example.com"}
     for view in VIEWS:
-        paths += [(f"/manager/{view}/{usual.format(id=victim.owner.id)}", form) for usual in USUAL]
+        paths += [
+            (f"/manager/{view}/{usual.format(id=victim.owner.id)}", form) for usual in FLASK_ADMIN_PATHS
+        ]
     return [(verb, path, form) for path, form in paths for verb in VERBS]
 
 
 def send(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> int:
-    sent = {"data": form} if verb not in SAFE or "?" in path else {"query_string": form}
-    with browser.open(path, method=verb, **sent) as answer:
+    is_query = verb in SAFE and "?" not in path
+    data, query = (None, form) if is_query else (form, None)
+    with browser.open(path, method=verb, data=data, query_string=query) as answer:
         assert answer.status_code < 500, f"{verb} {path}"
-        return answer.status_code
+        return int(answer.status_code)
 
 
-def test_ids_in_a_form_reach_only_ones_own_clients(
-    session: Session, browser: FlaskClient, user: User
-) -> None:
+def test_ids_in_a_form_affect_only_own_clients(session: Session, browser: FlaskClient, user: User) -> None:
     foreign = ClientFactory.create()
     own = ClientFactory.create(owner=user)
     browser.post("/clients/delete-selected", data={"id": [foreign.id, own.id], "confirmed": "1"})

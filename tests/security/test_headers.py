@@ -1,6 +1,7 @@
-"""Headers and cookies of every answer: pages, errors of every kind, files, and what comes from the cache."""
+"""Security headers and cookies of every answer: pages, errors, files and cached pages."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask, abort, request
@@ -19,24 +20,25 @@ from tests.support.factories import PASSWORD, MessageFactory
 pytestmark = pytest.mark.one_engine
 
 HTML = {"Accept": "text/html"}
-REFUSALS = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
-# Pages for a frame, under a stricter policy of their own.
-SEALED = {"messages.preview", "messages.typed", "manager_articles.preview", "manager_mailings.letter"}
+ERROR_CODES = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
+# Pages inside a frame, with a stricter policy.
+SANDBOXED = {"messages.preview", "messages.typed", "manager_articles.preview", "manager_mailings.letter"}
 # Answers that hold nothing of a user.
-EVERYBODYS = {"static", "blog.media", "health.live", "health.ready", "metrics.show"}
+PUBLIC_ANSWERS = {"static", "blog.media", "health.live", "health.ready", "metrics.show"}
 
 
 @pytest.fixture(scope="module")
 def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
-    """The app as it stands on the internet, with views that fail in every way added."""
+    """The app with production settings, and with views that fail in different ways."""
     settings = {
         **environment,
         "SKYMAILING_ENV": "production",
-        "SECRET_KEY": "a long key that nobody else has got, really",
+        "SECRET_KEY": "a long key that is used in this test alone",
         "PUBLIC_URL": "https://localhost",
     }
     config = ProductionConfig(settings)
-    config.RATELIMIT_ENABLED = True  # the extension is shared with the suite's app, which turned it off
+    # The extension is shared with the app of the test run, which turned it off.
+    vars(config)["RATELIMIT_ENABLED"] = True
     made = create_app(config)
 
     @made.route("/refused/<int:code>")
@@ -59,12 +61,12 @@ def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def outside(production: Flask, session: Session) -> FlaskClient:
-    """A browser that sees the service over https."""
+    """A browser of a visitor who uses https."""
     return production.test_client()
 
 
-def get(browser: FlaskClient, path: str, **options: object) -> TestResponse:
-    return browser.get(path, base_url="https://localhost", buffered=True, **options)  # type: ignore[arg-type]
+def get(browser: FlaskClient, path: str, **options: Any) -> TestResponse:
+    return browser.get(path, base_url="https://localhost", buffered=True, **options)
 
 
 def expect_headers(answer: TestResponse, where: str) -> None:
@@ -86,7 +88,7 @@ def expect_headers(answer: TestResponse, where: str) -> None:
         assert "Domain" not in cookie, where
 
 
-def expect_sealed(answer: TestResponse) -> None:
+def expect_sandboxed(answer: TestResponse) -> None:
     (policy,) = answer.headers.getlist("Content-Security-Policy")
     assert policy.split("; ")[:2] == ["sandbox", "default-src 'none'"]
     assert "form-action 'none'" in policy
@@ -126,7 +128,7 @@ def expect_sealed(answer: TestResponse) -> None:
     ],
 )
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
-def test_every_answer_carries_them(outside: FlaskClient, path: str, status: int, accept: str) -> None:
+def test_every_answer_has_security_headers(outside: FlaskClient, path: str, status: int, accept: str) -> None:
     answer = get(outside, path, headers={"Accept": accept})
     assert answer.status_code == status
     expect_headers(answer, path)
@@ -135,11 +137,11 @@ def test_every_answer_carries_them(outside: FlaskClient, path: str, status: int,
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
-def test_what_is_refused_before_a_page_is_reached_carries_them(
+def test_requests_refused_before_a_view_have_security_headers(
     outside: FlaskClient, production: Flask, accept: str
 ) -> None:
     too_large = production.config["MAX_CONTENT_LENGTH"] + 1
-    options = {"base_url": "https://localhost", "headers": {"Accept": accept}}
+    options: dict[str, Any] = {"base_url": "https://localhost", "headers": {"Accept": accept}}
     for answer, status in (
         (outside.post("/upload", content_length=too_large, **options), 413),
         (outside.post("/auth/login", data={"email": "x"}, **options), 400),  # without a token
@@ -151,50 +153,53 @@ def test_what_is_refused_before_a_page_is_reached_carries_them(
         expect_headers(answer, str(status))
 
 
-def test_a_throttled_answer_carries_them(outside: FlaskClient, user: User) -> None:
+def test_a_throttled_answer_has_security_headers(outside: FlaskClient, user: User) -> None:
     page = get(outside, "/auth/login")
     for _ in range(12):
         data = {"email": user.email, "password": "guess", "csrf_token": csrf_token(page.text)}
-        options = {"base_url": "https://localhost", "headers": HTML | {"Referer": "https://localhost/"}}
+        options: dict[str, Any] = {
+            "base_url": "https://localhost",
+            "headers": HTML | {"Referer": "https://localhost/"},
+        }
         answer = outside.post("/auth/login", data=data, **options)
     assert answer.status_code == 429
     expect_headers(answer, "429")
 
 
-def test_every_route_carries_them_signed_in_and_keeps_private_pages_out_of_caches(
+def test_every_private_page_has_security_headers_and_is_not_cached(
     production: Flask, outside: FlaskClient, world: World
 ) -> None:
     token = csrf_token(get(outside, "/auth/login").text)
     data = {"email": world.owner.email, "password": PASSWORD, "remember": "y", "csrf_token": token}
-    options = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/"}}
+    options: dict[str, Any] = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/"}}
     answer = outside.post("/auth/login", data=data, **options)
     assert answer.status_code == 302
     expect_headers(answer, "signing in")
     assert len(answer.headers.getlist("Set-Cookie")) == 3  # session, remember-me, device
-    world.arguments["code"] = 404  # of this module's own route
-    for endpoint, method, path in world.calls(production):
+    world.arguments["code"] = 404  # the argument of this module's own route
+    for endpoint, method, path in world.requests(production):
         if method != "GET" or endpoint in ("broken", "refused"):
             continue
         answer = get(outside, path, headers=HTML)
-        if endpoint in SEALED and answer.status_code == 200:
-            expect_sealed(answer)
+        if endpoint in SANDBOXED and answer.status_code == 200:
+            expect_sandboxed(answer)
         else:
             expect_headers(answer, path)
         if (endpoint != "static" and "_user_id" in path) or endpoint.partition(".")[0] in ("clients", "auth"):
             assert "no-store" in answer.headers["Cache-Control"], path
 
 
-def test_a_letters_frame_may_do_nothing(browser: FlaskClient, user: User) -> None:
+def test_previews_are_sandboxed(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
-    expect_sealed(browser.get(f"/messages/{message.id}/preview"))
+    expect_sandboxed(browser.get(f"/messages/{message.id}/preview"))
     page = browser.get(f"/messages/{message.id}").text
     assert 'sandbox=""' in page or "sandbox>" in page or "sandbox " in page
 
 
-def test_no_page_of_one_user_is_served_to_another(
+def test_no_cached_page_contains_data_of_a_user(
     app: Flask, sign_in: SignIn, user: User, world: World, visitor: FlaskClient
 ) -> None:
-    """Each public page, which is cached, is first asked for by somebody who is signed in."""
+    """A signed-in user requests each public page first, so that the cache could keep theirs."""
     inside = sign_in(user)
     for path in ("/", "/blog/", f"/blog/{world.arguments['slug']}", "/blog/feed.atom", "/sitemap.xml"):
         for _ in range(2):

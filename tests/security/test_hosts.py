@@ -1,4 +1,4 @@
-"""A forged Host or X-Forwarded-* leads nobody anywhere, and `next` stays on this site."""
+"""Forged Host and X-Forwarded-* headers have no effect, and `next` stays on this site."""
 
 from collections.abc import Callable
 
@@ -28,13 +28,13 @@ FORGED = {
 
 
 @pytest.mark.parametrize("proxies", [0, 1])
-def test_no_answer_repeats_a_forged_host(
+def test_no_answer_contains_a_forged_host(
     make_app: MakeApp, world: World, session: Session, proxies: int
 ) -> None:
     app = make_app(TRUSTED_PROXIES=proxies)
     browser = app.test_client()
     browser.post("/auth/login", data={"email": world.owner.email, "password": PASSWORD})
-    paths = {path for _, method, path in world.calls(app) if method == "GET"}
+    paths = {path for _, method, path in world.requests(app) if method == "GET"}
     for path in [*paths, "/blog", "/none", "/manager", "/clients"]:
         answer = browser.get(path, headers=FORGED, buffered=True)
         assert "evil.example" not in str(answer.headers), path
@@ -45,7 +45,7 @@ def test_no_answer_repeats_a_forged_host(
 @pytest.mark.parametrize(
     "host", ["evil.example", "sky.example@evil.example", "evil.example:80", "sky.example."]
 )
-def test_links_in_letters_ignore_it(
+def test_links_in_letters_ignore_a_forged_host(
     visitor: FlaskClient, user: User, smtp: SmtpServer, work: Callable[[], None], path: str, host: str
 ) -> None:
     email = user.email if path == "/auth/reset" else "new@example.com"
@@ -66,7 +66,7 @@ def test_links_in_letters_ignore_it(
         (2, "6.6.6.6, 198.51.100.1, 10.0.0.2", ("198.51.100.1", "http")),
     ],
 )
-def test_as_many_proxies_are_believed_as_were_named(
+def test_forwarded_headers_of_trusted_proxies_alone_count(
     make_app: MakeApp, proxies: int, sent: str, seen: tuple[str, str]
 ) -> None:
     app = make_app(TRUSTED_PROXIES=proxies)
@@ -83,7 +83,7 @@ def test_as_many_proxies_are_believed_as_were_named(
     assert answer.json == [*seen, "localhost"]
 
 
-def test_numbers_for_prometheus_are_not_for_who_claims_to_be_this_machine(make_app: MakeApp) -> None:
+def test_metrics_ignore_a_forged_local_address(make_app: MakeApp) -> None:
     for proxies in (0, 1):
         visitor = make_app(TRUSTED_PROXIES=proxies).test_client()
         for claimed in ("127.0.0.1", "::1", "127.0.0.1, 203.0.113.5"):
@@ -92,7 +92,7 @@ def test_numbers_for_prometheus_are_not_for_who_claims_to_be_this_machine(make_a
             assert visitor.get("/metrics", headers=headers, environ_overrides=local).status_code == 404
 
 
-ELSEWHERE = [
+HOSTILE_TARGETS = [
     "https://evil.example/",
     "//evil.example",
     "///evil.example",
@@ -122,14 +122,14 @@ ELSEWHERE = [
 ]
 
 
-def leaves(location: str) -> bool:
-    """Whether a browser would go to another site, or run something."""
+def leads_elsewhere(location: str) -> bool:
+    """Whether a browser would go to another site or run a script."""
     path = location.replace("\t", "").replace("\n", "").replace("\r", "").replace("\\", "/").strip()
     return not path.startswith("/") or path.startswith("//")
 
 
-@pytest.mark.parametrize("target", ELSEWHERE)
-def test_next_leads_to_no_other_site(visitor: FlaskClient, user: User, target: str) -> None:
+@pytest.mark.parametrize("target", HOSTILE_TARGETS)
+def test_next_never_redirects_to_another_site(visitor: FlaskClient, user: User, target: str) -> None:
     query = {"next": target}
     signed_in = visitor.post(
         "/auth/login", query_string=query, data={"email": user.email, "password": PASSWORD}
@@ -142,20 +142,20 @@ def test_next_leads_to_no_other_site(visitor: FlaskClient, user: User, target: s
         visitor.post("/auth/login/code", query_string=query),
     ):
         assert answer.status_code == 302
-        assert not leaves(answer.location), answer.location
+        assert not leads_elsewhere(answer.location), answer.location
         assert "\n" not in answer.location
 
 
-def test_a_language_link_with_a_hostile_next_is_not_written_into_the_page(visitor: FlaskClient) -> None:
-    for target in ELSEWHERE:
+def test_a_hostile_next_is_not_a_link_on_the_language_page(visitor: FlaskClient) -> None:
+    for target in HOSTILE_TARGETS:
         page = visitor.get("/language", query_string={"next": target}).text
         assert f'href="{target}"' not in page
 
 
-def test_a_private_page_asks_to_sign_in_on_this_site(
+def test_private_pages_redirect_to_this_sites_login_page(
     app: Flask, visitor: FlaskClient, sign_in: SignIn
 ) -> None:
     for path in ("/clients/?next=//evil.example", "//evil.example/clients/", "/clients/\\evil.example"):
         answer = visitor.get(path, headers=FORGED)
         if answer.status_code in (301, 302, 303, 307, 308):
-            assert not leaves(answer.location), path
+            assert not leads_elsewhere(answer.location), path

@@ -1,4 +1,4 @@
-"""Files that are bombs end in bounded time and memory, with words that say what is wrong; and formulas."""
+"""Imports of hostile files use bounded time and memory and report the error; formulas are neutralised."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
@@ -25,7 +25,7 @@ from skymailing.errors import SkyMailingError
 from skymailing.models import Client, ClientImport, ImportState, User
 from tests.support.factories import ClientFactory
 
-# Large uploads wait in temporary files, which are closed when Python drops them: fine there, a warning here.
+# Large uploads use temporary files that Python closes at garbage collection; tests would warn about that.
 UNCLOSED = "ignore::pytest.PytestUnraisableExceptionWarning"
 pytestmark = [pytest.mark.one_engine, pytest.mark.filterwarnings(UNCLOSED)]
 
@@ -35,7 +35,7 @@ IMPORT = "/clients/import"
 
 
 class Endless(io.RawIOBase):
-    """A file of `size` bytes that is written as it is read: a header, then one piece again and again."""
+    """A file of `size` bytes that is generated while it is read: a header, then one repeated piece."""
 
     def __init__(self, size: int, head: bytes, piece: bytes) -> None:
         self.size, self.head = size, head
@@ -55,7 +55,7 @@ class Endless(io.RawIOBase):
         self.place = offset if whence == os.SEEK_SET else self.place + offset
         return self.place
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
         wanted = min(len(buffer), self.size - self.place)
         if wanted <= 0:
             return 0
@@ -71,15 +71,16 @@ class Endless(io.RawIOBase):
 
 @pytest.fixture
 def memory() -> Iterator[Callable[[], int]]:
-    """Return a function that tells the most bytes that Python held at once since the beginning."""
+    """Return a function that returns Python's peak memory in bytes since the start of the test."""
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
 
 def drain(source: BinaryIO) -> tuple[int, set[object]]:
-    """Read all records; return how many there were and what was wrong with any."""
-    count, faults = 0, set()
+    """Read all records; return their number and the faults that were found."""
+    count = 0
+    faults: set[object] = set()
     for record in read_records(source):
         count += 1
         faults.add(record.fault)
@@ -88,8 +89,8 @@ def drain(source: BinaryIO) -> tuple[int, set[object]]:
 
 
 @pytest.mark.parametrize("megabytes", [100, pytest.param(1024, marks=pytest.mark.soak)])
-def test_one_line_of_a_gigabyte_is_read_in_bounded_memory(megabytes: int) -> None:
-    """In a process of its own, so that its memory is its own; the bytes are made as they are read."""
+def test_a_huge_line_is_read_in_bounded_memory(megabytes: int) -> None:
+    """Runs in its own process, to measure its memory alone; the bytes are generated while they are read."""
     program = (
         "import io, resource\n"
         "from skymailing.clients.csv_reader import read_records\n"
@@ -110,9 +111,9 @@ def test_one_line_of_a_gigabyte_is_read_in_bounded_memory(megabytes: int) -> Non
 @pytest.mark.parametrize(
     "piece", [b'"', b'","', b",", b"\0", b"\xff", b'a@example.com,"x\n', "ы".encode("utf-16")]
 )
-def test_megabytes_of_anything_are_read_in_bounded_memory(memory: Callable[[], int], piece: bytes) -> None:
+def test_endless_input_is_read_in_bounded_memory(memory: Callable[[], int], piece: bytes) -> None:
     source = io.BufferedReader(Endless(MEGABYTE // 4, b"email,name\n", piece))
-    drain(source)  # type: ignore[arg-type]
+    drain(source)
     assert memory() < 3 * MEGABYTE
 
 
@@ -130,7 +131,7 @@ def test_megabytes_of_anything_are_read_in_bounded_memory(memory: Callable[[], i
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100, "address"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused_with_its_reason(
+def test_a_file_without_a_table_is_refused_with_the_reason(
     browser: FlaskClient, session: Session, memory: Callable[[], int], head: bytes, words: str
 ) -> None:
     answer = browser.post(IMPORT, data={"file": (io.BytesIO(head + b"\n1@example.com\n"), "x.csv")})
@@ -143,7 +144,7 @@ def test_a_file_that_is_no_table_is_refused_with_its_reason(
 
 
 @pytest.mark.parametrize("name", ["clients.csv", "clients.xlsx", "../../etc/passwd", "x.csv\0.zip"])
-def test_a_zip_by_another_name_is_not_unpacked(
+def test_a_zip_with_another_name_is_not_unpacked(
     browser: FlaskClient, session: Session, name: str, memory: Callable[[], int]
 ) -> None:
     bomb = io.BytesIO()
@@ -154,7 +155,7 @@ def test_a_zip_by_another_name_is_not_unpacked(
     assert session.scalar(select(ClientImport)) is None
 
 
-def test_a_broken_row_costs_that_row_alone(
+def test_a_broken_row_does_not_affect_other_rows(
     browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
     rows = [
@@ -186,7 +187,7 @@ def test_a_broken_row_costs_that_row_alone(
     assert page.status_code == 200
 
 
-def test_any_bytes_at_all_end_in_a_table_or_a_reason() -> None:
+def test_random_bytes_give_a_table_or_an_error() -> None:
     generator = random.Random(7)
     alphabet = [
         b'"',
@@ -212,31 +213,31 @@ def test_any_bytes_at_all_end_in_a_table_or_a_reason() -> None:
             continue
 
 
-class Wire(io.RawIOBase):
-    """What a client claims to send; how much was read of it is noted."""
+class UploadStream(io.RawIOBase):
+    """An upload of unlimited size that counts how many bytes were read."""
 
-    taken = 0
+    bytes_read = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        self.taken += len(buffer)
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
+        self.bytes_read += len(buffer)
         buffer[:] = b"x" * len(buffer)
         return len(buffer)
 
 
-def test_an_upload_is_limited_before_it_is_read(app: Flask, user: User) -> None:
-    wire = Wire()
+def test_a_large_upload_is_refused_before_it_is_read(app: Flask, user: User) -> None:
+    stream = UploadStream()
     environ = EnvironBuilder(
         IMPORT,
         method="POST",
         content_type="multipart/form-data; boundary=x",
     ).get_environ()
-    environ |= {"wsgi.input": wire, "CONTENT_LENGTH": str(10 * 1024 * MEGABYTE)}
+    environ |= {"wsgi.input": stream, "CONTENT_LENGTH": str(10 * 1024 * MEGABYTE)}
     with app.request_context(environ), pytest.raises(RequestEntityTooLarge):
         _ = request.files
-    assert wire.taken < MEGABYTE
+    assert stream.bytes_read < MEGABYTE
 
 
 FORMULAS = [
@@ -253,7 +254,7 @@ FORMULAS = [
 ]
 
 
-def test_formulas_leave_as_text_and_come_back_as_they_were(
+def test_formulas_are_exported_as_text_and_imported_unchanged(
     app: Flask, browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
     for number, formula in enumerate(FORMULAS):
@@ -270,7 +271,7 @@ def test_formulas_leave_as_text_and_come_back_as_they_were(
     assert len(rows) == len(FORMULAS) + 1
     for cell in (cell for row in rows for cell in row):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell
-    session.query(Client).delete()
+    session.execute(delete(Client))
     browser.post(IMPORT, data={"file": (io.BytesIO(exported), "clients.csv")})
     work()
     session.expire_all()
@@ -278,7 +279,7 @@ def test_formulas_leave_as_text_and_come_back_as_they_were(
     assert after == before
 
 
-def test_a_refused_row_leaves_without_its_formula_too(
+def test_formulas_in_rejected_rows_are_exported_as_text(
     browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
     table = io.StringIO()

@@ -1,4 +1,4 @@
-"""Nothing that people type, upload or send as a header becomes a header, a recipient or a command."""
+"""Typed, uploaded or sent text never becomes a header, a recipient or an SMTP command."""
 
 import io
 from collections.abc import Callable
@@ -26,10 +26,23 @@ from tests.support.servers import SmtpServer
 pytestmark = pytest.mark.one_engine
 
 Work = Callable[[], None]
-ENDS = ["\r\n", "\n", "\r", "\r\n\r\n", "\n\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\0", "\x1b[2J"]
-TAIL = "Bcc: thief@evil.example"
-# Headers that a letter of ours has, and no others: what was injected would be one more.
-KNOWN = {
+LINE_ENDS = [
+    "\r\n",
+    "\n",
+    "\r",
+    "\r\n\r\n",
+    "\n\n",
+    "\x0b",
+    "\x0c",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\0",
+    "\x1b[2J",
+]
+INJECTED_HEADER = "Bcc: thief@evil.example"
+# The headers of our letters; any other one would have been injected.
+KNOWN_HEADERS = {
     *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"),
     *("content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post", "list-id", "precedence"),
     *("auto-submitted", "feedback-id", "x-mailer"),
@@ -37,14 +50,14 @@ KNOWN = {
 
 
 def expect_clean(smtp: SmtpServer, recipients: set[str]) -> None:
-    """See that every letter went where it should, alone, with the headers that we write."""
+    """Check that each letter has one right recipient and only the headers that we write."""
     assert {letter.to for letter in smtp.letters} == recipients
     for letter in smtp.letters:
         assert len(letter.recipients) == 1
         parsed = message_from_bytes(letter.content, policy=policy.default)
         names = [name.lower() for name in parsed]
-        assert set(names) <= KNOWN
-        assert len(names) == len(set(names)), "a header twice"
+        assert set(names) <= KNOWN_HEADERS
+        assert len(names) == len(set(names)), "duplicate header"
         assert parsed.defects == []
         head = letter.content.partition(b"\r\n\r\n")[0]
         assert b"\nBcc:" not in head
@@ -56,39 +69,43 @@ def expect_clean(smtp: SmtpServer, recipients: set[str]) -> None:
             assert len(line) <= 998
         for header in ("From", "To", "Reply-To"):
             addresses = parsed[header].addresses if parsed[header] else ()
-            assert len(addresses) <= 1, "an address more"
+            assert len(addresses) <= 1, "additional address"
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_a_mailings_letters_carry_nothing_injected(
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_mailing_letters_contain_no_injected_headers(
     app: Flask, session: Session, smtp: SmtpServer, work: Work, end: str
 ) -> None:
-    """Past all forms, as if the database held it: sender, subject, client's name and values."""
-    evil = f"x{end}{TAIL}{end}{end}<script>"
-    # PostgreSQL and SQLite alike hold no NUL in a text, so that one comes with the values alone.
-    kept = evil.replace("\0", "")
-    owner = UserFactory.create(name=kept[:200])
-    client = ClientFactory.create(owner=owner, full_name=kept, attributes={"city": kept})
+    """The texts are stored directly, without a form: sender, subject, client's name and values."""
+    evil = f"x{end}{INJECTED_HEADER}{end}{end}<script>"
+    # No database stores NUL in a text.
+    stored = evil.replace("\0", "")
+    owner = UserFactory.create(name=stored[:200])
+    client = ClientFactory.create(owner=owner, full_name=stored, attributes={"city": stored})
     message = MessageFactory.create(
         owner=owner,
-        subject=f"Hello {kept} {{{{ name }}}} {{{{ client.city }}}}",
+        subject=f"Hello {stored} {{{{ name }}}} {{{{ client.city }}}}",
         format=MessageFormat.TEXT,
         body="{{ name }}\r\n.\r\nMAIL FROM:<thief@evil.example>\r\n{{ client.city }}\n.\n",
     )
-    mailing = due_mailing(owner, message=message, name=kept)
+    mailing = due_mailing(owner, message=message, name=stored)
     with app.app_context():
         queue.enqueue("start_mailing", mailing.id)
     work()
     expect_clean(smtp, {client.email})
-    assert len(smtp.letters) == 1, "a dot alone on a line ended no letter early"
+    assert len(smtp.letters) == 1, "a lone dot does not end the letter"
     assert "MAIL FROM:<thief@evil.example>" in smtp.letters[0].text
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_account_letters_carry_nothing_injected(
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_account_letters_contain_no_injected_headers(
     visitor: FlaskClient, smtp: SmtpServer, work: Work, session: Session, end: str
 ) -> None:
-    for email in (f"a@example.com{end}{TAIL}", f"a{end}@example.com", f"a@example.com{end},b@evil.example"):
+    for email in (
+        f"a@example.com{end}{INJECTED_HEADER}",
+        f"a{end}@example.com",
+        f"a@example.com{end},b@evil.example",
+    ):
         data = {"email": email, "password": "three odd words", "password_confirm": "three odd words"}
         visitor.post("/auth/register", data=data)
         visitor.post("/auth/reset", data=data)
@@ -98,7 +115,7 @@ def test_account_letters_carry_nothing_injected(
         assert user.email == "a@example.com"
 
 
-SMUGGLED = [
+SMUGGLING_ADDRESSES = [
     "a@example.com\r\nRCPT TO:<b@evil.example>",
     "a@example.com>\r\nRCPT TO:<b@evil.example",
     "<a@example.com> SIZE=1",
@@ -117,8 +134,8 @@ SMUGGLED = [
 ]
 
 
-@pytest.mark.parametrize("address", SMUGGLED)
-def test_an_address_that_smuggles_is_no_clients(
+@pytest.mark.parametrize("address", SMUGGLING_ADDRESSES)
+def test_a_smuggling_address_is_refused(
     browser: FlaskClient, user: User, session: Session, work: Work, address: str
 ) -> None:
     answer = browser.post("/clients/new", data={"email": address, "full_name": "Anna", "comment": ""})
@@ -129,8 +146,8 @@ def test_an_address_that_smuggles_is_no_clients(
     assert session.scalars(select(Client)).all() == []
 
 
-@pytest.mark.parametrize("address", SMUGGLED)
-def test_an_address_that_smuggles_gets_no_letter_should_it_be_in_the_database(
+@pytest.mark.parametrize("address", SMUGGLING_ADDRESSES)
+def test_a_smuggling_address_in_the_database_gets_no_letter(
     app: Flask, user: User, session: Session, smtp: SmtpServer, work: Work, address: str
 ) -> None:
     stored = address.replace("\0", "!")
@@ -146,11 +163,11 @@ def test_an_address_that_smuggles_gets_no_letter_should_it_be_in_the_database(
     assert all(letter.sender == "letters@sky.example" for letter in smtp.letters)
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_what_forms_take_is_one_line_where_one_line_is_meant(
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_single_line_fields_store_a_single_line(
     browser: FlaskClient, user: User, session: Session, end: str
 ) -> None:
-    evil = f"Anna{end}{TAIL}"
+    evil = f"Anna{end}{INJECTED_HEADER}"
     browser.post("/auth/profile", data={"name": evil, "locale": "en", "timezone": "UTC"})
     browser.post("/clients/new", data={"email": "anna@example.com", "full_name": evil, "comment": ""})
     browser.post("/messages/new", data={"subject": evil, "format": "text", "body": "x"})
@@ -163,8 +180,8 @@ def test_what_forms_take_is_one_line_where_one_line_is_meant(
         assert not any(ord(sign) < 32 or 127 <= ord(sign) < 160 for sign in line), repr(line)
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_names_of_files_write_no_header(browser: FlaskClient, session: Session, end: str) -> None:
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_file_names_inject_no_header(browser: FlaskClient, session: Session, end: str) -> None:
     name = f'x{end}Set-Cookie: a=b".csv'
     file = (io.BytesIO(b"email\nanna@example.com\nno address\n"), name)
     answer = browser.post("/clients/import", data={"file": file})
@@ -176,8 +193,8 @@ def test_names_of_files_write_no_header(browser: FlaskClient, session: Session, 
         assert "a=b" not in str(download.headers)
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_names_of_things_write_no_header_of_a_download(sign_in: SignIn, session: Session, end: str) -> None:
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_names_of_objects_inject_no_download_header(sign_in: SignIn, session: Session, end: str) -> None:
     owner = UserFactory.create(role=Role.ADMIN, name=f"x{end}".replace("\0", ""))
     mailing = due_mailing(owner, name=f'x{end}Set-Cookie: a=b"; filename="evil.exe'.replace("\0", ""))
     ArticleFactory.create(author=owner, title=f"x{end}Set-Cookie: a=b".replace("\0", ""))
@@ -191,7 +208,7 @@ def test_names_of_things_write_no_header_of_a_download(sign_in: SignIn, session:
 
 
 @pytest.mark.parametrize("agent", ["x\tEvil: y", "x" * 60_000, "\x7f\x1b[2J", "é" * 300])
-def test_headers_of_a_request_write_nothing_but_words_of_ours(
+def test_request_headers_are_never_stored_or_shown_as_sent(
     app: Flask, sign_in: SignIn, session: Session, agent: str
 ) -> None:
     admin = UserFactory.create(role=Role.ADMIN)

@@ -1,4 +1,4 @@
-"""Whoever can write to Redis runs no code: jobs and cached things are JSON, and Redis is locked away."""
+"""Access to Redis does not run code: jobs and cached values are JSON; and Redis itself is private."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ from tests.support.servers import RedisServer
 
 pytestmark = [
     pytest.mark.one_engine,
-    # A forged job fails, which rq reports.
+    # rq reports that a forged job failed.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
@@ -40,11 +40,11 @@ class Bomb:
 
 @pytest.fixture
 def trace(tmp_path: Path) -> Path:
-    """A file that is there when somebody's code was run."""
+    """A file that exists once the pickled command has run."""
     return tmp_path / "ran"
 
 
-def test_the_bomb_works(trace: Path) -> None:
+def test_the_bomb_runs_when_it_is_unpickled(trace: Path) -> None:
     pickle.loads(pickle.dumps(Bomb(trace)))
     assert trace.exists()
 
@@ -63,7 +63,7 @@ def test_a_forged_pickle_in_a_queue_is_not_loaded(
     assert not trace.exists()
 
 
-def test_a_job_that_is_nothing_but_a_pickle_does_not_stop_the_worker(
+def test_a_pickled_job_does_not_stop_the_worker(
     app: Flask, work: Callable[[], None], redis_server: RedisServer, trace: Path
 ) -> None:
     redis = redis_server.client
@@ -91,7 +91,7 @@ def test_a_forged_pickle_in_the_schedule_is_not_loaded(
         try:
             list(scheduler.get_jobs_to_queue())
             schedule.reconcile()
-        except ValueError:  # what is no JSON is refused; that is fine
+        except ValueError:  # refused, since it is not JSON
             pass
     assert not trace.exists()
 
@@ -103,9 +103,9 @@ def test_a_forged_pickle_in_the_cache_is_not_loaded(
     visitor.get("/blog/")
     bomb = pickle.dumps(Bomb(trace))
     redis = redis_server.client
-    kept = [key for key in redis.scan_iter("skymailing:cache:*") if redis.type(key) == b"string"]
-    assert kept
-    for key in kept:
+    cached = [key for key in redis.scan_iter("skymailing:cache:*") if redis.type(key) == b"string"]
+    assert cached
+    for key in cached:
         redis.set(key, b"!" + bomb if b"version" in key else bomb)
     redis.set("skymailing:cache:x", bomb)
     with app.app_context(), pytest.raises(ValueError):
@@ -113,7 +113,7 @@ def test_a_forged_pickle_in_the_cache_is_not_loaded(
     assert not trace.exists()
 
 
-def test_no_module_of_ours_names_pickle() -> None:
+def test_no_module_imports_pickle() -> None:
     package = Path(queue.__file__).parent
     users = [path for path in package.rglob("*.py") if "import pickle" in path.read_text()]
     assert users == []
@@ -135,7 +135,7 @@ def test_every_job_in_redis_is_json(app: Flask, session: Session, redis_server: 
         assert json.loads(raw)[2] == [7]
 
 
-def test_the_embedded_redis_is_behind_a_directory_that_nobody_else_enters(tmp_path: Path) -> None:
+def test_the_embedded_redis_is_in_a_private_directory(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o755)
     command = redis_command(data)
@@ -143,7 +143,7 @@ def test_the_embedded_redis_is_behind_a_directory_that_nobody_else_enters(tmp_pa
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     options = dict(zip(command[1::2], command[2::2], strict=True))
     assert (options["--port"], options["--unixsocketperm"]) == ("0", "700")
-    directory.chmod(0o777)  # somebody has opened it meanwhile
+    directory.chmod(0o777)  # someone has changed its mode
     redis_command(data)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 

@@ -1,23 +1,25 @@
-"""Fields that no form shows are posted to every form, and change nothing."""
+"""Fields that a form does not have are posted to every form, and change nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import inspect, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import Article, Client, Mailing, Message, Role, User, UserSession
+from skymailing.models.base import Model
 from tests.conftest import SignIn
 from tests.security.conftest import World
 from tests.support.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 pytestmark = pytest.mark.one_engine
 
-# What an attacker would like to set, of whatever the form is about, under the names of columns and relations.
-WISHES: dict[str, str] = {
+# Columns and relations that an attacker might try to set through any form.
+FORGED_FIELDS: dict[str, str] = {
     "id": "999",
     "owner_id": "1",
     "owner": "1",
@@ -50,17 +52,17 @@ WISHES: dict[str, str] = {
 }
 
 
-def guarded_values(session: Session, model: type, id: int) -> dict[str, object]:
+def guarded_values(session: Session, model: type[Model], id: int) -> dict[str, object]:
     row = session.get_one(model, id, populate_existing=True)
-    columns = {attribute.key for attribute in inspect(model).column_attrs}
-    return {name: getattr(row, name) for name in columns & ({*WISHES} - {"updated_at"})}
+    columns = {column.key for column in model.__table__.columns}
+    return {name: getattr(row, name) for name in columns & ({*FORGED_FIELDS} - {"updated_at"})}
 
 
 CLIENT = {"email": "anna@example.com", "full_name": "Anna", "comment": ""}
 MESSAGE = {"subject": "Hello", "format": "text", "body": "Hello"}
 
 
-def mailing_form(message: Message) -> dict[str, str]:
+def mailing_form(message: Message) -> dict[str, Any]:
     start = utcnow() + timedelta(days=1)
     return {
         "name": "Sale",
@@ -71,18 +73,16 @@ def mailing_form(message: Message) -> dict[str, str]:
         "periodicity": "once",
         "on_unknown": "resend",
         "on_late": "send",
-        "weekdays": list("1234567"),  # type: ignore[dict-item]
+        "weekdays": list("1234567"),
     }
 
 
-def test_editing_sets_nothing_that_the_form_does_not_show(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: User, session: Session) -> None:
     other = UserFactory.create()
     client = ClientFactory.create(owner=user, email="anna@example.com")
     message = MessageFactory.create(owner=user)
     mailing = MailingFactory.create(owner=user, message=message)
-    forged = WISHES | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
+    forged = FORGED_FIELDS | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
     for path, form, row in (
         (f"/clients/{client.id}/edit", CLIENT, client),
         (f"/messages/{message.id}/edit", MESSAGE, message),
@@ -93,9 +93,11 @@ def test_editing_sets_nothing_that_the_form_does_not_show(
         answer = browser.post(path, data=forged | form)
         assert answer.status_code == 302, answer.text
         after = guarded_values(session, type(row), row.id)
-        if row is mailing:  # saving it schedules it, for the time that the form says
+        if row is mailing:  # saving schedules it for the time in the form
             assert after["state"] == "scheduled"
-            assert after["next_run_at"] > utcnow()
+            next_run_at = after["next_run_at"]
+            assert isinstance(next_run_at, datetime)
+            assert next_run_at > utcnow()
             after |= {name: before[name] for name in ("state", "next_run_at")}
         assert after == before, path
     session.refresh(user)
@@ -105,14 +107,19 @@ def test_editing_sets_nothing_that_the_form_does_not_show(
 @pytest.mark.parametrize(
     ("path", "model"), [("/clients/new", Client), ("/messages/new", Message), ("/mailings/new", Mailing)]
 )
-def test_what_is_created_is_ones_own_and_begins_at_the_beginning(
-    browser: FlaskClient, user: User, session: Session, path: str, model: type
+def test_new_objects_belong_to_the_user_and_start_in_their_first_state(
+    browser: FlaskClient, user: User, session: Session, path: str, model: type[Any]
 ) -> None:
     other = UserFactory.create()
     message = MessageFactory.create(owner=user)
     known = {row.id for row in session.scalars(select(model))}
-    form = {Client: CLIENT, Message: MESSAGE, Mailing: mailing_form(message)}[model]
-    forged = WISHES | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
+    forms: dict[type[Any], dict[str, Any]] = {
+        Client: CLIENT,
+        Message: MESSAGE,
+        Mailing: mailing_form(message),
+    }
+    form = forms[model]
+    forged = FORGED_FIELDS | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
     assert browser.post(path, data=forged | form).status_code == 302
     (made,) = [row for row in session.scalars(select(model)) if row.id not in known]
     assert made.owner_id == user.id
@@ -125,10 +132,10 @@ def test_what_is_created_is_ones_own_and_begins_at_the_beginning(
         assert made.next_run_at is None or made.next_run_at > utcnow()
 
 
-def test_no_form_at_all_makes_a_user_more_than_they_are(
+def test_no_form_changes_guarded_columns_of_a_user(
     app: Flask, sign_in: SignIn, session: Session, world: World
 ) -> None:
-    """Every route that takes a form is sent everything, about the caller's own things and others'."""
+    """Every route with a form gets all fields, for own objects and for those of others."""
     user = UserFactory.create()
     browser = sign_in(user)
     own = {"client": ClientFactory, "message": MessageFactory, "mailing": MailingFactory}
@@ -142,10 +149,12 @@ def test_no_form_at_all_makes_a_user_more_than_they_are(
             continue
         with app.test_request_context():
             path = app.url_for(rule.endpoint, **{name: arguments[name] for name in rule.arguments})
-        form = WISHES | CLIENT | MESSAGE | {"name": "A", "locale": "en", "timezone": "UTC", "title": "x"}
+        form = (
+            FORGED_FIELDS | CLIENT | MESSAGE | {"name": "A", "locale": "en", "timezone": "UTC", "title": "x"}
+        )
         assert browser.post(path, data=form | {"role": "admin"}).status_code < 500, path
     after = guarded_values(session, User, user.id)
-    # A summary hour is a field of the profile, and the time of the next one follows from it.
+    # The profile has a summary hour, from which the time of the next summary follows.
     assert {name: value for name, value in after.items() if name != "next_summary_at"} == {
         name: value for name, value in before.items() if name != "next_summary_at"
     }
@@ -155,26 +164,24 @@ def test_no_form_at_all_makes_a_user_more_than_they_are(
         assert owners <= {user.id, world.owner.id}
 
 
-def test_registering_makes_an_ordinary_account_that_is_not_confirmed(
-    visitor: FlaskClient, session: Session
-) -> None:
-    data = WISHES | {"email": "new@example.com"}
+def test_registration_creates_an_unconfirmed_ordinary_account(visitor: FlaskClient, session: Session) -> None:
+    data = FORGED_FIELDS | {"email": "new@example.com"}
     data |= {"password": "three odd words", "password_confirm": "three odd words"}
     assert visitor.post("/auth/register", data=data).status_code == 302
     made = session.scalars(select(User)).one()
     assert (made.role, made.confirmed_at, made.second_factor_at) == (Role.USER, None, None)
     assert made.password_hash.startswith("$argon2id$")
-    assert str(made.session_epoch) not in WISHES.values()
+    assert str(made.session_epoch) not in FORGED_FIELDS.values()
     assert made.totp_secret == ""
     assert session.scalar(select(UserSession)) is None
 
 
-def test_an_authors_form_sets_neither_author_nor_views(sign_in: SignIn, session: Session) -> None:
+def test_the_article_form_sets_neither_author_nor_views(sign_in: SignIn, session: Session) -> None:
     author, other = UserFactory.create(role=Role.CONTENT), UserFactory.create()
     article = ArticleFactory.create(author=author)
     browser = sign_in(author)
     names = {"title": "Title", "body": "Text", "format": "markdown", "slug": article.slug}
-    data = WISHES | {"author_id": str(other.id), "author": str(other.id)} | names
+    data = FORGED_FIELDS | {"author_id": str(other.id), "author": str(other.id)} | names
     browser.post(f"/manager/articles/{article.id}/edit", data=data)
     changed = session.get_one(Article, article.id, populate_existing=True)
     assert changed.author_id == author.id

@@ -1,8 +1,10 @@
-"""Every route, by every verb, asked for by everybody: each cell of the table in `decisions.py`.
+"""Every route, method and person: each cell of the table in `decisions.py`.
 
-The cells come from the app's own map of routes, so a route that nobody has decided about fails here.
-A test goes through all cells of one person and tells all that are wrong.
+The routes come from the app's URL map, so a route without a decision fails here. A test checks all cells
+of one person and reports all that are wrong.
 """
+
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,23 +16,23 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import SignIn
 from tests.security.decisions import ACCESS, DEVELOPMENT_ONLY, PUBLIC, Answer, Own, Panel, Person, decide
-from tests.security.world import SAFE, VERBS, Things, browser_of, methods_of
+from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
 from tests.support.factories import UserFactory
 
-NOBODYS = 999_999_999
-SIGNS_OUT = "auth.logout"
+MISSING_ID = 999_999_999
+LOGOUT = "auth.logout"
 
 
-def values_of(session: Session, row: object | None) -> dict[str, object]:
-    """Return what the database holds of a row."""
+def values_of(session: Session, row: Any) -> dict[str, object]:
+    """Return the stored values of a row."""
     if row is None:
         return {}
     session.refresh(row)
-    return {column.key: getattr(row, column.key) for column in inspect(type(row)).column_attrs}
+    return {attribute.key: getattr(row, attribute.key) for attribute in inspect(row).mapper.column_attrs}
 
 
-def read(answer: TestResponse) -> str:
-    """Return which kind of answer this is, in the words of the table."""
+def classify(answer: TestResponse) -> str:
+    """Return the kind of the answer, in the words of the table."""
     if answer.status_code == 302 and answer.location.startswith("/auth/login?"):
         return Answer.LOGIN
     if answer.status_code in (401, 403, 404, 405) or answer.status_code >= 500:
@@ -38,10 +40,11 @@ def read(answer: TestResponse) -> str:
     return Answer.OPEN
 
 
-def ask(browser: FlaskClient, verb: str, path: str, form: dict[str, object]) -> str:
-    sent = {"query_string": form} if verb in SAFE else {"data": form}
-    with browser.open(path, method=verb, **sent) as answer:
-        return read(answer)
+def request(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> str:
+    data, query = (None, form) if verb in SAFE else (form, None)
+    answer = browser.open(path, method=verb, data=data, query_string=query)
+    with answer:
+        return classify(answer)
 
 
 def test_every_route_has_a_decision(app: Flask) -> None:
@@ -49,7 +52,7 @@ def test_every_route_has_a_decision(app: Flask) -> None:
     assert endpoints == set(ACCESS)
 
 
-def test_every_route_with_an_id_is_about_somebodys_thing(app: Flask) -> None:
+def test_every_route_with_an_id_has_a_decision_about_that_object(app: Flask) -> None:
     undecided = []
     for rule in app.url_map.iter_rules():
         ids = {name for name in rule.arguments if name.endswith("_id")}
@@ -61,43 +64,43 @@ def test_every_route_with_an_id_is_about_somebodys_thing(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("person", list(Person), ids=str)
-def test_each_person_gets_from_each_route_what_was_decided(
+def test_each_person_gets_the_decided_answer_from_each_route(
     app: Flask, session: Session, sign_in: SignIn, person: Person
 ) -> None:
-    browser, user = browser_of(person, app, session, sign_in)
+    browser, user = sign_in_person(person, app, session, sign_in)
     owner = user if user and person.owns else None
-    untouched = Things(app, session, owner or UserFactory.create())
-    foreign = Things(app, session, UserFactory.create())
+    untouched = OwnedObjects(app, session, owner or UserFactory.create())
+    foreign = OwnedObjects(app, session, UserFactory.create())
     wrong = []
-    for endpoint in sorted(ACCESS, key=lambda name: (name == SIGNS_OUT, name)):
+    for endpoint in sorted(ACCESS, key=lambda name: (name == LOGOUT, name)):
         decided = decide(endpoint, person)
         for verb in methods_of(app, endpoint):
             does_something = decided is Answer.OPEN and verb not in SAFE
-            # With a token of their own the shut out would let themselves in.
+            # With a token of their own, blocked and unconfirmed people could let themselves in.
             things = foreign if ACCESS[endpoint] == PUBLIC else untouched
             if does_something and things is untouched:
-                things = Things(app, session, owner or UserFactory.create())
+                things = OwnedObjects(app, session, owner or UserFactory.create())
             path, row = things.path(endpoint), things.row_of(endpoint)
             before = values_of(session, row)
-            got = ask(browser, verb, path, things.form(endpoint))
+            got = request(browser, verb, path, things.form(endpoint))
             if got != decided:
                 wrong.append(f"{verb} {path} ({endpoint}): {got} instead of {decided}")
             if not does_something and values_of(session, row) != before:
                 wrong.append(f"{verb} {path} ({endpoint}) changed what it should not")
             if decided is Answer.MISSING:
-                # Nothing tells what is somebody else's from what is not there.
-                missing = path.replace(f"/{row.id}", f"/{NOBODYS}", 1)
-                if (got := ask(browser, verb, missing, {})) != decided:
+                # An object of another user gets the same answer as a missing one.
+                missing = path.replace(f"/{row.id}", f"/{MISSING_ID}", 1)
+                if (got := request(browser, verb, missing, {})) != decided:
                     wrong.append(f"{verb} {missing} ({endpoint}): {got} instead of {decided}")
             if does_something and owner:
-                untouched = Things(app, session, owner)  # the others may be gone now
+                untouched = OwnedObjects(app, session, owner)  # the previous objects may be deleted now
     assert wrong == []
 
 
-def test_every_other_verb_is_refused_by_every_route(app: Flask, session: Session, sign_in: SignIn) -> None:
-    """Whoever asks: the map of routes decides, before any view does."""
-    browser, _ = browser_of(Person.ADMIN, app, session, sign_in)
-    things = Things(app, session, UserFactory.create())
+def test_undeclared_methods_are_refused_by_every_route(app: Flask, session: Session, sign_in: SignIn) -> None:
+    """One person is enough: the URL map refuses the method before any view runs."""
+    browser, _ = sign_in_person(Person.ADMIN, app, session, sign_in)
+    things = OwnedObjects(app, session, UserFactory.create())
     routes = app.url_map.bind("localhost")
     wrong = []
     for endpoint in sorted(ACCESS):
@@ -106,6 +109,6 @@ def test_every_other_verb_is_refused_by_every_route(app: Flask, session: Session
             try:
                 routes.match(path, verb)
             except MethodNotAllowed:
-                if (got := ask(browser, verb, path, things.form(endpoint))) != "405":
+                if (got := request(browser, verb, path, things.form(endpoint))) != "405":
                     wrong.append(f"{verb} {path} ({endpoint}): {got}")
     assert wrong == []

@@ -1,4 +1,4 @@
-"""Production refuses each unsafe setting by itself, and says what to set; secrets stand in no message."""
+"""Production refuses every unsafe setting and names it; messages contain no secrets."""
 
 import traceback
 from pathlib import Path
@@ -10,7 +10,7 @@ from skymailing.errors import ConfigurationError
 
 SAFE = {
     "SKYMAILING_ENV": "production",
-    "SECRET_KEY": "a key that was made for nothing but this, long enough",
+    "SECRET_KEY": "a long key that is used in this test alone",
     "MAIL_SERVER": "mail.example.com",
     "MAIL_DEFAULT_SENDER": "letters@example.com",
     "PUBLIC_URL": "https://mailing.example.com",
@@ -24,7 +24,7 @@ def safe(tmp_path: Path) -> dict[str, str]:
     return SAFE | {"DATA_DIR": str(tmp_path)}
 
 
-def test_safe_settings_are_taken(safe: dict[str, str]) -> None:
+def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
     config = load_config(safe)
     assert isinstance(config, ProductionConfig)
     assert (config.DEBUG, config.TESTING) == (False, False)
@@ -35,7 +35,7 @@ def test_safe_settings_are_taken(safe: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "hint"),
     [
         ("SECRET_KEY", "", "at least 32 characters"),
         ("SECRET_KEY", "short", "at least 32 characters"),
@@ -69,16 +69,16 @@ def test_safe_settings_are_taken(safe: dict[str, str]) -> None:
         ("SKYMAILING_ENV", "prod", "SKYMAILING_ENV"),
     ],
 )
-def test_an_unsafe_setting_is_refused_with_what_to_set(
-    safe: dict[str, str], name: str, value: str, says: str
+def test_an_unsafe_setting_is_refused_with_a_hint(
+    safe: dict[str, str], name: str, value: str, hint: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_config(safe | {name: value})
-    assert says in str(caught.value)
+    assert hint in str(caught.value)
     assert name in str(caught.value)
 
 
-LOCKED = [
+PRIVATE_REDIS_URLS = [
     "unix:///run/redis.sock",
     "rediss://:pw@redis.example.com",
     "redis://127.0.0.1:6379",
@@ -86,8 +86,8 @@ LOCKED = [
 ]
 
 
-@pytest.mark.parametrize("url", LOCKED)
-def test_a_redis_that_others_cannot_reach_needs_no_password(safe: dict[str, str], url: str) -> None:
+@pytest.mark.parametrize("url", PRIVATE_REDIS_URLS)
+def test_a_private_redis_needs_no_password(safe: dict[str, str], url: str) -> None:
     assert url == load_config(safe | {"REDIS_URL": url}).REDIS_URL
 
 
@@ -103,12 +103,12 @@ def test_a_redis_that_others_cannot_reach_needs_no_password(safe: dict[str, str]
         ("SECRET_KEY", "hunter2"),
     ],
 )
-def test_a_setting_that_cannot_be_read_is_named_without_what_it_holds(
+def test_an_unreadable_setting_is_named_without_its_value(
     safe: dict[str, str], name: str, value: str
 ) -> None:
-    """Nothing of a secret stands in what an operator pastes into a question, the traceback included."""
+    """An operator may paste the message and the traceback into a bug report."""
     with pytest.raises(ConfigurationError) as caught:
         load_config(safe | {name: value})
-    told = "".join(traceback.format_exception(caught.value))
+    shown = "".join(traceback.format_exception(caught.value))
     assert name in str(caught.value)
-    assert "hunter" not in told
+    assert "hunter" not in shown

@@ -1,4 +1,4 @@
-"""Secrets stand in no log, no message, no page and no table: passwords, tokens, settings, letters' links."""
+"""Passwords, tokens, settings and links in letters appear in no log, message, page or table."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
-from config import TestingConfig
+from config import Config, TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db
 from skymailing.models import Role, User
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.one_engine
 Work = Callable[[], None]
 TYPED = "typed-by-a-person-7431"
 NEW = {"password": TYPED, "password_confirm": TYPED}
-STORES = {
+SETTINGS = {
     "DATABASE_URL": "postgresql://sky:hunter2@127.0.0.1:1/sky",
     "REDIS_URL": "redis://:hunter3@127.0.0.1:1/0",
     "MAIL_PASSWORD": "hunter4",
@@ -36,7 +36,7 @@ STORES = {
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Everything that anybody logs, down to the chattiest."""
+    """Everything that is logged, including debug messages."""
     with (
         caplog.at_level(logging.DEBUG),
         caplog.at_level(logging.WARNING, "mail.log"),
@@ -46,9 +46,9 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 @pytest.fixture
 def broken(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """An app none of whose stores is there, and whose settings hold a secret each."""
-    config = TestingConfig(environment | STORES)
-    config.PROPAGATE_EXCEPTIONS = False
+    """An app without reachable database, Redis or mail server, with a secret in each setting."""
+    config = TestingConfig(environment | SETTINGS)
+    vars(config)["PROPAGATE_EXCEPTIONS"] = False
     config.MAIL_TIMEOUT = 1.0
     app = create_app(config)
     yield app
@@ -56,8 +56,8 @@ def broken(environment: dict[str, str], session: Session) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def test_what_is_typed_at_the_doors_is_not_logged(
-    app: Flask, user: User, log, smtp: SmtpServer, work: Work
+def test_passwords_and_tokens_are_not_logged(
+    app: Flask, user: User, log: pytest.LogCaptureFixture, smtp: SmtpServer, work: Work
 ) -> None:
     visitor = app.test_client()
     visitor.post("/auth/login", data={"email": user.email, "password": TYPED})
@@ -72,7 +72,7 @@ def test_what_is_typed_at_the_doors_is_not_logged(
         assert secret not in log.text
 
 
-def test_a_fault_logs_nothing_that_was_typed_and_no_setting(broken: Flask, log) -> None:
+def test_an_error_logs_neither_input_nor_settings(broken: Flask, log: pytest.LogCaptureFixture) -> None:
     visitor = broken.test_client()
     for path in ("/auth/login", "/auth/register", "/auth/reset"):
         answer = visitor.post(path, data={"email": "anna@example.com", "password": TYPED} | NEW)
@@ -85,22 +85,22 @@ def test_a_fault_logs_nothing_that_was_typed_and_no_setting(broken: Flask, log) 
     assert "hunter" not in log.text
 
 
-def test_a_refused_statement_logs_no_values(app: Flask, session: Session) -> None:
-    """The database's errors quote a statement's values: hashes of passwords and people's addresses."""
+def test_a_database_error_contains_no_values(app: Flask, session: Session) -> None:
+    """Database errors quote the values of a statement, such as password hashes and addresses."""
     with app.app_context(), pytest.raises(Exception, match="no_such_table") as caught:
         db.session.execute(text("INSERT INTO no_such_table VALUES (:hash)"), {"hash": TYPED})
     assert TYPED not in str(caught.value)
 
 
-def test_the_operators_commands_tell_no_secret(broken: Flask, log) -> None:
+def test_commands_print_no_secret(broken: Flask, log: pytest.LogCaptureFixture) -> None:
     for command in (["doctor"], ["users", "list"], ["mailings", "list"], ["sweep"]):
         done = broken.test_cli_runner().invoke(args=command)
         assert done.exit_code != 0
-        told = done.output + repr(done.exception) + log.text
-        assert "hunter" not in told, command
+        shown = done.output + repr(done.exception) + log.text
+        assert "hunter" not in shown, command
 
 
-def test_the_checks_of_the_load_balancer_tell_no_secret(broken: Flask) -> None:
+def test_health_pages_show_no_secret(broken: Flask) -> None:
     for path in ("/readyz", "/healthz", "/metrics"):
         assert "hunter" not in broken.test_client().get(path).text
         assert "sky:" not in broken.test_client().get(path).text
@@ -109,8 +109,8 @@ def test_the_checks_of_the_load_balancer_tell_no_secret(broken: Flask) -> None:
 def test_no_page_shows_a_secret(world: World, app: Flask, sign_in: SignIn) -> None:
     browser = sign_in(world.owner)
     with app.app_context():
-        hashes = [row.password_hash for row in db.session.query(User)]
-    for _, method, path in world.calls(app):
+        hashes = db.session.scalars(select(User.password_hash)).all()
+    for _, method, path in world.requests(app):
         if method == "GET":
             page = browser.get(path, buffered=True).data.decode(errors="replace")
             for secret in ("$argon2", app.config["SECRET_KEY"], str(app.config["DATA_DIR"]), *hashes):
@@ -129,17 +129,17 @@ def test_no_table_holds_a_password_or_a_link(
         assert token not in rows, name
 
 
-def test_passwords_are_argon2id_of_todays_cost(app: Flask, visitor: FlaskClient, session: Session) -> None:
-    from config import Config
-
-    assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's least for t = 2
+def test_passwords_are_argon2id_with_the_current_cost(
+    app: Flask, visitor: FlaskClient, session: Session
+) -> None:
+    assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's minimum for t = 2
     assert Config.PASSWORD_HASH_COST["time_cost"] >= 2
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
-    made = session.query(User).one().password_hash
+    made = session.scalars(select(User.password_hash)).one()
     assert made.startswith("$argon2id$v=19$")
 
 
-def test_a_users_representation_tells_only_who(session: Session) -> None:
+def test_repr_of_a_user_contains_no_secret(session: Session) -> None:
     user = UserFactory.create(role=Role.ADMIN, totp_secret="sealed-key")
     assert "argon2" not in repr(user) + str(user)
     assert "sealed-key" not in repr(user) + str(user)

@@ -1,4 +1,4 @@
-"""Hostile Liquid reaches no Python, and uses up no time or memory (see also delivery/test_content.py)."""
+"""Hostile Liquid templates cannot reach Python or use up resources (see also delivery/test_content.py)."""
 
 import json
 import resource
@@ -14,7 +14,7 @@ from skymailing.delivery.rendering.liquid import HTML, REFUSED_FILTERS, TAGS, TE
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.models import MessageFormat
 
-# Everything that a letter is filled with; the client's values are plain texts.
+# All values of a letter; those of a client are plain texts.
 VALUES = {
     "name": "Анна",
     "email": "anna@example.com",
@@ -22,7 +22,7 @@ VALUES = {
     "unsubscribe_url": "https://sky.example/u/token",
 }
 
-PYTHON = [
+EXPRESSIONS = [
     *(
         "name",
         "client",
@@ -37,7 +37,7 @@ PYTHON = [
         "'x'",
     ),
 ]
-DOORS = [
+PYTHON_ATTRIBUTES = [
     *(
         "__class__",
         "__class__.__mro__",
@@ -51,10 +51,10 @@ DOORS = [
 ]
 
 
-@pytest.mark.parametrize("thing", PYTHON)
-def test_no_attribute_of_python_is_reached(thing: str) -> None:
-    for door in DOORS:
-        for source in (f"{{{{ {thing}.{door} }}}}", f'{{{{ {thing}["{door}"] }}}}'):
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_python_attributes_are_not_reachable(expression: str) -> None:
+    for attribute in PYTHON_ATTRIBUTES:
+        for source in (f"{{{{ {expression}.{attribute} }}}}", f'{{{{ {expression}["{attribute}"] }}}}'):
             try:
                 output = render(parse(f"[{source}]", escape=False), VALUES)
             except TemplateError:
@@ -75,7 +75,7 @@ def test_no_attribute_of_python_is_reached(thing: str) -> None:
         "${7*7} #{7*7} <%= 7*7 %>",
     ],
 )
-def test_what_opens_other_languages_opens_nothing_here(source: str) -> None:
+def test_exploits_for_other_template_languages_do_nothing(source: str) -> None:
     try:
         output = render(parse(source, escape=False), VALUES)
     except TemplateError:
@@ -99,20 +99,20 @@ def test_what_opens_other_languages_opens_nothing_here(source: str) -> None:
         "{% with a: 1 %}{{ a }}{% endwith %}",
     ],
 )
-def test_no_tag_loads_another_file_or_calls_itself(tag: str) -> None:
+def test_tags_that_load_files_or_recurse_are_refused(tag: str) -> None:
     with pytest.raises(TemplateError):
         check_content(Content("x", MessageFormat.TEXT, tag))
 
 
-def test_the_tags_and_filters_that_are_left_are_those_that_were_looked_at() -> None:
-    """A new version of the library that brings others has to be looked at first."""
+def test_only_reviewed_tags_and_filters_are_available() -> None:
+    """Review the new ones before upgrading the library."""
     for environment in (TEXT, HTML):
         assert set(environment.tags) <= TAGS
         assert not set(environment.filters) & REFUSED_FILTERS
-        assert set(environment.filters) == LOOKED_AT
+        assert set(environment.filters) == REVIEWED_FILTERS
 
 
-LOOKED_AT = set(
+REVIEWED_FILTERS = set(
     "abs append at_least at_most base64_decode base64_encode base64_url_safe_decode base64_url_safe_encode "
     "capitalize ceil compact concat date default divided_by downcase escape escape_once find find_index "
     "first floor has join last lstrip map minus modulo newline_to_br plus prepend reject remove remove_first "
@@ -150,14 +150,14 @@ EXHAUSTING = [
 LIMIT = 700 * 1024 * 1024
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_nothing_exhausts_time_or_memory() -> None:
-    """In a process of its own with bounded memory, so that a failure does not take the suite with it."""
+    """Runs in its own process with limited memory, so that a failure does not stop the test run."""
     program = (
         "import sys, resource, json, time\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
-        "from skymailing.delivery.content import Content, check_content\n"
-        "from skymailing.delivery.tags import TemplateError\n"
+        "from skymailing.delivery.rendering.content import Content, check_content\n"
+        "from skymailing.delivery.rendering.liquid_tags import TemplateError\n"
         "from skymailing.models import MessageFormat\n"
         "for source in json.load(sys.stdin):\n"
         "    started = time.process_time()\n"
@@ -167,7 +167,7 @@ def test_nothing_exhausts_time_or_memory() -> None:
         "        pass\n"
         "    spent = time.process_time() - started\n"
         "    assert spent < 3, f'{spent:.1f} s: {source[:80]}'\n"
-        # Not getrusage's: that begins with what the process had that started this one.
+        # getrusage() would start at the peak memory of the parent process.
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
     done = subprocess.run(
@@ -180,13 +180,13 @@ def test_nothing_exhausts_time_or_memory() -> None:
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     kilobytes = int(done.stdout)
-    assert kilobytes < 250 * 1024, "a letter may fill its megabyte, and no more"
+    assert kilobytes < 250 * 1024, "a letter may use its megabyte, not more"
 
 
 @pytest.mark.parametrize(
     "value", ["{{ 7 | times: 7 }}", "{% raw %}", "{{ unsubscribe_url }}", "<b>&\"'", "]]>"]
 )
-def test_a_clients_values_are_never_read_as_a_template_or_as_html(value: str) -> None:
+def test_client_values_are_neither_templates_nor_html(value: str) -> None:
     for source in ("{{ name }}", "{{ client.city | upcase | downcase }}", "{% assign a = name %}{{ a }}"):
         text = render(parse(source, escape=False), VALUES | {"name": value, "client": {"city": value}})
         assert text.lower() == value.lower()
@@ -194,7 +194,7 @@ def test_a_clients_values_are_never_read_as_a_template_or_as_html(value: str) ->
         assert "<" not in html
 
 
-def test_hostile_templates_leave_the_next_letter_alone() -> None:
+def test_hostile_templates_do_not_affect_the_next_letter() -> None:
     good = parse("Hello, {{ name }}", escape=False)
     started = time.process_time()
     for source in EXHAUSTING[:6]:

@@ -1,4 +1,4 @@
-"""Guessing and flooding are stopped, from whatever address they seem to come, and hit nobody else."""
+"""Guessing and flooding are stopped, also with forged addresses, and other users are not affected."""
 
 import re
 from datetime import timedelta
@@ -9,6 +9,7 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import User
@@ -19,11 +20,11 @@ pytestmark = pytest.mark.one_engine
 
 
 @pytest.fixture
-def throttled(make_app) -> Flask:
+def throttled(make_app: MakeApp) -> Flask:
     return make_app(RATELIMIT_ENABLED=True)
 
 
-def test_guessing_is_stopped(throttled: Flask, user: User) -> None:
+def test_password_guessing_is_stopped(throttled: Flask, user: User) -> None:
     browser = throttled.test_client()
     codes = [
         browser.post("/auth/login", data={"email": user.email, "password": f"guess {n}"}).status_code
@@ -32,7 +33,7 @@ def test_guessing_is_stopped(throttled: Flask, user: User) -> None:
     assert codes == [200] * 10 + [429]
     answer = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
     assert answer.status_code == 429
-    assert "Too many tries" in answer.text
+    assert "Too many attempts" in answer.text
 
 
 def test_guessing_does_not_lock_the_victim_out(throttled: Flask, user: User) -> None:
@@ -46,7 +47,7 @@ def test_guessing_does_not_lock_the_victim_out(throttled: Flask, user: User) -> 
     assert answer.status_code == 302
 
 
-def test_signing_in_rightly_counts_for_nothing(throttled: Flask, user: User) -> None:
+def test_successful_sign_ins_are_not_counted(throttled: Flask, user: User) -> None:
     for _ in range(12):
         browser = throttled.test_client()
         data = {"email": user.email, "password": PASSWORD}
@@ -61,7 +62,7 @@ def test_letters_to_one_address_are_throttled(throttled: Flask, user: User, path
 
 
 @pytest.mark.parametrize("scheme", ["redis+unix:///nowhere/redis.sock", "redis://127.0.0.1:1"])
-def test_people_sign_in_while_redis_is_away(make_app, user: User, scheme: str) -> None:
+def test_sign_in_works_without_redis(make_app: MakeApp, user: User, scheme: str) -> None:
     app = make_app(RATELIMIT_ENABLED=True, RATELIMIT_STORAGE_URI=scheme)
     answer = app.test_client().post("/auth/login", data={"email": user.email, "password": PASSWORD})
     assert answer.status_code == 302
@@ -69,7 +70,7 @@ def test_people_sign_in_while_redis_is_away(make_app, user: User, scheme: str) -
 
 def guess(
     app: Flask, email: str, address: str, forwarded: str | None = None, browser: FlaskClient | None = None
-):
+) -> TestResponse:
     return (browser or app.test_client()).post(
         "/auth/login",
         data={"email": email, "password": "guessed at"},
@@ -78,7 +79,7 @@ def guess(
     )
 
 
-def test_a_forged_address_buys_no_more_guesses(throttled: Flask, user: User) -> None:
+def test_a_forged_address_allows_no_more_guesses(throttled: Flask, user: User) -> None:
     codes = [
         guess(throttled, user.email, "203.0.113.7", forwarded=f"198.51.100.{n}").status_code
         for n in range(11)
@@ -89,7 +90,7 @@ def test_a_forged_address_buys_no_more_guesses(throttled: Flask, user: User) -> 
 def test_behind_a_proxy_the_visitors_own_address_counts(make_app: MakeApp, user: User) -> None:
     app = make_app(RATELIMIT_ENABLED=True, TRUSTED_PROXIES=1)
     proxy = "10.0.0.1"
-    # What the attacker writes stands to the left of what the proxy has seen.
+    # The proxy appends the real address after the attacker's own header.
     codes = [
         guess(app, user.email, proxy, forwarded=f"192.0.2.{n}, 203.0.113.7").status_code for n in range(11)
     ]
@@ -106,8 +107,8 @@ def test_behind_two_proxies_the_second_last_entry_counts(make_app: MakeApp, user
     assert codes == [200] * 10 + [429]
 
 
-def test_guesses_are_counted_back_from_now_wherever_the_clock_stands(throttled: Flask, user: User) -> None:
-    """The end of one quarter of an hour and the beginning of the next are not two."""
+def test_guesses_are_counted_in_a_sliding_window(throttled: Flask, user: User) -> None:
+    """The counter does not restart with each quarter of an hour."""
     quarter = int(utcnow().timestamp()) // 900 * 900 + 900
     codes = []
     for moment in (quarter - 20, quarter + 20):
@@ -116,14 +117,14 @@ def test_guesses_are_counted_back_from_now_wherever_the_clock_stands(throttled: 
     assert codes == [200] * 10 + [429] * 2
 
 
-def test_many_accounts_from_one_address_are_stopped_too(throttled: Flask, session: Session) -> None:
+def test_guessing_many_accounts_from_one_address_is_stopped(throttled: Flask, session: Session) -> None:
     codes = [guess(throttled, f"nobody{n}@example.com", "203.0.113.7").status_code for n in range(101)]
     assert codes == [200] * 100 + [429]
     assert guess(throttled, "nobody1@example.com", "203.0.113.8").status_code == 200
 
 
 @pytest.mark.parametrize("other", ["Owner@EXAMPLE.com", "  owner@example.com ", "owner@example.com\t"])
-def test_another_spelling_of_the_address_buys_no_more_guesses(
+def test_another_spelling_of_the_address_allows_no_more_guesses(
     throttled: Flask, session: Session, other: str
 ) -> None:
     UserFactory.create(email="owner@example.com")
@@ -132,7 +133,7 @@ def test_another_spelling_of_the_address_buys_no_more_guesses(
     assert guess(throttled, other, "203.0.113.7").status_code == 429
 
 
-def set_up_second_step(browser: FlaskClient) -> str:
+def turn_on_two_factor(browser: FlaskClient) -> str:
     answer = browser.post(
         "/auth/profile/second-step", data={"current_password": PASSWORD}, follow_redirects=True
     )
@@ -143,14 +144,14 @@ def set_up_second_step(browser: FlaskClient) -> str:
     return secret
 
 
-def test_guessing_codes_is_stopped_from_all_addresses_together_but_not_the_owner(
+def test_code_guessing_is_limited_over_all_addresses_but_not_for_the_owner(
     throttled: Flask, user: User
 ) -> None:
     own = throttled.test_client()
     password = {"email": user.email, "password": PASSWORD}
     with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as clock:
         own.post("/auth/login", data=password)
-        secret = set_up_second_step(own)
+        secret = turn_on_two_factor(own)
         own.post("/auth/logout")
         clock.shift(60)
         codes = []
@@ -170,7 +171,7 @@ def test_guessing_codes_is_stopped_from_all_addresses_together_but_not_the_owner
     ("path", "field"),
     [("/auth/profile/password", "current_password"), ("/auth/profile/second-step", "current_password")],
 )
-def test_a_stolen_session_does_not_guess_the_password(
+def test_a_stolen_session_cannot_guess_the_password(
     throttled: Flask, user: User, path: str, field: str
 ) -> None:
     thief = throttled.test_client()
@@ -182,7 +183,7 @@ def test_a_stolen_session_does_not_guess_the_password(
         for n in range(21)
     ]
     assert codes == [200] * 20 + [429]
-    other = throttled.test_client()  # whoever sits at the same address is not shut out
+    other = throttled.test_client()  # a colleague at the same address is not locked out
     colleague = UserFactory.create()
     other.post("/auth/login", data={"email": colleague.email, "password": PASSWORD})
     assert other.post(path, data={field: "guess"}).status_code == 200

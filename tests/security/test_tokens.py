@@ -1,4 +1,4 @@
-"""Tokens in links and cookies: forged, damaged, borrowed, too old, or used already, they open nothing."""
+"""Tokens in links and cookies are refused when forged, damaged, expired, reused or misused."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import security
-from skymailing.auth.sessions import AWAITED
+from skymailing.auth.views.session import AWAITING_CODE
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Role, Suppression, User
@@ -25,7 +25,7 @@ from tests.support.factories import PASSWORD, UserFactory
 pytestmark = pytest.mark.one_engine
 
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}
-PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITED)
+PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITING_CODE)
 
 
 @pytest.fixture
@@ -39,24 +39,26 @@ def tokens(app: Flask, user: User) -> dict[str, str]:
         }
 
 
-def test_no_token_serves_another_purpose(app: Flask, visitor: FlaskClient, tokens: dict[str, str]) -> None:
-    doors = {
+def test_no_token_is_valid_for_another_purpose(
+    app: Flask, visitor: FlaskClient, tokens: dict[str, str]
+) -> None:
+    pages = {
         security.VERIFY: "/auth/verify/{}",
         security.RESET: "/auth/reset/{}",
         security.NEW_EMAIL: "/auth/email/{}",
         "unsubscribe": "/u/{}",
     }
     for made_for, token in tokens.items():
-        for purpose, door in doors.items():
-            answer = visitor.post(door.format(token), data=NEW)
+        for purpose, page in pages.items():
+            answer = visitor.post(page.format(token), data=NEW)
             if purpose == made_for == security.VERIFY:
                 assert answer.status_code == 302
             elif purpose != made_for:
-                assert answer.status_code in (404, 410), f"{made_for} at {door}"
+                assert answer.status_code in (404, 410), f"{made_for} at {page}"
 
 
 @pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
-def test_no_token_survives_a_change_of_any_of_its_letters(
+def test_a_token_with_a_changed_character_is_refused(
     app: Flask, tokens: dict[str, str], purpose: str
 ) -> None:
     token = tokens[purpose]
@@ -72,7 +74,7 @@ def test_no_token_survives_a_change_of_any_of_its_letters(
 
 
 def _decodes_the_same(token: str, damaged: str) -> bool:
-    """Whether only the unused bits of the signature's last letter differ."""
+    """Whether only unused bits of the signature's last character differ."""
     try:
         return [_decode(part) for part in token.split(".")] == [_decode(part) for part in damaged.split(".")]
     except ValueError:
@@ -87,12 +89,12 @@ def _decode(part: str) -> bytes:
     "payload",
     [{}, {"user": None}, {"user": 1}, {"user": "1"}, {"user": [1]}, {"user": 10**30}, [], "x", None, 7],
 )
-def test_a_signed_token_with_another_content_is_refused_and_breaks_nothing(
+def test_a_signed_token_with_unexpected_content_is_refused(
     app: Flask, visitor: FlaskClient, user: User, payload: object
 ) -> None:
-    """Somebody may get us to sign something; that is not enough."""
+    """A valid signature is not enough."""
     with app.app_context():
-        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]
+        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # on purpose
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
     assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
@@ -104,7 +106,7 @@ def test_a_token_signed_with_a_guessed_key_is_refused(visitor: FlaskClient, user
         assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
 
-def test_a_reset_link_dies_with_its_use_a_new_password_and_time(
+def test_a_reset_link_expires_and_works_once(
     app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
 ) -> None:
     link = f"/auth/reset/{tokens[security.RESET]}"
@@ -113,12 +115,12 @@ def test_a_reset_link_dies_with_its_use_a_new_password_and_time(
     with app.app_context():
         second = security.account_token(security.RESET, db.session.get_one(User, user.id))
     assert visitor.post(link, data=NEW).status_code == 302
-    for used in (link, f"/auth/reset/{second}"):  # all that were out go with the first
+    for used in (link, f"/auth/reset/{second}"):  # one use invalidates all links
         assert visitor.post(used, data=NEW).status_code == 410
         assert visitor.get(used).status_code == 410
 
 
-def test_a_reset_link_signs_nobody_in_and_opens_no_blocked_account(
+def test_a_reset_link_neither_signs_in_nor_unblocks(
     app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
 ) -> None:
     visitor.post(f"/auth/reset/{tokens[security.RESET]}", data=NEW)
@@ -130,7 +132,7 @@ def test_a_reset_link_signs_nobody_in_and_opens_no_blocked_account(
     assert visitor.get("/auth/profile").status_code == 302
 
 
-def test_an_unsubscribe_link_reaches_one_address_of_one_owner(
+def test_an_unsubscribe_link_is_valid_for_one_address_of_one_owner(
     app: Flask, visitor: FlaskClient, user: User, session: Session
 ) -> None:
     other = UserFactory.create()
@@ -156,7 +158,7 @@ def forge_session(app: Flask, content: dict[str, object], key: str) -> str:
 
 
 @pytest.mark.parametrize("key", ["", "dev", "secret", "x" * 32])
-def test_a_session_cookie_signed_with_another_key_is_nobodys(
+def test_a_session_cookie_signed_with_another_key_is_refused(
     app: Flask, visitor: FlaskClient, session: Session, key: str
 ) -> None:
     admin = UserFactory.create(role=Role.ADMIN)
@@ -167,10 +169,10 @@ def test_a_session_cookie_signed_with_another_key_is_nobodys(
     assert visitor.get("/auth/profile").status_code == 302
 
 
-def test_knowing_a_users_number_does_not_make_a_session_even_under_the_right_key(
+def test_the_right_secret_key_alone_does_not_make_a_session(
     app: Flask, visitor: FlaskClient, session: Session
 ) -> None:
-    """Should SECRET_KEY be out, whoever has it still needs the key of a living session."""
+    """Even with SECRET_KEY, an attacker needs the key of an active session."""
     admin = UserFactory.create(role=Role.ADMIN)
     for identity in (
         f"{admin.id}",
@@ -184,14 +186,16 @@ def test_knowing_a_users_number_does_not_make_a_session_even_under_the_right_key
         assert visitor.get("/auth/profile").status_code == 302
 
 
-def test_a_session_cookie_holds_no_secret(
+def test_a_session_cookie_contains_no_secret(
     app: Flask, visitor: FlaskClient, user: User, login: Callable[[], None]
 ) -> None:
-    """Whoever reads it, signed as it is, learns nothing that opens anything but this session."""
+    """The cookie is signed but readable, so it must not contain passwords or addresses."""
     login()
     cookie = visitor.get_cookie("session")
     assert cookie is not None
-    content = SecureCookieSessionInterface().get_signing_serializer(app).loads(cookie.value)  # type: ignore[union-attr]
+    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert serializer is not None
+    content = serializer.loads(cookie.value)
     assert set(content) <= {"_user_id", "_fresh", "_id", "csrf_token", "_flashes"}
     assert PASSWORD not in json.dumps(content)
     assert user.email not in json.dumps(content)

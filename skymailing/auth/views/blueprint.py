@@ -1,4 +1,4 @@
-"""The blueprint that the pages of accounts share."""
+"""The blueprint of the account pages."""
 
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
@@ -8,7 +8,7 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
 
 @bp.after_request
 def forbid_storing(response: Response) -> Response:
-    """Keep pages with tokens, addresses and forms out of every cache."""
+    """Keep pages with tokens, addresses and forms out of all caches."""
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -1,4 +1,4 @@
-"""Pages of one's own data: take it along, delete the account, or keep it after all."""
+"""Pages that export the user's data, delete the account, and cancel the deletion."""
 
 from flask import (
     Blueprint,
@@ -11,6 +11,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
@@ -20,24 +21,25 @@ from skymailing.auth import deletion_requests
 from skymailing.auth.export import export_account
 from skymailing.auth.forms import PasswordAndCodeForm
 from skymailing.auth.services import LastAdmin
-from skymailing.auth.sessions import end_session
-from skymailing.auth.throttling import limit_password_checks
-from skymailing.auth.views.passwords import prove
+from skymailing.auth.views.confirmation import confirm_identity
+from skymailing.auth.views.session import end_session
+from skymailing.auth.views.throttling import limit_password_checks
 from skymailing.clock import utcnow
 from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, User
+from skymailing.web.error_texts import explain
 
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
 
-# What somebody may do whose account is going to be deleted: look, take their data along, keep the account.
-STAYS_OPEN = {"account", "blog", "health", "metrics", "syndication", "unsubscribe"}
-STAYS_OPEN_TOO = {"static", "auth.logout", "home.language"}
+# What a user can still open while the deletion of their account is pending.
+OPEN_BLUEPRINTS = {"account", "blog", "health", "metrics", "syndication", "unsubscribe"}
+OPEN_ENDPOINTS = {"static", "auth.logout", "home.language"}
 
 
 @bp.before_app_request
-def lead_to_the_choice() -> ResponseReturnValue | None:
-    """Return a redirect for somebody whose account is going to be deleted."""
-    if request.endpoint is None or request.endpoint in STAYS_OPEN_TOO or request.blueprint in STAYS_OPEN:
+def redirect_while_deletion_pending() -> ResponseReturnValue | None:
+    """Redirect a user whose account is scheduled for deletion to the page that can cancel it."""
+    if request.endpoint is None or request.endpoint in OPEN_ENDPOINTS or request.blueprint in OPEN_BLUEPRINTS:
         return None
     if current_user.is_authenticated and current_user.deletion_at is not None:
         return redirect(url_for("account.leaving"))
@@ -46,7 +48,7 @@ def lead_to_the_choice() -> ResponseReturnValue | None:
 
 @bp.after_request
 def forbid_storing(response: Response) -> Response:
-    """Keep pages and files with all of somebody's data out of every cache."""
+    """Keep pages and files with personal data out of all caches."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -55,13 +57,13 @@ def forbid_storing(response: Response) -> Response:
 @login_required
 @limiter.limit("10 per hour")
 def export() -> Response:
-    """Download everything that is mine."""
-    audit.record_reading(AuditAction.ACCOUNT_EXPORTED, audit.present_actor(), current_user)
+    """Download all data of the account."""
+    audit.record_export(AuditAction.ACCOUNT_EXPORTED, audit.current_actor(), current_user)
+    db.session.commit()
     user = db.session.get_one(User, current_user.id)
     name = f"skymailing-{utcnow():%Y-%m-%d}.zip"
-    response = current_app.response_class(
-        stream_with_context(export_account(user, utcnow())), mimetype="application/zip"
-    )
+    archive = export_account(user, utcnow(), user.locale or str(get_locale()))
+    response = current_app.response_class(stream_with_context(archive), mimetype="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
@@ -70,31 +72,32 @@ def export() -> Response:
 @login_required
 @limit_password_checks
 def delete() -> ResponseReturnValue:
-    """Say what goes, ask for password and code, and let the account be deleted after its time of grace."""
+    """Show what will be deleted; schedule the deletion after password and code."""
     form = PasswordAndCodeForm()
-    if not (form.validate_on_submit() and leave(form)):
+    if not (form.validate_on_submit() and request_deletion(form)):
         days = current_app.config["ACCOUNT_GRACE_DAYS"]
-        belongings = deletion_requests.count_belongings(current_user)
-        return render_template("account/delete.html", form=form, belongings=belongings, days=days)
+        counts = deletion_requests.count_account_data(current_user)
+        return render_template("account/delete.html", form=form, counts=counts, days=days)
     end_session()
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(
-        _("You are signed out, and your account is going to be deleted. A letter tells you when."), "success"
+        _("You are signed out, and your account will be deleted. The date is in the e-mail we sent you."),
+        "success",
     )
     return redirect(url_for("auth.login"))
 
 
-def leave(form: PasswordAndCodeForm) -> bool:
-    """Ask for the deletion; whether that worked, else with the reason beside the field."""
-    user = prove(form)
+def request_deletion(form: PasswordAndCodeForm) -> bool:
+    """Request the deletion; return False with an error at the field when it is refused."""
+    user = confirm_identity(form)
     if user is None:
         return False
     try:
-        deletion_requests.request_deletion(user, utcnow(), audit.present_actor())
-    except LastAdmin:
-        db.session.rollback()  # which gives a recovery code back
-        form.current_password.errors = [_("You are the last administrator. Make somebody else one first.")]
+        deletion_requests.request_deletion(user, utcnow(), audit.current_actor())
+    except LastAdmin as error:
+        db.session.rollback()  # makes a recovery code usable again
+        form.current_password.errors = [explain(error)]
         return False
     return True
 
@@ -102,17 +105,20 @@ def leave(form: PasswordAndCodeForm) -> bool:
 @bp.route("/leaving", methods=["GET", "POST"])
 @login_required
 def leaving() -> ResponseReturnValue:
-    """Say when the account is deleted, and let it be kept."""
+    """Show when the account will be deleted; cancel the deletion on POST."""
     user = db.session.get_one(User, current_user.id)
     if request.method == "POST":
         try:
-            deletion_requests.keep_account(user, utcnow(), audit.present_actor())
-        except deletion_requests.TooLate:
+            deletion_requests.cancel_deletion(user, utcnow(), audit.current_actor())
+        except deletion_requests.TooLate as error:
             db.session.rollback()
-            flash(_("It is too late: your account is being deleted."), "danger")
+            flash(explain(error), "danger")
             return redirect(url_for("account.leaving"))
         db.session.commit()
-        flash(_("Your account stays. Its mailings are paused; resume those that are to go on."), "success")
+        flash(
+            _("Your account will not be deleted. Its mailings are paused; resume the ones you need."),
+            "success",
+        )
         return redirect(url_for("home.index"))
     if user.deletion_at is None:
         return redirect(url_for("auth.profile"))

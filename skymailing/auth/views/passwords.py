@@ -1,4 +1,4 @@
-"""Pages of auth: a forgotten password, and the profile."""
+"""Pages of the profile, and of forgotten and changed passwords."""
 
 from zoneinfo import ZoneInfo
 
@@ -6,32 +6,30 @@ from flask import flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
-from wtforms import Field
 
 from skymailing import queue
-from skymailing.auth import services, two_factor
+from skymailing.auth import services
 from skymailing.auth.forms import (
-    NewPasswordForm,
-    PasswordAndCodeForm,
-    PasswordForm,
+    ChangePasswordForm,
     ProfileForm,
+    ResetPasswordForm,
     ResetRequestForm,
 )
-from skymailing.auth.sessions import LETTER_TO, is_remembered, renew_session
-from skymailing.auth.throttling import (
-    even_time,
+from skymailing.auth.views.blueprint import bp
+from skymailing.auth.views.confirmation import confirm_password
+from skymailing.auth.views.session import LETTER_TO, is_remembered, renew_session
+from skymailing.auth.views.throttling import (
+    constant_answer_time,
     limit_letters,
     limit_letters_by_address,
     limit_password_checks,
 )
-from skymailing.auth.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import scheduling, tasks
 from skymailing.mailings.summaries import choose_summary_hour
-from skymailing.models import User
 from skymailing.reports import daily_rollup
-from skymailing.security import BadToken, hash_password, verify_password
+from skymailing.security import BadToken, hash_password
 
 
 @bp.route("/reset", methods=["GET", "POST"])
@@ -41,7 +39,7 @@ def reset_request() -> ResponseReturnValue:
     form = ResetRequestForm()
     if not form.validate_on_submit():
         return render_template("auth/reset_request.html", form=form)
-    with even_time():
+    with constant_answer_time():
         services.request_reset(form.email.data)
         db.session.commit()
         queue.enqueue("send_outbox")
@@ -58,19 +56,19 @@ def reset_requested() -> ResponseReturnValue:
 
 @bp.route("/reset/<token>", methods=["GET", "POST"])
 def reset(token: str) -> ResponseReturnValue:
-    form = NewPasswordForm()
+    form = ResetPasswordForm()
     try:
-        email = services.user_of_reset(token).email
+        email = services.read_reset_token(token).email
         if not form.validate_on_submit():
             return render_template("auth/reset.html", form=form, email=email)
-        db.session.rollback()  # nobody waits for the hash
+        db.session.rollback()  # hold no lock while hashing
         password_hash = hash_password(form.password.data)
         services.reset_password(token, password_hash, utcnow())
     except BadToken as error:
         return render_template("auth/reset_failed.html", reason=error.reason), 410
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("The new password is saved. You can sign in with it now."), "success")
+    flash(_("Your new password has been saved. You can sign in now."), "success")
     return redirect(url_for("auth.login"))
 
 
@@ -79,7 +77,9 @@ def reset(token: str) -> ResponseReturnValue:
 def profile() -> ResponseReturnValue:
     form = ProfileForm(obj=current_user)
     if not form.validate_on_submit():
-        return render_template("auth/profile.html", form=form, password_form=PasswordForm(formdata=None))
+        return render_template(
+            "auth/profile.html", form=form, password_form=ChangePasswordForm(formdata=None)
+        )
     now, zone = utcnow(), ZoneInfo(current_user.timezone)
     form.populate_obj(current_user)
     choose_summary_hour(current_user, form.summary_hour.data, now)
@@ -92,7 +92,7 @@ def profile() -> ResponseReturnValue:
     db.session.commit()
     if has_moved:
         tasks.announce_mailings_of(user_id, now)
-    flash(_("Your profile is saved."), "success")
+    flash(_("Your profile has been saved."), "success")
     return redirect(url_for("auth.profile"))
 
 
@@ -100,10 +100,9 @@ def profile() -> ResponseReturnValue:
 @login_required
 @limit_password_checks
 def change_password() -> ResponseReturnValue:
-    form = PasswordForm()
-    accepted = form.validate_on_submit()
-    user, known_hash = who_is_asked()
-    if not (accepted and is_present_password(form.current_password, known_hash)):
+    form = ChangePasswordForm()
+    user = confirm_password(form.current_password) if form.validate_on_submit() else None
+    if user is None:
         return render_template(
             "auth/profile.html", form=ProfileForm(None, obj=current_user), password_form=form
         )
@@ -112,35 +111,5 @@ def change_password() -> ResponseReturnValue:
     renew_session(user, remember=is_remembered())
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("The password is changed. All other devices are signed out."), "success")
+    flash(_("Your password has been changed. All other devices are signed out."), "success")
     return redirect(url_for("auth.profile"))
-
-
-def is_present_password(field: Field, known_hash: str) -> bool:
-    """Whether the field holds the password; else it says that it does not."""
-    if verify_password(known_hash, field.data):
-        return True
-    field.errors = [_("This is not your present password.")]
-    return False
-
-
-def prove(form: PasswordAndCodeForm) -> User | None:
-    """Return the user when the password is right, and the code where there is a second step.
-
-    Else None, with the reason beside the field.
-    """
-    user, known_hash = who_is_asked()
-    if not is_present_password(form.current_password, known_hash):
-        return None
-    if user.has_second_factor and not two_factor.accept_code(user, form.code.data, utcnow()):
-        form.code.errors = [_("This code is wrong, or was used already.")]
-        return None
-    return user
-
-
-def who_is_asked() -> tuple[User, str]:
-    """Return the signed-in user and the hash of their password; ends the transaction, as hashing is slow."""
-    user = db.session.get_one(User, current_user.id)
-    known_hash = user.password_hash
-    db.session.rollback()
-    return user, known_hash

@@ -1,13 +1,6 @@
-"""Signing up, confirming the address, signing in and out."""
+"""Pages of sign-up, confirmation of the address, sign-in and sign-out."""
 
-from flask import (
-    flash,
-    redirect,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -16,17 +9,18 @@ from flask_login import current_user
 from skymailing import queue
 from skymailing.auth import services, two_factor
 from skymailing.auth.forms import CodeForm, LoginForm, RegisterForm
-from skymailing.auth.sessions import (
+from skymailing.auth.views.blueprint import bp
+from skymailing.auth.views.session import (
     LETTER_TO,
     UNCONFIRMED,
     VERIFY_TOKEN,
-    await_code,
-    awaited_user,
     end_session,
     sign_in,
+    start_code_step,
+    user_awaiting_code,
 )
-from skymailing.auth.throttling import (
-    even_time,
+from skymailing.auth.views.throttling import (
+    constant_answer_time,
     limit_codes,
     limit_codes_of_strangers,
     limit_letters,
@@ -35,7 +29,6 @@ from skymailing.auth.throttling import (
     limit_logins_by_address,
     limit_resends,
 )
-from skymailing.auth.views.blueprint import bp
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import User
@@ -51,7 +44,7 @@ def register() -> ResponseReturnValue:
     form = RegisterForm()
     if not form.validate_on_submit():
         return render_template("auth/register.html", form=form)
-    with even_time():
+    with constant_answer_time():
         password_hash = hash_password(form.password.data)
         services.register_user(form.email.data, password_hash, locale=str(get_locale()))
         db.session.commit()
@@ -69,16 +62,16 @@ def registered() -> ResponseReturnValue:
 
 @bp.route("/verify/<token>", methods=["GET", "POST"])
 def verify(token: str) -> ResponseReturnValue:
-    """Show a button on GET, as mail scanners open links; POST confirms.
+    """Show a button on GET, since mail scanners open links; confirm the address on POST.
 
-    The session remembers the token, so that signing in right after opening the link confirms too.
+    The session remembers the token: signing in after opening the link confirms the address too.
     """
     try:
         if request.method == "POST":
             services.confirm_user(token, utcnow())
             db.session.commit()
         else:
-            email = services.user_of_verification(token).email
+            email = services.read_verification_token(token).email
     except BadToken as error:
         return render_template("auth/verify_failed.html", reason=error.reason), 410
     if request.method != "POST":
@@ -100,22 +93,22 @@ def login() -> ResponseReturnValue:
         if current_user.is_authenticated:
             return redirect(target)
         return render_template("auth/login.html", form=form)
-    user = services.check_password(form.email.data, form.password.data)
+    user = services.authenticate(form.email.data, form.password.data)
     if user is None:
-        form.password.errors = [_("The address or the password is wrong.")]
+        form.password.errors = [_("Wrong e-mail address or password.")]
         return render_template("auth/login.html", form=form)
     if user.is_blocked:
         return render_template("auth/blocked.html", user=user), 403
-    if not user.is_confirmed and not confirm_by_session(user):
+    if not user.is_confirmed and not confirm_by_opened_link(user):
         session[UNCONFIRMED] = user.id
         return render_template("auth/unconfirmed.html", email=user.email), 403
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(form.password.data)
-    if user.has_second_factor:
-        await_code(user, remember=form.remember.data)
+    if user.has_two_factor:
+        start_code_step(user, remember=form.remember.data)
         db.session.commit()
         return redirect(url_for("auth.login_code", next=target))
-    enter(user, remember=form.remember.data)
+    complete_sign_in(user, remember=form.remember.data)
     return redirect(target)
 
 
@@ -123,19 +116,19 @@ def login() -> ResponseReturnValue:
 @limit_codes
 @limit_codes_of_strangers
 def login_code() -> ResponseReturnValue:
-    """Ask for the second factor, right after the password."""
-    awaited = awaited_user()
-    if awaited is None:
-        flash(_("Please sign in again: the code has to follow within ten minutes."), "info")
+    """Ask for a code after the password."""
+    awaiting = user_awaiting_code()
+    if awaiting is None:
+        flash(_("Please sign in again: the code must be entered within ten minutes."), "info")
         return redirect(url_for("auth.login", next=request.args.get("next")))
-    user, remember = awaited
+    user, remember = awaiting
     form = CodeForm()
     if not form.validate_on_submit():
         return render_template("auth/login_code.html", form=form)
-    if user.has_second_factor and not two_factor.accept_code(user, form.code.data, utcnow()):
-        form.code.errors = [_("This code is wrong, or was used already.")]
+    if user.has_two_factor and not two_factor.verify_code(user, form.code.data, utcnow()):
+        form.code.errors = [_("This code is wrong or has already been used.")]
         return render_template("auth/login_code.html", form=form)
-    enter(user, remember=remember)
+    complete_sign_in(user, remember=remember)
     target = request.args.get("next")
     return redirect(target if target and is_safe_next(target) else landing_page())
 
@@ -151,7 +144,7 @@ def logout() -> ResponseReturnValue:
 @bp.post("/resend")
 @limit_resends
 def resend() -> ResponseReturnValue:
-    """Send the confirmation again to somebody who has just given the right password."""
+    """Send the confirmation link again to a visitor who has just entered the right password."""
     user = db.session.get(User, session.get(UNCONFIRMED, 0))
     if user is None:
         return redirect(url_for("auth.login"))
@@ -163,23 +156,23 @@ def resend() -> ResponseReturnValue:
 
 
 def landing_page() -> str:
-    """Return where a person who has just signed in goes on."""
+    """Return the page to show after the sign-in."""
     return url_for("home.index")
 
 
-def enter(user: User, *, remember: bool) -> None:
-    """Sign the user in for good."""
-    is_told = sign_in(user, remember=remember)
+def complete_sign_in(user: User, *, remember: bool) -> None:
+    """Sign the user in, commit, and send a letter about a new device if there is one."""
+    has_letter = sign_in(user, remember=remember)
     db.session.commit()
-    if is_told:
+    if has_letter:
         queue.enqueue("send_outbox")
 
 
-def confirm_by_session(user: User) -> bool:
-    """Confirm the user's address by the link opened in this browser before; whether that worked."""
+def confirm_by_opened_link(user: User) -> bool:
+    """Confirm the address with the link that was opened in this browser; return whether it fits."""
     token = session.get(VERIFY_TOKEN)
     try:
-        if token is None or services.user_of_verification(token) != user:
+        if token is None or services.read_verification_token(token) != user:
             return False
         services.confirm_user(token, utcnow())
     except BadToken:

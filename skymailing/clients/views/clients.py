@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user, login_required
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clients import queries, services, suppression
 from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.forms import ClientForm, make_client_form
@@ -103,7 +103,7 @@ def delete(client_id: int) -> ResponseReturnValue:
     """Ask for confirmation, then delete a client; its sent letters stay in the log."""
     client = get_own(Client, client_id)
     if request.method == "POST":
-        _count, deletion = delete_clients(current_user.id, [client.id], utcnow(), present_actor())
+        _count, deletion = delete_clients(current_user.id, [client.id], utcnow(), current_actor())
         flash_deletion(_("Client deleted."), deletion)
         db.session.commit()
         return redirect(url_for("clients.index"))
@@ -123,7 +123,7 @@ def delete_selected() -> ResponseReturnValue:
         return redirect(url_for("clients.index"))
     if "confirmed" in request.form:
         ids = [client.id for client in clients]
-        count, deletion = delete_clients(current_user.id, ids, utcnow(), present_actor())
+        count, deletion = delete_clients(current_user.id, ids, utcnow(), current_actor())
         flash_deletion(ngettext("%(num)d client deleted.", "%(num)d clients deleted.", count), deletion)
         db.session.commit()
         return redirect(url_for("clients.index"))
@@ -141,7 +141,7 @@ def flash_deletion(text: str, deletion: Removal | None) -> None:
 @login_required
 def undo(removal_id: int) -> ResponseReturnValue:
     """Restore deleted clients."""
-    count = restore_clients(current_user.id, removal_id, utcnow(), present_actor())
+    count = restore_clients(current_user.id, removal_id, utcnow(), current_actor())
     if count is None:
         abort(404)
     db.session.commit()

@@ -121,5 +121,6 @@ def list_rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
 @login_required
 def export() -> ResponseReturnValue:
     """Return the whole address book as CSV."""
-    audit.record_reading(AuditAction.CLIENTS_EXPORTED, audit.present_actor(), current_user)
+    audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
+    db.session.commit()
     return csv_response(exports.export_rows(current_user.id), "clients.csv", start=BYTE_ORDER_MARK)

@@ -94,7 +94,7 @@ def test(mailing_id: int) -> Response:
 
 def send_test_letter(user: User, message_id: int) -> None:
     """Send one of the user's messages to the user alone, and say so; commits."""
-    outbox.post(user, "test-letter", message_id=message_id, client_id=None)
+    outbox.add_letter(user, "test-letter", message_id=message_id, client_id=None)
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")

@@ -21,6 +21,7 @@ from skymailing.mailings.views.actions import send_test_letter
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
 from skymailing.undo import CannotRestore
+from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.form_fields import read_id
 
@@ -97,7 +98,7 @@ def delete(mailing_id: int) -> str | Response:
         return render_template("mailings/not_deletable.html", mailing=mailing)
     if request.method == "GET":
         return render_template("mailings/delete.html", mailing=mailing)
-    kept = deletion.delete_mailing(mailing, clock.utcnow(), audit.present_actor())
+    kept = deletion.delete_mailing(mailing, clock.utcnow(), audit.current_actor())
     undo_url = url_for("mailings.undo", removal_id=kept.id)
     db.session.commit()
     flash_undo(_("The mailing is deleted."), undo_url)
@@ -110,9 +111,9 @@ def undo(removal_id: int) -> Response:
     """Bring a deleted mailing back."""
     now = clock.utcnow()
     try:
-        mailing = deletion.restore_mailing(current_user.id, removal_id, now, audit.present_actor())
+        mailing = deletion.restore_mailing(current_user.id, removal_id, now, audit.current_actor())
     except CannotRestore as error:
-        flash(str(error), "danger")
+        flash(explain(error), "danger")
         return redirect(url_for("mailings.index"))
     if mailing is None:
         abort(404)

@@ -5,6 +5,7 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit
+from skymailing.extensions import db
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.forms import LogFilterForm
 from skymailing.mailings.log_queries import LogFilter, Offer
@@ -69,7 +70,8 @@ def download_log(mailing: Mailing | None) -> Response:
     if not form.validate():
         abort(400)
     name = f"mailing-{mailing.id}-log.csv" if mailing else "log.csv"
-    audit.record_reading(AuditAction.LOG_EXPORTED, audit.present_actor(), mailing or current_user)
+    audit.record_export(AuditAction.LOG_EXPORTED, audit.current_actor(), mailing or current_user)
+    db.session.commit()
     return csv_response(log_queries.export_attempts(wanted), name)
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from skymailing import audit
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.blog.content import render_body
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
@@ -85,7 +85,7 @@ class ArticlesView(PanelView):
             form.slug.errors = [_("Another article has this address.")]
             return False
         action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
-        audit.record(action, present_actor(), article)
+        audit.record(action, current_actor(), article)
         db.session.commit()
         return True
 
@@ -112,7 +112,7 @@ class ArticlesView(PanelView):
         article = db.session.get(Article, article_id) or abort(404)
         form = ConfirmForm()
         if form.validate_on_submit():
-            audit.record(AuditAction.ARTICLE_DELETED, present_actor(), article)
+            audit.record(AuditAction.ARTICLE_DELETED, current_actor(), article)
             db.session.delete(article)
             db.session.commit()
             flash(_("The article is deleted."), "success")

@@ -10,7 +10,7 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from skymailing.audit import Actor, present_actor
+from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.errors import SkyMailingError
@@ -127,7 +127,7 @@ class MailingsView(PanelView):
         now, ids = utcnow(), [mailing.id for mailing in mailings]
         try:
             for mailing in mailings:
-                act.verb(mailing, reason, now, present_actor())
+                act.verb(mailing, reason, now, current_actor())
         except SkyMailingError as error:
             db.session.rollback()
             flash(str(error), "warning")

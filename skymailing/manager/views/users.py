@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.auth import services
 from skymailing.clock import utcnow
 from skymailing.extensions import db
@@ -19,6 +19,7 @@ from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
 from skymailing.manager.views.panel import ADMINS, PanelView, asked_ids
 from skymailing.models import Role, User
+from skymailing.web.error_texts import explain
 
 
 class UsersView(PanelView):
@@ -57,7 +58,7 @@ class UsersView(PanelView):
         )
 
     def may_block(self, user: User) -> bool:
-        return services.may_block(user, present_actor())
+        return services.may_block(user, current_actor())
 
     @expose("/block", methods=("GET", "POST"))
     def block(self) -> ResponseReturnValue:
@@ -111,10 +112,10 @@ class UsersView(PanelView):
         form = RoleForm(data={"role": user.role.value})
         if form.validate_on_submit():
             try:
-                services.change_role(user, Role(form.role.data), form.reason.data or "", present_actor())
-            except services.LastAdmin:
+                services.change_role(user, Role(form.role.data), form.reason.data or "", current_actor())
+            except services.LastAdmin as error:
                 db.session.rollback()
-                form.role.errors = [_("This is the last administrator. Make somebody else one first.")]
+                form.role.errors = [explain(error)]
             else:
                 db.session.commit()
                 flash(_("The role is changed."), "success")
@@ -135,12 +136,12 @@ class Act:
 BLOCK = Act(
     blocks=True,
     template="manager/block.html",
-    verb=lambda user, reason: services.block_user(user, reason, utcnow(), present_actor()),
+    verb=lambda user, reason: services.block_user(user, reason, utcnow(), current_actor()),
     done=lambda count: ngettext("%(num)d user is blocked.", "%(num)d users are blocked.", count),
 )
 UNBLOCK = Act(
     blocks=False,
     template="manager/unblock.html",
-    verb=lambda user, reason: services.unblock_user(user, reason, present_actor()),
+    verb=lambda user, reason: services.unblock_user(user, reason, current_actor()),
     done=lambda count: ngettext("%(num)d user is unblocked.", "%(num)d users are unblocked.", count),
 )

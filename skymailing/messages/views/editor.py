@@ -19,7 +19,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 from werkzeug.exceptions import NotFound
 
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.extensions import db, limiter
@@ -154,7 +154,7 @@ def restore(draft_id: int) -> ResponseReturnValue:
     """Bring back a draft that was discarded, or a message that was deleted."""
     draft = get_own(MessageDraft, draft_id)
     try:
-        message = drafts.restore(draft, utcnow(), present_actor())
+        message = drafts.restore(draft, utcnow(), current_actor())
     except CannotRestore:
         abort(404)
     except drafts.DraftElsewhere:

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing import queue
-from skymailing.audit import present_actor
+from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
@@ -113,7 +113,7 @@ def delete(message_id: int) -> ResponseReturnValue:
     names = [mailing.name for mailing in services.find_mailings(message.id)]
     if request.method == "POST":
         try:
-            kept = services.delete_message(message, present_actor(), utcnow())
+            kept = services.delete_message(message, current_actor(), utcnow())
         except services.MessageInUse as error:
             names = error.names
         else:
@@ -143,7 +143,9 @@ def test(message_id: int) -> ResponseReturnValue:
     except TemplateError as error:
         flash(services.explain_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))
-    outbox.post(current_user, "test-letter", message_id=message.id, client_id=client.id if client else None)
+    outbox.add_letter(
+        current_user, "test-letter", message_id=message.id, client_id=client.id if client else None
+    )
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("A test letter is on its way to %(address)s.", address=current_user.email), "success")

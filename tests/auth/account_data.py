@@ -1,4 +1,4 @@
-"""Somebody with one of everything, and somebody else beside whom nothing may happen to."""
+"""Create a user with data in every table, and list what is stored about them."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,8 +41,8 @@ from tests.support.factories import (
 )
 
 
-def furnish(session: Session, user: User, network_address: str = "192.0.2.7") -> Mailing:
-    """Give the user one of everything; return a mailing that is over, sent to three clients."""
+def create_account_data(session: Session, user: User, network_address: str = "192.0.2.7") -> Mailing:
+    """Create rows of every kind for the user; return a finished mailing to three clients."""
     clients = create_clients(user, 3, comment="=1+1", attributes={"city": "Тула"})
     mailing: Mailing = MailingFactory.create(
         owner=user, state=MailingState.FINISHED, audience=Audience.SELECTED, name="Осень"
@@ -61,6 +61,14 @@ def furnish(session: Session, user: User, network_address: str = "192.0.2.7") ->
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)
     )
+    add_audit_entries(session, user, network_address)
+    ArticleFactory.create(author=user)
+    session.flush()
+    return mailing
+
+
+def add_audit_entries(session: Session, user: User, network_address: str) -> None:
+    """Add two actions of the user and one of a manager on their account."""
     for action, kind, id, target in (
         (AuditAction.CLIENT_DELETED, AuditKind.CLIENT, 5, "somebody@example.org"),
         (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, user.id, user.email),
@@ -88,16 +96,13 @@ def furnish(session: Session, user: User, network_address: str = "192.0.2.7") ->
             reason="spam",
         )
     )
-    ArticleFactory.create(author=user)
-    session.flush()
-    return mailing
 
 
-def rows_of(session: Session, user_id: int) -> dict[str, int]:
-    """Return how many rows of each table belong to the user, by foreign keys alone."""
+def count_rows(session: Session, user_id: int) -> dict[str, int]:
+    """Return how many rows of each table belong to the user, following foreign keys."""
     session.expire_all()
     owned: dict[str, set[Any]] = {"users": {user_id}}
-    there = session.scalar(select(func.count()).where(User.id == user_id)) or 0
+    users = session.scalar(select(func.count()).where(User.id == user_id)) or 0
     for table in db.metadata.sorted_tables:
         for column in table.columns:
             for key in column.foreign_keys:
@@ -108,24 +113,24 @@ def rows_of(session: Session, user_id: int) -> dict[str, int]:
                     owned.setdefault(table.name, set()).update(row[0] for row in found)
     del owned["users"]
     found_rows = {name: len(keys) for name, keys in owned.items() if keys}
-    return found_rows | ({"users": there} if there else {})
+    return found_rows | ({"users": users} if users else {})
 
 
-def under_way(owner: User) -> Run:
-    """Create a run of the owner's that is being sent, with letters that wait."""
+def create_sending_run(owner: User) -> Run:
+    """Create a run that is being sent, with letters in the queue."""
     mailing = MailingFactory.create(owner=owner, state=MailingState.RUNNING)
     counts = {DeliveryState.SENT: 2, DeliveryState.PENDING: 3, DeliveryState.DEFERRED: 1}
     return create_run(mailing, counts, state=RunState.SENDING)
 
 
-def leaving(session: Session, **values: Any) -> User:
-    """Create a user whose time of grace is over."""
+def create_user_due_for_deletion(**values: Any) -> User:
+    """Create a user whose grace period is over."""
     user: User = UserFactory.create(deletion_at=utcnow() - timedelta(seconds=1), **values)
     return user
 
 
-def everything(session: Session) -> list[Any]:
-    """Return all values of all rows of the person's tables, to look for what should be gone."""
+def all_values(session: Session) -> list[Any]:
+    """Return all values of the tables with personal data, to search for values that must be deleted."""
     return [
         value
         for model in (User, Client, Suppression, AuditEntry, OutboxLetter)

@@ -1,4 +1,4 @@
-"""One owner with one of everything, and whoever asks for it."""
+"""The objects of one owner, created when a route needs them, and the people who request them."""
 
 import io
 from collections.abc import Iterator
@@ -15,17 +15,18 @@ from skymailing.messages.pictures import store_picture
 from skymailing.models import Mailing, User
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
-from tests.security.decisions import ACCESS, Person, make_article, make_mailing
+from tests.security.decisions import ACCESS, Person
+from tests.security.object_factories import make_article, make_mailing
 from tests.support.factories import UserFactory
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SAFE = {"GET", "HEAD"}
 
 
-def browser_of(
+def sign_in_person(
     person: Person, app: Flask, session: Session, sign_in: SignIn
 ) -> tuple[FlaskClient, User | None]:
-    """Return a person's browser, and their account; the shut out were signed in before."""
+    """Return a person's browser and account; blocked and unconfirmed people signed in before."""
     if person is Person.VISITOR:
         return app.test_client(), None
     user = UserFactory.create(role=person.role)
@@ -38,27 +39,27 @@ def browser_of(
     return browser, user
 
 
-class Things:
-    """What a route needs of an owner to be called: an object, its id in address and form, or a token."""
+class OwnedObjects:
+    """What a route needs to be called: an object of the owner, its id in address and form, or a token."""
 
     def __init__(self, app: Flask, session: Session, owner: User) -> None:
         self.app, self.session, self.owner = app, session, owner
         self.made: dict[Any, Any] = {}
 
     def make(self, how: Any) -> Any:
-        """Return the owner's object of a kind, the same each time."""
+        """Return the owner's object of a kind; the same object each time."""
         if how not in self.made:
             self.made[how] = how(self.owner)
             self.session.flush()
         return self.made[how]
 
     def row_of(self, endpoint: str) -> Any:
-        """Return the object that the route is about; None when it is about no single one."""
+        """Return the object that the route is about, or None."""
         access = ACCESS[endpoint]
         return None if isinstance(access, str) or not access.make else self.make(access.make)
 
     def arguments(self, endpoint: str) -> dict[str, Any]:
-        """Return what stands in the route's address."""
+        """Return the arguments of the route's address."""
         access = ACCESS[endpoint]
         if not isinstance(access, str):
             return {access.argument: self.row_of(endpoint).id} if access.argument else {}
@@ -83,7 +84,7 @@ class Things:
         return {}
 
     def form(self, endpoint: str) -> dict[str, Any]:
-        """Return all that any form asks for: what it takes to do what a route does, and more."""
+        """Return the fields of all forms together, so that each route does its work."""
         mailing: Mailing = self.make(make_mailing)
         is_about_users = endpoint.startswith("manager_users.")
         return {
@@ -118,6 +119,6 @@ def picture() -> io.BytesIO:
 
 
 def methods_of(app: Flask, endpoint: str) -> Iterator[str]:
-    """Yield the verbs that an endpoint answers to; OPTIONS is Flask's own and touches nothing."""
+    """Yield the methods of an endpoint, without OPTIONS, which Flask answers itself."""
     for rule in app.url_map.iter_rules(endpoint):
         yield from sorted((rule.methods or set()) - {"OPTIONS"})

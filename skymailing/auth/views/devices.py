@@ -1,4 +1,4 @@
-"""Pages of auth: where one is signed in."""
+"""Pages of the devices on which the user is signed in."""
 
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -17,31 +17,35 @@ from skymailing.extensions import db
 def sessions() -> ResponseReturnValue:
     """List the devices that are signed in."""
     found = devices.list_sessions(current_user, utcnow())
-    return render_template("auth/sessions.html", sessions=found, seen=devices.last_seen(found))
+    return render_template("auth/sessions.html", sessions=found, last_seen=devices.last_seen_times(found))
 
 
 @bp.post("/profile/sessions/<int:session_id>/end")
 @login_required
 def end_one(session_id: int) -> ResponseReturnValue:
-    """Sign one of the own devices out."""
-    if not devices.end_session_of(current_user, session_id):
+    """Sign one device out."""
+    if not devices.end_session_by_id(current_user, session_id):
         abort(404)
     db.session.commit()
-    flash(_("That device is signed out."), "success")
+    flash(_("The device has been signed out."), "success")
     return redirect(url_for("auth.sessions"))
 
 
 @bp.post("/profile/sessions/end-others")
 @login_required
 def end_others() -> ResponseReturnValue:
-    """Sign all devices out but this one."""
+    """Sign out all devices but this one."""
     count = devices.end_other_sessions(current_user, current_user.session_key)
     db.session.commit()
     if count:
         flash(
-            ngettext("%(num)d other device is signed out.", "%(num)d other devices are signed out.", count),
+            ngettext(
+                "%(num)d other device has been signed out.",
+                "%(num)d other devices have been signed out.",
+                count,
+            ),
             "success",
         )
     else:
-        flash(_("You are signed in nowhere else."), "info")
+        flash(_("You are not signed in on any other device."), "info")
     return redirect(url_for("auth.sessions"))

@@ -1,4 +1,4 @@
-"""The visitor's session: what it remembers, how it is renewed and dropped."""
+"""The browser's session: start, renew and end it, and what it remembers before the sign-in."""
 
 import re
 import secrets
@@ -14,11 +14,11 @@ from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.security import BadToken, make_token, read_token
 
-# What the session remembers before anybody is signed in.
+# Keys of what the session remembers before the sign-in.
 VERIFY_TOKEN = "verify_token"  # noqa: S105 - a key's name
 UNCONFIRMED = "unconfirmed"
 LETTER_TO = "letter_to"
-AWAITED = "awaited"  # who has given the right password and owes a code
+AWAITING_CODE = "awaited"  # the user who entered the right password and must enter a code
 
 CODE_LIFETIME = timedelta(minutes=10)
 DEVICE_COOKIE = "device"
@@ -26,14 +26,14 @@ DEVICE_KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 def sign_in(user: User, *, remember: bool) -> bool:
-    """Let the user in; return whether a letter tells them, as this browser was not seen before."""
+    """Sign the user in; return whether a letter about a new device was added to the outbox."""
     now = utcnow()
     user.last_login_at = now
     renew_session(user, remember=remember)
     key = device_key() or secrets.token_urlsafe(16)
 
     @after_this_request
-    def remember_device(response: Response) -> Response:
+    def set_device_cookie(response: Response) -> Response:
         response.set_cookie(
             DEVICE_COOKIE,
             key,
@@ -44,50 +44,50 @@ def sign_in(user: User, *, remember: bool) -> bool:
         )
         return response
 
-    return devices.greet_device(user, key, *describe_visitor(), now)
+    return devices.remember_device(user, key, *device_and_network(), now)
 
 
 def renew_session(user: User, *, remember: bool) -> None:
-    """Sign the user in under a new session, so that one planted before gains nothing."""
+    """Start a new session for the user, which makes a planted session cookie worthless."""
     if current_user.is_authenticated:
         devices.end_session(current_user.session_key)
     session.clear()
     user.session_key = secrets.token_urlsafe(12)
-    devices.begin_session(user, user.session_key, *describe_visitor(), utcnow(), remember=remember)
-    login_user(user, remember=remember, duration=devices.REMEMBERED)
+    devices.start_session(user, user.session_key, *device_and_network(), utcnow(), remember=remember)
+    login_user(user, remember=remember, duration=devices.REMEMBERED_LIFETIME)
 
 
 def end_session() -> None:
-    """Sign out for good, and drop what the session holds but for the order to drop the remember cookie.
+    """Sign out on the server too, since someone may have copied the cookie, and clear the session.
 
-    The cookie is all there is to a session, and somebody may have kept a copy of it.
+    The session keeps only Flask-Login's order to delete the remember-me cookie.
     """
     if current_user.is_authenticated:
         devices.end_session(current_user.session_key)
     logout_user()
-    order = session.get("_remember")
+    remember_order = session.get("_remember")
     session.clear()
-    if order is not None:
-        session["_remember"] = order
+    if remember_order is not None:
+        session["_remember"] = remember_order
 
 
 def is_remembered() -> bool:
-    """Whether this device asked to stay signed in."""
+    """Whether this device has a remember-me cookie."""
     return current_app.config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME) in request.cookies
 
 
-def await_code(user: User, *, remember: bool) -> None:
-    """Note that the user has given the right password, for the page that asks for a code."""
+def start_code_step(user: User, *, remember: bool) -> None:
+    """Store in the session that the user entered the right password and must enter a code."""
     session.clear()
-    session[AWAITED] = make_token(
-        AWAITED, {"user": user.id, "epoch": user.session_epoch, "remember": remember}
+    session[AWAITING_CODE] = make_token(
+        AWAITING_CODE, {"user": user.id, "epoch": user.session_epoch, "remember": remember}
     )
 
 
-def awaited_user() -> tuple[User, bool] | None:
-    """Return who owes a code and whether to remember them; None when nobody does any more."""
+def user_awaiting_code() -> tuple[User, bool] | None:
+    """Return the user who must enter a code and whether to remember them; None when there is none."""
     try:
-        known = read_token(AWAITED, session.get(AWAITED, ""), CODE_LIFETIME)
+        known = read_token(AWAITING_CODE, session.get(AWAITING_CODE, ""), CODE_LIFETIME)
     except BadToken:
         return None
     user = db.session.get(User, known["user"])
@@ -97,14 +97,14 @@ def awaited_user() -> tuple[User, bool] | None:
 
 
 def device_key() -> str | None:
-    """Return what this browser is known by, if it was ever signed in to."""
+    """Return the key of this browser's device cookie; None when there is none or it is malformed."""
     key = request.cookies.get(DEVICE_COOKIE, "")
     return key if DEVICE_KEY.fullmatch(key) else None
 
 
-def describe_visitor() -> tuple[str, str]:
-    """Return the visitor's device and the network that they come from."""
+def device_and_network() -> tuple[str, str]:
+    """Return the visitor's device and network, in the form that people see."""
     return (
-        devices.describe_device(request.user_agent.string),
-        devices.coarse_address(request.remote_addr),
+        devices.device_name(request.user_agent.string),
+        devices.mask_address(request.remote_addr),
     )

@@ -1,0 +1,95 @@
+"""Limits on attempts, and answers that take the same time for known and unknown addresses.
+
+Attempts are counted per account and network address together, and per network address alone. A stranger
+who tries someone's address again and again therefore locks out only themselves.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Response, current_app, request, session
+from flask_limiter.util import get_remote_address
+from flask_login import current_user
+
+from skymailing.auth import devices
+from skymailing.auth.views.session import UNCONFIRMED, device_key, user_awaiting_code
+from skymailing.extensions import limiter
+
+
+def account_and_address() -> str:
+    """Return the e-mail address in the form and the visitor's network address."""
+    return f"{request.form.get('email', '').strip().lower()[:320]}|{get_remote_address()}"
+
+
+def unconfirmed_account_and_address() -> str:
+    """Return the account that waits for its confirmation link and the visitor's network address."""
+    return f"{session.get(UNCONFIRMED, '')}|{get_remote_address()}"
+
+
+def account_awaiting_code() -> str:
+    """Return the account whose code is being tried."""
+    awaiting = user_awaiting_code()
+    return str(awaiting[0].id) if awaiting else ""
+
+
+def account_awaiting_code_and_address() -> str:
+    """Return the account whose code is being tried and the visitor's network address."""
+    return f"{account_awaiting_code()}|{get_remote_address()}"
+
+
+def is_known_device() -> bool:
+    """Whether the account whose code is being tried was signed in to on this device before."""
+    awaiting, key = user_awaiting_code(), device_key()
+    return awaiting is not None and key is not None and devices.is_known_device(awaiting[0].id, key)
+
+
+def signed_in_account() -> str:
+    """Return the signed-in account, so that no one else can use up its attempts."""
+    return str(current_user.get_id()).partition(".")[0]
+
+
+def was_refused(response: Response) -> bool:
+    return response.status_code != 302
+
+
+def was_accepted(response: Response) -> bool:
+    return response.status_code == 302
+
+
+limit_logins = limiter.limit(
+    "10 per 15 minutes", key_func=account_and_address, methods=["POST"], deduct_when=was_refused
+)
+limit_logins_by_address = limiter.limit("100 per 15 minutes", methods=["POST"], deduct_when=was_refused)
+limit_letters = limiter.limit(
+    "5 per hour", key_func=account_and_address, methods=["POST"], deduct_when=was_accepted
+)
+limit_letters_by_address = limiter.limit("100 per hour", methods=["POST"], deduct_when=was_accepted)
+limit_resends = limiter.limit("5 per hour", key_func=unconfirmed_account_and_address, methods=["POST"])
+limit_password_checks = limiter.limit(
+    "20 per hour", key_func=signed_in_account, methods=["POST"], deduct_when=was_refused
+)
+limit_codes = limiter.limit(
+    "10 per 15 minutes", key_func=account_awaiting_code_and_address, methods=["POST"], deduct_when=was_refused
+)
+# There are only a million codes, and a visitor who gets here knows the password. So attempts on an account
+# are limited over all addresses together, except from its own devices, which a thief must not lock out.
+limit_codes_of_strangers = limiter.limit(
+    "30 per hour",
+    key_func=account_awaiting_code,
+    methods=["POST"],
+    deduct_when=was_refused,
+    exempt_when=is_known_device,
+)
+
+
+@contextmanager
+def constant_answer_time() -> Iterator[None]:
+    """Wait until EVEN_ANSWER_TIME has passed, so that timing reveals no more than the page.
+
+    Include the commit in the block: the wait must not happen inside a transaction.
+    """
+    started = time.monotonic()
+    yield
+    rest = current_app.config["EVEN_ANSWER_TIME"] - (time.monotonic() - started)
+    time.sleep(max(rest, 0))

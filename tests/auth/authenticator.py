@@ -1,0 +1,27 @@
+"""An authenticator app, as a user has on their phone."""
+
+import re
+
+import pyotp
+from flask.testing import FlaskClient
+
+from skymailing.clock import utcnow
+from tests.support.factories import PASSWORD
+
+PAGE = "/auth/profile/second-step"
+
+
+class App:
+    """Turn on two-factor authentication in a browser; hold the app's key and the recovery codes."""
+
+    def __init__(self, browser: FlaskClient) -> None:
+        answer = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
+        key = re.search(r"<code>([A-Z2-7 ]+)</code>", answer.text)
+        assert key is not None, answer.text
+        self.secret = key[1].replace(" ", "")
+        answer = browser.post(f"{PAGE}/setup", data={"code": self.code()})
+        self.recovery = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", answer.text)
+        assert len(self.recovery) == 10, answer.text
+
+    def code(self, ahead: int = 0) -> str:
+        return pyotp.TOTP(self.secret).at(utcnow(), counter_offset=ahead)

@@ -1,0 +1,62 @@
+"""Fixtures of the outbox tests: the mail server's settings, sending, and a letter."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.extensions import db
+from skymailing.models import OutboxLetter, User
+from skymailing.outbox import services as outbox
+from skymailing.outbox import tasks
+from tests.support.factories import UserFactory
+
+Send = Callable[..., int]
+MailSettings = Any  # Flask-Mail has no types
+
+
+@pytest.fixture
+def settings(app: Flask) -> Iterator[MailSettings]:
+    """Flask-Mail's settings, restored after the test."""
+    state = app.extensions["mail"]
+    before = dict(vars(state))
+    timeout = app.config["MAIL_TIMEOUT"]
+    yield state
+    vars(state).update(before)
+    app.config["MAIL_TIMEOUT"] = timeout
+
+
+@pytest.fixture
+def send(app: Flask, session: Session) -> Send:
+    """Return a function that sends due letters, as if some time had passed."""
+
+    def do(after: timedelta = timedelta()) -> int:
+        with app.app_context():
+            return tasks.send_due_letters(utcnow() + after)
+
+    return do
+
+
+@pytest.fixture
+def letter(app: Flask, session: Session) -> OutboxLetter:
+    """A password-changed letter to a new user."""
+    return add_letter(app, session, UserFactory.create(), "password-changed")
+
+
+def add_letter(app: Flask, session: Session, user: User, template: str, **params: Any) -> OutboxLetter:
+    with app.app_context():
+        letter_id = outbox.add_letter(db.session.get_one(User, user.id), template, **params).id
+        db.session.commit()
+    return session.get_one(OutboxLetter, letter_id)
+
+
+def closed_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port: int = server.getsockname()[1]
+        return port

@@ -1,0 +1,93 @@
+"""TLS to the mail server: without STARTTLS and a valid certificate, no account letter is sent."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from sqlalchemy.orm import Session
+
+from skymailing.delivery.smtp import connection
+from skymailing.models import LetterState, OutboxLetter
+from tests.outbox.conftest import MailSettings, Send, closed_port
+from tests.support.servers import SmtpServer
+
+
+def test_server_without_starttls_gets_no_letter(
+    send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session
+) -> None:
+    settings.use_tls = True
+    assert send() == 0
+    session.refresh(letter)
+    assert letter.state == LetterState.PENDING
+    assert "STARTTLS" in letter.last_error
+    assert smtp.letters == []
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """A certificate authority that is not trusted yet."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the connection trust the authority."""
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    connection.verifying_context.cache_clear()
+    yield
+    connection.verifying_context.cache_clear()
+
+
+@pytest.fixture
+def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
+    """The port of a server named localhost that accepts letters only after STARTTLS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    controller = Controller(
+        smtp, hostname="127.0.0.1", port=closed_port(), tls_context=context, require_starttls=True
+    )
+    controller.start()
+    yield controller.port
+    controller.stop()
+
+
+def test_unknown_certificate_gets_no_letter(
+    send: Send,
+    letter: OutboxLetter,
+    settings: MailSettings,
+    tls_server: int,
+    smtp: SmtpServer,
+    session: Session,
+) -> None:
+    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
+    assert send() == 0
+    session.refresh(letter)
+    assert "certificate verify failed" in letter.last_error
+    assert smtp.letters == []
+
+
+def test_trusted_certificate_gets_the_letter(
+    send: Send, letter: OutboxLetter, settings: MailSettings, tls_server: int, trust: None, smtp: SmtpServer
+) -> None:
+    settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
+    assert send() == 1
+    assert len(smtp.letters) == 1
+
+
+def test_certificate_of_another_host_gets_no_letter(
+    send: Send,
+    letter: OutboxLetter,
+    settings: MailSettings,
+    tls_server: int,
+    trust: None,
+    smtp: SmtpServer,
+    session: Session,
+) -> None:
+    settings.use_tls, settings.server, settings.port = True, "127.0.0.1", tls_server
+    assert send() == 0
+    session.refresh(letter)
+    assert "certificate verify failed" in letter.last_error

@@ -1,0 +1,90 @@
+"""Create an object of each kind for an owner, through the session that the owner belongs to."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.models import (
+    ClientImport,
+    DeliveryState,
+    MailingState,
+    Removal,
+    RemovalKind,
+    User,
+    UserSession,
+)
+from tests.support.factories import (
+    ArticleFactory,
+    ClientFactory,
+    DeliveryFactory,
+    MailingFactory,
+    MessageDraftFactory,
+    MessageFactory,
+    create_run,
+)
+
+
+def make_client(owner: User) -> Any:
+    return ClientFactory.create(owner=owner)
+
+
+def make_message(owner: User) -> Any:
+    return MessageFactory.create(owner=owner)
+
+
+def make_draft(owner: User) -> Any:
+    return MessageDraftFactory.create(owner_id=owner.id)
+
+
+def make_mailing(owner: User) -> Any:
+    mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
+    create_run(mailing, {DeliveryState.FAILED: 1})
+    return mailing
+
+
+def make_import(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
+    session.add(imported)
+    session.flush()
+    return imported
+
+
+def make_session(user: User) -> Any:
+    session: Session | None = inspect(user).session
+    assert session is not None
+    signed_in = UserSession(
+        user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
+    )
+    session.add(signed_in)
+    session.flush()
+    return signed_in
+
+
+def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:
+    def make(owner: User) -> Any:
+        session: Session | None = inspect(owner).session
+        assert session is not None
+        removed = Removal(owner_id=owner.id, kind=kind, content=content)
+        session.add(removed)
+        session.flush()
+        return removed
+
+    return make
+
+
+def make_article(author: User) -> Any:
+    return ArticleFactory.create(author=author)
+
+
+def make_run(owner: User) -> Any:
+    return create_run(MailingFactory.create(owner=owner), {DeliveryState.SENT: 1})
+
+
+def make_delivery(owner: User) -> Any:
+    return DeliveryFactory.create(run__mailing__owner=owner)
