@@ -1,4 +1,4 @@
-"""SkyMailing: mailings whose ledger closes."""
+"""SkyMailing: e-mail mailings with a ledger that accounts for every letter."""
 
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def create_app(config: "Config | None" = None) -> Flask:
-    """Return the application; without `config`, with the settings of the environment."""
+    """Create the application, configured from the environment unless `config` is given."""
     app = Flask(__name__)
     configure(app, config)
-    compression.configure(app)  # first, as it packs what all others have finished
-    middleware.configure(app)  # next, as what it answers needs nothing of what follows
+    compression.configure(app)  # first, so that it compresses finished responses
+    middleware.configure(app)  # second, as cached pages need none of the following
     bind_extensions(app)
     engine.configure_database(app)
     invalidation.configure(app)
@@ -30,13 +30,13 @@ def create_app(config: "Config | None" = None) -> Flask:
     register_cached_pages(app)
     register_commands(app)
     error_pages.register_error_pages(app)
-    access.configure(app)  # around all that answers, as its line tells of it
-    responses.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
+    access.configure(app)  # around every layer that can answer
+    responses.trust_proxies(app)  # last and outermost, so that all others see the visitor's address
     return app
 
 
 def configure(app: Flask, config: "Config | None") -> None:
-    from config import load_config  # the top level reads ours; ours reads it only here
+    from config import load_config  # config imports our modules, so ours import it late
 
     app.config.from_object(config or load_config())
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from skymailing.blog.images import media_directory
 from skymailing.db.engine import reading_engine
 from skymailing.models import Article
-from skymailing.web.images import NEW, hold, parse_name
+from skymailing.web.images import TEMPORARY_PREFIX, lock_directory, parse_name
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def drop_orphans(now: datetime) -> int:
 
 def _drop(directory: Path, now: datetime) -> int:
     # Whoever stores the same picture again meanwhile waits, and then writes it anew.
-    with hold(directory):
+    with lock_directory(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
             shown = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}
@@ -57,7 +57,7 @@ def _is_younger(path: Path, moment: datetime) -> bool:
 
 def _is_ours(path: Path) -> bool:
     # The second is what a process left behind that died while it wrote.
-    return parse_name(path.name) is not None or path.name.startswith(NEW)
+    return parse_name(path.name) is not None or path.name.startswith(TEMPORARY_PREFIX)
 
 
 def _key(name: str) -> str:

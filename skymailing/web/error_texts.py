@@ -20,6 +20,20 @@ ERROR_TEXTS: dict[str, Any] = {
     # --- reports ------------------------------------------------------------------------------
     #
     # --- pictures -----------------------------------------------------------------------------
+    "picture_file_too_large": _l("This picture is larger than %(size)s MB. Choose a smaller file."),
+    "picture_unreadable": _l("This file cannot be read as a picture. Choose a JPEG, PNG or WebP file."),
+    "picture_too_small": _l("This picture is too small to be seen."),
+    "picture_too_many_pixels": _l(
+        "This picture has more than %(count)s million pixels. Choose a smaller one."
+    ),
+    "picture_no_space": _l(
+        "There is no space for more pictures. Pictures that no message uses are removed after two days."
+    ),
+    #
+    # --- times --------------------------------------------------------------------------------
+    "time_unreadable": _l("Enter a date and a time, for example 2026-12-31T09:00."),
+    "time_year_out_of_range": _l("Choose a year between %(first)s and %(last)s."),
+    "time_skipped": _l("This time does not exist on that day: the clocks go forward. Choose another time."),
     #
     # --- undo ---------------------------------------------------------------------------------
 }

@@ -140,4 +140,4 @@ def test_the_last_administrator_stays(session: Session, sign_in: SignIn) -> None
 def test_managers_see_that_somebody_leaves(session: Session, sign_in: SignIn) -> None:
     user = UserFactory.create(deletion_at=utcnow() + timedelta(days=1))
     page = sign_in(UserFactory.create(role=Role.MANAGER)).get(f"/manager/users/{user.id}/").text
-    assert "to be deleted" in page
+    assert "deletion scheduled" in page

@@ -166,7 +166,7 @@ def test_a_flood_of_addresses_fills_nothing(
         ):
             visitor.get(path, headers={"Accept-Language": f"en;q=0.{number + 1}, x{number}"})
     assert set(redis_server.client.keys("*")) <= before | {
-        key for key in redis_server.client.keys(f"skymailing:cache:{middleware.FORM}:en:?:/") if key
+        key for key in redis_server.client.keys(f"skymailing:cache:{middleware.KEY_PREFIX}:en:?:/") if key
     }
 
 

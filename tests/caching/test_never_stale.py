@@ -82,13 +82,13 @@ def test_a_page_made_of_old_rows_is_not_served_after_the_edit(
 ) -> None:
     """One process reads the article, another edits it, only then does the first keep its page."""
     article = ArticleFactory.create(slug="first", title="Old title")
-    keep = middleware._keep
+    keep = middleware._store
 
     def keep_late(*what: object) -> None:
         edit(other_app, update(Article).where(Article.id == article.id).values(title="New title"))
         keep(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(middleware, "_keep", keep_late)
+    monkeypatch.setattr(middleware, "_store", keep_late)
     assert "Old title" in app.test_client().get("/blog/first").text
     monkeypatch.undo()
     assert "New title" in app.test_client().get("/blog/first").text
@@ -116,14 +116,14 @@ def test_a_page_that_was_on_its_way_at_the_publication_is_not_kept(
 ) -> None:
     now = utcnow()
     ArticleFactory.create(title="Coming soon", published_at=now + timedelta(seconds=90))
-    keep = middleware._keep
+    keep = middleware._store
     with time_machine.travel(now + timedelta(seconds=89), tick=False) as clock:
 
         def keep_late(*what: object) -> None:
             clock.shift(2)
             keep(*what)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(middleware, "_keep", keep_late)
+        monkeypatch.setattr(middleware, "_store", keep_late)
         assert "Coming soon" not in visitor.get("/blog/").text
         monkeypatch.undo()
         assert "Coming soon" in visitor.get("/blog/").text

@@ -51,7 +51,7 @@ def test_without_redis_pages_work_and_it_is_logged_once(
 
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in warnings] == ["skymailing.caching.backend"]
-    assert "Redis is away" in warnings[0].message
+    assert "Redis is unavailable" in warnings[0].message
 
 
 def test_what_was_edited_while_redis_was_away_is_not_undone_by_its_return(
@@ -78,7 +78,7 @@ def test_the_sweep_finds_edits_that_nobody_announced(
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Old title")
     with app.app_context():
-        invalidation.catch_up()
+        invalidation.invalidate_missed_edits()
     visitor.get("/blog/first")
     words = redis_server.client.get("skymailing:cache:version:articles")
     article.title = "New title"
@@ -87,7 +87,7 @@ def test_the_sweep_finds_edits_that_nobody_announced(
     assert "Old title" in visitor.get("/blog/first").text
 
     with app.app_context():
-        invalidation.catch_up()
+        invalidation.invalidate_missed_edits()
 
     assert "New title" in visitor.get("/blog/first").text
 

@@ -68,7 +68,7 @@ class Author:
         form = browser.get(f"/manager/articles/{self.article.id}/edit")
         page = browser.submit(form, title=text, summary=text, body=f"It is {text}.", slug="first")
         assert page.status == 200
-        assert "The article is saved." in page.text
+        assert "Article saved." in page.text
         self.saved = self.begun
 
 

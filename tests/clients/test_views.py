@@ -200,7 +200,7 @@ def test_the_owner_shuts_an_address_out_and_lets_it_in_again(
     browser.post(f"/clients/{client.id}/suppress")
     browser.post(f"/clients/{client.id}/suppress")
     assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason.MANUAL]
-    assert "never mailed" in browser.get("/clients/").text
+    assert "excluded manually" in browser.get("/clients/").text
     browser.post(f"/clients/{client.id}/allow")
     browser.post(f"/clients/{client.id}/allow")
     assert session.scalars(select(Suppression.reason)).all() == []

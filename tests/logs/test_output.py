@@ -119,11 +119,11 @@ def test_words_that_only_look_alike_stay() -> None:
 
 
 def test_lines_carry_what_they_belong_to(lines: Lines) -> None:
-    context.begin(request_id="r1")
-    with context.carrying(run_id=7):
+    context.reset(request_id="r1")
+    with context.bound(run_id=7):
         logger.info("inside")
     logger.info("after")
-    context.begin()
+    context.reset()
     logger.info("outside")
 
     inside, after, outside = lines.entries

@@ -67,7 +67,7 @@ def test_a_draft_is_written_then_published(
     article = only_article(session)
     assert (article.slug, article.author_id, article.published_at) == ("kak-pisat-pisma", author.id, None)
     assert visitor.get("/blog/kak-pisat-pisma").status_code == 404
-    assert "a draft" in panel.get("/manager/articles/").text
+    assert "draft</span>" in panel.get("/manager/articles/").text
 
     panel.post(f"/manager/articles/{article.id}/edit", data=fields(slug=article.slug, publish="1"))
     assert "<strong>Коротко</strong>" in visitor.get("/blog/kak-pisat-pisma").text
@@ -92,7 +92,7 @@ def test_a_publication_date_is_in_the_authors_time(session: Session, panel: Flas
     assert article.published_at == datetime(2030, 5, 1, 6, 0, tzinfo=UTC)
     form = panel.get(f"/manager/articles/{article.id}/edit").text
     assert 'value="2030-05-01T09:00"' in form
-    assert "planned" in panel.get("/manager/articles/").text
+    assert "scheduled" in panel.get("/manager/articles/").text
 
 
 def test_two_articles_never_share_an_address(session: Session, panel: FlaskClient) -> None:
@@ -109,7 +109,7 @@ def test_two_articles_never_share_an_address(session: Session, panel: FlaskClien
 
 def test_a_picture_needs_words_and_can_be_taken_off(session: Session, panel: FlaskClient) -> None:
     refused = panel.post("/manager/articles/new", data=fields(image=picture()))
-    assert "Say in a few words" in refused.text
+    assert "Describe the picture in a few words" in refused.text
     refused = panel.post(
         "/manager/articles/new", data=fields(image=(io.BytesIO(b"<svg>"), "x.png"), image_alt="x")
     )
@@ -141,7 +141,7 @@ def test_an_old_page_does_not_write_over_what_was_saved_since(
     mine, theirs = opened(panel), opened(other)
     assert panel.post(path, data=fields(title="Mine", **mine)).status_code == 302
     refused = other.post(path, data=fields(title="Theirs", **theirs))
-    assert "Somebody has changed this article" in refused.text
+    assert "Someone changed this article" in refused.text
     assert 'value="Theirs"' in refused.text, "what was typed is still there"
     assert only_article(session).title == "Mine"
 

@@ -169,7 +169,7 @@ def test_several_at_once_are_named_and_counted(session: Session, panel: FlaskCli
     query = {"id": [mailing.id for mailing in [*mailings, done]]}
     page = panel.get("/manager/mailings/disable", query_string=query).text
     assert "Disable 2 mailings?" in page
-    assert done.name in page.split("disabled already")[1]
+    assert done.name in page.split("already disabled")[1]
 
     assert mark(panel, "disable", *mailings, done) == 302
     session.expire_all()

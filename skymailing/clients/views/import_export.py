@@ -20,7 +20,7 @@ from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
 from skymailing.web.csv import csv_response, csv_restore
-from skymailing.web.responses import unless_seen
+from skymailing.web.responses import respond_if_changed
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel takes UTF-8 for the old Windows letters
 MAX_IMPORTS_AT_ONCE = 3
@@ -82,7 +82,7 @@ def import_show(import_id: int) -> ResponseReturnValue:
         describe_reason=describe_reason,
         placeholders=list_placeholders(import_),
     )
-    return unless_seen(shown) if is_part else shown
+    return respond_if_changed(shown) if is_part else shown
 
 
 def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:

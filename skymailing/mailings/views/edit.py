@@ -22,7 +22,7 @@ from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
 from skymailing.undo import CannotRestore
 from skymailing.web.flashes import flash_undo
-from skymailing.web.form_fields import read_id
+from skymailing.web.ids import read_id
 
 FIRST_WINDOW = timedelta(days=7)
 
