@@ -17,12 +17,16 @@ from tests.support.factories import UserFactory
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 
 
+class ErrorPagesConfig(config.TestingConfig):
+    """Turns exceptions into error pages, as in production, instead of raising them in the test."""
+
+    PROPAGATE_EXCEPTIONS = False
+
+
 @pytest.fixture(scope="module")
 def faulty_app(environment: dict[str, str]) -> Iterator[Flask]:
     """An app on the same database with extra views: they fail, or set their own policy."""
-    settings = config.TestingConfig(environment)
-    settings.PROPAGATE_EXCEPTIONS = False
-    app = create_app(settings)
+    app = create_app(ErrorPagesConfig(environment))
 
     @app.route("/broken")
     def broken() -> str:
@@ -162,9 +166,7 @@ def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected: FlaskCl
 
 
 def test_without_a_database_the_error_is_plain_text(environment: dict[str, str]) -> None:
-    settings = config.TestingConfig({**environment, "DATABASE_URL": "sqlite:////nowhere/at/all.db"})
-    settings.PROPAGATE_EXCEPTIONS = False
-    broken = create_app(settings)
+    broken = create_app(ErrorPagesConfig({**environment, "DATABASE_URL": "sqlite:////nowhere/at/all.db"}))
     visitor = broken.test_client()
     with visitor.session_transaction() as cookie:
         cookie["_user_id"] = "1.0"
