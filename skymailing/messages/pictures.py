@@ -50,7 +50,7 @@ def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePictu
         )
     ).one()
     if count >= MAX_PICTURES or total >= MAX_SIZE:
-        raise UserError("picture_no_space")
+        raise UserError("message_too_many_pictures")
     content = read_upload(file)
     with decode(content, LARGEST) as decoded:
         # Mail programs know PNG where they do not know WebP.

@@ -66,7 +66,7 @@ def explain_http_error(error: HTTPException) -> tuple[str, str]:
 def _translated_texts(error: HTTPException) -> tuple[str, str]:
     if isinstance(error, CSRFError):
         return (
-            _("This page was open too long"),
+            _("This page has expired"),
             _("Nothing was changed. Go back, reload the page and try again."),
         )
     texts = {

@@ -16,6 +16,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_deleted": _l("This mailing has been deleted."),
     #
     # --- messages -----------------------------------------------------------------------------
+    "message_too_many_pictures": _l(
+        "There is no room for more pictures. Unused ones are deleted after two days."
+    ),
     #
     # --- reports ------------------------------------------------------------------------------
     #
@@ -25,9 +28,6 @@ ERROR_TEXTS: dict[str, Any] = {
     "picture_too_small": _l("This picture is too small to be seen."),
     "picture_too_many_pixels": _l(
         "This picture has more than %(count)s million pixels. Choose a smaller one."
-    ),
-    "picture_no_space": _l(
-        "There is no space for more pictures. Pictures that no message uses are removed after two days."
     ),
     #
     # --- times --------------------------------------------------------------------------------

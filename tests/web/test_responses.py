@@ -161,7 +161,7 @@ def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected: FlaskCl
     response = protected.post("/language", data={"language": "ru"}, headers=HTML)
 
     assert response.status_code == 400
-    assert "open too long" in response.text
+    assert "This page has expired" in response.text
     assert "Set-Cookie" not in response.headers
 
 
