@@ -1,4 +1,4 @@
-"""SkyMailing: mailings whose ledger closes."""
+"""SkyMailing: e-mail mailings with a ledger that accounts for every letter."""
 
 from flask import Flask
 
@@ -13,8 +13,8 @@ def create_app(config: object) -> Flask:
     """Return the application; `config` is an instance of a class of config.py."""
     app = Flask(__name__)
     app.config.from_object(config)
-    compression.configure(app)  # first, as it packs what all others have finished
-    middleware.configure(app)  # next, as what it answers needs nothing of what follows
+    compression.configure(app)  # first, so that it compresses finished responses
+    middleware.configure(app)  # second, as cached pages need none of the following
     bind_extensions(app)
     engine.configure_database(app)
     invalidation.configure(app)
@@ -25,8 +25,8 @@ def create_app(config: object) -> Flask:
     register_cached_pages(app)
     register_commands(app)
     error_pages.register_error_pages(app)
-    access.configure(app)  # around all that answers, as its line tells of it
-    responses.trust_proxies(app)  # last, so that whatever is asked first sees the visitor's own address
+    access.configure(app)  # around every layer that can answer
+    responses.trust_proxies(app)  # last and outermost, so that all others see the visitor's address
     return app
 
 

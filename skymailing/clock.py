@@ -1,4 +1,4 @@
-"""The one place that asks the time."""
+"""The current time, from one place that tests can replace."""
 
 from datetime import UTC, datetime
 

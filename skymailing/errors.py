@@ -1,12 +1,12 @@
-"""The roots of our errors. Each feature defines its own beside the services that raise them."""
+"""The base classes of our errors. Each feature defines its own beside the services that raise them."""
 
 
 class SkyMailingError(Exception):
-    """The root of all errors that the project raises on purpose."""
+    """The base class of all errors that the project raises."""
 
 
 class UserError(SkyMailingError):
-    """A request that cannot be fulfilled, in a way that the person or program can do something about.
+    """A request that fails for a reason that the user or program can fix.
 
     `code` names the error for programs, `values` fill in its text. The text itself is in
     `web/error_texts.py` and is translated where it is shown: on a page, in a command, in the API.
@@ -23,7 +23,7 @@ class ConfigurationError(SkyMailingError):
 
 
 class IllegalTransition(SkyMailingError):
-    """A state was asked to move where its transition table has no arrow."""
+    """A state change that the transition table does not allow."""
 
     def __init__(self, thing: str, old: str, new: str) -> None:
         super().__init__(f"{thing}: {old} -> {new} is not allowed")

@@ -1,4 +1,4 @@
-"""The Flask extensions, created once, bound to an app by `create_app`; imports nothing of ours."""
+"""The Flask extensions, bound to an app by `create_app`. This module imports none of ours."""
 
 from flask_babel import Babel
 from flask_caching import Cache
@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """The declarative base; every constraint has a name that migrations can rely on."""
+    """The declarative base; names every constraint, so that migrations can refer to it."""
 
     metadata = MetaData(
         naming_convention={

@@ -132,7 +132,7 @@ def _delete_expired_removals(now: datetime) -> None:
 
 
 def _record_sweep(_now: datetime) -> None:
-    counters.put("last_sweep", utcnow().timestamp())
+    counters.set_gauge("last_sweep", utcnow().timestamp())
     db.session.rollback()  # a transaction left open would keep others from writing on SQLite
 
 
@@ -144,7 +144,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     drafts.drop_old,
     pictures.drop_unused,
     pictures.drop_strays,
-    lambda _now: invalidation.catch_up(),
+    lambda _now: invalidation.invalidate_missed_edits(),
     _post_summaries,
     _resume_imports,
     _erase_due_accounts,

@@ -127,7 +127,7 @@ class Worker(SimpleWorker):
 
     def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
         """Run a job, and write one line about it; all lines of the job carry its id."""
-        context.begin(job_id=job.id)
+        context.reset(job_id=job.id)
         begun = time.perf_counter()
         is_done = False
         try:
@@ -138,7 +138,7 @@ class Worker(SimpleWorker):
             fields = {"job": name, "done": is_done, "ms": round(seconds * 1000, 1)}
             how = "done" if is_done else "FAILED"
             job_log.info("%s %s %.0f ms", name, how, seconds * 1000, extra={"fields": fields})
-            context.begin()
+            context.reset()
         return is_done
 
     def unsubscribe(self) -> None:

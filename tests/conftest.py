@@ -119,7 +119,7 @@ def session_of_test(app: Flask) -> Iterator[Session]:
 
     @event.listens_for(engine, "after_cursor_execute")
     def announce(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        shared.forget(invalidation.subjects_of(statement))  # as any other process does after its commit
+        shared.invalidate(invalidation.subjects_of(statement))  # as any other process does after its commit
 
     session = Session(engine, expire_on_commit=False)
     yield session

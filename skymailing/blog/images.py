@@ -6,7 +6,7 @@ from typing import IO
 
 from flask import current_app
 
-from skymailing.web.images import Picture, decode, hold, read_upload, write
+from skymailing.web.images import Picture, decode, lock_directory, read_upload, write_picture
 
 LARGEST = 1600  # pixels of the longer side
 RECIPE = b"1"  # part of every name; change it when pictures are encoded in another way
@@ -18,13 +18,13 @@ def media_directory() -> Path:
 
 
 def store_image(file: IO[bytes]) -> str:
-    """Store an uploaded picture and smaller copies; return its file name; raises ImageError."""
+    """Store an uploaded picture and smaller copies; return its file name; raises UserError."""
     content = read_upload(file)
     with decode(content, LARGEST) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"
         key = hashlib.sha256(RECIPE + content).hexdigest()[:32]
         picture = Picture(key, image.width, image.height, kind)
-        with hold(media_directory()) as directory:
+        with lock_directory(media_directory()) as directory:
             for copy in picture.sizes():
-                write(image, copy, directory)
+                write_picture(image, copy, directory)
     return picture.name

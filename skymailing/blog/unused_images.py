@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from skymailing.blog.images import media_directory
 from skymailing.db.engine import reading_engine
 from skymailing.models import Article
-from skymailing.web.images import NEW, hold, parse_name
+from skymailing.web.images import TEMPORARY_PREFIX, lock_directory, parse_name
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def delete_unused_images(now: datetime) -> int:
 
 def _delete(directory: Path, now: datetime) -> int:
     # A request that stores the same picture waits for the lock, then writes it again.
-    with hold(directory):
+    with lock_directory(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
             shown = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}
@@ -58,7 +58,7 @@ def _is_younger(path: Path, moment: datetime) -> bool:
 
 def _is_ours(path: Path) -> bool:
     # The second is left behind by a process that died while writing.
-    return parse_name(path.name) is not None or path.name.startswith(NEW)
+    return parse_name(path.name) is not None or path.name.startswith(TEMPORARY_PREFIX)
 
 
 def _key(name: str) -> str:

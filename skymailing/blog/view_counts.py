@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from skymailing.caching.backend import VIEWS
-from skymailing.caching.invalidation import QUIET, shared_cache
+from skymailing.caching.invalidation import KEEPS_CACHE, shared_cache
 from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import Article, ViewFold
@@ -60,7 +60,7 @@ def fold_views(now: datetime) -> None:
         _fold(name.decode(), now)
     if names:
         # Pages show the database's count at the time of rendering, plus the count in Redis.
-        shared_cache().forget([VIEWS])
+        shared_cache().invalidate([VIEWS])
 
 
 def _fold(name: str, now: datetime) -> None:
@@ -91,5 +91,5 @@ def _add_views(session: Session, article_id: int, views: int) -> None:
         update(Article)
         .where(Article.id == article_id)
         .values(views=Article.views + views, updated_at=Article.updated_at)
-        .execution_options(synchronize_session=False, **{QUIET: True})
+        .execution_options(synchronize_session=False, **{KEEPS_CACHE: True})
     )

@@ -1,1 +1,1 @@
-"""Pages and values kept between requests, and how they stay true (docs/caching.md)."""
+"""Pages and values cached between requests, and how they stay current (docs/caching.md)."""

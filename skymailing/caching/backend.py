@@ -1,9 +1,11 @@
-"""Flask-Caching's backend: one Redis for all processes, and slower pages instead of errors without it.
+"""Flask-Caching's backend: one Redis for all processes. Without Redis, pages are slower but work.
 
-Values are JSON, never pickle, so that whoever can write to Redis cannot run code. What is cached
-may depend on versions: random words in Redis, one per subject such as "articles". Forgetting a
-subject replaces its word. Whoever makes a value reads the words first and labels the value with
-them, so that something made of old data is never taken for new, whichever process was slower.
+Values are JSON, never pickle, so that write access to Redis does not allow to run code.
+
+A cached value may depend on versions: random strings in Redis, one per subject such as "articles".
+Invalidating a subject replaces its version. A process reads the versions before it computes a value
+and labels the value with them. So a value computed from old data never passes for a new one,
+regardless of which process is slower.
 """
 
 import json
@@ -28,15 +30,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PREFIX = "skymailing:cache:"
-SOCKET_TIMEOUT = 0.25  # seconds; making a page anew takes less than waiting longer
-PAUSE = 2.0  # seconds after a failure for which Redis is left alone
+SOCKET_TIMEOUT = 0.25  # seconds; rendering a page is faster than waiting longer
+RETRY_AFTER = 2.0  # seconds after a failure without a request to Redis
 
 
-class Line(threading.local):
-    """Each thread's own connection, for what every visitor's page asks.
+class ThreadConnection(threading.local):
+    """A Redis connection per thread, for the reads that every cached page needs.
 
-    A client of `redis` borrows a connection for each command, looks whether it is still good and counts
-    what it does. That took as much of the processor's time as all the rest of a kept page.
+    The `redis` client borrows a connection for each command, checks it and counts statistics. That took
+    as much CPU time as everything else in serving a cached page.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -44,10 +46,10 @@ class Line(threading.local):
         self._connection: Any = None
         self._process = 0
 
-    def ask(self, *command: str) -> list[bytes | None]:
-        """Return the answer; raises RedisError. A connection that was closed meanwhile is opened anew."""
+    def execute(self, *command: str) -> list[bytes | None]:
+        """Return the reply, reconnecting once if the connection was closed; raises RedisError."""
         if self._process != os.getpid():
-            # Nor is one shared with the process that this one was forked from.
+            # Forked processes must not share a connection either.
             self._connection, self._process = self._pool.make_connection(), os.getpid()
         try:
             return self._exchange(command)
@@ -59,27 +61,27 @@ class Line(threading.local):
             self._connection.send_command(*command, check_health=False)
             return cast("list[bytes | None]", self._connection.read_response())
         except RedisError:
-            self._connection.disconnect()  # an answer that is still to come is not the next command's
+            self._connection.disconnect()  # or the next command would read a late reply to this one
             raise
 
 
 class SharedCache(BaseCache):
-    """Keys and values in Redis; every failure reads as "not there"."""
+    """Keys and values in Redis; every failure counts as a cache miss."""
 
     def __init__(self, redis: Redis, default_timeout: int = 300) -> None:
         super().__init__(default_timeout=default_timeout)
         self._redis = redis
-        self._line = Line(redis)
+        self._connection = ThreadConnection(redis)
         self._is_down = False
-        self._missed_forgetting = False
-        self._asked_again_at = 0.0
+        self._has_missed_invalidation = False
+        self._retry_at = 0.0
 
     @classmethod
     def factory(
         cls,
         app: Flask,
         config: dict[str, Any],
-        args: list[Any],  # noqa: ARG003 - Flask-Caching calls it so
+        args: list[Any],  # noqa: ARG003 - the signature is Flask-Caching's
         kwargs: dict[str, Any],  # noqa: ARG003
     ) -> "SharedCache":
         redis = Redis.from_url(
@@ -91,26 +93,26 @@ class SharedCache(BaseCache):
         return cls(redis, config["CACHE_DEFAULT_TIMEOUT"])
 
     def run(self, command: Callable[[Redis], T], *, is_urgent: bool = False) -> T | None:
-        """Return what `command` gets from Redis, or None while Redis is away.
+        """Return the result of `command`, or None while Redis is unavailable.
 
-        After a failure only urgent commands are tried for a while; it is logged once.
+        For RETRY_AFTER seconds after a failure, only urgent commands are tried. An outage is logged once.
         """
-        if self._is_down and not is_urgent and time.monotonic() < self._asked_again_at:
+        if self._is_down and not is_urgent and time.monotonic() < self._retry_at:
             return None
         try:
-            if self._is_down or self._missed_forgetting:
-                # What was committed meanwhile could not be announced, by us or by others.
+            if self._is_down or self._has_missed_invalidation:
+                # Commits during the outage could not invalidate anything, in this process or in others.
                 self._redis.delete(*self._version_keys())
-                self._missed_forgetting = False
+                self._has_missed_invalidation = False
             result = command(self._redis)
         except RedisError as error:
-            self._asked_again_at = time.monotonic() + PAUSE
+            self._retry_at = time.monotonic() + RETRY_AFTER
             if not self._is_down:
-                logger.warning("Redis is away, every page is made anew for each visitor: %s", error)
+                logger.warning("Redis is unavailable, pages are rendered for each visitor: %s", error)
             self._is_down = True
             return None
         if self._is_down:
-            logger.warning("Redis is back, pages are cached again")
+            logger.warning("Redis is available again, pages are cached")
         self._is_down = False
         return result
 
@@ -120,45 +122,45 @@ class SharedCache(BaseCache):
     # --- Versions ---------------------------------------------------------------------------
 
     def read(self, subjects: Sequence[str], *keys: str) -> tuple[str | None, list[bytes | None]]:
-        """Return the label that the subjects have now, and raw values, in one round trip.
+        """Return the current label of the subjects, and raw values, in one round trip.
 
-        Without Redis the label is None: nothing may be kept under it.
+        Without Redis the label is None, and nothing may be cached.
         """
         names = [*map(_version_key, subjects), *(PREFIX + key for key in keys)]
-        found = self.run(lambda _redis: self._line.ask("MGET", *names))
+        found = self.run(lambda _redis: self._connection.execute("MGET", *names))
         if found is None:
             return None, [None] * len(keys)
-        words = found[: len(subjects)]
-        if None in words:
-            return self._begin(subjects), [None] * len(keys)
-        return b".".join(cast("list[bytes]", words)).decode(), found[len(subjects) :]
+        versions = found[: len(subjects)]
+        if None in versions:
+            return self._create_versions(subjects), [None] * len(keys)
+        return b".".join(cast("list[bytes]", versions)).decode(), found[len(subjects) :]
 
-    def _begin(self, subjects: Sequence[str]) -> str | None:
-        """Give the subjects that have no word one, as in an emptied Redis, and return the label."""
+    def _create_versions(self, subjects: Sequence[str]) -> str | None:
+        """Create missing versions, for example in an emptied Redis, and return the label."""
 
-        def give(redis: Redis) -> list[bytes | None]:
+        def create(redis: Redis) -> list[bytes | None]:
             with redis.pipeline(transaction=False) as pipeline:
                 for subject in subjects:
                     pipeline.set(_version_key(subject), secrets.token_hex(8), nx=True)
                 pipeline.mget([_version_key(subject) for subject in subjects])
                 return cast("list[bytes | None]", pipeline.execute()[-1])
 
-        words = self.run(give)
-        if words is None or None in words:
+        versions = self.run(create)
+        if versions is None or None in versions:
             return None
-        return b".".join(cast("list[bytes]", words)).decode()
+        return b".".join(cast("list[bytes]", versions)).decode()
 
     def label(self, *subjects: str) -> str | None:
-        """Return the label that the subjects have now; None without Redis."""
+        """Return the current label of the subjects; None without Redis."""
         return self.read(subjects)[0]
 
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Let nothing that was made of these subjects so far be served any more, by any process."""
-        words = {_version_key(subject): secrets.token_hex(8) for subject in subjects}
-        if words and self.run(lambda redis: redis.mset(words), is_urgent=True) is None:
-            self._missed_forgetting = True
+    def invalidate(self, subjects: Iterable[str]) -> None:
+        """Keep all processes from serving anything cached so far that depends on these subjects."""
+        versions = {_version_key(subject): secrets.token_hex(8) for subject in subjects}
+        if versions and self.run(lambda redis: redis.mset(versions), is_urgent=True) is None:
+            self._has_missed_invalidation = True
 
-    # --- What Flask-Caching asks for ----------------------------------------------------------
+    # --- Flask-Caching's interface ------------------------------------------------------------
 
     def get(self, key: str) -> Any:
         return self.get_many(key)[0]
@@ -167,15 +169,16 @@ class SharedCache(BaseCache):
         return [None if raw is None else json.loads(raw) for raw in self.read((), *keys)[1]]
 
     def set(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
-        return self.put(key, json.dumps(value, ensure_ascii=False).encode(), self._normalize_timeout(timeout))
+        raw = json.dumps(value, ensure_ascii=False).encode()
+        return self.set_bytes(key, raw, self._normalize_timeout(timeout))
 
-    def put(self, key: str, value: bytes, timeout: float | None = None) -> bool:
-        """Keep bytes as they are, for `timeout` seconds."""
+    def set_bytes(self, key: str, value: bytes, timeout: float | None = None) -> bool:
+        """Store bytes unencoded, for `timeout` seconds."""
         milliseconds = int(1000 * (timeout or self.default_timeout))
         return bool(self.run(lambda redis: redis.set(PREFIX + key, value, px=max(1, milliseconds))))
 
     def add(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
-        """Keep a value unless there is one; whether it was kept."""
+        """Store a value unless the key exists; return whether it was stored."""
         raw = json.dumps(value, ensure_ascii=False)
         seconds = self._normalize_timeout(timeout) or self.default_timeout
         return bool(self.run(lambda redis: redis.set(PREFIX + key, raw, ex=seconds, nx=True)))
@@ -201,7 +204,7 @@ class SharedCache(BaseCache):
         return bool(self.run(empty))
 
 
-# What cached things are made of.
+# The kinds of data that cached values depend on.
 ARTICLES = "articles"
 CLIENTS = "clients"
 MAILINGS = "mailings"

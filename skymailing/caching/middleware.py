@@ -28,16 +28,16 @@ from skymailing.caching.backend import SharedCache
 from skymailing.caching.invalidation import shared_cache
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
-from skymailing.web.compression import pack, takes_gzip
+from skymailing.web.compression import accepts_gzip, compress
 from skymailing.web.i18n import LANGUAGE_COOKIE, best_language
 
-FORM = "page:2"  # of what is kept: another name for another form, as hosts are upgraded one by one
+KEY_PREFIX = "page:2"  # change the number with the format of CachedPage: hosts are upgraded one by one
 EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
-TICKET = "skymailing.ticket"  # in the WSGI environment: what an answer may be kept under
-LEVEL_AT_ONCE = 1  # of packing what differs from answer to answer
-HELD = 256  # pages in the memory of a process
-MAKING = 5.0  # seconds that making a page anew may take
-READING = ("GET", "HEAD")
+LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a page that was not cached
+FAST_LEVEL = 1  # for compressing a body that differs in each response
+LOCAL_PAGES = 256  # in the memory of a process
+RENDER_SECONDS = 5.0  # longest time to render a page
+READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]
 
@@ -71,98 +71,98 @@ class PageKinds:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """Under which key and label a page may be kept, if at all."""
+class Lookup:
+    """A request's key and label in the cache."""
 
-    asked_at: datetime  # no later than what the page shows
+    requested_at: datetime  # not after the data that the page shows
     kind: PageKind
     key: str
     label: str | None
     variant: int
-    may_keep: bool
+    may_store: bool
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPage:
-    """A page as it was made, with a hole where the number of its views goes."""
+class CachedPage:
+    """A rendered page; its changing values are not filled in yet."""
 
     label: str
-    until: float
-    coming: float  # when the next article becomes public: from then on the page is wrong
+    expires: float
+    next_change: float  # when the page changes without any write, such as at the next publication
     etag: str
     headers: list[tuple[str, str]]
     language: str
     values: list[int] | None  # what `PageKind.fill` needs
     body: bytes
-    packed: bytes = b""  # made once, unless there is a hole to fill
+    compressed: bytes = b""  # compressed once, unless there are values to fill in
 
     def to_bytes(self) -> bytes:
         head = [
-            *(self.label, self.until, self.coming, self.etag),
+            *(self.label, self.expires, self.next_change, self.etag),
             *(self.headers, self.language, self.values),
         ]
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
-    def from_bytes(cls, raw: bytes) -> "KeptPage":
+    def from_bytes(cls, raw: bytes) -> "CachedPage":
         head, _, body = raw.partition(b"\n")
-        label, until, coming, etag, headers, language, values = json.loads(head)
+        label, expires, next_change, etag, headers, language, values = json.loads(head)
         pairs = [(name, value) for name, value in headers]
-        packed = b"" if values else pack(body)
-        return cls(label, until, coming, etag, pairs, language, values, body, packed)
+        compressed = b"" if values else compress(body)
+        return cls(label, expires, next_change, etag, pairs, language, values, body, compressed)
 
-    def is_among(self, etags: str) -> bool:
-        """Whether an If-None-Match names this page, or any page at all (RFC 9110, section 13.1.2)."""
+    def matches(self, etags: str) -> bool:
+        """Whether an If-None-Match header matches this page (RFC 9110, section 13.1.2)."""
         return self.etag in etags or etags.strip() == "*"
 
 
 def configure(app: Flask) -> None:
-    """Put the cache in front of the app. Call this first: `finish` must run last to see all headers."""
+    """Put the cache in front of the app. Call this first: `finish_page` must run last to see all headers."""
     kinds = app.extensions[EXTENSION] = PageKinds()
-    app.wsgi_app = VisitorPages(app, app.wsgi_app, kinds)  # type: ignore[method-assign]  # Flask's way
-    app.after_request(finish)
+    app.wsgi_app = PageCache(app, app.wsgi_app, kinds)  # type: ignore[method-assign]  # Flask's way
+    app.after_request(finish_page)
 
 
 def register_pages(app: Flask, pages: Mapping[str, PageKind]) -> None:
-    """Let these paths be cached; a path may end in one variable part, as "/blog/<slug>"."""
+    """Cache these paths; a path may end in one variable part, such as "/blog/<slug>"."""
     for path, kind in pages.items():
         app.extensions[EXTENSION].add(path, kind)
 
 
-class VisitorPages:
-    """Answers visitors from the cache, and hands everything else on."""
+class PageCache:
+    """WSGI middleware: answers visitors from the cache and passes every other request on."""
 
     def __init__(self, app: Flask, wsgi_app: Callable[..., Iterable[bytes]], kinds: PageKinds) -> None:
         self.app = app
         self.kinds = kinds
         self.wsgi_app = wsgi_app
-        self.held: dict[str, KeptPage] = {}
+        self.local: dict[str, CachedPage] = {}
 
     def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         kind = self.kinds.find(path)
-        if kind is not None and environ["REQUEST_METHOD"] in READING and not environ.get("SCRIPT_NAME"):
+        if kind is not None and environ["REQUEST_METHOD"] in READ_METHODS and not environ.get("SCRIPT_NAME"):
             cookies = parse_cookie(environ.get("HTTP_COOKIE"))
-            if self._is_a_stranger(cookies):
+            if self._is_visitor(cookies):
                 backend: SharedCache = self.app.extensions["cache"][cache]
-                ticket = self._ticket(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
-                page = self._find(ticket, backend)
+                lookup = self._lookup(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
+                page = self._find(lookup, backend)
                 if page is not None:
-                    return self._send(page, kind, environ, start_response)
-                return self._make(ticket, environ, start_response)
+                    return self._respond(page, kind, environ, start_response)
+                return self._render(lookup, environ, start_response)
         return self.wsgi_app(environ, start_response)
 
-    def _is_a_stranger(self, cookies: Any) -> bool:
-        """Whether the request shows no sign of a session, so that its page is everybody's."""
+    def _is_visitor(self, cookies: Any) -> bool:
+        """Whether the request has no session, so that its page is the same for all visitors."""
         config = self.app.config
         return (
             config["SESSION_COOKIE_NAME"] not in cookies
             and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
         )
 
-    def _ticket(
+    def _lookup(
         self, kind: PageKind, path: str, environ: Environment, chosen: str | None, backend: SharedCache
-    ) -> Ticket:
+    ) -> Lookup:
         languages = self.app.config["LANGUAGES"]
         if chosen not in languages:
             chosen = best_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""), languages)
@@ -170,102 +170,104 @@ class VisitorPages:
         query = environ.get("QUERY_STRING", "")
         given = parse_qs(query, keep_blank_values=True) if query else {}
         known = [f"{name}={given[name][0]}" for name in kind.arguments if name in given]
-        # Of other arguments there is no end; pages with them are made, but not kept.
-        may_keep = all(name in kind.arguments and len(values) == 1 for name, values in given.items())
-        key = ":".join([FORM, chosen or "", str(variant), path, *known])
-        return Ticket(utcnow(), kind, key, backend.label(*kind.subjects), variant, may_keep)
+        # Pages with any other argument are not cached: anyone could fill Redis with them.
+        may_store = all(name in kind.arguments and len(values) == 1 for name, values in given.items())
+        key = ":".join([KEY_PREFIX, chosen or "", str(variant), path, *known])
+        return Lookup(utcnow(), kind, key, backend.label(*kind.subjects), variant, may_store)
 
-    def _find(self, ticket: Ticket, backend: SharedCache) -> KeptPage | None:
-        if ticket.label is None or not ticket.may_keep:
+    def _find(self, lookup: Lookup, backend: SharedCache) -> CachedPage | None:
+        if lookup.label is None or not lookup.may_store:
             return None
-        page, now = self.held.get(ticket.key), ticket.asked_at.timestamp()
-        if page is None or page.label != ticket.label:
-            raw = backend.read((), ticket.key)[1][0]
+        page, now = self.local.get(lookup.key), lookup.requested_at.timestamp()
+        if page is None or page.label != lookup.label:
+            raw = backend.read((), lookup.key)[1][0]
             if raw is None:
                 return None
-            page = KeptPage.from_bytes(raw)
-            if len(self.held) >= HELD:
-                self.held.clear()
-            self.held[ticket.key] = page
-        if page.label != ticket.label:
+            page = CachedPage.from_bytes(raw)
+            if len(self.local) >= LOCAL_PAGES:
+                self.local.clear()
+            self.local[lookup.key] = page
+        if page.label != lookup.label:
             return None
-        if page.until <= now:
-            # Nothing that it is made of has changed. This request makes it anew, the others meanwhile
-            # get it as it is, unless an article is due: without that all of them would make it at once.
-            self.held[ticket.key] = replace(page, until=min(now + MAKING, page.coming))
+        if page.expires <= now:
+            # The data is unchanged. This request renders the page again. Until then, other requests get
+            # the old page, or all of them would render it at once. But not past its next change.
+            self.local[lookup.key] = replace(page, expires=min(now + RENDER_SECONDS, page.next_change))
             return None
         return page
 
-    def _make(
-        self, ticket: Ticket, environ: Environment, start_response: Callable[..., Any]
+    def _render(
+        self, lookup: Lookup, environ: Environment, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Let Flask make the page, which `finish` keeps; it is taken from Redis by whoever comes next."""
-        environ[TICKET] = ticket
+        """Let Flask render the page; `finish_page` stores it in Redis for the next request."""
+        environ[LOOKUP] = lookup
         try:
             return self.wsgi_app(environ, start_response)
         finally:
-            self.held.pop(ticket.key, None)
+            self.local.pop(lookup.key, None)
 
-    def _send(
-        self, page: KeptPage, kind: PageKind, environ: Environment, start_response: Callable[..., Any]
+    def _respond(
+        self, page: CachedPage, kind: PageKind, environ: Environment, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         body, is_read = page.body, environ["REQUEST_METHOD"] == "GET"
         if page.values is not None and kind.fill is not None:
             with self.app.app_context():
                 body = kind.fill(body, page.values, page.language, is_read)
-        if page.is_among(environ.get("HTTP_IF_NONE_MATCH", "")):
+        if page.matches(environ.get("HTTP_IF_NONE_MATCH", "")):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
         headers = page.headers
-        if takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
-            body = page.packed or pack(body, LEVEL_AT_ONCE)
+        if accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+            body = page.compressed or compress(body, FAST_LEVEL)
             headers = [*headers, ("Content-Encoding", "gzip")]
         start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
         return [body] if is_read else []
 
 
 def _variant(kind: PageKind, etags: str) -> int:
-    """Return which of a page's variants to show: the one that the browser has, else any."""
+    """Return the number of the variant to show: the one that the browser has, else a random one."""
     if kind.variants == 1:
         return 0
     number = etags.removeprefix("W/").removeprefix('"').partition("-")[0]
     if len(number) == 1 and number.isascii() and number.isdigit() and int(number) < kind.variants:
         return int(number)
-    return random.randrange(kind.variants)  # noqa: S311 - no secret
+    return random.randrange(kind.variants)  # noqa: S311 - not a secret
 
 
-def finish(response: Response) -> Response:
+def finish_page(response: Response) -> Response:
     """Cache a visitor's page, fill in its changing values, and answer 304 if the browser has the page."""
-    ticket: Ticket | None = request.environ.get(TICKET)
+    lookup: Lookup | None = request.environ.get(LOOKUP)
     values: list[int] | None = g.get("page_values")
-    if response.status_code == 200 and (ticket is not None or values is not None):
-        if ticket is not None and "Set-Cookie" not in response.headers and not session.modified:
-            _keep(response, ticket, values)
+    if response.status_code == 200 and (lookup is not None or values is not None):
+        if lookup is not None and "Set-Cookie" not in response.headers and not session.modified:
+            _store(response, lookup, values)
         kind = current_app.extensions[EXTENSION].find(request.path)
         if values is not None and kind is not None and kind.fill is not None:
             is_read = request.method == "GET"
             response.set_data(kind.fill(response.get_data(), values, str(get_locale()), is_read))
-        if ticket is not None:
+        if lookup is not None:
             response.make_conditional(request)
     return response
 
 
-def _keep(response: Response, ticket: Ticket, values: list[int] | None) -> None:
-    response.headers["Cache-Control"] = "no-cache"  # kept by browsers, but asked about each time
+def _store(response: Response, lookup: Lookup, values: list[int] | None) -> None:
+    response.headers["Cache-Control"] = "no-cache"  # browsers store the page but revalidate it each time
     response.vary.update(("Accept-Language", "Cookie", "Accept-Encoding"))
     body = response.get_data()
-    # With the values at rendering: a browser shows an old view count no longer than until the next fold.
-    etag = f"{ticket.variant}-{hashlib.sha256(body + str(values).encode()).hexdigest()[:24]}"
-    response.set_etag(etag, weak=True)  # weak: the views since then differ
-    if ticket.label is None or not ticket.may_keep:
+    # The ETag includes the values, so that a browser shows an old view count only until the next fold.
+    etag = f"{lookup.variant}-{hashlib.sha256(body + str(values).encode()).hexdigest()[:24]}"
+    response.set_etag(etag, weak=True)  # weak: the views counted since then differ
+    if lookup.label is None or not lookup.may_store:
         return
-    # As of the question: what became public while the page was made may be missing in it.
-    due = ticket.kind.next_change(ticket.asked_at)
-    coming = math.inf if due is None else due.timestamp()
+    # Counted from the request: an article published during rendering may be missing from the page.
+    change = lookup.kind.next_change(lookup.requested_at)
+    next_change = math.inf if change is None else change.timestamp()
     now = utcnow().timestamp()
-    until = min(now + ticket.kind.seconds, coming)
-    if until <= now:
+    expires = min(now + lookup.kind.seconds, next_change)
+    if expires <= now:
         return
     headers = [(name, value) for name, value in response.headers if name != "Content-Length"]
-    page = KeptPage(ticket.label, until, coming, f'"{etag}"', headers, str(get_locale()), values, body)
-    shared_cache().put(ticket.key, page.to_bytes(), until - now)
+    page = CachedPage(
+        lookup.label, expires, next_change, f'"{etag}"', headers, str(get_locale()), values, body
+    )
+    shared_cache().set_bytes(lookup.key, page.to_bytes(), expires - now)

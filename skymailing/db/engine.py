@@ -1,4 +1,4 @@
-"""How connections behave: SQLite made safe for several processes, engines after a fork."""
+"""Database connections: SQLite that is safe with several processes, and statements for both databases."""
 
 import time
 from typing import Any
@@ -10,8 +10,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from skymailing.extensions import db
 
-# What a key can hold at most, in a column of Integer and of BigInteger; a database that is asked for
-# more does not say that there is no such row, but fails.
+# The largest key in an Integer and in a BigInteger column. For a larger number, a database raises an
+# error instead of finding no row.
 LARGEST_ID = 2**31 - 1
 LARGEST_BIG_ID = 2**63 - 1
 LONGEST_SLEEP = 0.1  # seconds between two transactions of a background task
@@ -19,7 +19,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def configure_database(app: Flask) -> None:
-    """Bind the engine's behaviour; call once after `db.init_app`."""
+    """Configure the engine; call once after `db.init_app`."""
     with app.app_context():
         engine = db.engine
     if engine.dialect.name == "sqlite":
@@ -27,30 +27,30 @@ def configure_database(app: Flask) -> None:
 
 
 def make_sqlite_safe(engine: Engine) -> None:
-    """Let several processes share the file: readers never wait, writers queue and lose nothing.
+    """Let several processes share the file: readers never wait, writers queue, no update is lost.
 
-    SQLite's defaults lose updates when processes read first and write later, because the
-    driver begins transactions late. Here a transaction that may write takes the writer's place at
-    its start (BEGIN IMMEDIATE) and waits for it; one that serves a reading request does not.
+    By default, the driver begins a transaction late, and a process that reads first and writes later
+    loses updates. Here a transaction that may write takes the write lock at its start (BEGIN IMMEDIATE),
+    waiting for it if needed. The transaction of a read request does not.
     """
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN is switched off; ours is below
+        connection.isolation_level = None  # turn off the driver's BEGIN; ours is below
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA busy_timeout = 60000")
         cursor.execute("PRAGMA foreign_keys = ON")
-        # FULL: a committed claim must survive a power cut, or its letter could be sent twice.
+        # FULL: a committed claim must survive a power failure, or its letter could be sent twice.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
-        # SQLite's own knows only Latin letters, so that a search for "анна" would miss "Анна".
+        # SQLite's lower() only knows ASCII: a search for "анна" would miss "Анна".
         connection.create_function("lower", 1, lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        asked_to_read = has_request_context() and request.method in SAFE_METHODS
-        reading = asked_to_read or connection.get_execution_options().get("reading", False)
+        is_read_request = has_request_context() and request.method in SAFE_METHODS
+        reading = is_read_request or connection.get_execution_options().get("reading", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
@@ -59,10 +59,10 @@ def lower(text: str | None) -> str | None:
 
 
 def reading_engine() -> Engine:
-    """Return the engine for reading, one statement at a time.
+    """Return an engine for single reading statements.
 
-    On SQLite it need not wait for a writer. On PostgreSQL there is no transaction to roll back,
-    which would make the driver forget its prepared statements.
+    On SQLite it does not wait for a writer. On PostgreSQL it opens no transaction: a rollback would make
+    the driver discard its prepared statements.
     """
     if db.engine.dialect.name == "postgresql":
         return db.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -75,9 +75,9 @@ def let_others_write(worked_seconds: float) -> None:
 
 
 def is_one_of(column: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:
-    """Return the condition that a numeric column is in the list that the parameter `name` is given."""
+    """Return the condition that a numeric column is in the list bound to the parameter `name`."""
     if db.engine.dialect.name == "postgresql":
-        # One parameter however long the list: nothing is compiled or planned again.
+        # One parameter for a list of any length, so that the statement is not compiled and planned again.
         return column == any_(bindparam(name, type_=postgresql.ARRAY(BigInteger)))
     return column.in_(bindparam(name, expanding=True))
 

@@ -1,7 +1,7 @@
-"""Lists read page by page by key, so that page 20,000 costs what the first one does.
+"""Keyset pagination: page 20,000 of a list costs as much as the first.
 
-A cursor names the row where a page begins or ends, not a number of rows to skip: rows that come
-or go meanwhile neither repeat nor hide others.
+A cursor names the row where a page begins or ends, not a number of rows to skip. So rows that are
+added or deleted between two pages neither repeat nor hide others.
 """
 
 import base64
@@ -23,15 +23,15 @@ PER_PAGE = 50
 COUNT_LIMIT = 10_000
 
 Column = InstrumentedAttribute[Any] | ColumnElement[Any]
-# Columns with whether each runs downwards; none is ever NULL, the last one is unique in the list.
+# (column, is descending). No column is ever NULL, and the last one is unique in the list.
 Order = Sequence[tuple[Column, bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a list and the cursors of its neighbours, None where there is none.
+    """Some rows of a list, and the cursors of the next and previous page if there is one.
 
-    An item is what the statement selects: the entity alone, or a row when it selects several things.
+    An item is the selected entity, or a row if the statement selects several.
     """
 
     items: list[Any]
@@ -47,20 +47,20 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The values of the order's columns at one row, and whether we read backwards from it."""
+    """The values of the order's columns in one row, and whether to read backwards from it."""
 
     values: list[Any]
     is_backward: bool
 
 
 def paginate(statement: Select[Any], order: Order, cursor: str | None, per_page: int = PER_PAGE) -> Page:
-    """Return the page of `statement` at `cursor`; a cursor that is not ours gives the first page."""
+    """Return the page of `statement` at `cursor`; an invalid cursor gives the first page."""
     position = read_cursor(cursor, order) if cursor else None
-    rows = fetch(statement, order, position, per_page + 1)
+    rows = fetch_rows(statement, order, position, per_page + 1)
     if position and (not rows or (position.is_backward and len(rows) <= per_page)):
-        # Nothing is left there, or the way back ended at the top: the top page, and a full one.
+        # No rows are left there, or the previous page would be short: show a full first page.
         position = None
-        rows = fetch(statement, order, None, per_page + 1)
+        rows = fetch_rows(statement, order, None, per_page + 1)
     has_more = len(rows) > per_page
     rows = rows[:per_page]
     if position and position.is_backward:
@@ -68,18 +68,18 @@ def paginate(statement: Select[Any], order: Order, cursor: str | None, per_page:
     has_previous = has_more if position and position.is_backward else bool(position)
     has_next = True if position and position.is_backward else has_more
     return Page(
-        items=[take_item(row, statement) for row in rows],
+        items=[unwrap(row, statement) for row in rows],
         next_cursor=write_cursor(order, rows[-1], is_backward=False) if has_next else None,
         previous_cursor=write_cursor(order, rows[0], is_backward=True) if has_previous else None,
     )
 
 
-def fetch(statement: Select[Any], order: Order, position: Position | None, limit: int) -> list[Any]:
+def fetch_rows(statement: Select[Any], order: Order, position: Position | None, limit: int) -> list[Any]:
     is_backward = position is not None and position.is_backward
     directions = [descending != is_backward for _, descending in order]
     columns = [column for column, _ in order]
     if position:
-        statement = statement.where(lies_beyond(columns, directions, position.values))
+        statement = statement.where(is_beyond(columns, directions, position.values))
     keys = [column.label(f"cursor_{number}") for number, column in enumerate(columns)]
     by = [
         column.desc() if descending else column.asc()
@@ -89,11 +89,11 @@ def fetch(statement: Select[Any], order: Order, position: Position | None, limit
     return list(db.session.execute(statement.limit(limit)).all())
 
 
-def lies_beyond(columns: list[Column], directions: list[bool], values: list[Any]) -> ColumnElement[bool]:
-    """Return the condition for rows after the one with `values`."""
+def is_beyond(columns: list[Column], directions: list[bool], values: list[Any]) -> ColumnElement[bool]:
+    """Return the condition for the rows after the one with `values`."""
     typed = [literal(value, column.type) for value, column in zip(values, columns, strict=True)]
     if len(set(directions)) == 1:
-        # A row comparison is one seek in an index on both databases; an OR is not.
+        # Both databases read a row comparison with one index seek, but not an OR.
         here, there = tuple_(*columns), tuple_(*typed)
         return here < there if directions[0] else here > there
     steps = []
@@ -104,28 +104,28 @@ def lies_beyond(columns: list[Column], directions: list[bool], values: list[Any]
     return or_(*steps)
 
 
-def take_item(row: Any, statement: Select[Any]) -> Any:
+def unwrap(row: Any, statement: Select[Any]) -> Any:
     return row[0] if len(statement.column_descriptions) == 1 else row
 
 
-def describe(order: Order) -> str:
-    """Return the order in words, so that a cursor of one order is not read in another."""
+def signature(order: Order) -> str:
+    """Return a text that identifies the order, so that a cursor is valid for one order only."""
     return ",".join(f"{column.key}{'-' if descending else '+'}" for column, descending in order)
 
 
 def write_cursor(order: Order, row: Any, *, is_backward: bool) -> str:
-    # The order's columns are the row's last ones.
+    # The order's columns come last in the row.
     values = [value.isoformat() if isinstance(value, datetime) else value for value in row[-len(order) :]]
-    text = json.dumps([describe(order), is_backward, values], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps([signature(order), is_backward, values], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str, order: Order) -> Position | None:
-    """Return the position that a cursor names, or None: people change and cut off URLs."""
+    """Return the position of a cursor; None for an invalid one, as users edit and truncate URLs."""
     try:
         text = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
-        described, is_backward, values = json.loads(text)
-        if described != describe(order) or not isinstance(is_backward, bool) or len(values) != len(order):
+        signed, is_backward, values = json.loads(text)
+        if signed != signature(order) or not isinstance(is_backward, bool) or len(values) != len(order):
             return None
         read = [read_value(value, column) for value, (column, _) in zip(values, order, strict=True)]
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
@@ -134,8 +134,8 @@ def read_cursor(cursor: str, order: Order) -> Position | None:
 
 
 def read_value(value: Any, column: Column) -> Any:
-    """Return one value of a cursor in its column's type; raises ValueError."""
-    # A decorated type does not say what it returns; the one inside does.
+    """Return a cursor's value in the type of its column; raises ValueError."""
+    # A TypeDecorator does not know its Python type; the type that it wraps does.
     expected = getattr(column.type, "impl_instance", column.type).python_type
     if expected is datetime:
         value = datetime.fromisoformat(value)
@@ -146,15 +146,15 @@ def read_value(value: Any, column: Column) -> Any:
         raise ValueError(f"not a {expected.__name__}")
     largest = LARGEST_BIG_ID if isinstance(column.type, BigInteger) else LARGEST_ID
     if isinstance(value, int) and abs(value) > largest:
-        raise ValueError("too large a number for any key")
-    if isinstance(value, str) and b"\0" in value.encode():  # encode() also refuses half an emoji
+        raise ValueError("too large for any key")
+    if isinstance(value, str) and b"\0" in value.encode():  # encode() also refuses unpaired surrogates
         raise ValueError("a character that PostgreSQL does not store")
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class BoundedCount:
-    """How many rows there are, or that there are more than `number`; shown as 9,999 or 10,000+."""
+    """A number of rows that is exact or a lower bound; shown as 9,999 or 10,000+."""
 
     number: int
     is_exact: bool
@@ -164,7 +164,7 @@ class BoundedCount:
 
 
 def count_up_to(statement: Select[Any], limit: int = COUNT_LIMIT) -> BoundedCount:
-    """Count the rows of `statement`, but stop at `limit`, so that a page never waits for a million."""
+    """Count the rows of `statement` up to `limit`, so that no page waits for a million to be counted."""
     rows = statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None).limit(limit + 1)
     number = db.session.scalar(select(func.count()).select_from(rows.subquery())) or 0
     return BoundedCount(min(number, limit), is_exact=number <= limit)

@@ -1,1 +1,1 @@
-"""What the processes write about themselves: one line per event, with nothing in it that is secret."""
+"""Logs: one line per event, without secrets."""

@@ -1,4 +1,4 @@
-"""What every line of a request or a job carries: its id, and which run it is about."""
+"""Fields that every log line of a request or job carries, such as its id and the run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,29 +6,29 @@ from contextvars import ContextVar
 from types import MappingProxyType
 
 Value = str | int | float
-NOTHING: Mapping[str, Value] = MappingProxyType({})
+NO_FIELDS: Mapping[str, Value] = MappingProxyType({})
 
-_fields: ContextVar[Mapping[str, Value]] = ContextVar("log_fields", default=NOTHING)
+_fields: ContextVar[Mapping[str, Value]] = ContextVar("log_fields", default=NO_FIELDS)
 
 
 def fields() -> Mapping[str, Value]:
-    """Return what the present request or job is known by."""
+    """Return the fields of the current request or job."""
     return _fields.get()
 
 
 def bind(**values: Value) -> None:
-    """Add to what the lines of the present request or job carry."""
+    """Add fields to the log lines of the current request or job."""
     _fields.set({**_fields.get(), **values})
 
 
-def begin(**values: Value) -> None:
-    """Forget what came before in this thread, and carry these from now on."""
+def reset(**values: Value) -> None:
+    """Replace all fields by these, at the start or end of a request or job."""
     _fields.set(values)
 
 
 @contextmanager
-def carrying(**values: Value) -> Iterator[None]:
-    """Carry these for a while."""
+def bound(**values: Value) -> Iterator[None]:
+    """Add fields within a `with` block."""
     before = _fields.get()
     _fields.set({**before, **values})
     try:

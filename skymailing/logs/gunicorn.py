@@ -1,4 +1,4 @@
-"""gunicorn's lines in the shape of all others: `gunicorn --logger-class skymailing.logs.gunicorn.Logger`."""
+"""Log gunicorn's messages in our format: `gunicorn --logger-class skymailing.logs.gunicorn.Logger`."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from skymailing.logs import output
 
 
 class Logger(GunicornLogger):
-    """Hands what gunicorn says to the root logger, and lets that write everything."""
+    """Passes gunicorn's messages to the root logger."""
 
     def setup(self, cfg: Any) -> None:
         """Install our output; called by gunicorn before it loads the application."""
-        from config import load_config  # the top level reads ours; ours reads it only here
+        from config import load_config  # config imports our modules, so ours import it late
 
         super().setup(cfg)
         self.error_log.handlers[:] = []

@@ -1,7 +1,7 @@
-"""How a line looks: JSON for programs in production, words for a person in development.
+"""Log formats: JSON for programs in production, text for people in development.
 
-Whatever is in a message, it stays one entry: a line break or a control character is written out,
-so nobody can write a line of their own through a header or an address.
+Every message stays on one line. Line breaks and control characters are escaped, so that no one can
+forge a log line through a header or an address.
 """
 
 import json
@@ -18,38 +18,38 @@ from typing import Any
 from skymailing.logs import context
 from skymailing.logs.redaction import Redactor, secrets_of
 
-# Control characters, other ends of lines, signs that turn the direction of writing, halves of pairs.
+# Control characters, other line breaks, marks that change the text direction, unpaired surrogates.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-# Each tells in two or three lines what our own line about the job tells in one.
+# They log two or three lines for a job, where ours logs one.
 CHATTY = ("rq.worker", "rq.job", "rq_scheduler.scheduler", "mail.log")
-LONGEST = 20_000  # characters of a message or a traceback; what is longer is somebody's content
+MAX_LENGTH = 20_000  # characters of a message or traceback; longer ones contain user content
 
 
 class Formatter(logging.Formatter, ABC):
-    """Gives each record its text, without secrets; subclasses give the line its shape."""
+    """Formats records without secrets; subclasses choose the format of the line."""
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
         self.redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        keep = record.levelno < logging.INFO
-        message = self.redactor.clean(_message_of(record)[:LONGEST], keep_addresses=keep)
+        keep_addresses = record.levelno < logging.INFO
+        message = self.redactor.clean(_message_of(record)[:MAX_LENGTH], keep_addresses=keep_addresses)
         trace = ""
         if record.exc_info:
-            trace = self.formatException(record.exc_info)[-LONGEST:]
-            trace = self.redactor.clean(trace, keep_addresses=keep)
-        return self.shape(record, message, trace)
+            trace = self.formatException(record.exc_info)[-MAX_LENGTH:]
+            trace = self.redactor.clean(trace, keep_addresses=keep_addresses)
+        return self.render(record, message, trace)
 
     @abstractmethod
-    def shape(self, record: logging.LogRecord, message: str, trace: str) -> str:
-        """Return the line of a record whose words are clean."""
+    def render(self, record: logging.LogRecord, message: str, trace: str) -> str:
+        """Return the log line of a record; message and traceback contain no secrets."""
 
 
 class JsonFormatter(Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
-    def shape(self, record: logging.LogRecord, message: str, trace: str) -> str:
+    def render(self, record: logging.LogRecord, message: str, trace: str) -> str:
         entry: dict[str, Any] = {
             "time": _moment(record),
             "level": record.levelname.lower(),
@@ -57,8 +57,8 @@ class JsonFormatter(Formatter):
             "message": message,
             "pid": record.process,
             **context.fields(),
-            # Ids, numbers and names of our own: free text belongs into the message, which was looked through.
-            **getattr(record, "fields", context.NOTHING),
+            # Only ids, numbers and our own names: free text belongs in the message, which is redacted.
+            **getattr(record, "fields", context.NO_FIELDS),
         }
         if trace:
             entry["exception"] = trace
@@ -66,9 +66,9 @@ class JsonFormatter(Formatter):
 
 
 class TextFormatter(Formatter):
-    """Time, level, who and what; a traceback follows, each of its lines set apart by a bar."""
+    """Time, level, logger and message; the lines of a traceback follow, each behind a bar."""
 
-    def shape(self, record: logging.LogRecord, message: str, trace: str) -> str:
+    def render(self, record: logging.LogRecord, message: str, trace: str) -> str:
         known = context.fields()
         ids = " ".join(
             f"{name}={known[name]}" for name in ("request_id", "job_id", "run_id") if name in known
@@ -82,7 +82,7 @@ class TextFormatter(Formatter):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # a library's own mistake must not cost us the line
+    except (TypeError, ValueError):  # a bug in a library must not lose the line
         return f"{record.msg} {record.args}"
 
 
@@ -92,18 +92,18 @@ def _moment(record: logging.LogRecord) -> str:
 
 
 def to_json(entry: Mapping[str, Any]) -> str:
-    """Return the entry as JSON on one line, whatever a reader takes for the end of a line."""
+    """Return the entry as JSON on one line, with all kinds of line breaks escaped."""
     text = json.dumps(entry, ensure_ascii=False, default=str)
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def escape(text: str) -> str:
-    """Return the text on one line, with what cannot be seen written out."""
+    """Return the text on one line, with invisible characters escaped."""
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 class SupervisorFormat:
-    """Stands in for a format string of the package supervisor, which has a logging of its own."""
+    """Replaces the format string of supervisor, which has its own logging."""
 
     LEVELS = {"CRIT": "critical", "ERRO": "error", "WARN": "warning", "INFO": "info"}  # noqa: RUF012
 
@@ -119,23 +119,25 @@ class SupervisorFormat:
 
 
 def install(config: Mapping[str, Any]) -> None:
-    """Let this process write all its lines to standard error in the configured shape."""
+    """Log to standard error in the configured format."""
     redactor = Redactor(secrets_of(config))
-    shape = JsonFormatter if config["LOG_FORMAT"] == "json" else TextFormatter
+    formatter = JsonFormatter if config["LOG_FORMAT"] == "json" else TextFormatter
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(shape(redactor))
+    handler.setFormatter(formatter(redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config["LOG_LEVEL"])
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
-    sys.excepthook = _write_down
-    threading.excepthook = lambda args: _write_down(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
 
 
-def _write_down(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """Log what ends a process or a thread instead of printing it, where nothing would be taken out of it."""
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """Log an uncaught exception instead of printing it, so that its secrets are redacted."""
     if error is None or issubclass(kind, KeyboardInterrupt | SystemExit):
         return
-    logging.getLogger("skymailing").critical("ended by an error", exc_info=(kind, error, trace))
+    logging.getLogger("skymailing").critical("uncaught exception", exc_info=(kind, error, trace))

@@ -1,6 +1,6 @@
-"""Takes out of a text what must not stand in a log: secrets always, e-mail addresses from info upwards.
+"""Redact log texts: secrets always, e-mail addresses from level INFO upwards.
 
-Works on the finished text, whoever wrote it: our own lines, those of libraries, and tracebacks.
+This works on the finished text, so it covers our own messages, those of libraries, and tracebacks.
 """
 
 import re
@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-SECRET = "[secret]"  # noqa: S105 - what stands in a secret's place
+SECRET = "[secret]"  # noqa: S105 - a placeholder
 TOKEN = "[token]"  # noqa: S105
-SHORTEST = 4  # characters of a setting that is looked for; shorter ones are in every other word
+MIN_LENGTH = 4  # characters of a known secret; shorter ones occur in ordinary words
 
-# A signed token of itsdangerous: payload, perhaps a time, and a signature by SHA-1 or SHA-256.
+# A token signed by itsdangerous: payload, optional timestamp, and an SHA-1 or SHA-256 signature.
 SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-])"
-# Links whose last part is a token, also a damaged one.
+# Links that end in a token, including a damaged one.
 LINKS = r"(?P<link>/(?:u|verify|reset|auth/email)/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
-    # Bounded, or a text of nothing but such words would take hours.
+    # Bounded: on a text made of such words, an open repetition would take hours.
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )
@@ -29,15 +29,15 @@ ADDRESSES = re.compile(
 
 
 class Redactor:
-    """Knows the secrets of this installation, and what secrets in general look like."""
+    """Finds the secrets of this installation, and anything that looks like a secret."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
-        longest_first = sorted((form for form in known if len(form) >= SHORTEST), key=len, reverse=True)
+        longest_first = sorted((form for form in known if len(form) >= MIN_LENGTH), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def clean(self, text: str, *, keep_addresses: bool = False) -> str:
-        """Return the text without secrets, and with the domains of addresses alone."""
+        """Return the text without secrets, and with only the domains of e-mail addresses."""
         if self._known:
             text = self._known.sub(SECRET, text)
         text = SECRETS.sub(_hide, text)
@@ -53,7 +53,7 @@ def _hide(found: re.Match[str]) -> str:
 
 
 def secrets_of(config: Mapping[str, Any]) -> list[str]:
-    """Return the secrets among the settings, those inside of addresses of stores included."""
+    """Return the secrets in the settings, including passwords in database and Redis URLs."""
     fallback = config.get("MAIL_FALLBACK")
     secrets = [
         config.get("SECRET_KEY"),

@@ -41,7 +41,8 @@ from skymailing.models import (
     Periodicity,
     User,
 )
-from skymailing.web.form_fields import LocalTimeField, PeriodForm, one_line, read_id, strip
+from skymailing.web.form_fields import LocalTimeField, PeriodForm, one_line, strip
+from skymailing.web.ids import read_id
 from skymailing.web.labels import state_label
 
 

@@ -1,1 +1,1 @@
-"""The panel at /manager/ for managers, content managers and administrators."""
+"""The manager panel at /manager/, for managers, content managers and administrators."""

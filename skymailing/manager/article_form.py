@@ -1,4 +1,4 @@
-"""The form in which articles are written."""
+"""The form for writing an article."""
 
 from typing import Any
 
@@ -24,37 +24,41 @@ from skymailing.web.labels import state_label
 
 
 class ArticleForm(FlaskForm):
-    """A new article or a change of one; without a publication date it stays a draft."""
+    """Creates or edits an article; without a publication date it is a draft."""
 
     title = StringField(_l("Title"), [DataRequired(), Length(max=200), one_line], filters=[strip])
     slug = StringField(
         _l("Address"),
         [Length(max=120)],
         filters=[strip],
-        description=_l("The last part of the page's address. Empty means: made from the title."),
+        description=_l("The last part of the page's address. Leave empty to use the title."),
     )
     summary = TextAreaField(
         _l("Summary"),
         [Length(max=500)],
         filters=[strip],
-        description=_l("One or two sentences for lists and for links in social networks."),
+        description=_l("One or two sentences, shown in lists and in social networks."),
     )
     format = SelectField(_l("Format"), default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
         _l("Text"), [DataRequired()], description=_l("Pictures from other sites are not shown to readers.")
     )
-    image = FileField(_l("Picture"), description=_l("JPEG, PNG or WebP; made smaller by itself."))
+    image = FileField(
+        _l("Picture"), description=_l("JPEG, PNG or WebP. Large pictures are resized automatically.")
+    )
     image_alt = StringField(
-        _l("What the picture shows"),
+        _l("Picture description"),
         [Length(max=255), one_line],
         filters=[strip],
-        description=_l("Read out to people who cannot see it."),
+        description=_l("For people who cannot see the picture: screen readers read it aloud."),
     )
-    remove_image = BooleanField(_l("Take the picture off"))
+    remove_image = BooleanField(_l("Remove the picture"))
     published_at = LocalTimeField(
-        _l("Published"), [Optional()], description=_l("Empty means a draft; a later time publishes it then.")
+        _l("Published"),
+        [Optional()],
+        description=_l("Leave empty to keep a draft, or choose a future time to schedule the article."),
     )
-    seen = HiddenField()  # when the article that the page shows was changed last
+    seen = HiddenField()  # the last change of the article when the page was opened
 
     def __init__(self, article: Article | None, **options: Any) -> None:
         super().__init__(**options)
@@ -62,36 +66,36 @@ class ArticleForm(FlaskForm):
         self.format.choices = [SelectChoice(item.value, state_label(item)) for item in MessageFormat]
 
     def is_stale(self) -> bool:
-        """Whether the article was changed since the page was opened; from now on the page knows of it."""
+        """Whether the article was changed since the page was opened. Further calls accept that change."""
         assert self.article is not None
-        present, seen = self.article.updated_at.isoformat(), self.seen.data
-        self.seen.data, self.seen.raw_data = present, None
-        return bool(seen) and seen != present
+        current, seen = self.article.updated_at.isoformat(), self.seen.data
+        self.seen.data, self.seen.raw_data = current, None
+        return bool(seen) and seen != current
 
     @property
     def has_image(self) -> bool:
         """Whether the article will have a picture."""
-        kept = bool(self.article and self.article.image and not self.remove_image.data)
-        return bool(self.image.data) or kept
+        keeps_image = bool(self.article and self.article.image and not self.remove_image.data)
+        return bool(self.image.data) or keeps_image
 
     def validate_slug(self, field: StringField) -> None:
-        """Refuse what does not fit in an address, and what another article has."""
+        """Refuse a slug with other characters, or one that another article uses."""
         if not field.data:
             return
         if not slugs.ALLOWED.fullmatch(field.data):
-            raise ValidationError(_("Only small Latin letters, digits and single hyphens between them."))
+            raise ValidationError(_("Use lowercase Latin letters, digits and single hyphens."))
         if slugs.is_taken(field.data, self.article.id if self.article else None):
-            raise ValidationError(_("Another article has this address."))
+            raise ValidationError(_("Another article uses this address."))
 
     def validate_image_alt(self, field: StringField) -> None:
-        """Ask for words when there is a picture."""
+        """Require a description if there is a picture."""
         if self.has_image and not field.data:
-            raise ValidationError(_("Say in a few words what the picture shows."))
+            raise ValidationError(_("Describe the picture in a few words."))
 
-    def fill(self, article: Article, image: str) -> None:
-        """Write what was typed into the article; `image` is the name of its picture, or empty."""
+    def apply_to(self, article: Article, image: str) -> None:
+        """Copy the form's values to the article; `image` is the name of its picture, or empty."""
         article.title = self.title.data
-        article.slug = self.slug.data or slugs.free_slug(self.title.data, article.id)
+        article.slug = self.slug.data or slugs.find_free_slug(self.title.data, article.id)
         article.summary = self.summary.data or ""
         article.format = MessageFormat(self.format.data)
         article.body = self.body.data.replace("\0", "")

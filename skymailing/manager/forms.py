@@ -1,4 +1,4 @@
-"""Filters of the panel's lists, and what is asked before something is changed."""
+"""The panel's filters, and the forms that confirm a change."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -21,25 +21,25 @@ YES, NO = "yes", "no"
 
 
 class Filter(PeriodForm):
-    """A filter whose choices come from enums; an unknown choice asks for nothing."""
+    """A filter whose choices come from enums; an unknown choice filters nothing."""
 
-    def offer(self, field: str, members: Sequence[StrEnum], everything: str) -> None:
+    def set_choices(self, field: str, members: Sequence[StrEnum], everything: str) -> None:
         self[field].choices = [("", everything), *((item.value, state_label(item)) for item in members)]
 
-    def offer_flag(self, field: str, yes: str, no: str) -> None:
+    def set_flag_choices(self, field: str, yes: str, no: str) -> None:
         self[field].choices = [("", _("all")), (YES, yes), (NO, no)]
 
     def flag(self, name: str) -> bool | None:
-        """Return whether something is wanted or unwanted; None when either will do."""
-        return {YES: True, NO: False}.get(self.read(name) or "")
+        """Return the chosen yes or no; None for "all"."""
+        return {YES: True, NO: False}.get(self.valid_data(name) or "")
 
     def member(self, name: str, enum: type[E]) -> E | None:
-        """Return the member of an enum that is asked for."""
-        value = self.read(name)
+        """Return the chosen member of an enum; None for "all"."""
+        value = self.valid_data(name)
         return enum(value) if value else None
 
     def text(self, name: str) -> str:
-        return self.read(name) or ""
+        return self.valid_data(name) or ""
 
 
 def search_field(label: Any) -> SearchField:
@@ -47,7 +47,7 @@ def search_field(label: Any) -> SearchField:
 
 
 class MailingFilter(Filter):
-    """Which mailings: by name, owner, state, mark, and when they start."""
+    """Filters mailings by name, owner, state, start and whether they are disabled."""
 
     q = search_field(lazy_pgettext("mailing", "Name"))
     owner = search_field(_l("Owner"))
@@ -56,46 +56,46 @@ class MailingFilter(Filter):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer("state", list(MailingState), _("all states"))
-        self.offer_flag("disabled", _("only disabled"), _("only not disabled"))
-        self.since.label.text = _("Starts since")
-        self.until.label.text = _("Starts until")
+        self.set_choices("state", list(MailingState), _("all states"))
+        self.set_flag_choices("disabled", _("disabled"), _("not disabled"))
+        self.since.label.text = _("Starts from")
+        self.until.label.text = _("Starts by")
 
 
 class RunFilter(Filter):
-    """Which runs: by state and when they started."""
+    """Filters runs by state and start."""
 
     state = SelectField(_l("State"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer("state", list(RunState), _("all states"))
+        self.set_choices("state", list(RunState), _("all states"))
 
 
 class DeliveryFilter(Filter):
-    """Which deliveries of a run."""
+    """Filters the deliveries of a run by address and state."""
 
     q = search_field(_l("Address"))
     state = SelectField(_l("State"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer("state", list(DeliveryState), _("all states"))
+        self.set_choices("state", list(DeliveryState), _("all states"))
 
 
 class AttemptFilter(Filter):
-    """Which attempts of a mailing."""
+    """Filters the attempts of a mailing by address, outcome and time."""
 
     q = search_field(_l("Address"))
     outcome = SelectField(_l("Outcome"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer("outcome", list(Outcome), _("all outcomes"))
+        self.set_choices("outcome", list(Outcome), _("all outcomes"))
 
 
 class UserFilter(Filter):
-    """Which users."""
+    """Filters users by name or address, role, block and confirmation."""
 
     q = search_field(_l("Name or address"))
     role = SelectField(_l("Role"), default="")
@@ -104,45 +104,45 @@ class UserFilter(Filter):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer("role", list(Role), _("all roles"))
-        self.offer_flag("blocked", _("only blocked"), _("only not blocked"))
-        self.offer_flag("confirmed", _("only confirmed"), _("only unconfirmed"))
+        self.set_choices("role", list(Role), _("all roles"))
+        self.set_flag_choices("blocked", _("blocked"), _("not blocked"))
+        self.set_flag_choices("confirmed", _("confirmed"), _("unconfirmed"))
 
 
 class ArticleFilter(Filter):
-    """Which articles."""
+    """Filters articles by title and publication."""
 
     q = search_field(_l("Title"))
     published = SelectField(_l("State"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer_flag("published", _("only published"), _("drafts and planned ones"))
+        self.set_flag_choices("published", _("published"), _("drafts and scheduled"))
 
 
 class AuditFilter(Filter):
-    """Which lines of the audit log."""
+    """Filters the audit log by person or target, action and time."""
 
-    q = search_field(_l("Who or what"))
+    q = search_field(_l("Person or target"))
     action = SelectField(_l("Action"), default="")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.offer("action", list(AuditAction), _("all actions"))
+        self.set_choices("action", list(AuditAction), _("all actions"))
 
 
 class ReasonForm(FlaskForm):
-    """Why something is done: for whom it concerns, and for the audit log."""
+    """Asks for a reason, which the user concerned and the audit log get."""
 
     reason = TextAreaField(
         _l("Reason"),
-        [DataRequired(_l("Say why. It is kept in the audit log.")), Length(max=500)],
+        [DataRequired(_l("Enter a reason. It is saved in the audit log.")), Length(max=500)],
         filters=[strip],
     )
 
 
 class RoleForm(FlaskForm):
-    """Another role for an account."""
+    """Changes the role of an account."""
 
     role = SelectField(_l("Role"))
     reason = SearchField(_l("Reason"), [Length(max=400), one_line], filters=[strip])
@@ -153,4 +153,4 @@ class RoleForm(FlaskForm):
 
 
 class ConfirmForm(FlaskForm):
-    """Nothing but the token that shows that the form is ours."""
+    """Has no fields but the CSRF token."""

@@ -1,4 +1,4 @@
-"""What the panel reads: everybody's things, page by page, with counts that stop early."""
+"""The panel's queries: all users' data, page by page, with counts up to a limit."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -29,25 +29,25 @@ from skymailing.models import (
 )
 
 USERS_PER_PAGE = 25
-NUMBERS_UP_TO = 10_000  # a user's numbers are counted no further in lists
-LATEST = 10  # of a user's mailings, on the user's page
+NUMBERS_UP_TO = 10_000  # limit for counting what a user has
+LATEST_MAILINGS = 10  # on a user's page
 
 Period = tuple[datetime | None, datetime | None]
 
 
 def within(column: InstrumentedAttribute[Any], period: Period) -> list[ColumnElement[bool]]:
-    """Return the conditions that a moment is in a period; `until` itself is not."""
+    """Return the conditions for a column to be in a period; its end is not part of it."""
     since, until = period
     return [*([column >= since] if since else []), *([column < until] if until else [])]
 
 
 def contains(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
-    """Return the condition that a column holds the text, whatever the case."""
+    """Return the condition that a column contains the text, ignoring case."""
     return column.icontains(text, autoescape=True)
 
 
-def is_called(text: str) -> ColumnElement[bool]:
-    """Return the condition that a user's address or name holds the text."""
+def matches_user(text: str) -> ColumnElement[bool]:
+    """Return the condition that a user's address or name contains the text."""
     return or_(contains(User.email, text), contains(User.name, text))
 
 
@@ -59,13 +59,13 @@ def list_mailings(
     starts: Period,
     cursor: str | None,
 ) -> Page:
-    """Return a page of everybody's mailings, newest first, with their owners."""
+    """Return a page of all users' mailings with their owners, newest first."""
     statement = select(Mailing).join(Mailing.owner).options(contains_eager(Mailing.owner))
     statement = statement.where(*within(Mailing.starts_at, starts))
     if name:
         statement = statement.where(contains(Mailing.name, name))
     if owner:
-        statement = statement.where(is_called(owner))
+        statement = statement.where(matches_user(owner))
     if state:
         statement = statement.where(Mailing.state == state)
     if disabled is not None:
@@ -74,23 +74,23 @@ def list_mailings(
 
 
 def find_mailings(ids: Collection[int]) -> list[Mailing]:
-    """Return these mailings, in an order in which they can be locked one by one."""
+    """Return these mailings in id order, so that locking them one by one cannot deadlock."""
     return list(db.session.scalars(select(Mailing).where(Mailing.id.in_(ids)).order_by(Mailing.id)))
 
 
 def list_mailings_of(owner_id: int) -> list[Mailing]:
     """Return a user's latest mailings."""
     statement = select(Mailing).where(Mailing.owner_id == owner_id).order_by(Mailing.id.desc())
-    return list(db.session.scalars(statement.limit(LATEST)))
+    return list(db.session.scalars(statement.limit(LATEST_MAILINGS)))
 
 
 def find_users(ids: Collection[int]) -> list[User]:
-    """Return these users, in an order in which they can be locked one by one."""
+    """Return these users in id order, so that locking them one by one cannot deadlock."""
     return list(db.session.scalars(select(User).where(User.id.in_(ids)).order_by(User.id)))
 
 
 def list_runs(mailing_id: int | None, state: RunState | None, started: Period, cursor: str | None) -> Page:
-    """Return a page of runs, newest first, with their mailings and owners."""
+    """Return a page of runs with their mailings and owners, newest first."""
     statement = (
         select(Run)
         .join(Run.mailing)
@@ -106,19 +106,19 @@ def list_runs(mailing_id: int | None, state: RunState | None, started: Period, c
 
 
 def list_deliveries(run_id: int, address: str, state: DeliveryState | None, cursor: str | None) -> Page:
-    """Return a page of a run's deliveries along the index that counts them by state."""
+    """Return a page of a run's deliveries, in the order of the index on their states."""
     statement = select(Delivery).where(Delivery.run_id == run_id)
     if state:
         statement = statement.where(Delivery.state == state)
     if address:
         statement = statement.where(Delivery.email_key.contains(address.lower(), autoescape=True))
-    # As text: a cursor that somebody changed may hold anything.
+    # As text: the state in a forged cursor need not be a member of the enum.
     order: Order = [(type_coerce(Delivery.state, String(16)), False), (Delivery.id, False)]
     return paginate(statement, order, cursor)
 
 
 def list_attempts(delivery_id: int) -> list[Attempt]:
-    """Return the attempts of a delivery, the first one first; there are never many."""
+    """Return the attempts of a delivery, oldest first; there are never many."""
     statement = select(Attempt).where(Attempt.delivery_id == delivery_id)
     return list(db.session.scalars(statement.order_by(Attempt.number)))
 
@@ -134,7 +134,7 @@ def list_users(
     """Return a page of users, newest first."""
     statement = select(User).where(*within(User.created_at, registered))
     if text:
-        statement = statement.where(is_called(text))
+        statement = statement.where(matches_user(text))
     if role:
         statement = statement.where(User.role == role)
     if blocked is not None:
@@ -146,7 +146,7 @@ def list_users(
 
 @dataclass(frozen=True, slots=True)
 class UserNumbers:
-    """How much a user has and does."""
+    """What a user has and when they were last active."""
 
     clients: BoundedCount
     mailings: BoundedCount
@@ -154,44 +154,44 @@ class UserNumbers:
     last_activity: datetime | None
 
 
-def count_of_users(users: Collection[User]) -> dict[int, UserNumbers]:
-    """Return the numbers of each user; a million clients cost no more than ten thousand."""
-    # As counted while they went: letters themselves may have been removed.
+def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
+    """Return the numbers of each user; counting a million clients costs as much as ten thousand."""
+    # From the statistics of sending, as retention may have removed the deliveries.
     sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
     statement = select(
         User.id,
-        up_to(select(literal(1)).select_from(Client).where(Client.owner_id == User.id)),
-        up_to(select(literal(1)).select_from(Mailing).where(Mailing.owner_id == User.id)),
+        count_rows(select(literal(1)).select_from(Client).where(Client.owner_id == User.id)),
+        count_rows(select(literal(1)).select_from(Mailing).where(Mailing.owner_id == User.id)),
         sent.correlate(User).scalar_subquery(),
-        *(newest(model) for model in (Mailing, Message, Client)),
+        *(latest_creation(model) for model in (Mailing, Message, Client)),
     ).where(User.id.in_([user.id for user in users]))
     logins = {user.id: user.last_login_at for user in users}
     numbers = {}
     for user_id, clients, mailings, letters, *moments in db.session.execute(statement):
         known = [moment for moment in (logins[user_id], *moments) if moment]
         numbers[user_id] = UserNumbers(
-            bounded(clients), bounded(mailings), bounded(int(letters)), max(known, default=None)
+            to_bounded(clients), to_bounded(mailings), to_bounded(int(letters)), max(known, default=None)
         )
     return numbers
 
 
-def up_to(rows: Select[Any]) -> Any:
+def count_rows(rows: Select[Any]) -> Any:
     inner = rows.correlate(User).limit(NUMBERS_UP_TO + 1).subquery()
     return select(func.count()).select_from(inner).correlate(User).scalar_subquery()
 
 
-def newest(model: Any) -> Any:
-    """Return when the owner last created such a thing, by the index (owner_id, id)."""
+def latest_creation(model: Any) -> Any:
+    """Return when the user last created a row of the model, by the index (owner_id, id)."""
     statement = select(model.created_at).where(model.owner_id == User.id).correlate(User)
     return statement.order_by(model.id.desc()).limit(1).scalar_subquery()
 
 
-def bounded(number: int) -> BoundedCount:
+def to_bounded(number: int) -> BoundedCount:
     return BoundedCount(min(number, NUMBERS_UP_TO), is_exact=number <= NUMBERS_UP_TO)
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
-    """Return a page of all articles, newest first, drafts included."""
+    """Return a page of all articles including drafts, newest first."""
     statement = select(Article).options(joinedload(Article.author))
     if title:
         statement = statement.where(contains(Article.title, title))
@@ -204,7 +204,7 @@ def list_articles(title: str, published: bool | None, now: datetime, cursor: str
 def list_audit(
     viewer: User, text: str, action: AuditAction | None, period: Period, cursor: str | None
 ) -> Page:
-    """Return a page of the audit log, newest first: all of it for administrators, else one's own acts."""
+    """Return a page of the audit log, newest first; managers see only their own actions."""
     statement = select(AuditEntry).where(*within(AuditEntry.at, period))
     if viewer.role is not Role.ADMIN:
         statement = statement.where(AuditEntry.actor_id == viewer.id)
@@ -215,8 +215,8 @@ def list_audit(
     return paginate(statement, [(AuditEntry.id, True)], cursor)
 
 
-def overview() -> dict[str, BoundedCount]:
-    """Return the numbers of the panel's first page."""
+def count_overview() -> dict[str, BoundedCount]:
+    """Return the numbers of the panel's overview."""
     return {
         "users": count_up_to(select(User)),
         "blocked": count_up_to(select(User).where(User.blocked_at.is_not(None))),

@@ -1,4 +1,4 @@
-"""An article's place in the address bar: its title in Latin letters."""
+"""Slugs: the part of an article's address that is made from its title."""
 
 import re
 import unicodedata
@@ -8,9 +8,9 @@ from sqlalchemy import select
 from skymailing.extensions import db
 from skymailing.models import Article
 
-LENGTH = 80
+MAX_LENGTH = 80
 ALLOWED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-# As in Russian passports since 2014 (ICAO Doc 9303), but without signs.
+# Transliteration of Russian passports since 2014 (ICAO Doc 9303), without hard and soft signs.
 RUSSIAN = str.maketrans(
     dict(
         zip(
@@ -23,13 +23,13 @@ RUSSIAN = str.maketrans(
 
 
 def make_slug(title: str) -> str:
-    """Return Latin letters, digits and hyphens that stand for the title; never empty."""
+    """Return the title in Latin letters, digits and hyphens; never empty."""
     latin = unicodedata.normalize("NFKD", title.lower().translate(RUSSIAN))
     words = re.findall(r"[a-z0-9]+", latin.encode("ascii", "ignore").decode())
     slug = ""
     for word in words:
-        longer = f"{slug}-{word}" if slug else word[:LENGTH]
-        if len(longer) > LENGTH:
+        longer = f"{slug}-{word}" if slug else word[:MAX_LENGTH]
+        if len(longer) > MAX_LENGTH:
             break
         slug = longer
     return slug or "article"
@@ -41,8 +41,8 @@ def is_taken(slug: str, article_id: int | None) -> bool:
     return db.session.scalar(other) is not None
 
 
-def free_slug(title: str, article_id: int | None) -> str:
-    """Return a slug for the title that no other article has."""
+def find_free_slug(title: str, article_id: int | None) -> str:
+    """Return a slug for the title that no other article uses."""
     slug, number = make_slug(title), 1
     candidate = slug
     while is_taken(candidate, article_id):

@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import IO
 
 from flask import current_app
-from flask_babel import gettext as _
 from PIL import Image
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
-from skymailing.web.images import NEW, ImageError, Picture, decode, hold, parse_name, read_upload, write
+from skymailing.web.images import (
+    TEMPORARY_PREFIX,
+    Picture,
+    decode,
+    lock_directory,
+    parse_name,
+    read_upload,
+    write_picture,
+)
 
 LARGEST = 1_200  # pixels: twice the width of a letter, for fine screens
 SHOWN_WIDTH = 520  # pixels that a letter's text is wide
@@ -35,24 +43,22 @@ def picture_directory() -> Path:
 
 
 def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePicture:
-    """Keep an uploaded picture; raises ImageError, also when the user has too many."""
+    """Keep an uploaded picture; raises UserError, also when the user has too many."""
     count, total = db.session.execute(
         select(func.count(), func.coalesce(func.sum(MessagePicture.size), 0)).where(
             MessagePicture.owner_id == owner_id
         )
     ).one()
     if count >= MAX_PICTURES or total >= MAX_SIZE:
-        raise ImageError(
-            _("There is no room for more pictures. Those that no letter shows go by themselves in two days.")
-        )
+        raise UserError("message_too_many_pictures")
     content = read_upload(file)
     with decode(content, LARGEST) as decoded:
         # Mail programs know PNG where they do not know WebP.
         image = decoded.convert("RGB") if is_opaque(decoded) else decoded
         kind = "jpg" if image.mode == "RGB" else "png"
         picture = Picture(secrets.token_hex(16), image.width, image.height, kind)
-        with hold(picture_directory()) as directory:
-            size = write(image, picture, directory)
+        with lock_directory(picture_directory()) as directory:
+            size = write_picture(image, picture, directory)
     stored = MessagePicture(
         owner_id=owner_id, name=picture.name, size=size, uploaded_at=now, seen_at=now, looked_at=now
     )
@@ -116,7 +122,7 @@ def drop_strays(now: datetime) -> None:
 
 
 def is_ours(name: str) -> bool:
-    return parse_name(name) is not None or name.startswith(NEW)
+    return parse_name(name) is not None or name.startswith(TEMPORARY_PREFIX)
 
 
 def delete_files(names: Iterable[str]) -> None:

@@ -10,8 +10,9 @@ from wtforms import SelectField
 from skymailing.mailings.log_queries import Offer
 from skymailing.reports.periods import InvalidPeriod, Period, choose_period
 from skymailing.web.error_texts import explain
-from skymailing.web.form_fields import PeriodForm, read_id
+from skymailing.web.form_fields import PeriodForm
 from skymailing.web.i18n import user_zone
+from skymailing.web.ids import read_id
 
 
 class ReportForm(PeriodForm):

@@ -15,7 +15,7 @@ from skymailing.reports.aggregates import Scope
 from skymailing.reports.forms import ReportForm
 from skymailing.reports.periods import Period
 from skymailing.web.csv import csv_response
-from skymailing.web.form_fields import read_id
+from skymailing.web.ids import read_id
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
 BLUEPRINTS = (bp,)

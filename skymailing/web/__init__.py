@@ -1,1 +1,1 @@
-"""What every page shares: responses, error pages, form fields, labels, languages and files."""
+"""Shared by all pages: responses, error pages, form fields, labels, languages and static files."""

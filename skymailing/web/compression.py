@@ -1,29 +1,29 @@
-"""Text goes out packed by gzip to whoever takes it so.
+"""Compress text responses with gzip.
 
-A packed page that holds a secret beside what a stranger had put into it would tell the secret by its
-length (BREACH). Here a stranger's page gets none of ours with the cookie: sessions are SameSite=Lax. And
-the one secret of a page, its CSRF token, is signed anew with each second: there is no time to ask about it.
+BREACH is no risk here. It needs a page that mixes a secret with an attacker's text, requested by
+another site with the user's cookie. Our sessions are SameSite=Lax, so other sites' requests carry no
+cookie. The only secret on a page, the CSRF token, is signed again every second.
 """
 
 import gzip
 
 from flask import Flask, Response, request
 
-LEVEL = 5  # the last few percent cost as much time again
-LEAST = 600  # bytes; below that nothing is won
-PACKED_TYPES = {
+LEVEL = 5  # the last few percent would double the time
+MIN_LENGTH = 600  # bytes; compression gains nothing below
+COMPRESSED_TYPES = {
     *("text/html", "text/css", "text/javascript", "text/plain"),
     *("image/svg+xml", "application/json", "application/xml", "application/atom+xml"),
 }
 
 
 def configure(app: Flask) -> None:
-    """Pack answers; called first of all, so that it runs after everything that changes them."""
-    app.after_request(pack_response)
+    """Compress responses. Call this first, so that it runs after every other change to a response."""
+    app.after_request(compress_response)
 
 
-def takes_gzip(accept_encoding: str) -> bool:
-    """Whether a request's Accept-Encoding allows gzip (RFC 9110, section 12.5.3)."""
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
     for part in accept_encoding.lower().split(","):
         name, _, quality = part.partition(";")
         if name.strip() in ("gzip", "*"):
@@ -31,26 +31,26 @@ def takes_gzip(accept_encoding: str) -> bool:
     return False
 
 
-def pack(body: bytes, level: int = LEVEL) -> bytes:
-    """Return the body packed; the same body always gives the same bytes."""
+def compress(body: bytes, level: int = LEVEL) -> bytes:
+    """Return the compressed body; equal bodies give equal bytes."""
     return gzip.compress(body, level, mtime=0)
 
 
-def pack_response(response: Response) -> Response:
-    """Pack a text answer that is there as a whole; streams and what is packed already stay as they are."""
-    if response.mimetype not in PACKED_TYPES or response.is_streamed or response.direct_passthrough:
+def compress_response(response: Response) -> Response:
+    """Compress a complete text response; leave streams and compressed responses alone."""
+    if response.mimetype not in COMPRESSED_TYPES or response.is_streamed or response.direct_passthrough:
         return response
     if response.status_code < 200 or response.status_code in (204, 206, 304):
         return response
     response.vary.add("Accept-Encoding")
-    if "Content-Encoding" in response.headers or not takes_gzip(request.headers.get("Accept-Encoding", "")):
+    if "Content-Encoding" in response.headers or not accepts_gzip(request.headers.get("Accept-Encoding", "")):
         return response
     body = response.get_data()
-    if len(body) < LEAST:
+    if len(body) < MIN_LENGTH:
         return response
-    response.set_data(pack(body))
+    response.set_data(compress(body))
     response.headers["Content-Encoding"] = "gzip"
     tag, is_weak = response.get_etag()
     if tag is not None and not is_weak:
-        response.set_etag(tag, weak=True)  # of two forms of one page, which are not the same bytes
+        response.set_etag(tag, weak=True)  # the plain and the compressed page differ in their bytes
     return response

@@ -1,4 +1,4 @@
-"""The pages and plain answers for errors."""
+"""Error responses: a page for people, plain text for programs."""
 
 import logging
 
@@ -10,29 +10,29 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 5  # in which a database that restarts is back
+RETRY_SECONDS = 5  # a restarting database is back by then
 
 
 def register_error_pages(app: Flask) -> None:
-    """Show HTTP errors in the site's own look, and in plain words to programs."""
+    """Answer HTTP errors with a page in the site's design, or with plain text for programs."""
     app.register_error_handler(HTTPException, show_error)
-    app.register_error_handler(OperationalError, show_database_away)
+    app.register_error_handler(OperationalError, show_database_unavailable)
 
 
-def show_database_away(error: OperationalError) -> Response:
-    """Say that it is worth trying again when the database does not answer, or not in time."""
-    is_away = error.connection_invalidated or error.statement is None or "is locked" in str(error.orig)
-    if not is_away:
-        raise error  # a defect of ours
-    logger.error("The database is away: %s", error.orig)
+def show_database_unavailable(error: OperationalError) -> Response:
+    """Answer 503 when the database is unavailable or too busy; raise any other database error again."""
+    is_unavailable = error.connection_invalidated or error.statement is None or "is locked" in str(error.orig)
+    if not is_unavailable:
+        raise error  # a bug of ours
+    logger.error("The database is unavailable: %s", error.orig)
     return show_error(ServiceUnavailable(retry_after=RETRY_SECONDS))
 
 
 def show_error(error: HTTPException) -> Response:
     """Return the page for an HTTP error with the error's own status and headers."""
-    if error.response is not None or error.code is None:  # an abort() with a ready answer
+    if error.response is not None or error.code is None:  # an abort() with a complete response
         return make_response(error.get_response())
-    title, text = describe_error(error)
+    title, text = explain_http_error(error)
     response = make_response(render_error(error.code, title, text))
     response.status_code = error.code
     for name, value in error.get_headers():
@@ -46,46 +46,46 @@ def render_error(code: int, title: str, text: str) -> Response:
         try:
             return make_response(render_template("errors/error.html", code=code, title=title, text=text))
         except Exception:
-            # What broke the page may break its error page as well: the database, most likely.
-            logger.exception("The error page for %s could not be shown", code)
+            # The error page may fail for the same reason as the page, most likely the database.
+            logger.exception("The error page for %s failed", code)
     response = make_response(f"{code} {title}\n{text}\n")
     response.mimetype = "text/plain"
     return response
 
 
-def describe_error(error: HTTPException) -> tuple[str, str]:
-    """Return what happened and what to do about it."""
+def explain_http_error(error: HTTPException) -> tuple[str, str]:
+    """Return a title and a text: what happened and what to do about it."""
     try:
-        return _describe(error)
+        return _translated_texts(error)
     except Exception:
-        # Finding the reader's language may need the database that has just failed.
-        logger.exception("The words for error %s could not be found", error.code)
+        # Choosing the language may need the database that has just failed.
+        logger.exception("Translating error %s failed", error.code)
         return error.name, InternalServerError.description
 
 
-def _describe(error: HTTPException) -> tuple[str, str]:
+def _translated_texts(error: HTTPException) -> tuple[str, str]:
     if isinstance(error, CSRFError):
         return (
-            _("This page was open too long"),
-            _("Nothing was changed. Go back, load the page again and repeat what you did."),
+            _("This page has expired"),
+            _("Nothing was changed. Go back, reload the page and try again."),
         )
-    described = {
-        400: (_("That request was not understood"), _("Go back, check what you entered and try again.")),
-        403: (_("You may not do this"), _("Your account has no right to this page.")),
+    texts = {
+        400: (_("Something is wrong with this request"), _("Go back, check your entries and try again.")),
+        403: (_("You do not have access to this page"), _("Ask an administrator if you need it.")),
         404: (
-            _("There is no such page"),
-            _("It may have been deleted, or the address has a typing error."),
+            _("Page not found"),
+            _("The page may have been deleted, or there is a typo in the address."),
         ),
         405: (
-            _("This address is not for visiting"),
-            _("It is used by buttons inside the site. Go to the page with the button."),
+            _("This page cannot be opened directly"),
+            _("A button on another page leads here. Go back and use that button."),
         ),
-        413: (_("That is too large"), _("Send a smaller file, or divide it into several.")),
+        413: (_("The upload is too large"), _("Choose a smaller file or split it into several.")),
         429: (_("Too many attempts"), _("Wait a few minutes and try again.")),
         500: (
-            _("Something broke on our side"),
-            _("The fault has been written down. What you had saved is safe; try again in a minute."),
+            _("Something went wrong on our side"),
+            _("We have logged the error, and your saved data is safe. Try again in a minute."),
         ),
         503: (_("The service is busy"), _("Try again in a minute.")),
     }
-    return described.get(error.code or 500, (error.name, error.description or ""))
+    return texts.get(error.code or 500, (error.name, error.description or ""))

@@ -1,4 +1,4 @@
-"""Flash messages that carry more than words."""
+"""Flash messages with more than text."""
 
 from typing import Any, cast
 
@@ -6,6 +6,6 @@ from flask import flash
 
 
 def flash_undo(text: str, url: str) -> None:
-    """Say what was done, with a button that posts to `url` and takes it back."""
-    # Flask's flash() takes whatever a session can carry, though its types name text alone.
+    """Flash a message with an Undo button that posts to `url`."""
+    # Flask's flash() accepts anything that a session can store, but is typed for text.
     flash(cast(Any, {"text": text, "undo": url}), "success")

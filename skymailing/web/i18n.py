@@ -1,4 +1,4 @@
-"""Which language and time zone a request speaks."""
+"""Choose the language and time zone of a request."""
 
 from functools import cache, lru_cache
 from typing import Any
@@ -13,27 +13,27 @@ from werkzeug.http import parse_accept_header
 
 from skymailing.extensions import babel
 
-# Each in its own words, so that whoever landed in a foreign one finds theirs.
+# Each language by its own name, so that visitors find theirs on a page in another language.
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 LANGUAGE_COOKIE = "language"
 
 
 def configure(app: Flask) -> None:
-    """Let Flask-Babel ask us for every request."""
+    """Let Flask-Babel ask this module for the language and time zone of every request."""
     babel.init_app(app, locale_selector=choose_locale, timezone_selector=choose_timezone)
-    # Flask-Babel's own search for the request's catalogue anew for each of a page's hundred phrases, which
-    # was a tenth of the time that a page took.
+    # Flask-Babel's own functions look up the request's catalogue for each of a page's hundred texts.
+    # That was a tenth of the page's time.
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of Jinja's extension
-        gettext=lambda phrase: translations().ugettext(phrase),
+        gettext=lambda text: translations().ugettext(text),
         ngettext=lambda one, many, number: translations().ungettext(one, many, number),
-        pgettext=lambda context, phrase: translations().upgettext(context, phrase),
+        pgettext=lambda context, text: translations().upgettext(context, text),
         npgettext=lambda context, one, many, number: translations().unpgettext(context, one, many, number),
         newstyle=True,
     )
 
 
 def translations() -> Any:
-    """Return the phrases of the language that is spoken now."""
+    """Return the catalogue of the current language."""
     return _translations(get_locale(), current_app.root_path)
 
 
@@ -43,7 +43,7 @@ def _translations(_locale: Locale | None, _root: str) -> Any:
 
 
 def choose_locale() -> str:
-    """Return the profile's language, else the visitor's choice, else the best the browser wishes for."""
+    """Return the language of the profile, else of the visitor's cookie, else the browser's preference."""
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if not has_request_context():
         return languages[0]
@@ -52,18 +52,18 @@ def choose_locale() -> str:
     return visitor_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("Accept-Language"))
 
 
-def visitor_language(chosen: str | None, wishes: str | None) -> str:
-    """Return the language of somebody who is not signed in, from their cookie and the browser's header."""
+def visitor_language(chosen: str | None, accept_language: str | None) -> str:
+    """Return a visitor's language, from the cookie and the browser's Accept-Language header."""
     languages: tuple[str, ...] = current_app.config["LANGUAGES"]
     if chosen in languages:
         return chosen
-    return best_language(wishes or "", languages)
+    return best_language(accept_language or "", languages)
 
 
 @lru_cache(maxsize=1024)
-def best_language(wishes: str, languages: tuple[str, ...]) -> str:
-    """Return the language that fits an Accept-Language header best, else the first."""
-    return parse_accept_header(wishes, LanguageAccept).best_match(languages) or languages[0]
+def best_language(accept_language: str, languages: tuple[str, ...]) -> str:
+    """Return the language that matches an Accept-Language header best, else the first."""
+    return parse_accept_header(accept_language, LanguageAccept).best_match(languages) or languages[0]
 
 
 def choose_timezone() -> str:
@@ -74,5 +74,5 @@ def choose_timezone() -> str:
 
 
 def user_zone() -> ZoneInfo:
-    """Return the time zone in which the signed-in user types and reads times."""
+    """Return the time zone in which the current user types and reads times."""
     return ZoneInfo(choose_timezone())

@@ -1,4 +1,4 @@
-"""Uploaded pictures: decoded and encoded anew, so that nothing of an upload is left but the picture."""
+"""Decode uploaded pictures and encode them again, so that only the pixels of an upload are kept."""
 
 import fcntl
 import io
@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from flask_babel import gettext as _
 from PIL import ExifTags, Image
 
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 40_000_000  # more than a good camera takes; decoded these are 160 MB
-MIN_SIDE = 16  # pixels; less than that is a counting pixel or a mistake
+MAX_PIXELS = 40_000_000  # more than a good camera has; decoded they need 160 MB
+MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-# What EXIF's orientation asks for.
-TURNS: dict[Any, Image.Transpose] = {
+# How to turn a picture upright, by its EXIF orientation.
+TRANSPOSES: dict[Any, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -35,20 +34,16 @@ TURNS: dict[Any, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-NEW = ".new-"  # begins the name of a file that is being written
+TEMPORARY_PREFIX = ".new-"  # of a file that is being written
 NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|png|webp)")
 
-# One picture at a time in a process, which bounds the memory that uploads can take together.
+# A process decodes one picture at a time, which limits the memory for uploads.
 _decoding = threading.Lock()
-
-
-class ImageError(SkyMailingError):
-    """An uploaded file is not a picture that we take; the message says what would be one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A stored picture as its file name describes it: `<hash>-<width>x<height>.<kind>`."""
+    """A stored picture; its file name is `<hash>-<width>x<height>.<kind>`."""
 
     key: str
     width: int
@@ -64,7 +59,7 @@ class Picture:
         return TYPES[self.kind]
 
     def sizes(self) -> list["Picture"]:
-        """Return the copies of this picture that pages choose from, the smallest first, itself last."""
+        """Return the copies of this picture in all sizes, the smallest first and the picture itself last."""
         smaller = [width for width in WIDTHS if width < self.width]
         copies = [
             Picture(self.key, width, max(1, round(self.height * width / self.width)), self.kind)
@@ -74,7 +69,7 @@ class Picture:
 
 
 def parse_name(name: str) -> Picture | None:
-    """Return the picture with this file name; None for a name that is not ours."""
+    """Return the picture with this file name; None for any other name."""
     found = NAME.fullmatch(name)
     if found is None or not int(found["width"]) or not int(found["height"]):
         return None
@@ -82,47 +77,48 @@ def parse_name(name: str) -> Picture | None:
 
 
 def read_upload(file: IO[bytes]) -> bytes:
-    """Return the content of an uploaded file; raises ImageError when it is too large."""
+    """Return the content of an uploaded file; raises UserError `picture_file_too_large`."""
     content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise ImageError(_("This picture is larger than %(size)s MB.", size=MAX_BYTES // 1024 // 1024))
+        raise UserError("picture_file_too_large", size=MAX_BYTES // 1024 // 1024)
     return content
 
 
 @contextmanager
 def decode(content: bytes, largest: int) -> Iterator[Image.Image]:
-    """Yield an uploaded picture, at most `largest` pixels a side, no other being decoded; raises ImageError.
+    """Yield an uploaded picture of at most `largest` pixels a side; only one at a time is decoded.
 
-    Type and size are read from the content, never from a name. Nothing but the pixels is left: no
-    metadata, no place, no second file behind the first.
+    Type and size are read from the content, never from a file name. Only the pixels are kept: no
+    metadata, no location, no second file appended to the first. Raises UserError `picture_unreadable`,
+    `picture_too_small` or `picture_too_many_pixels`.
     """
     with _decoding:
         yield _decode(content, largest)
 
 
 @contextmanager
-def hold(directory: Path) -> Iterator[Path]:
-    """Let no other process write or drop pictures in `directory` meanwhile; makes it when it is missing."""
+def lock_directory(directory: Path) -> Iterator[Path]:
+    """Keep other processes from writing or deleting pictures in `directory`; create it if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, however that comes
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed
         yield directory
 
 
 def _decode(content: bytes, largest: int) -> Image.Image:
-    """Return the pixels, upright, in RGB or, where see-through, RGBA."""
-    wrong = ImageError(_("This is not a picture that can be read. Choose a JPEG, PNG or WebP file."))
+    """Return the pixels, upright, in RGB or, with transparency, in RGBA."""
+    unreadable = UserError("picture_unreadable")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            # Known from the file's head, before any pixel is unpacked.
+            # The file's header says so, before any pixel is decoded.
             if opened.width * opened.height > MAX_PIXELS:
                 raise _too_many_pixels()
             if min(opened.size) < MIN_SIDE:
-                raise ImageError(_("This picture is too small to be seen."))
-            opened.draft("RGB", (largest, largest))  # a JPEG is decoded near the size that is needed
+                raise UserError("picture_too_small")
+            opened.draft("RGB", (largest, largest))  # decode a JPEG near the needed size
             opened.load()
-            upright = _turn(opened)
-            if upright.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255
+            upright = _turn_upright(opened)
+            if upright.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
                 upright = upright.point(lambda grey: grey * (1 / 257)).convert("L")
             image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -138,33 +134,31 @@ def _decode(content: bytes, largest: int) -> Image.Image:
         MemoryError,
         struct.error,
     ) as error:
-        # What Pillow's decoders raise on files that are damaged or only look like pictures.
-        raise wrong from error
+        # Pillow's decoders raise these for damaged files and for files that only look like pictures.
+        raise unreadable from error
     image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     if min(image.size) < 1:
-        raise wrong
-    image.info.clear()  # or comments and profiles would be written again
+        raise unreadable
+    image.info.clear()  # or Pillow would write comments and profiles into the new file
     return image
 
 
-def _turn(image: Image.Image) -> Image.Image:
-    """Return the picture as its camera was held; the note about it may stand among nonsense."""
-    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    return image if turn is None else image.transpose(turn)
+def _turn_upright(image: Image.Image) -> Image.Image:
+    """Return the picture rotated by its EXIF orientation; the other EXIF data may be broken."""
+    transpose = TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if transpose is None else image.transpose(transpose)
 
 
-def _too_many_pixels() -> ImageError:
-    return ImageError(
-        _("This picture has more than %(count)s million pixels.", count=MAX_PIXELS // 1_000_000)
-    )
+def _too_many_pixels() -> UserError:
+    return UserError("picture_too_many_pixels", count=MAX_PIXELS // 1_000_000)
 
 
-def write(image: Image.Image, picture: Picture, directory: Path) -> int:
-    """Write a picture's file, in the size that its name says; return its bytes."""
+def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
+    """Write a picture's file in the size of its name; return the file's size in bytes."""
     path = directory / picture.name
     size = (picture.width, picture.height)
     sized = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=NEW)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY_PREFIX)
     try:
         with os.fdopen(handle, "wb") as output:
             if picture.kind == "jpg":
@@ -174,9 +168,9 @@ def write(image: Image.Image, picture: Picture, directory: Path) -> int:
             else:
                 sized.save(output, "WEBP", quality=QUALITY, method=4)
             size_on_disk = output.tell()
-        Path(temporary).replace(path)  # whoever asks for the file sees all of it or nothing
+        Path(temporary).replace(path)  # readers see the whole file or none
     except BaseException:
-        # Whatever ended it, also Ctrl-C: no half a picture stays behind.
+        # Also after Ctrl-C, no half-written picture stays behind.
         Path(temporary).unlink(missing_ok=True)
         raise
     return size_on_disk

@@ -1,4 +1,4 @@
-"""What people read for every state, and the tone that it is shown in: one word and colour everywhere."""
+"""The label and the tone of every state, the same on every page."""
 
 from enum import StrEnum
 
@@ -21,19 +21,19 @@ from skymailing.models import (
     SuppressionReason,
 )
 
-# Tones, each a colour in site.css: quiet (nothing going on), planned, active, waiting, good, bad,
-# doubt (nobody can know) and gone (over without having happened).
+# Tones, each a colour in site.css: quiet (nothing happens), planned, active, waiting, good, bad,
+# doubt (the outcome is unknown) and gone (ended without a result).
 
-# Keyed by the enum as well: members of different ones are equal when their text is.
+# The key includes the enum: members of different StrEnums with the same text are equal.
 _STATES: dict[tuple[type[StrEnum], str], tuple[LazyString, str]] = {}
 
 
-def _describe(enum: type[StrEnum], described: dict[StrEnum, tuple[LazyString, str]]) -> None:
-    for member, (label, tone) in described.items():
+def _register(enum: type[StrEnum], labels: dict[StrEnum, tuple[LazyString, str]]) -> None:
+    for member, (label, tone) in labels.items():
         _STATES[enum, member.value] = (label, tone)
 
 
-_describe(
+_register(
     MailingState,
     {
         MailingState.DRAFT: (lazy_pgettext("mailing", "draft"), "quiet"),
@@ -44,7 +44,7 @@ _describe(
         MailingState.CANCELLED: (lazy_pgettext("mailing", "cancelled"), "gone"),
     },
 )
-_describe(
+_register(
     RunState,
     {
         RunState.PLANNED: (lazy_pgettext("run", "planned"), "planned"),
@@ -54,7 +54,7 @@ _describe(
         RunState.SKIPPED: (lazy_pgettext("run", "skipped"), "gone"),
     },
 )
-_describe(
+_register(
     DeliveryState,
     {
         DeliveryState.PENDING: (lazy_pgettext("delivery", "pending"), "quiet"),
@@ -62,22 +62,22 @@ _describe(
         DeliveryState.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         DeliveryState.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         DeliveryState.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
-        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
+        DeliveryState.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
         DeliveryState.SUPPRESSED: (lazy_pgettext("delivery", "suppressed"), "gone"),
         DeliveryState.EXPIRED: (lazy_pgettext("delivery", "expired"), "gone"),
         DeliveryState.CANCELLED: (lazy_pgettext("delivery", "cancelled"), "gone"),
     },
 )
-_describe(
+_register(
     Outcome,
     {
         Outcome.SENT: (lazy_pgettext("delivery", "sent"), "good"),
         Outcome.DEFERRED: (lazy_pgettext("delivery", "deferred"), "waiting"),
         Outcome.FAILED: (lazy_pgettext("delivery", "failed"), "bad"),
-        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unclear"), "doubt"),
+        Outcome.UNKNOWN: (lazy_pgettext("delivery", "unknown"), "doubt"),
     },
 )
-_describe(
+_register(
     ImportState,
     {
         ImportState.PENDING: (lazy_pgettext("import", "waiting"), "quiet"),
@@ -86,16 +86,16 @@ _describe(
         ImportState.FAILED: (lazy_pgettext("import", "failed"), "bad"),
     },
 )
-_describe(
+_register(
     SuppressionReason,
     {
         SuppressionReason.UNSUBSCRIBED: (lazy_pgettext("client", "unsubscribed"), "gone"),
         SuppressionReason.BOUNCED: (lazy_pgettext("client", "address refused"), "bad"),
-        SuppressionReason.COMPLAINED: (lazy_pgettext("client", "complained"), "bad"),
-        SuppressionReason.MANUAL: (lazy_pgettext("client", "never mailed"), "gone"),
+        SuppressionReason.COMPLAINED: (lazy_pgettext("client", "marked as spam"), "bad"),
+        SuppressionReason.MANUAL: (lazy_pgettext("client", "excluded manually"), "gone"),
     },
 )
-_describe(
+_register(
     Periodicity,
     {
         Periodicity.ONCE: (lazy_pgettext("periodicity", "once"), "quiet"),
@@ -104,28 +104,28 @@ _describe(
         Periodicity.MONTHLY: (lazy_pgettext("periodicity", "monthly"), "quiet"),
     },
 )
-_describe(
+_register(
     Audience,
     {
         Audience.ALL: (lazy_pgettext("audience", "all clients"), "quiet"),
         Audience.SELECTED: (lazy_pgettext("audience", "selected clients"), "quiet"),
     },
 )
-_describe(
+_register(
     OnUnknown,
     {
-        OnUnknown.RESEND: (lazy_pgettext("policy", "send once more after 30 minutes"), "quiet"),
-        OnUnknown.HOLD: (lazy_pgettext("policy", "leave it to me"), "quiet"),
+        OnUnknown.RESEND: (lazy_pgettext("policy", "send again after 30 minutes"), "quiet"),
+        OnUnknown.HOLD: (lazy_pgettext("policy", "let me decide"), "quiet"),
     },
 )
-_describe(
+_register(
     OnLate,
     {
-        OnLate.SEND: (lazy_pgettext("policy", "send late, if still before the end"), "quiet"),
-        OnLate.SKIP: (lazy_pgettext("policy", "skip that start"), "quiet"),
+        OnLate.SEND: (lazy_pgettext("policy", "send late, but before the end"), "quiet"),
+        OnLate.SKIP: (lazy_pgettext("policy", "skip this send"), "quiet"),
     },
 )
-_describe(
+_register(
     MessageFormat,
     {
         MessageFormat.MARKDOWN: (lazy_pgettext("format", "Markdown"), "quiet"),
@@ -133,7 +133,7 @@ _describe(
         MessageFormat.TEXT: (lazy_pgettext("format", "plain text"), "quiet"),
     },
 )
-_describe(
+_register(
     Role,
     {
         Role.USER: (lazy_pgettext("role", "user"), "quiet"),
@@ -142,23 +142,23 @@ _describe(
         Role.ADMIN: (lazy_pgettext("role", "administrator"), "active"),
     },
 )
-_describe(
+_register(
     AuditAction,
     {
         AuditAction.ACCOUNT_CREATED: (lazy_pgettext("audit", "account created"), "planned"),
         AuditAction.ACCOUNT_EXPORTED: (lazy_pgettext("audit", "account exported"), "quiet"),
         AuditAction.ACCOUNT_DELETION_ASKED: (
-            lazy_pgettext("audit", "account deletion asked for"),
+            lazy_pgettext("audit", "account deletion requested"),
             "bad",
         ),
-        AuditAction.ACCOUNT_KEPT: (lazy_pgettext("audit", "account kept after all"), "good"),
+        AuditAction.ACCOUNT_KEPT: (lazy_pgettext("audit", "account deletion cancelled"), "good"),
         AuditAction.ACCOUNT_DELETED: (lazy_pgettext("audit", "account deleted"), "gone"),
         AuditAction.USER_BLOCKED: (lazy_pgettext("audit", "user blocked"), "bad"),
         AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
         AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),
         AuditAction.EMAIL_CHANGED: (lazy_pgettext("audit", "address changed"), "planned"),
         AuditAction.TWO_FACTOR_LIFTED: (
-            lazy_pgettext("audit", "two-factor authentication turned off"),
+            lazy_pgettext("audit", "two-factor authentication reset"),
             "bad",
         ),
         AuditAction.MAILING_DISABLED: (lazy_pgettext("audit", "mailing disabled"), "bad"),
@@ -166,9 +166,9 @@ _describe(
         AuditAction.MAILING_DELETED: (lazy_pgettext("audit", "mailing deleted"), "gone"),
         AuditAction.MESSAGE_DELETED: (lazy_pgettext("audit", "message deleted"), "gone"),
         AuditAction.CLIENT_DELETED: (lazy_pgettext("audit", "client deleted"), "gone"),
-        AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client brought back"), "planned"),
-        AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing brought back"), "planned"),
-        AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message brought back"), "planned"),
+        AuditAction.CLIENT_RESTORED: (lazy_pgettext("audit", "client restored"), "planned"),
+        AuditAction.MAILING_RESTORED: (lazy_pgettext("audit", "mailing restored"), "planned"),
+        AuditAction.MESSAGE_RESTORED: (lazy_pgettext("audit", "message restored"), "planned"),
         AuditAction.CLIENTS_EXPORTED: (lazy_pgettext("audit", "clients exported"), "quiet"),
         AuditAction.LOG_EXPORTED: (lazy_pgettext("audit", "log exported"), "quiet"),
         AuditAction.REPORT_EXPORTED: (lazy_pgettext("audit", "report exported"), "quiet"),
@@ -177,7 +177,7 @@ _describe(
         AuditAction.ARTICLE_DELETED: (lazy_pgettext("audit", "article deleted"), "gone"),
     },
 )
-_describe(
+_register(
     AuditKind,
     {
         AuditKind.USER: (lazy_pgettext("audit", "user"), "quiet"),
@@ -190,7 +190,7 @@ _describe(
 
 
 def state_label(state: StrEnum) -> LazyString:
-    """Return the translated word for a state, or for any other choice of the models."""
+    """Return the translated label of a state or of any other enum of the models."""
     return _STATES[type(state), state.value][0]
 
 

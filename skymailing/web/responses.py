@@ -1,4 +1,4 @@
-"""What every response carries and every template may use."""
+"""Response headers, and the helpers that every template can use."""
 
 import hashlib
 import re
@@ -14,12 +14,11 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter
 
-from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
 from skymailing.email_addresses import display_address
 from skymailing.web import labels
 from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
+from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.images import parse_name
 from skymailing.web.static_files import asset
 from skymailing.web.urls import public_url
@@ -37,46 +36,23 @@ CONTENT_SECURITY_POLICY = "; ".join(
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
-    # Links in letters carry tokens; no other site shall learn them.
+    # Links in letters carry tokens, which no other site may see.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-A_YEAR = 365 * 24 * 60 * 60  # seconds
-
-
-class IdConverter(IntegerConverter):
-    """<int:...> in addresses: a number that no key can hold is no page's, hence 404."""
-
-    largest = LARGEST_ID
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"max": self.largest, **options})
-
-
-class BigIdConverter(IdConverter):
-    """<big:...>: the same for tables whose keys are BigInteger."""
-
-    largest = LARGEST_BIG_ID
-
-
-def parse_big_id(text: str) -> int:
-    """Return an id sent in a query or a form; raises ValueError when it cannot be one."""
-    number = int(text)
-    if abs(number) > LARGEST_BIG_ID:
-        raise ValueError("too large a number for any database")
-    return number
+ONE_YEAR = 365 * 24 * 60 * 60  # seconds
 
 
 def configure(app: Flask) -> None:
-    """Install the reading of ids, response headers and template helpers; call before blueprints."""
+    """Install URL converters, response headers and template helpers; call before blueprints."""
     app.url_map.converters.update(int=IdConverter, big=BigIdConverter)
-    app.before_request(refuse_nul)
-    app.after_request(stay_here)
+    app.before_request(reject_nul)
+    app.after_request(drop_host_from_redirect)
     app.after_request(add_security_headers)
     app.after_request(add_cache_headers)
     for filter_ in (address, clock_time, local_time, local_date, short_day, number):
-        app.add_template_filter(at_run_time(filter_), filter_.__name__)
+        app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
     app.add_template_global(parse_name, "picture_of")
@@ -85,9 +61,9 @@ def configure(app: Flask) -> None:
 
 
 def trust_proxies(app: Flask) -> None:
-    """Take the visitor's address and protocol from TRUSTED_PROXIES proxies, and the host from none.
+    """Read the visitor's address and protocol from TRUSTED_PROXIES proxies, and the host from none.
 
-    Each proxy appends what it saw; whatever stands further to the left came from the visitor.
+    Each proxy appends what it saw on the right; the visitor could have sent anything left of that.
     """
     count = app.config["TRUSTED_PROXIES"]
     if count:
@@ -95,10 +71,10 @@ def trust_proxies(app: Flask) -> None:
         app.wsgi_app = trusting  # type: ignore[method-assign]  # Flask's own way
 
 
-def at_run_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
+def evaluate_when_rendered(filter_: Callable[..., Any]) -> Callable[..., Any]:
     """Keep Jinja from applying a filter to a constant when it compiles a template.
 
-    That would be in the language of whoever came first, for everybody.
+    The result would be in the first visitor's language, for all visitors.
     """
 
     @pass_context
@@ -108,46 +84,49 @@ def at_run_time(filter_: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def refuse_nul() -> None:
-    """No page's address holds the one character that PostgreSQL refuses to look for."""
+def reject_nul() -> None:
+    """Answer 404 for an address with NUL, the one character that PostgreSQL cannot look up."""
     if "\0" in request.path:
         abort(404)
 
 
-def stay_here(response: Response) -> Response:
-    """Let redirects name no host: Werkzeug takes it from the Host header, which anybody may forge."""
+def drop_host_from_redirect(response: Response) -> Response:
+    """Redirect without a host: Werkzeug copies it from the Host header, which anyone can forge."""
     target = urlsplit(response.location or "")
     if target.netloc:
         response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, target.fragment))
-        response.set_data(b"")  # it names the address too
+        response.set_data(b"")  # it contains the address too
     return response
 
 
 def add_security_headers(response: Response) -> Response:
-    """Set what is missing; a view that serves a preview frame has set its own policy."""
+    """Add the missing headers; a view that serves a preview frame has set its own policy."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     if current_app.config["ENVIRONMENT"] == "production":
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={ONE_YEAR}")
     return response
 
 
 def add_cache_headers(response: Response) -> Response:
-    """Let a signed-in user's pages stay nowhere, others with who asked; assets say so themselves."""
+    """Store a signed-in user's pages nowhere and visitors' pages in their browser only.
+
+    Static files set their own headers.
+    """
     if request.endpoint == "static":
         return response
     if "_user_id" in session:
         response.headers.setdefault("Cache-Control", "private, no-store")
     elif response.mimetype == "text/html":
-        # A page for a visitor may hold a message for them; `page_cache` says what is everybody's.
+        # May hold a flash message for this visitor; `caching.middleware` overrides it for shared pages.
         response.headers.setdefault("Cache-Control", "private, no-cache")
     if response.mimetype == "text/html":
-        response.vary.update(("Accept-Language", "Cookie"))  # what choose_locale looks at
+        response.vary.update(("Accept-Language", "Cookie"))  # choose_locale reads these
     return response
 
 
 def icon(name: str) -> Markup:
-    """Return a Bootstrap icon of our sprite; it says nothing to a screen reader."""
+    """Return a Bootstrap icon of our sprite, hidden from screen readers."""
     return _draw_icon(asset("vendor/bootstrap-icons/icons.svg"), name)
 
 
@@ -159,43 +138,43 @@ def _draw_icon(source: str, name: str) -> Markup:
 
 
 def url_with(**changes: str | int | None) -> str:
-    """Return this page's address with some query arguments changed, or left out when None."""
+    """Return this page's address with some query arguments changed, or removed when None."""
     pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in changes]
     pairs += [(key, str(value)) for key, value in changes.items() if value is not None]
     return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
 
 
 def languages() -> list[tuple[str, str]]:
-    """Return code and own name of each language that the service speaks."""
+    """Return each language's code and its own name."""
     return [(code, LANGUAGE_NAMES[code]) for code in current_app.config["LANGUAGES"]]
 
 
-def unless_seen(part: str) -> tuple[str, int]:
-    """Answer with the live part of a page, or with 204 when it is as its reader has `seen` it.
+def respond_if_changed(part: str) -> tuple[str, int]:
+    """Answer with the live part of a page, or with 204 when the browser has `seen` this version.
 
-    Such a part asks for itself at an address with `seen=seen`; what tells it from others comes in there.
+    The part polls an address with `seen=seen`. Here the second "seen" is replaced by a digest.
     """
-    # Each CSRF token differs from the one before.
-    told = hashlib.sha256(re.sub(r'name="csrf_token" value="[^"]*"', "", part).encode()).hexdigest()[:16]
-    if told == request.args.get("seen"):
+    # CSRF tokens differ each time.
+    digest = hashlib.sha256(re.sub(r'name="csrf_token" value="[^"]*"', "", part).encode()).hexdigest()[:16]
+    if digest == request.args.get("seen"):
         return "", 204
-    return part.replace("seen=seen", f"seen={told}", 1), 200
+    return part.replace("seen=seen", f"seen={digest}", 1), 200
 
 
 def address(email: str) -> str:
-    """Return an e-mail address as people write it."""
+    """Return an e-mail address in its readable form, with an IDN domain in its own script."""
     return display_address(email)
 
 
 def number(value: float) -> str:
-    """Return a number with the language's own separators."""
+    """Return a number with the separators of the current language."""
     return str(format_decimal(value))
 
 
 def local_time(
     moment: datetime | None, *, zone: bool = True, seconds: bool = False, weekday: bool = False
 ) -> Markup:
-    """Return a <time> in the reader's time zone; a dash when there is no moment."""
+    """Return a <time> in the reader's time zone; a dash for None."""
     if moment is None:
         return Markup('<span class="no-value">–</span>')
     pattern = ("EEE, " if weekday else "") + "d MMM y, HH:mm" + (":ss" if seconds else "")
@@ -208,24 +187,24 @@ def local_time(
 
 
 def local_date(moment: datetime) -> Markup:
-    """Return the day of a moment as a <time>, written out."""
+    """Return the day of a moment as a <time>, such as 1 July 2026."""
     return Markup('<time datetime="{}">{}</time>').format(
         moment.isoformat(timespec="seconds"), format_date(moment, "d MMMM y")
     )
 
 
 def clock_time(moment: datetime) -> str:
-    """Return the time of day in the reader's zone, for places where there is no room for more."""
+    """Return the time of day in the reader's zone, for places without room for the date."""
     return str(format_datetime(moment, "HH:mm:ss" if moment.second else "HH:mm"))
 
 
 def short_day(day: date) -> str:
-    """Return a calendar day, which is no moment and has no zone."""
+    """Return a calendar day; unlike a moment it has no time zone."""
     return str(format_date(day, "d MMM y"))
 
 
 def zone_label(moment: datetime) -> str:
-    """Return how far the reader's clock is from UTC at a moment, such as UTC+3 or UTC-3:30."""
+    """Return the offset of the reader's time zone at a moment, such as UTC+3 or UTC-3:30."""
     offset = moment.astimezone(user_zone()).utcoffset()
     minutes = round(offset.total_seconds() / 60) if offset else 0
     if not minutes:

@@ -1,4 +1,4 @@
-"""Links that leave the site, in letters: built from PUBLIC_URL, never from a request's Host header."""
+"""Absolute links for letters, built from PUBLIC_URL and never from a request's Host header."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ EXAMPLE_UNSUBSCRIBE_URL = f"https://example.com{UNSUBSCRIBE_PREFIX}/example"
 
 
 def public_url(endpoint: str, **values: Any) -> str:
-    """Return the absolute address of a page, as the outside world reaches it."""
+    """Return the absolute address of a page as visitors reach it."""
     path = current_app.url_map.bind("", script_name="/").build(endpoint, values)
     return f"{current_app.config['PUBLIC_URL']}{path}"
 

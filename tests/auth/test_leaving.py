@@ -141,4 +141,4 @@ def test_the_last_administrator_cannot_request_deletion(session: Session, sign_i
 def test_managers_see_a_pending_deletion(session: Session, sign_in: SignIn) -> None:
     user = UserFactory.create(deletion_at=utcnow() + timedelta(days=1))
     page = sign_in(UserFactory.create(role=Role.MANAGER)).get(f"/manager/users/{user.id}/").text
-    assert "to be deleted" in page
+    assert "deletion scheduled" in page

@@ -13,7 +13,9 @@ from PIL.PngImagePlugin import PngInfo
 from sqlalchemy.orm import Session
 
 from skymailing.blog.images import media_directory, store_image
-from skymailing.web.images import MAX_BYTES, ImageError, parse_name
+from skymailing.errors import UserError
+from skymailing.web.error_texts import explain
+from skymailing.web.images import MAX_BYTES, parse_name
 from tests.support.factories import ArticleFactory
 
 
@@ -26,6 +28,14 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 def store(app: Flask, content: bytes) -> str:
     with app.test_request_context():
         return store_image(io.BytesIO(content))
+
+
+def refusal(app: Flask, content: bytes) -> str:
+    """Return the text of the error that refuses an upload."""
+    with pytest.raises(UserError) as error:
+        store(app, content)
+    with app.test_request_context():
+        return explain(error.value)
 
 
 def stored(app: Flask, name: str) -> Image.Image:
@@ -182,25 +192,21 @@ def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
     ids=lambda content: repr(content[:12]),
 )
 def test_a_file_that_is_not_a_complete_picture_is_refused(app: Flask, content: bytes) -> None:
-    with pytest.raises(ImageError, match="JPEG, PNG or WebP"):
-        store(app, content)
+    assert "JPEG, PNG or WebP" in refusal(app, content)
 
 
 @pytest.mark.parametrize("size", [(65_000, 65_000), (20_000, 20_000), (7_000, 7_000), (40_000_001, 1)])
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(app: Flask, size: tuple[int, int]) -> None:
-    with pytest.raises(ImageError, match="40 million pixels"):
-        store(app, png_of_size(*size))
+    assert "40 million pixels" in refusal(app, png_of_size(*size))
 
 
 def test_a_file_that_is_too_large_is_refused(app: Flask) -> None:
-    with pytest.raises(ImageError, match="10 MB"):
-        store(app, encoded(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
+    assert "10 MB" in refusal(app, encoded(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 3)])
 def test_a_tracking_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
-    with pytest.raises(ImageError, match="too small"):
-        store(app, encoded(Image.new("RGB", size), "PNG"))
+    assert "too small" in refusal(app, encoded(Image.new("RGB", size), "PNG"))
 
 
 @pytest.mark.parametrize(

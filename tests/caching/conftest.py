@@ -1,4 +1,4 @@
-"""A second app for the same database and Redis, and one whose Redis may be stopped."""
+"""A second app on the same database and Redis, and an app with its own Redis."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.servers import RedisServer
 
 @pytest.fixture
 def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """The same service in another process, as far as caches are concerned."""
+    """A second app, which shares as little with the first as another process would."""
     app = create_app(TestingConfig(environment))
     yield app
     with app.app_context():
@@ -23,10 +23,10 @@ def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def lonely_app(
+def app_with_own_redis(
     environment: dict[str, str], session: Session, tmp_path: Path
 ) -> Iterator[tuple[Flask, RedisServer]]:
-    """A service with a Redis of its own that tests may stop."""
+    """An app with its own Redis, which a test can stop."""
     server = RedisServer(tmp_path)
     server.start()
     app = create_app(TestingConfig(environment | {"REDIS_URL": server.url}))
@@ -42,11 +42,11 @@ Edit = Callable[[Flask, object], None]
 
 @pytest.fixture
 def edit(session: Session) -> Edit:
-    """Return a function that commits a change as a view, a job or a command of this app would."""
+    """Return a function that commits a change in an app, as its views, jobs and commands do."""
 
-    def do(app: Flask, statement: object) -> None:
+    def execute(app: Flask, statement: object) -> None:
         with app.app_context():
             db.session.execute(statement)  # type: ignore[call-overload]
             db.session.commit()
 
-    return do
+    return execute

@@ -1,4 +1,4 @@
-"""An edit is seen on the next request, whichever process made it and whichever answers."""
+"""An edit is visible on the next request, in every process."""
 
 from datetime import timedelta
 
@@ -17,45 +17,45 @@ from tests.caching.conftest import Edit
 from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
 
 
-def test_an_edit_in_one_process_is_seen_in_the_other_at_once(
+def test_an_edit_in_one_process_is_visible_in_the_other_at_once(
     app: Flask, other_app: Flask, visitor: FlaskClient, edit: Edit
 ) -> None:
     article = ArticleFactory.create(slug="first", author__name="Before Name")
     paths = ("/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml")
-    there = other_app.test_client()
+    other_visitor = other_app.test_client()
     for path in paths:
         for _ in range(20):
-            there.get(path)
+            other_visitor.get(path)
 
     edit(app, update(Article).where(Article.id == article.id).values(title="New title", slug="second"))
     for path in ("/", "/blog/", "/blog/second", "/blog/feed.atom"):
-        assert "New title" in there.get(path).text
-    assert there.get("/blog/first").status_code == 404
-    assert "/blog/second" in there.get("/sitemap.xml").text
+        assert "New title" in other_visitor.get(path).text
+    assert other_visitor.get("/blog/first").status_code == 404
+    assert "/blog/second" in other_visitor.get("/sitemap.xml").text
 
     edit(app, update(Article).values(body="Quite **different**"))
-    assert "Quite <strong>different</strong>" in there.get("/blog/second").text
+    assert "Quite <strong>different</strong>" in other_visitor.get("/blog/second").text
     edit(app, update(User).where(User.id == article.author_id).values(name="After Name"))
-    assert "After Name" in there.get("/blog/second").text
+    assert "After Name" in other_visitor.get("/blog/second").text
     edit(app, update(Article).values(published_at=None))
-    assert there.get("/blog/second").status_code == 404
+    assert other_visitor.get("/blog/second").status_code == 404
     edit(app, update(Article).values(published_at=utcnow()))
-    assert there.get("/blog/second").status_code == 200
+    assert other_visitor.get("/blog/second").status_code == 200
     edit(app, delete(Article))
-    assert there.get("/blog/second").status_code == 404
+    assert other_visitor.get("/blog/second").status_code == 404
     for path in ("/", "/blog/", "/blog/feed.atom", "/sitemap.xml"):
-        assert "second" not in there.get(path).text
+        assert "second" not in other_visitor.get(path).text
 
 
-def test_the_counters_follow_every_change(
+def test_the_home_pages_numbers_follow_every_change(
     app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "SLOW", 60)  # seconds: also a count that had to wait is exact
-    there = other_app.test_client()
+    monkeypatch.setattr(queries, "SLOW", 60)  # seconds: counts stay exact even if they take long
+    other_visitor = other_app.test_client()
     owner = UserFactory.create()
 
     def numbers() -> list[str]:
-        section = there.get("/").text.partition('class="totals"')[2].partition("</section>")[0]
+        section = other_visitor.get("/").text.partition('class="totals"')[2].partition("</section>")[0]
         return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
 
     assert numbers() == ["0", "0", "0"]
@@ -77,25 +77,25 @@ def test_the_counters_follow_every_change(
     assert numbers() == ["0", "0", "0"]
 
 
-def test_a_page_made_of_old_rows_is_not_served_after_the_edit(
+def test_a_page_rendered_from_old_rows_is_not_served_after_the_edit(
     app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process reads the article, another edits it, only then does the first keep its page."""
+    """One process reads the article, another edits it, then the first caches its page."""
     article = ArticleFactory.create(slug="first", title="Old title")
-    keep = middleware._keep
+    store = middleware._store
 
-    def keep_late(*what: object) -> None:
+    def store_late(*arguments: object) -> None:
         edit(other_app, update(Article).where(Article.id == article.id).values(title="New title"))
-        keep(*what)  # type: ignore[arg-type]
+        store(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(middleware, "_keep", keep_late)
+    monkeypatch.setattr(middleware, "_store", store_late)
     assert "Old title" in app.test_client().get("/blog/first").text
     monkeypatch.undo()
     assert "New title" in app.test_client().get("/blog/first").text
     assert "New title" in other_app.test_client().get("/blog/first").text
 
 
-def test_a_future_article_appears_on_time(visitor: FlaskClient) -> None:
+def test_a_scheduled_article_appears_on_time(visitor: FlaskClient) -> None:
     now = utcnow()
     ArticleFactory.create(slug="coming", title="Coming soon", published_at=now + timedelta(seconds=90))
     paths = ("/", "/blog/", "/blog/feed.atom")
@@ -111,25 +111,25 @@ def test_a_future_article_appears_on_time(visitor: FlaskClient) -> None:
         assert visitor.get("/blog/coming").status_code == 200
 
 
-def test_a_page_that_was_on_its_way_at_the_publication_is_not_kept(
+def test_a_page_rendered_across_a_publication_is_not_cached(
     visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = utcnow()
     ArticleFactory.create(title="Coming soon", published_at=now + timedelta(seconds=90))
-    keep = middleware._keep
+    store = middleware._store
     with time_machine.travel(now + timedelta(seconds=89), tick=False) as clock:
 
-        def keep_late(*what: object) -> None:
+        def store_late(*arguments: object) -> None:
             clock.shift(2)
-            keep(*what)  # type: ignore[arg-type]
+            store(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(middleware, "_keep", keep_late)
+        monkeypatch.setattr(middleware, "_store", store_late)
         assert "Coming soon" not in visitor.get("/blog/").text
         monkeypatch.undo()
         assert "Coming soon" in visitor.get("/blog/").text
 
 
-def test_nobody_is_shown_the_old_page_while_a_publication_makes_a_new_one(other_app: Flask) -> None:
+def test_after_a_publication_no_request_gets_the_old_page(other_app: Flask) -> None:
     now = utcnow()
     ArticleFactory.create(title="Coming soon", published_at=now + timedelta(seconds=90))
     visitor = other_app.test_client()
@@ -137,9 +137,9 @@ def test_nobody_is_shown_the_old_page_while_a_publication_makes_a_new_one(other_
     is_due = False
 
     @other_app.after_request
-    def another_asks(response: Response) -> Response:
+    def request_in_parallel(response: Response) -> Response:
         if is_due and not seen:
-            seen.append("")  # the other's answer passes here too
+            seen.append("")  # the parallel response passes here too
             seen[0] = other_app.test_client().get("/blog/").text
         return response
 

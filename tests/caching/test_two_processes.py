@@ -1,4 +1,4 @@
-"""Two real web processes on one database and Redis: no page is old, and none is somebody else's."""
+"""Two real web processes on one database and Redis: no page is stale or another user's."""
 
 import random
 import re
@@ -40,7 +40,7 @@ def running(
 
 @pytest.fixture
 def web(running: list[WebProcess], session: Session) -> list[WebProcess]:
-    """Two web processes that share nothing but the database, empty at the start, and Redis."""
+    """Two web processes that share only Redis and the database, which is empty at the start."""
     return running
 
 
@@ -51,40 +51,38 @@ def signed_in(web: WebProcess, user: User) -> Visitor:
 
 
 class Author:
-    """Edits one article through the panel, now at this process, now at that."""
+    """Edits one article in the panel, in either process."""
 
     def __init__(self, web: list[WebProcess]) -> None:
         user = UserFactory.create(role=Role.CONTENT)
         self.article: Article = ArticleFactory.create(slug="first", title="version-0", summary="version-0")
         self.browsers = [signed_in(process, user) for process in web]
-        self.saved = 0  # the version whose saving was answered
-        self.begun = 0
+        self.saved = 0  # the last version that was saved
+        self.started = 0  # the last version that was submitted
 
     def edit(self, process: int) -> None:
-        """Save the next version at one of the processes."""
-        self.begun += 1
-        text = f"version-{self.begun}"
+        """Save the next version in one of the processes."""
+        self.started += 1
+        text = f"version-{self.started}"
         browser = self.browsers[process]
         form = browser.get(f"/manager/articles/{self.article.id}/edit")
         page = browser.submit(form, title=text, summary=text, body=f"It is {text}.", slug="first")
         assert page.status == 200
-        assert "The article is saved." in page.text
-        self.saved = self.begun
+        assert "Article saved." in page.text
+        self.saved = self.started
 
 
 def versions(text: str) -> set[int]:
     return {int(number) for number in VERSION.findall(text)}
 
 
-def test_an_edit_at_one_process_is_all_that_the_other_shows(
-    web: list[WebProcess], redis_server: RedisServer
-) -> None:
+def test_an_edit_in_one_process_is_visible_in_both(web: list[WebProcess], redis_server: RedisServer) -> None:
     author = Author(web)
     visitors = [process.visitor() for process in web]
     for number in range(6):
         for visitor in visitors:
             for path in PUBLIC:
-                for _ in range(10):  # so that each of the home page's variants is kept
+                for _ in range(10):  # so that each variant of the home page is cached
                     assert versions(visitor.get(path).text) == {author.saved}, path
         if number == 3:
             redis_server.client.flushall()
@@ -93,7 +91,7 @@ def test_an_edit_at_one_process_is_all_that_the_other_shows(
             redis_server.client.flushall()
 
 
-def test_two_people_and_a_visitor_each_see_their_own(web: list[WebProcess]) -> None:
+def test_users_and_visitors_see_only_their_own_data(web: list[WebProcess]) -> None:
     people = [
         UserFactory.create(name=f"Secret {name}", email=f"{name}-secret@example.com")
         for name in ("anna", "boris")
@@ -115,56 +113,64 @@ def test_two_people_and_a_visitor_each_see_their_own(web: list[WebProcess]) -> N
                 assert "ecret" not in visitors[1 - process].get(path).text
 
 
-def test_nothing_old_or_foreign_is_read_while_all_happens_at_once(
-    web: list[WebProcess], redis_server: RedisServer
-) -> None:
-    """Readers, people with accounts and an author at both processes; Redis is emptied again and again."""
-    author = Author(web)
-    people = [UserFactory.create(name=f"Secret {name}") for name in ("anna", "boris")]
-    wrong: list[str] = []
-    reads: list[int] = []
-    until = time.monotonic() + SECONDS
+class Readers:
+    """Visitors and two users who read pages until a deadline and collect what is wrong with them."""
 
-    def read(process: int) -> None:
-        visitor = web[process].visitor()
-        while time.monotonic() < until:
+    def __init__(self, web: list[WebProcess], author: Author) -> None:
+        self.web = web
+        self.author = author
+        self.users: list[User] = [UserFactory.create(name=f"Secret {name}") for name in ("anna", "boris")]
+        self.deadline = time.monotonic() + SECONDS
+        self.errors: list[str] = []
+        self.processes_read: set[int] = set()
+
+    def read_as_visitor(self, process: int) -> None:
+        visitor = self.web[process].visitor()
+        while time.monotonic() < self.deadline:
             path = random.choice(PUBLIC)
-            saved = author.saved
+            saved = self.author.saved
             text = visitor.get(path).text
             shown = versions(text)
-            reads.append(process)
-            if len(shown) != 1 or not saved <= shown.copy().pop() <= author.begun:
-                wrong.append(f"{path} at {process}: {shown} when {saved} was saved")
+            self.processes_read.add(process)
+            if len(shown) != 1 or not saved <= shown.copy().pop() <= self.author.started:
+                self.errors.append(f"{path} in {process}: {shown} when {saved} was saved")
             if "ecret" in text:
-                wrong.append(f"{path} at {process} told a visitor a secret")
+                self.errors.append(f"{path} in {process} showed a visitor a secret")
 
-    def look_at_own(number: int) -> None:
-        mine, other = people[number].name, people[1 - number].name
-        browsers = [signed_in(process, people[number]) for process in web]
-        while time.monotonic() < until:
-            saved = author.saved
+    def read_as_user(self, number: int) -> None:
+        own, other = self.users[number].name, self.users[1 - number].name
+        browsers = [signed_in(process, self.users[number]) for process in self.web]
+        while time.monotonic() < self.deadline:
+            saved = self.author.saved
             path = random.choice(("/", "/blog/", "/blog/first"))
             text = random.choice(browsers).get(path).text
-            if mine not in text or other in text:
-                wrong.append(f"{path} of {mine} is not theirs")
+            if own not in text or other in text:
+                self.errors.append(f"{path} of {own} is another user's")
             if path != "/" and min(versions(text), default=-1) < saved:
-                wrong.append(f"{path} of {mine} shows {versions(text)} when {saved} was saved")
+                self.errors.append(f"{path} of {own} shows {versions(text)} when {saved} was saved")
 
-    def empty_redis() -> None:
-        while time.monotonic() < until:
+    def empty_redis(self, redis_server: RedisServer) -> None:
+        while time.monotonic() < self.deadline:
             time.sleep(random.uniform(0, 1))
             redis_server.client.flushall()
 
-    threads = [threading.Thread(target=read, args=(process,)) for process in (0, 1)]
-    threads += [threading.Thread(target=look_at_own, args=(number,)) for number in (0, 1)]
-    threads.append(threading.Thread(target=empty_redis))
+
+def test_no_page_is_stale_or_another_users_under_concurrent_edits(
+    web: list[WebProcess], redis_server: RedisServer
+) -> None:
+    """Visitors, users and an author use both processes, while Redis is emptied again and again."""
+    author = Author(web)
+    readers = Readers(web, author)
+    threads = [threading.Thread(target=readers.read_as_visitor, args=(process,)) for process in (0, 1)]
+    threads += [threading.Thread(target=readers.read_as_user, args=(number,)) for number in (0, 1)]
+    threads.append(threading.Thread(target=readers.empty_redis, args=(redis_server,)))
     for thread in threads:
         thread.start()
-    while time.monotonic() < until:
-        author.edit(author.begun % 2)
+    while time.monotonic() < readers.deadline:
+        author.edit(author.started % 2)
     for thread in threads:
         thread.join()
 
-    assert wrong == []
-    assert set(reads) == {0, 1}
+    assert readers.errors == []
+    assert readers.processes_read == {0, 1}
     assert author.saved > 3

@@ -1,4 +1,4 @@
-"""A web process of the service by itself, beside others on the same database and Redis."""
+"""A web process that shares only the database and Redis with others."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tests.processes.service import PROJECT_DIR, free_port, wait_until
 
 
 class WebProcess:
-    """What `flask up` runs as its web server, with one process that answers."""
+    """The web server of `flask up`, with a single worker."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -43,7 +43,7 @@ class WebProcess:
         self.process.wait(30)
 
     def visitor(self) -> Visitor:
-        """Return a browser of a person of its own."""
+        """Return a new browser without cookies."""
         return Visitor(self.url)
 
     def _answers_or_ended(self) -> bool:

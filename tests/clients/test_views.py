@@ -203,7 +203,7 @@ def test_the_owner_suppresses_an_address_and_allows_it_again(
     browser.post(f"/clients/{client.id}/suppress")
     browser.post(f"/clients/{client.id}/suppress")
     assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason.MANUAL]
-    assert "never mailed" in browser.get("/clients/").text
+    assert "excluded manually" in browser.get("/clients/").text
     browser.post(f"/clients/{client.id}/allow")
     browser.post(f"/clients/{client.id}/allow")
     assert session.scalars(select(Suppression.reason)).all() == []

@@ -121,7 +121,7 @@ def test_a_redis_that_is_open_to_a_network_is_a_problem(app: Flask, monkeypatch:
 
 def test_a_sweep_that_is_late_is_a_problem(app: Flask, session: Session) -> None:
     with app.app_context():
-        counters.put("last_sweep", utcnow().timestamp())
+        counters.set_gauge("last_sweep", utcnow().timestamp())
     fresh = app.test_cli_runner().invoke(args=["doctor", "--only", "sweep"])
     with time_machine.travel(utcnow() + timedelta(minutes=5)):
         late = app.test_cli_runner().invoke(args=["doctor", "--only", "sweep"])

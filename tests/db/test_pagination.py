@@ -1,4 +1,4 @@
-"""Reading long lists page by page."""
+"""Keyset pagination."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ STATEMENT = select(Client)
 
 @pytest.fixture
 def context(app: Flask, session: Session) -> Iterator[None]:
-    with app.test_request_context():  # a GET, whose reading locks nothing
+    with app.test_request_context():  # a GET request: its reads lock nothing
         yield
 
 
@@ -47,7 +47,7 @@ def read_forward(order: Order, per_page: int) -> list[Page]:
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("order", [BY_NAME, NEWEST_FIRST, MIXED])
 @pytest.mark.parametrize("per_page", [1, 2, 3, 7, 8])
-def test_forward_and_back_show_each_row_once(user: User, order: Order, per_page: int) -> None:
+def test_paging_forward_and_back_shows_each_row_once(user: User, order: Order, per_page: int) -> None:
     add(user, "caabcba")
     pages = read_forward(order, per_page)
     everything = [client.id for page in pages for client in page]
@@ -62,7 +62,7 @@ def test_forward_and_back_show_each_row_once(user: User, order: Order, per_page:
 
 
 @pytest.mark.usefixtures("context")
-def test_rows_that_come_meanwhile_neither_repeat_nor_hide_others(user: User) -> None:
+def test_rows_added_between_pages_neither_repeat_nor_hide_others(user: User) -> None:
     add(user, "bdfh")
     first = paginate(STATEMENT, BY_NAME, None, 2)
     db.session.rollback()
@@ -73,7 +73,7 @@ def test_rows_that_come_meanwhile_neither_repeat_nor_hide_others(user: User) -> 
 
 
 @pytest.mark.usefixtures("context")
-def test_the_way_back_ends_with_a_full_first_page(user: User) -> None:
+def test_paging_back_ends_with_a_full_first_page(user: User) -> None:
     add(user, "bcd")
     page = paginate(STATEMENT, BY_NAME, paginate(STATEMENT, BY_NAME, None, 2).next_cursor, 2)
     db.session.rollback()
@@ -84,7 +84,7 @@ def test_the_way_back_ends_with_a_full_first_page(user: User) -> None:
 
 
 @pytest.mark.usefixtures("context")
-def test_a_page_whose_rows_were_deleted_is_the_first_one(user: User, session: Session) -> None:
+def test_a_page_without_rows_left_shows_the_first_page(user: User, session: Session) -> None:
     last = add(user, "abc")[-1]
     page = paginate(STATEMENT, BY_NAME, None, 2)
     db.session.rollback()
@@ -94,7 +94,7 @@ def test_a_page_whose_rows_were_deleted_is_the_first_one(user: User, session: Se
 
 
 @pytest.mark.usefixtures("context")
-def test_several_selected_things_come_as_a_row(user: User) -> None:
+def test_several_selected_columns_give_rows(user: User) -> None:
     client = add(user, "a")[0]
     page = paginate(select(Client.id, Client.full_name), BY_NAME, None)
     assert (page.items[0].id, page.items[0].full_name) == (client.id, "a")
@@ -130,14 +130,14 @@ NAME_AND_ID = "full_name+,id+"
         encode(["created_at-,id-", False, ["0001-01-01T00:00:00+14:00", 1]]),
     ],
 )
-def test_a_broken_cursor_gives_the_first_page(user: User, cursor: str) -> None:
+def test_an_invalid_cursor_gives_the_first_page(user: User, cursor: str) -> None:
     add(user, "ab")
     assert names(paginate(STATEMENT, BY_NAME, cursor)) == "ab"
     assert len(paginate(STATEMENT, NEWEST_FIRST, cursor)) == 2
 
 
 @pytest.mark.usefixtures("context")
-def test_a_number_too_large_for_a_smaller_key_gives_the_first_page(user: User) -> None:
+def test_a_number_too_large_for_an_integer_key_gives_the_first_page(user: User) -> None:
     MessageFactory.create(owner=user)
 
     page = paginate(select(Message), [(Message.id, True)], encode(["id-", False, [2**31]]))
@@ -148,12 +148,12 @@ def test_a_number_too_large_for_a_smaller_key_gives_the_first_page(user: User) -
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(cursor=st.text())
 @pytest.mark.usefixtures("context")
-def test_no_cursor_breaks_a_page(cursor: str) -> None:
+def test_no_cursor_raises_an_error(cursor: str) -> None:
     assert len(paginate(STATEMENT, BY_NAME, cursor)) == 0
 
 
 @pytest.mark.usefixtures("context")
-def test_counting_stops_at_its_limit(user: User) -> None:
+def test_counting_stops_at_the_limit(user: User) -> None:
     add(user, "abc")
     assert str(count_up_to(STATEMENT, limit=2)) == "2+"
     assert str(count_up_to(STATEMENT, limit=3)) == "3"

@@ -31,7 +31,7 @@ def photograph(tmp_path: Path) -> Path:
 
 def write(author: Window, title: str, text: str) -> None:
     author.open("/manager/articles/")
-    author.page.get_by_role("link", name="Write an article").click()
+    author.page.get_by_role("link", name="New article").click()
     author.fill(title=title, body=text)
 
 
@@ -54,9 +54,9 @@ def test_an_article_with_a_picture_is_written_seen_and_published(
     assert frame.locator("script").count() == 0
     author.fill(summary="About the hour before dark.", image_alt="An orange sun")
     author.page.get_by_label("Picture", exact=True).set_input_files(photograph)
-    author.main.get_by_role("button", name="Save the draft").click()
-    author.expect_notice("The article is saved.")
-    assert "a draft" in find(author, "Evening light")
+    author.main.get_by_role("button", name="Save draft").click()
+    author.expect_notice("Article saved.")
+    assert "draft" in find(author, "Evening light")
 
     visitor = open_window()
     visitor.open("/blog/")
@@ -65,7 +65,7 @@ def test_an_article_with_a_picture_is_written_seen_and_published(
 
     author.page.get_by_role("link", name="Evening light", exact=True).click()
     author.main.get_by_role("button", name="Publish now").click()
-    author.expect_notice("The article is saved.")
+    author.expect_notice("Article saved.")
     visitor.page.reload()
     visitor.page.get_by_role("link", name="Evening light").click()
     visitor.expect_title("Evening light")
@@ -86,14 +86,14 @@ def test_an_article_with_a_picture_is_written_seen_and_published(
 def test_an_edit_is_read_on_the_next_request(author: Window, open_window: OpenWindow) -> None:
     write(author, "First words", "Before")
     author.main.get_by_role("button", name="Publish now").click()
-    author.expect_notice("The article is saved.")
+    author.expect_notice("Article saved.")
     visitor = open_window()
     visitor.open("/blog/first-words")
     find(author, "First words")
     author.page.get_by_role("link", name="First words", exact=True).click()
     author.fill(body="After")
     author.main.get_by_role("button", name="Save", exact=True).click()
-    author.expect_notice("The article is saved.")
+    author.expect_notice("Article saved.")
     visitor.page.reload()
     expect(visitor.page.locator(".prose")).to_have_text("After")
 
@@ -102,9 +102,9 @@ def test_an_article_with_a_later_date_waits_for_it(author: Window, open_window: 
     write(author, "Next year", "Not yet")
     author.fill(published_at="2050-01-02T09:30")
     author.main.get_by_role("button", name="Save", exact=False).first.click()
-    author.expect_notice("The article is saved.")
+    author.expect_notice("Article saved.")
     row = find(author, "Next year")
-    assert "planned" in row
+    assert "scheduled" in row
     assert "2 Jan 2050, 09:30" in row
     visitor = open_window()
     assert visitor.page.request.get("/blog/next-year").status == 404
@@ -118,7 +118,7 @@ def test_what_is_wrong_stands_beside_its_field(author: Window, photograph: Path,
     letter.write_text("no picture at all")
     author.page.get_by_label("Picture", exact=True).set_input_files(letter)
     author.fill(image_alt="Nothing")
-    author.main.get_by_role("button", name="Save the draft").click()
+    author.main.get_by_role("button", name="Save draft").click()
     expect(author.page.locator("#image-error")).to_contain_text("JPEG, PNG or WebP")
     expect(author.page.get_by_label("Title")).to_have_value("Wrong picture")
     author.expect_to_fit()
@@ -127,14 +127,14 @@ def test_what_is_wrong_stands_beside_its_field(author: Window, photograph: Path,
 def test_deleting_asks_first(author: Window) -> None:
     write(author, "Short-lived", "Text")
     author.main.get_by_role("button", name="Publish now").click()
-    author.expect_notice("The article is saved.")
+    author.expect_notice("Article saved.")
     find(author, "Short-lived")
     author.page.get_by_role("link", name="Delete Short-lived").click()
-    author.expect_title("Delete the article?")
+    author.expect_title("Delete this article?")
     author.main.get_by_role("link", name="No, go back").click()
     author.page.get_by_role("link", name="Delete Short-lived").click()
     author.main.get_by_role("button", name="Delete").click()
-    author.expect_notice("The article is deleted.")
+    author.expect_notice("Article deleted.")
     assert author.page.request.get("/blog/short-lived").status == 404
 
 

@@ -19,7 +19,7 @@ def manager(site: Site, open_window: OpenWindow) -> Window:
 
 
 def mark_ticked(manager: Window, verb: str) -> None:
-    manager.main.get_by_role("button", name=f"{verb} the ticked ones…").click()
+    manager.main.get_by_role("button", name=f"{verb} selected…").click()
 
 
 def test_from_the_list_to_a_mail_servers_words(site: Site, manager: Window) -> None:
@@ -62,7 +62,7 @@ def test_a_disabled_mailing_tells_its_owner_why_until_it_is_enabled(
     expect(manager.main).to_contain_text("Complained of")
     manager.fill(reason="Three complaints")
     manager.main.get_by_role("button", name="Disable the mailing").click()
-    manager.expect_notice("1 mailing is disabled.")
+    manager.expect_notice("1 mailing disabled.")
 
     owner.open(f"/mailings/{mailing.id}")
     expect(owner.main).to_contain_text("Reason: Three complaints")
@@ -71,7 +71,7 @@ def test_a_disabled_mailing_tells_its_owner_why_until_it_is_enabled(
     manager.page.get_by_role("link", name="Enable…").click()
     manager.fill(reason="Sorted out")
     manager.main.get_by_role("button", name="Enable the mailing").click()
-    manager.expect_notice("1 mailing is enabled.")
+    manager.expect_notice("1 mailing enabled.")
     owner.open(f"/mailings/{mailing.id}")
     expect(owner.main.get_by_role("button", name="Resume")).to_be_visible()
 
@@ -84,17 +84,17 @@ def test_several_mailings_are_asked_about_before_they_are_disabled(site: Site, m
     manager.open("/manager/mailings/")
     manager.choose(q="Pair", disabled="no")
     for name in names:
-        manager.page.get_by_label(f"Choose {name}").check()
+        manager.page.get_by_label(f"Select {name}").check()
     mark_ticked(manager, "Disable")
     manager.expect_title("Disable 2 mailings?")
     for name in names:
         expect(manager.main).to_contain_text(name)
     manager.fill(reason="Both")
     manager.main.get_by_role("button", name="Disable 2 mailings").click()
-    manager.expect_notice("2 mailings are disabled.")
+    manager.expect_notice("2 mailings disabled.")
     manager.choose(q="Pair", disabled="yes")
     assert len(manager.rows()) == 2
 
-    manager.page.get_by_label("Choose Pair one").check()
+    manager.page.get_by_label("Select Pair one").check()
     mark_ticked(manager, "Enable")
     manager.expect_title("Enable the mailing?")

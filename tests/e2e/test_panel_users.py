@@ -45,7 +45,7 @@ def test_users_are_found_with_their_numbers(site: Site, manager: Window) -> None
     assert manager.page.locator("[name=confirmed]").input_value() == "no"
     manager.page.get_by_role("link", name="Show all").click()
     manager.choose(q="nobody has this name")
-    expect(manager.main).to_contain_text("Nothing matches")
+    expect(manager.main).to_contain_text("Nothing found")
 
 
 def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
@@ -62,7 +62,7 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
     manager.main.get_by_role("button", name="Block the user").click()
     expect(manager.page.get_by_label("Reason")).to_be_focused()  # the browser asks for it
     answer_why(manager, "Bought addresses", "Block the user")
-    manager.expect_notice("1 user is blocked.")
+    manager.expect_notice("1 user blocked.")
     expect(manager.main).to_contain_text("Reason: Bought addresses")
 
     theirs.page.get_by_role("link", name="Clients").first.click()
@@ -75,7 +75,7 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
 
     manager.page.get_by_role("link", name="Unblock…").click()
     answer_why(manager, "Promised better", "Unblock the user")
-    manager.expect_notice("1 user is unblocked.")
+    manager.expect_notice("1 user unblocked.")
     theirs.sign_in(user.email)
 
     manager.open("/manager/audit/")
@@ -87,13 +87,13 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
 def test_several_users_are_asked_about_before_they_are_blocked(site: Site, manager: Window) -> None:
     users = [site.add_user(email=f"pair-{number}@example.com") for number in range(2)]
     manager.open("/manager/users/")
-    manager.main.get_by_role("button", name="Block the ticked ones…", exact=True).click()
-    manager.expect_notice("Tick the users first.")
+    manager.main.get_by_role("button", name="Block selected…", exact=True).click()
+    manager.expect_notice("Select at least one user.")
 
     manager.choose(q="pair-")
     for user in users:
-        manager.page.get_by_label(f"Choose {user.email}").check()
-    manager.main.get_by_role("button", name="Block the ticked ones…", exact=True).click()
+        manager.page.get_by_label(f"Select {user.email}").check()
+    manager.main.get_by_role("button", name="Block selected…", exact=True).click()
     manager.expect_title("Block 2 users?")
     for user in users:
         expect(manager.main).to_contain_text(user.email)
@@ -103,10 +103,10 @@ def test_several_users_are_asked_about_before_they_are_blocked(site: Site, manag
 
     manager.choose(q="pair-", blocked="no")
     for user in users:
-        manager.page.get_by_label(f"Choose {user.email}").check()
-    manager.main.get_by_role("button", name="Block the ticked ones…", exact=True).click()
+        manager.page.get_by_label(f"Select {user.email}").check()
+    manager.main.get_by_role("button", name="Block selected…", exact=True).click()
     answer_why(manager, "Both", "Block 2 users")
-    manager.expect_notice("2 users are blocked.")
+    manager.expect_notice("2 users blocked.")
     manager.choose(q="pair-", blocked="yes")
     assert len(manager.rows()) == 2
 
@@ -118,7 +118,7 @@ def test_those_who_run_the_service_cannot_be_ticked(site: Site, manager: Window)
     assert manager.main.locator("tbody input[type=checkbox]").count() == 0
     manager.page.get_by_role("link", name=boss.email).click()
     manager.expect_title(boss.email)
-    for verb in ("Block…", "Change the role…"):
+    for verb in ("Block…", "Change role…"):
         assert manager.page.get_by_role("link", name=verb).count() == 0
 
 
@@ -130,10 +130,10 @@ def test_an_administrator_gives_a_role_and_it_is_written_down(site: Site, open_w
     assert person.page.get_by_role("link", name="Panel").count() == 0
 
     boss.open(f"/manager/users/{user.id}/")
-    boss.page.get_by_role("link", name="Change the role…").click()
+    boss.page.get_by_role("link", name="Change role…").click()
     boss.fill(role="content")
-    answer_why(boss, "Writes well", "Change the role")
-    boss.expect_notice("The role is changed.")
+    answer_why(boss, "Writes well", "Change role")
+    boss.expect_notice("Role changed.")
     boss.page.get_by_role("navigation", name="Panel").get_by_role("link", name="Audit log").click()
     boss.choose(q=user.email, action="role-changed")
     (row,) = boss.rows()

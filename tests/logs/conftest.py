@@ -1,4 +1,4 @@
-"""What the processes would write, caught where they would write it."""
+"""Captures log output in both formats."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from skymailing.logs.redaction import Redactor, secrets_of
 
 
 class Lines:
-    """Everything that was logged since the test began, in both shapes."""
+    """Everything logged since the test began, in both formats."""
 
     def __init__(self, redactor: Redactor) -> None:
         self.json_handler = logging.StreamHandler(io.StringIO())
@@ -22,7 +22,7 @@ class Lines:
         self.text_handler = logging.StreamHandler(io.StringIO())
         self.text_handler.setFormatter(TextFormatter(redactor))
         for handler in self.handlers:
-            # The tests' own mail server speaks there, at times of its own.
+            # The tests' own mail server logs there, at any time.
             handler.addFilter(lambda record: record.name != "mail.log")
 
     @property
@@ -49,12 +49,12 @@ class Lines:
 def lines(app: Flask) -> Iterator[Lines]:
     root = logging.getLogger()
     level = root.level
-    caught = Lines(Redactor(secrets_of(app.config)))
-    for handler in caught.handlers:
+    captured = Lines(Redactor(secrets_of(app.config)))
+    for handler in captured.handlers:
         root.addHandler(handler)
         handler.addFilter(lambda record: not record.name.startswith("factory"))
     root.setLevel(logging.DEBUG)
-    yield caught
+    yield captured
     root.setLevel(level)
-    for handler in caught.handlers:
+    for handler in captured.handlers:
         root.removeHandler(handler)

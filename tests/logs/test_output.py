@@ -1,4 +1,4 @@
-"""One event is one line, and no line holds a secret."""
+"""Each event is one line, without secrets."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import time
 
 import pytest
 from flask import Flask, session
+from flask.sessions import SecureCookieSessionInterface
 
 from config import TestingConfig
 from skymailing import security
@@ -17,8 +18,8 @@ from tests.logs.conftest import Lines
 logger = logging.getLogger("skymailing.tests")
 
 
-def test_nobody_writes_a_line_of_their_own(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Past pytest's own handlers: it cannot hand half a surrogate pair from process to process.
+def test_no_one_can_forge_a_log_line(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without pytest's handlers: it cannot pass an unpaired surrogate between processes.
     monkeypatch.setattr(logger, "propagate", False)
     monkeypatch.setattr(logger, "handlers", lines.handlers)
     for end in ("\n", "\r\n", "\x0b", "\x85", "\u2028", "\u2029", "\x1b[2K", "\u202e", "\ud800", "\0"):
@@ -30,7 +31,7 @@ def test_nobody_writes_a_line_of_their_own(lines: Lines, monkeypatch: pytest.Mon
     assert all("forged" in entry["message"] for entry in lines.entries)
 
 
-def test_a_traceback_stays_with_its_line_and_is_set_apart(lines: Lines) -> None:
+def test_a_traceback_is_part_of_its_entry(lines: Lines) -> None:
     try:
         raise ValueError("bad\n2026-01-01T00:00:00Z ERROR skymailing: forged anna@example.org")
     except ValueError:
@@ -42,11 +43,11 @@ def test_a_traceback_stays_with_its_line_and_is_set_apart(lines: Lines) -> None:
     assert all(line.startswith("  | ") for line in lines.text.splitlines()[1:])
 
 
-def test_addresses_show_their_domain_alone_and_whole_ones_only_to_who_debugs(lines: Lines) -> None:
-    told = 'refused <Anna.Müller+x@example.org>, "two words"@x.example and q=boris%40пример.рф'
-    logger.debug(told)
-    logger.info(told)
-    logger.error("%s", told)
+def test_addresses_are_complete_only_at_level_debug(lines: Lines) -> None:
+    text = 'refused <Anna.Müller+x@example.org>, "two words"@x.example and q=boris%40пример.рф'
+    logger.debug(text)
+    logger.info(text)
+    logger.error("%s", text)
 
     debug, info, error = lines.entries
     assert "Anna.Müller+x@example.org" in debug["message"]
@@ -57,12 +58,16 @@ def test_addresses_show_their_domain_alone_and_whole_ones_only_to_who_debugs(lin
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
-def test_tokens_and_passwords_never_show(app: Flask, lines: Lines, user: User, level: int) -> None:
+def test_tokens_and_passwords_are_never_logged(app: Flask, lines: Lines, user: User, level: int) -> None:
     with app.test_request_context():
         session["_user_id"] = user.get_id()
-        cookie = app.session_interface.get_signing_serializer(app).dumps(dict(session))  # type: ignore[union-attr]
+        sessions = app.session_interface
+        assert isinstance(sessions, SecureCookieSessionInterface)
+        serializer = sessions.get_signing_serializer(app)
+        assert serializer is not None
+        cookie = serializer.dumps(dict(session))
         hash_ = security.hash_password("correct horse battery")
-        told = {
+        messages = {
             "/auth/verify/%s": security.account_token(security.VERIFY, user),
             "Exception on /auth/reset/%s [GET]": security.account_token(security.RESET, user),
             "see /u/%s": security.unsubscribe_token(user.id, "anna@example.org"),
@@ -75,24 +80,24 @@ def test_tokens_and_passwords_never_show(app: Flask, lines: Lines, user: User, l
             "{'password': '%s'}": "tr0ub4dor",
             "the key is %s": app.config["SECRET_KEY"],
         }
-    for message, secret in told.items():
+    for message, secret in messages.items():
         logger.log(level, message, secret)
 
-    for entry, (message, secret) in zip(lines.entries, told.items(), strict=True):
+    for entry, (message, secret) in zip(lines.entries, messages.items(), strict=True):
         assert secret not in entry["message"], message
         assert entry["message"].split()[0].startswith(message.partition("%s")[0].split()[0][:12])
 
 
 @pytest.mark.parametrize("piece", ["token", "password ", "/u/", "aaaa.", "a@", "$argon2", '"a'])
-def test_a_hostile_text_is_looked_through_in_no_time(piece: str) -> None:
-    """Somebody may choose what a mail server's answer or an error quotes: it must not keep a process busy."""
+def test_redacting_a_hostile_text_is_fast(piece: str) -> None:
+    """A mail server's reply or an error may quote an attacker's text. It must not block a process."""
     text = piece * (20_000 // len(piece))
     started = time.process_time()
     Redactor(["a-secret"]).clean(text)
     assert time.process_time() - started < 1
 
 
-def test_the_secrets_of_the_settings_are_known_wherever_they_stand(environment: dict[str, str]) -> None:
+def test_all_secrets_of_the_settings_are_redacted(environment: dict[str, str]) -> None:
     config = TestingConfig(
         environment
         | {
@@ -110,20 +115,20 @@ def test_the_secrets_of_the_settings_are_known_wherever_they_stand(environment: 
         assert secret not in redactor.clean(f"could not use x{secret}x", keep_addresses=True)
 
 
-def test_words_that_only_look_alike_stay() -> None:
-    told = (
-        "skymailing.delivery.recovery.sweep.settle_expired_leases_of_workers failed; see docs/reset or 5.1.1;"
-        " run 17 ended at 2026-11-25T13:00:00.123Z; queue.example.com:6379"
+def test_words_that_resemble_secrets_are_kept() -> None:
+    text = (
+        "skymailing.delivery.recovery.sweep.recover_expired_leases_of_workers failed; see docs/reset"
+        " or 5.1.1; run 17 ended at 2026-11-25T13:00:00.123Z; queue.example.com:6379"
     )
-    assert Redactor(["", "abc"]).clean(told) == told
+    assert Redactor(["", "abc"]).clean(text) == text
 
 
-def test_lines_carry_what_they_belong_to(lines: Lines) -> None:
-    context.begin(request_id="r1")
-    with context.carrying(run_id=7):
+def test_lines_carry_the_fields_of_their_request_and_run(lines: Lines) -> None:
+    context.reset(request_id="r1")
+    with context.bound(run_id=7):
         logger.info("inside")
     logger.info("after")
-    context.begin()
+    context.reset()
     logger.info("outside")
 
     inside, after, outside = lines.entries
@@ -133,7 +138,7 @@ def test_lines_carry_what_they_belong_to(lines: Lines) -> None:
     assert "[request_id=r1 run_id=7]" in lines.text
 
 
-def test_a_call_with_wrong_arguments_still_leaves_its_line(lines: Lines) -> None:
+def test_a_log_call_with_wrong_arguments_still_writes_a_line(lines: Lines) -> None:
     record = logger.makeRecord("x", logging.INFO, "", 0, "%d letters", ("three",), None)
 
     assert json.loads(lines.json_handler.format(record))["message"] == "%d letters ('three',)"

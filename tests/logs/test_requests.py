@@ -1,4 +1,4 @@
-"""One line for each request, and for each job, with an id that nobody chose but us."""
+"""One line per request and per job, with an id that the service chose."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from tests.support.factories import MailingFactory, create_clients, due_mailing
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])
-def test_every_answer_has_an_id_and_one_line_with_it(
+def test_every_response_has_an_id_and_one_line_with_it(
     session: Session, visitor: FlaskClient, lines: Lines, path: str
 ) -> None:
     answer = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})
@@ -32,7 +32,7 @@ def test_every_answer_has_an_id_and_one_line_with_it(
     ]
 
 
-def test_the_line_names_the_route_and_the_user_but_not_what_was_asked_for(
+def test_the_line_names_the_route_and_the_user_but_not_the_address(
     browser: FlaskClient, user: User, lines: Lines
 ) -> None:
     mailing = MailingFactory.create(owner=user)
@@ -48,7 +48,7 @@ def test_the_line_names_the_route_and_the_user_but_not_what_was_asked_for(
         assert forbidden not in lines.raw
 
 
-def test_what_a_view_logs_carries_the_requests_id(app: Flask, visitor: FlaskClient, lines: Lines) -> None:
+def test_lines_logged_by_a_view_carry_the_request_id(app: Flask, visitor: FlaskClient, lines: Lines) -> None:
     def fail(_error: object) -> None:
         raise RuntimeError("of anna@example.org")
 
@@ -66,7 +66,7 @@ def test_what_a_view_logs_carries_the_requests_id(app: Flask, visitor: FlaskClie
     assert "RuntimeError: of …@example.org" in broken["exception"]
 
 
-def test_each_job_leaves_one_line_and_all_of_its_lines_carry_its_id(
+def test_each_job_writes_one_line_and_all_its_lines_carry_its_id(
     app: Flask, session: Session, user: User, work: Callable[[], None], lines: Lines
 ) -> None:
     create_clients(user, 3)
@@ -76,13 +76,13 @@ def test_each_job_leaves_one_line_and_all_of_its_lines_carry_its_id(
         queue.enqueue("no_such_job")
     work()
 
-    told = lines.of("skymailing.jobs")
-    assert {(entry["job"], entry["done"]) for entry in told} >= {
+    entries = lines.of("skymailing.jobs")
+    assert {(entry["job"], entry["done"]) for entry in entries} >= {
         ("start_mailing", True),
         ("send_slice", True),
         ("no_such_job", False),
     }
-    assert len({entry["job_id"] for entry in told}) == len(told)
-    assert all(isinstance(entry["run_id"], int) for entry in told if entry["job"] == "send_slice")
-    (fault,) = [entry for entry in lines.entries if "Invalid attribute name" in entry["message"]]
-    assert fault["job_id"] in {entry["job_id"] for entry in told if not entry["done"]}
+    assert len({entry["job_id"] for entry in entries}) == len(entries)
+    assert all(isinstance(entry["run_id"], int) for entry in entries if entry["job"] == "send_slice")
+    (error,) = [entry for entry in lines.entries if "Invalid attribute name" in entry["message"]]
+    assert error["job_id"] in {entry["job_id"] for entry in entries if not entry["done"]}

@@ -1,10 +1,11 @@
-"""Everything that a whole service writes while people register, sign in, import and send."""
+"""All log lines of a whole service while users register, sign in, import and send."""
 
 import http.cookiejar
 import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def smtp() -> Iterator[SmtpServer]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, smtp: SmtpServer) -> Iterator[Service]:
-    """The service as in production, but at a port of this machine and without TLS before it."""
+    """The service as in production, but without TLS in front of it."""
     service = Service(
         tmp_path_factory.mktemp("production") / "data",
         SKYMAILING_ENV="production",
@@ -54,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, smtp: SmtpServer) -> Itera
 
 
 class SecureVisitor(Visitor):
-    """A visitor whose secure cookies go over plain HTTP too, as if there were TLS before the service."""
+    """A visitor who sends secure cookies over plain HTTP too, as if there were TLS."""
 
     def __init__(self, site: str) -> None:
         super().__init__(site)
@@ -75,8 +76,8 @@ def link_in(text: str) -> str:
     return found[1]
 
 
-def live_through_a_day(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[str]:
-    """Do what people do; return the secrets of that day."""
+def use_the_service(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[str]:
+    """Register, sign in, import and send; return the secrets that were used."""
     visitor = SecureVisitor(service.url)
     page = visitor.get("/auth/register")
     visitor.submit(page, email=OWNER, password=PASSWORD, password_confirm=PASSWORD)
@@ -108,12 +109,16 @@ def live_through_a_day(service: Service, smtp: SmtpServer, tmp_path: Path) -> se
     return {PASSWORD, WRONG, SECRET_KEY, "metrics-word-1", *cookies, *tokens}
 
 
-def test_no_line_of_a_whole_run_tells_a_secret_or_an_address(
+def has_logged(service: Service, job: str) -> bool:
+    return f'"job": "{job}"' in service.log("worker")
+
+
+def test_no_line_of_a_whole_run_contains_a_secret_or_an_address(
     service: Service, smtp: SmtpServer, tmp_path: Path
 ) -> None:
-    secrets = live_through_a_day(service, smtp, tmp_path)
+    secrets = use_the_service(service, smtp, tmp_path)
     for job in JOBS:
-        wait_until(lambda name=f'"job": "{job}"': name in service.log("worker"), f"{job} has left its line")
+        wait_until(partial(has_logged, service, job), f"{job} has written its line")
 
     logs = {path.name: path.read_text() for path in (service.data_dir / "logs").glob("*.log")}
     assert {"web.log", "worker.log", "scheduler.log", "supervisor.log"} <= set(logs)
@@ -123,8 +128,8 @@ def test_no_line_of_a_whole_run_tells_a_secret_or_an_address(
     ours = [line for name, text in logs.items() if name != "redis.log" for line in text.split("\n") if line]
     assert [line for line in ours if not line.startswith("{")] == []
     entries = [json.loads(line) for line in ours]
-    told = "\n".join(str(entry) for entry in entries if entry["level"] != "debug")
-    assert [address for address in (OWNER, *CLIENTS) if address in told] == []
+    above_debug = "\n".join(str(entry) for entry in entries if entry["level"] != "debug")
+    assert [address for address in (OWNER, *CLIENTS) if address in above_debug] == []
     assert "debug" in {entry["level"] for entry in entries}
     assert [entry for entry in entries if entry["level"] in ("error", "critical")] == []
     requests = [entry for entry in entries if entry["logger"] == "skymailing.requests"]

@@ -163,7 +163,7 @@ def test_hours_that_never_open_before_the_end_are_warned_of(browser: FlaskClient
         ({"ends_at": "2026-10-23T08:00"}, "The end must be after the start."),
         ({"starts_at": "2027-03-28T02:30", "ends_at": "2027-04-01T09:00"}, "does not exist on that day"),
         ({"ends_at": "2027-03-28T02:30"}, "does not exist on that day"),
-        ({"starts_at": "soon"}, "Write a date and a time"),
+        ({"starts_at": "soon"}, "Enter a date and a time"),
         ({"opens_at": "09:00"}, "Say both"),
         ({"weekdays": ["9"]}, "not a valid choice"),
         ({"periodicity": "hourly"}, ""),

@@ -1,4 +1,4 @@
-"""Articles in the panel: written by content managers and administrators."""
+"""Articles in the panel, written by content managers and administrators."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -11,9 +11,9 @@ from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
 from skymailing.manager.slugs import make_slug
-from skymailing.manager.views import articles
 from skymailing.models import Article, AuditAction, AuditEntry, Role, User
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
@@ -21,7 +21,8 @@ from tests.support.factories import ArticleFactory, UserFactory
 
 @pytest.fixture
 def author(session: Session) -> User:
-    return UserFactory.create(role=Role.CONTENT, timezone="Europe/Moscow")
+    user: User = UserFactory.create(role=Role.CONTENT, timezone="Europe/Moscow")
+    return user
 
 
 @pytest.fixture
@@ -56,24 +57,26 @@ def picture() -> tuple[io.BytesIO, str]:
         ("x" * 300, "x" * 80),
     ],
 )
-def test_a_title_becomes_an_address(title: str, slug: str) -> None:
+def test_a_slug_is_made_from_the_title(title: str, slug: str) -> None:
     assert make_slug(title) == slug
 
 
-def test_a_draft_is_written_then_published(
+def test_a_draft_is_saved_then_published(
     session: Session, panel: FlaskClient, visitor: FlaskClient, author: User
 ) -> None:
     assert panel.post("/manager/articles/new", data=fields()).status_code == 302
     article = only_article(session)
     assert (article.slug, article.author_id, article.published_at) == ("kak-pisat-pisma", author.id, None)
     assert visitor.get("/blog/kak-pisat-pisma").status_code == 404
-    assert "a draft" in panel.get("/manager/articles/").text
+    assert "draft</span>" in panel.get("/manager/articles/").text
 
     panel.post(f"/manager/articles/{article.id}/edit", data=fields(slug=article.slug, publish="1"))
     assert "<strong>Коротко</strong>" in visitor.get("/blog/kak-pisat-pisma").text
 
     panel.post(f"/manager/articles/{article.id}/edit", data=fields(title="Новое", slug=article.slug))
-    assert visitor.get("/blog/kak-pisat-pisma").status_code == 404, "without a date it is a draft again"
+    assert visitor.get("/blog/kak-pisat-pisma").status_code == 404, (
+        "without a date the article is a draft again"
+    )
     panel.post(f"/manager/articles/{article.id}/delete")
     assert session.scalars(select(Article)).all() == []
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
@@ -86,16 +89,16 @@ def test_a_draft_is_written_then_published(
     assert {entry.actor_id for entry in entries} == {author.id}
 
 
-def test_a_publication_date_is_in_the_authors_time(session: Session, panel: FlaskClient) -> None:
+def test_the_publication_date_is_in_the_authors_time_zone(session: Session, panel: FlaskClient) -> None:
     panel.post("/manager/articles/new", data=fields(published_at="2030-05-01T09:00"))
     article = only_article(session)
     assert article.published_at == datetime(2030, 5, 1, 6, 0, tzinfo=UTC)
     form = panel.get(f"/manager/articles/{article.id}/edit").text
     assert 'value="2030-05-01T09:00"' in form
-    assert "planned" in panel.get("/manager/articles/").text
+    assert "scheduled" in panel.get("/manager/articles/").text
 
 
-def test_two_articles_never_share_an_address(session: Session, panel: FlaskClient) -> None:
+def test_no_two_articles_have_the_same_address(session: Session, panel: FlaskClient) -> None:
     for _ in range(2):
         panel.post("/manager/articles/new", data=fields())
     slugs = set(session.scalars(select(Article.slug)))
@@ -107,9 +110,9 @@ def test_two_articles_never_share_an_address(session: Session, panel: FlaskClien
     assert len(session.scalars(select(Article)).all()) == 2
 
 
-def test_a_picture_needs_words_and_can_be_taken_off(session: Session, panel: FlaskClient) -> None:
+def test_a_picture_needs_a_description_and_can_be_removed(session: Session, panel: FlaskClient) -> None:
     refused = panel.post("/manager/articles/new", data=fields(image=picture()))
-    assert "Say in a few words" in refused.text
+    assert "Describe the picture in a few words" in refused.text
     refused = panel.post(
         "/manager/articles/new", data=fields(image=(io.BytesIO(b"<svg>"), "x.png"), image_alt="x")
     )
@@ -120,15 +123,15 @@ def test_a_picture_needs_words_and_can_be_taken_off(session: Session, panel: Fla
     article = only_article(session)
     name = article.image
     assert name.endswith("-64x48.jpg")
-    path, kept = f"/manager/articles/{article.id}/edit", fields(slug=article.slug, image_alt="Бирюза")
-    panel.post(path, data={**kept, "image": (io.BytesIO(), "")})  # as browsers send an empty field
+    path, unchanged = f"/manager/articles/{article.id}/edit", fields(slug=article.slug, image_alt="Бирюза")
+    panel.post(path, data={**unchanged, "image": (io.BytesIO(), "")})  # what browsers send for an empty field
     assert only_article(session).image == name
-    panel.post(path, data={**kept, "remove_image": "y"})
+    panel.post(path, data={**unchanged, "remove_image": "y"})
     article = only_article(session)
     assert (article.image, article.image_alt) == ("", "")
 
 
-def test_an_old_page_does_not_write_over_what_was_saved_since(
+def test_an_old_page_does_not_overwrite_a_newer_version(
     session: Session, panel: FlaskClient, sign_in: SignIn
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Before")
@@ -141,8 +144,8 @@ def test_an_old_page_does_not_write_over_what_was_saved_since(
     mine, theirs = opened(panel), opened(other)
     assert panel.post(path, data=fields(title="Mine", **mine)).status_code == 302
     refused = other.post(path, data=fields(title="Theirs", **theirs))
-    assert "Somebody has changed this article" in refused.text
-    assert 'value="Theirs"' in refused.text, "what was typed is still there"
+    assert "Someone changed this article" in refused.text
+    assert 'value="Theirs"' in refused.text, "the typed text is still there"
     assert only_article(session).title == "Mine"
 
     again = fields(title="Theirs", slug="first", seen=seen_in(refused.text))
@@ -152,18 +155,17 @@ def test_an_old_page_does_not_write_over_what_was_saved_since(
     assert panel.post(path, data=fields(title="Mine", **opened(panel))).status_code == 302
 
 
-def test_an_article_that_is_deleted_while_its_picture_is_read_is_gone(
+def test_an_article_that_is_deleted_during_the_upload_stays_deleted(
     session: Session, panel: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     article = ArticleFactory.create()
-    store = articles.store_image
 
     def store_late(stream: IO[bytes]) -> str:
         session.delete(article)
         session.flush()
-        return store(stream)
+        return store_image(stream)
 
-    monkeypatch.setattr(articles, "store_image", store_late)
+    monkeypatch.setattr("skymailing.manager.views.articles.store_image", store_late)
     sent = fields(slug="first", image=picture(), image_alt="Teal")
     assert panel.post(f"/manager/articles/{article.id}/edit", data=sent).status_code == 404
 
@@ -172,7 +174,7 @@ def seen_in(page: str) -> str:
     return page.partition('name="seen"')[2].partition('value="')[2].partition('"')[0]
 
 
-def test_the_preview_saves_nothing_and_runs_nothing(session: Session, panel: FlaskClient) -> None:
+def test_the_preview_saves_nothing_and_runs_no_script(session: Session, panel: FlaskClient) -> None:
     answer = panel.post(
         "/manager/articles/preview",
         data={"title": "<i>", "format": "markdown", "body": "**bold** <script>alert(1)</script>"},
@@ -182,13 +184,13 @@ def test_the_preview_saves_nothing_and_runs_nothing(session: Session, panel: Fla
     assert "<h1>&lt;i&gt;</h1>" in answer.text
     policy = answer.headers["Content-Security-Policy"]
     assert "sandbox" in policy
-    assert "img-src 'self';" in policy, "a picture that readers will not see is not shown here either"
+    assert "img-src 'self';" in policy, "pictures that readers will not see are not shown either"
     for wrong in ({}, {"body": "x", "format": "pdf"}):
         assert panel.post("/manager/articles/preview", data=wrong).status_code == 200
     assert session.scalars(select(Article)).all() == []
 
 
-def test_all_articles_are_listed_and_found(panel: FlaskClient) -> None:
+def test_articles_are_listed_and_filtered(panel: FlaskClient) -> None:
     ArticleFactory.create(title="Общая")
     ArticleFactory.create(title="Будущая", published_at=utcnow() + timedelta(days=1))
     ArticleFactory.create(title="Черновик", published_at=None)
@@ -203,7 +205,7 @@ def test_all_articles_are_listed_and_found(panel: FlaskClient) -> None:
     assert found(q="черн") == {"Черновик"}
 
 
-def test_who_writes_articles_sees_nothing_else(app: Flask, panel: FlaskClient) -> None:
+def test_content_managers_see_only_articles(app: Flask, panel: FlaskClient) -> None:
     assert panel.get("/manager/").location == "/manager/articles/"
     page = panel.get("/manager/articles/").text
     for path in ("users", "mailings", "runs", "audit"):

@@ -1,4 +1,4 @@
-"""The audit log as a page."""
+"""The audit log in the panel."""
 
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ def lines(browser: FlaskClient, **query: str) -> int:
     return browser.get("/manager/audit/", query_string=query).text.count("<tr>") - 1
 
 
-def test_admins_read_everything_managers_their_own_acts(
+def test_administrators_see_all_entries_and_managers_their_own(
     session: Session, sign_in: SignIn, user: User
 ) -> None:
     anna, boris = (
@@ -34,7 +34,7 @@ def test_admins_read_everything_managers_their_own_acts(
     assert "spam" in boss.get("/manager/").text
 
 
-def test_no_way_to_change_it(sign_in: SignIn, session: Session) -> None:
+def test_the_audit_log_cannot_be_changed(sign_in: SignIn, session: Session) -> None:
     boss = sign_in(UserFactory.create(role=Role.ADMIN))
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         assert boss.open("/manager/audit/", method=method).status_code == 405

@@ -1,4 +1,4 @@
-"""Mailings, runs and letters in the panel: everything to be seen, one mark to be set."""
+"""Mailings, runs and deliveries in the panel: managers can read all of them and disable mailings."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ def panel(sign_in: SignIn, session: Session) -> FlaskClient:
     return sign_in(UserFactory.create(role=Role.MANAGER))
 
 
-def mark(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "complaints") -> int:
+def change(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "complaints") -> int:
     ids = [mailing.id for mailing in mailings]
     return panel.post(f"/manager/mailings/{verb}", data={"id": ids, "reason": reason}).status_code
 
@@ -57,7 +57,9 @@ def mark(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "compl
         ({"until": "2030-01-01", "state": "nonsense"}, {"Весна", "Лето"}),
     ],
 )
-def test_mailings_of_all_users_are_found(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
+def test_mailings_of_all_users_are_filtered(
+    panel: FlaskClient, query: dict[str, str], found: set[str]
+) -> None:
     spring = MailingFactory.create(name="Весна")
     spring.disabled_at = spring.starts_at
     MailingFactory.create(
@@ -67,7 +69,7 @@ def test_mailings_of_all_users_are_found(panel: FlaskClient, query: dict[str, st
     assert {name for name in ("Весна", "Лето") if f">{name}</a>" in page} == found
 
 
-def test_from_a_mailing_to_a_letters_last_word(session: Session, panel: FlaskClient) -> None:
+def test_a_manager_follows_a_mailing_to_the_mail_servers_reply(session: Session, panel: FlaskClient) -> None:
     mailing = MailingFactory.create(state=MailingState.RUNNING)
     run = create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
     failed = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).one()
@@ -86,7 +88,7 @@ def test_from_a_mailing_to_a_letters_last_word(session: Session, panel: FlaskCli
     assert "5.1.1" not in other
 
 
-def test_the_letter_is_read_and_can_do_nothing(session: Session, panel: FlaskClient) -> None:
+def test_the_letter_is_shown_without_scripts_and_pictures(session: Session, panel: FlaskClient) -> None:
     body = "Здравствуйте, {{ name }}! <script>x</script><img src='https://spy.example/1.gif'>"
     owner = UserFactory.create()
     message = MessageFactory.create(owner=owner, body=body, format=MessageFormat.HTML)
@@ -122,15 +124,15 @@ def test_letters_are_read_page_by_page_in_the_order_of_their_states(
     assert forged.status_code == 200
 
 
-def test_the_owner_reads_why_and_cannot_undo_it(
+def test_the_owner_sees_the_reason_and_cannot_enable_the_mailing(
     session: Session, panel: FlaskClient, browser: FlaskClient, user: User
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
     assert mailing.name in panel.get(f"/manager/mailings/disable?id={mailing.id}").text
     session.refresh(mailing)
-    assert not mailing.is_disabled, "asking changes nothing"
+    assert not mailing.is_disabled, "the confirmation page changes nothing"
 
-    assert mark(panel, "disable", mailing, reason="Жалобы") == 302
+    assert change(panel, "disable", mailing, reason="Жалобы") == 302
     assert "Жалобы" in browser.get(f"/mailings/{mailing.id}").text
     browser.post(f"/mailings/{mailing.id}/resume")
     browser.post("/manager/mailings/enable", data={"id": mailing.id, "reason": "mine"})
@@ -138,7 +140,7 @@ def test_the_owner_reads_why_and_cannot_undo_it(
     assert mailing.is_disabled
     assert mailing.state is MailingState.PAUSED
 
-    assert mark(panel, "enable", mailing, reason="sorted out") == 302
+    assert change(panel, "enable", mailing, reason="sorted out") == 302
     session.refresh(mailing)
     assert not mailing.is_disabled
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
@@ -150,18 +152,18 @@ def test_the_owner_reads_why_and_cannot_undo_it(
 
 @pytest.mark.parametrize("verb", ["disable", "enable"])
 @pytest.mark.parametrize("reason", ["", " "])
-def test_a_reason_is_asked_for(session: Session, panel: FlaskClient, verb: str, reason: str) -> None:
+def test_a_reason_is_required(session: Session, panel: FlaskClient, verb: str, reason: str) -> None:
     mailing = MailingFactory.create()
     if verb == "enable":
         mailing.disabled_at = mailing.starts_at
         session.flush()
     before = mailing.disabled_at
-    assert mark(panel, verb, mailing, reason=reason) == 200
+    assert change(panel, verb, mailing, reason=reason) == 200
     session.refresh(mailing)
     assert mailing.disabled_at == before
 
 
-def test_several_at_once_are_named_and_counted(session: Session, panel: FlaskClient) -> None:
+def test_a_bulk_action_lists_its_mailings(session: Session, panel: FlaskClient) -> None:
     mailings = [MailingFactory.create() for _ in range(2)]
     done = MailingFactory.create(disabled_reason="old")
     done.disabled_at = done.starts_at
@@ -169,12 +171,12 @@ def test_several_at_once_are_named_and_counted(session: Session, panel: FlaskCli
     query = {"id": [mailing.id for mailing in [*mailings, done]]}
     page = panel.get("/manager/mailings/disable", query_string=query).text
     assert "Disable 2 mailings?" in page
-    assert done.name in page.split("disabled already")[1]
+    assert done.name in page.split("already disabled")[1]
 
-    assert mark(panel, "disable", *mailings, done) == 302
+    assert change(panel, "disable", *mailings, done) == 302
     session.expire_all()
     assert [mailing.disabled_reason for mailing in [*mailings, done]] == ["complaints", "complaints", "old"]
-    assert mark(panel, "disable", *mailings) == 200, "there is nothing left to do"
+    assert change(panel, "disable", *mailings) == 200, "nothing is left to do"
 
 
 def rows(session: Session) -> list[tuple[object, ...]]:
@@ -205,7 +207,7 @@ FORGED: list[Callable[[str, int], str]] = [
 @pytest.mark.parametrize(
     "view", ["mailings", "runs", "runs/deliveries", "users", "audit", "messages", "clients"]
 )
-def test_nothing_is_created_edited_or_deleted_by_any_forged_request(
+def test_no_forged_request_creates_edits_or_deletes_anything(
     session: Session, sign_in: SignIn, view: str, role: Role
 ) -> None:
     mailing = MailingFactory.create()
@@ -229,9 +231,7 @@ def test_nothing_is_created_edited_or_deleted_by_any_forged_request(
     assert rows(session) == before
 
 
-def test_a_manager_has_no_way_into_the_owners_own_pages(
-    session: Session, panel: FlaskClient, user: User
-) -> None:
+def test_a_manager_cannot_open_the_owners_pages(session: Session, panel: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user)
     for path in (
         f"/mailings/{mailing.id}",

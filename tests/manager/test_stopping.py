@@ -1,4 +1,4 @@
-"""A block or a manager's mark in the middle of a large run, with workers in processes of their own."""
+"""Blocking a user or disabling a mailing during a large run, with real worker processes."""
 
 import time
 
@@ -27,14 +27,15 @@ STOPS_WITHIN = 2.0  # seconds after the manager's click
 def large_mailing(app: Flask, user: User) -> Mailing:
     addresses = [f"c{number}@example.org" for number in range(RECIPIENTS)]
     rows = [{"owner_id": user.id, "email": address, "email_key": address} for address in addresses]
-    with app.app_context():  # in one transaction, which the test's own session has not
+    with app.app_context():  # in one transaction; the test's session is in autocommit
         db.session.execute(insert(Client), rows)
         db.session.commit()
-    return MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+    mailing: Mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
+    return mailing
 
 
 def last_letter(smtp: SmtpServer, quiet: float = 1.5) -> float:
-    """Return when the last letter came, once none has come for a while, in monotonic seconds."""
+    """Wait until no letter has arrived for `quiet` seconds; return the monotonic time of the last one."""
     count, changed = len(smtp.letters), time.monotonic()
     while time.monotonic() - changed < quiet:
         time.sleep(0.02)
@@ -44,7 +45,7 @@ def last_letter(smtp: SmtpServer, quiet: float = 1.5) -> float:
 
 
 @pytest.mark.parametrize("stop", ["disable", "block"])
-def test_a_large_run_stops_at_once_and_goes_on_without_a_repeat(
+def test_a_large_run_stops_at_once_and_continues_without_duplicates(
     app: Flask,
     environment: dict[str, str],
     session: Session,
@@ -63,17 +64,17 @@ def test_a_large_run_stops_at_once_and_goes_on_without_a_repeat(
         clicked = time.monotonic()
         press(panel, stop, mailing)
         assert last_letter(smtp) - clicked < STOPS_WITHIN
-        handed_over = len(smtp.letters)
-        wait_until(lambda: "sending" not in states(session, only_run(session)), "nothing is under way")
-        expected = {"sent": handed_over, "pending": RECIPIENTS - handed_over}
+        sent_before = len(smtp.letters)
+        wait_until(lambda: "sending" not in states(session, only_run(session)), "no letter is being sent")
+        expected = {"sent": sent_before, "pending": RECIPIENTS - sent_before}
         assert states(session, only_run(session)) == expected
         check_letters(session, smtp)
 
         press(panel, {"disable": "enable", "block": "unblock"}[stop], mailing)
-        wait_until(lambda: len(smtp.letters) > handed_over + STOP_AFTER, "letters again")
-        check_nobody_got_two(smtp)
+        wait_until(lambda: len(smtp.letters) > sent_before + STOP_AFTER, "letters again")
+        check_no_duplicates(smtp)
 
-        # The rest would only take time.
+        # Sending the rest would only take time.
         sign_in(user).post(f"/mailings/{mailing.id}/cancel")
         wait_until(lambda: only_run(session).state is RunState.CANCELLED, "the run is over")
     sent = len(smtp.letters)
@@ -88,13 +89,13 @@ def press(panel: FlaskClient, verb: str, mailing: Mailing) -> None:
 
 
 def check_letters(session: Session, smtp: SmtpServer) -> None:
-    """Assert that the ledger closes and says of each letter what the server says."""
+    """Assert that the ledger closes and agrees with the mail server about each letter."""
     run = only_run(session)
     assert sum(states(session, run).values()) == run.planned == RECIPIENTS
     sent = select(Delivery.email).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENT)
     assert set(session.scalars(sent)) == set(smtp.per_address())
-    check_nobody_got_two(smtp)
+    check_no_duplicates(smtp)
 
 
-def check_nobody_got_two(smtp: SmtpServer) -> None:
+def check_no_duplicates(smtp: SmtpServer) -> None:
     assert max(smtp.per_address().values()) == 1

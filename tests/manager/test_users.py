@@ -1,4 +1,4 @@
-"""Users in the panel: who is shown, who can be blocked by whom, and what a block does at once."""
+"""Users in the panel: who is listed, who can block whom, and what a block does."""
 
 import pytest
 from flask import Flask
@@ -14,7 +14,8 @@ from tests.support.factories import ClientFactory, MailingFactory, UserFactory, 
 
 @pytest.fixture
 def manager(session: Session) -> User:
-    return UserFactory.create(role=Role.MANAGER)
+    user: User = UserFactory.create(role=Role.MANAGER)
+    return user
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def audit(session: Session) -> list[AuditEntry]:
     return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
 
 
-def test_the_list_shows_numbers_and_never_more_than_that(panel: FlaskClient, user: User) -> None:
+def test_the_list_shows_numbers_and_no_secrets(panel: FlaskClient, user: User) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 3, DeliveryState.FAILED: 1})
     page = panel.get("/manager/users/", query_string={"q": user.email}).text
     assert user.email in page
@@ -56,7 +57,7 @@ def test_the_list_shows_numbers_and_never_more_than_that(panel: FlaskClient, use
         ({"role": "emperor", "cursor": "bm8"}, {"anna", "boris", "clara"}),
     ],
 )
-def test_users_are_found(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
+def test_users_are_filtered(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
     UserFactory.create(email="anna@example.com", name="Анна", blocked_at=utcnow())
     UserFactory.create(email="boris@example.com", role=Role.CONTENT)
     UserFactory.create(email="clara@example.com", confirmed_at=None)
@@ -64,17 +65,17 @@ def test_users_are_found(panel: FlaskClient, query: dict[str, str], found: set[s
     assert {name for name in ("anna", "boris", "clara") if f">{name}@example.com<" in page} == found
 
 
-def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
+def test_a_blocked_user_is_signed_out_at_once_and_sees_the_reason(
     session: Session, panel: FlaskClient, manager: User, sign_in: SignIn, user: User
 ) -> None:
-    victim = sign_in(user)
-    assert victim.get("/clients/").status_code == 200
+    browser = sign_in(user)
+    assert browser.get("/clients/").status_code == 200
     assert user.email in panel.get(f"/manager/users/block?id={user.id}").text
-    assert victim.get("/clients/").status_code == 200, "asking changes nothing"
+    assert browser.get("/clients/").status_code == 200, "the confirmation page changes nothing"
 
     assert block(panel, user, reason="Жалобы на спам") == 302
-    assert victim.get("/clients/").status_code == 302
-    refused = victim.post("/auth/login", data={"email": user.email, "password": "correct horse battery"})
+    assert browser.get("/clients/").status_code == 302
+    refused = browser.post("/auth/login", data={"email": user.email, "password": "correct horse battery"})
     assert "Жалобы на спам" in refused.text
     (entry,) = audit(session)
     assert (entry.action, entry.target_id, entry.reason) == (
@@ -94,7 +95,7 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
 
 @pytest.mark.parametrize("reason", ["", "   \n", "x" * 501])
 @pytest.mark.parametrize("verb", ["block", "unblock"])
-def test_a_reason_is_asked_for(
+def test_a_reason_is_required(
     session: Session, panel: FlaskClient, user: User, verb: str, reason: str
 ) -> None:
     if verb == "unblock":
@@ -109,7 +110,7 @@ def test_a_reason_is_asked_for(
 
 @pytest.mark.parametrize("by", [Role.MANAGER, Role.ADMIN])
 @pytest.mark.parametrize("whom", [Role.MANAGER, Role.ADMIN, None])
-def test_nobody_blocks_themselves_a_manager_or_an_admin(
+def test_no_one_can_block_themselves_a_manager_or_an_administrator(
     session: Session, sign_in: SignIn, by: Role, whom: Role | None
 ) -> None:
     actor = UserFactory.create(role=by)
@@ -122,14 +123,12 @@ def test_nobody_blocks_themselves_a_manager_or_an_admin(
     assert audit(session) == []
 
 
-def test_several_at_once_are_named_counted_and_the_protected_left_out(
-    session: Session, panel: FlaskClient
-) -> None:
+def test_a_bulk_action_lists_its_users_and_skips_protected_ones(session: Session, panel: FlaskClient) -> None:
     users = [UserFactory.create() for _ in range(3)]
     boss = UserFactory.create(role=Role.ADMIN)
     page = panel.get("/manager/users/block", query_string={"id": [user.id for user in [*users, boss]]}).text
     assert "Block 3 users?" in page
-    assert boss.email in page.split("run the service")[1]
+    assert boss.email in page.split("are managers or administrators")[1]
 
     assert block(panel, *users, boss) == 302
     session.expire_all()
@@ -138,13 +137,13 @@ def test_several_at_once_are_named_counted_and_the_protected_left_out(
     assert [entry.target for entry in audit(session)] == [user.email for user in users]
 
 
-def test_nothing_ticked_or_nobody_there_changes_nothing(panel: FlaskClient) -> None:
+def test_an_empty_or_unknown_selection_changes_nothing(panel: FlaskClient) -> None:
     assert panel.post("/manager/users/block", data={"reason": "x"}).status_code == 302
     for id in ("0", "-1", "99999999999999999999", "999999999", "²", "x"):
         assert panel.post("/manager/users/block", data={"id": id, "reason": "x"}).status_code in (302, 404)
 
 
-def test_only_an_admin_gives_roles_and_not_their_own(
+def test_only_administrators_change_roles_and_not_their_own(
     session: Session, panel: FlaskClient, sign_in: SignIn, user: User
 ) -> None:
     boss = UserFactory.create(role=Role.ADMIN)
@@ -161,7 +160,7 @@ def test_only_an_admin_gives_roles_and_not_their_own(
     assert (entry.action, entry.reason) == (AuditAction.ROLE_CHANGED, "user -> manager: new job")
 
 
-def test_a_role_taken_away_counts_at_the_next_click(app: Flask, sign_in: SignIn, user: User) -> None:
+def test_a_lost_role_applies_to_the_next_request(app: Flask, sign_in: SignIn, user: User) -> None:
     boss, other = UserFactory.create(role=Role.ADMIN), UserFactory.create(role=Role.ADMIN)
     browser = sign_in(other)
     assert browser.get("/manager/users/").status_code == 200
@@ -170,7 +169,7 @@ def test_a_role_taken_away_counts_at_the_next_click(app: Flask, sign_in: SignIn,
     assert block(browser, user) == 403
 
 
-def test_a_million_of_anything_is_counted_only_so_far(
+def test_numbers_are_counted_up_to_a_limit(
     panel: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("skymailing.manager.queries.NUMBERS_UP_TO", 2)
@@ -183,7 +182,7 @@ def test_a_million_of_anything_is_counted_only_so_far(
     "path",
     ["users/block", "users/unblock", "users/{0}/role", "mailings/disable", "mailings/enable", "articles/new"],
 )
-def test_no_form_of_another_site_does_anything(
+def test_a_form_of_another_site_changes_nothing(
     app: Flask,
     session: Session,
     sign_in: SignIn,

@@ -1,4 +1,4 @@
-"""The files that pages are built from."""
+"""Static files, and what templates use of them."""
 
 import re
 from pathlib import Path
@@ -8,30 +8,32 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "skymailing"
 VENDOR = PACKAGE / "static" / "vendor"
 TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
-# Letters are read by mail programs, which know no stylesheets of ours.
+# Letters are shown by mail programs, without our stylesheets.
 PAGES = [path for path in TEMPLATES if "emails" not in path.parts]
-# A sandboxed frame that brings its own policy.
+# Sandboxed frames with their own policy.
 FRAMES = {"messages/typed.html", "messages/no_letter.html"}
 
 
-def test_every_icon_that_a_page_names_is_in_the_sprite() -> None:
+def test_every_icon_on_a_page_is_in_the_sprite() -> None:
     sprite = (VENDOR / "bootstrap-icons" / "icons.svg").read_text()
-    there = set(re.findall(r'<symbol id="([\w-]+)"', sprite))
+    available = set(re.findall(r'<symbol id="([\w-]+)"', sprite))
     named = {name for path in PAGES for name in re.findall(r'\bicon\("([\w-]+)"\)', path.read_text())}
 
-    assert named - there == set()
+    assert named - available == set()
 
 
-def test_every_icon_of_the_editor_is_in_its_own_sprite() -> None:
-    there = set(re.findall(r'<symbol id="([\w-]+)"', (VENDOR / "bootstrap-icons" / "editor.svg").read_text()))
+def test_the_editors_sprite_has_exactly_the_icons_that_it_uses() -> None:
+    available = set(
+        re.findall(r'<symbol id="([\w-]+)"', (VENDOR / "bootstrap-icons" / "editor.svg").read_text())
+    )
     used = re.compile(r'(?:tool_icon\("|tool\("\w+", ")([\w-]+)"')
     named = {name for path in PAGES for name in used.findall(path.read_text())}
 
-    assert named == there
+    assert named == available
 
 
-def test_every_bootstrap_class_that_a_page_names_was_kept() -> None:
-    """`make assets` reduces Bootstrap to what pages use: run it when this fails."""
+def test_every_bootstrap_class_on_a_page_is_in_the_reduced_stylesheet() -> None:
+    """`make assets` reduces Bootstrap to the classes in use; run it when this test fails."""
     left_out = set((VENDOR / "bootstrap" / "left-out.txt").read_text().split())
     ours = "".join(path.read_text() for path in (PACKAGE / "static" / "css").glob("*.css"))
     named = {
@@ -61,4 +63,4 @@ def test_a_page_obeys_the_content_security_policy(name: str) -> None:
     assert not re.search(r"<script(?![^>]*\bsrc=)", text), "an inline script"
     assert "<style" not in text, "an inline stylesheet"
     assert not re.search(r"<[a-z][^>{]*\s(style|on[a-z]+)=", text), "an inline style or handler"
-    assert not re.search(r'(src|href)="(https?:)?//', text), "an asset from elsewhere"
+    assert not re.search(r'(src|href)="(https?:)?//', text), "a file from another site"

@@ -1,4 +1,4 @@
-"""The words, times and numbers that templates show."""
+"""Labels, times, numbers and links in templates."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,20 +28,20 @@ CHOICES: list[StrEnum] = [
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{type(choice).__name__}.{choice}")
-def test_every_state_has_a_word_and_a_tone(app: Flask, choice: StrEnum) -> None:
+def test_every_state_has_a_label_and_a_tone(app: Flask, choice: StrEnum) -> None:
     with app.test_request_context():
         assert str(state_label(choice))
         assert state_tone(choice)
 
 
-def test_a_number_that_stands_in_a_template_is_written_in_the_readers_language(app: Flask) -> None:
+def test_a_constant_number_in_a_template_follows_the_readers_language(app: Flask) -> None:
     template = app.jinja_env.from_string("{{ 1240|number }}")
     for language, text in (("en", "1,240"), ("ru", "1\N{NO-BREAK SPACE}240"), ("en", "1,240")):
         with app.test_request_context(), force_locale(language):
             assert template.render() == text
 
 
-def test_times_are_shown_in_the_zone_of_the_reader_with_the_zone(
+def test_times_are_shown_in_the_readers_zone_with_its_offset(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "DEFAULT_TIMEZONE", "Asia/Kolkata")
@@ -53,12 +53,12 @@ def test_times_are_shown_in_the_zone_of_the_reader_with_the_zone(
     assert 'datetime="2026-07-01T09:30:00+00:00"' in shown
 
 
-def test_no_moment_is_a_dash(app: Flask) -> None:
+def test_a_missing_time_is_a_dash(app: Flask) -> None:
     with app.test_request_context():
         assert "–" in local_time(None)
 
 
-def test_numbers_are_written_as_the_language_does(app: Flask) -> None:
+def test_numbers_follow_the_language(app: Flask) -> None:
     with app.test_request_context():
         with force_locale("en"):
             assert number(12345) == "12,345"
@@ -66,16 +66,16 @@ def test_numbers_are_written_as_the_language_does(app: Flask) -> None:
             assert number(12345) == "12\xa0345"
 
 
-def test_addresses_are_shown_in_their_own_letters() -> None:
+def test_idn_addresses_are_shown_in_their_own_script() -> None:
     assert address("info@xn--e1afmkfd.xn--p1ai") == "info@пример.рф"
 
 
-def test_a_link_that_changes_one_argument_keeps_the_others(app: Flask) -> None:
+def test_url_with_changes_one_argument_and_keeps_the_others(app: Flask) -> None:
     with app.test_request_context("/clients/?q=Ольга&sort=name&cursor=abc"):
         assert url_with(sort="-name", cursor=None) == "/clients/?q=%D0%9E%D0%BB%D1%8C%D0%B3%D0%B0&sort=-name"
         assert url_with(q=None, sort=None, cursor=None) == "/clients/"
 
 
-def test_an_icon_is_silent_to_screen_readers(app: Flask) -> None:
+def test_an_icon_is_hidden_from_screen_readers(app: Flask) -> None:
     with app.test_request_context():
         assert 'aria-hidden="true"' in icon("trash")

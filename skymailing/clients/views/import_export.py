@@ -22,7 +22,7 @@ from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
 from skymailing.web.csv import csv_response, csv_restore
 from skymailing.web.error_texts import explain
-from skymailing.web.responses import unless_seen
+from skymailing.web.responses import respond_if_changed
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 MAX_OPEN_IMPORTS = 3
@@ -87,7 +87,7 @@ def import_show(import_id: int) -> ResponseReturnValue:
         explain_rejection=explain_rejection,
         placeholders=list_placeholders(import_),
     )
-    return unless_seen(shown) if is_part else shown
+    return respond_if_changed(shown) if is_part else shown
 
 
 def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from skymailing.clients.queries import clean_search
+from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Selection, add_matching, chosen_among, count_owned
 from skymailing.models import Client, User
+from skymailing.web.ids import read_id
 
 # The button of a step; a form posted with any of them is shown again and nothing is saved.
 STEP_FIELD = "pick"
@@ -53,7 +55,7 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
     shows_chosen = bool(selection) and (
         step == CHOSEN or not form or (step == MORE and form.get("showing") == CHOSEN)
     )
-    after = _read_id(form.get("shown_until", "")) if step == MORE else 0
+    after = read_id(form.get("shown_until", ""), LARGEST_BIG_ID) if step == MORE else 0
     if shows_chosen:
         found = queries.page_of_selection(owner, selection, after)
     else:
@@ -76,7 +78,3 @@ def count_matches(owner: User, query: str, found: list[Client], after: int) -> B
     # When all of them are on the page, they are not looked for again.
     is_all = not after and len(found) <= queries.MATCHES_SHOWN
     return len(found) if is_all else count_up_to(queries.matching_clients(owner, query))
-
-
-def _read_id(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

@@ -23,7 +23,7 @@ from skymailing.models import EVERY_DAY, Audience, Mailing, MailingState
 from skymailing.undo import CannotRestore
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
-from skymailing.web.form_fields import read_id
+from skymailing.web.ids import read_id
 
 FIRST_WINDOW = timedelta(days=7)
 

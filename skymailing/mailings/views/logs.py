@@ -14,7 +14,7 @@ from skymailing.mailings.views.blueprint import get_own_mailing
 from skymailing.models import AuditAction, Mailing, Outcome
 from skymailing.settings.retention import keep
 from skymailing.web.csv import csv_response
-from skymailing.web.form_fields import read_id
+from skymailing.web.ids import read_id
 
 bp = Blueprint("logs", __name__, url_prefix="/logs")
 
@@ -91,8 +91,8 @@ def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
         if run is None or mailing is None or run.mailing_id != mailing.id:
             abort(404)
 
-    since, until = form.moments()
-    outcome = form.read("outcome")
+    since, until = form.utc_range()
+    outcome = form.valid_data("outcome")
     return form, LogFilter(
         owner_id=current_user.id,
         mailing_id=mailing_id,
@@ -100,5 +100,5 @@ def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
         outcome=Outcome(outcome) if outcome else None,
         since=since,
         until=until,
-        address=form.read("q") or "",
+        address=form.valid_data("q") or "",
     )

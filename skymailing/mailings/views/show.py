@@ -16,7 +16,7 @@ from skymailing.mailings.views import edit
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 from skymailing.web.labels import state_tone
-from skymailing.web.responses import unless_seen
+from skymailing.web.responses import respond_if_changed
 
 # A page that waits for a start this near looks for it by itself.
 SOON = timedelta(minutes=1)
@@ -46,7 +46,9 @@ def show(mailing_id: int) -> str:
 @login_required
 def progress(mailing_id: int) -> tuple[str, int]:
     """Return the part of the page that changes while letters are sent, unless it is as it was seen."""
-    return unless_seen(render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id))))
+    return respond_if_changed(
+        render_template("mailings/_live.html", **live_part(get_own_mailing(mailing_id)))
+    )
 
 
 def live_part(mailing: Mailing) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pages of the manager panel, and how they join Flask-Admin."""
+"""The pages of the manager panel, registered with Flask-Admin."""
 
 from flask import Flask
 from flask_admin import Admin
@@ -15,7 +15,7 @@ from skymailing.manager.views.users import UsersView
 
 def register(app: Flask) -> None:
     """Add the panel's pages to the app."""
-    # Our own folder, so that not even a template of Flask-Admin's can be rendered by mistake.
+    # A folder that does not exist, so that no template of Flask-Admin can be rendered by mistake.
     theme = Theme(folder="none", base_template="manager/panel.html")
     overview = Overview(_l("Overview"), None, "manager", "/manager", menu_icon_value="bar-chart")
     panel = Admin(app, "SkyMailing", "/manager", index_view=overview, endpoint="manager", theme=theme)

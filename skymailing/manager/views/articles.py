@@ -1,4 +1,4 @@
-"""Articles: the only part of the panel that writes content, for content managers and administrators."""
+"""Articles, for content managers and administrators: the only content that the panel edits."""
 
 from typing import Any
 
@@ -15,15 +15,16 @@ from skymailing.audit import current_actor
 from skymailing.blog.content import render_body
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.article_form import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
 from skymailing.manager.views.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
-from skymailing.web.images import ImageError
+from skymailing.web.error_texts import explain
 
-# Under this an article can show itself and nothing else, whatever is in it; pictures as on its page.
+# The preview runs no scripts and loads nothing from other sites; pictures show as on the article's page.
 PREVIEW_POLICY = (
     "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -35,7 +36,7 @@ class ArticlesView(PanelView):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List all articles, drafts included."""
+        """List all articles, including drafts."""
         form = ArticleFilter(formdata=request.args)
         form.validate()
         now = utcnow()
@@ -44,45 +45,45 @@ class ArticlesView(PanelView):
 
     @expose("/new", methods=("GET", "POST"))
     def new(self) -> ResponseReturnValue:
-        """Write an article."""
+        """Create an article."""
         form = ArticleForm(None)
         if form.validate_on_submit() and self.save(form, Article(author_id=current_user.id)):
-            flash(_("The article is saved."), "success")
+            flash(_("Article saved."), "success")
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article.html", form=form, article=None, now=utcnow())
 
     @expose("/<int:article_id>/edit", methods=("GET", "POST"))
     def edit(self, article_id: int) -> ResponseReturnValue:
-        """Change an article."""
+        """Edit an article."""
         article = db.session.get(Article, article_id) or abort(404)
-        form = ArticleForm(article, data=present_values(article))
+        form = ArticleForm(article, data=current_values(article))
         if form.validate_on_submit() and self.save(form, article):
-            flash(_("The article is saved."), "success")
+            flash(_("Article saved."), "success")
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article.html", form=form, article=article, now=utcnow())
 
     def save(self, form: ArticleForm, article: Article) -> bool:
-        """Keep the article and its picture; or return False with what is wrong beside its field."""
-        is_new = article.id is None  # asked once: after the rollback below it may be gone
+        """Save the article and its picture; on an error, show it beside its field and return False."""
+        is_new = article.id is None  # after the rollback below, the article may be deleted
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
-            db.session.rollback()  # decoding takes a while, in which others may want to write
+            db.session.rollback()  # decoding takes a while: do not block other writers
             try:
                 image = store_image(form.image.data.stream)
-            except ImageError as error:
-                form.image.errors = [str(error)]
+            except UserError as error:
+                form.image.errors = [explain(error)]
                 return False
         if not is_new and self.was_changed(article, form):
             return False
-        form.fill(article, image)
+        form.apply_to(article, image)
         if "publish" in request.form:
             article.published_at = utcnow()
         db.session.add(article)
         try:
             db.session.flush()
-        except IntegrityError:  # somebody else has just taken the address
+        except IntegrityError:  # another article has just taken the address
             db.session.rollback()
-            form.slug.errors = [_("Another article has this address.")]
+            form.slug.errors = [_("Another article uses this address.")]
             return False
         action = AuditAction.ARTICLE_CREATED if is_new else AuditAction.ARTICLE_EDITED
         audit.record(action, current_actor(), article)
@@ -90,7 +91,10 @@ class ArticlesView(PanelView):
         return True
 
     def was_changed(self, article: Article, form: ArticleForm) -> bool:
-        """Say so when somebody saved the article after this page was opened; sent again, it is saved."""
+        """Whether someone saved the article after this page was opened; if so, show a warning.
+
+        Submitting the form again overwrites their version.
+        """
         try:
             db.session.refresh(article, with_for_update=True)
         except InvalidRequestError:  # deleted since the request began
@@ -99,8 +103,8 @@ class ArticlesView(PanelView):
             return False
         form.form_errors.append(
             _(
-                "Somebody has changed this article since you opened it here. Look at it in another tab;"
-                " if you save again, your text takes the place of theirs."
+                "Someone changed this article while you were editing it. Check their version in another tab."
+                " If you save again, your version replaces theirs."
             )
         )
         db.session.rollback()
@@ -108,34 +112,34 @@ class ArticlesView(PanelView):
 
     @expose("/<int:article_id>/delete", methods=("GET", "POST"))
     def delete(self, article_id: int) -> ResponseReturnValue:
-        """Ask, then delete an article."""
+        """Delete an article after a confirmation."""
         article = db.session.get(Article, article_id) or abort(404)
         form = ConfirmForm()
         if form.validate_on_submit():
             audit.record(AuditAction.ARTICLE_DELETED, current_actor(), article)
             db.session.delete(article)
             db.session.commit()
-            flash(_("The article is deleted."), "success")
+            flash(_("Article deleted."), "success")
             return redirect(url_for("manager_articles.index"))
         return self.render("manager/article_delete.html", article=article)
 
     @expose("/preview", methods=("GET", "POST"))
     def preview(self) -> ResponseReturnValue:
-        """Return what is being typed as readers would see it; saves nothing.
+        """Show the typed article as readers would see it, without saving it.
 
-        The form posts here into the frame beside it: this works without JavaScript.
+        The form posts to a frame beside it, so this works without JavaScript.
         """
         body, format_ = request.form.get("body", ""), request.form.get("format", "")
         known = format_ in set(MessageFormat)
         title, html = request.form.get("title", ""), None
         if body.strip() and known:
-            html = Markup(render_body(MessageFormat(format_), body))  # noqa: S704 - it has just made it safe
+            html = Markup(render_body(MessageFormat(format_), body))  # noqa: S704 - render_body returns safe HTML
         page = make_response(render_template("manager/article_preview.html", html=html, title=title))
         page.headers["Content-Security-Policy"] = PREVIEW_POLICY
         return page
 
 
-def present_values(article: Article) -> dict[str, Any]:
+def current_values(article: Article) -> dict[str, Any]:
     names = ("title", "slug", "summary", "body", "image_alt", "published_at")
     seen = article.updated_at.isoformat()
     return {name: getattr(article, name) for name in names} | {"format": article.format.value, "seen": seen}

@@ -1,4 +1,4 @@
-"""The audit log: all of it for administrators, one's own acts for managers."""
+"""The audit log: complete for administrators, their own actions for managers."""
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -14,14 +14,14 @@ from skymailing.models import AuditAction
 class AuditView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List who did what, when, from where and why."""
+        """List the entries of the audit log."""
         form = AuditFilter(formdata=request.args)
         form.validate()
         page = queries.list_audit(
             current_user,
             form.text("q"),
             form.member("action", AuditAction),
-            form.moments(),
+            form.utc_range(),
             request.args.get("cursor"),
         )
         return self.render("manager/audit.html", page=page, form=form)

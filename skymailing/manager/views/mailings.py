@@ -1,4 +1,4 @@
-"""Everybody's mailings: to look at, to disable and to enable; nothing else can be changed here."""
+"""All users' mailings: managers can read, disable and enable them, and change nothing else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from skymailing.mailings import queries as mailing_queries
 from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
-from skymailing.manager.views.panel import PanelView, asked_ids
+from skymailing.manager.views.panel import MAX_SELECTED, PanelView
 from skymailing.messages.services import explain_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
+from skymailing.web.ids import selected_ids
 
-# A letter can do nothing here, and fetches no pictures: nobody learns that a manager has looked.
+# The letter runs no scripts and loads no pictures, so that no sender learns that a manager viewed it.
 LETTER_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -34,7 +35,7 @@ LETTER_POLICY = (
 class MailingsView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List everybody's mailings."""
+        """List the mailings of all users."""
         form = MailingFilter(formdata=request.args)
         form.validate()
         page = queries.list_mailings(
@@ -42,14 +43,14 @@ class MailingsView(PanelView):
             form.text("owner"),
             form.member("state", MailingState),
             form.flag("disabled"),
-            form.moments(),
+            form.utc_range(),
             request.args.get("cursor"),
         )
         return self.render("manager/mailings.html", page=page, form=form)
 
     @expose("/<int:mailing_id>/")
     def show(self, mailing_id: int) -> ResponseReturnValue:
-        """Show what a mailing sends, to how many and when, and its runs."""
+        """Show a mailing, its audience, schedule and runs."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         return self.render(
             "manager/mailing.html",
@@ -63,7 +64,7 @@ class MailingsView(PanelView):
 
     @expose("/<int:mailing_id>/letter")
     def letter(self, mailing_id: int) -> ResponseReturnValue:
-        """Return the letter, for a frame: the last run's, or as it would leave now."""
+        """Return the letter for a frame: that of the last run, or as it would be sent now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         source = services.last_run(mailing) or mailing.message
         content = Content(source.subject, source.format, source.body)
@@ -79,11 +80,11 @@ class MailingsView(PanelView):
 
     @expose("/<int:mailing_id>/log")
     def log(self, mailing_id: int) -> ResponseReturnValue:
-        """Show a mailing's attempts with the mail server's own words."""
+        """Show a mailing's attempts with the mail server's replies."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         form = AttemptFilter(formdata=request.args)
         form.validate()
-        since, until = form.moments()
+        since, until = form.utc_range()
         wanted = log_queries.LogFilter(
             owner_id=mailing.owner_id,
             mailing_id=mailing.id,
@@ -98,36 +99,36 @@ class MailingsView(PanelView):
 
     @expose("/disable", methods=("GET", "POST"))
     def disable(self) -> ResponseReturnValue:
-        """Ask why, then stop the mailings that the request names."""
-        return self.mark(DISABLE)
+        """Ask for a reason, then disable the selected mailings."""
+        return self.change(DISABLE)
 
     @expose("/enable", methods=("GET", "POST"))
     def enable(self) -> ResponseReturnValue:
-        """Ask why, then let the mailings go on that the request names."""
-        return self.mark(ENABLE)
+        """Ask for a reason, then enable the selected mailings."""
+        return self.change(ENABLE)
 
-    def mark(self, act: "Act") -> ResponseReturnValue:
-        ids = asked_ids()
+    def change(self, action: "BulkAction") -> ResponseReturnValue:
+        ids = selected_ids(MAX_SELECTED)
         if not ids:
-            flash(_("Tick the mailings first."), "warning")
+            flash(_("Select at least one mailing."), "warning")
             return redirect(url_for("manager_mailings.index"))
         mailings = queries.find_mailings(ids) or abort(404)
-        chosen = [mailing for mailing in mailings if mailing.is_disabled != act.disables]
+        chosen = [mailing for mailing in mailings if mailing.is_disabled != action.disables]
         form = ReasonForm()
         if chosen and form.validate_on_submit():
-            return self.carry_out(act, chosen, form.reason.data)
+            return self.apply(action, chosen, form.reason.data)
         return self.render(
-            act.template,
+            action.template,
             mailings=chosen,
-            left_out=[mailing for mailing in mailings if mailing not in chosen],
+            skipped=[mailing for mailing in mailings if mailing not in chosen],
             form=form,
         )
 
-    def carry_out(self, act: "Act", mailings: list[Mailing], reason: str) -> ResponseReturnValue:
+    def apply(self, action: "BulkAction", mailings: list[Mailing], reason: str) -> ResponseReturnValue:
         now, ids = utcnow(), [mailing.id for mailing in mailings]
         try:
             for mailing in mailings:
-                act.verb(mailing, reason, now, current_actor())
+                action.apply(mailing, reason, now, current_actor())
         except SkyMailingError as error:
             db.session.rollback()
             flash(str(error), "warning")
@@ -136,31 +137,31 @@ class MailingsView(PanelView):
         for mailing_id in ids:
             if (marked := db.session.get(Mailing, mailing_id)) is not None:
                 tasks.announce(marked, now)
-        flash(act.done(len(ids)), "success")
+        flash(action.format_result(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_mailings.show", mailing_id=ids[0]))
         return redirect(url_for("manager_mailings.index"))
 
 
 @dataclass(frozen=True)
-class Act:
-    """Setting or lifting the mark, and what to say about it."""
+class BulkAction:
+    """What to do with the selected mailings, and what to show."""
 
     disables: bool
     template: str
-    verb: Callable[[Mailing, str, datetime, Actor], None]
-    done: Callable[[int], str]
+    apply: Callable[[Mailing, str, datetime, Actor], None]
+    format_result: Callable[[int], str]
 
 
-DISABLE = Act(
+DISABLE = BulkAction(
     disables=True,
     template="manager/disable.html",
-    verb=services.disable_mailing,
-    done=lambda count: ngettext("%(num)d mailing is disabled.", "%(num)d mailings are disabled.", count),
+    apply=services.disable_mailing,
+    format_result=lambda count: ngettext("%(num)d mailing disabled.", "%(num)d mailings disabled.", count),
 )
-ENABLE = Act(
+ENABLE = BulkAction(
     disables=False,
     template="manager/enable.html",
-    verb=lambda mailing, reason, _now, actor: services.enable_mailing(mailing, reason, actor),
-    done=lambda count: ngettext("%(num)d mailing is enabled.", "%(num)d mailings are enabled.", count),
+    apply=lambda mailing, reason, _now, actor: services.enable_mailing(mailing, reason, actor),
+    format_result=lambda count: ngettext("%(num)d mailing enabled.", "%(num)d mailings enabled.", count),
 )

@@ -1,4 +1,4 @@
-"""The first page of the panel."""
+"""The overview page of the panel."""
 
 from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -14,8 +14,8 @@ class Overview(PanelView):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Show the numbers of the service; authors go on to their articles."""
+        """Show the numbers of the service; redirect content managers to their articles."""
         if current_user.role not in MANAGERS:
             return redirect(url_for("manager_articles.index"))
         recent = queries.list_audit(current_user, "", None, (None, None), None)
-        return self.render("manager/index.html", numbers=queries.overview(), recent=recent.items[:8])
+        return self.render("manager/index.html", numbers=queries.count_overview(), recent=recent.items[:8])

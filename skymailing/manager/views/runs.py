@@ -1,4 +1,4 @@
-"""Runs, their deliveries, and a delivery's attempts: read only."""
+"""Runs, their deliveries and attempts; read only."""
 
 from flask import abort, request
 from flask.typing import ResponseReturnValue
@@ -15,11 +15,11 @@ from skymailing.models import Delivery, DeliveryState, Run, RunState
 class RunsView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List everybody's runs."""
+        """List the runs of all mailings."""
         form = RunFilter(formdata=request.args)
         form.validate()
         cursor = request.args.get("cursor")
-        page = queries.list_runs(None, form.member("state", RunState), form.moments(), cursor)
+        page = queries.list_runs(None, form.member("state", RunState), form.utc_range(), cursor)
         return self.render("manager/runs.html", page=page, form=form)
 
     @expose("/<int:run_id>/")
@@ -38,7 +38,7 @@ class RunsView(PanelView):
 
     @expose("/deliveries/<int:delivery_id>/")
     def delivery(self, delivery_id: int) -> ResponseReturnValue:
-        """Show what became of one letter, attempt by attempt."""
+        """Show a delivery and its attempts."""
         delivery = db.session.get(Delivery, delivery_id) or abort(404)
         attempts = queries.list_attempts(delivery.id)
         return self.render("manager/delivery.html", delivery=delivery, attempts=attempts)

@@ -1,4 +1,4 @@
-"""Every account: to look at, to block and to unblock; administrators give roles."""
+"""All accounts: managers can read, block and unblock them; administrators change roles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +17,16 @@ from skymailing.extensions import db
 from skymailing.mailings import tasks
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
-from skymailing.manager.views.panel import ADMINS, PanelView, asked_ids
+from skymailing.manager.views.panel import ADMINS, MAX_SELECTED, PanelView
 from skymailing.models import Role, User
 from skymailing.web.error_texts import explain
+from skymailing.web.ids import selected_ids
 
 
 class UsersView(PanelView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """List all accounts with what they have and do."""
+        """List all accounts with their numbers."""
         form = UserFilter(formdata=request.args)
         form.validate()
         page = queries.list_users(
@@ -33,28 +34,28 @@ class UsersView(PanelView):
             form.member("role", Role),
             form.flag("blocked"),
             form.flag("confirmed"),
-            form.moments(),
+            form.utc_range(),
             request.args.get("cursor"),
         )
         return self.render(
             "manager/users.html",
             page=page,
             form=form,
-            numbers=queries.count_of_users(page.items),
+            numbers=queries.count_by_user(page.items),
             may_block=self.may_block,
         )
 
     @expose("/<int:user_id>/")
     def show(self, user_id: int) -> ResponseReturnValue:
-        """Show one account."""
+        """Show an account."""
         user = db.session.get(User, user_id) or abort(404)
         return self.render(
             "manager/user.html",
             user=user,
-            numbers=queries.count_of_users([user])[user.id],
+            numbers=queries.count_by_user([user])[user.id],
             mailings=queries.list_mailings_of(user.id),
             may_block=self.may_block,
-            may_give_roles=current_user.role in ADMINS and user.id != current_user.id,
+            may_change_role=current_user.role in ADMINS and user.id != current_user.id,
         )
 
     def may_block(self, user: User) -> bool:
@@ -62,50 +63,50 @@ class UsersView(PanelView):
 
     @expose("/block", methods=("GET", "POST"))
     def block(self) -> ResponseReturnValue:
-        """Ask why, then shut out the users that the request names."""
+        """Ask for a reason, then block the selected users."""
         return self.change(BLOCK)
 
     @expose("/unblock", methods=("GET", "POST"))
     def unblock(self) -> ResponseReturnValue:
-        """Ask why, then let the users in again that the request names."""
+        """Ask for a reason, then unblock the selected users."""
         return self.change(UNBLOCK)
 
-    def change(self, act: "Act") -> ResponseReturnValue:
-        ids = asked_ids()
+    def change(self, action: "BulkAction") -> ResponseReturnValue:
+        ids = selected_ids(MAX_SELECTED)
         if not ids:
-            flash(_("Tick the users first."), "warning")
+            flash(_("Select at least one user."), "warning")
             return redirect(url_for("manager_users.index"))
         users = queries.find_users(ids) or abort(404)
         allowed = [user for user in users if self.may_block(user)]
         if not allowed:
             abort(403)
-        chosen = [user for user in allowed if user.is_blocked != act.blocks]
+        chosen = [user for user in allowed if user.is_blocked != action.blocks]
         form = ReasonForm()
         if chosen and form.validate_on_submit():
-            return self.carry_out(act, chosen, form.reason.data)
-        left_out = [user for user in users if user not in chosen]
-        return self.render(act.template, users=chosen, left_out=left_out, form=form)
+            return self.apply(action, chosen, form.reason.data)
+        skipped = [user for user in users if user not in chosen]
+        return self.render(action.template, users=chosen, skipped=skipped, form=form)
 
-    def carry_out(self, act: "Act", users: list[User], reason: str) -> ResponseReturnValue:
+    def apply(self, action: "BulkAction", users: list[User], reason: str) -> ResponseReturnValue:
         ids = [user.id for user in users]
         try:
             for user in users:
-                act.verb(user, reason)
-        except services.NotAllowed:  # a role given since the page was shown
+                action.apply(user, reason)
+        except services.NotAllowed:  # a user got a role since the page was opened
             db.session.rollback()
             abort(403)
         db.session.commit()
-        if not act.blocks:
+        if not action.blocks:
             for user_id in ids:
                 tasks.announce_mailings_of(user_id, utcnow())
-        flash(act.done(len(ids)), "success")
+        flash(action.format_result(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_users.show", user_id=ids[0]))
         return redirect(url_for("manager_users.index"))
 
     @expose("/<int:user_id>/role", methods=("GET", "POST"))
     def role(self, user_id: int) -> ResponseReturnValue:
-        """Give an account another role; for administrators, and not to oneself."""
+        """Change an account's role; administrators only, and not their own."""
         if current_user.role not in ADMINS or user_id == current_user.id:
             abort(403)
         user = db.session.get(User, user_id) or abort(404)
@@ -118,30 +119,30 @@ class UsersView(PanelView):
                 form.role.errors = [explain(error)]
             else:
                 db.session.commit()
-                flash(_("The role is changed."), "success")
+                flash(_("Role changed."), "success")
                 return redirect(url_for("manager_users.show", user_id=user_id))
         return self.render("manager/role.html", user=user, form=form)
 
 
 @dataclass(frozen=True)
-class Act:
-    """Blocking or unblocking, and what to say about it."""
+class BulkAction:
+    """What to do with the selected users, and what to show."""
 
     blocks: bool
     template: str
-    verb: Callable[[User, str], None]
-    done: Callable[[int], str]
+    apply: Callable[[User, str], None]
+    format_result: Callable[[int], str]
 
 
-BLOCK = Act(
+BLOCK = BulkAction(
     blocks=True,
     template="manager/block.html",
-    verb=lambda user, reason: services.block_user(user, reason, utcnow(), current_actor()),
-    done=lambda count: ngettext("%(num)d user is blocked.", "%(num)d users are blocked.", count),
+    apply=lambda user, reason: services.block_user(user, reason, utcnow(), current_actor()),
+    format_result=lambda count: ngettext("%(num)d user blocked.", "%(num)d users blocked.", count),
 )
-UNBLOCK = Act(
+UNBLOCK = BulkAction(
     blocks=False,
     template="manager/unblock.html",
-    verb=lambda user, reason: services.unblock_user(user, reason, current_actor()),
-    done=lambda count: ngettext("%(num)d user is unblocked.", "%(num)d users are unblocked.", count),
+    apply=lambda user, reason: services.unblock_user(user, reason, current_actor()),
+    format_result=lambda count: ngettext("%(num)d user unblocked.", "%(num)d users unblocked.", count),
 )

@@ -22,6 +22,7 @@ from werkzeug.exceptions import NotFound
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering.liquid_tags import TemplateError
+from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
@@ -31,9 +32,10 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.models import Message, MessageDraft, MessageFormat
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
+from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
-from skymailing.web.images import ImageError, parse_name
-from skymailing.web.responses import parse_big_id
+from skymailing.web.ids import parse_big_id
+from skymailing.web.images import parse_name
 from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
@@ -194,8 +196,8 @@ def upload_picture() -> ResponseReturnValue:
         return jsonify(problem=_("Choose a picture.")), 422
     try:
         stored = pictures.store_picture(current_user.id, file.stream, utcnow())
-    except ImageError as error:
-        return jsonify(problem=str(error)), 422
+    except UserError as error:
+        return jsonify(problem=explain(error)), 422
     db.session.commit()
     picture = parse_name(stored.name)
     assert picture is not None

@@ -21,7 +21,7 @@ from skymailing.models import Message
 from skymailing.outbox import services as outbox
 from skymailing.security import get_own
 from skymailing.web.flashes import flash_undo
-from skymailing.web.responses import parse_big_id
+from skymailing.web.ids import parse_big_id
 
 
 @bp.get("/")

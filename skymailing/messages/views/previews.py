@@ -29,7 +29,7 @@ from skymailing.messages.placeholders import write_path
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message
 from skymailing.security import get_own
-from skymailing.web.responses import parse_big_id
+from skymailing.web.ids import parse_big_id
 from skymailing.web.urls import unsubscribe_url
 
 POLICY = (

@@ -1,4 +1,4 @@
-"""Redis emptied, stopped, and back: slower pages, never old ones."""
+"""Pages while Redis is empty, stopped or just back: perhaps slow, never stale."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from tests.support.factories import ArticleFactory
 from tests.support.servers import RedisServer
 
 
-def test_an_emptied_redis_shows_nothing_stale(
+def test_emptying_redis_serves_no_stale_page(
     app: Flask, visitor: FlaskClient, redis_server: RedisServer, edit: Edit
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Old title")
@@ -31,10 +31,10 @@ def test_an_emptied_redis_shows_nothing_stale(
     assert "New title" in visitor.get("/blog/first").text
 
 
-def test_without_redis_pages_work_and_it_is_logged_once(
-    lonely_app: tuple[Flask, RedisServer], caplog: pytest.LogCaptureFixture, edit: Edit
+def test_without_redis_pages_work_and_the_outage_is_logged_once(
+    app_with_own_redis: tuple[Flask, RedisServer], caplog: pytest.LogCaptureFixture, edit: Edit
 ) -> None:
-    app, redis = lonely_app
+    app, redis = app_with_own_redis
     visitor = app.test_client()
     article = ArticleFactory.create(slug="first", title="Old title")
     paths = ("/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml", "/robots.txt")
@@ -51,13 +51,13 @@ def test_without_redis_pages_work_and_it_is_logged_once(
 
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in warnings] == ["skymailing.caching.backend"]
-    assert "Redis is away" in warnings[0].message
+    assert "Redis is unavailable" in warnings[0].message
 
 
-def test_what_was_edited_while_redis_was_away_is_not_undone_by_its_return(
-    lonely_app: tuple[Flask, RedisServer], edit: Edit
+def test_an_edit_without_redis_is_shown_when_redis_is_back(
+    app_with_own_redis: tuple[Flask, RedisServer], edit: Edit
 ) -> None:
-    app, redis = lonely_app
+    app, redis = app_with_own_redis
     visitor = app.test_client()
     article = ArticleFactory.create(slug="first", title="Old title")
     for _ in range(2):
@@ -66,33 +66,34 @@ def test_what_was_edited_while_redis_was_away_is_not_undone_by_its_return(
     redis.stop()
     edit(app, update(Article).where(Article.id == article.id).values(title="New title"))
     redis.start()
-    assert redis.client.keys("skymailing:cache:page:*"), "it remembers the old page"
+    assert redis.client.keys("skymailing:cache:page:*"), "the old page is still in Redis"
 
     with time_machine.travel(utcnow() + timedelta(seconds=3)):
         assert "New title" in visitor.get("/blog/first").text
         assert "New title" in visitor.get("/blog/first").text
 
 
-def test_the_sweep_finds_edits_that_nobody_announced(
+def test_the_sweep_finds_edits_that_invalidated_nothing(
     app: Flask, visitor: FlaskClient, session: Session, redis_server: RedisServer
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Old title")
     with app.app_context():
-        invalidation.catch_up()
+        invalidation.invalidate_missed_edits()
     visitor.get("/blog/first")
-    words = redis_server.client.get("skymailing:cache:version:articles")
+    version = redis_server.client.get("skymailing:cache:version:articles")
     article.title = "New title"
     session.flush()
-    redis_server.client.set("skymailing:cache:version:articles", words or b"")  # as if it had been away
+    # As if Redis had been unavailable during the edit.
+    redis_server.client.set("skymailing:cache:version:articles", version or b"")
     assert "Old title" in visitor.get("/blog/first").text
 
     with app.app_context():
-        invalidation.catch_up()
+        invalidation.invalidate_missed_edits()
 
     assert "New title" in visitor.get("/blog/first").text
 
 
-def test_nothing_in_redis_is_a_pickle(visitor: FlaskClient, redis_server: RedisServer) -> None:
+def test_redis_holds_json_and_no_pickles(visitor: FlaskClient, redis_server: RedisServer) -> None:
     ArticleFactory.create(slug="first")
     for path in ("/", "/blog/first", "/blog/feed.atom"):
         visitor.get(path)
@@ -100,6 +101,7 @@ def test_nothing_in_redis_is_a_pickle(visitor: FlaskClient, redis_server: RedisS
     assert len(keys) > 5
     for key in keys:
         value = redis_server.client.get(key)
+        assert isinstance(value, bytes)
         if b":version:" in key:
             assert value.isalnum()
         elif b":page:" in key:

@@ -1,4 +1,4 @@
-"""What is kept for everybody holds nothing that is one person's, and no language but the asked-for one."""
+"""Cached pages contain no user's data and have the requested language."""
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -8,7 +8,7 @@ from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
 
 
-def test_languages_are_kept_apart(visitor: FlaskClient) -> None:
+def test_each_language_has_its_own_cached_page(visitor: FlaskClient) -> None:
     for _ in range(2):
         english = visitor.get("/blog/", headers={"Accept-Language": "en"})
         russian = visitor.get("/blog/", headers={"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"})
@@ -19,7 +19,7 @@ def test_languages_are_kept_apart(visitor: FlaskClient) -> None:
     assert '<html lang="ru">' in visitor.get("/blog/", headers={"Accept-Language": "en"}).text
 
 
-def test_what_a_visitor_adds_to_an_address_reaches_nobody_else(visitor: FlaskClient) -> None:
+def test_query_and_host_of_one_visitor_reach_no_other(visitor: FlaskClient) -> None:
     visitor.get("/blog/?utm_source=evil&cursor=evil")
     visitor.get("/?next=//evil.example")
     visitor.get("/blog/", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
@@ -29,7 +29,7 @@ def test_what_a_visitor_adds_to_an_address_reaches_nobody_else(visitor: FlaskCli
             assert "evil" not in visitor.get(path).text
 
 
-def test_nothing_of_a_signed_in_user_is_kept(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
+def test_nothing_of_a_signed_in_user_is_cached(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
     anna, boris = UserFactory.create(email="anna-secret@example.com"), UserFactory.create(name="Boris Secret")
     mine = MailingFactory.create(owner=anna, name="Annas secret mailing", state=MailingState.RUNNING)
     ArticleFactory.create(slug="first")
@@ -50,7 +50,7 @@ def test_nothing_of_a_signed_in_user_is_kept(app: Flask, sign_in: SignIn, visito
                 assert "/auth/login" in page
 
 
-def test_a_page_with_a_message_for_one_visitor_is_not_kept(app: Flask, visitor: FlaskClient) -> None:
+def test_a_page_with_a_flash_message_is_not_cached(app: Flask, visitor: FlaskClient) -> None:
     with visitor.session_transaction() as session:
         session["_flashes"] = [("info", "only for you")]
     assert "only for you" in visitor.get("/").text
@@ -59,7 +59,7 @@ def test_a_page_with_a_message_for_one_visitor_is_not_kept(app: Flask, visitor: 
         assert "only for you" not in other.get("/").text
 
 
-def test_drafts_seen_by_an_author_reach_nobody_else(sign_in: SignIn, visitor: FlaskClient) -> None:
+def test_an_authors_drafts_are_not_cached(sign_in: SignIn, visitor: FlaskClient) -> None:
     draft = ArticleFactory.create(slug="secret", title="Secret plans", published_at=None)
     author = sign_in(UserFactory.create(role=Role.CONTENT))
     assert draft.title in author.get("/blog/").text

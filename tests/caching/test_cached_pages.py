@@ -1,4 +1,4 @@
-"""Pages that are kept between requests: the same as when they were made, and sent only to who lacks them."""
+"""Cached pages: equal to the rendered ones, and sent only to browsers that do not have them."""
 
 import gzip
 from datetime import timedelta
@@ -21,55 +21,55 @@ HEADERS = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy
 
 
 class Statements:
-    """Counts what an app asks its database."""
+    """Counts the SQL statements of an app."""
 
     def __init__(self, app: Flask) -> None:
         self.count = 0
         with app.app_context():
-            event.listen(db.engine, "before_cursor_execute", self.note)
+            event.listen(db.engine, "before_cursor_execute", self.add)
 
-    def note(self, *_: object) -> None:
+    def add(self, *_: object) -> None:
         self.count += 1
 
 
 @pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
-def test_a_kept_page_asks_the_database_nothing(app: Flask, visitor: FlaskClient, path: str) -> None:
+def test_a_cached_page_needs_no_database(app: Flask, visitor: FlaskClient, path: str) -> None:
     ArticleFactory.create(slug="first")
     fresh = visitor.get(path)
     statements = Statements(app)
 
-    kept = visitor.get(path)
+    cached = visitor.get(path)
 
     assert statements.count == 0
-    assert kept.status_code == 200
-    assert kept.content_type == fresh.content_type
-    assert {name: kept.headers.get(name) for name in HEADERS} == {
+    assert cached.status_code == 200
+    assert cached.content_type == fresh.content_type
+    assert {name: cached.headers.get(name) for name in HEADERS} == {
         name: fresh.headers.get(name) for name in HEADERS
     }
-    assert "Set-Cookie" not in kept.headers
-    assert kept.headers["Cache-Control"] == "no-cache"
+    assert "Set-Cookie" not in cached.headers
+    assert cached.headers["Cache-Control"] == "no-cache"
     if path != "/blog/first":
-        assert kept.data == fresh.data
+        assert cached.data == fresh.data
     else:
-        assert kept.data == fresh.data.replace(b"data-views>1<", b"data-views>2<")
+        assert cached.data == fresh.data.replace(b"data-views>1<", b"data-views>2<")
 
 
 @pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom"])
-def test_a_kept_page_is_packed_for_whoever_takes_it_so(visitor: FlaskClient, path: str) -> None:
+def test_a_cached_page_is_compressed_if_the_browser_accepts_gzip(visitor: FlaskClient, path: str) -> None:
     ArticleFactory.create(slug="first", body="Words and more words. " * 200)
-    packs = {"Accept-Encoding": "gzip, br"}
-    fresh, kept = visitor.get(path, headers=packs), visitor.get(path, headers=packs)
+    accepts_gzip = {"Accept-Encoding": "gzip, br"}
+    fresh, cached = visitor.get(path, headers=accepts_gzip), visitor.get(path, headers=accepts_gzip)
     plain = visitor.get(path)
 
-    for answer in (fresh, kept):
-        assert answer.headers["Content-Encoding"] == "gzip"
-        assert answer.headers["ETag"] == plain.headers["ETag"]
-    unpacked = gzip.decompress(kept.data)
-    assert unpacked.replace(b"data-views>2<", b"data-views>3<") == plain.data
+    for response in (fresh, cached):
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert response.headers["ETag"] == plain.headers["ETag"]
+    decompressed = gzip.decompress(cached.data)
+    assert decompressed.replace(b"data-views>2<", b"data-views>3<") == plain.data
     assert "Content-Encoding" not in plain.headers
 
 
-def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskClient) -> None:
+def test_all_variants_of_the_home_page_are_cached(app: Flask, visitor: FlaskClient) -> None:
     for _ in range(9):
         ArticleFactory.create()
     pages = {visitor.get("/").data for _ in range(200)}
@@ -82,9 +82,9 @@ def test_the_home_page_takes_turns_and_is_then_kept(app: Flask, visitor: FlaskCl
     assert 1 < len(pages) <= HOME.variants
 
 
-def test_a_page_whose_time_is_over_is_made_anew_once(app: Flask, visitor: FlaskClient) -> None:
+def test_an_expired_page_is_rendered_once(app: Flask, visitor: FlaskClient) -> None:
     for _ in range(100):
-        visitor.get("/")  # all its variants
+        visitor.get("/")  # all variants
     with time_machine.travel(utcnow() + timedelta(seconds=HOME.seconds + 1), tick=False):
         for _ in range(100):
             visitor.get("/")
@@ -96,56 +96,56 @@ def test_a_page_whose_time_is_over_is_made_anew_once(app: Flask, visitor: FlaskC
     assert statements.count == 0
 
 
-def test_while_a_page_is_made_anew_others_get_it_as_it_was(other_app: Flask) -> None:
+def test_while_a_page_is_rendered_others_get_the_old_one(other_app: Flask) -> None:
     visitor = other_app.test_client()
     seen: list[bytes] = []
 
     @other_app.after_request
-    def another_asks(response: Response) -> Response:
-        if is_over and not seen:
-            seen.append(b"")  # the other's answer passes here too, if it is made anew
+    def request_in_parallel(response: Response) -> Response:
+        if is_expired and not seen:
+            seen.append(b"")  # the parallel response passes here too, if it is rendered
             seen[0] = other_app.test_client().get("/blog/").data
         return response
 
-    is_over = False
+    is_expired = False
     before = visitor.get("/blog/").data
-    is_over = True
+    is_expired = True
     with time_machine.travel(utcnow() + timedelta(seconds=601), tick=False):
         statements = Statements(other_app)
         visitor.get("/blog/")
-        asked = statements.count
+        count = statements.count
         visitor.get("/blog/")
 
     assert seen == [before]
-    assert statements.count == asked
+    assert statements.count == count
 
 
 @pytest.mark.parametrize("path", ["/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
-def test_the_head_of_a_page_is_the_pages_own(app: Flask, visitor: FlaskClient, path: str) -> None:
+def test_head_requests_get_the_headers_of_the_page(app: Flask, visitor: FlaskClient, path: str) -> None:
     ArticleFactory.create(slug="first")
     fresh = visitor.head(path)
     statements = Statements(app)
-    kept = visitor.head(path)
+    cached = visitor.head(path)
     page = visitor.get(path)
 
     assert statements.count == 0
-    for head in (fresh, kept):
+    for head in (fresh, cached):
         assert head.data == b""
         own = {"Date": "", "X-Request-ID": ""}
         assert dict(head.headers) | own == dict(page.headers) | own
     assert visitor.head(path, headers={"If-None-Match": page.headers["ETag"]}).status_code == 304
 
 
-def test_nothing_but_reading_is_answered_from_the_cache(visitor: FlaskClient) -> None:
+def test_only_get_and_head_are_answered_from_the_cache(visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     visitor.get("/blog/first")
     visitor.head("/blog/first")
     for method in ("POST", "PUT", "DELETE"):
         assert visitor.open("/blog/first", method=method).status_code == 405
-    assert "data-views>2<" in visitor.get("/blog/first").text  # HEAD reads nothing
+    assert "data-views>2<" in visitor.get("/blog/first").text  # HEAD counts no view
 
 
-def test_a_flood_of_addresses_fills_nothing(
+def test_a_flood_of_addresses_does_not_fill_redis(
     app: Flask, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     for _ in range(3):
@@ -166,12 +166,12 @@ def test_a_flood_of_addresses_fills_nothing(
         ):
             visitor.get(path, headers={"Accept-Language": f"en;q=0.{number + 1}, x{number}"})
     assert set(redis_server.client.keys("*")) <= before | {
-        key for key in redis_server.client.keys(f"skymailing:cache:{middleware.FORM}:en:?:/") if key
+        key for key in redis_server.client.keys(f"skymailing:cache:{middleware.KEY_PREFIX}:en:?:/") if key
     }
 
 
 @pytest.mark.parametrize("page", ["0", "2", "01", "-1", "x", "1e3", "99999999", "", "٢"])
-def test_a_page_of_the_blog_that_is_not_there_is_404(visitor: FlaskClient, page: str) -> None:
+def test_a_missing_page_of_the_blog_is_404(visitor: FlaskClient, page: str) -> None:
     assert visitor.get("/blog/", query_string={"page": page}).status_code == 404
 
 
@@ -182,10 +182,10 @@ def test_a_page_that_the_browser_has_is_not_sent_again(
     article = ArticleFactory.create(slug="first")
     etag = visitor.get(path).headers["ETag"]
 
-    answer = visitor.get(path, headers={"If-None-Match": etag})
-    assert answer.status_code == 304
-    assert answer.data == b""
-    assert answer.headers["Content-Security-Policy"]
+    response = visitor.get(path, headers={"If-None-Match": etag})
+    assert response.status_code == 304
+    assert response.data == b""
+    assert response.headers["Content-Security-Policy"]
     assert visitor.get(path, headers={"If-None-Match": "*"}).status_code == 304
 
     ArticleFactory.create()

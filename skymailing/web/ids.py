@@ -1,0 +1,49 @@
+"""Ids in addresses, queries and forms.
+
+PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. So every
+id from outside is read here.
+"""
+
+from typing import Any
+
+from flask import request
+from werkzeug.routing import IntegerConverter
+
+from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
+
+
+class IdConverter(IntegerConverter):
+    """<int:...> in addresses: 404 for a number that no Integer key can hold."""
+
+    largest = LARGEST_ID
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"max": self.largest, **options})
+
+
+class BigIdConverter(IdConverter):
+    """<big:...> in addresses: the same for tables with BigInteger keys."""
+
+    largest = LARGEST_BIG_ID
+
+
+def parse_big_id(text: str) -> int:
+    """Return the id in a query or form, for `type=`; raises ValueError for a number that no key can hold."""
+    number = int(text)
+    if abs(number) > LARGEST_BIG_ID:
+        raise ValueError("too large for any key")
+    return number
+
+
+def read_id(text: object, largest: int = LARGEST_ID) -> int:
+    """Return the id in a query or form; 0, which no row has, for anything that cannot be an id."""
+    text = str(text)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest))):
+        return 0
+    return number if (number := int(text)) <= largest else 0
+
+
+def selected_ids(limit: int) -> list[int]:
+    """Return the ids that the request's `id` fields select, each once, at most `limit`."""
+    ids = map(read_id, request.values.getlist("id"))
+    return list(dict.fromkeys(id for id in ids if id))[:limit]

@@ -1,0 +1,56 @@
+"""Static files with hashed names, and compressed responses."""
+
+import gzip
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+
+def test_assets_have_hashed_names_and_are_cached_for_a_year(visitor: FlaskClient) -> None:
+    page = visitor.get("/").text
+    addresses = re.findall(r'(?:href|src)="(/static/[^"#]+)', page)
+
+    assert addresses
+    for address in set(addresses):
+        assert re.search(r"\.[0-9a-f]{12}\.\w+$", address), address
+        response = visitor.get(address)
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_assets_without_a_current_hash_are_revalidated(visitor: FlaskClient) -> None:
+    current = visitor.get("/static/css/site.css")
+    # A page from before an update asks for an old hash: it gets the current file.
+    old = visitor.get("/static/css/site.0123456789ab.css")
+
+    assert current.headers["Cache-Control"] == old.headers["Cache-Control"] == "no-cache"
+    assert old.text == current.text
+    again = visitor.get("/static/css/site.css", headers={"If-None-Match": current.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_only_assets_are_served_from_the_static_folder(visitor: FlaskClient) -> None:
+    for path in ("none.css", "css", "../web.py", "%2e%2e/web.py", "css/../../web.py", "/etc/passwd"):
+        assert visitor.get(f"/static/{path}").status_code in (404, 308), path
+
+
+@pytest.mark.parametrize("path", ["/", "/blog/", "/auth/login", "/static/css/site.css"])
+def test_text_is_compressed_if_the_browser_accepts_gzip(visitor: FlaskClient, path: str) -> None:
+    plain = visitor.get(path)
+    compressed = visitor.get(path, headers={"Accept-Encoding": "gzip, deflate, br"})
+    refused = visitor.get(path, headers={"Accept-Encoding": "gzip;q=0, br"})
+
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert without_changing_parts(gzip.decompress(compressed.data)) == without_changing_parts(plain.data)
+    assert int(compressed.headers["Content-Length"]) == len(compressed.data) < len(plain.data) / 2
+    for response in (plain, refused):
+        assert "Content-Encoding" not in response.headers
+    for response in (plain, compressed, refused):
+        assert "accept-encoding" in response.vary.as_set()
+
+
+def without_changing_parts(page: bytes) -> bytes:
+    """Return the page without its CSRF token and its random articles."""
+    page = re.sub(rb'name="csrf_token"[^>]*>', b"", page)
+    return re.sub(rb'<ul class="cards">.*?</ul>', b"", page, flags=re.DOTALL)
