@@ -23,7 +23,8 @@ new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
     const moved = entry.sources.map(({ node }) => node && (node.outerHTML || node.textContent).slice(0, 90));
     window.shifts.push([entry.value, moved]);
 })).observe({ type: "layout-shift", buffered: true });"""
-BLOCKING = "[...document.querySelectorAll('script[src]:not([defer]):not([async])')].map((one) => one.src)"
+BLOCKING = """[...document.querySelectorAll('script[src]:not([defer]):not([async]):not([type=module])')]
+    .map((script) => script.src)"""
 
 
 class Scale:
