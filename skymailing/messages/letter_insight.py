@@ -89,17 +89,17 @@ def find_unguarded(content: Content) -> set[Path]:
         for tag in islice(find_tags(source), EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
-                found |= variables_of(tag.text) - set().union(*guards)
+                found |= find_variables(tag.text) - set().union(*guards)
             elif word in ("if", "unless"):
-                guards.append(variables_of(f"{{% if {rest} %}}{{% endif %}}"))
+                guards.append(find_variables(f"{{% if {rest} %}}{{% endif %}}"))
             elif word == "elsif" and guards:
-                guards[-1] |= variables_of(f"{{% if {rest} %}}{{% endif %}}")
+                guards[-1] |= find_variables(f"{{% if {rest} %}}{{% endif %}}")
             elif word in ("endif", "endunless") and guards:
                 guards.pop()
     return found
 
 
-def variables_of(source: str) -> set[Path]:
+def find_variables(source: str) -> set[Path]:
     try:
         return set(parse(source, escape=False).variables)
     except TemplateError:  # the caller reports it with its line when it renders the source

@@ -42,12 +42,12 @@ A_YEAR = 365 * 24 * 60 * 60  # seconds
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
-def fields_of(source: Message | MessageDraft) -> dict[str, str]:
+def make_fields(source: Message | MessageDraft) -> dict[str, str]:
     """Return the form's fields, filled from a message or a draft."""
     return {"subject": source.subject, "format": source.format.value, "body": source.body}
 
 
-def find_opening(form: MessageForm, *, is_new: bool) -> str:
+def find_first_mode(form: MessageForm, *, is_new: bool) -> str:
     """Return the mode in which the editor will open, so that the page is laid out for it from the start."""
     is_begun = bool((form.body.data or "").strip())
     if form.format.data == MessageFormat.HTML or (is_new and not is_begun):
@@ -77,7 +77,7 @@ def show_editor(
     return render_template(
         "messages/form.html",
         kind=kind,
-        opens=find_opening(form, is_new=kind == "new"),
+        opens=find_first_mode(form, is_new=kind == "new"),
         form=form,
         message=message,
         draft=draft,

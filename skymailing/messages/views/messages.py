@@ -58,7 +58,7 @@ def new() -> ResponseReturnValue:
         flash(_("This draft has been saved or discarded."), "info")
         return redirect(url_for("messages.index"))
     starter = get_starter(request.args.get("example", ""), get_locale().language)
-    form = MessageForm(data=editor.fields_of(draft) if draft else starter)
+    form = MessageForm(data=editor.make_fields(draft) if draft else starter)
     if form.validate_on_submit():
         message = Message(owner_id=current_user.id)
         services.save_message(message, form.read_content(), None)
@@ -80,7 +80,7 @@ def edit(message_id: int) -> ResponseReturnValue:
     """Edit a message; runs that have started keep their text."""
     message = get_own(Message, message_id)
     draft = drafts.find_draft(message) if "saved" not in request.args else None
-    form = MessageForm(data=editor.fields_of(draft or message))
+    form = MessageForm(data=editor.make_fields(draft or message))
     is_changed = False
     if form.validate_on_submit():
         try:
