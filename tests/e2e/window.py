@@ -164,8 +164,8 @@ class Window:
         """Delay all answers to an address pattern, as a slow server would."""
 
         def delay(route: Route) -> None:
-            self.page.wait_for_timeout(milliseconds)
-            with suppress(Error):  # the page may have aborted the request
+            with suppress(Error):  # the page may abort the request, or be closed
+                self.page.wait_for_timeout(milliseconds)
                 route.continue_()
 
         self.page.route(address, delay)
@@ -196,6 +196,8 @@ class Window:
         self.complaints[before:] = [text for text in self.complaints[before:] if reported not in text]
 
     def close(self) -> None:
+        if not self.page.is_closed():
+            self.page.unroute_all(behavior="ignoreErrors")
         self.context.close()
 
     def _record_message(self, message: ConsoleMessage) -> None:
