@@ -47,6 +47,7 @@ lint: install-dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	@sh tools/eslint.sh
 
 audit: install-dev
 	.venv/bin/python .ci/audit.py
@@ -80,7 +81,7 @@ install: .venv/installed $(CATALOGUES)
 install-dev: .venv/installed-dev $(CATALOGUES)
 
 clean:
-	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis $(CATALOGUES)
+	rm -rf .venv .cache node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis $(CATALOGUES)
 	find skymailing migrations tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:

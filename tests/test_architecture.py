@@ -76,6 +76,7 @@ LAYERS: list[set[str]] = [
         "skymailing.manager.slugs",
         "skymailing.messages.conversion",
         "skymailing.messages.drafts",
+        "skymailing.messages.error_texts",
         "skymailing.messages.letter_insight",
         "skymailing.messages.pictures",
         "skymailing.messages.placeholders",

@@ -1,4 +1,4 @@
-"""A body written in one format as a body in another; placeholders come through byte for byte."""
+"""Convert a body from one format to another; placeholders stay byte for byte."""
 
 import re
 from html import escape
@@ -11,23 +11,22 @@ from skymailing.models import MessageFormat
 
 
 def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
-    """Return `body` as the new format writes it; raises TemplateError when a tag is never closed.
+    """Return `body` in the new format; raises TemplateError when a tag is never closed.
 
-    Text and Markdown are each other's as they stand. HTML becomes a page with a design, and loses it
-    on the way back.
+    Plain text and Markdown need no conversion. HTML is a page with a design, which is lost on the way back.
     """
     body = clean(body)
     if new is MessageFormat.HTML and old is not MessageFormat.HTML:
         content = convert_markdown(body) if old is MessageFormat.MARKDOWN else write_paragraphs(body)
         return lay_out(content.strip(), guess_language(body))
     if old is MessageFormat.HTML and new is not MessageFormat.HTML:
-        placeholders = Placeholders(take_text(body))
+        placeholders = Placeholders(extract_text(body))
         return restore_text(html_to_text(placeholders.source), placeholders).strip("\n") + "\n"
     return body
 
 
-def take_text(page: str) -> str:
-    """Return what stands between the marks of a page with a design; a page without them as it is."""
+def extract_text(page: str) -> str:
+    """Return the text between the marks of a page with a design; without marks, the whole page."""
     begin, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
     return page[begin + len(TEXT_BEGINS) : end] if 0 <= begin < end else page
 

@@ -1,4 +1,4 @@
-"""What is being typed, kept while it is typed; and what was thrown away, kept for an undo."""
+"""Drafts: text that is not saved yet, and deleted messages that can still be restored."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.delivery.rendering.content import MAX_BODY, Content, clean
 from skymailing.delivery.rendering.mime import clean_line
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Message, MessageDraft
 
@@ -17,19 +17,35 @@ KEPT = timedelta(days=180)  # after the last change
 KEPT_DISCARDED = timedelta(days=2)
 MAX_DRAFTS = 100  # of one user
 SHOWN = 5
-MAX_SUBJECT = 1_000
+MAX_SUBJECT = 1_000  # characters
 
 
-class DraftElsewhere(SkyMailingError):
-    """Another window has kept something else meanwhile."""
+class DraftElsewhere(UserError):
+    """Another window has saved something else in this draft since."""
+
+    def __init__(self) -> None:
+        super().__init__("message_draft_elsewhere")
 
 
-class MessageChanged(SkyMailingError):
-    """The message was saved by another window after the typing began."""
+class NewerDraft(UserError):
+    """The message has another draft, so a discarded one cannot be restored."""
+
+    def __init__(self) -> None:
+        super().__init__("message_newer_draft")
 
 
-class TooManyDrafts(SkyMailingError):
-    """The user has more letters begun than anybody finishes."""
+class MessageChanged(UserError):
+    """Another window has saved the message after the typing began."""
+
+    def __init__(self) -> None:
+        super().__init__("message_changed")
+
+
+class TooManyDrafts(UserError):
+    """The user has reached MAX_DRAFTS."""
+
+    def __init__(self) -> None:
+        super().__init__("message_too_many_drafts")
 
 
 def begin_draft(
@@ -37,37 +53,37 @@ def begin_draft(
 ) -> MessageDraft:
     """Add the draft of a message, or of a new one.
 
-    Raises DraftElsewhere when the message has a draft, MessageChanged when it is not the one of version
-    `base` any more, and TooManyDrafts.
+    Raises DraftElsewhere when the message has a draft, MessageChanged when `base` is not its version any
+    more, and TooManyDrafts.
     """
     if message is not None and base is not None and base != message.version:
-        raise MessageChanged("the message was saved meanwhile")
+        raise MessageChanged
     own = select(func.count()).where(MessageDraft.owner_id == owner_id, MessageDraft.discarded_at.is_(None))
     if (db.session.scalar(own) or 0) >= MAX_DRAFTS:
-        raise TooManyDrafts("too many drafts")
+        raise TooManyDrafts
     draft = MessageDraft(owner_id=owner_id, message_id=message.id if message else None)
     draft.base_version = message.version if message else None
-    write(draft, content, now)
+    set_content(draft, content, now)
     try:
         with db.session.begin_nested():
             db.session.add(draft)
             db.session.flush()
     except IntegrityError as error:
-        raise DraftElsewhere("the message has a draft already") from error
+        raise DraftElsewhere from error
     return draft
 
 
 def change_draft(draft: MessageDraft, revision: int | None, content: Content, now: datetime) -> MessageDraft:
-    """Keep what was typed; raises DraftElsewhere unless `revision` is the draft's, or None to take over."""
+    """Save what was typed; raises DraftElsewhere unless `revision` is the draft's, or None to take over."""
     db.session.refresh(draft, with_for_update=True)
     if draft.discarded_at or (revision is not None and revision != draft.revision):
-        raise DraftElsewhere("another window keeps this draft")
+        raise DraftElsewhere
     draft.revision += 1
-    write(draft, content, now)
+    set_content(draft, content, now)
     return draft
 
 
-def write(draft: MessageDraft, content: Content, now: datetime) -> None:
+def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
     draft.subject = clean_line(content.subject)[:MAX_SUBJECT]
     draft.format = content.format
     draft.body = clean(content.body)[:MAX_BODY]
@@ -75,29 +91,29 @@ def write(draft: MessageDraft, content: Content, now: datetime) -> None:
 
 
 def find_draft(message: Message) -> MessageDraft | None:
-    """Return what was typed into a message and not saved."""
+    """Return a message's draft: the changes that are not saved yet."""
     mine = select(MessageDraft).where(MessageDraft.message_id == message.id)
     return db.session.scalar(mine.where(MessageDraft.discarded_at.is_(None)))
 
 
-def find_new(owner_id: int, draft_id: int) -> MessageDraft | None:
+def find_new_draft(owner_id: int, draft_id: int) -> MessageDraft | None:
     """Return the owner's draft of a message that has never been saved."""
-    return db.session.scalar(select_new(owner_id).where(MessageDraft.id == draft_id))
+    return db.session.scalar(select_new_drafts(owner_id).where(MessageDraft.id == draft_id))
 
 
-def select_new(owner_id: int) -> Select[tuple[MessageDraft]]:
+def select_new_drafts(owner_id: int) -> Select[tuple[MessageDraft]]:
     mine = select(MessageDraft).where(MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None))
     return mine.where(MessageDraft.discarded_at.is_(None))
 
 
-def list_new(owner_id: int) -> list[MessageDraft]:
+def list_new_drafts(owner_id: int) -> list[MessageDraft]:
     """Return the latest drafts of messages that have never been saved."""
-    latest = select_new(owner_id).order_by(MessageDraft.saved_at.desc())
+    latest = select_new_drafts(owner_id).order_by(MessageDraft.saved_at.desc())
     return list(db.session.scalars(latest.limit(SHOWN)))
 
 
-def forget_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None) -> None:
-    """Delete the drafts of what was saved just now."""
+def delete_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None) -> None:
+    """Delete the drafts of a message that has just been saved."""
     which = [MessageDraft.message_id == message_id] if message_id is not None else []
     if draft_id is not None:
         which.append((MessageDraft.id == draft_id) & MessageDraft.message_id.is_(None))
@@ -105,18 +121,18 @@ def forget_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None
         db.session.execute(delete(MessageDraft).where(MessageDraft.owner_id == owner_id, or_(*which)))
 
 
-def keep_deleted(message: Message, now: datetime) -> MessageDraft:
-    """Keep the content of a message that is about to be deleted."""
-    kept = MessageDraft(owner_id=message.owner_id, was_message=True, discarded_at=now)
-    write(kept, Content(message.subject, message.format, message.body), now)
-    db.session.add(kept)
-    return kept
+def store_deleted(message: Message, now: datetime) -> MessageDraft:
+    """Store the content of a message that is about to be deleted."""
+    deleted = MessageDraft(owner_id=message.owner_id, was_message=True, discarded_at=now)
+    set_content(deleted, Content(message.subject, message.format, message.body), now)
+    db.session.add(deleted)
+    return deleted
 
 
-def restore(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
-    """Undo a discarding, or a deletion: then the message is returned.
+def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
+    """Restore a discarded draft, or a deleted message, which is then returned.
 
-    Raises DraftElsewhere, and CannotRestore when the deletion is too long ago.
+    Raises NewerDraft, and CannotRestore when the message was deleted too long ago.
     """
     db.session.refresh(draft, with_for_update=True)
     if draft.was_message:
@@ -135,15 +151,15 @@ def restore(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
             draft.discarded_at = None
             db.session.flush()
     except IntegrityError as error:
-        raise DraftElsewhere("the message has another draft by now") from error
+        raise NewerDraft from error
     return None
 
 
-def drop_old(now: datetime) -> None:
-    """Delete what nobody came back for; commits."""
+def delete_expired(now: datetime) -> None:
+    """Delete drafts that have been left for too long; commits."""
     old = or_(
         MessageDraft.discarded_at < now - KEPT_DISCARDED,
-        # What was deleted is kept no longer than anything else that was.
+        # Deleted messages are stored as long as everything else that can be restored.
         MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.UNDO_WINDOW),
         MessageDraft.saved_at < now - KEPT,
     )

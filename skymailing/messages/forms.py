@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired, Length
 from skymailing.delivery.rendering.content import MAX_BODY, clean
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.delivery.rendering.mime import clean_line
-from skymailing.messages.services import explain_error
+from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import MessageFormat
 
 MAX_SUBJECT = 500  # characters
@@ -30,7 +30,7 @@ def clean_subject(text: str | None) -> str | None:
 
 
 def read_typed() -> Content:
-    """Return what is being typed as the editor sends it, finished or not."""
+    """Return what is being typed as the editor sends it, valid or not."""
     written = request.form.get("format", "")
     return Content(
         clean_line(request.form.get("subject", ""))[:MAX_SUBJECT],
@@ -40,7 +40,7 @@ def read_typed() -> Content:
 
 
 class MessageForm(FlaskForm):
-    """A message, new or known; a broken template is an error of its field."""
+    """A new or an existing message; a mistake in a template is an error of its field."""
 
     subject = StringField(
         _l("Subject"),
@@ -50,7 +50,7 @@ class MessageForm(FlaskForm):
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
         _l("Text"),
-        [InputRequired(_l("Write the letter's text.")), Length(max=MAX_BODY)],
+        [InputRequired(_l("Enter a text.")), Length(max=MAX_BODY)],
         filters=[clean_text],
     )
 
@@ -65,6 +65,6 @@ class MessageForm(FlaskForm):
             check_content(self.read_content())
         except TemplateError as error:
             field = self.subject if error.in_subject else self.body
-            field.errors = [*field.errors, explain_error(error)]
+            field.errors = [*field.errors, explain_template_error(error)]
             return False
         return True

@@ -1,4 +1,4 @@
-"""What can be told of a letter before it is sent: what it looks like, how large it is, what is missing."""
+"""What an author needs to know before a letter is sent: how it looks, how large it is, what is missing."""
 
 import re
 from collections.abc import Iterable
@@ -23,11 +23,10 @@ from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 
 OWN = ("name", "full_name", "email")
 NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
-# Placeholders that are looked at one by one; nobody reads about more.
+# Placeholders that are checked one by one, so that a huge body costs no more.
 EXAMINED = 300
-# Gmail shows no more of a letter's HTML than this, in bytes.
-CLIPPED = 102 * 1024
-# What stands around the words of a statement.
+CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
+# The signs around the words of a statement.
 STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
 
 Path = tuple[str, ...]
@@ -35,27 +34,27 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """A letter as one client gets it, and what its author should know of it."""
+    """A letter as one client gets it, with what its author should know."""
 
     rendered: Rendered
     size: int  # bytes of the whole letter
     is_clipped: bool
-    # Values that are printed and that this client does not have.
+    # Placeholders that print nothing for this client.
     empty: list[Path]
-    # Placeholders that nobody has a value for, each with the one that may be meant.
+    # Placeholders that no client has a value for, each with a similar one that exists.
     unknown: list[tuple[Path, Path | None]]
 
 
-def look_into(
+def inspect_letter(
     content: Content, recipient: Recipient, sender: Sender, url: str, attributes: Iterable[str]
 ) -> Insight:
-    """Return what `recipient` would get; `attributes` are those that clients have. Raises TemplateError."""
+    """Return what `recipient` would get; `attributes` are those of all clients. Raises TemplateError."""
     template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
     rendered = template.parts.show(make_values(recipient, template.sender_name, url))
     size = len(template.render(0, recipient, url, utcnow()))
     paths = find_placeholders(content)
     known = {*OWN, *attributes, *recipient.attributes}
-    unknown = [(path, guess(path, known)) for path in paths if not is_known(path, known)]
+    unknown = [(path, suggest(path, known)) for path in paths if not is_known(path, known)]
     without = find_unguarded(content)
     empty = [
         path
@@ -71,8 +70,8 @@ def is_known(path: Path, attributes: set[str]) -> bool:
     return path[1] in attributes
 
 
-def guess(path: Path, attributes: set[str]) -> Path | None:
-    """Return the placeholder that was probably meant."""
+def suggest(path: Path, attributes: set[str]) -> Path | None:
+    """Return an existing placeholder that is spelled similarly."""
     candidates: dict[str, Path] = {name.lower(): ("client", name) for name in sorted(attributes)}
     candidates |= {name: (name,) for name in NAMES if path[0] != "client" and name != "client"}
     close = get_close_matches(path[-1].lower(), candidates, n=1, cutoff=0.6)
@@ -80,28 +79,28 @@ def guess(path: Path, attributes: set[str]) -> Path | None:
 
 
 def find_unguarded(content: Content) -> set[Path]:
-    """Return the values that are printed somewhere without a thought for those who lack them.
+    """Return the values that are printed without a fallback for clients who lack them.
 
-    Such a thought is another word by `default`, or a condition around it that asks for the value.
+    A fallback is a `default`, or a condition on the value around the placeholder.
     """
     found: set[Path] = set()
     for source in (content.subject, content.body):
-        asked: list[set[Path]] = []  # by the conditions that are open, the innermost last
+        guards: list[set[Path]] = []  # of the open conditions, the innermost last
         for tag in islice(find_tags(source), EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
-                found |= variables_of(tag.text) - set().union(*asked)
+                found |= find_variables(tag.text) - set().union(*guards)
             elif word in ("if", "unless"):
-                asked.append(variables_of(f"{{% if {rest} %}}{{% endif %}}"))
-            elif word == "elsif" and asked:
-                asked[-1] |= variables_of(f"{{% if {rest} %}}{{% endif %}}")
-            elif word in ("endif", "endunless") and asked:
-                asked.pop()
+                guards.append(find_variables(f"{{% if {rest} %}}{{% endif %}}"))
+            elif word == "elsif" and guards:
+                guards[-1] |= find_variables(f"{{% if {rest} %}}{{% endif %}}")
+            elif word in ("endif", "endunless") and guards:
+                guards.pop()
     return found
 
 
-def variables_of(source: str) -> set[Path]:
+def find_variables(source: str) -> set[Path]:
     try:
         return set(parse(source, escape=False).variables)
-    except TemplateError:  # told with its line by whoever renders it
+    except TemplateError:  # the caller reports it with its line when it renders the source
         return set()

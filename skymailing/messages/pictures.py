@@ -1,4 +1,4 @@
-"""Pictures in letters: kept under addresses that nobody can guess, for as long as something shows them."""
+"""Pictures in letters: stored under addresses that cannot be guessed, for as long as something shows them."""
 
 import os
 import secrets
@@ -26,34 +26,41 @@ from skymailing.web.images import (
     write_picture,
 )
 
-LARGEST = 1_200  # pixels: twice the width of a letter, for fine screens
-SHOWN_WIDTH = 520  # pixels that a letter's text is wide
+LARGEST = 1_200  # pixels: twice the width of a letter, for high-resolution screens
+SHOWN_WIDTH = 520  # pixels: the width of a letter's text
 MAX_PICTURES = 500  # of one user
 MAX_SIZE = 200 * 1024 * 1024  # bytes of one user's pictures
-GRACE = timedelta(days=2)  # for what was taken out of a letter, and may come back by an undo
-PAUSE = timedelta(hours=6)  # between two looks at one picture
-NAMES = 500  # asked for at once
-MARK = ".swept"  # an empty file whose date is that of the last look for strays
-BATCH = 20  # so that nobody waits long for the database
+GRACE = timedelta(days=2)  # after a picture was removed from a letter; an undo may bring it back
+PAUSE = timedelta(hours=6)  # between two checks of one picture
+NAMES = 500  # checked in one query
+MARK = ".swept"  # an empty file whose date is that of the last search for orphans
+BATCH = 20  # so that the transaction is short
+
+
+class TooManyPictures(UserError):
+    """The user has reached MAX_PICTURES or MAX_SIZE."""
+
+    def __init__(self) -> None:
+        super().__init__("message_too_many_pictures")
 
 
 def picture_directory() -> Path:
-    """Return where pictures of letters are kept."""
+    """Return the folder of the letters' pictures."""
     return Path(current_app.config["DATA_DIR"]) / "letter-pictures"
 
 
 def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePicture:
-    """Keep an uploaded picture; raises UserError, also when the user has too many."""
+    """Store an uploaded picture; raises UserError, such as TooManyPictures."""
     count, total = db.session.execute(
         select(func.count(), func.coalesce(func.sum(MessagePicture.size), 0)).where(
             MessagePicture.owner_id == owner_id
         )
     ).one()
     if count >= MAX_PICTURES or total >= MAX_SIZE:
-        raise UserError("message_too_many_pictures")
+        raise TooManyPictures
     content = read_upload(file)
     with decode(content, LARGEST) as decoded:
-        # Mail programs know PNG where they do not know WebP.
+        # Some mail programs cannot show WebP; all can show PNG.
         image = decoded.convert("RGB") if is_opaque(decoded) else decoded
         kind = "jpg" if image.mode == "RGB" else "png"
         picture = Picture(secrets.token_hex(16), image.width, image.height, kind)
@@ -71,22 +78,22 @@ def is_opaque(image: Image.Image) -> bool:
     return image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
 
 
-def drop_unused(now: datetime) -> int:
+def delete_unused(now: datetime) -> int:
     """Delete pictures that no message, draft or run shows; return how many."""
     with Session(db.engine) as session, session.begin():
         waiting = select(MessagePicture).where(MessagePicture.looked_at < now - PAUSE)
         pictures = list(session.scalars(waiting.order_by(MessagePicture.looked_at).limit(BATCH)))
-        dropped = []
+        deleted = []
         for picture in pictures:
             picture.looked_at = now
             if is_used(session, picture):
                 picture.seen_at = now
             elif picture.seen_at < now - GRACE:
                 session.delete(picture)
-                dropped.append(picture.name)
+                deleted.append(picture.name)
     # After the commit: a row without its file would show a broken picture.
-    delete_files(dropped)
-    return len(dropped)
+    delete_files(deleted)
+    return len(deleted)
 
 
 def is_used(session: Session, picture: MessagePicture) -> bool:
@@ -94,17 +101,17 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
         found = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
         return bool(session.scalar(select(found)))
 
-    # What was sent goes on asking for its pictures.
+    # Letters that were sent still load their pictures.
     sent = exists().where(
         Run.mailing_id == Mailing.id, Mailing.owner_id == picture.owner_id, Run.body.contains(picture.name)
     )
     return shows(Message) or shows(MessageDraft) or bool(session.scalar(select(sent)))
 
 
-def drop_strays(now: datetime) -> None:
-    """Delete files that are nobody's: their user is gone, or the upload was never committed.
+def delete_orphans(now: datetime) -> None:
+    """Delete files without a row: their user is gone, or the upload was never committed.
 
-    Looks once in PAUSE.
+    Does nothing when the last search is less than PAUSE ago.
     """
     directory = picture_directory()
     mark = directory / MARK

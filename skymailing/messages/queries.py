@@ -1,4 +1,4 @@
-"""Reading messages, and what their pages need of clients."""
+"""Queries about messages, and about clients for the pages of messages."""
 
 from collections import Counter
 from typing import Any
@@ -18,7 +18,7 @@ ORDERS: dict[str, Order] = {
     "-subject": [(Message.subject, True), (Message.id, True)],
 }
 DEFAULT_ORDER = "-changed"
-# Attributes are told from the newest clients: enough to know an import's columns, and bounded.
+# Newest clients in which attributes are looked up: enough to know an import's columns, and bounded.
 SAMPLE = 200
 ATTRIBUTES_SHOWN = 40
 CLIENTS_SHOWN = 8
@@ -37,16 +37,16 @@ def list_messages(owner_id: int, search: str = "") -> Select[Any]:
 
 
 def find_attributes(owner_id: int) -> list[str]:
-    """Return the names of attributes that the owner's newest clients have, the commonest first."""
+    """Return the names of the newest clients' attributes, the most common first."""
     newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())
     counts: Counter[str] = Counter()
     for attributes in db.session.scalars(newest.limit(SAMPLE)):
-        counts.update(attributes.keys())  # a mapping would be added up by its values
+        counts.update(attributes.keys())  # keys, as Counter would add up a mapping's values
     return [name for name, _count in counts.most_common(ATTRIBUTES_SHOWN)]
 
 
 def find_samples(owner_id: int) -> dict[str, str]:
-    """Return a value that some client has, by attribute; and of the fields that every client has."""
+    """Return an example of each attribute, and of the name and the address, from the newest clients."""
     samples: dict[str, str] = {}
     newest = select(Client).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(SAMPLE)
     for client in db.session.scalars(newest):
@@ -57,8 +57,8 @@ def find_samples(owner_id: int) -> dict[str, str]:
     return samples
 
 
-def find_unsaved(message_ids: list[int]) -> set[int]:
-    """Return which of these messages have changes that were typed and not saved."""
+def find_with_drafts(message_ids: list[int]) -> set[int]:
+    """Return which of these messages have a draft with unsaved changes."""
     drafts = select(MessageDraft.message_id).where(MessageDraft.message_id.in_(message_ids))
     return {id for id in db.session.scalars(drafts.where(MessageDraft.discarded_at.is_(None))) if id}
 

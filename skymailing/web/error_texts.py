@@ -61,6 +61,11 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_deleted": _l("This mailing has been deleted."),
     #
     # --- messages -----------------------------------------------------------------------------
+    "message_in_use": _l("This message is used in mailings, so it cannot be deleted: %(names)s."),
+    "message_changed": _l("This message has been saved in another window."),
+    "message_draft_elsewhere": _l("This message is being edited in another window."),
+    "message_newer_draft": _l("This message has a newer draft, which was kept."),
+    "message_too_many_drafts": _l("You have too many drafts. Discard some of them."),
     "message_too_many_pictures": _l(
         "There is no room for more pictures. Unused ones are deleted after two days."
     ),

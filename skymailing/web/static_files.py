@@ -15,11 +15,12 @@ from skymailing.web.compression import COMPRESSED_TYPES, accepts_gzip, compress
 CACHE_FOREVER = f"public, max-age={365 * 24 * 60 * 60}, immutable"
 BEST_LEVEL = 9  # each file is compressed once per process
 HASHED_NAME = re.compile(r"(.+)\.([0-9a-f]{12})(\.\w+)")
+IN_HASHED_FOLDER = re.compile(r"(.+)\.([0-9a-f]{12})(/[^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A static file in memory; `compressed` is empty when compression does not make it smaller."""
+    """A file as it is sent; `compressed` is empty when compression does not make it smaller."""
 
     body: bytes
     compressed: bytes
@@ -31,15 +32,47 @@ def configure(app: Flask) -> None:
     """Serve the static folder from memory, compressed, under hashed names."""
     app.view_functions["static"] = serve
     app.add_template_global(asset)
+    app.add_template_global(module_asset)
+    app.add_template_global(list_modules)
 
 
 def asset(path: str) -> str:
     """Return the address of a static file; it changes with the content."""
     file = Path(current_app.static_folder or "", path)
     digest = read_asset(file, file.stat().st_mtime_ns).digest
-    # Equals url_for's result. With some forty calls a page, url_for took a twentieth of the page's time.
-    prefix = f"{request.script_root}{current_app.static_url_path}"
-    return f"{prefix}/{path.removesuffix(file.suffix)}.{digest}{file.suffix}"
+    return f"{root_address()}/{path.removesuffix(file.suffix)}.{digest}{file.suffix}"
+
+
+def module_asset(path: str) -> str:
+    """Return the address of a script that imports its neighbours, which changes with any of them.
+
+    A relative import names no hash. So the hash is in the folder's name: /js/editor.<hash>/start.js finds
+    its "./form.js" at /js/editor.<hash>/form.js, and a deploy moves all of them at once. The alternatives
+    are worse: an import map is an inline script, which our policy forbids; to write hashes into imports we
+    would have to parse JavaScript; without hashes the browser would ask about each module on every page.
+    """
+    folder, _, name = path.rpartition("/")
+    return f"{folder_address(folder)}/{name}"
+
+
+def list_modules(folder: str) -> list[str]:
+    """Return the addresses of a folder's scripts, for a page to load them all at once."""
+    address = folder_address(folder)
+    files = Path(current_app.static_folder or "", folder).glob("*.js")
+    return [f"{address}/{name}" for name in sorted(file.name for file in files)]
+
+
+def folder_address(folder: str) -> str:
+    digest = hash_folder(Path(current_app.static_folder or "", folder))
+    return f"{root_address()}/{folder}.{digest}"
+
+
+def root_address() -> str:
+    """Return what url_for returns for the static folder.
+
+    With some forty calls a page, url_for took a twentieth of the page's time.
+    """
+    return f"{request.script_root}{current_app.static_url_path}"
 
 
 def serve(filename: str) -> Response:
@@ -47,8 +80,7 @@ def serve(filename: str) -> Response:
 
     A page from before an update may ask for an old hash. It gets the current file, uncached.
     """
-    hashed = HASHED_NAME.fullmatch(filename)
-    found = find_asset(hashed[1] + hashed[3]) if hashed else None
+    found, is_current = find_hashed(filename)
     found = found or find_asset(filename) or abort(404)
     is_compressed = bool(found.compressed) and accepts_gzip(request.headers.get("Accept-Encoding", ""))
     response = Response(found.compressed if is_compressed else found.body, mimetype=found.mimetype)
@@ -56,10 +88,28 @@ def serve(filename: str) -> Response:
         response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     response.set_etag(found.digest, weak=True)
-    is_current = hashed is not None and hashed[2] == found.digest
     response.headers["Cache-Control"] = CACHE_FOREVER if is_current else "no-cache"
     response.make_conditional(request)
     return response
+
+
+def find_hashed(filename: str) -> tuple[Asset | None, bool]:
+    """Return the file that a name with a hash means, and whether the hash is the current one."""
+    if in_folder := IN_HASHED_FOLDER.fullmatch(filename):
+        folder, digest, name = in_folder.groups()
+        found = find_asset(folder + name)
+        return found, bool(found) and digest == hash_folder(Path(current_app.static_folder or "", folder))
+    if hashed := HASHED_NAME.fullmatch(filename):
+        found = find_asset(hashed[1] + hashed[3])
+        return found, bool(found and hashed[2] == found.digest)
+    return None, False
+
+
+def hash_folder(folder: Path) -> str:
+    """Return a hash of the folder's files: of their names and of all that is in them."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    digests = [f"{file.name} {read_asset(file, file.stat().st_mtime_ns).digest}" for file in files]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]
 
 
 def find_asset(filename: str) -> Asset | None:

@@ -1,19 +1,19 @@
 #!/bin/sh
-# Prints the path of a Chromium for the browser tests, and sees to it that it and Playwright can start:
-#   1. $CHROMIUM, when it is set;
+# Print the path of a Chromium for the browser tests, and make sure that it and Playwright can start:
+#   1. $CHROMIUM, if it is set;
 #   2. one that is installed, or was unpacked before;
-#   3. as root, Debian's package is installed;
-#   4. else Debian's package and what it needs are unpacked below .cache/, and nothing is installed.
+#   3. as root, install Debian's package;
+#   4. otherwise unpack Debian's package and its dependencies below .cache/, and install nothing.
 set -eu
 project="$(cd "$(dirname "$0")/../.." && pwd)"
 cache="$project/.cache/chromium"
 libraries="$cache/libraries" # a file: where unpacked libraries are, as LD_LIBRARY_PATH wants it
 
-say() { echo "$*" >&2; }
+log() { echo "$*" >&2; }
 
 fail() {
-    say "$1"
-    say "Name a Chromium or Chrome to test with: make e2e CHROMIUM=/path/to/chromium"
+    log "$1"
+    log "To test with another Chromium or Chrome: make e2e CHROMIUM=/path/to/chromium"
     exit 1
 }
 
@@ -26,7 +26,7 @@ works() { (with_libraries "$1" --headless --no-sandbox --version); }
 
 find_browser() {
     if [ -n "${CHROMIUM:-}" ]; then
-        works "$CHROMIUM" || fail "CHROMIUM=$CHROMIUM is no browser that starts."
+        works "$CHROMIUM" || fail "CHROMIUM=$CHROMIUM is not a browser that starts."
         echo "$CHROMIUM"
         return
     fi
@@ -36,7 +36,7 @@ find_browser() {
     return 1
 }
 
-# Playwright brings a Node.js along that needs a library which small installations lack.
+# Playwright's own Node.js needs a library that small installations lack.
 playwright_starts() {
     for node in "$project"/.venv/lib/python3*/site-packages/playwright/driver/node; do
         [ ! -x "$node" ] || (with_libraries "$node" --version) || return 1
@@ -44,27 +44,27 @@ playwright_starts() {
 }
 
 install() {
-    say "Installing Debian's $* ..."
+    log "Installing Debian's $* ..."
     export DEBIAN_FRONTEND=noninteractive
-    # What is known of packages may be missing or out of date; only then is it fetched.
+    # The package lists may be missing or out of date; only then fetch them.
     apt-get install -q -y --no-install-recommends "$@" >&2 && return
     apt-get update -q >&2 && apt-get install -q -y --no-install-recommends "$@" >&2
 }
 
-# apt with lists and packages of its own: reads the system's sources, writes nowhere else, needs no rights.
+# apt with its own lists and packages: it reads the system's sources, writes nowhere else, needs no root.
 own_apt() {
     apt-get -q -o Debug::NoLocking=1 -o APT::Sandbox::User= -o Dir::State::lists="$cache/lists" \
         -o Dir::Cache="$cache" -o Dir::Cache::archives="$cache/archives" -o Dir::Log="$cache" "$@" >&2
 }
 
 unpack() {
-    say "Unpacking Debian's $* into $cache; nothing is installed ..."
+    log "Unpacking Debian's $* into $cache; nothing is installed ..."
     mkdir -p "$cache/lists/partial" "$cache/archives/partial" "$cache/unpacked"
     own_apt update && own_apt install -y --download-only --no-install-recommends "$@" || return 1
     for package in "$cache"/archives/*.deb; do dpkg -x "$package" "$cache/unpacked" || return 1; done
     rm -rf "$cache/lists" "$cache/archives"
     find "$cache/unpacked" -name '*.so*' -printf '%h\n' | grep -v "/usr/lib/chromium" | sort -u | paste -sd: >"$libraries"
-    # The system's fonts, if there are any, and those that came along.
+    # The system's fonts, if there are any, and the unpacked ones.
     cat >"$cache/fonts.conf" <<END
 <?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>/usr/share/fonts</dir><dir>$cache/unpacked/usr/share/fonts</dir><cachedir>$cache/fonts</cachedir></fontconfig>

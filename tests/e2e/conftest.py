@@ -1,12 +1,13 @@
 """Browser tests: a real Chromium against the whole service. `make e2e` runs them, `make test` does not.
 
-A test opens windows with `open_window`; at its end no window may have complained of anything.
+A test opens windows with `open_window`; at its end no window may have reported an error.
 """
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -18,14 +19,14 @@ from tests.support.factories import ClientFactory
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"
-PICTURES = CACHE / "e2e"  # of windows whose test failed
-LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh, where it unpacked any
+PICTURES = CACHE / "e2e"  # of windows of failed tests
+LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh if it unpacked any
 
 failed = pytest.StashKey[bool]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):  # not in each of xdist's processes
+    if not hasattr(session.config, "workerinput"):  # once, and not in each of xdist's processes
         shutil.rmtree(PICTURES, ignore_errors=True)
 
 
@@ -37,7 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     item.stash[failed] = item.stash.get(failed, False) or report.failed
     return report
@@ -61,8 +64,7 @@ def chromium() -> Iterator[Browser]:
         if LIBRARIES.exists():
             environment.setenv("LD_LIBRARY_PATH", LIBRARIES.read_text().strip())
         with sync_playwright() as playwright:
-            # Without its sandbox, as that needs rights that containers do not give; these tests load
-            # nothing but our own pages.
+            # Without a sandbox: that needs rights that containers lack, and these tests load only our pages.
             browser = playwright.chromium.launch(executable_path=found.stdout.strip(), chromium_sandbox=False)
             yield browser
             browser.close()
@@ -73,14 +75,14 @@ OpenWindow = Callable[..., Window]
 
 @pytest.fixture
 def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[OpenWindow]:
-    """Return a function that opens another window; its arguments are those of `Window`."""
+    """Return a function that opens a window, with the arguments of `Window`."""
     windows: list[Window] = []
 
-    def do(*arguments: object, **options: object) -> Window:
-        windows.append(Window(chromium, site.url, *arguments, **options))  # type: ignore[arg-type]
+    def open_one(*arguments: Any, **options: Any) -> Window:
+        windows.append(Window(chromium, site.url, *arguments, **options))
         return windows[-1]
 
-    yield do
+    yield open_one
     complaints = [complaint for window in windows for complaint in window.complaints]
     if complaints or request.node.stash.get(failed, False):
         PICTURES.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def owner(site: Site) -> User:
-    """Somebody with two clients, whose city one of them has not told."""
+    """A user with two clients; the city of one of them is not known."""
     user = site.add_user(name="Rose Bakery", locale="en")
     with site.adding() as session:
         mine = {"owner": session.get_one(User, user.id)}

@@ -1,6 +1,11 @@
-"""What a person does at the message editor."""
+"""What a person does in the message editor."""
 
-from playwright.sync_api import FrameLocator, expect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qs
+
+from playwright.sync_api import FrameLocator, Locator, Request, expect
 
 from skymailing.models import Message, User
 from tests.e2e.site import Site
@@ -10,6 +15,11 @@ from tests.support.factories import MessageFactory
 TABLE = """<p>Hello, {{ name | default: "you & me" }}!</p>
 <table><tr><td style="color: red">A > B</td></tr></table>
 """
+# By Quill's own index: where a click or the End key goes to depends on fonts and on the window's width.
+PLACE_CURSOR_AT_END = """(node) => {
+    const quill = Quill.find(node.closest(".ql-container")), line = Quill.find(node);
+    quill.setSelection(quill.getIndex(line) + line.length() - 1, 0, "user");
+}"""
 
 
 def add_message(site: Site, owner: User, **values: object) -> int:
@@ -18,17 +28,52 @@ def add_message(site: Site, owner: User, **values: object) -> int:
     return message.id
 
 
+def open_editor(window: Window, path: str) -> None:
+    """Open an editor's page and wait until it shows a mode."""
+    window.open(path)
+    expect_mode(window, "")
+
+
+def expect_mode(window: Window, name: str) -> None:
+    expect(window.page.locator("[data-editor]")).to_have_attribute("data-mode", re.compile(name or "."))
+
+
+def choose_mode(window: Window, name: str) -> None:
+    """Choose a mode; the radio button itself is hidden behind its label."""
+    window.main.locator(f".modes [data-mode={name}]").dispatch_event("click")
+
+
+def place_cursor_at_end(line: Locator) -> None:
+    """Place the cursor at the end of a paragraph in writing mode."""
+    line.evaluate(PLACE_CURSOR_AT_END)
+    expect(line.page.locator(".ql-editor")).to_be_focused()
+
+
 def body(window: Window) -> str:
     return window.page.locator("textarea[name=body]").input_value()
+
+
+def expect_in_body(window: Window, text: str) -> None:
+    expect(window.page.locator("textarea[name=body]")).to_have_value(re.compile(re.escape(text)))
 
 
 def letter(window: Window) -> FrameLocator:
     return window.page.frame_locator("#preview iframe:not(.letter-frame-coming)")
 
 
-def mode(window: Window, name: str) -> None:
-    window.main.locator(f".modes [data-mode={name}]").check(force=True)
+@contextmanager
+def saving_draft(window: Window, text: str) -> Iterator[None]:
+    """Wait until a draft with a text that is typed inside is saved, or has met a conflict."""
+
+    def has_text(request: Request) -> bool:
+        values = parse_qs(request.post_data or "")
+        return "/draft" in request.url and any(
+            text in "".join(values.get(name, [])) for name in ("subject", "body")
+        )
+
+    with window.page.expect_response(lambda response: has_text(response.request)):
+        yield
 
 
 def expect_draft(window: Window) -> None:
-    expect(window.page.locator(".draft-state")).to_contain_text("Draft kept", timeout=15_000)
+    expect(window.page.locator(".draft-state")).to_contain_text("Draft saved")

@@ -1,4 +1,4 @@
-"""Every page of the service, by who looks at it; for tests that walk through all of them."""
+"""Every page of the service, by role; for tests that open all of them."""
 
 from sqlalchemy import select
 
@@ -28,7 +28,7 @@ def demo_user(site: Site) -> User:
 
 
 def user_paths(site: Site) -> list[str]:
-    """Return the address of each kind of page of a user, about the demo's things."""
+    """Return the address of each kind of page of a user, with the demo's data."""
     with site.adding() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
         mailings = {
@@ -43,7 +43,7 @@ def user_paths(site: Site) -> list[str]:
     return [
         "/",
         "/clients/",
-        "/clients/?q=nobody-at-all",
+        "/clients/?q=no-such-client",
         "/clients/new",
         f"/clients/{client}/edit",
         f"/clients/{client}/delete",
@@ -70,7 +70,7 @@ def user_paths(site: Site) -> list[str]:
 
 
 def paths_for(site: Site, role: Role | None) -> list[str]:
-    """Return all that somebody of this role may see; None is a visitor."""
+    """Return the pages for a role; None is a visitor."""
     if role is None:
         return VISITOR
     if role is Role.USER:

@@ -1,6 +1,6 @@
-"""Pictures of the pages for README and docs, from the demo's data: `make screenshots`.
+"""Screenshots of the pages for README and docs, from the demo's data: `make screenshots`.
 
-They are made by the same browser and the same service as the tests, so that they show what there is.
+The browser and the service are those of the tests, so that the screenshots show the current pages.
 """
 
 import io
@@ -30,7 +30,7 @@ QUALITY = 82  # of WebP: text stays sharp, a page is 20 to 60 KB
 
 @dataclass(frozen=True)
 class Picture:
-    """What is shown, where, and what is done there first."""
+    """A page, its screen and language, and what is done on it first."""
 
     name: str
     path: str
@@ -45,7 +45,7 @@ def check_a_mailing(window: Window) -> None:
     window.fill(name="Autumn fair")
     steps.last.click()
     window.page.frame_locator("#example iframe").locator("body").wait_for()
-    window.page.wait_for_timeout(800)
+    window.wait_until_quiet()
 
 
 def pictures(site: Site) -> list[Picture]:
@@ -67,7 +67,7 @@ def pictures(site: Site) -> list[Picture]:
 
 
 def main() -> None:
-    """Write all pictures anew."""
+    """Write all screenshots."""
     found = subprocess.run(["sh", HERE / "chromium.sh"], stdout=subprocess.PIPE, text=True, check=True)
     folder = Path(tempfile.mkdtemp(prefix="screenshots-"))
     site = Site(folder / "data")
@@ -80,7 +80,7 @@ def main() -> None:
                 window.sign_in(DEMO, site.passwords[DEMO])
                 window.open(picture.path)
                 picture.prepare(window)
-                window.page.wait_for_timeout(500)
+                window.wait_until_quiet()
                 save(picture.name, window.page.screenshot())
                 window.close()
             browser.close()

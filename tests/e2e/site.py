@@ -1,4 +1,4 @@
-"""The whole service with the demo's data, and a way to put more into it."""
+"""The whole service with the demo's data, and ways to add more."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ PROCESSES = ("web", "worker-1", "worker-2", "worker", "scheduler")
 
 
 class Site:
-    """`flask up` after `flask demo`: what a browser is pointed at."""
+    """The service that browsers open: `flask up` with the data of `flask demo`."""
 
     def __init__(self, data_dir: Path) -> None:
         self.service = Service(data_dir, WORKERS="2")
@@ -37,7 +37,7 @@ class Site:
 
     @contextmanager
     def adding(self) -> Iterator[Session]:
-        """Let factories write into the service's database; committed and announced at the end."""
+        """Let factories write into the service's database; commit at the end."""
         with self._app.app_context(), Session(db.engine, expire_on_commit=False) as session:
             factories.bind(session, self._app)
             yield session
@@ -46,7 +46,8 @@ class Site:
     def add_user(self, role: Role = Role.USER, **values: Any) -> User:
         """Add an account that can sign in with the factories' password."""
         with self.adding():
-            return factories.UserFactory.create(role=role, **values)
+            user: User = factories.UserFactory.create(role=role, **values)
+        return user
 
     def tracebacks(self) -> list[str]:
         """Return the names of the processes that logged an exception."""

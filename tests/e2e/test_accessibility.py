@@ -1,6 +1,6 @@
-"""Nothing on any page keeps people from using it, as far as axe-core can tell: in light and in dark.
+"""axe-core finds no serious accessibility problem on any page, in light and in dark.
 
-Each page also fits its screen, the smallest phone's included, in the language of whoever looks at it.
+Each page also fits its screen, down to the smallest phone, and is in the user's language.
 """
 
 import json
@@ -17,12 +17,12 @@ from tests.e2e.window import DESKTOP, Screen, Window
 
 SMALL = Screen(360, 740)  # the smallest phones in use
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-# WCAG 2.2 AA, and what axe counts as good practice.
+# WCAG 2.2 AA, and what axe counts as best practice.
 RUN = """async () => {
     const found = await axe.run(document, {
         runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
         resultTypes: ["violations"],
-        iframes: false, // letters: somebody else's HTML
+        iframes: false, // letters, whose HTML is not ours
     });
     return found.violations.map(({ id, impact, nodes }) => ({
         id, impact,
@@ -31,7 +31,7 @@ RUN = """async () => {
 }"""
 IS_PAINTED = """(colours) => document.documentElement.dataset.bsTheme === colours
     && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
-GRAVE = ("serious", "critical", "moderate")
+SERIOUS = ("serious", "critical", "moderate")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ GRAVE = ("serious", "critical", "moderate")
     ],
     ids=["visitor-small-ru", "user", "user-small-ru", "manager-small", "content-ru", "admin"],
 )
-def test_axe_finds_nothing_grave_and_each_page_fits(
+def test_axe_finds_nothing_serious_and_each_page_fits(
     site: Site, open_window: OpenWindow, role: Role | None, screen: Screen, language: str
 ) -> None:
     window = open_window(screen, language)
     sign_in(site, window, role, language)
-    window.page.emulate_media(reduced_motion="reduce")  # colours that are on their way are no colours
+    window.page.emulate_media(reduced_motion="reduce")  # so that no colour is measured in a transition
     found = {}
     for path in paths_for(site, role):
         with window.expecting(404):
@@ -62,8 +62,8 @@ def test_axe_finds_nothing_grave_and_each_page_fits(
         for colours in ("light", "dark"):
             window.page.emulate_media(color_scheme=colours)
             window.page.wait_for_function(IS_PAINTED, arg=colours)
-            if grave := violations(window):
-                found[path, colours] = grave
+            if serious := find_violations(window):
+                found[path, colours] = serious
     assert not found, json.dumps(
         {" ".join(where): what for where, what in found.items()}, ensure_ascii=False, indent=1
     )
@@ -76,7 +76,7 @@ def sign_in(site: Site, window: Window, role: Role | None, language: str) -> Non
         window.sign_in(site.add_user(role, locale=language).email)
 
 
-def violations(window: Window) -> list[Any]:
+def find_violations(window: Window) -> list[Any]:
     if not window.page.evaluate("'axe' in window"):
         window.page.evaluate(AXE)
-    return [one for one in window.page.evaluate(RUN) if one["impact"] in GRAVE]
+    return [one for one in window.page.evaluate(RUN) if one["impact"] in SERIOUS]

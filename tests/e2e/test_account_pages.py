@@ -1,4 +1,4 @@
-"""Pages of one's own data, and of runs whose details were removed, on every screen in both languages."""
+"""Pages about a user's data, and about runs without details, on every screen in both languages."""
 
 from datetime import timedelta
 
@@ -12,8 +12,8 @@ from tests.e2e.window import SCREENS, Screen
 from tests.support.factories import PASSWORD, ArticleFactory, MailingFactory, create_clients, create_run
 
 
-def with_belongings(site: Site, language: str) -> tuple[User, list[str]]:
-    """Add somebody with a run whose details were removed; return the pages that tell of it."""
+def add_user_with_data(site: Site, language: str) -> tuple[User, list[str]]:
+    """Add a user with a run whose details were removed; return the user and the pages about the run."""
     user = site.add_user(locale=language)
     with site.adding():
         create_clients(user, 3)
@@ -31,10 +31,10 @@ def with_belongings(site: Site, language: str) -> tuple[User, list[str]]:
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_taking_data_along_leaving_and_staying(
+def test_export_data_delete_the_account_and_cancel_that(
     site: Site, open_window: OpenWindow, screen: Screen, language: str
 ) -> None:
-    user, paths = with_belongings(site, language)
+    user, paths = add_user_with_data(site, language)
     window = open_window(screen)
     window.sign_in(user.email)
     for path in (*paths, "/auth/profile", "/auth/profile/delete"):
@@ -42,7 +42,8 @@ def test_taking_data_along_leaving_and_staying(
         window.expect_colours()
 
     window.fill(current_password="not it")
-    window.main.locator("button.btn-danger").click()
+    with window.new_page():
+        window.main.locator("button.btn-danger").click()
     window.page.locator(".field-errors").wait_for()
     window.fill(current_password=PASSWORD)
     window.main.locator("button.btn-danger").click()
@@ -53,6 +54,7 @@ def test_taking_data_along_leaving_and_staying(
     with window.page.expect_download() as download:
         window.main.locator("a[download]").click()
     assert download.value.suggested_filename.endswith(".zip")
-    window.main.locator("button.btn-primary").click()
-    window.page.wait_for_url("**/")
+    with window.new_page():
+        window.main.locator("button.btn-primary").click()
+    assert window.path == "/"
     window.open("/clients/")

@@ -1,23 +1,22 @@
-"""Hostile HTML in letters, articles and names, in a real browser: no script runs, and no request leaves."""
+"""Hostile HTML in messages, articles and names, in a real browser: no script runs, no request gets out."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Dialog, Request
+from playwright.sync_api import Dialog, Request, Response
 
 from skymailing.models import MessageFormat, Role
 from tests.e2e.conftest import OpenWindow
+from tests.e2e.editor import choose_mode, expect_mode
 from tests.e2e.site import Site
 from tests.e2e.window import Window
 from tests.support.factories import ArticleFactory, ClientFactory, MailingFactory, MessageFactory, UserFactory
 
-SETTLE = 700  # milliseconds in which whatever was going to happen has happened
-
 
 class Listener(ThreadingHTTPServer):
-    """The attacker's server, on this machine: notes every request that reaches it."""
+    """The attacker's server, on this machine: records every request."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -40,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *_args: object) -> None:
-        """Nothing: the list is what counts."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def attacker() -> Iterator[Listener]:
 
 
 def payload(url: str) -> str:
-    """Return every way that we know to run a script or to make a browser ask for something."""
+    """Return every known way to run a script or to make a browser send a request."""
     run = f"window.pwned && pwned(); new Image().src = '{url}/script'; top.document.title = 'pwned'"
     quoted = run.replace('"', "&quot;")
     return "\n".join(
@@ -90,52 +89,55 @@ def payload(url: str) -> str:
     )
 
 
-def test_the_attack_works_where_nothing_stops_it(attacker: Listener, open_window: OpenWindow) -> None:
+def test_the_attack_succeeds_on_an_unprotected_page(attacker: Listener, open_window: OpenWindow) -> None:
     window, ran = open_window(), list[str]()
     window.context.expose_binding("pwned", lambda _source: ran.append("a script ran"))
     window.page.set_content(payload(attacker.url).replace("http-equiv", "x"))  # stay on this page
-    window.page.wait_for_timeout(SETTLE)
+    expected = {"/img", "/script", "/src.js", "/css", "/iframe", "/object"}
+    window.wait_until(lambda: ran and expected <= set(attacker.requests), "the attack succeeds")
+    window.wait_until_quiet()
     window.complaints.clear()
-    assert ran
-    assert {"/img", "/script", "/src.js", "/css", "/iframe", "/object"} <= set(attacker.requests)
+
+
+Watch = Callable[[], Window]
 
 
 @pytest.fixture
-def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[object]:
-    """Return a function that opens a window in which nothing may run, ask, or leave for elsewhere."""
+def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[Watch]:
+    """Return a function that opens a window in which no script may run and no request may get out."""
     seen: list[str] = []
     windows: list[Window] = []
 
-    def do() -> Window:
+    def open_one() -> Window:
         window = open_window()
         window.context.expose_binding("pwned", lambda _source: seen.append("a script ran"))
-        window.page.on("dialog", lambda dialog: note_dialog(dialog))
-        window.page.on("request", lambda request: note_request(request))
+        window.page.on("dialog", lambda dialog: record_dialog(dialog))
+        window.page.on("request", lambda request: record_request(request))
         windows.append(window)
         return window
 
-    def note_dialog(dialog: Dialog) -> None:
+    def record_dialog(dialog: Dialog) -> None:
         seen.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
-    def note_request(request: Request) -> None:
+    def record_request(request: Request) -> None:
         if not request.url.startswith((site.url, "data:", "about:")) and request.failure is None:
-            asked.append(request)
+            sent.append(request)
 
-    asked: list[Request] = []
-    yield do
+    sent: list[Request] = []
+    yield open_one
     for window in windows:
-        window.page.wait_for_timeout(SETTLE)
+        window.wait_until_quiet()
         assert window.page.title() != "pwned"
         assert window.page.url.startswith(site.url)
-        # What the browser refused to do, it complains of; that is the point here.
+        # The browser reports what it has blocked, which is the point of these tests.
         window.complaints.clear()
     assert seen == []
     assert attacker.requests == []
-    assert [request.url for request in asked if request.failure is None] == []
+    assert [request.url for request in sent if request.failure is None] == []
 
 
-def test_a_letters_preview_runs_nothing(site: Site, watch, attacker: Listener) -> None:
+def test_the_preview_of_a_message_runs_nothing(site: Site, watch: Watch, attacker: Listener) -> None:
     hostile = payload(attacker.url)
     with site.adding():
         owner = UserFactory.create()
@@ -156,22 +158,31 @@ def test_a_letters_preview_runs_nothing(site: Site, watch, attacker: Listener) -
     for message in messages:
         for path in (f"/messages/{message.id}?client={client.id}", f"/messages/{message.id}/preview"):
             window.page.goto(path)
-            window.page.wait_for_timeout(SETTLE)
+            window.wait_until_quiet()
 
 
-def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch, attacker: Listener) -> None:
+def is_preview(response: Response) -> bool:
+    return response.url.endswith("/messages/preview") and "onerror" in (response.request.post_data or "")
+
+
+def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch: Watch, attacker: Listener) -> None:
     with site.adding():
         owner = UserFactory.create()
     window = watch()
     window.sign_in(owner.email)
     window.page.goto("/messages/new")
-    window.main.locator(".modes [data-mode=html]").check(force=True)
-    window.fill(subject="Hello", body=payload(attacker.url))
-    window.page.wait_for_timeout(2 * SETTLE)
-    assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was asked for"
+    expect_mode(window, "writing")
+    choose_mode(window, "html")
+    expect_mode(window, "html")
+    with window.page.expect_response(is_preview):
+        window.fill(subject="Hello", body=payload(attacker.url))
+    window.wait_until_quiet()
+    assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was loaded"
 
 
-def test_an_article_runs_nothing_for_readers_or_its_author(site: Site, watch, attacker: Listener) -> None:
+def test_an_article_runs_nothing_for_readers_or_its_author(
+    site: Site, watch: Watch, attacker: Listener
+) -> None:
     hostile = payload(attacker.url)
     with site.adding():
         author = UserFactory.create(role=Role.CONTENT, name='<img src=x onerror="pwned()">')
@@ -184,15 +195,16 @@ def test_an_article_runs_nothing_for_readers_or_its_author(site: Site, watch, at
     reader = watch()
     for path in ("/", "/blog/", *(f"/blog/{article.slug}" for article in articles)):
         reader.page.goto(path)
-        reader.page.wait_for_timeout(SETTLE)
+        reader.wait_until_quiet()
     writer = watch()
     writer.sign_in(author.email)
     writer.page.goto(f"/manager/articles/{articles[1].id}/edit")
-    writer.main.get_by_role("button", name="Preview").click()
-    writer.page.wait_for_timeout(SETTLE)
+    with writer.page.expect_response(lambda response: response.request.method == "POST"):
+        writer.main.get_by_role("button", name="Preview").click()
+    writer.wait_until_quiet()
 
 
-def test_names_run_nothing_wherever_they_are_listed(site: Site, watch, attacker: Listener) -> None:
+def test_names_run_nothing_in_any_list(site: Site, watch: Watch, attacker: Listener) -> None:
     hostile = f"\"'><img src={attacker.url}/name onerror=pwned()><script>pwned()</script>"
     with site.adding():
         owner = UserFactory.create(name=hostile[:200])

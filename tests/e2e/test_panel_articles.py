@@ -1,4 +1,4 @@
-"""Content managers in a browser: an article is written, looked at, published, and read by a visitor."""
+"""Content managers in a browser: write, preview and publish an article, which a visitor reads."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.e2e.window import PHONE, Window
 
 @pytest.fixture
 def author(site: Site, open_window: OpenWindow) -> Window:
-    """A window in which a content manager, whose clock is Moscow's, is signed in."""
+    """A window in which a content manager from Moscow is signed in."""
     window = open_window()
     window.sign_in(site.add_user(Role.CONTENT, name="Ada", timezone="Europe/Moscow").email)
     return window
@@ -36,14 +36,14 @@ def write(author: Window, title: str, text: str) -> None:
 
 
 def find(author: Window, title: str) -> str:
-    """Return the row of an article in the list."""
+    """Return an article's row in the list."""
     author.open("/manager/articles/")
     author.choose(q=title)
     (row,) = author.rows()
     return row
 
 
-def test_an_article_with_a_picture_is_written_seen_and_published(
+def test_an_article_with_a_picture_is_previewed_and_published(
     author: Window, open_window: OpenWindow, photograph: Path
 ) -> None:
     write(author, "Evening light", "It was **late**.\n\n<script>alert(1)</script>\n\n- one\n- two")
@@ -83,7 +83,7 @@ def test_an_article_with_a_picture_is_written_seen_and_published(
     assert "-400x200." in picture.evaluate("picture => picture.decode().then(() => picture.currentSrc)")
 
 
-def test_an_edit_is_read_on_the_next_request(author: Window, open_window: OpenWindow) -> None:
+def test_an_edit_is_visible_on_the_next_request(author: Window, open_window: OpenWindow) -> None:
     write(author, "First words", "Before")
     author.main.get_by_role("button", name="Publish now").click()
     author.expect_notice("Article saved.")
@@ -112,7 +112,7 @@ def test_an_article_with_a_later_date_waits_for_it(author: Window, open_window: 
     expect(author.main).to_contain_text("draft")
 
 
-def test_what_is_wrong_stands_beside_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
+def test_an_error_appears_beside_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
     write(author, "Wrong picture", "Text")
     letter = tmp_path / "picture.jpg"
     letter.write_text("no picture at all")
@@ -124,7 +124,7 @@ def test_what_is_wrong_stands_beside_its_field(author: Window, photograph: Path,
     author.expect_to_fit()
 
 
-def test_deleting_asks_first(author: Window) -> None:
+def test_a_deletion_needs_a_confirmation(author: Window) -> None:
     write(author, "Short-lived", "Text")
     author.main.get_by_role("button", name="Publish now").click()
     author.expect_notice("Article saved.")
@@ -138,7 +138,7 @@ def test_deleting_asks_first(author: Window) -> None:
     assert author.page.request.get("/blog/short-lived").status == 404
 
 
-def test_a_content_manager_sees_articles_and_nothing_else(author: Window) -> None:
+def test_a_content_manager_sees_only_articles(author: Window) -> None:
     author.open("/manager/")
     links = author.page.get_by_role("navigation", name="Panel").get_by_role("link")
     assert links.all_inner_texts() == ["Articles"]

@@ -1,4 +1,4 @@
-"""The manager panel in a browser: mailings are looked through, disabled and enabled."""
+"""The manager panel in a browser: inspect, disable and enable mailings."""
 
 import pytest
 from playwright.sync_api import expect
@@ -18,11 +18,11 @@ def manager(site: Site, open_window: OpenWindow) -> Window:
     return window
 
 
-def mark_ticked(manager: Window, verb: str) -> None:
+def act_on_ticked(manager: Window, verb: str) -> None:
     manager.main.get_by_role("button", name=f"{verb} selected…").click()
 
 
-def test_from_the_list_to_a_mail_servers_words(site: Site, manager: Window) -> None:
+def test_from_the_list_to_a_mail_servers_answer(site: Site, manager: Window) -> None:
     with site.adding():
         mailing = MailingFactory.create(name="Words", state=MailingState.FINISHED)
         run = RunFactory.create(mailing=mailing, planned=1)
@@ -44,12 +44,12 @@ def test_from_the_list_to_a_mail_servers_words(site: Site, manager: Window) -> N
     manager.page.get_by_role("link", name=letter.email).click()
     manager.expect_title(letter.email)
     assert "550" in manager.rows()[0]
-    # To be read, and nothing more: the only form on the way is that which signs out.
+    # The page is read-only: its only form is the one that signs out, outside of <main>.
     posts = manager.page.locator("main form[method=post]")
     assert posts.count() == 0
 
 
-def test_a_disabled_mailing_tells_its_owner_why_until_it_is_enabled(
+def test_a_disabled_mailing_shows_its_owner_the_reason_until_it_is_enabled(
     site: Site, manager: Window, open_window: OpenWindow
 ) -> None:
     with site.adding():
@@ -76,7 +76,7 @@ def test_a_disabled_mailing_tells_its_owner_why_until_it_is_enabled(
     expect(owner.main.get_by_role("button", name="Resume")).to_be_visible()
 
 
-def test_several_mailings_are_asked_about_before_they_are_disabled(site: Site, manager: Window) -> None:
+def test_several_mailings_are_disabled_after_a_confirmation(site: Site, manager: Window) -> None:
     names = ["Pair one", "Pair two"]
     with site.adding():
         for name in names:
@@ -85,7 +85,7 @@ def test_several_mailings_are_asked_about_before_they_are_disabled(site: Site, m
     manager.choose(q="Pair", disabled="no")
     for name in names:
         manager.page.get_by_label(f"Select {name}").check()
-    mark_ticked(manager, "Disable")
+    act_on_ticked(manager, "Disable")
     manager.expect_title("Disable 2 mailings?")
     for name in names:
         expect(manager.main).to_contain_text(name)
@@ -96,5 +96,5 @@ def test_several_mailings_are_asked_about_before_they_are_disabled(site: Site, m
     assert len(manager.rows()) == 2
 
     manager.page.get_by_label("Select Pair one").check()
-    mark_ticked(manager, "Enable")
+    act_on_ticked(manager, "Enable")
     manager.expect_title("Enable the mailing?")

@@ -1,4 +1,4 @@
-"""The manager panel in a browser: users are found, blocked, unblocked and given roles."""
+"""The manager panel in a browser: find, block and unblock users, and change their roles."""
 
 import pytest
 from playwright.sync_api import expect
@@ -18,8 +18,8 @@ def manager(site: Site, open_window: OpenWindow) -> Window:
     return window
 
 
-def answer_why(window: Window, reason: str, button: str) -> None:
-    """Give the reason that a page asks for, and go through with it."""
+def confirm(window: Window, reason: str, button: str) -> None:
+    """Enter a reason and confirm."""
     window.fill(reason=reason)
     window.main.get_by_role("button", name=button).click()
 
@@ -43,12 +43,13 @@ def test_users_are_found_with_their_numbers(site: Site, manager: Window) -> None
     assert not any("numbers@example.com" in row for row in manager.rows())
     manager.page.reload()
     assert manager.page.locator("[name=confirmed]").input_value() == "no"
-    manager.page.get_by_role("link", name="Show all").click()
-    manager.choose(q="nobody has this name")
+    with manager.new_page():
+        manager.page.get_by_role("link", name="Show all").click()
+    manager.choose(q="no user has this name")
     expect(manager.main).to_contain_text("Nothing found")
 
 
-def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
+def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     site: Site, manager: Window, open_window: OpenWindow
 ) -> None:
     user = site.add_user(email="spammer@example.com")
@@ -60,8 +61,8 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
     manager.page.get_by_role("link", name="Block…").click()
     manager.expect_title("Block the user?")
     manager.main.get_by_role("button", name="Block the user").click()
-    expect(manager.page.get_by_label("Reason")).to_be_focused()  # the browser asks for it
-    answer_why(manager, "Bought addresses", "Block the user")
+    expect(manager.page.get_by_label("Reason")).to_be_focused()  # the browser requires it
+    confirm(manager, "Bought addresses", "Block the user")
     manager.expect_notice("1 user blocked.")
     expect(manager.main).to_contain_text("Reason: Bought addresses")
 
@@ -74,7 +75,7 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
     expect(theirs.main).to_contain_text("Bought addresses")
 
     manager.page.get_by_role("link", name="Unblock…").click()
-    answer_why(manager, "Promised better", "Unblock the user")
+    confirm(manager, "Promised better", "Unblock the user")
     manager.expect_notice("1 user unblocked.")
     theirs.sign_in(user.email)
 
@@ -84,7 +85,7 @@ def test_a_blocked_user_is_out_at_the_next_click_and_reads_why(
     assert all("127.0.0.1" in row for row in done)
 
 
-def test_several_users_are_asked_about_before_they_are_blocked(site: Site, manager: Window) -> None:
+def test_several_users_are_blocked_after_a_confirmation(site: Site, manager: Window) -> None:
     users = [site.add_user(email=f"pair-{number}@example.com") for number in range(2)]
     manager.open("/manager/users/")
     manager.main.get_by_role("button", name="Block selected…", exact=True).click()
@@ -97,21 +98,22 @@ def test_several_users_are_asked_about_before_they_are_blocked(site: Site, manag
     manager.expect_title("Block 2 users?")
     for user in users:
         expect(manager.main).to_contain_text(user.email)
-    manager.main.get_by_role("link", name="No, go back").click()
+    with manager.new_page():
+        manager.main.get_by_role("link", name="No, go back").click()
     manager.choose(q="pair-", blocked="yes")
-    assert manager.rows() == [], "asking changes nothing"
+    assert manager.rows() == [], "the confirmation page changes nothing"
 
     manager.choose(q="pair-", blocked="no")
     for user in users:
         manager.page.get_by_label(f"Select {user.email}").check()
     manager.main.get_by_role("button", name="Block selected…", exact=True).click()
-    answer_why(manager, "Both", "Block 2 users")
+    confirm(manager, "Both", "Block 2 users")
     manager.expect_notice("2 users blocked.")
     manager.choose(q="pair-", blocked="yes")
     assert len(manager.rows()) == 2
 
 
-def test_those_who_run_the_service_cannot_be_ticked(site: Site, manager: Window) -> None:
+def test_administrators_cannot_be_ticked(site: Site, manager: Window) -> None:
     boss = site.add_user(Role.ADMIN, email="untouchable@example.com")
     manager.open("/manager/users/")
     manager.choose(q=boss.email)
@@ -122,7 +124,9 @@ def test_those_who_run_the_service_cannot_be_ticked(site: Site, manager: Window)
         assert manager.page.get_by_role("link", name=verb).count() == 0
 
 
-def test_an_administrator_gives_a_role_and_it_is_written_down(site: Site, open_window: OpenWindow) -> None:
+def test_an_administrator_changes_a_role_and_the_audit_log_records_it(
+    site: Site, open_window: OpenWindow
+) -> None:
     boss, person = open_window(), open_window()
     user: User = site.add_user(email="promoted@example.com")
     boss.sign_in(site.add_user(Role.ADMIN).email)
@@ -132,9 +136,10 @@ def test_an_administrator_gives_a_role_and_it_is_written_down(site: Site, open_w
     boss.open(f"/manager/users/{user.id}/")
     boss.page.get_by_role("link", name="Change role…").click()
     boss.fill(role="content")
-    answer_why(boss, "Writes well", "Change role")
+    confirm(boss, "Writes well", "Change role")
     boss.expect_notice("Role changed.")
-    boss.page.get_by_role("navigation", name="Panel").get_by_role("link", name="Audit log").click()
+    with boss.new_page():
+        boss.page.get_by_role("navigation", name="Panel").get_by_role("link", name="Audit log").click()
     boss.choose(q=user.email, action="role-changed")
     (row,) = boss.rows()
     assert "user -> content: Writes well" in row

@@ -1,4 +1,4 @@
-"""Home and blog as a visitor sees them."""
+"""The home page and the blog for visitors."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ def test_public_pages_fit_every_screen(open_window: OpenWindow, screen: Screen, 
         window.expect_colours()
 
 
-def test_the_home_page_says_what_it_is_and_where_to_begin(open_window: OpenWindow) -> None:
+def test_the_home_page_explains_the_service_and_how_to_begin(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/")
     numbers = [int(text) for text in window.page.locator(".totals strong").all_inner_texts()]
@@ -53,7 +53,7 @@ def views_shown(window: Window) -> int:
     return int(window.page.locator("[data-views]").inner_text().replace(",", ""))
 
 
-def test_the_feed_is_linked_for_programs_and_for_people(open_window: OpenWindow) -> None:
+def test_the_feed_is_linked_for_programs_and_readers(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/blog/")
     link = window.page.locator('link[rel="alternate"][type="application/atom+xml"]').get_attribute("href")
@@ -98,7 +98,7 @@ def test_the_chosen_language_stays(open_window: OpenWindow) -> None:
     expect(window.page.locator("html")).to_have_attribute("lang", "ru")
 
 
-def test_without_javascript_everything_is_there(open_window: OpenWindow) -> None:
+def test_pages_work_without_javascript(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP_DARK, javascript=False)
     for path in ("/", "/blog/", "/blog/what-sent-really-means"):
         response = window.page.goto(path)

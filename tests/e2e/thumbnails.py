@@ -1,17 +1,18 @@
-"""Takes the small pictures of the starting designs that the message editor shows.
+"""Thumbnails of the designs that the message editor offers.
 
     python -m tests.e2e.thumbnails
 
-To be run again when a design changes; the pictures are part of the project.
+Run this again when a design changes, and commit the pictures.
 """
 
 import io
 import os
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
@@ -19,7 +20,8 @@ from skymailing.models import MessageFormat
 
 TARGET = Path(__file__).parent.parent.parent / "skymailing" / "static" / "img" / "starters"
 SIZE = (300, 330)
-SCREEN = {"width": 660, "height": 726}
+SCREEN: ViewportSize = {"width": 660, "height": 726}
+ENDINGS: dict[Literal["light", "dark"], str] = {"light": ".webp", "dark": ".dark.webp"}
 PEOPLE = {
     "en": (Recipient("ann@example.com", "Ann", {}), "Rose Bakery"),
     "ru": (Recipient("anna@example.com", "Анна", {}), "Пекарня «Роза»"),
@@ -43,8 +45,8 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), chromium_sandbox=False
         )
-        for colours, ending in (("light", ".webp"), ("dark", ".dark.webp")):
-            page = browser.new_page(viewport=SCREEN, color_scheme=colours)  # type: ignore[arg-type]
+        for colours, ending in ENDINGS.items():
+            page = browser.new_page(viewport=SCREEN, color_scheme=colours)
             for path in sorted(Path(folder).glob("*.html")):
                 page.goto(path.as_uri())
                 picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")

@@ -1,24 +1,30 @@
-"""A person at a browser window, which notes down whatever the browser complains of."""
+"""A browser window as a person uses it; it collects every error that the browser reports.
+
+Tests name elements and wait for states. They never click at a position, whose target depends on fonts, and
+never sleep for a fixed time, which depends on the machine's speed.
+"""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Response, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Response, Route, expect
 
 from tests.support.factories import PASSWORD
 
-TIMEOUT = 10_000  # milliseconds; two cores may be busy with other tests
+TIMEOUT = 60_000  # milliseconds; generous, as other processes may keep the machine busy
+POLL = 50  # milliseconds
 expect.set_options(timeout=TIMEOUT)
 
-# Policy violations are complained of on the console too, but not in every version of the browser.
-TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) => console.error(
+# Some versions of the browser do not report policy violations on the console.
+REPORT_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) => console.error(
     `Content-Security-Policy: ${event.violatedDirective} forbids ${event.blockedURI}`));"""
 
-# What sticks out of the page to the right, and is not in a box that scrolls.
+# Elements that stick out of the page to the right, unless they are in a box that scrolls.
 FIND_OVERFLOW = """() => {
     const root = document.documentElement, width = root.clientWidth;
     if (root.scrollWidth <= width) return [];
@@ -34,7 +40,7 @@ FIND_OVERFLOW = """() => {
 
 @dataclass(frozen=True)
 class Screen:
-    """What a person looks at."""
+    """A screen's size and its colour scheme."""
 
     width: int
     height: int
@@ -77,14 +83,14 @@ class Window:
             storage_state=cookies,
         )
         self.context.set_default_timeout(TIMEOUT)
-        self.context.add_init_script(TELL_VIOLATIONS)
+        self.context.add_init_script(REPORT_VIOLATIONS)
         self.page: Page = self.context.new_page()
-        self.page.on("console", self._note_message)
-        self.page.on("pageerror", self._note_error)
-        self.page.on("response", self._note_response)
+        self.page.on("console", self._record_message)
+        self.page.on("pageerror", self._record_error)
+        self.page.on("response", self._record_response)
 
     def open(self, path: str) -> None:
-        """Go to a page of the site and see that it is there and fits the window."""
+        """Open a page of the site; check that it exists and fits the window."""
         response = self.page.goto(path)
         assert response is not None
         assert response.ok, f"{path}: {response.status}"
@@ -96,6 +102,12 @@ class Window:
         self.fill(email=email, password=password)
         self.main.locator("button[type=submit]").click()
         self.page.wait_for_url(lambda url: "/auth/login" not in url)
+
+    @contextmanager
+    def new_page(self) -> Iterator[None]:
+        """Wait until what is done inside has loaded another page, or the same page again."""
+        with self.page.expect_navigation():
+            yield
 
     def fill(self, **values: str) -> None:
         """Fill in fields by their names, which are the same in every language."""
@@ -109,22 +121,24 @@ class Window:
     def choose(self, **filters: str) -> None:
         """Fill in the list's filter by its fields' names and show what matches."""
         self.fill(**filters)
-        self.main.locator("form[role=search]").get_by_role("button", name="Show").click()
-        self.page.wait_for_url("**?**")
+        with self.new_page():
+            self.main.locator("form[role=search]").get_by_role("button", name="Show").click()
         self.expect_to_fit()
 
     def rows(self) -> list[str]:
         """Return the text of each row of the page's table."""
         return self.main.locator("tbody tr").all_inner_texts()
 
-    def expect_title(self, text: str) -> None:
-        """Wait for the page with this heading, and see that it fits the window."""
+    def expect_title(self, text: str | re.Pattern[str]) -> None:
+        """Wait for the page with this heading; check that it fits the window."""
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+        self.page.wait_for_load_state()
         self.expect_to_fit()
 
     def expect_notice(self, text: str) -> None:
-        """Wait for a message about what was just done."""
+        """Wait for the page with this message about the last action."""
         expect(self.page.locator(".flashes")).to_contain_text(text)
+        self.page.wait_for_load_state()
 
     @property
     def main(self) -> Locator:
@@ -135,8 +149,29 @@ class Window:
     def path(self) -> str:
         return urlsplit(self.page.url).path
 
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for a state outside of the page."""
+        deadline = time.monotonic() + TIMEOUT / 1000
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {TIMEOUT} ms: {what}"
+            self.page.wait_for_timeout(POLL)
+
+    def wait_until_quiet(self) -> None:
+        """Wait until the page and its frames are loaded and have requested nothing for half a second."""
+        self.page.wait_for_load_state("networkidle")
+
+    def delay_answers(self, address: str, milliseconds: int = 800) -> None:
+        """Delay all answers to an address pattern, as a slow server would."""
+
+        def delay(route: Route) -> None:
+            with suppress(Error):  # the page may abort the request, or be closed
+                self.page.wait_for_timeout(milliseconds)
+                route.continue_()
+
+        self.page.route(address, delay)
+
     def expect_to_fit(self) -> None:
-        """See that nobody has to scroll sideways."""
+        """Check that the page needs no sideways scrolling."""
         overflow = self.page.evaluate(FIND_OVERFLOW)
         assert not overflow, f"{self.page.url} at {self.screen} is too wide: {overflow}"
 
@@ -147,30 +182,33 @@ class Window:
         return red, green, blue
 
     def expect_colours(self) -> None:
-        """See that the page is as light or dark as the screen."""
+        """Check that the page is as light or dark as the screen."""
         is_dark = sum(self.background()) < 150
         assert is_dark is (self.screen.colours == "dark"), self.page.url
 
     @contextmanager
     def expecting(self, status: int) -> Iterator[None]:
-        """Let the browser note that a page was answered with an error that the test is after."""
+        """Ignore the browser's report of an error status that the test provokes inside."""
         before = len(self.complaints)
         yield
-        noted = f"the server responded with a status of {status}"
-        self.complaints[before:] = [text for text in self.complaints[before:] if noted not in text]
+        self.page.evaluate("0")  # reports arrive in order: all that was sent before this answer
+        reported = f"the server responded with a status of {status}"
+        self.complaints[before:] = [text for text in self.complaints[before:] if reported not in text]
 
     def close(self) -> None:
+        if not self.page.is_closed():
+            self.page.unroute_all(behavior="ignoreErrors")
         self.context.close()
 
-    def _note_message(self, message: ConsoleMessage) -> None:
+    def _record_message(self, message: ConsoleMessage) -> None:
         # Playwright's own scripts, in frames that allow none.
         is_ours = message.text.startswith("Blocked script execution") and "sandboxed" in message.text
         if message.type == "error" and not is_ours:
             self.complaints.append(f"{self.page.url}: {message.text}")
 
-    def _note_error(self, error: Error) -> None:
+    def _record_error(self, error: Error) -> None:
         self.complaints.append(f"{self.page.url}: {error}")
 
-    def _note_response(self, response: Response) -> None:
+    def _record_response(self, response: Response) -> None:
         if response.status >= 500:
             self.complaints.append(f"{response.request.method} {response.url}: {response.status}")

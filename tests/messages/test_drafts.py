@@ -1,4 +1,4 @@
-"""What is typed is kept; two windows, a change of mind and a deletion lose nothing."""
+"""Drafts are saved while the user types; conflicts, discards and deletions lose nothing."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,13 +19,14 @@ from tests.support.factories import MessageDraftFactory, MessageFactory
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
 
 
-def keep(browser: FlaskClient, status: int = 200, **values: object) -> dict[str, Any]:
+def save_draft(browser: FlaskClient, status: int = 200, **values: object) -> dict[str, Any]:
+    """Save a draft as the editor does; return the answer."""
     draft, message = values.pop("draft", None), values.pop("message", None)
     path = f"drafts/{draft}" if draft else f"{message}/draft" if message else "drafts"
     answer = browser.post(f"/messages/{path}", data={**TYPED, **values})
     assert answer.status_code == status, answer.text
-    told: dict[str, Any] = answer.json
-    return told
+    assert isinstance(answer.json, dict)
+    return answer.json
 
 
 def only_draft(session: Session) -> MessageDraft:
@@ -33,33 +34,35 @@ def only_draft(session: Session) -> MessageDraft:
     return session.scalars(select(MessageDraft)).one()
 
 
-def test_a_new_letter_is_kept_shown_again_and_gone_once_it_is_saved(
+def test_a_draft_of_a_new_message_is_shown_again_until_it_is_saved(
     browser: FlaskClient, session: Session
 ) -> None:
-    told = keep(browser)
-    keep(browser, draft=told["draft"], revision=told["revision"], body="<p>newer</p>", subject="")
+    saved = save_draft(browser)
+    save_draft(browser, draft=saved["draft"], revision=saved["revision"], body="<p>newer</p>", subject="")
 
-    page = browser.get(f"/messages/new?draft={told['draft']}").text
+    page = browser.get(f"/messages/new?draft={saved['draft']}").text
     assert "&lt;p&gt;newer&lt;/p&gt;" in page
-    assert "Discard the draft" in page
+    assert "Discard draft" in page
     for path in ("/messages/", "/messages/new"):
-        assert f"/messages/new?draft={told['draft']}" in browser.get(path).text
+        assert f"/messages/new?draft={saved['draft']}" in browser.get(path).text
     assert session.scalars(select(Message)).all() == []
-    browser.post("/messages/new", data={**TYPED, "draft": told["draft"]})
+    browser.post("/messages/new", data={**TYPED, "draft": saved["draft"]})
     assert session.scalars(select(MessageDraft)).all() == []
-    # A tab that still shows it loses nothing, and one that goes back to it is told.
-    assert browser.post(f"/messages/new?draft={told['draft']}", data=TYPED).status_code == 302
-    gone = browser.get(f"/messages/new?draft={told['draft']}", follow_redirects=True)
+    # A tab that still shows it loses nothing. One that returns to it gets an explanation.
+    assert browser.post(f"/messages/new?draft={saved['draft']}", data=TYPED).status_code == 302
+    gone = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
     assert "saved or discarded" in gone.text
 
 
-def test_drafts_change_nothing_until_saved(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_draft_does_not_change_the_message_until_it_is_saved(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     message = MessageFactory.create(owner=user, subject="Old", body="old")
-    keep(browser, message=message.id, version=1)
+    save_draft(browser, message=message.id, version=1)
 
     assert "new &amp; better" in browser.get(f"/messages/{message.id}/edit").text
     assert "new &amp; better" not in browser.get(f"/messages/{message.id}/edit?saved=1").text
-    assert "with changes that are not saved" in browser.get("/messages/").text
+    assert "unsaved changes" in browser.get("/messages/").text
     session.refresh(message)
     assert (message.subject, message.body) == ("Old", "old")
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1})
@@ -68,38 +71,42 @@ def test_drafts_change_nothing_until_saved(browser: FlaskClient, session: Sessio
     assert session.scalars(select(MessageDraft)).all() == []
 
 
-def test_two_windows_notice_each_others_drafts(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_second_window_gets_a_conflict_and_can_take_over(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     message = MessageFactory.create(owner=user)
-    first = keep(browser, message=message.id, version=1, body="first")
+    first = save_draft(browser, message=message.id, version=1, body="first")
 
-    told = keep(browser, 409, message=message.id, version=1, body="second")
-    assert told == {"reason": "elsewhere", "draft": first["draft"]}
+    saved = save_draft(browser, 409, message=message.id, version=1, body="second")
+    assert saved == {"reason": "elsewhere", "draft": first["draft"]}
     assert only_draft(session).body == "first"
-    taken = keep(browser, message=message.id, draft=first["draft"], force=1, body="second")
-    assert keep(browser, 409, draft=first["draft"], revision=first["revision"])["reason"] == "elsewhere"
+    taken = save_draft(browser, message=message.id, draft=first["draft"], force=1, body="second")
+    assert save_draft(browser, 409, draft=first["draft"], revision=first["revision"])["reason"] == "elsewhere"
     assert only_draft(session).body == "second"
     assert only_draft(session).revision == taken["revision"]
 
 
-def test_a_message_is_not_written_over_unasked(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_save_based_on_an_old_version_is_a_conflict(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     message = MessageFactory.create(owner=user)
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "first"})
 
-    assert keep(browser, 409, message=message.id, version=1)["reason"] == "changed"
+    assert save_draft(browser, 409, message=message.id, version=1)["reason"] == "changed"
     answer = browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "second"})
     assert answer.status_code == 409
     assert "was changed in another window" in answer.text
     assert ">\r\nsecond</textarea>" in answer.text
     session.refresh(message)
     assert message.body == "first"
-    # The page that says so knows the new version: saving it again is a decision.
+    # The page about the conflict has the new version: to save it again is a decision.
     assert 'name="version" value="2"' in answer.text
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 2, "body": "second"})
     session.refresh(message)
     assert message.body == "second"
 
 
-def test_a_broken_text_does_not_lift_the_lock(browser: FlaskClient, user: User) -> None:
+def test_a_form_with_errors_keeps_its_version(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1})
 
@@ -108,17 +115,15 @@ def test_a_broken_text_does_not_lift_the_lock(browser: FlaskClient, user: User) 
     assert 'name="version" value="1"' in answer.text
 
 
-def test_programs_that_know_no_versions_save_as_ever(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
+def test_a_save_without_a_version_is_accepted(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, version=7)
 
     assert browser.post(f"/messages/{message.id}/edit", data=TYPED).status_code == 302
 
 
-def test_a_discarded_draft_comes_back(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_discarded_draft_can_be_restored(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user)
-    draft = keep(browser, message=message.id, version=1)["draft"]
+    draft = save_draft(browser, message=message.id, version=1)["draft"]
 
     answer = browser.post(f"/messages/drafts/{draft}/discard", follow_redirects=True)
     assert f'action="/messages/drafts/{draft}/restore"' in answer.text
@@ -127,11 +132,11 @@ def test_a_discarded_draft_comes_back(browser: FlaskClient, session: Session, us
     assert "new &amp; better" in browser.get(f"/messages/{message.id}/edit").text
 
 
-def test_a_draft_begun_since_is_not_replaced_by_an_undo(browser: FlaskClient, user: User) -> None:
+def test_an_undo_does_not_replace_a_newer_draft(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
-    old = keep(browser, message=message.id, version=1)["draft"]
+    old = save_draft(browser, message=message.id, version=1)["draft"]
     browser.post(f"/messages/drafts/{old}/discard")
-    keep(browser, message=message.id, version=1, body="newer")
+    save_draft(browser, message=message.id, version=1, body="newer")
 
     answer = browser.post(f"/messages/drafts/{old}/restore", follow_redirects=True)
 
@@ -139,7 +144,7 @@ def test_a_draft_begun_since_is_not_replaced_by_an_undo(browser: FlaskClient, us
     assert ">\r\nnewer</textarea>" in answer.text
 
 
-def test_a_deleted_message_comes_back(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_deleted_message_can_be_restored(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Precious", format=MessageFormat.TEXT, body="words")
 
     listed = browser.post(f"/messages/{message.id}/delete", follow_redirects=True)
@@ -171,7 +176,7 @@ def test_a_deletion_can_be_undone_for_an_hour(
     assert session.scalars(select(MessageDraft)).all() == []
 
 
-def test_the_sweep_forgets_what_nobody_came_back_for(app: Flask, session: Session, user: User) -> None:
+def test_the_sweep_deletes_expired_drafts(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
     for age, discarded in ((drafts.KEPT, False), (drafts.KEPT_DISCARDED, True)):
         for more, name in ((timedelta(hours=1), "old"), (-timedelta(hours=1), "young")):
@@ -186,29 +191,31 @@ def test_the_sweep_forgets_what_nobody_came_back_for(app: Flask, session: Sessio
     assert list(session.scalars(select(MessageDraft.subject))) == ["young", "young"]
 
 
-def test_odd_drafts_are_kept_as_they_are(browser: FlaskClient, session: Session) -> None:
-    keep(browser, subject="s" * 3_000, format="word", body="{{ not finished \x00\r\n")
+def test_a_draft_with_invalid_fields_is_saved(browser: FlaskClient, session: Session) -> None:
+    save_draft(browser, subject="s" * 3_000, format="word", body="{{ not finished \x00\r\n")
 
     draft = only_draft(session)
     assert (draft.format, draft.body) == (MessageFormat.MARKDOWN, "{{ not finished \n")
     assert len(draft.subject) == 500
 
 
-def test_there_is_an_end_to_drafts(browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_drafts_is_limited(
+    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(drafts, "MAX_DRAFTS", 2)
     for _ in range(2):
-        keep(browser)
+        save_draft(browser)
 
-    assert keep(browser, 409)["reason"] == "full"
+    assert save_draft(browser, 409)["reason"] == "full"
 
 
-def test_somebody_elses_draft_is_not_found(browser: FlaskClient, session: Session) -> None:
+def test_a_draft_of_another_user_is_not_found(browser: FlaskClient, session: Session) -> None:
     draft = MessageDraftFactory.create(subject="secret")
 
     assert "secret" not in browser.get(f"/messages/new?draft={draft.id}", follow_redirects=True).text
     assert browser.post(f"/messages/drafts/{draft.id}", data={**TYPED, "force": 1}).status_code == 404
     message = MessageFactory.create()
     assert browser.post(f"/messages/{message.id}/draft", data=TYPED).status_code == 404
-    # Saving with the number of a stranger's draft leaves that alone.
+    # To save with the id of another user's draft does not delete that draft.
     browser.post("/messages/new", data={**TYPED, "draft": draft.id})
     assert only_draft(session).subject == "secret"

@@ -1,4 +1,4 @@
-"""What the editor's page asks of the server: facts about a letter, clients, other formats."""
+"""The editor's requests: facts about a message, clients for the preview, other formats."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ TAGS = [
 BETWEEN = ["\n\n", "word ", "<b>", "&amp;", "* ", "# ", "{ { ", "[x](", "`", "1. "]
 
 
-def look(browser: FlaskClient, **values: object) -> dict[str, Any]:
+def request_insight(browser: FlaskClient, **values: object) -> dict[str, Any]:
     answer = browser.post("/messages/insight", data={"format": "markdown", **values})
     assert answer.status_code == 200
-    told: dict[str, Any] = answer.json
-    return told
+    assert isinstance(answer.json, dict)
+    return answer.json
 
 
-def test_what_is_typed_is_told_as_the_chosen_client_gets_it(browser: FlaskClient, user: User) -> None:
+def test_insight_shows_what_the_chosen_client_gets(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome", "car": ""})
     bob = ClientFactory.create(owner=user, full_name="Bob")
     letter = {
@@ -38,59 +38,59 @@ def test_what_is_typed_is_told_as_the_chosen_client_gets_it(browser: FlaskClient
         "body": "{{ client.city }} {{ client.car }} {{ client.ctiy }} {{ nmae }} {{ email | default: 1 }}",
     }
 
-    as_ann, as_bob = look(browser, **letter), look(browser, **letter, client=bob.id)
+    as_ann, as_bob = request_insight(browser, **letter), request_insight(browser, **letter, client=bob.id)
 
     assert as_ann["subject"] == "Hi Ann"
     assert as_ann["text"].startswith("Rome  ")
     assert as_ann["empty"] == ["{{ client.car }}"]
     assert as_bob["subject"] == "Hi Bob"
     assert as_bob["empty"] == ["{{ client.car }}", "{{ client.city }}"]
-    for told in (as_ann, as_bob):
-        assert told["unknown"] == [
+    for facts in (as_ann, as_bob):
+        assert facts["unknown"] == [
             ["{{ client.ctiy }}", "{{ client.city }}"],
             ["{{ nmae }}", "{{ name }}"],
         ]
-        assert told["has_html"] is True
-        assert told["clipped"] is False
-        assert 0.5 < float(told["size"]) < 5
+        assert facts["has_html"] is True
+        assert facts["clipped"] is False
+        assert 0.5 < float(facts["size"]) < 5
 
 
-def test_a_value_with_a_word_for_those_who_lack_it_is_not_missing(browser: FlaskClient, user: User) -> None:
+def test_a_value_with_a_fallback_is_not_missing(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="")
     ClientFactory.create(owner=user, attributes={"city": "Rome"})
 
-    told = look(browser, body='{{ name | default: "friend" }} {% if client.city %}you{% endif %}')
+    facts = request_insight(browser, body='{{ name | default: "friend" }} {% if client.city %}you{% endif %}')
 
-    assert told["empty"] == []
-
-
-def test_a_letter_that_gmail_would_cut_off_is_told(browser: FlaskClient) -> None:
-    told = look(browser, format="html", body="<p>" + "word " * 22_000)
-
-    assert told["clipped"] is True
+    assert facts["empty"] == []
 
 
-def test_a_mistake_is_told_with_its_place(browser: FlaskClient) -> None:
-    assert look(browser, body="a\nb {{ c")["problem"] == {
+def test_insight_warns_when_gmail_would_cut_the_letter_off(browser: FlaskClient) -> None:
+    facts = request_insight(browser, format="html", body="<p>" + "word " * 22_000)
+
+    assert facts["clipped"] is True
+
+
+def test_insight_reports_a_mistake_with_its_line(browser: FlaskClient) -> None:
+    assert request_insight(browser, body="a\nb {{ c")["problem"] == {
         "text": "Line 2: {{ is not closed by }}.",
         "line": 2,
         "in_subject": False,
     }
-    assert look(browser, subject="{% if x %}", body="a")["problem"]["in_subject"] is True
-    assert "problem" not in look(browser, subject="", body="")
+    assert request_insight(browser, subject="{% if x %}", body="a")["problem"]["in_subject"] is True
+    assert "problem" not in request_insight(browser, subject="", body="")
 
 
-def test_clients_are_found_to_show_the_letter_as(browser: FlaskClient, user: User) -> None:
+def test_clients_for_the_preview_are_found_by_name(browser: FlaskClient, user: User) -> None:
     ann = ClientFactory.create(owner=user, full_name="Ann", email="ann@xn--e1afmkfd.example")
     ClientFactory.create(owner=user, full_name="Bob")
-    ClientFactory.create(full_name="Ann of somebody else")
+    ClientFactory.create(full_name="Ann of another owner")
 
     answer = browser.get("/messages/recipients?q=ann")
 
     assert answer.json == [{"id": ann.id, "name": "Ann", "email": "ann@пример.example"}]
 
 
-def test_the_letter_alone_is_sealed(browser: FlaskClient) -> None:
+def test_the_letter_alone_is_served_under_its_own_policy(browser: FlaskClient) -> None:
     answer = browser.post(
         "/messages/preview", data={"format": "html", "body": "<p>{{ name }}<script>", "part": "html"}
     )
@@ -101,7 +101,7 @@ def test_the_letter_alone_is_sealed(browser: FlaskClient) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("key", KEYS)
-def test_starters_suit_clients_of_whom_nothing_but_the_address_is_known(key: str, language: str) -> None:
+def test_starters_suit_clients_with_nothing_but_an_address(key: str, language: str) -> None:
     starter = read_starter(key, language)
     content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
 
@@ -119,14 +119,14 @@ def test_starters_suit_clients_of_whom_nothing_but_the_address_is_known(key: str
     assert len(shown.text) > 100
 
 
-# Whatever stands between tags, the tags come through every change of format.
+# Tags survive every change of format, with any text between them.
 @settings(max_examples=150, deadline=None)
 @given(
     pieces=st.lists(st.sampled_from([*TAGS, *BETWEEN]), max_size=15),
     old=st.sampled_from(list(MessageFormat)),
     new=st.sampled_from(list(MessageFormat)),
 )
-def test_placeholders_come_through_a_change_of_format(
+def test_placeholders_survive_a_change_of_format(
     pieces: list[str], old: MessageFormat, new: MessageFormat
 ) -> None:
     body = "".join(pieces)
@@ -138,7 +138,7 @@ def test_placeholders_come_through_a_change_of_format(
     assert all(tag in found for tag in tags)
 
 
-def test_a_text_becomes_a_page_and_a_page_its_text(browser: FlaskClient) -> None:
+def test_a_text_is_converted_to_a_page_and_back(browser: FlaskClient) -> None:
     def change(old: str, to: str, body: str) -> str:
         answer = browser.post("/messages/convert", data={"format": old, "to": to, "body": body})
         assert answer.json

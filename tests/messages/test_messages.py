@@ -1,4 +1,4 @@
-"""Writing, finding, copying and deleting messages, as their owner sees it."""
+"""Create, find, copy and delete messages."""
 
 from collections.abc import Callable
 
@@ -36,24 +36,24 @@ def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "error"),
     [
         ({"subject": ""}, "Enter a subject."),
         ({"subject": "x" * 501}, "500"),
-        ({"body": ""}, "Write the letter's text."),
+        ({"body": ""}, "Enter a text."),
         ({"format": "word"}, "Not a valid choice"),
         ({"body": "one\r\ntwo\r\n{% if name %}"}, "Line 3: {% if name %} is not closed by {% endif %}."),
         ({"body": "one\n{{ name | shout }}"}, "Line 2: There is no filter “shout”."),
         ({"subject": "Hi {{ name"}, "Line 1: {{ is not closed by }}."),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_typed_is_lost(
-    browser: FlaskClient, session: Session, changes: dict[str, str], told: str
+def test_errors_are_shown_and_nothing_typed_is_lost(
+    browser: FlaskClient, session: Session, changes: dict[str, str], error: str
 ) -> None:
     answer = browser.post("/messages/new", data={**GOOD, **changes, "extra": "ignored"})
 
     assert answer.status_code == 200
-    assert told in answer.text
+    assert error in answer.text
     for name in {"subject", "body"} - set(changes):
         assert GOOD[name] in answer.text
     assert session.scalars(select(Message)).all() == []
@@ -67,7 +67,7 @@ def test_control_characters_do_not_reach_the_database(browser: FlaskClient, sess
     assert message.body == "a\nb"
 
 
-def test_a_message_is_changed(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_message_can_be_edited(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user)
 
     assert message.subject in browser.get(f"/messages/{message.id}/edit").text
@@ -77,7 +77,7 @@ def test_a_message_is_changed(browser: FlaskClient, session: Session, user: User
     assert (message.subject, message.format) == (GOOD["subject"], MessageFormat.TEXT)
 
 
-def test_a_broken_change_leaves_the_message_as_it_was(
+def test_an_invalid_edit_does_not_change_the_message(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user, body="old")
@@ -92,13 +92,13 @@ def test_a_broken_change_leaves_the_message_as_it_was(
 def test_the_list_searches_and_sorts(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user, subject="Apples", body="red")
     MessageFactory.create(owner=user, subject="Pears", body="green")
-    MessageFactory.create(subject="Somebody else's")
+    MessageFactory.create(subject="Other owner's")
 
     everything = browser.get("/messages/?sort=subject").text
     assert everything.index("Apples") < everything.index("Pears")
-    assert "Somebody else" not in everything
-    upside_down = browser.get("/messages/?sort=-subject").text
-    assert upside_down.index("Pears") < upside_down.index("Apples")
+    assert "Other owner" not in everything
+    reversed_ = browser.get("/messages/?sort=-subject").text
+    assert reversed_.index("Pears") < reversed_.index("Apples")
     found = browser.get("/messages/?q=GREEN").text
     assert "Pears" in found
     assert "Apples" not in found
@@ -116,7 +116,7 @@ def test_a_long_list_has_pages(browser: FlaskClient, user: User) -> None:
     assert "Next page" in page
 
 
-def test_an_empty_list_and_a_new_page_say_what_to_do(browser: FlaskClient) -> None:
+def test_an_empty_list_and_a_new_page_suggest_what_to_do(browser: FlaskClient) -> None:
     assert "No messages yet" in browser.get("/messages/").text
     page = browser.get("/messages/new").text
     assert "/messages/new?example=newsletter" in page
@@ -152,7 +152,7 @@ def test_the_editor_names_the_owners_own_attributes(browser: FlaskClient, user: 
     assert "secret" not in page
 
 
-def test_a_copy_opens_for_editing(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_copy_opens_in_the_editor(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Original")
 
     answer = browser.post(f"/messages/{message.id}/duplicate")
@@ -162,7 +162,9 @@ def test_a_copy_opens_for_editing(browser: FlaskClient, session: Session, user: 
     assert (copy.subject, copy.body) == (message.subject, message.body)
 
 
-def test_a_message_is_deleted_after_asking(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_message_is_deleted_after_a_confirmation(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     message = MessageFactory.create(owner=user, subject="Old news")
 
     assert "Old news" in browser.get(f"/messages/{message.id}/delete").text
@@ -171,34 +173,34 @@ def test_a_message_is_deleted_after_asking(browser: FlaskClient, session: Sessio
     assert session.scalars(select(Message)).all() == []
 
 
-def test_a_message_that_mailings_send_stays_and_they_are_named(
+def test_a_message_used_in_mailings_cannot_be_deleted(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)
     MailingFactory.create(owner=user, message=message, name="Autumn")
     MailingFactory.create(owner=user, message=message, name="Winter")
 
-    asked = browser.get(f"/messages/{message.id}/delete").text
+    page = browser.get(f"/messages/{message.id}/delete").text
     answer = browser.post(f"/messages/{message.id}/delete")
 
-    assert "Autumn" in asked
+    assert "Autumn" in page
     assert answer.status_code == 409
     assert "“Winter”, “Autumn”" in answer.text
     assert session.scalars(select(Message)).all() == [message]
 
 
-def test_a_mailing_that_comes_while_deleting_gives_the_same_refusal(
+def test_a_mailing_created_during_the_deletion_also_prevents_it(
     app: Flask, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            pytest.skip("one writer at a time: nothing can come between")
+            pytest.skip("SQLite has one writer at a time: no other transaction can come between")
 
         def commit_mailing(*_arguments: object) -> None:
             MailingFactory.create(owner=user, message=message, name="Just now")
 
-        # After our look, before the deletion, by another connection.
+        # After the check and before the deletion, by another connection.
         event.listen(db.session, "before_flush", commit_mailing, once=True)
         with pytest.raises(services.MessageInUse) as caught:
             services.delete_message(db.session.get_one(Message, message.id), current_actor(), utcnow())
@@ -220,7 +222,7 @@ def test_a_mailing_that_comes_while_deleting_gives_the_same_refusal(
         ("POST", "/duplicate"),
     ],
 )
-def test_somebody_elses_message_is_not_found(
+def test_a_message_of_another_owner_is_not_found(
     browser: FlaskClient, session: Session, method: str, path: str
 ) -> None:
     message = MessageFactory.create()
@@ -231,7 +233,7 @@ def test_somebody_elses_message_is_not_found(
     assert session.scalars(select(Message)).all() == [message]
 
 
-def test_visitors_are_asked_to_sign_in(visitor: FlaskClient, session: Session) -> None:
+def test_visitors_are_redirected_to_sign_in(visitor: FlaskClient, session: Session) -> None:
     message = MessageFactory.create()
 
     for path in ("", "new", "preview", f"{message.id}", f"{message.id}/preview", f"{message.id}/edit"):
@@ -240,7 +242,7 @@ def test_visitors_are_asked_to_sign_in(visitor: FlaskClient, session: Session) -
         assert "/auth/login" in answer.location
 
 
-def test_a_test_letter_arrives_with_a_clients_values(
+def test_a_test_message_has_the_chosen_clients_values(
     browser: FlaskClient, user: User, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     message = MessageFactory.create(owner=user, subject="Hi, {{ name }}", body="{{ unsubscribe_url }}")
@@ -255,16 +257,16 @@ def test_a_test_letter_arrives_with_a_clients_values(
     assert letter.parsed["Subject"] == "[test] Hi, Ann"
 
 
-def test_a_test_letter_needs_a_client_of_ones_own(browser: FlaskClient, user: User, smtp: SmtpServer) -> None:
+def test_a_test_message_cannot_use_a_client_of_another_owner(
+    browser: FlaskClient, user: User, smtp: SmtpServer
+) -> None:
     message = MessageFactory.create(owner=user)
     stranger = ClientFactory.create()
 
     assert browser.post(f"/messages/{message.id}/test", data={"client": stranger.id}).status_code == 404
 
 
-def test_the_values_of_quite_different_clients_are_offered_as_placeholders(
-    browser: FlaskClient, user: User
-) -> None:
+def test_attributes_of_all_clients_are_offered_as_placeholders(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"birthday": "1990-05-17"})
     ClientFactory.create(owner=user, attributes={"city": "Омск"})
     ClientFactory.create(owner=user, attributes={"city": "Тверь", "card": "7"})

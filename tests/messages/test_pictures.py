@@ -1,4 +1,4 @@
-"""Pictures of letters: what is kept of an upload, who may load it, and when it goes."""
+"""Pictures of letters: what is stored of an upload, who can load it, and when it is deleted."""
 
 import io
 import os
@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
@@ -24,7 +24,7 @@ LATER = GRACE + timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def kept(app: Flask) -> Path:
-    """Where pictures are kept, empty at the start."""
+    """The folder of pictures, empty at the start."""
     with app.app_context():
         directory = picture_directory()
     directory.mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def upload(browser: FlaskClient, image: Image.Image | None = None) -> str:
     return url.rpartition("/")[2]
 
 
-def test_a_picture_is_made_anew_and_open_to_mail_programs(
+def test_a_picture_is_encoded_again_and_public(
     browser: FlaskClient, visitor: FlaskClient, kept: Path
 ) -> None:
     photo = Image.new("RGB", (3000, 1500), "teal")
@@ -89,14 +89,14 @@ def test_the_address_cannot_be_guessed_from_the_picture(browser: FlaskClient, vi
     [((0, 128, 128, 120), "png"), ((0, 128, 128, 255), "jpg")],
     ids=["see-through", "opaque"],
 )
-def test_pictures_are_of_a_kind_that_every_mail_program_shows(
+def test_pictures_have_a_format_that_every_mail_program_shows(
     browser: FlaskClient, colour: tuple[int, int, int, int], kind: str
 ) -> None:
     assert upload(browser, Image.new("RGBA", (40, 30), colour)).endswith(f"-40x30.{kind}")
 
 
 @pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"GIF89a", b""])
-def test_what_is_no_picture_is_refused_with_its_reason(browser: FlaskClient, content: bytes) -> None:
+def test_a_file_that_is_no_picture_is_rejected_with_a_reason(browser: FlaskClient, content: bytes) -> None:
     answer = browser.post("/messages/pictures", data={"picture": (io.BytesIO(content), "x.png")})
 
     assert answer.status_code == 422
@@ -105,7 +105,7 @@ def test_what_is_no_picture_is_refused_with_its_reason(browser: FlaskClient, con
     assert browser.post("/messages/pictures").status_code == 422
 
 
-def test_there_is_room_for_so_many_pictures(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_pictures_is_limited(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MAX_PICTURES", 1)
     upload(browser)
 
@@ -117,12 +117,12 @@ def test_there_is_room_for_so_many_pictures(browser: FlaskClient, monkeypatch: p
     assert "no room" in answer.text
 
 
-def test_pictures_go_when_nothing_shows_them(
+def test_pictures_are_deleted_when_nothing_shows_them(
     app: Flask, session: Session, browser: FlaskClient, user: User, kept: Path
 ) -> None:
-    in_message, in_draft, in_run, in_deleted, unused, strangers = (upload(browser) for _ in range(6))
+    in_message, in_draft, in_run, in_deleted, unused, foreign = (upload(browser) for _ in range(6))
     tag = '<img src="http://sky.example/messages/pictures/{}">'
-    MessageFactory.create(body=tag.format(strangers))
+    MessageFactory.create(body=tag.format(foreign))
     MessageFactory.create(owner=user, body=tag.format(in_message))
     MessageDraftFactory.create(owner_id=user.id, body=tag.format(in_draft))
     RunFactory.create(mailing=MailingFactory.create(owner=user), body=tag.format(in_run))
@@ -131,19 +131,21 @@ def test_pictures_go_when_nothing_shows_them(
 
     def sweep(later: timedelta) -> set[str]:
         with app.app_context():
-            pictures.drop_unused(utcnow() + later)
+            pictures.delete_unused(utcnow() + later)
         names = set(session.scalars(select(MessagePicture.name)))
         assert {path.name for path in kept.iterdir() if not path.name.startswith(".")} == names
         return names
 
-    everything = {in_message, in_draft, in_run, in_deleted, unused, strangers}
+    everything = {in_message, in_draft, in_run, in_deleted, unused, foreign}
     assert sweep(PAUSE + timedelta(hours=1)) == everything, "an undo may bring it back"
-    assert sweep(LATER) == everything - {unused, strangers}
+    assert sweep(LATER) == everything - {unused, foreign}
 
 
-def test_files_of_nobody_go_too(app: Flask, session: Session, browser: FlaskClient, kept: Path) -> None:
+def test_files_without_a_row_are_deleted(
+    app: Flask, session: Session, browser: FlaskClient, kept: Path
+) -> None:
     mine, lost = upload(browser), upload(browser)
-    session.execute(MessagePicture.__table__.delete().where(MessagePicture.name == lost))
+    session.execute(delete(MessagePicture).where(MessagePicture.name == lost))
     session.execute(update(MessagePicture).values(looked_at=utcnow() + LATER))
     (kept / ".new-half").touch()
     (kept / "note.txt").touch()

@@ -1,4 +1,4 @@
-"""A letter is shown as a client gets it, in a frame that can do nothing."""
+"""A message is shown as a client gets it, in a frame that runs nothing."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,7 +15,7 @@ DRAFT = {
 }
 
 
-def test_the_page_shows_the_letter_of_the_chosen_client(browser: FlaskClient, user: User) -> None:
+def test_the_page_shows_what_the_chosen_client_gets(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Hi, {{ name }}", body="{{ client.city }}")
     first = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
     second = ClientFactory.create(owner=user, full_name="Bob", attributes={"city": "Oslo"})
@@ -49,7 +49,7 @@ def test_a_client_is_found_by_address(browser: FlaskClient, user: User) -> None:
     assert "wanted-not" not in page
 
 
-def test_placeholders_that_are_empty_for_the_client_are_pointed_out(browser: FlaskClient, user: User) -> None:
+def test_placeholders_without_data_are_listed(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(
         owner=user, subject="x", body="{{ name }} {{ client.city }} {{ client.typo }}"
     )
@@ -57,7 +57,7 @@ def test_placeholders_that_are_empty_for_the_client_are_pointed_out(browser: Fla
 
     page = browser.get(f"/messages/{message.id}").text
 
-    assert "Empty for this client" in page
+    assert "No data for this client" in page
     assert "<code>{{ client.city }}</code>, <code>{{ client.typo }}</code>" in page
     assert "<code>{{ name }}</code>" not in page
 
@@ -90,21 +90,21 @@ def test_the_frame_is_sandboxed(browser: FlaskClient, user: User) -> None:
 
 
 @pytest.mark.parametrize("path", ["?client={}", "/preview?client={}"])
-def test_somebody_elses_client_is_not_found(browser: FlaskClient, user: User, path: str) -> None:
+def test_a_client_of_another_owner_is_not_found(browser: FlaskClient, user: User, path: str) -> None:
     message = MessageFactory.create(owner=user)
     stranger = ClientFactory.create()
 
     assert browser.get(f"/messages/{message.id}" + path.format(stranger.id)).status_code == 404
 
 
-def test_a_letter_that_cannot_be_made_says_why_on_its_page(browser: FlaskClient, user: User) -> None:
+def test_the_page_explains_why_a_letter_cannot_be_rendered(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, body="{% for i in (1..client.n) %}x{% endfor %}")
     ClientFactory.create(owner=user, attributes={"n": "99999999"})
 
     answer = browser.get(f"/messages/{message.id}")
 
     assert answer.status_code == 200
-    assert "This letter cannot be made" in answer.text
+    assert "This message cannot be rendered" in answer.text
     assert browser.get(f"/messages/{message.id}/preview").status_code == 200
 
 
@@ -121,7 +121,7 @@ def test_a_draft_is_shown_and_not_saved(browser: FlaskClient, session: Session, 
     assert session.scalars(select(Message)).all() == []
 
 
-def test_a_broken_draft_says_where(browser: FlaskClient) -> None:
+def test_the_preview_of_a_draft_reports_a_mistake_with_its_line(browser: FlaskClient) -> None:
     answer = browser.post("/messages/preview", data={**DRAFT, "body": "a\n{{ b"})
 
     assert "Line 2: {{ is not closed by }}." in answer.text

@@ -21,7 +21,7 @@ from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
 from skymailing.manager.views.panel import MAX_SELECTED, PanelView
-from skymailing.messages.services import explain_error
+from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
 from skymailing.web.ids import selected_ids
 
@@ -71,7 +71,7 @@ class MailingsView(PanelView):
         try:
             rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
         except TemplateError as error:
-            response = Response(explain_error(error), mimetype="text/plain")
+            response = Response(explain_template_error(error), mimetype="text/plain")
         else:
             kind = "text/html" if rendered.html else "text/plain"
             response = Response(rendered.html or rendered.text, mimetype=kind)

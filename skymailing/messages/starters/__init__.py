@@ -1,19 +1,17 @@
-"""Letters to start from, in the languages that the service speaks.
+"""Designs to start from, in each language of the service.
 
-Each is a page of HTML whose text stands between two comments: what is outside of them is the design, which
-the editor's writing mode leaves alone.
+Each is a page of HTML with its text between two comments. Outside of them is the design, which the editor's
+writing mode does not change.
 """
 
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
-from flask_babel import gettext as _
-
 from skymailing.models import MessageFormat
 
 HERE = Path(__file__).parent
-# The text of a page stands between these; js/editor/page.js knows them too.
+# The text of a page is between these; js/editor/page.js has the same.
 TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
 LANGUAGES = ("en", "ru")
@@ -27,7 +25,7 @@ TOP = '<tr><td class="top">{{ sender_name }}</td></tr>\n'
 
 
 class Starter(TypedDict):
-    """The fields of the form, filled."""
+    """The values of the form's fields."""
 
     subject: str
     format: str
@@ -35,7 +33,7 @@ class Starter(TypedDict):
 
 
 def get_starter(key: str, language: str) -> Starter | None:
-    """Return a starter in a language, else in English; None when there is no such starter."""
+    """Return a starter in a language, or in English; None when there is no such starter."""
     return read_starter(key, language if language in LANGUAGES else "en") if key in KEYS else None
 
 
@@ -60,14 +58,3 @@ def lay_out(content: str, language: str, design: str = PLAIN) -> str:
     for name, text in parts.items():
         page = page.replace(f"[[{name}]]", text)
     return page.replace("[[content]]", content)
-
-
-def list_starters() -> list[tuple[str, str, str]]:
-    """Return key, name and purpose of each starter."""
-    return [
-        ("newsletter", _("Newsletter"), _("several pieces of news in one letter")),
-        ("announcement", _("Announcement"), _("one thing that is new")),
-        ("invitation", _("Invitation"), _("to an event, with time and place")),
-        ("notice", _("Notice"), _("a confirmation with its details")),
-        ("letter", _("Plain letter"), _("as to one person, without decoration")),
-    ]

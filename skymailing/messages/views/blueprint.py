@@ -1,4 +1,4 @@
-"""The blueprint of messages; two files of views share it."""
+"""The blueprint of messages, which all files of views share."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""What the editor asks of the server while somebody types: drafts, pictures, other formats."""
+"""The editor's page, and its requests while the user types: drafts, pictures, other formats."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,9 +26,10 @@ from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
+from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.forms import MessageForm, read_typed
-from skymailing.messages.placeholders import list_placeholders, list_values
 from skymailing.messages.views.blueprint import bp
+from skymailing.messages.views.menus import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
@@ -42,13 +43,13 @@ A_YEAR = 365 * 24 * 60 * 60  # seconds
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
-def fields_of(source: Message | MessageDraft) -> dict[str, str]:
+def make_fields(source: Message | MessageDraft) -> dict[str, str]:
     """Return the form's fields, filled from a message or a draft."""
     return {"subject": source.subject, "format": source.format.value, "body": source.body}
 
 
-def find_opening(form: MessageForm, *, is_new: bool) -> str:
-    """Return the mode in which the editor is about to open, so that its page is drawn for that at once."""
+def find_first_mode(form: MessageForm, *, is_new: bool) -> str:
+    """Return the mode in which the editor will open, so that the page is laid out for it from the start."""
     is_begun = bool((form.body.data or "").strip())
     if form.format.data == MessageFormat.HTML or (is_new and not is_begun):
         return "writing"
@@ -64,10 +65,10 @@ def show_editor(
     is_example: bool = False,
     is_changed: bool = False,
 ) -> str:
-    """Return the editor's page; `is_changed`: somebody else has saved the message meanwhile."""
+    """Return the editor's page; `is_changed`: another window has saved the message since."""
     attributes = queries.find_attributes(current_user.id)
     client = queries.find_client(current_user.id, None)
-    # After a refusal the form is based on what is saved now: saving again is a decision.
+    # After a conflict the form is based on the saved version: to save again is then a decision.
     version = message.version if message else None
     if draft and not form.is_submitted():
         version = draft.base_version
@@ -77,7 +78,7 @@ def show_editor(
     return render_template(
         "messages/form.html",
         kind=kind,
-        opens=find_opening(form, is_new=kind == "new"),
+        opens=find_first_mode(form, is_new=kind == "new"),
         form=form,
         message=message,
         draft=draft,
@@ -86,7 +87,7 @@ def show_editor(
         placeholders=list_placeholders(attributes),
         values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
-        begun=drafts.list_new(current_user.id) if starters else [],
+        begun=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],
         picture_base=public_url("messages.index") + "pictures/",
@@ -96,17 +97,17 @@ def show_editor(
 @bp.post("/drafts")
 @login_required
 def begin_draft() -> ResponseReturnValue:
-    """Keep what is being typed into a message that was never saved."""
-    return keep(lambda: drafts.begin_draft(current_user.id, None, None, read_typed(), utcnow()))
+    """Save the first draft of a new message."""
+    return save_draft(lambda: drafts.begin_draft(current_user.id, None, None, read_typed(), utcnow()))
 
 
 @bp.post("/<int:message_id>/draft")
 @login_required
 def begin_message_draft(message_id: int) -> ResponseReturnValue:
-    """Keep what is being typed into a message; 409 when another window has kept or saved something else."""
+    """Save the first draft of a message; 409 when another window has a draft or has saved the message."""
     message = get_own(Message, message_id)
     base = request.form.get("version", type=parse_big_id)
-    return keep(
+    return save_draft(
         lambda: drafts.begin_draft(current_user.id, message, base, read_typed(), utcnow()),
         other=drafts.find_draft(message),
     )
@@ -115,14 +116,14 @@ def begin_message_draft(message_id: int) -> ResponseReturnValue:
 @bp.post("/drafts/<int:draft_id>")
 @login_required
 def change_draft(draft_id: int) -> ResponseReturnValue:
-    """Keep what is being typed further; 409 when another window has kept something else, unless forced."""
+    """Save a draft again; 409 when another window has saved it since, unless forced."""
     draft = get_own(MessageDraft, draft_id)
     revision = None if "force" in request.form else request.form.get("revision", 0, type=parse_big_id)
-    return keep(lambda: drafts.change_draft(draft, revision, read_typed(), utcnow()), other=draft)
+    return save_draft(lambda: drafts.change_draft(draft, revision, read_typed(), utcnow()), other=draft)
 
 
-def keep(save: Callable[[], MessageDraft], other: MessageDraft | None = None) -> ResponseReturnValue:
-    """Save a draft and tell the editor how to go on, or what stands against it."""
+def save_draft(save: Callable[[], MessageDraft], other: MessageDraft | None = None) -> ResponseReturnValue:
+    """Save a draft; return to the editor its id and revision, or the conflict."""
     try:
         draft = save()
     except drafts.DraftElsewhere:
@@ -140,11 +141,11 @@ def keep(save: Callable[[], MessageDraft], other: MessageDraft | None = None) ->
 @bp.post("/drafts/<int:draft_id>/discard")
 @login_required
 def discard(draft_id: int) -> ResponseReturnValue:
-    """Throw a draft away; it can be brought back for a while."""
+    """Discard a draft; it can be restored for a while."""
     draft = get_own(MessageDraft, draft_id)
     draft.discarded_at = draft.discarded_at or utcnow()
     db.session.commit()
-    flash_undo(_("The draft was discarded."), url_for("messages.restore", draft_id=draft.id))
+    flash_undo(_("Draft discarded."), url_for("messages.restore", draft_id=draft.id))
     if draft.message_id is not None:
         return redirect(url_for("messages.edit", message_id=draft.message_id))
     return redirect(url_for("messages.index"))
@@ -153,20 +154,20 @@ def discard(draft_id: int) -> ResponseReturnValue:
 @bp.post("/drafts/<int:draft_id>/restore")
 @login_required
 def restore(draft_id: int) -> ResponseReturnValue:
-    """Bring back a draft that was discarded, or a message that was deleted."""
+    """Restore a discarded draft or a deleted message."""
     draft = get_own(MessageDraft, draft_id)
     try:
-        message = drafts.restore(draft, utcnow(), current_actor())
+        message = drafts.restore_draft(draft, utcnow(), current_actor())
     except CannotRestore:
         abort(404)
-    except drafts.DraftElsewhere:
-        flash(_("This message has a newer draft by now, which was kept."), "warning")
+    except drafts.NewerDraft as error:
+        flash(explain(error), "warning")
         return redirect(url_for("messages.edit", message_id=draft.message_id))
     db.session.commit()
     if message is not None:
-        flash(_("The message is back."), "success")
+        flash(_("Message restored."), "success")
         return redirect(url_for("messages.show", message_id=message.id))
-    flash(_("The draft is back."), "success")
+    flash(_("Draft restored."), "success")
     if draft.message_id is not None:
         return redirect(url_for("messages.edit", message_id=draft.message_id))
     return redirect(url_for("messages.new", draft=draft.id))
@@ -175,7 +176,7 @@ def restore(draft_id: int) -> ResponseReturnValue:
 @bp.post("/convert")
 @login_required
 def convert_body() -> ResponseReturnValue:
-    """Return the typed body as another format writes it."""
+    """Convert the typed body to another format."""
     content = read_typed()
     wanted = request.form.get("to", "")
     if wanted not in set(MessageFormat):
@@ -183,14 +184,14 @@ def convert_body() -> ResponseReturnValue:
     try:
         return jsonify(body=convert(content.body, content.format, MessageFormat(wanted)))
     except TemplateError as error:
-        return jsonify(problem=services.explain_error(error)), 422
+        return jsonify(problem=explain_template_error(error)), 422
 
 
 @bp.post("/pictures")
 @login_required
 @limiter.limit("60/minute")
 def upload_picture() -> ResponseReturnValue:
-    """Keep a picture for letters and return its address."""
+    """Store a picture and return its address."""
     file = request.files.get("picture")
     if file is None:
         return jsonify(problem=_("Choose a picture.")), 422
@@ -207,7 +208,7 @@ def upload_picture() -> ResponseReturnValue:
 
 @bp.get("/pictures/<name>")
 def picture(name: str) -> ResponseReturnValue:
-    """Return a letter's picture to whoever has its address; it never changes."""
+    """Return a letter's picture to anyone who has its address; it never changes."""
     found = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(
@@ -217,6 +218,6 @@ def picture(name: str) -> ResponseReturnValue:
         abort(404)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     response.headers["Content-Security-Policy"] = PICTURE_POLICY
-    # Mail programs on the web show it on pages of theirs.
+    # Webmail shows it on pages of another origin.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

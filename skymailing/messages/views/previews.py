@@ -1,7 +1,7 @@
-"""Showing a letter as a client gets it, saved or not, in a frame that can do nothing.
+"""Previews: a message as a client gets it, saved or not.
 
-A letter is somebody's HTML: it is served with a policy of its own, without scripts and without an
-origin, and is shown in a sandboxed frame besides.
+A message is HTML of one of the users. It is served under its own policy, without scripts and without an
+origin, and shown in a sandboxed frame as well.
 """
 
 from email.utils import parseaddr
@@ -23,8 +23,9 @@ from skymailing.delivery.rendering.letter import (
 )
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
+from skymailing.messages.error_texts import explain_template_error
 from skymailing.messages.forms import read_typed
-from skymailing.messages.letter_insight import Insight, look_into
+from skymailing.messages.letter_insight import Insight, inspect_letter
 from skymailing.messages.placeholders import write_path
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message
@@ -48,9 +49,9 @@ def show(message_id: int) -> ResponseReturnValue:
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     insight, problem = None, None
     try:
-        insight = look(Content(message.subject, message.format, message.body), recipient)
+        insight = inspect(Content(message.subject, message.format, message.body), recipient)
     except TemplateError as error:
-        problem = services.explain_error(error)
+        problem = explain_template_error(error)
     before, after = queries.find_neighbours(client) if client else (None, None)
     return render_template(
         "messages/show.html",
@@ -59,7 +60,7 @@ def show(message_id: int) -> ResponseReturnValue:
         recipient=recipient,
         rendered=insight.rendered if insight else None,
         problem=problem,
-        empty=describe_empty(insight) if insight else [],
+        empty=list_empty(insight) if insight else [],
         before=before,
         after=after,
         search=search,
@@ -71,14 +72,14 @@ def show(message_id: int) -> ResponseReturnValue:
 @bp.get("/<int:message_id>/preview", endpoint="preview")
 @login_required
 def show_part(message_id: int) -> ResponseReturnValue:
-    """Return one part of the letter alone, for the frame."""
+    """Return one part of the letter, for the frame."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
     content = Content(message.subject, message.format, message.body)
     try:
-        rendered = look(content, make_recipient(client) if client else EXAMPLE).rendered
+        rendered = inspect(content, make_recipient(client) if client else EXAMPLE).rendered
     except TemplateError as error:
-        return seal(Response(services.explain_error(error), mimetype="text/plain"))
+        return seal(Response(explain_template_error(error), mimetype="text/plain"))
     if request.args.get("part", "html") == "html" and rendered.html:
         return seal(Response(rendered.html, mimetype="text/html"))
     return seal(Response(rendered.text, mimetype="text/plain"))
@@ -89,8 +90,8 @@ def show_part(message_id: int) -> ResponseReturnValue:
 def typed() -> ResponseReturnValue:
     """Return what is being typed as a client would get it; saves nothing.
 
-    The form posts here into the frame beside it, so that this works without JavaScript and nothing
-    typed is lost; `part=html` asks for the letter alone.
+    The form posts into the frame beside it, so that this works without JavaScript and nothing typed is
+    lost. With `part=html` the answer is the letter without the head about it.
     """
     insight, problem = None, None
     client = get_chosen_client()
@@ -98,9 +99,9 @@ def typed() -> ResponseReturnValue:
     if request.method == "POST":
         try:
             check_content(content := read_typed())
-            insight = look(content, recipient)
+            insight = inspect(content, recipient)
         except TemplateError as error:
-            problem = services.explain_error(error)
+            problem = explain_template_error(error)
     if request.form.get("part") == "html":
         page = insight.rendered.html if insight else ""
         return seal(make_response(page or render_template("messages/no_letter.html")))
@@ -108,7 +109,7 @@ def typed() -> ResponseReturnValue:
         "messages/typed.html",
         rendered=insight.rendered if insight else None,
         recipient=recipient,
-        empty=describe_empty(insight) if insight else [],
+        empty=list_empty(insight) if insight else [],
         problem=problem,
     )
     return seal(make_response(page))
@@ -117,15 +118,15 @@ def typed() -> ResponseReturnValue:
 @bp.post("/insight")
 @login_required
 def insight() -> ResponseReturnValue:
-    """Tell what is to be known of what is being typed, for the editor."""
+    """Return facts about what is being typed, for the editor."""
     client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
         check_content(content := read_typed())
-        found = look(content, recipient)
+        found = inspect(content, recipient)
     except TemplateError as error:
-        problem = {"text": services.explain_error(error), "line": error.line, "in_subject": error.in_subject}
+        problem = {"text": explain_template_error(error), "line": error.line, "in_subject": error.in_subject}
         return jsonify(to=to, problem=problem)
     return jsonify(
         to=to,
@@ -135,14 +136,14 @@ def insight() -> ResponseReturnValue:
         size=str(format_decimal(round(found.size / 1024, 1))),
         clipped=found.is_clipped,
         empty=[write_path(path) for path in found.empty],
-        unknown=[[write_path(path), meant and write_path(meant)] for path, meant in found.unknown],
+        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in found.unknown],
     )
 
 
 @bp.get("/recipients")
 @login_required
 def recipients() -> ResponseReturnValue:
-    """Find clients as whom the letter can be shown, for the editor."""
+    """Find clients for the editor's preview."""
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     found = queries.search_clients(current_user.id, search)
     return jsonify(
@@ -151,7 +152,7 @@ def recipients() -> ResponseReturnValue:
 
 
 def get_chosen_client() -> Client | None:
-    """Return the client whom the page is to show; somebody else's is 404."""
+    """Return the chosen client, or the first one; a client of another owner is 404."""
     chosen = request.values.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, chosen)
     if chosen is not None and client is None:
@@ -159,20 +160,20 @@ def get_chosen_client() -> Client | None:
     return client
 
 
-def look(content: Content, recipient: Recipient) -> Insight:
+def inspect(content: Content, recipient: Recipient) -> Insight:
     url = unsubscribe_url("example")
     address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
     sender = Sender(current_user.sender_name, address, current_user.email)
-    return look_into(content, recipient, sender, url, queries.find_attributes(current_user.id))
+    return inspect_letter(content, recipient, sender, url, queries.find_attributes(current_user.id))
 
 
-def describe_empty(insight: Insight) -> list[str]:
-    """Return the placeholders, as they are written, that print nothing for this recipient."""
-    return [write_path(path) for path in (*insight.empty, *(path for path, _meant in insight.unknown))]
+def list_empty(insight: Insight) -> list[str]:
+    """Return the placeholders that print nothing for this recipient, as they are written."""
+    return [write_path(path) for path in (*insight.empty, *(path for path, _similar in insight.unknown))]
 
 
 def seal(response: Response) -> Response:
-    """Give a letter's response the policy under which it can do nothing but show pictures."""
+    """Set the policy under which a letter can only show pictures."""
     public = urlsplit(current_app.config["PUBLIC_URL"])
     pictures = f"{public.scheme}://{public.netloc}"
     response.headers["Content-Security-Policy"] = POLICY.format(pictures=pictures)

@@ -1,99 +1,96 @@
 // Comforts on top of pages that work without them: menus that close, the theme chooser, flash messages, two
-// keys, and buttons that a double click presses once and that show when they take long.
-(function () {
-  "use strict";
+// keys, and buttons that a double click presses once and that show when the server takes long.
+const BUSY_AFTER = 300; // milliseconds
+const RELEASE_AFTER = 10_000; // milliseconds
 
-  function closeMenus(except) {
-    document.querySelectorAll("details[data-menu][open]").forEach(function (menu) {
-      if (menu !== except) menu.open = false;
-    });
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (menu !== except) menu.open = false;
   }
+}
 
-  document.addEventListener("click", function (event) {
-    closeMenus(event.target.closest("details[data-menu]"));
-    var dismiss = event.target.closest("[data-dismiss]");
-    if (dismiss) dismiss.closest(".flash").remove();
-  });
+document.addEventListener("click", (event) => {
+  closeMenus(event.target.closest("details[data-menu]"));
+  const dismiss = event.target.closest("[data-dismiss]");
+  if (dismiss) dismiss.closest(".flash").remove();
+});
 
-  document.addEventListener("keydown", function (event) {
-    if (event.key !== "Escape") return;
-    var open = event.target.closest("details[data-menu][open]");
-    closeMenus(null);
-    if (open) open.querySelector("summary").focus();
-  });
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = event.target.closest("details[data-menu][open]");
+  closeMenus(null);
+  if (open) open.querySelector("summary").focus();
+});
 
-  // What takes longer than a moment says that it is being done.
-  function showWaiting(button) {
-    if (!button) return;
-    setTimeout(function () {
-      if (document.visibilityState === "visible" && button.form.dataset.sent) button.setAttribute("aria-busy", "true");
-    }, 300);
-  }
+function showBusy(button) {
+  if (!button) return;
+  setTimeout(() => {
+    const isWaiting = document.visibilityState === "visible" && button.form.dataset.sent;
+    if (isWaiting) button.setAttribute("aria-busy", "true");
+  }, BUSY_AFTER);
+}
 
-  // A second mailing, or a second start, would send everybody a second letter. Forms that show their
-  // answer in a frame, and those that htmx sends, may be sent again and again.
-  function release(form) {
-    delete form.dataset.sent;
-    form.querySelectorAll("[aria-busy]").forEach(function (button) { button.removeAttribute("aria-busy"); });
-  }
+function release(form) {
+  delete form.dataset.sent;
+  for (const button of form.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
+}
 
-  document.addEventListener("submit", function (event) {
-    var form = event.target;
-    if (event.defaultPrevented || form.method !== "post") return;
-    if (form.target || (event.submitter && event.submitter.formTarget)) return;
-    if (form.dataset.sent) {
-      event.preventDefault();
-      return;
-    }
-    form.dataset.sent = "1";
-    showWaiting(event.submitter);
-    // Whoever stopped the page from loading may try again.
-    setTimeout(function () { release(form); }, 10000);
-  });
-
-  // Back on a page that the browser has kept: its forms may be sent again.
-  window.addEventListener("pageshow", function () {
-    document.querySelectorAll("form[data-sent]").forEach(release);
-  });
-
-  // Two keys, for those who want them: / goes to the search, n to what is new. The choice is in the footer.
-  function keysAreOn() {
-    try {
-      return localStorage.getItem("keys") !== "off";
-    } catch (error) {
-      return true;
-    }
-  }
-
-  document.addEventListener("keydown", function (event) {
-    var isTyping = event.target.closest("input, textarea, select, [contenteditable]");
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !keysAreOn()) return;
-    var wanted = document.querySelector('[data-key="' + CSS.escape(event.key) + '"]');
-    if (!wanted) return;
+// Send a form only once: a second mailing, or a second start, would send every client a second letter.
+// Forms that show their answer in a frame, and those that htmx sends, may be sent repeatedly.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.target || (event.submitter && event.submitter.formTarget)) return;
+  if (form.dataset.sent) {
     event.preventDefault();
-    wanted.focus();
-    if (wanted.matches("a")) wanted.click();
-    else if (wanted.select) wanted.select();
-  });
+    return;
+  }
+  form.dataset.sent = "1";
+  showBusy(event.submitter);
+  // Somebody who stopped the page from loading may try again.
+  setTimeout(() => release(form), RELEASE_AFTER);
+});
 
-  document.querySelectorAll("[data-keys-switch]").forEach(function (box) {
-    box.checked = keysAreOn();
-    box.addEventListener("change", function () {
-      try {
-        localStorage.setItem("keys", box.checked ? "on" : "off");
-      } catch (error) {
-        // the choice cannot be kept, and the keys stay as they are
-      }
-    });
-  });
+// The browser has kept the page, and Back has returned to it: its forms may be sent again.
+window.addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-sent]").forEach(release);
+});
 
-  document.querySelectorAll("[data-theme-chooser]").forEach(function (chooser) {
-    var current = window.skymailingTheme.choice();
-    chooser.querySelectorAll("input").forEach(function (input) {
-      input.checked = input.value === current;
-      input.addEventListener("change", function () {
-        window.skymailingTheme.choose(input.value);
-      });
-    });
+// Two keys: / goes to the search field, n to what creates something new. The footer switches them off.
+function keysAreOn() {
+  try {
+    return localStorage.getItem("keys") !== "off";
+  } catch {
+    return true;
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !keysAreOn()) return;
+  const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (!target) return;
+  event.preventDefault();
+  target.focus();
+  if (target.matches("a")) target.click();
+  else if (target.select) target.select();
+});
+
+for (const box of document.querySelectorAll("[data-keys-switch]")) {
+  box.checked = keysAreOn();
+  box.addEventListener("change", () => {
+    try {
+      localStorage.setItem("keys", box.checked ? "on" : "off");
+    } catch {
+      // the choice cannot be kept, and the keys stay as they are
+    }
   });
-})();
+}
+
+for (const chooser of document.querySelectorAll("[data-theme-chooser]")) {
+  const current = window.skymailingTheme.readChoice();
+  for (const input of chooser.querySelectorAll("input")) {
+    input.checked = input.value === current;
+    input.addEventListener("change", () => window.skymailingTheme.choose(input.value));
+  }
+}

@@ -1,34 +1,34 @@
-// Runs before the first paint, so that a chosen theme never flashes. The choice is one of auto, light, dark.
+// Runs before the first paint, so that a chosen theme never flashes; a classic script, as modules run later.
+// The choice is one of auto, light, dark.
 (function () {
   "use strict";
-  var darkWish = window.matchMedia("(prefers-color-scheme: dark)");
+  const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 
-  function choice() {
+  function readChoice() {
     try {
       return localStorage.getItem("theme") || "auto";
-    } catch (error) {
-      return "auto"; // storage may be forbidden; the system's wish is then all we know
+    } catch {
+      return "auto"; // storage may be forbidden; then only the system's preference is known
     }
   }
 
   function apply() {
-    var theme = choice();
-    if (theme !== "light" && theme !== "dark") theme = darkWish.matches ? "dark" : "light";
+    let theme = readChoice();
+    if (theme !== "light" && theme !== "dark") theme = prefersDark.matches ? "dark" : "light";
     document.documentElement.setAttribute("data-bs-theme", theme);
   }
 
-  window.skymailingTheme = {
-    choice: choice,
-    choose: function (theme) {
-      try {
-        localStorage.setItem("theme", theme);
-      } catch (error) {
-        // the choice then lasts as long as the page
-      }
-      apply();
-    },
-  };
-  darkWish.addEventListener("change", apply);
+  function choose(theme) {
+    try {
+      localStorage.setItem("theme", theme);
+    } catch {
+      // the choice then lasts as long as the page
+    }
+    apply();
+  }
+
+  window.skymailingTheme = { readChoice, choose };
+  prefersDark.addEventListener("change", apply);
   apply();
   document.documentElement.classList.add("js");
 })();

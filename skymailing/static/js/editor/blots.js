@@ -1,117 +1,131 @@
-// What Quill does not know by itself: placeholders, buttons, pictures of ours, dividing lines, line breaks.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
-  var Embed = Quill.import("blots/embed");
-  var BlockEmbed = Quill.import("blots/block/embed");
-  var Inline = Quill.import("blots/inline");
-  var Image = Quill.import("formats/image");
-  var Link = Quill.import("formats/link");
+// What Quill does not know itself: placeholders, buttons, our pictures, dividing lines, line breaks.
+import { form } from "./form.js";
 
-  // Names of placeholders as the menu has them, by the path that they print.
-  var names = {};
+const Quill = window.Quill;
+const Embed = Quill.import("blots/embed");
+const BlockEmbed = Quill.import("blots/block/embed");
+const Inline = Quill.import("blots/inline");
+const Image = Quill.import("formats/image");
+const Link = Quill.import("formats/link");
+const ELSEWHERE = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60"><rect width="240" height="60" rx="6" fill="#8884"/><path d="M104 22h32v20h-32zm4 16 8-9 6 6 4-4 6 7z" fill="#888"/></svg>')}`;
 
-  function pathOf(tag) {
-    return tag.replace(/^\{\{-?\s*|\s*-?\}\}$/g, "").split("|")[0].trim();
+// The menu's names of placeholders, by the path that they print.
+const names = {};
+
+function pathOf(tag) {
+  return tag.replace(/^\{\{-?\s*|\s*-?\}\}$/g, "").split("|")[0].trim();
+}
+
+export function nameValues(values) {
+  for (const { text, label } of values) names[pathOf(text)] = label;
+}
+
+function labelOf(tag) {
+  const name = tag.charAt(1) === "{" && names[pathOf(tag)];
+  if (!name) return tag;
+  const filters = tag.indexOf("|");
+  if (filters < 0) return name;
+  const fallback = /^\|\s*default:\s*(["'])(.*?)\1\s*-?\}\}$/.exec(tag.slice(filters));
+  return fallback ? `${name} / ${fallback[2]}` : tag;
+}
+
+class Placeholder extends Embed {
+  static blotName = "placeholder";
+  static tagName = "SPAN";
+  static className = "chip";
+
+  static create(tag) {
+    const node = super.create(tag);
+    node.dataset.liquid = tag;
+    node.title = tag;
+    node.textContent = labelOf(tag);
+    if (tag.charAt(1) === "%") node.classList.add("chip-statement");
+    return node;
   }
 
-  editor.nameValues = function (list) {
-    list.forEach(function (value) {
-      names[pathOf(value.text)] = value.label;
-    });
-  };
+  static value(node) {
+    return node.dataset.liquid;
+  }
+}
 
-  function label(tag) {
-    var name = tag.charAt(1) === "{" && names[pathOf(tag)];
-    if (!name) return tag;
-    var rest = tag.slice(tag.indexOf("|"));
-    var instead = tag.indexOf("|") > 0 && /^\|\s*default:\s*(["'])(.*?)\1\s*-?\}\}$/.exec(rest);
-    if (tag.indexOf("|") > 0 && !instead) return tag;
-    return instead ? name + " / " + instead[2] : name;
+class SoftBreak extends Embed {
+  static blotName = "softbreak";
+  static tagName = "SPAN";
+  static className = "soft-break";
+
+  static create(value) {
+    const node = super.create(value);
+    node.append(document.createElement("br"));
+    return node;
   }
 
-  class Placeholder extends Embed {
-    static create(tag) {
-      var node = super.create(tag);
-      node.dataset.liquid = tag;
-      node.title = tag;
-      node.textContent = label(tag);
-      if (tag.charAt(1) === "%") node.classList.add("chip-statement");
-      return node;
-    }
-    static value(node) {
-      return node.dataset.liquid;
-    }
+  static value() {
+    return true;
   }
-  Placeholder.blotName = "placeholder";
-  Placeholder.tagName = "SPAN";
-  Placeholder.className = "chip";
+}
 
-  class SoftBreak extends Embed {
-    static create(value) {
-      var node = super.create(value);
-      node.appendChild(document.createElement("br"));
-      return node;
-    }
-    static value() {
-      return true;
-    }
+class Divider extends BlockEmbed {
+  static blotName = "divider";
+  static tagName = "HR";
+
+  static value() {
+    return true;
   }
-  SoftBreak.blotName = "softbreak";
-  SoftBreak.tagName = "SPAN";
-  SoftBreak.className = "soft-break";
+}
 
-  class Divider extends BlockEmbed {
-    static value() {
-      return true;
-    }
+class LetterButton extends Inline {
+  static blotName = "button";
+  static tagName = "A";
+  static className = "button";
+
+  static create(url) {
+    const node = super.create();
+    node.setAttribute("href", Link.sanitize(url));
+    return node;
   }
-  Divider.blotName = "divider";
-  Divider.tagName = "HR";
 
-  class LetterButton extends Inline {
-    static create(url) {
-      var node = super.create();
-      node.setAttribute("href", Link.sanitize(url));
-      return node;
-    }
-    static formats(node) {
-      return node.getAttribute("href");
-    }
-    format(name, value) {
-      if (name !== "button" || !value) super.format(name, value);
-      else this.domNode.setAttribute("href", Link.sanitize(value));
-    }
+  static formats(node) {
+    return node.getAttribute("href");
   }
-  LetterButton.blotName = "button";
-  LetterButton.tagName = "A";
-  LetterButton.className = "button";
-  Inline.order.push("button");
 
-  // Our pictures are shown from where this page is; those of other sites are only named, as the page may
-  // load nothing from there.
-  class Picture extends Image {
-    static create(url) {
-      var node = document.createElement("img");
-      node.dataset.src = url;
-      node.setAttribute("src", editor.shownPicture(url));
-      return node;
-    }
-    static value(node) {
-      return node.dataset.src || node.getAttribute("src");
-    }
-    static sanitize(url) {
-      return url;
-    }
+  format(name, value) {
+    if (name !== "button" || !value) super.format(name, value);
+    else this.domNode.setAttribute("href", Link.sanitize(value));
   }
-  Picture.blotName = "image";
-  Picture.tagName = "IMG";
+}
+Inline.order.push("button");
 
-  var ELSEWHERE = "data:image/svg+xml," + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60"><rect width="240" height="60" rx="6" fill="#8884"/><path d="M104 22h32v20h-32zm4 16 8-9 6 6 4-4 6 7z" fill="#888"/></svg>');
-  editor.shownPicture = function (url) {
-    var data = editor.form.dataset;
-    return url.indexOf(data.pictureBase) === 0 ? data.picturePath + url.slice(data.pictureBase.length) : ELSEWHERE;
-  };
+// Return the address under which the editor shows a picture: ours come from this site. Those of other sites
+// get a symbol, as the page may load nothing from elsewhere.
+export function shownPicture(url) {
+  const { pictureBase, picturePath } = form.dataset;
+  return url.startsWith(pictureBase) ? picturePath + url.slice(pictureBase.length) : ELSEWHERE;
+}
 
-  Quill.register({ "formats/placeholder": Placeholder, "formats/softbreak": SoftBreak, "formats/divider": Divider, "formats/button": LetterButton, "formats/image": Picture }, true);
-})();
+class Picture extends Image {
+  static blotName = "image";
+  static tagName = "IMG";
+
+  static create(url) {
+    const node = document.createElement("img");
+    node.dataset.src = url;
+    node.setAttribute("src", shownPicture(url));
+    return node;
+  }
+
+  static value(node) {
+    return node.dataset.src || node.getAttribute("src");
+  }
+
+  static sanitize(url) {
+    return url;
+  }
+}
+
+Quill.register({
+  "formats/placeholder": Placeholder,
+  "formats/softbreak": SoftBreak,
+  "formats/divider": Divider,
+  "formats/button": LetterButton,
+  "formats/image": Picture,
+}, true);

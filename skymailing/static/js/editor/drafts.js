@@ -1,147 +1,149 @@
-// What is typed is kept on the server, a moment after each pause: a closed tab or a crash loses nothing.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
-  var PAUSE = 1000; // milliseconds after the last key
-  var LONGEST = 5000; // milliseconds of typing without a pause
-  var AGAIN = 8000; // milliseconds until a failed try is repeated
-  var state, data, draft, revision, savedAt, timer, since = 0, isSending = false, isDirty = false, isStopped = false, force = false;
+// Save drafts on the server after each pause in typing: a closed tab or a crash loses nothing.
+import { form, readFields, texts } from "./form.js";
+import { createButton } from "./notice.js";
 
-  function ago() {
-    var seconds = Math.round((savedAt - Date.now()) / 1000);
-    var format = new Intl.RelativeTimeFormat(data.locale, { numeric: "always", style: "short" });
-    if (seconds > -60) return format.format(Math.min(seconds, -1), "second");
-    if (seconds > -3600) return format.format(Math.round(seconds / 60), "minute");
-    if (seconds > -86400) return format.format(Math.round(seconds / 3600), "hour");
-    return format.format(Math.round(seconds / 86400), "day");
-  }
+const PAUSE = 1000; // milliseconds after the last key
+const LONGEST = 5000; // milliseconds of typing without a pause
+const RETRY = 8000; // milliseconds after a failed attempt
+const AGE_PAUSE = 3000; // milliseconds between two updates of the draft's age
 
-  function say(text, kind) {
-    state.textContent = text;
-    state.dataset.kind = kind || "";
-  }
+const data = form.dataset;
+const state = form.querySelector(".draft-state");
+const discard = document.createElement("button");
+let draft = form.elements.draft.value;
+let revision = data.revision;
+let savedAt = data.savedAt ? Date.parse(data.savedAt) : 0;
+let timer = 0, typingSince = 0;
+let isSending = false, isDirty = false, isStopped = false, isForced = false;
 
-  function showAge() {
-    if (savedAt && !isSending && state.dataset.kind !== "bad") say(editor.words.saved.replace("{ago}", ago()));
-  }
+function formatAge() {
+  const seconds = Math.round((savedAt - Date.now()) / 1000);
+  const format = new Intl.RelativeTimeFormat(data.locale, { numeric: "always", style: "short" });
+  if (seconds > -60) return format.format(Math.min(seconds, -1), "second");
+  if (seconds > -3600) return format.format(Math.round(seconds / 60), "minute");
+  if (seconds > -86400) return format.format(Math.round(seconds / 3600), "hour");
+  return format.format(Math.round(seconds / 86400), "day");
+}
 
-  function action(label, act) {
-    var button = document.createElement("button");
-    button.type = "button";
-    button.className = "btn btn-outline btn-sm";
-    button.textContent = label;
-    button.addEventListener("click", act);
-    state.append(" ", button);
-  }
+function showState(text, kind = "") {
+  state.textContent = text;
+  state.dataset.kind = kind;
+}
 
-  function fields() {
-    var body = editor.fields();
-    body.delete("draft");
-    if (draft) body.set("revision", revision);
-    if (force) body.set("force", "1");
-    return body;
-  }
+function showAge() {
+  if (savedAt && !isSending && state.dataset.kind !== "bad") showState(texts.saved.replace("{ago}", formatAge()));
+}
 
-  function address() {
-    return draft ? data.drafts + "/" + draft : data.messageDraft || data.drafts;
-  }
+function addAction(label, act) {
+  state.append(" ", createButton(label, act));
+}
 
-  function refuse(told) {
-    isStopped = true;
-    say(editor.words[told.reason] || editor.words.failed, "bad");
-    if (told.reason !== "elsewhere" || !told.draft) return;
-    action(editor.words.takeOver, function () {
-      draft = String(told.draft);
-      force = true;
-      isStopped = false;
-      send();
-    });
-    action(editor.words.reload, function () {
-      isDirty = false;
-      isStopped = true;
-      location.reload();
-    });
-  }
+function readDraft() {
+  const fields = readFields();
+  fields.delete("draft");
+  if (draft) fields.set("revision", revision);
+  if (isForced) fields.set("force", "1");
+  return fields;
+}
 
-  function keep(told) {
-    var isNew = !draft;
-    draft = String(told.draft);
-    revision = told.revision;
-    force = false;
-    savedAt = Date.now();
-    data.discard = told.discard;
-    editor.form.elements.draft.value = draft;
-    if (isNew && !data.message) history.replaceState(null, "", data.new + "?draft=" + draft);
-    state.dataset.kind = "";
-    showAge();
-    editor.form.querySelector(".draft-discard").hidden = false;
-  }
+function address() {
+  return draft ? `${data.drafts}/${draft}` : data.messageDraft || data.drafts;
+}
 
-  function send() {
-    clearTimeout(timer);
-    if (isSending || isStopped) return;
-    isSending = true;
-    isDirty = false;
-    since = 0;
-    fetch(address(), { method: "POST", body: fields() })
-      .then(function (answer) {
-        if (answer.redirected) throw new Error("signedOut");
-        if (answer.status === 409) return answer.json().then(refuse);
-        if (!answer.ok) throw new Error("failed");
-        return answer.json().then(keep);
-      })
-      .catch(function (error) {
-        isDirty = true;
-        say(error.message === "signedOut" ? editor.words.signedOut : editor.words.failed, "bad");
-        timer = setTimeout(send, AGAIN);
-      })
-      .finally(function () {
-        isSending = false;
-        if (isDirty && state.dataset.kind !== "bad") plan();
-      });
-  }
+function takeOver(other) {
+  draft = String(other);
+  isForced = true;
+  isStopped = false;
+  send();
+}
 
-  function plan() {
+// Another window has saved something else: stop, and let the author choose.
+function showConflict(answer) {
+  isStopped = true;
+  showState(texts[answer.reason] || texts.failed, "bad");
+  if (answer.reason !== "elsewhere" || !answer.draft) return;
+  addAction(texts.takeOver, () => takeOver(answer.draft));
+  addAction(texts.reload, () => {
+    stop();
+    location.reload();
+  });
+}
+
+function showSaved(answer) {
+  const isNew = !draft;
+  draft = String(answer.draft);
+  revision = answer.revision;
+  isForced = false;
+  savedAt = Date.now();
+  data.discard = answer.discard;
+  form.elements.draft.value = draft;
+  if (isNew && !data.message) history.replaceState(null, "", `${data.new}?draft=${draft}`);
+  state.dataset.kind = "";
+  discard.hidden = false;
+}
+
+async function send() {
+  clearTimeout(timer);
+  if (isSending || isStopped) return;
+  isSending = true;
+  isDirty = false;
+  typingSince = 0;
+  try {
+    const answer = await fetch(address(), { method: "POST", body: readDraft() });
+    if (answer.redirected) throw new Error(texts.signedOut);
+    if (answer.status === 409) showConflict(await answer.json());
+    else if (answer.ok) showSaved(await answer.json());
+    else throw new Error(texts.failed);
+  } catch (error) {
     isDirty = true;
-    if (isStopped) return;
-    clearTimeout(timer);
-    since = since || Date.now();
-    timer = setTimeout(send, Math.max(0, Math.min(PAUSE, since + LONGEST - Date.now())));
-  }
-
-  editor.startDrafts = function () {
-    data = editor.form.dataset;
-    state = editor.form.querySelector(".draft-state");
-    draft = editor.form.elements.draft.value;
-    revision = data.revision;
-    savedAt = data.savedAt ? Date.parse(data.savedAt) : 0;
-    var discard = document.createElement("button");
-    discard.type = "submit";
-    discard.className = "btn btn-quiet btn-sm draft-discard";
-    discard.textContent = editor.words.discard;
-    discard.formNoValidate = true;
-    discard.hidden = true; // while the page itself offers it, or there is nothing
-    discard.addEventListener("click", function () {
-      isStopped = true;
-      isDirty = false;
-      discard.formAction = data.discard;
-    });
-    state.after(discard);
-    editor.form.addEventListener("input", function (event) {
-      if (event.target.closest(".values-panel")) return;
-      plan();
-    });
-    editor.form.addEventListener("submit", function (event) {
-      if (event.submitter && event.submitter.formTarget) return;
-      isStopped = true;
-      isDirty = false;
-      clearTimeout(timer);
-    });
-    // The last words of a tab that is closed.
-    window.addEventListener("pagehide", function () {
-      if (isDirty && !isStopped) navigator.sendBeacon(address(), fields());
-    });
+    showState(error.message === texts.signedOut ? texts.signedOut : texts.failed, "bad");
+    timer = setTimeout(send, RETRY);
+  } finally {
+    isSending = false;
     showAge();
-    setInterval(showAge, 3000);
-  };
-})();
+    if (isDirty && state.dataset.kind !== "bad") schedule();
+  }
+}
+
+function schedule() {
+  isDirty = true;
+  if (isStopped) return;
+  clearTimeout(timer);
+  typingSince = typingSince || Date.now();
+  timer = setTimeout(send, Math.max(0, Math.min(PAUSE, typingSince + LONGEST - Date.now())));
+}
+
+function stop() {
+  isStopped = true;
+  isDirty = false;
+  clearTimeout(timer);
+}
+
+function addDiscardButton() {
+  discard.type = "submit";
+  discard.className = "btn btn-quiet btn-sm draft-discard";
+  discard.textContent = texts.discard;
+  discard.formNoValidate = true;
+  discard.hidden = true; // while the page itself offers it, or there is nothing to discard
+  discard.addEventListener("click", () => {
+    stop();
+    discard.formAction = data.discard;
+  });
+  state.after(discard);
+}
+
+export function startDrafts() {
+  addDiscardButton();
+  form.addEventListener("input", (event) => {
+    if (!event.target.closest(".values-panel")) schedule();
+  });
+  form.addEventListener("submit", (event) => {
+    if (!event.submitter || !event.submitter.formTarget) stop();
+  });
+  // Save the last words of a tab that is being closed.
+  window.addEventListener("pagehide", () => {
+    if (isDirty && !isStopped) navigator.sendBeacon(address(), readDraft());
+  });
+  showAge();
+  setInterval(showAge, AGE_PAUSE);
+}

@@ -1,145 +1,140 @@
-// A letter's HTML as a page around a text. Writing mode edits the text alone; the page stays byte for byte.
-// Liquid tags go through it as words, and whether all of the text came through is found by comparing.
-(function () {
-  "use strict";
-  var editor = (window.letterEditor = {});
-  var BEGIN = "<!-- text begins -->";
-  var END = "<!-- text ends -->";
-  var SAME = { b: "strong", i: "em", del: "s", strike: "s" };
-  var INLINE = ["a", "b", "i", "u", "s", "strong", "em", "del", "strike", "img", "br", "span", "code", "small", "sub", "sup", "font"];
+// A message's HTML as a page around a text. Writing mode edits only the text; the page stays byte for byte.
+// Liquid tags go through as words. Comparing before and after shows whether the whole text came through.
+const BEGIN = "<!-- text begins -->";
+const END = "<!-- text ends -->";
+const SYNONYMS = { b: "strong", i: "em", del: "s", strike: "s" };
+const INLINE = ["a", "b", "i", "u", "s", "strong", "em", "del", "strike", "img", "br", "span", "code", "small", "sub", "sup", "font"];
+const SUPPORTED = ["p", "h1", "h2", "h3", "ul", "ol", "li", "a", "img", "br", "hr", "strong", "em", "u", "s", "b", "i", "del", "strike", "blockquote"];
+const NAMES_SHOWN = 6;
 
-  editor.LIQUID = /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/g;
+export const LIQUID = /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/g;
 
-  // What stands before the text, the text, and what stands after it.
-  editor.split = function (html) {
-    var begin = html.indexOf(BEGIN);
-    var end = html.lastIndexOf(END);
-    if (begin >= 0 && end > begin) {
-      begin += BEGIN.length;
+// Split HTML into the text and the parts before and after it.
+export function splitPage(html) {
+  let begin = html.indexOf(BEGIN);
+  let end = html.lastIndexOf(END);
+  if (begin >= 0 && end > begin) {
+    begin += BEGIN.length;
+  } else {
+    const open = /<body\b[^>]*>/i.exec(html);
+    begin = open ? open.index + open[0].length : 0;
+    end = html.toLowerCase().lastIndexOf("</body");
+    if (end < begin) end = html.length;
+  }
+  return { before: html.slice(0, begin), text: html.slice(begin, end), after: html.slice(end) };
+}
+
+// Replace each Liquid tag by a word that no parser changes: "o" marks an output, "s" a statement.
+export function maskLiquid(text) {
+  let number = 0;
+  while (text.includes(`lq${number}x`)) number++;
+  const mark = `lq${number}x`;
+  const tags = [];
+  const masked = text.replace(LIQUID, (tag) => {
+    tags.push(tag);
+    return `${mark}${tag.charAt(1) === "{" ? "o" : "s"}${tags.length - 1}q`;
+  });
+  const word = new RegExp(`${mark}([os])(\\d+)q`, "g");
+  return {
+    text: masked,
+    tags,
+    word,
+    statements: new RegExp(`^(\\s*${mark}s\\d+q)+\\s*$`),
+    restore: (string) => string.replace(word, (_all, _kind, place) => tags[Number(place)]),
+  };
+}
+
+// Parse HTML in a document without a window: it loads and runs nothing. Styles, handlers and scripts are
+// renamed first, as the Content-Security-Policy would report them.
+export function parseInert(html) {
+  const renamed = html
+    .replace(/<[a-zA-Z][^<>]*>/g, (tag) => (
+      tag.replace(/\sstyle(?=\s*=)/gi, " data-css").replace(/\son[a-z]+(?=\s*=)/gi, " data-act")
+    ))
+    .replace(/<(style|script|svg)\b/gi, "<x-$1")
+    .replace(/<\/(style|script|svg)\b/gi, "</x-$1");
+  return new DOMParser().parseFromString(`<body>${renamed}`, "text/html").body;
+}
+
+function nameOf(node) {
+  const name = node.nodeName.toLowerCase();
+  return SYNONYMS[name] || name;
+}
+
+function writeAttributes(node, name) {
+  const kept = [];
+  for (const attribute of node.attributes) {
+    if (name === "a" && (attribute.name === "target" || attribute.name === "rel")) continue;
+    if (attribute.name === "class" && !attribute.value.trim()) continue;
+    kept.push(` ${attribute.name}=${attribute.value.trim()}`);
+  }
+  return kept.sort().join("");
+}
+
+function isInline(node) {
+  if (node.nodeType === Node.TEXT_NODE) return true;
+  return node.nodeType === Node.ELEMENT_NODE && INLINE.includes(node.nodeName.toLowerCase());
+}
+
+function writeNode(node, masked) {
+  if (node.nodeType === Node.TEXT_NODE) return node.data.replace(/[ \t\r\n]+/g, " ").replace(/</g, "&lt;");
+  if (node.nodeType !== Node.ELEMENT_NODE) return `<!--${node.data}-->`;
+  const name = nameOf(node);
+  if (name === "br") return "<br>";
+  let text = Array.from(node.childNodes, (child) => writeNode(child, masked)).join("");
+  if (!isInline(node)) text = text.replace(/^ +| +$/g, "").replace(/ *<br> */g, "<br>");
+  const parent = node.parentNode && nameOf(node.parentNode);
+  const attributes = writeAttributes(node, name);
+  if (name === "p" && !attributes && (parent === "li" || parent === "blockquote")) return text;
+  if (name === "p" && masked.statements.test(text)) return text;
+  if (/^(strong|em|u|s)$/.test(name) && !attributes && !text.trim()) return text;
+  return `<${name}${attributes}>${text}</${name}>`;
+}
+
+// Write HTML so that what looks the same to a reader is the same string.
+export function normalize(html) {
+  const masked = maskLiquid(html);
+  const blocks = [];
+  let line = "";
+  function endLine() {
+    const text = line.trim();
+    if (text) blocks.push(masked.statements.test(text) ? text : `<p>${text}</p>`);
+    line = "";
+  }
+  for (const node of parseInert(masked.text).childNodes) {
+    if (isInline(node)) {
+      line += writeNode(node, masked);
     } else {
-      var open = /<body\b[^>]*>/i.exec(html);
-      begin = open ? open.index + open[0].length : 0;
-      end = html.toLowerCase().lastIndexOf("</body");
-      if (end < begin) end = html.length;
-    }
-    return { before: html.slice(0, begin), text: html.slice(begin, end), after: html.slice(end) };
-  };
-
-  // The text with each Liquid tag replaced by a word: o for an output, s for a statement.
-  editor.protect = function (text) {
-    var number = 0;
-    while (text.indexOf("lq" + number + "x") >= 0) number++;
-    var mark = "lq" + number + "x";
-    var tags = [];
-    var words = text.replace(editor.LIQUID, function (tag) {
-      tags.push(tag);
-      return mark + (tag.charAt(1) === "{" ? "o" : "s") + (tags.length - 1) + "q";
-    });
-    var word = new RegExp(mark + "([os])(\\d+)q", "g");
-    function restore(string) {
-      return string.replace(word, function (_all, _kind, place) {
-        return tags[Number(place)];
-      });
-    }
-    return { text: words, word: word, statement: new RegExp("^(\\s*" + mark + "s\\d+q)+\\s*$"), tags: tags, restore: restore };
-  };
-
-  // A document of no window: it loads and runs nothing. Styles and scripts are renamed, as our policy would
-  // complain of them.
-  editor.parse = function (html) {
-    html = html.replace(/<[a-zA-Z][^<>]*>/g, function (tag) {
-      return tag.replace(/\sstyle(?=\s*=)/gi, " data-css").replace(/\son[a-z]+(?=\s*=)/gi, " data-act");
-    });
-    html = html.replace(/<(style|script|svg)\b/gi, "<x-$1").replace(/<\/(style|script|svg)\b/gi, "</x-$1");
-    return new DOMParser().parseFromString("<body>" + html, "text/html").body;
-  };
-
-  function nameOf(node) {
-    var name = node.nodeName.toLowerCase();
-    return SAME[name] || name;
-  }
-
-  function attributesOf(node, name) {
-    var kept = [];
-    Array.prototype.forEach.call(node.attributes, function (attribute) {
-      if (name === "a" && (attribute.name === "target" || attribute.name === "rel")) return;
-      if (attribute.name === "class" && !attribute.value.trim()) return;
-      kept.push(" " + attribute.name + "=" + attribute.value.trim());
-    });
-    return kept.sort().join("");
-  }
-
-  function isInline(node) {
-    return node.nodeType === Node.TEXT_NODE || (node.nodeType === Node.ELEMENT_NODE && INLINE.indexOf(node.nodeName.toLowerCase()) >= 0);
-  }
-
-  // One way to write what is the same to a reader.
-  editor.canonical = function (html) {
-    var shield = editor.protect(html);
-    var root = editor.parse(shield.text);
-
-    function inside(node) {
-      return Array.prototype.map.call(node.childNodes, write).join("");
-    }
-
-    function write(node) {
-      if (node.nodeType === Node.TEXT_NODE) return node.data.replace(/[ \t\r\n]+/g, " ").replace(/</g, "&lt;");
-      if (node.nodeType !== Node.ELEMENT_NODE) return "<!--" + node.data + "-->";
-      var name = nameOf(node);
-      if (name === "br") return "<br>";
-      var text = inside(node);
-      if (!isInline(node)) text = text.replace(/^ +| +$/g, "").replace(/ *<br> */g, "<br>");
-      var parent = node.parentNode && nameOf(node.parentNode);
-      var attributes = attributesOf(node, name);
-      if (name === "p" && !attributes && (parent === "li" || parent === "blockquote")) return text;
-      if (name === "p" && shield.statement.test(text)) return text;
-      if (/^(strong|em|u|s)$/.test(name) && !attributes && !text.trim()) return text;
-      return "<" + name + attributes + ">" + text + "</" + name + ">";
-    }
-
-    var blocks = [];
-    var line = "";
-    function endLine() {
-      var text = line.trim();
-      if (text) blocks.push(shield.statement.test(text) ? text : "<p>" + text + "</p>");
-      line = "";
-    }
-    Array.prototype.forEach.call(root.childNodes, function (node) {
-      if (isInline(node)) {
-        line += write(node);
-        return;
-      }
       endLine();
-      blocks.push(write(node));
-    });
-    endLine();
-    // Where one element of a kind ends and the next begins is nothing that a reader sees.
-    var text = blocks.join("").replace(/> +</g, "><").replace(/<\/(strong|em|u|s)><\1>/g, "").replace(/(<br>)+<\/p>/g, function (all) {
-      return all === "<br></p>" ? "</p>" : all;
-    });
-    return shield.restore(text);
-  };
+      blocks.push(writeNode(node, masked));
+    }
+  }
+  endLine();
+  // A reader does not see where one element ends and the next of the same kind begins.
+  const text = blocks
+    .join("")
+    .replace(/> +</g, "><")
+    .replace(/<\/(strong|em|u|s)><\1>/g, "")
+    .replace(/(<br>)+<\/p>/g, (all) => (all === "<br></p>" ? "</p>" : all));
+  return masked.restore(text);
+}
 
-  // What of a text writing mode cannot hold, in words for its author.
-  editor.describeLoss = function (html, words) {
-    var shield = editor.protect(html);
-    var root = editor.parse(shield.text);
-    var known = "p h1 h2 h3 ul ol li a img br hr strong em u s b i del strike blockquote".split(" ");
-    var found = {};
-    var others = {};
-    Array.prototype.forEach.call(root.querySelectorAll("*"), function (node) {
-      var name = node.nodeName.toLowerCase();
-      if (/^(table|tbody|thead|tfoot|tr|td|th)$/.test(name)) found[words.lostTables] = true;
-      else if (known.indexOf(name) < 0) others["<" + name.replace("x-", "") + ">"] = true;
-      Array.prototype.forEach.call(node.attributes, function (attribute) {
-        if (shield.word.test(attribute.name)) found[words.lostTags] = true;
-        shield.word.lastIndex = 0;
-        if (/^(data-css|class|align|bgcolor|color)$/.test(attribute.name) && !/^(button|center|right)$/.test(attribute.value)) found[words.lostStyles] = true;
-      });
-    });
-    if (/<!--/.test(shield.text)) found[words.lostComments] = true;
-    var list = Object.keys(found);
-    if (Object.keys(others).length) list.push(words.lostElements.replace("{names}", Object.keys(others).slice(0, 6).join(", ")));
-    return list.length ? list : [words.lostOther];
-  };
-})();
+// List what writing mode cannot keep, in the words of `texts`.
+export function listLosses(html, texts) {
+  const masked = maskLiquid(html);
+  const losses = new Set();
+  const elements = new Set();
+  for (const node of parseInert(masked.text).querySelectorAll("*")) {
+    const name = node.nodeName.toLowerCase();
+    if (/^(table|tbody|thead|tfoot|tr|td|th)$/.test(name)) losses.add(texts.lostTables);
+    else if (!SUPPORTED.includes(name)) elements.add(`<${name.replace("x-", "")}>`);
+    for (const attribute of node.attributes) {
+      if (attribute.name.search(masked.word) >= 0) losses.add(texts.lostTags);
+      const isStyle = /^(data-css|class|align|bgcolor|color)$/.test(attribute.name);
+      if (isStyle && !/^(button|center|right)$/.test(attribute.value)) losses.add(texts.lostStyles);
+    }
+  }
+  if (masked.text.includes("<!--")) losses.add(texts.lostComments);
+  if (elements.size) losses.add(texts.lostElements.replace("{names}", [...elements].slice(0, NAMES_SHOWN).join(", ")));
+  return losses.size ? [...losses] : [texts.lostOther];
+}

@@ -1,48 +1,47 @@
-// What is pasted, tamed before Quill reads it: word processors send styles, which our policy forbids and
-// letters do not need; what they mean by them, bold or italic, is kept.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
-  var Clipboard = Quill.import("modules/clipboard");
+// Clean pasted HTML before Quill reads it. Word processors send styles, which the Content-Security-Policy
+// forbids and messages do not need; bold, italic and underlined text is kept.
+import { parseInert } from "./page.js";
 
-  function wrap(node, name) {
-    var inner = node.ownerDocument.createElement(name);
-    while (node.firstChild) inner.appendChild(node.firstChild);
-    node.appendChild(inner);
+const Quill = window.Quill;
+const Clipboard = Quill.import("modules/clipboard");
+
+function wrapContent(node, name) {
+  const inner = node.ownerDocument.createElement(name);
+  inner.append(...node.childNodes);
+  node.append(inner);
+}
+
+function cleanPasted(html) {
+  const page = parseInert(html);
+  page.querySelectorAll("x-style, x-script, x-svg, meta, link, title, base, template").forEach((node) => node.remove());
+  page.querySelectorAll("[data-css]").forEach((node) => {
+    const css = node.getAttribute("data-css").toLowerCase().replace(/\s+/g, "");
+    node.removeAttribute("data-css");
+    // Google Docs wraps all that it copies in a <b> that is not bold.
+    if (/^(b|strong)$/i.test(node.nodeName) && css.includes("font-weight:normal")) node.replaceWith(...node.childNodes);
+    else if (/font-weight:(bold|[6-9]00)/.test(css)) wrapContent(node, "strong");
+    if (css.includes("font-style:italic")) wrapContent(node, "em");
+    if (/text-decoration[a-z-]*:[a-z]*underline/.test(css) && node.nodeName !== "A") wrapContent(node, "u");
+  });
+  return page.innerHTML;
+}
+
+class CleanClipboard extends Clipboard {
+  convertHTML(html) {
+    return super.convertHTML(cleanPasted(html));
   }
 
-  function tame(html) {
-    var body = editor.parse(html);
-    body.querySelectorAll("x-style, x-script, x-svg, meta, link, title, base, template").forEach(function (node) {
-      node.remove();
-    });
-    body.querySelectorAll("[data-css]").forEach(function (node) {
-      var css = node.getAttribute("data-css").toLowerCase().replace(/\s+/g, "");
-      node.removeAttribute("data-css");
-      // Google's editor puts all that it copies into a <b> that is not bold.
-      if (/^(b|strong)$/i.test(node.nodeName) && css.indexOf("font-weight:normal") >= 0) node.replaceWith.apply(node, Array.from(node.childNodes));
-      else if (/font-weight:(bold|[6-9]00)/.test(css)) wrap(node, "strong");
-      if (css.indexOf("font-style:italic") >= 0) wrap(node, "em");
-      if (/text-decoration[a-z-]*:[a-z]*underline/.test(css) && node.nodeName !== "A") wrap(node, "u");
-    });
-    return body.innerHTML;
+  onCapturePaste(event) {
+    // A copied picture comes with HTML about it. Quill would read that instead of the file.
+    const html = event.clipboardData && event.clipboardData.getData("text/html");
+    const files = event.clipboardData ? [...event.clipboardData.files] : [];
+    if (!html || !files.length || event.defaultPrevented) return super.onCapturePaste(event);
+    event.preventDefault();
+    const range = this.quill.getSelection(true);
+    const hasText = cleanPasted(html).replace(/<img\b[^>]*>|<!--[\s\S]*?-->|\s/gi, "");
+    if (hasText) return this.onPaste(range, { html, text: event.clipboardData.getData("text/plain") });
+    return this.quill.uploader.upload(range, files);
   }
+}
 
-  class TameClipboard extends Clipboard {
-    convertHTML(html) {
-      return super.convertHTML(tame(html));
-    }
-    onCapturePaste(event) {
-      // A picture comes with a line of HTML about it, which Quill would read as it is.
-      var html = event.clipboardData && event.clipboardData.getData("text/html");
-      var files = event.clipboardData ? Array.from(event.clipboardData.files) : [];
-      if (!html || !files.length || event.defaultPrevented) return super.onCapturePaste(event);
-      event.preventDefault();
-      var range = this.quill.getSelection(true);
-      if (tame(html).replace(/<img\b[^>]*>|<!--[\s\S]*?-->|\s/gi, "")) return this.onPaste(range, { html: html, text: event.clipboardData.getData("text/plain") });
-      return this.quill.uploader.upload(range, files);
-    }
-  }
-
-  Quill.register({ "modules/clipboard": TameClipboard }, true);
-})();
+Quill.register({ "modules/clipboard": CleanClipboard }, true);

@@ -1,83 +1,76 @@
-// Pictures: chosen, dropped or pasted; sent to the server, which gives them an address; then put in.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
+// Upload pictures that were chosen, dropped or pasted, and insert them.
+import { ask } from "./dialogs.js";
+import { body, csrfToken, form, insertIntoField, mode, texts } from "./form.js";
+import { shownPicture } from "./blots.js";
+import { showNotice } from "./notice.js";
+import { findPlace, getWriting } from "./writing.js";
 
-  function send(file) {
-    var data = new FormData();
-    data.append("csrf_token", editor.token());
-    data.append("picture", file);
-    return fetch(editor.form.dataset.pictures, { method: "POST", body: data }).then(function (answer) {
-      if (answer.redirected) throw new Error(editor.words.signedOut);
-      return answer.json().then(function (told) {
-        if (!answer.ok) throw new Error(told.problem || editor.words.uploadFailed);
-        return told;
-      });
-    });
+const input = form.querySelector(".picture-file");
+
+async function upload(file) {
+  const data = new FormData();
+  data.append("csrf_token", csrfToken());
+  data.append("picture", file);
+  const answer = await fetch(form.dataset.pictures, { method: "POST", body: data });
+  if (answer.redirected) throw new Error(texts.signedOut);
+  const result = await answer.json();
+  if (!answer.ok) throw new Error(result.problem || texts.uploadFailed);
+  return result;
+}
+
+function insert(picture, alt) {
+  if (mode === "writing") {
+    const quill = getWriting();
+    const at = findPlace().index;
+    quill.insertEmbed(at, "image", picture.url, "user");
+    quill.formatText(at, 1, { alt, width: String(picture.shown) }, "user");
+    quill.setSelection(at + 1, "user");
+  } else if (mode === "markdown") {
+    insertIntoField(body, `![${alt.replace(/[[\]]/g, "")}](${picture.url})`);
+  } else {
+    const text = alt.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
+    insertIntoField(body, `<img src="${picture.url}" alt="${text}" width="${picture.shown}" style="max-width:100%;height:auto">`);
   }
+}
 
-  function insert(picture, alt) {
-    if (editor.mode === "writing") {
-      var quill = editor.writing();
-      var at = editor.place().index;
-      quill.insertEmbed(at, "image", picture.url, "user");
-      quill.formatText(at, 1, { alt: alt, width: String(picture.shown) }, "user");
-      quill.setSelection(at + 1, "user");
-    } else if (editor.mode === "markdown") {
-      editor.insertIntoField(editor.body, "![" + alt.replace(/[[\]]/g, "") + "](" + picture.url + ")");
-    } else {
-      alt = alt.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
-      editor.insertIntoField(editor.body, '<img src="' + picture.url + '" alt="' + alt + '" width="' + picture.shown + '" style="max-width:100%;height:auto">');
+// Upload one file after the other, as each asks for its description.
+export async function uploadPictures(files) {
+  if (mode === "text") {
+    showNotice(texts.noPicturesInText);
+    return;
+  }
+  try {
+    for (const file of [...files]) {
+      showNotice(texts.uploading);
+      const picture = await upload(file);
+      showNotice("");
+      document.querySelector("#ask-alt .ask-picture").src = shownPicture(picture.url);
+      const answer = await ask("ask-alt");
+      if (answer) insert(picture, answer.alt.trim());
     }
+  } catch (error) {
+    showNotice(error.message || texts.uploadFailed);
   }
+}
 
-  // One after the other, as each asks for its words.
-  editor.uploadPictures = function (files) {
-    if (editor.mode === "text") {
-      editor.tell(editor.words.noPicturesInText);
-      return Promise.resolve();
-    }
-    return Array.prototype.slice.call(files).reduce(function (before, file) {
-      return before.then(function () {
-        editor.tell(editor.words.uploading);
-        return send(file).then(function (picture) {
-          editor.tell("");
-          var preview = document.querySelector("#ask-alt .ask-picture");
-          preview.src = editor.shownPicture(picture.url);
-          return editor.ask("ask-alt", {}).then(function (answer) {
-            if (answer) insert(picture, answer.alt.trim());
-          });
-        });
-      });
-    }, Promise.resolve()).catch(function (error) {
-      editor.tell(error.message || editor.words.uploadFailed);
-    });
-  };
+export function choosePicture() {
+  input.click();
+}
 
-  function filesOf(transfer) {
-    return Array.prototype.filter.call((transfer && transfer.files) || [], function (file) {
-      return /^image\//.test(file.type);
+export function startPictures() {
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    uploadPictures(files);
+  });
+  // For the textarea; in writing mode Quill does the same.
+  for (const name of ["paste", "drop"]) {
+    body.addEventListener(name, (event) => {
+      const transfer = event.clipboardData || event.dataTransfer;
+      const files = [...((transfer && transfer.files) || [])].filter((file) => file.type.startsWith("image/"));
+      if (!files.length) return;
+      event.preventDefault();
+      uploadPictures(files);
     });
   }
-
-  editor.startPictures = function () {
-    var input = editor.form.querySelector(".picture-file");
-    input.addEventListener("change", function () {
-      var files = Array.prototype.slice.call(input.files);
-      input.value = "";
-      editor.uploadPictures(files);
-    });
-    editor.choosePicture = function () {
-      input.click();
-    };
-    // In the textarea; in writing mode Quill does the same.
-    ["paste", "drop"].forEach(function (name) {
-      editor.body.addEventListener(name, function (event) {
-        var files = filesOf(event.clipboardData || event.dataTransfer);
-        if (!files.length) return;
-        event.preventDefault();
-        editor.uploadPictures(files);
-      });
-    });
-  };
-})();
+}

@@ -1,215 +1,204 @@
-// The preview beside the text: the real letter of a chosen client, made by the server while one types.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
-  var PAUSE = 450; // milliseconds after the last key
-  var DESKTOP = 700; // pixels
-  var PHONE = 400; // pixels; less room than that shows best what phones show
-  var asking, pane, screen, notes, text, size, client = "", timer, number = 0, view = "desktop", hasHtml = true;
+// The preview beside the text: the letter of a chosen client as the server renders it.
+import { form, mode, readFields, texts } from "./form.js";
+import { createButton } from "./notice.js";
+import { showLine } from "./source.js";
 
-  function code(string) {
-    var element = document.createElement("code");
-    element.textContent = string;
-    return element;
+const PAUSE = 450; // milliseconds after the last key
+const SEARCH_PAUSE = 250; // milliseconds
+const DESKTOP = 700; // pixels
+const PHONE = 400; // pixels; a narrower pane shows the phone's view first
+
+const pane = document.getElementById("preview");
+const screen = pane.querySelector(".preview-screen");
+const notes = pane.querySelector(".preview-notes");
+const text = pane.querySelector(".preview-text");
+const size = pane.querySelector(".preview-size");
+let client = "", view = "desktop", hasHtml = true;
+let request = null, timer = 0, number = 0;
+
+function addNote(kind, before, codes = []) {
+  const paragraph = document.createElement("p");
+  paragraph.className = `note note-${kind}`;
+  paragraph.append(`${before} `);
+  codes.forEach((string, place) => {
+    const code = document.createElement("code");
+    code.textContent = string;
+    paragraph.append(place ? ", " : "", code);
+  });
+  notes.append(paragraph);
+  return paragraph;
+}
+
+function showProblem(problem) {
+  const paragraph = addNote("bad", problem.text);
+  if (!problem.line || problem.in_subject || mode === "writing") return;
+  paragraph.append(createButton(texts.line, () => showLine(problem.line)));
+}
+
+function showFacts(facts) {
+  notes.replaceChildren();
+  screen.classList.toggle("preview-stale", Boolean(facts.problem));
+  pane.querySelector("[data-as]").textContent = facts.to;
+  if (facts.problem) {
+    showProblem(facts.problem);
+    return;
   }
-
-  function note(kind, before, codes) {
-    var paragraph = document.createElement("p");
-    paragraph.className = "note note-" + kind;
-    paragraph.append(before + " ");
-    codes.forEach(function (each, place) {
-      if (place) paragraph.append(", ");
-      paragraph.append(code(each));
-    });
-    notes.append(paragraph);
-    return paragraph;
+  const subject = pane.querySelector("[data-subject]");
+  subject.textContent = facts.subject || texts.noSubject;
+  subject.classList.toggle("no-value", !facts.subject);
+  for (const [tag, suggestion] of facts.unknown) {
+    const paragraph = addNote("bad", texts.unknown, [tag]);
+    if (suggestion) paragraph.append(`. ${texts.meant.replace("{text}", suggestion)}`);
   }
+  if (facts.empty.length) addNote("waiting", texts.empty, facts.empty);
+  if (facts.clipped) addNote("waiting", texts.clipped);
+  text.textContent = facts.text;
+  size.textContent = texts.size.replace("{size}", facts.size);
+  hasHtml = facts.has_html;
+  showView();
+}
 
-  function showProblem(problem) {
-    var paragraph = note("bad", problem.text, []);
-    if (!problem.line || problem.in_subject || editor.mode === "writing") return;
-    var button = document.createElement("button");
-    button.type = "button";
-    button.className = "btn btn-outline btn-sm";
-    button.textContent = editor.words.line;
-    button.addEventListener("click", function () {
-      editor.showLine(problem.line);
-    });
-    paragraph.append(button);
+function showView() {
+  const isText = view === "text" || !hasHtml;
+  screen.hidden = isText;
+  text.hidden = !isText;
+  screen.dataset.view = view;
+  for (const button of pane.querySelectorAll("button[data-view]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
+}
 
-  function showFacts(facts) {
-    notes.replaceChildren();
-    screen.classList.toggle("preview-stale", Boolean(facts.problem));
-    pane.querySelector("[data-as]").textContent = facts.to;
-    if (facts.problem) {
-      showProblem(facts.problem);
+// Load the letter in a new frame, which replaces the old one once it is loaded: nothing flickers, and the
+// browser's Back button does not go through old previews.
+function showLetter(fields) {
+  const name = `letter-${++number}`;
+  const old = screen.querySelectorAll("iframe");
+  const frame = document.createElement("iframe");
+  frame.className = "letter-frame letter-frame-coming";
+  frame.name = name;
+  frame.title = old[0] ? old[0].title : "";
+  frame.setAttribute("sandbox", "");
+  screen.append(frame);
+  frame.addEventListener("load", () => {
+    if (name !== `letter-${number}`) {
+      frame.remove(); // a newer one is on its way
       return;
     }
-    var subject = pane.querySelector("[data-subject]");
-    subject.textContent = facts.subject || editor.words.noSubject;
-    subject.classList.toggle("no-value", !facts.subject);
-    facts.unknown.forEach(function (pair) {
-      var paragraph = note("bad", editor.words.unknown, [pair[0]]);
-      if (pair[1]) paragraph.append(". " + editor.words.meant.replace("{text}", pair[1]));
-    });
-    if (facts.empty.length) note("waiting", editor.words.empty, facts.empty);
-    if (facts.clipped) note("waiting", editor.words.clipped, []);
-    text.textContent = facts.text;
-    size.textContent = editor.words.size.replace("{size}", facts.size);
-    hasHtml = facts.has_html;
-    showView();
+    frame.classList.remove("letter-frame-coming");
+    for (const former of old) former.remove();
+  });
+  fields.set("part", "html");
+  post(form.dataset.preview, name, fields);
+}
+
+// Post fields into a frame.
+function post(address, target, fields) {
+  const poster = document.createElement("form");
+  poster.method = "post";
+  poster.action = address;
+  poster.target = target;
+  poster.hidden = true;
+  for (const [name, value] of fields) {
+    const field = document.createElement("textarea");
+    field.name = name;
+    field.value = value;
+    poster.append(field);
   }
+  document.body.append(poster);
+  poster.submit();
+  poster.remove();
+}
 
-  function showView() {
-    var isText = view === "text" || !hasHtml;
-    screen.hidden = isText;
-    text.hidden = !isText;
-    screen.dataset.view = view;
-    pane.querySelectorAll("button[data-view]").forEach(function (button) {
-      button.setAttribute("aria-pressed", String(button.dataset.view === view));
-    });
+function readFieldsAndClient() {
+  const fields = readFields();
+  if (client) fields.set("client", client);
+  return fields;
+}
+
+async function refresh() {
+  if (request) request.abort(); // only the newest answer counts
+  request = new AbortController();
+  try {
+    const options = { method: "POST", body: readFieldsAndClient(), signal: request.signal };
+    const answer = await fetch(form.dataset.insight, options);
+    if (!answer.ok || answer.redirected) return;
+    const facts = await answer.json();
+    showFacts(facts);
+    if (facts.has_html) showLetter(readFieldsAndClient());
+  } catch {
+    // Without a connection the old preview stays; the line about drafts reports the problem.
+  } finally {
+    pane.dataset.ready = "";
   }
+}
 
-  // Each answer comes into a frame of its own, which takes the former's place once it is there: nothing
-  // flickers, and the browser's Back does not go through former previews.
-  function showLetter(fields) {
-    var frame = document.createElement("iframe");
-    var name = "letter-" + ++number;
-    var old = screen.querySelectorAll("iframe");
-    frame.className = "letter-frame letter-frame-coming";
-    frame.name = name;
-    frame.title = old[0] ? old[0].title : "";
-    frame.setAttribute("sandbox", "");
-    screen.append(frame);
-    var form = document.createElement("form");
-    form.method = "post";
-    form.action = editor.form.dataset.preview;
-    form.target = name;
-    form.hidden = true;
-    fields.set("part", "html");
-    fields.forEach(function (value, key) {
-      var input = document.createElement("textarea");
-      input.name = key;
-      input.value = value;
-      form.append(input);
-    });
-    document.body.append(form);
-    frame.addEventListener("load", function () {
-      if (name !== "letter-" + number) {
-        frame.remove(); // a newer one is on its way
-        return;
-      }
-      frame.classList.remove("letter-frame-coming");
-      old.forEach(function (former) {
-        former.remove();
-      });
-    });
-    form.submit();
-    form.remove();
-  }
+function scheduleRefresh(pause) {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, pause);
+}
 
-  function fields() {
-    var data = editor.fields();
-    if (client) data.set("client", client);
-    return data;
-  }
+function choose(person) {
+  client = String(person.id);
+  pane.querySelector(".preview-as").open = false;
+  scheduleRefresh(0);
+}
 
-  function refresh() {
-    if (asking) asking.abort(); // only the newest answer matters
-    asking = new AbortController();
-    fetch(editor.form.dataset.insight, { method: "POST", body: fields(), signal: asking.signal })
-      .then(function (answer) {
-        if (!answer.ok || answer.redirected) throw new Error();
-        return answer.json();
-      })
-      .then(function (facts) {
-        showFacts(facts);
-        if (facts.has_html) showLetter(fields());
-      })
-      .catch(function () {
-        // Without a connection the former preview stays; the draft's line says what is wrong.
-      })
-      .finally(function () {
-        pane.dataset.ready = "";
-      });
-  }
+function listPeople(list, people) {
+  list.replaceChildren(...people.map((person) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = person.name ? `${person.name} · ${person.email}` : person.email;
+    button.addEventListener("click", () => choose(person));
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  }));
+  if (!people.length) list.append(texts.noOne);
+}
 
-  editor.refreshPreview = function (pause) {
-    clearTimeout(timer);
-    timer = setTimeout(refresh, pause === undefined ? PAUSE : pause);
-  };
+function startSearch() {
+  const input = pane.querySelector("#preview-search");
+  if (!input) return;
+  const list = pane.querySelector(".preview-people ul");
+  let wait = 0, lastSearch = 0;
 
-  function offer(list, people) {
-    list.replaceChildren();
-    people.forEach(function (person) {
-      var button = document.createElement("button");
-      button.type = "button";
-      button.textContent = person.name ? person.name + " · " + person.email : person.email;
-      button.addEventListener("click", function () {
-        client = String(person.id);
-        pane.querySelector(".preview-as").open = false;
-        editor.refreshPreview(0);
-      });
-      var item = document.createElement("li");
-      item.append(button);
-      list.append(item);
-    });
-    if (!people.length) list.append(editor.words.noOne);
-  }
-
-  function startSearch() {
-    var input = pane.querySelector("#preview-search");
-    if (!input) return;
-    var list = pane.querySelector(".preview-people ul");
-    var wait, asked = 0;
-    function search() {
-      var turn = ++asked;
-      fetch(editor.form.dataset.recipients + "?q=" + encodeURIComponent(input.value))
-        .then(function (answer) {
-          return answer.json();
-        })
-        .then(function (people) {
-          if (turn === asked) offer(list, people);
-        })
-        .catch(function () {});
+  async function search() {
+    const turn = ++lastSearch;
+    try {
+      const answer = await fetch(`${form.dataset.recipients}?q=${encodeURIComponent(input.value)}`);
+      const people = await answer.json();
+      if (turn === lastSearch) listPeople(list, people);
+    } catch {
+      // Without a connection the list stays as it is.
     }
-    input.addEventListener("input", function () {
-      clearTimeout(wait);
-      wait = setTimeout(search, 250);
-    });
-    pane.querySelector(".preview-as").addEventListener("toggle", function (event) {
-      if (event.target.open) {
-        search();
-        input.focus();
-      }
-    });
   }
 
-  // A computer's window is wider than the room beside the text: the letter is laid out for the one and
-  // drawn in the size of the other.
-  function fit() {
-    screen.style.setProperty("--shrink", Math.min(1, screen.clientWidth / DESKTOP));
-  }
+  input.addEventListener("input", () => {
+    clearTimeout(wait);
+    wait = setTimeout(search, SEARCH_PAUSE);
+  });
+  pane.querySelector(".preview-as").addEventListener("toggle", (event) => {
+    if (!event.target.open) return;
+    search();
+    input.focus();
+  });
+}
 
-  editor.startPreview = function () {
-    pane = document.getElementById("preview");
-    screen = pane.querySelector(".preview-screen");
-    notes = pane.querySelector(".preview-notes");
-    text = pane.querySelector(".preview-text");
-    size = pane.querySelector(".preview-size");
-    pane.addEventListener("click", function (event) {
-      var button = event.target.closest("button[data-view]");
-      if (!button) return;
-      view = button.dataset.view;
-      showView();
-    });
-    if (screen.clientWidth < PHONE) view = "phone";
-    new ResizeObserver(fit).observe(screen);
-    startSearch();
-    editor.form.addEventListener("input", function () {
-      editor.refreshPreview();
-    });
-    editor.refreshPreview(0);
-  };
-})();
+// A computer's window is wider than the pane: the letter is laid out at that width and drawn smaller.
+function fit() {
+  screen.style.setProperty("--shrink", Math.min(1, screen.clientWidth / DESKTOP));
+}
+
+export function startPreview() {
+  pane.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-view]");
+    if (!button) return;
+    view = button.dataset.view;
+    showView();
+  });
+  if (screen.clientWidth < PHONE) view = "phone";
+  new ResizeObserver(fit).observe(screen);
+  startSearch();
+  form.addEventListener("input", () => scheduleRefresh(PAUSE));
+  scheduleRefresh(0);
+}

@@ -1,61 +1,59 @@
-// Source mode: colours under a textarea that stays an ordinary one.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
-  var LARGEST = 80000; // characters; beyond that colouring would be felt while typing
-  var LIQUID = { pattern: /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/, greedy: true };
-  var pre, code, textarea, waiting;
+// Source mode: colours behind a textarea that stays an ordinary one.
+import { body, mode } from "./form.js";
 
-  Prism.languages.markup.tag.inside["attr-value"].inside.liquid = LIQUID;
-  Prism.languages.insertBefore("markup", "entity", { liquid: LIQUID });
-  Prism.languages.insertBefore("markdown", "prolog", { liquid: LIQUID });
-  Prism.languages.text = { liquid: LIQUID };
+const Prism = window.Prism;
+const LARGEST = 80_000; // characters; colouring more than this slows typing down
+const LIQUID = { pattern: /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/, greedy: true };
+const pre = document.createElement("pre");
+const code = document.createElement("code");
+let isWaiting = false;
 
-  function paint() {
-    waiting = false;
-    var text = textarea.value;
-    var language = { html: "markup", markdown: "markdown", text: "text" }[editor.mode] || "text";
-    var isSmall = text.length <= LARGEST;
-    pre.hidden = !isSmall;
-    textarea.classList.toggle("letter-source-painted", isSmall);
-    if (isSmall) code.innerHTML = Prism.highlight(text, Prism.languages[language], language) + "\n";
-    follow();
-  }
+Prism.languages.markup.tag.inside["attr-value"].inside.liquid = LIQUID;
+Prism.languages.insertBefore("markup", "entity", { liquid: LIQUID });
+Prism.languages.insertBefore("markdown", "prolog", { liquid: LIQUID });
+Prism.languages.text = { liquid: LIQUID };
 
-  function follow() {
-    pre.scrollTop = textarea.scrollTop;
-  }
+function paint() {
+  isWaiting = false;
+  const text = body.value;
+  const language = { html: "markup", markdown: "markdown", text: "text" }[mode] || "text";
+  const isSmall = text.length <= LARGEST;
+  pre.hidden = !isSmall;
+  body.classList.toggle("letter-source-painted", isSmall);
+  if (isSmall) code.innerHTML = `${Prism.highlight(text, Prism.languages[language], language)}\n`;
+  followScrolling();
+}
 
-  editor.paintSource = function () {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(paint);
-  };
+function followScrolling() {
+  pre.scrollTop = body.scrollTop;
+}
 
-  editor.startSource = function () {
-    textarea = editor.body;
-    var frame = document.createElement("div");
-    frame.className = "source";
-    pre = document.createElement("pre");
-    pre.className = "source-colours";
-    pre.setAttribute("aria-hidden", "true");
-    code = document.createElement("code");
-    pre.appendChild(code);
-    textarea.parentNode.insertBefore(frame, textarea);
-    frame.appendChild(pre);
-    frame.appendChild(textarea);
-    textarea.addEventListener("input", editor.paintSource);
-    textarea.addEventListener("scroll", follow);
-    new ResizeObserver(function () {
-      pre.style.height = textarea.offsetHeight + "px";
-    }).observe(textarea);
-  };
+export function paintSource() {
+  if (isWaiting) return;
+  isWaiting = true;
+  requestAnimationFrame(paint);
+}
 
-  editor.showLine = function (number) {
-    var lines = textarea.value.split("\n");
-    var start = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
-    textarea.focus();
-    textarea.setSelectionRange(start, start + (lines[number - 1] || "").length);
-    textarea.scrollTop = Math.max(0, (textarea.scrollHeight / lines.length) * (number - 4));
-  };
-})();
+export function startSource() {
+  const frame = document.createElement("div");
+  frame.className = "source";
+  pre.className = "source-colours";
+  pre.setAttribute("aria-hidden", "true");
+  pre.append(code);
+  body.before(frame);
+  frame.append(pre, body);
+  body.addEventListener("input", paintSource);
+  body.addEventListener("scroll", followScrolling);
+  new ResizeObserver(() => {
+    pre.style.height = `${body.offsetHeight}px`;
+  }).observe(body);
+}
+
+// Select a line, counted from 1, and scroll to it.
+export function showLine(number) {
+  const lines = body.value.split("\n");
+  const start = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
+  body.focus();
+  body.setSelectionRange(start, start + (lines[number - 1] || "").length);
+  body.scrollTop = Math.max(0, (body.scrollHeight / lines.length) * (number - 4));
+}

@@ -1,45 +1,25 @@
-// Puts the editor together, on a page that is an ordinary form without it.
-(function () {
-  "use strict";
-  var editor = window.letterEditor;
-  editor.form = document.querySelector("[data-editor]");
-  editor.body = editor.form.elements.body;
-  editor.subject = editor.form.elements.subject;
-  editor.words = JSON.parse(editor.form.dataset.words);
+// Put the editor together, on a page that is an ordinary form without scripts.
+// Imports are relative: the page loads this file under a versioned folder, and they stay inside of it.
+import { body, form, mode } from "./form.js";
+import { startDrafts } from "./drafts.js";
+import { startModes } from "./modes.js";
+import { startPictures, uploadPictures } from "./pictures.js";
+import { startPreview } from "./preview.js";
+import { startSource } from "./source.js";
+import { showTools, startToolbar } from "./toolbar.js";
+import { startValues } from "./values.js";
+import { isBlank, startWriting } from "./writing.js";
 
-  editor.token = function () {
-    var field = editor.form.elements.csrf_token;
-    return field ? field.value : "";
-  };
+startSource();
+startValues();
+startPictures();
+startWriting({ onSelection: showTools, onFiles: uploadPictures });
+startToolbar();
+startModes();
+startPreview();
+startDrafts();
 
-  // The form as it would be sent. Not by FormData: it would write line ends in its own way.
-  editor.fields = function () {
-    var fields = new URLSearchParams();
-    ["csrf_token", "version", "draft"].forEach(function (name) {
-      var field = editor.form.elements[name];
-      if (field && field.value) fields.set(name, field.value);
-    });
-    fields.set("subject", editor.subject.value);
-    fields.set("format", editor.mode === "writing" ? "html" : editor.mode);
-    fields.set("body", editor.body.value);
-    return fields;
-  };
-
-  // From writing mode: the form's own field follows, and whoever listens to it.
-  editor.setBody = function (html) {
-    editor.body.value = html;
-    editor.body.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-
-  editor.startSource();
-  editor.startValues();
-  editor.startPictures();
-  editor.startModes();
-  editor.startPreview();
-  editor.startDrafts();
-
-  editor.form.addEventListener("submit", function () {
-    // A design without a word in it is no letter: then the server asks for the text.
-    if (editor.mode === "writing" && editor.isBlank()) editor.body.value = "";
-  }, true);
-})();
+form.addEventListener("submit", () => {
+  // A design without any text is not a message: send it as empty, and the server asks for the text.
+  if (mode === "writing" && isBlank()) body.value = "";
+}, true);

@@ -1,0 +1,51 @@
+"""What the editor offers: designs to start from, and placeholders to insert."""
+
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME, write_path
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A client's value that can be inserted: its name, its placeholder, an example."""
+
+    label: str
+    text: str
+    sample: str
+    # Whether some clients may lack it, so that a default makes sense.
+    may_lack: bool = True
+
+
+def list_starters() -> list[tuple[str, str, str]]:
+    """Return key, name and purpose of each starter."""
+    return [
+        ("newsletter", _("Newsletter"), _("several pieces of news in one message")),
+        ("announcement", _("Announcement"), _("one new product or event")),
+        ("invitation", _("Invitation"), _("to an event, with time and place")),
+        ("notice", _("Confirmation"), _("of an order or a booking, with its details")),
+        ("letter", _("Plain letter"), _("personal, without a design")),
+    ]
+
+
+def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
+    """Return the values that can be inserted; `samples` as `queries.find_samples` returns them."""
+    return [
+        Value(_("Full name"), "{{ name }}", samples.get(OWN_NAME, "")),
+        Value(_("E-mail address"), "{{ email }}", samples.get(OWN_EMAIL, ""), may_lack=False),
+        *(Value(name, write_path(("client", name)), samples.get(name, "")) for name in attributes),
+        Value(_("My sender name"), "{{ sender_name }}", "", may_lack=False),
+        Value(_("Unsubscribe link"), "{{ unsubscribe_url }}", "", may_lack=False),
+    ]
+
+
+def list_placeholders(attributes: list[str]) -> list[tuple[str, str]]:
+    """Return all placeholders, each with what it prints."""
+    return [
+        ("{{ name }}", _("the client's full name")),
+        ("{{ email }}", _("the client's e-mail address")),
+        ("{{ sender_name }}", _("your sender name")),
+        ("{{ unsubscribe_url }}", _("the unsubscribe link; added at the end if you leave it out")),
+        *((write_path(("client", name)), _("from your client list")) for name in attributes),
+    ]

@@ -1,0 +1,50 @@
+// The form that the editor works on, the texts that it shows, and the current mode.
+export const form = document.querySelector("[data-editor]");
+export const subject = form.elements.subject;
+export const body = form.elements.body;
+export const texts = JSON.parse(form.dataset.texts);
+
+// "writing", "markdown", "html" or "text". Writing mode is another way to edit HTML.
+export let mode = "";
+
+export function setMode(name) {
+  mode = name;
+}
+
+export function formatOf(name) {
+  return name === "writing" ? "html" : name;
+}
+
+export function csrfToken() {
+  const field = form.elements.csrf_token;
+  return field ? field.value : "";
+}
+
+// Read the form as the browser would send it. FormData does not fit: it changes line ends.
+export function readFields() {
+  const fields = new URLSearchParams();
+  for (const name of ["csrf_token", "version", "draft"]) {
+    const field = form.elements[name];
+    if (field && field.value) fields.set(name, field.value);
+  }
+  fields.set("subject", subject.value);
+  fields.set("format", formatOf(mode));
+  fields.set("body", body.value);
+  return fields;
+}
+
+// Report a change of the body that a script made: the preview, drafts and colours follow it.
+export function announceChange() {
+  body.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+export function setBody(text) {
+  body.value = text;
+  announceChange();
+}
+
+export function insertIntoField(field, text) {
+  field.focus();
+  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}

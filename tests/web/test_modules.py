@@ -1,0 +1,71 @@
+"""Scripts that import one another are cached for good, and fresh after a deploy."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from skymailing.web.static_files import list_modules, module_asset
+
+STATIC = Path(__file__).parents[2] / "skymailing" / "static"
+EDITOR = STATIC / "js" / "editor"
+
+
+@pytest.fixture
+def folder(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A static folder with two modules."""
+    folder = tmp_path / "static" / "js"
+    folder.mkdir(parents=True)
+    (folder / "start.js").write_text('import "./other.js";')
+    (folder / "other.js").write_text("1;")
+    monkeypatch.setattr(app, "static_folder", str(folder.parent))
+    with app.test_request_context():
+        yield folder
+
+
+def test_the_address_of_a_module_changes_with_its_neighbours(folder: Path) -> None:
+    before = module_asset("js/start.js")
+    (folder / "other.js").write_text("2;")
+    after = module_asset("js/start.js")
+
+    assert re.fullmatch(r"/static/js\.[0-9a-f]{12}/start\.js", before)
+    assert before != after
+    assert list_modules("js") == [after.replace("start", "other"), after]
+
+
+def test_a_module_and_its_imports_are_cached_until_a_deploy(folder: Path, visitor: FlaskClient) -> None:
+    start = module_asset("js/start.js")
+    imported = start.replace("start.js", "other.js")
+    for address in (start, imported):
+        assert "immutable" in visitor.get(address).headers["Cache-Control"]
+
+    (folder / "other.js").write_text("2;")
+
+    # A page from before the deploy gets the current file, and asks again the next time.
+    for address in (start, imported):
+        assert visitor.get(address).headers["Cache-Control"] == "no-cache"
+    assert visitor.get(imported).text == "2;"
+    assert visitor.get(module_asset("js/none.js")).status_code == 404
+    assert visitor.get("/static/none.0123456789ab/start.js").status_code == 404
+
+
+@pytest.mark.parametrize("script", sorted(EDITOR.glob("*.js")), ids=lambda path: path.name)
+def test_imports_stay_in_their_versioned_folder(script: Path) -> None:
+    imports = re.findall(r'^(?:import|export)\b[^;]*?"([^"]+)";', script.read_text(), re.MULTILINE)
+
+    for name in imports:
+        assert re.fullmatch(r"\./[\w-]+\.js", name), name
+        assert (EDITOR / name).is_file(), name
+
+
+def test_the_editor_loads_its_modules_at_once(browser: FlaskClient) -> None:
+    page = browser.get("/messages/new").text
+
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+    assert {Path(address).name for address in preloaded} == {path.name for path in EDITOR.glob("*.js")}
+    (start,) = re.findall(r'<script type="module" src="([^"]+/start\.js)">', page)
+    assert start in preloaded
+    assert "immutable" in browser.get(start).headers["Cache-Control"]
