@@ -9,14 +9,18 @@ from skymailing.caching import invalidation, middleware
 from skymailing.db import engine
 from skymailing.logs import access
 from skymailing.web import compression, error_pages, i18n, responses, static_files
+from skymailing.web.lazy_pages import LazyPagesFlask
 
 if TYPE_CHECKING:
     from config import Config
 
 
-def create_app(config: "Config | None" = None) -> Flask:
-    """Return the application; without `config`, with the settings of the environment."""
-    app = Flask(__name__)
+def create_app(config: "Config | None" = None, *, defer_pages: bool = False) -> Flask:
+    """Return the application; without `config`, with the settings of the environment.
+
+    With `defer_pages` the pages are built when something first needs a URL: most commands never do.
+    """
+    app = LazyPagesFlask(__name__)
     configure(app, config)
     compression.configure(app)  # first, as it packs what all others have finished
     middleware.configure(app)  # next, as what it answers needs nothing of what follows
@@ -26,8 +30,10 @@ def create_app(config: "Config | None" = None) -> Flask:
     i18n.configure(app)
     static_files.configure(app)
     responses.configure(app)
-    register_blueprints(app)
-    register_cached_pages(app)
+    if defer_pages:
+        app.defer_pages(lambda: register_pages(app))
+    else:
+        register_pages(app)
     register_commands(app)
     error_pages.register_error_pages(app)
     access.configure(app)  # around all that answers, as its line tells of it
@@ -50,7 +56,13 @@ def bind_extensions(app: Flask) -> None:
     extensions.login.init_app(app)
     extensions.mail.init_app(app)
     extensions.cache.init_app(app)
+
+
+def register_pages(app: Flask) -> None:
+    """Add all that only requests need."""
     extensions.limiter.init_app(app)
+    register_blueprints(app)
+    register_cached_pages(app)
 
 
 def register_blueprints(app: Flask) -> None:
@@ -83,7 +95,6 @@ def register_cached_pages(app: Flask) -> None:
 
 
 def register_commands(app: Flask) -> None:
-    from skymailing.commands import COMMANDS
+    from skymailing.commands import CommandGroup
 
-    for command in COMMANDS:
-        app.cli.add_command(command)
+    app.cli = CommandGroup(app.name)

@@ -37,7 +37,7 @@ from skymailing.models import (
     mailing_clients,
 )
 from skymailing.models.base import Model
-from skymailing.retention.batches import BATCH, LONGEST_BREATH, remove_letters_in
+from skymailing.retention.batches import BATCH, MAX_PAUSE, remove_letters_in
 
 MAILINGS_AT_A_TIME = 100
 OPEN_RUNS = (RunState.PLANNED, RunState.SENDING)
@@ -78,7 +78,7 @@ def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float],
         counters.add({"removed:account_rows": removed})
         if should_hand_back(time.monotonic() - began):
             return True
-        time.sleep(min(time.monotonic() - step_began, LONGEST_BREATH))  # others get their turn
+        time.sleep(min(time.monotonic() - step_began, MAX_PAUSE))  # others get their turn
 
 
 def _take(session: Session, user_id: int) -> bool:

@@ -10,7 +10,6 @@ from flask_babel import force_locale
 from flask_mail import Message
 
 from skymailing import security
-from skymailing.delivery.rendering.letter import render_test_letter
 from skymailing.delivery.smtp.connection import SecureConnection
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
@@ -87,6 +86,9 @@ def _test_letter(letter: OutboxLetter) -> bytes:
     client = db.session.get(Client, client_id) if client_id is not None else None
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
         raise SubjectGone("The client was deleted before the test letter was sent.")
+    # Imported here: short commands post letters, but only a worker renders them.
+    from skymailing.delivery.rendering.letter import render_test_letter
+
     return render_test_letter(message, client, letter.user)
 
 
