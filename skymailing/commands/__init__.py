@@ -1,7 +1,6 @@
 """The flask CLI: one thin click file per group, imported when its command is called."""
 
 from importlib import import_module
-from typing import Any
 
 from click import Command, Context
 from flask.cli import AppGroup
@@ -25,7 +24,7 @@ COMMANDS = {
 
 
 class CommandGroup(AppGroup):
-    """The commands of the application; each one's imports are paid for only by those who call it."""
+    """The commands of the application. Each is imported only when it is called."""
 
     def list_commands(self, ctx: Context) -> list[str]:
         return sorted([*COMMANDS, *super().list_commands(ctx)])
@@ -34,6 +33,5 @@ class CommandGroup(AppGroup):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: Any = getattr(import_module(f"{__name__}.{module}"), name)
-        assert isinstance(command, Command)
+        command: Command = getattr(import_module(f"{__name__}.{module}"), name)
         return command
