@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from skymailing.errors import ConfigurationError
 from skymailing.settings.engine import EngineSettings
+from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.retention import RetentionSettings
 
@@ -29,7 +30,7 @@ MIN_KEY_CHARACTERS = 8  # distinct characters in a key; a random key has more
 PLACEHOLDERS = ("change", "secret", "example", "your", "default", "password", "insert")
 
 
-class Config:
+class Config(EnvironmentReader):
     """Settings that all environments share, read from one mapping of environment variables."""
 
     ENVIRONMENT = "development"
@@ -62,7 +63,7 @@ class Config:
     MAIL_TIMEOUT = 30.0  # seconds to open a session with the mail server, and for each step of it
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        super().__init__(environ)
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -135,22 +136,6 @@ class Config:
             password=self._text("MAIL_FALLBACK_PASSWORD"),
         )
 
-    def _text(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
-
-    def _number(self, name: str, default: int, least: int = 0, most: int = 10**9) -> int:
-        text = self._text(name)
-        if text is None:
-            return default
-        if not text.isascii() or not text.isdigit():
-            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
-        if len(text) > len(str(most)) or not least <= int(text) <= most:
-            raise ConfigurationError(f"{name} must be between {least} and {most}, not {text}.")
-        return int(text)
-
-    def _port(self, name: str, default: int) -> int:
-        return self._number(name, default, 1, 65_535)
-
     def _public_url(self) -> str:
         text = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
         try:
@@ -161,21 +146,6 @@ class Config:
         if not is_readable or any(character.isspace() for character in text):
             raise ConfigurationError(UNREADABLE.format("PUBLIC_URL", "https://mailing.example.com"))
         return text
-
-    def _choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        given = self._text(name) or default
-        for choice in choices:
-            if choice.lower() == given.lower():
-                return choice
-        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {given!r}.")
-
-    def _flag(self, name: str) -> bool:
-        text = (self._text(name) or "no").lower()
-        if text in {"1", "true", "yes", "on"}:
-            return True
-        if text in {"0", "false", "no", "off"}:
-            return False
-        raise ConfigurationError(f"{name} must be yes or no, not {text!r}.")
 
     def _timezone(self) -> str:
         name = self._text("DEFAULT_TIMEZONE") or "UTC"

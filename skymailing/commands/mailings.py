@@ -62,7 +62,7 @@ def pause(mailing_id: int) -> None:
 @click.argument("mailing_id", type=int)
 def resume(mailing_id: int) -> None:
     """Continue a paused mailing."""
-    carry_out(mailing_id, services.resume_mailing, "goes on")
+    carry_out(mailing_id, services.resume_mailing, "continues")
 
 
 @mailings.command("cancel")
