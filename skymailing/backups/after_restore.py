@@ -43,7 +43,7 @@ class Waiting:
 def pause_mailings(made_at: datetime, now: datetime) -> list[Waiting]:
     """Pause all mailings, drop account letters and sign everyone out; return the paused mailings.
 
-    Commit, then call `settle_open_runs`.
+    Commit, then call `finish_open_runs`.
     """
     unknown = after_restore.mark_open_unclear(db.session.connection(), made_at, now)
     waiting = []
@@ -62,7 +62,7 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[Waiting]:
     return waiting
 
 
-def settle_open_runs(now: datetime) -> None:
+def finish_open_runs(now: datetime) -> None:
     """Finish the runs that have no letters left to send, each in a transaction of its own."""
     for run_id in _open_runs():
         plan.settle_run(run_id, now)

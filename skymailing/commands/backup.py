@@ -127,7 +127,7 @@ def account_for_lost_time(manifest: Manifest, nothing_sent_since: bool) -> list[
     now = utcnow()
     waiting = after_restore.pause_mailings(manifest.made_at, now)
     db.session.commit()
-    after_restore.settle_open_runs(now)
+    after_restore.finish_open_runs(now)
     return waiting
 
 

@@ -66,6 +66,7 @@ def worker() -> None:
     """Run one worker; after SIGTERM it finishes the window of letters that it has started."""
     _prepare_process("worker")
     recover_journals()
+    preload_jobs()
     queue.make_worker().work()
 
 
@@ -90,6 +91,13 @@ def catcher() -> None:
         serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
     except OSError as error:
         fail(f"The mail catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
+
+
+def preload_jobs() -> None:
+    """Import the jobs and build the pages that letters link to, so that the first job does not wait."""
+    import skymailing.jobs  # noqa: F401
+
+    current_app.url_map.update()
 
 
 def recover_journals() -> None:

@@ -145,7 +145,8 @@ def test_each_signal_stops_the_service_in_order_under_load(
 
     check_stopped_in_order(service)
     assert service.console.splitlines()[-1] == "Stopped."
-    assert took < STOP_SECONDS
+    # A machine that has other work too gets more time.
+    assert took < STOP_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def start_job(service: Service) -> None:
@@ -166,7 +167,7 @@ def check_stopped_in_order(service: Service) -> None:
 
 @contextmanager
 def visitors(service: Service, count: int) -> Iterator[None]:
-    """Open pages all the time, over connections that stay open."""
+    """Request pages all the time, over connections that stay open."""
     is_over = threading.Event()
 
     def visit() -> None:
@@ -180,10 +181,12 @@ def visitors(service: Service, count: int) -> Iterator[None]:
     threads = [threading.Thread(target=visit) for _ in range(count)]
     for thread in threads:
         thread.start()
-    yield
-    is_over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_a_failing_process_is_reported_with_the_path_of_its_log(tmp_path: Path) -> None:
