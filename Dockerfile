@@ -1,23 +1,23 @@
-# One image for every process: web (by default), worker, scheduler, and commands such as `doctor`.
+# One image for all processes: web (the default), worker, scheduler, and commands such as `doctor`.
 #   docker build -t skymailing .
-# compose.yaml runs it with everything that it needs; docs/operations.md tells how.
+# compose.yaml runs it with all it needs; see docs/operations.md.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /opt/skymailing
 COPY requirements.lock ./
-# Without pip in it: the virtualenv is all that the last stage gets. Only wheels: nothing is compiled.
+# Without pip: the last stage gets only the virtualenv. Only wheels: nothing is compiled.
 RUN python -m venv --without-pip .venv \
     && pip --python .venv/bin/python install --require-hashes --no-deps --only-binary :all: --no-binary crontab -r requirements.lock
 COPY wsgi.py config.py ./
 COPY migrations ./migrations
 COPY skymailing ./skymailing
-# The root filesystem is read-only later, so what Python would write on the way is written now.
+# The root filesystem is read-only later, so Python's bytecode is written now.
 RUN .venv/bin/pybabel -q compile -d skymailing/translations \
     && .venv/bin/python -m compileall -q wsgi.py config.py skymailing migrations .venv
 
 FROM python:3.11-slim-bookworm
-# pg_dump and pg_restore, for `backup` and `restore`: of the same PostgreSQL as in compose.yaml.
+# pg_dump and pg_restore, for `backup` and `restore`, of the same PostgreSQL version as in compose.yaml.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends postgresql-client-15 \
     && rm -rf /var/lib/apt/lists/* \
@@ -37,9 +37,9 @@ WORKDIR /opt/skymailing
 USER skymailing
 VOLUME /data
 EXPOSE 8000
-# Warm: a worker finishes the letters that it has begun.
+# A graceful stop: a worker finishes the letters that it has started.
 STOPSIGNAL SIGTERM
-# Of the web server; compose.yaml has those of the other processes.
+# For the web server; compose.yaml has the checks of the other processes.
 HEALTHCHECK --interval=15s --timeout=5s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 ENTRYPOINT ["flask"]

@@ -1,25 +1,25 @@
-# Thin: each target says what it runs. Needs Python >= 3.11 and make, nothing else.
-#   make run     everything, on http://127.0.0.1:5000/   (PORT=5001 make run for another port)
+# Short targets that show what they run. Needs only Python >= 3.11 and make.
+#   make run     everything, on http://127.0.0.1:5000/   (another port: PORT=5001 make run)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
-#                installs Debian's chromium when there is none, or unpacks it into .cache/ without root
-#   make bench   how fast it is, see bench/README.md     (make bench ARGS="throughput")
-#   make lock    requirements.lock anew, after a change of requirements.txt
-#   make release what a production host needs, see docs/operations.md
-#   make soak    what takes long: kill -9 a hundred times, outages of days, a line of a gigabyte in an import,
-#                50 people clicking while letters go out
-#   make audit   known faults of what we install (where the index tells any), unsafe patterns, secrets in the
-#                repository; a quarter of a minute, and without a network it says that the first was skipped
-#   make screenshots  pictures of the pages for README and docs, from the demo's data
-#   make assets  Bootstrap's stylesheet, reduced to what pages use; needs Node.js
-# Another interpreter: make PYTHON=/path/to/python3.12 run
+#                installs Debian's chromium if missing, or unpacks it into .cache/ without root
+#   make bench   benchmarks, see bench/README.md         (make bench ARGS="throughput")
+#   make lock    update requirements.lock after a change of requirements.txt
+#   make release install what a production host needs, see docs/operations.md
+#   make soak    long tests: a hundred kill -9, outages of days, a gigabyte in one line of an import,
+#                50 users clicking while letters are sent
+#   make audit   known vulnerabilities of dependencies (if the index has them), unsafe patterns, secrets in
+#                the repository; 15 seconds. Without a network the first check is skipped with a message
+#   make screenshots  screenshots for README and docs, from the demo's data
+#   make assets  reduce Bootstrap's stylesheet to the used rules; needs Node.js
+# With another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \
 	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 ARGS ?=
-# Always through the interpreter: scripts in a virtualenv fail below a path with spaces.
+# Always through the interpreter: a virtualenv's scripts fail in a path with spaces.
 RUN := .venv/bin/python -m
-# uv needs seconds where pip needs a minute; pip knows proxies and mirrors that uv does not.
+# uv takes seconds, pip a minute; but pip supports proxies and mirrors that uv does not.
 INSTALL = $(RUN) uv pip install -q --python .venv/bin/python -r $(1) 2>/dev/null || $(RUN) pip install -q -r $(1)
 CATALOGUES := $(patsubst %.po,%.mo,$(wildcard skymailing/translations/*/LC_MESSAGES/messages.po))
 
@@ -66,11 +66,11 @@ translations: install-dev
 	$(RUN) babel.messages.frontend -q extract -F babel.cfg -k _l -k lazy_gettext -k lazy_pgettext:1c,2 --add-location=file --no-wrap --sort-by-file -o messages.pot skymailing
 	$(RUN) babel.messages.frontend -q update -i messages.pot -d skymailing/translations -l ru --no-fuzzy-matching --ignore-obsolete --no-wrap --ignore-pot-creation-date
 
-# The exact files, by hash, that a production host or an image installs: after each change of requirements.txt.
+# The exact files, by hash, that production hosts and the image install. Run after changing requirements.txt.
 lock: install
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.txt
 
-# What a production host needs of this directory, and nothing for tests: see docs/operations.md.
+# Only what a production host needs, nothing for tests: see docs/operations.md.
 release: .venv/pyvenv.cfg
 	$(RUN) pip install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --no-binary crontab -r requirements.lock
 	$(RUN) babel.messages.frontend -q compile -d skymailing/translations
@@ -85,19 +85,19 @@ clean:
 	find skymailing migrations tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/pyvenv.cfg:
-	@test -n "$(PYTHON)" || { echo "SkyMailing needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.12 run" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=/path/to/python3.12 run" >&2; exit 1; }
-	@echo "Making a virtualenv in .venv ..."
-	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "Python cannot make a virtualenv; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "SkyMailing needs Python 3.11 or newer; install it, or specify it: make PYTHON=/path/to/python3.12 run" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11; specify a newer one: make PYTHON=/path/to/python3.12 run" >&2; exit 1; }
+	@echo "Creating a virtualenv in .venv ..."
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "Python cannot create a virtualenv; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
 	@$(RUN) pip install -q --disable-pip-version-check uv || true
 
 .venv/installed: requirements.txt | .venv/pyvenv.cfg
-	@echo "Installing what the service needs ..."
+	@echo "Installing the dependencies ..."
 	@$(call INSTALL,requirements.txt)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt requirements.txt | .venv/pyvenv.cfg
-	@echo "Installing what tests and lint need ..."
+	@echo "Installing the dependencies of tests and lint ..."
 	@$(call INSTALL,requirements-dev.txt)
 	@touch $@ .venv/installed
 

@@ -1,4 +1,4 @@
-"""Settings: one class per environment, everything from environment variables (see README.md)."""
+"""Settings from environment variables, with one class per environment (see README.md)."""
 
 import os
 import secrets
@@ -15,22 +15,23 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from skymailing.errors import ConfigurationError
-from skymailing.processes.embedded_redis import embedded_redis_url
 from skymailing.settings.engine import EngineSettings
-from skymailing.settings.retention import Keep
+from skymailing.settings.environment import EnvironmentReader
+from skymailing.settings.redis_socket import embedded_redis_url
+from skymailing.settings.retention import RetentionSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
-# Without what was set, nor the library's own words: either may hold the password.
+# Quotes neither the value nor the library's message, since both can contain the password.
 UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
-SHORTEST_KEY = 32  # characters
-FEWEST_SIGNS = 8  # different ones in a key: what is made at random has more
+MIN_KEY_LENGTH = 32  # characters
+MIN_KEY_CHARACTERS = 8  # distinct characters in a key; a random key has more
 PLACEHOLDERS = ("change", "secret", "example", "your", "default", "password", "insert")
 
 
-class Config:
-    """What all environments share; an instance reads one mapping of environment variables."""
+class Config(EnvironmentReader):
+    """Settings that all environments share, read from one mapping of environment variables."""
 
     ENVIRONMENT = "development"
     DEBUG = False
@@ -38,51 +39,52 @@ class Config:
     LANGUAGES = ("en", "ru")
     BABEL_DEFAULT_LOCALE = "en"
     BABEL_TRANSLATION_DIRECTORIES = "translations"
-    WTF_CSRF_TIME_LIMIT = None  # a form left open over lunch still saves; the token dies with the session
+    # A form left open for hours can still be saved; the token expires with the session.
+    WTF_CSRF_TIME_LIMIT = None
     SESSION_COOKIE_HTTPONLY = True
     SESSION_COOKIE_SAMESITE = "Lax"
     REMEMBER_COOKIE_HTTPONLY = True
     REMEMBER_COOKIE_SAMESITE = "Lax"
-    # Argon2id: about 50 ms and 32 MiB a password; a hash made with other numbers is renewed at sign-in.
+    # Argon2id: about 50 ms and 32 MiB per password. A hash with other parameters is renewed at sign-in.
     PASSWORD_HASH_COST = {"time_cost": 2, "memory_cost": 32_768, "parallelism": 1}  # noqa: RUF012
-    # Pages that must not tell known addresses from unknown ones answer no sooner than this, in seconds.
+    # Seconds that a page takes at least when its timing must not reveal whether an address has an account.
     EVEN_ANSWER_TIME = 0.4
     CACHE_TYPE = "skymailing.caching.backend.SharedCache"  # in REDIS_URL
-    MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; bounds an import
-    MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of one form field; bounds a letter's body
+    MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; limits an import
+    MAX_FORM_MEMORY_SIZE = 2 * 1024 * 1024  # bytes of one form field; limits a message's body
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
     RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}  # noqa: RUF012 - seconds
     RATELIMIT_HEADERS_ENABLED = False
-    # Fixed windows would let twice as many through where two of them meet.
+    # Fixed windows would allow twice the rate across a window's end.
     RATELIMIT_STRATEGY = "moving-window"
 
-    DEFAULT_LOG_FORMAT = "text"  # for a person who looks at a terminal; production writes JSON
+    DEFAULT_LOG_FORMAT = "text"  # for a person at a terminal; production writes JSON
 
-    MAIL_TIMEOUT = 30.0  # seconds for opening a session with the mail server, and for each step of it
+    MAIL_TIMEOUT = 30.0  # seconds to open a session with the mail server, and for each step of it
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        super().__init__(environ)
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigurationError(f"DATA_DIR cannot be made: {error}.") from error
+            raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
         self.PORT = self._port("PORT", 5000)
-        # Proxies in front of the web server, each of which adds to X-Forwarded-For and -Proto.
+        # The number of proxies in front of the web server that add to X-Forwarded-For and X-Forwarded-Proto.
         self.TRUSTED_PROXIES = self._number("TRUSTED_PROXIES", 0)
         self.PUBLIC_URL = self._public_url()
         self.DEFAULT_TIMEZONE = self._timezone()
         self.WORKERS = self._number("WORKERS", 2)
-        # Only `doctor` asks: the resolver as host or host:port, and what the mail server signs with.
+        # For `doctor` only: the resolver as host or host:port, and the mail server's DKIM selector.
         self.DNS_SERVER = self._text("DNS_SERVER")
         self.MAIL_DKIM_SELECTOR = self._text("MAIL_DKIM_SELECTOR")
         self.METRICS_TOKEN = self._text("METRICS_TOKEN")
         self._read_logs()
         self.ENGINE = EngineSettings.from_environment(environ)
-        self.KEEP = Keep.from_environment(environ)
-        # Days between asking for an account's deletion and the deletion, in which it can be kept after all.
+        self.RETENTION = RetentionSettings.from_environment(environ)
+        # Days between the request to delete an account and its deletion. The owner can still keep it.
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()
         self._read_mail()
@@ -94,7 +96,7 @@ class Config:
 
     def _read_stores(self) -> None:
         self.SQLALCHEMY_DATABASE_URI = self._database_url()
-        # An error tells its statement, but not the values: they are people's addresses and passwords' hashes.
+        # Errors quote the statement but not its values: those include addresses and password hashes.
         self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
         self.EMBEDDED_REDIS = not self._text("REDIS_URL")
         self.REDIS_URL = self._redis_url()
@@ -110,18 +112,18 @@ class Config:
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
         self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
-        # Letters per second over all workers; None is no limit.
+        # Letters per second over all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
         self.MAIL_RATE_PER_DOMAIN = self._number("MAIL_RATE_PER_DOMAIN", 0) or None
         self.MAIL_FALLBACK = self._fallback()
-        # Flask-Mail suppresses everything while TESTING is on; our tests talk to a real server.
+        # Flask-Mail sends nothing while TESTING is on, but our tests use a real server.
         self.MAIL_SUPPRESS_SEND = False
         if self.MAIL_USE_TLS and self.MAIL_USE_SSL:
             raise ConfigurationError("Set only one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL.")
 
     def _fallback(self) -> SimpleNamespace | None:
-        """Return the second way out, which is taken while the first one is closed (see `routes`)."""
+        """Return the fallback mail server, used while the breaker of the first is open (see `routes`)."""
         server = self._text("MAIL_FALLBACK_SERVER")
         if server is None:
             return None
@@ -134,22 +136,6 @@ class Config:
             password=self._text("MAIL_FALLBACK_PASSWORD"),
         )
 
-    def _text(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
-
-    def _number(self, name: str, default: int, least: int = 0, most: int = 10**9) -> int:
-        text = self._text(name)
-        if text is None:
-            return default
-        if not text.isascii() or not text.isdigit():
-            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
-        if len(text) > len(str(most)) or not least <= int(text) <= most:
-            raise ConfigurationError(f"{name} must be between {least} and {most}, not {text}.")
-        return int(text)
-
-    def _port(self, name: str, default: int) -> int:
-        return self._number(name, default, 1, 65_535)
-
     def _public_url(self) -> str:
         text = (self._text("PUBLIC_URL") or f"http://{self.HOST}:{self.PORT}").rstrip("/")
         try:
@@ -157,24 +143,9 @@ class Config:
             is_readable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
         except ValueError:
             is_readable = False
-        if not is_readable or any(sign.isspace() for sign in text):
+        if not is_readable or any(character.isspace() for character in text):
             raise ConfigurationError(UNREADABLE.format("PUBLIC_URL", "https://mailing.example.com"))
         return text
-
-    def _choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        given = self._text(name) or default
-        for choice in choices:
-            if choice.lower() == given.lower():
-                return choice
-        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {given!r}.")
-
-    def _flag(self, name: str) -> bool:
-        text = (self._text(name) or "no").lower()
-        if text in {"1", "true", "yes", "on"}:
-            return True
-        if text in {"0", "false", "no", "off"}:
-            return False
-        raise ConfigurationError(f"{name} must be yes or no, not {text!r}.")
 
     def _timezone(self) -> str:
         name = self._text("DEFAULT_TIMEZONE") or "UTC"
@@ -186,15 +157,15 @@ class Config:
 
     def _database_url(self) -> str:
         url = self._text("DATABASE_URL") or f"sqlite:///{self.DATA_DIR / 'skymailing.db'}"
-        # Hosting panels hand out URLs without a driver; ours is psycopg 3.
+        # Hosting panels give URLs without a driver; ours is psycopg 3.
         for prefix in ("postgres://", "postgresql://"):
             if url.startswith(prefix):
                 url = "postgresql+psycopg://" + url.removeprefix(prefix)
         try:
-            is_ours = make_url(url).get_backend_name() in ("sqlite", "postgresql")
+            is_supported = make_url(url).get_backend_name() in ("sqlite", "postgresql")
         except (ArgumentError, ValueError):
-            is_ours = False
-        if not is_ours:
+            is_supported = False
+        if not is_supported:
             raise ConfigurationError(
                 UNREADABLE.format("DATABASE_URL", "postgresql://user:password@host/name")
             )
@@ -213,11 +184,11 @@ class Config:
         return url
 
     def _limits_storage_url(self) -> str:
-        # `limits` names a unix socket differently from redis-py.
+        # `limits` writes the address of a unix socket differently than redis-py.
         return self.REDIS_URL.replace("unix://", "redis+unix://", 1)
 
     def _generated_secret(self) -> str:
-        """Keep a random key beside the data, so that sessions survive a restart."""
+        """Return the key stored in DATA_DIR, created at first, so that sessions survive a restart."""
         path = self.DATA_DIR / "secret-key"
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -228,23 +199,23 @@ class Config:
 
 
 class DevelopmentConfig(Config):
-    """On one's own machine: everything embedded, letters caught."""
+    """For a developer's machine: everything is embedded and letters are caught."""
 
 
 class TestingConfig(Config):
-    """For the test suite: real parts, no throttling of logins, no CSRF tokens to fetch."""
+    """For the test suite: real servers, but no throttling and no CSRF tokens."""
 
-    __test__ = False  # pytest takes the name for a test class
+    __test__ = False  # pytest would collect it because of its name
     ENVIRONMENT = "testing"
     TESTING = True
     WTF_CSRF_ENABLED = False
     RATELIMIT_ENABLED = False
-    PASSWORD_HASH_COST = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}  # noqa: RUF012 - thousands of sign-ins
+    PASSWORD_HASH_COST = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}  # noqa: RUF012 - cheap, for thousands of sign-ins
     EVEN_ANSWER_TIME = 0.0
 
 
 class ProductionConfig(Config):
-    """On the internet: refuses to start with a setting that is unsafe there."""
+    """For the internet: refuses to start with an unsafe setting."""
 
     ENVIRONMENT = "production"
     DEFAULT_LOG_FORMAT = "json"
@@ -257,36 +228,37 @@ class ProductionConfig(Config):
         self._check_secret_key()
         self._check_public_url()
         if self._flag("FLASK_DEBUG"):
-            raise ConfigurationError("Production shows nobody its inside: unset FLASK_DEBUG.")
+            raise ConfigurationError(
+                "FLASK_DEBUG must not be set in production: it shows the code to visitors."
+            )
         redis = urlsplit(self.REDIS_URL)
         if redis.scheme != "unix" and not redis.password and redis.hostname not in LOOPBACK:
             raise ConfigurationError(
                 "Production needs a password in REDIS_URL, as in redis://:password@host:6379/0: "
-                "whoever reaches Redis could stop all letters."
+                "without one, anyone who can reach Redis can stop all sending."
             )
         if self.MAIL_CATCHER:
             raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")
         name, _at, domain = parseaddr(self._text("MAIL_DEFAULT_SENDER") or "")[1].rpartition("@")
         if not name or "." not in domain.strip("."):
             raise ConfigurationError(
-                "Production needs MAIL_DEFAULT_SENDER, the address that letters come from, "
-                "as in news@example.com."
+                "Production needs MAIL_DEFAULT_SENDER, the sender address of letters, as in news@example.com."
             )
 
     def _check_secret_key(self) -> None:
         key = self._text("SECRET_KEY") or ""
-        if len(key) < SHORTEST_KEY:
+        if len(key) < MIN_KEY_LENGTH:
             raise ConfigurationError(
-                f"Production needs a SECRET_KEY of at least {SHORTEST_KEY} characters: openssl rand -hex 32"
+                f"Production needs a SECRET_KEY of at least {MIN_KEY_LENGTH} characters: openssl rand -hex 32"
             )
-        if len(set(key)) < FEWEST_SIGNS or any(key.lower().startswith(word) for word in PLACEHOLDERS):
+        if len(set(key)) < MIN_KEY_CHARACTERS or any(key.lower().startswith(word) for word in PLACEHOLDERS):
             raise ConfigurationError("Production needs a random SECRET_KEY: openssl rand -hex 32")
 
     def _check_public_url(self) -> None:
         url = urlsplit(self.PUBLIC_URL)
         if url.scheme != "https" or not url.hostname or url.username or url.query or url.fragment:
             raise ConfigurationError(
-                "Production needs a PUBLIC_URL that starts with https:// and names the host alone, "
+                "Production needs a PUBLIC_URL with https:// and the host only, "
                 "as in https://mailing.example.com."
             )
 
@@ -299,7 +271,7 @@ ENVIRONMENTS = {
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """Return the settings for SKYMAILING_ENV; raises ConfigurationError naming what to set."""
+    """Return the settings for SKYMAILING_ENV; raises ConfigurationError with the setting to correct."""
     environ = os.environ if environ is None else environ
     name = environ.get("SKYMAILING_ENV") or "development"
     if name not in ENVIRONMENTS:

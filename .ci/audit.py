@@ -1,7 +1,7 @@
-"""Known faults in what we install, unsafe patterns in our code, secrets in the repository.
+"""Check for known vulnerabilities in dependencies, unsafe patterns in our code, and secrets in files.
 
-`make audit` runs it. Ends with 1 for each finding that has no reason below, and for each reason that
-no finding needs any more.
+`make audit` runs it. The exit code is 1 when a finding has no exception below, or an exception is no
+longer needed.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 AUDITED = ("skymailing", "migrations", "config.py", "wsgi.py")
 NETWORK_SECONDS = 120
-# Other people's files, our own words in Russian, tables of made-up clients: slow, and without secrets.
+# Vendored files, translations, tables of invented clients: slow to scan, and without secrets.
 UNSCANNED = (
     "skymailing/static/vendor/",
     "skymailing/translations/",
@@ -25,9 +25,9 @@ PICTURES = (".png", ".svg", ".ico", ".webp")
 
 Finding = tuple[str, str]  # file and rule
 
-SEED = "chance decides when or which, not whether somebody gets in"
-ASSERTION = "an assert states what the types cannot; none checks what comes from outside"
-MADE_UP = "a made-up example in place of an address's password"
+SEED = "randomness decides when or which, not who gets access"
+ASSERTION = "an assert states what types cannot express; none checks external input"
+MADE_UP = "an invented password in an example URL"
 EXCEPTIONS: dict[Finding, str] = {
     # bandit
     ("skymailing/audit.py", "B101"): ASSERTION,
@@ -43,11 +43,11 @@ EXCEPTIONS: dict[Finding, str] = {
     ("skymailing/messages/views/editor.py", "B101"): ASSERTION,
     ("skymailing/delivery/smtp/connection.py", "B101"): ASSERTION,
     ("skymailing/commands/processes.py", "B104"): "compared with HOST, not bound to",
-    ("skymailing/monitoring/metrics.py", "B104"): "stands for an unknown address, which is then no loopback",
-    ("migrations/versions/0013_report_days.py", "B608"): "put together of our own words alone",
-    ("skymailing/auth/two_factor.py", "B105"): "an empty text takes a key away",
-    ("skymailing/auth/sessions.py", "B105"): "the name of what the session keeps",
-    ("skymailing/logs/redaction.py", "B105"): "what stands in a secret's place",
+    ("skymailing/monitoring/views.py", "B104"): "an unknown address, which is not loopback",
+    ("migrations/versions/0013_report_days.py", "B608"): "built from our own constants",
+    ("skymailing/auth/two_factor.py", "B105"): "an empty text removes a key",
+    ("skymailing/auth/sessions.py", "B105"): "the name of a session key",
+    ("skymailing/logs/redaction.py", "B105"): "the replacement for a secret",
     ("skymailing/blog/content_cache.py", "B311"): SEED,
     ("skymailing/delivery/ledger/record.py", "B311"): SEED,
     ("skymailing/delivery/routing/routes.py", "B311"): SEED,
@@ -55,20 +55,20 @@ EXCEPTIONS: dict[Finding, str] = {
     ("skymailing/demo/people.py", "B311"): "the example is the same everywhere, by a fixed seed",
     ("skymailing/caching/middleware.py", "B311"): SEED,
     ("skymailing/backups/databases.py", "B404"): "pg_dump and pg_restore, which have no library",
-    ("skymailing/backups/databases.py", "B603"): "a list of arguments without a shell, none typed by a user",
+    ("skymailing/backups/databases.py", "B603"): "a list of arguments without a shell, none from a user",
     ("skymailing/commands/processes.py", "B606"): "becomes gunicorn, with arguments from the settings",
-    ("skymailing/auth/views/two_factor.py", "B704"): "a QR code drawn by segno: paths, nothing of its text",
-    ("skymailing/blog/views/articles.py", "B704"): "passed through nh3; tests/e2e/test_hostile_html.py",
-    ("skymailing/manager/views/articles.py", "B704"): "passed through nh3; tests/e2e/test_hostile_html.py",
+    ("skymailing/auth/views/two_factor.py", "B704"): "a QR code drawn by segno: only paths, without its text",
+    ("skymailing/blog/views/articles.py", "B704"): "sanitized by nh3; tests/e2e/test_hostile_html.py",
+    ("skymailing/manager/views/articles.py", "B704"): "sanitized by nh3; tests/e2e/test_hostile_html.py",
     # detect-secrets
     ("README.md", "Basic Auth Credentials"): MADE_UP,
     ("README.ru.md", "Basic Auth Credentials"): MADE_UP,
     ("config.py", "Basic Auth Credentials"): MADE_UP,
     ("docs/operations.md", "Basic Auth Credentials"): MADE_UP,
-    ("bench/pages.py", "Secret Keyword"): "of an account that lives as long as the benchmark",
-    ("bench/service.py", "Secret Keyword"): "of a service that lives as long as the benchmark",
+    ("bench/pages.py", "Secret Keyword"): "of an account that exists during the benchmark",
+    ("bench/service.py", "Secret Keyword"): "of a service that exists during the benchmark",
 }
-# Tests invent passwords and settings on every page; keys and tokens of real services are looked for, too.
+# Tests contain invented passwords and settings. Keys and tokens of real services are still searched for.
 IN_TESTS = {"Secret Keyword", "Basic Auth Credentials"}
 
 
@@ -84,34 +84,32 @@ def run(*command: str, seconds: float = 600) -> subprocess.CompletedProcess[str]
 
 
 def requirements() -> str:
-    """Return the file that names most of what is installed: the lock names what comes along as well."""
+    """Return the most complete list of dependencies: the lock also has the indirect ones."""
     return "requirements.lock" if (ROOT / "requirements.lock").exists() else "requirements.txt"
 
 
-def known_faults() -> int:
-    """Ask the index for advisories about every pinned package; return how many there are."""
+def count_vulnerabilities() -> int:
+    """Look up advisories for every pinned package; return their number."""
     try:
         options = ("--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off")
         done = run("pip_audit", "--requirement", requirements(), *options, seconds=NETWORK_SECONDS)
         packages = json.loads(done.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, KeyError):
-        print("pip-audit: SKIPPED, no index with advisories can be reached from here")
+        print("pip-audit: SKIPPED, no index with advisories can be reached")
         return 0
-    asked = [package for package in packages if "skip_reason" not in package]
-    if not asked:
-        print(f"pip-audit: SKIPPED, the index tells no advisories for any of {len(packages)} packages")
+    checked = [package for package in packages if "skip_reason" not in package]
+    if not checked:
+        print(f"pip-audit: SKIPPED, the index has no advisories for any of {len(packages)} packages")
         return 0
-    faults = [(package["name"], fault["id"]) for package in asked for fault in package["vulns"]]
+    faults = [(package["name"], fault["id"]) for package in checked for fault in package["vulns"]]
     for name, fault in faults:
         print(f"pip-audit: {name}: {fault}")
-    print(
-        f"pip-audit: {len(faults)} faults in {len(asked)} of {len(packages)} packages that were asked about"
-    )
+    print(f"pip-audit: {len(faults)} vulnerabilities in {len(checked)} of {len(packages)} packages with data")
     return len(faults)
 
 
-def unsafe_patterns() -> Iterator[tuple[Finding, str]]:
-    """Yield what bandit finds in the code that runs in production."""
+def find_unsafe_patterns() -> Iterator[tuple[Finding, str]]:
+    """Yield bandit's findings in the production code."""
     done = run("bandit", "--quiet", "--recursive", "--format", "json", *AUDITED)
     report = json.loads(done.stdout)
     if report["errors"]:
@@ -120,8 +118,8 @@ def unsafe_patterns() -> Iterator[tuple[Finding, str]]:
         yield (found["filename"].removeprefix("./"), found["test_id"]), str(found["issue_text"])
 
 
-def secrets() -> Iterator[tuple[Finding, str]]:
-    """Yield what detect-secrets takes for one, in every file that git knows."""
+def find_secrets() -> Iterator[tuple[Finding, str]]:
+    """Yield the findings of detect-secrets in all files of the repository."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [
         name
@@ -138,9 +136,9 @@ def secrets() -> Iterator[tuple[Finding, str]]:
 
 
 def main() -> int:
-    faults = known_faults()
+    faults = count_vulnerabilities()
     used: set[Finding] = set()
-    for tool, findings in (("bandit", unsafe_patterns()), ("detect-secrets", secrets())):
+    for tool, findings in (("bandit", find_unsafe_patterns()), ("detect-secrets", find_secrets())):
         count = 0
         for finding, words in findings:
             used.add(finding)

@@ -34,7 +34,8 @@ from skymailing.models import (
     RunState,
     User,
 )
-from skymailing.processes.embedded_redis import embedded_redis_url, redis_command
+from skymailing.processes.embedded_redis import redis_command
+from skymailing.settings.redis_socket import embedded_redis_url
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")

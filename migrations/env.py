@@ -1,4 +1,4 @@
-"""Runs migrations on the app's own engine, all or nothing on both databases."""
+"""Run migrations on the app's engine, in one transaction on both databases."""
 
 import logging
 from logging.config import fileConfig
@@ -18,7 +18,7 @@ logger = logging.getLogger("alembic.env")
 
 
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | bool:
-    """Write our own types as what they are in the database: a migration imports no model."""
+    """Render our own types as the database's types, because a migration imports no model."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     return False
@@ -42,7 +42,7 @@ def skip_empty_revision(_context: Any, _revision: Any, directives: list[Any]) ->
 
 def run(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
-        # Rebuilding a table drops the old one, which must not cascade; only outside a transaction.
+        # Rebuilding a table drops the old one, which must not cascade. Possible only outside a transaction.
         connection.connection.dbapi_connection.execute("PRAGMA foreign_keys = OFF")
     options = current_app.extensions["migrate"].configure_args
     context.configure(
@@ -59,7 +59,7 @@ def run(connection: Connection) -> None:
 
 
 if context.is_offline_mode():
-    raise SystemExit("Migrations need a database to look at; --sql is not supported.")
+    raise SystemExit("Migrations need a database; --sql is not supported.")
 with db.engine.connect() as connection:
     run(connection)
     connection.invalidate()  # the next user gets a connection with foreign keys on

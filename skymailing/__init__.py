@@ -7,11 +7,15 @@ from skymailing.caching import invalidation, middleware
 from skymailing.db import engine
 from skymailing.logs import access
 from skymailing.web import compression, error_pages, i18n, responses, static_files
+from skymailing.web.lazy_pages import LazyPagesFlask
 
 
-def create_app(config: object) -> Flask:
-    """Return the application; `config` is an instance of a class of config.py."""
-    app = Flask(__name__)
+def create_app(config: object, *, defer_pages: bool = False) -> Flask:
+    """Return the application; `config` is an instance of a class of config.py.
+
+    With `defer_pages` the pages are built when something first needs a URL: most commands never do.
+    """
+    app = LazyPagesFlask(__name__)
     app.config.from_object(config)
     compression.configure(app)  # first, so that it compresses finished responses
     middleware.configure(app)  # second, as cached pages need none of the following
@@ -21,8 +25,10 @@ def create_app(config: object) -> Flask:
     i18n.configure(app)
     static_files.configure(app)
     responses.configure(app)
-    register_blueprints(app)
-    register_cached_pages(app)
+    if defer_pages:
+        app.defer_pages(lambda: register_pages(app))
+    else:
+        register_pages(app)
     register_commands(app)
     error_pages.register_error_pages(app)
     access.configure(app)  # around every layer that can answer
@@ -39,7 +45,13 @@ def bind_extensions(app: Flask) -> None:
     extensions.login.init_app(app)
     extensions.mail.init_app(app)
     extensions.cache.init_app(app)
+
+
+def register_pages(app: Flask) -> None:
+    """Add all that only requests need."""
     extensions.limiter.init_app(app)
+    register_blueprints(app)
+    register_cached_pages(app)
 
 
 def register_blueprints(app: Flask) -> None:
@@ -72,7 +84,6 @@ def register_cached_pages(app: Flask) -> None:
 
 
 def register_commands(app: Flask) -> None:
-    from skymailing.commands import COMMANDS
+    from skymailing.commands import CommandGroup
 
-    for command in COMMANDS:
-        app.cli.add_command(command)
+    app.cli = CommandGroup(app.name)

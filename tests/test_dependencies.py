@@ -1,4 +1,4 @@
-"""What is installed is pinned, locked by hash, and has a reason."""
+"""Dependencies are pinned, locked by hash, and have a reason."""
 
 import importlib.metadata
 import re
@@ -19,7 +19,7 @@ def direct(file: str) -> list[Requirement]:
 
 
 def locked() -> dict[str, set[str]]:
-    """Return the versions of each package: more than one where they differ by Python's."""
+    """Return the versions of each package; there can be several, for different Python versions."""
     versions: dict[str, set[str]] = defaultdict(set)
     for name, version, _marker in LOCKED.findall(lock_text()):
         versions[name].add(version)
@@ -37,13 +37,13 @@ def test_each_direct_dependency_is_pinned_to_one_version(file: str) -> None:
 
 
 def test_the_lock_has_each_direct_dependency_in_the_same_version() -> None:
-    """After a change of requirements.txt: make lock."""
+    """After a change of requirements.txt, run `make lock`."""
     wanted = {canonicalize_name(item.name): {str(item.specifier)[2:]} for item in direct("requirements.txt")}
 
     assert wanted == {name: locked()[name] for name in wanted}
 
 
-def test_the_lock_has_all_that_the_direct_ones_need() -> None:
+def test_the_lock_has_all_indirect_dependencies() -> None:
     versions = locked()
     waiting = [(item.name, item.extras) for item in direct("requirements.txt")]
     seen = set()
@@ -72,7 +72,9 @@ def test_each_locked_package_has_hashes_and_no_address() -> None:
 def test_each_direct_dependency_has_a_reason() -> None:
     lines = (ROOT / "docs" / "dependencies.md").read_text().lower().splitlines()
     rows = [line.split("|")[1:3] for line in lines if line.startswith("|")]
-    told = {name.strip() for names, reason in rows if len(reason.split()) > 1 for name in names.split(",")}
-    direct_ones = [*direct("requirements.txt"), *direct("requirements-dev.txt")]
+    explained = {
+        name.strip() for names, reason in rows if len(reason.split()) > 1 for name in names.split(",")
+    }
+    requirements = [*direct("requirements.txt"), *direct("requirements-dev.txt")]
 
-    assert {requirement.name.lower() for requirement in direct_ones} - told == set()
+    assert {requirement.name.lower() for requirement in requirements} - explained == set()

@@ -16,11 +16,11 @@ from tests.support.factories import MailingFactory, UserFactory, create_clients,
 from tests.support.servers import RedisServer, SmtpServer
 
 
-def test_a_scheduler_killed_while_it_looks_delays_the_next_one_by_less_than_two_seconds(
+def test_a_scheduler_killed_with_the_lock_delays_the_next_by_less_than_two_seconds(
     app: Flask, session: Session
 ) -> None:
     with app.app_context():
-        assert schedule.make_scheduler().acquire_lock()  # and never gives it back
+        assert schedule.make_scheduler().acquire_lock()  # and never releases it
         next_one = schedule.make_scheduler()
         began = time.monotonic()
 
@@ -30,7 +30,7 @@ def test_a_scheduler_killed_while_it_looks_delays_the_next_one_by_less_than_two_
         assert time.monotonic() - began < 2
 
 
-def test_a_scheduler_counts_as_alive_again_after_redis_was_emptied(
+def test_a_scheduler_is_alive_again_after_redis_was_emptied(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():
@@ -70,7 +70,7 @@ def test_workers_are_counted_also_after_redis_was_emptied(
         assert queue.count_workers() == 0
 
 
-def test_a_mailing_never_starts_before_its_time(app: Flask, session: Session) -> None:
+def test_a_mailing_never_starts_early(app: Flask, session: Session) -> None:
     start = datetime(2099, 1, 1, 12, 0, 0, 900_000, tzinfo=UTC)
     mailing = MailingFactory.create(
         starts_at=start, next_run_at=start, ends_at=start.replace(day=2), state=MailingState.SCHEDULED
@@ -84,10 +84,10 @@ def test_a_mailing_never_starts_before_its_time(app: Flask, session: Session) ->
     assert start <= moment.replace(tzinfo=UTC)
 
 
-def test_a_sweep_lets_letters_go_on_whatever_is_wrong_with_a_lesser_task(
+def test_a_sweep_continues_letters_even_when_another_task_fails(
     app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
-    """Here somebody's daily summary, whose zone a new edition of the zones no longer knows."""
+    """The failing task is a daily summary for a time zone that no longer exists."""
     mailing = due_mailing(UserFactory.create())
     create_clients(mailing.owner, 2)
     UserFactory.create(timezone="Mars/Olympus", summary_hour=8, next_summary_at=utcnow())

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes skymailing/static/vendor/bootstrap/ anew from the npm packages: the rules of Bootstrap whose names
-# appear in our templates, scripts or code, and the list of the names that were left out. Needs Node.js.
+# Rebuild skymailing/static/vendor/bootstrap/ from the npm packages: the rules of Bootstrap whose names
+# are used in our templates, scripts or code, and a list of the unused names. Needs Node.js.
 set -eu
 cd "$(dirname "$0")/.."
 target=skymailing/static/vendor/bootstrap

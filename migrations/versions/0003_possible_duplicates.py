@@ -18,7 +18,7 @@ depends_on = None
 def upgrade():
     with op.batch_alter_table('deliveries', schema=None) as batch_op:
         batch_op.create_index('ix_deliveries_unknowns', ['run_id', 'state'], unique=False, postgresql_where=sa.text('unknowns > 0'), sqlite_where=sa.text('unknowns > 0'))
-    # From now on an unknown with a time was left as it is by its owner; those so far wait.
+    # From now on, an unknown delivery with a time was left by its owner; existing ones wait for a decision.
     op.execute("UPDATE deliveries SET finished_at = NULL WHERE state = 'unknown'")
 
 

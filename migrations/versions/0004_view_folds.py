@@ -1,4 +1,4 @@
-"""views of articles are folded in once
+"""count views of articles once
 
 Revision ID: 0004
 Revises: 0003

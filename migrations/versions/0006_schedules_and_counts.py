@@ -1,4 +1,4 @@
-"""sending hours, late starts, daily summaries, and numbers kept as a run goes
+"""sending hours, late starts, daily summaries, and counts kept during a run
 
 Revision ID: 0006
 Revises: 0005
@@ -95,7 +95,7 @@ def create_counts():
 
 
 def fill_counts(connection):
-    """Count the runs so far, in intervals of a quarter of an hour, each answer by its code alone."""
+    """Count existing runs in intervals of 15 minutes, with each answer only by its code."""
     runs = connection.execute(sa.text(
         'SELECT runs.id, runs.mailing_id, mailings.owner_id, runs.started_at, runs.planned'
         ' FROM runs JOIN mailings ON mailings.id = runs.mailing_id'

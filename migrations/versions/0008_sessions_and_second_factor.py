@@ -1,10 +1,10 @@
-"""sessions as rows, devices that were seen before, a second factor
+"""sessions as rows, known devices, a second factor
 
-Whoever is signed in when this runs signs in once more. Processes of the version before go on
-working: what they insert gets the defaults, and the table that they look into stays.
+Users who are signed in during this migration must sign in again. Processes of the previous version
+keep working: their inserts get the defaults, and the table that they read stays.
 
 Revision ID: 0008
-Revises: 0006
+Revises: 0007
 Create Date: 2026-11-25 13:40:00
 
 """

@@ -1,7 +1,7 @@
-"""what was removed of a run, and accounts that are to be deleted
+"""removed details of runs, and accounts to be deleted
 
 Revision ID: 0009
-Revises: 0006
+Revises: 0008
 Create Date: 2026-11-25 14:00:00
 
 """
@@ -16,7 +16,7 @@ depends_on = None
 
 
 def upgrade():
-    # Each with a default or empty: a version that does not know them goes on working.
+    # Each has a default or is nullable, so that the previous version keeps working.
     op.add_column('runs', sa.Column('details_removed_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('runs', sa.Column('has_details', sa.Boolean(), server_default=sa.true(), nullable=False))
     op.create_index(

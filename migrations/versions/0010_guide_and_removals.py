@@ -1,7 +1,7 @@
-"""what a user has skipped of the first steps, and deleted things that can be brought back for a while
+"""skipped first steps of a user, and deleted objects that can be restored for a while
 
 Revision ID: 0010
-Revises: 0006
+Revises: 0009
 Create Date: 2026-11-25 13:40:00
 
 """

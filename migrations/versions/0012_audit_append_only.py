@@ -1,7 +1,7 @@
-"""the audit log takes new lines only, also from whoever writes SQL
+"""make the audit log append-only, also for direct SQL
 
 Revision ID: 0012
-Revises: 0007
+Revises: 0010
 Create Date: 2026-11-25 13:40:00
 
 """
@@ -15,13 +15,13 @@ branch_labels = None
 depends_on = None
 
 REFUSAL = 'the audit log is only ever added to'
-# A permit is seen by the transaction alone that wrote it, and removed by it before its end.
+# Only the transaction that wrote a permit sees it, and removes it before its end.
 NO_PERMIT = 'NOT EXISTS (SELECT 1 FROM audit_permits)'
-# Whoever replaces the table on SQLite, as batch_alter_table does, creates these anew.
+# Code that replaces the table on SQLite, as batch_alter_table does, must recreate these.
 SQLITE = {
     'audit_entries_no_update': f'BEFORE UPDATE ON audit_entries WHEN {NO_PERMIT}',
     'audit_entries_no_delete': f'BEFORE DELETE ON audit_entries WHEN {NO_PERMIT}',
-    # INSERT OR REPLACE deletes without asking the trigger above.
+    # INSERT OR REPLACE deletes without firing the trigger above.
     'audit_entries_no_replace': 'BEFORE INSERT ON audit_entries WHEN EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id)',
 }
 

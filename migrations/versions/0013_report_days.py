@@ -1,7 +1,7 @@
-"""what happened on each day, added up for reports
+"""daily totals for reports
 
-Every interval that is there is fresh at first: the sweep adds their days up, a second's worth at a time,
-and until then reports read the intervals themselves.
+All existing intervals start as fresh. The sweep adds up their days, for one second at a time. Until then,
+reports read the intervals.
 
 Revision ID: 0013
 Revises: 0012
@@ -17,10 +17,10 @@ down_revision = '0012'
 branch_labels = None
 depends_on = None
 
-# Whoever changes a number of an interval that was added up makes it fresh: the version before, too, which
-# may run beside the new one or be gone back to.
+# A change to an interval that was added up makes it fresh again. This covers the previous version too,
+# which can run beside the new one or be restored.
 UNMARKED = 'NOT OLD.is_fresh AND NOT NEW.is_fresh'
-# Whoever replaces the table on SQLite, as batch_alter_table does, creates this anew.
+# Code that replaces the table on SQLite, as batch_alter_table does, must recreate this.
 SQLITE_TRIGGER = (
     f'CREATE TRIGGER run_intervals_fresh AFTER UPDATE ON run_intervals WHEN {UNMARKED} BEGIN '
     'UPDATE run_intervals SET is_fresh = 1 WHERE run_id = NEW.run_id AND begins_at = NEW.begins_at; END'

@@ -1,7 +1,7 @@
-"""an id of a user is given once
+"""never reuse a user's id
 
-SQLite gave the id of a user who was removed to the next one, whom links in letters that had been sent
-would then have been about. PostgreSQL's sequences never go back.
+SQLite gave a deleted user's id to the next new user, so that links in old letters would have referred
+to the wrong person. PostgreSQL's sequences never go back.
 
 Revision ID: 0014
 Revises: 0013
@@ -26,7 +26,7 @@ def rebuild(is_given_once):
 def upgrade():
     rebuild(True)
     if op.get_context().dialect.name == 'sqlite':
-        # Those who left are still named in the audit log.
+        # Deleted users are still named in the audit log.
         op.execute(
             "UPDATE sqlite_sequence SET seq = max(seq, (SELECT coalesce(max(actor_id), 0) FROM audit_entries))"
             " WHERE name = 'users'"

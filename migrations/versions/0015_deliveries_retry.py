@@ -1,6 +1,6 @@
-"""an index of a run's letters that are due again
+"""index a run's letters that are due again
 
-Beside 300,000 that wait, each claim of a worker took 0.8 s on SQLite.
+With 300,000 waiting letters, each claim of a worker took 0.8 s on SQLite.
 
 Revision ID: 0015
 Revises: 0014

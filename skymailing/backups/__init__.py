@@ -1,1 +1,1 @@
-"""Everything that the service keeps in one file, and what has to be done when it comes back."""
+"""Backup of the database and pictures to one file, and the work after a restore."""

@@ -1,8 +1,8 @@
-"""What a restored database cannot know, made plain before anything goes on.
+"""Account for what happened after the backup, which a restored database cannot know.
 
-Between the backup and the loss letters may have left, people may have signed out, changed their
-passwords or unsubscribed. Nobody shall get a second letter behind our back: every mailing waits for
-its owner, letters that were open are unclear, and nobody stays signed in.
+Between the backup and the loss, letters may have been sent, and people may have signed out, changed
+their passwords or unsubscribed. To avoid sending a letter twice, every mailing waits for its owner,
+open letters become unknown, and all users are signed out.
 """
 
 from dataclasses import dataclass
@@ -37,33 +37,39 @@ class Waiting:
     id: int
     name: str
     owner: str
-    unclear: int
+    unknown: int
 
 
-def settle(made_at: datetime, now: datetime) -> list[Waiting]:
-    """Let nothing be sent that nobody asks for again; return the mailings that wait. Commits."""
-    unclear = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
+def pause_mailings(made_at: datetime, now: datetime) -> list[Waiting]:
+    """Pause all mailings, drop account letters and sign everyone out; return the paused mailings.
+
+    Commit, then call `finish_open_runs`.
+    """
+    unknown = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
     waiting = []
-    # Drafts too may have been started since: whoever presses a button is told what is not known.
+    # Drafts too: one may have been started since, so its page warns before it is started again.
     for mailing in db.session.scalars(
         select(Mailing).where(Mailing.state.in_(MAY_START)).order_by(Mailing.id)
     ):
         if mailing.state in (MailingState.SCHEDULED, MailingState.RUNNING):
             MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
         if mailing.state is MailingState.PAUSED:
-            unclear_here = unclear.get(mailing.id, 0)
-            waiting.append(Waiting(mailing.id, mailing.name, mailing.owner.email, unclear_here))
+            count = unknown.get(mailing.id, 0)
+            waiting.append(Waiting(mailing.id, mailing.name, mailing.owner.email, count))
         mailing.state_reason = f"{StateReason.RESTORED}: {made_at.isoformat(timespec='seconds')}"
     _drop_account_letters(now)
-    sign_everybody_out()
-    db.session.commit()
-    for run_id in _open_runs():
-        plan.finish_run(run_id, now)
+    sign_everyone_out()
     return waiting
 
 
-def sign_everybody_out() -> None:
-    """End every session: which of them were ended since, or whose password changed, is lost."""
+def finish_open_runs(now: datetime) -> None:
+    """Finish the runs that have no letters left to send, each in a transaction of its own."""
+    for run_id in _open_runs():
+        plan.finish_run(run_id, now)
+
+
+def sign_everyone_out() -> None:
+    """End all sessions: the backup does not show which were ended or had their password changed since."""
     db.session.execute(update(User).values(session_epoch=User.session_epoch + 1))
 
 

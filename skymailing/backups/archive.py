@@ -1,4 +1,4 @@
-"""The file of a backup: a tar with the database, uploaded pictures, and a note of what it is."""
+"""The backup file: a tar with a manifest, the database and the uploaded pictures."""
 
 import io
 import json
@@ -20,14 +20,14 @@ from skymailing.web.images import parse_name
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
-# Where pictures are kept, by the folder of the archive: those of articles, and those of letters.
+# The folders of the archive and the directories of their pictures: of articles, and of messages.
 PICTURES = {"media/": media_directory, "letter-pictures/": picture_directory}
-PART = ".part"  # ends the name of a file that is being written
+PART = ".part"  # suffix of an incomplete file
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup is: what came into the database after `made_at` is not in it."""
+    """The description of a backup. Changes made after `made_at` are not in it."""
 
     format: int
     made_at: datetime
@@ -39,20 +39,20 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: bytes) -> "Manifest":
-        """Read one; raises BackupError."""
+        """Parse a manifest; raises BackupError."""
         try:
             given = json.loads(text)
             made_at = datetime.fromisoformat(given["made_at"])
             manifest = cls(given["format"], made_at, given["database"], given["revision"])
         except (ValueError, KeyError, TypeError) as error:
-            raise BackupError("This is no backup of SkyMailing.") from error
+            raise BackupError("This is not a SkyMailing backup.") from error
         if manifest.format != FORMAT:
-            raise BackupError("This backup was made by another version of SkyMailing; use that one.")
+            raise BackupError("This backup was made by another version of SkyMailing; use that version.")
         return manifest
 
 
 def write(path: Path, manifest: Manifest) -> None:
-    """Make a backup that only its owner may read; there under its name once it is whole."""
+    """Write a backup that only its owner can read. The file gets its name once it is complete."""
     part = path.with_name(path.name + PART)
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -81,32 +81,32 @@ def _fill(file: IO[bytes], scratch: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Manifest, tarfile.TarFile]]:
-    """Open a backup; raises BackupError when it is none."""
+def open_backup(path: Path) -> Iterator[tuple[Manifest, tarfile.TarFile]]:
+    """Open a backup; raises BackupError when the file is not one."""
     try:
         with tarfile.open(path, "r:") as tar:
             yield Manifest.from_json(_read(tar, MANIFEST)), tar
     except tarfile.TarError as error:
-        raise BackupError(f"This is no backup of SkyMailing, or it is damaged: {error}") from error
+        raise BackupError(f"This is not a SkyMailing backup, or it is damaged: {error}") from error
     except FileNotFoundError as error:
         raise BackupError(f"There is no file {error.filename}.") from error
 
 
-def bring_back_database(tar: tarfile.TarFile, scratch: Path) -> None:
-    """Fill the empty database; raises BackupError."""
+def restore_database(tar: tarfile.TarFile, scratch: Path) -> None:
+    """Load the backup into the empty database; raises BackupError."""
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=scratch) as directory:
         path = Path(directory) / DATABASE
         _copy(tar, DATABASE, path)
         databases.load(path)
 
 
-def bring_back_pictures(tar: tarfile.TarFile) -> int:
-    """Write pictures where they are kept; return how many there were."""
+def restore_pictures(tar: tarfile.TarFile) -> int:
+    """Write the pictures to their directories; return their number."""
     count = 0
     for entry in tar.getnames():
         folder, slash, name = entry.partition("/")
         directory_of = PICTURES.get(folder + slash)
-        if directory_of and parse_name(name):  # nothing leads out of the directory
+        if directory_of and parse_name(name):  # so no entry can leave the directory
             directory_of().mkdir(mode=0o700, parents=True, exist_ok=True)
             _copy(tar, entry, directory_of() / name)
             count += 1
@@ -117,9 +117,9 @@ def _read(tar: tarfile.TarFile, name: str) -> bytes:
     try:
         member = tar.extractfile(name)
     except KeyError as error:
-        raise BackupError(f"This is no backup of SkyMailing: it has no {name}.") from error
+        raise BackupError(f"This is not a SkyMailing backup: {name} is missing.") from error
     if member is None:
-        raise BackupError(f"This is no backup of SkyMailing: {name} is no file in it.")
+        raise BackupError(f"This is not a SkyMailing backup: {name} is not a file.")
     with member:
         return member.read()
 
@@ -128,7 +128,7 @@ def _copy(tar: tarfile.TarFile, name: str, path: Path) -> None:
     try:
         member = tar.extractfile(name)
     except KeyError as error:
-        raise BackupError(f"This backup is damaged: it has no {name}.") from error
+        raise BackupError(f"This backup is damaged: {name} is missing.") from error
     assert member is not None
     with member, path.open("wb") as file:
         while block := member.read(1 << 20):

@@ -1,23 +1,37 @@
-"""The flask CLI: one thin click file per group."""
+"""The flask CLI: one thin click file per group, imported when its command is called."""
 
-from click import Command
+from importlib import import_module
 
-from skymailing.commands import backup, clients, demo, doctor, mailings, processes, report, sweep, users
+from click import Command, Context
+from flask.cli import AppGroup
 
-COMMANDS: tuple[Command, ...] = (
-    clients.clients,
-    processes.up,
-    processes.web,
-    processes.worker,
-    processes.scheduler,
-    processes.catcher,
-    doctor.doctor,
-    backup.backup,
-    backup.restore,
-    users.users,
-    demo.demo,
-    mailings.mailings,
-    sweep.sweep,
-)
+# The command's name and where it is defined, in this package.
+COMMANDS = {
+    "backup": "backup:backup",
+    "catcher": "processes:catcher",
+    "clients": "clients:clients",
+    "demo": "demo:demo",
+    "doctor": "doctor:doctor",
+    "mailings": "mailings:mailings",
+    "restore": "backup:restore",
+    "scheduler": "processes:scheduler",
+    "sweep": "sweep:sweep",
+    "up": "processes:up",
+    "users": "users:users",
+    "web": "processes:web",
+    "worker": "processes:worker",
+}
 
-mailings.mailings.add_command(report.report)
+
+class CommandGroup(AppGroup):
+    """The commands of the application. Each is imported only when it is called."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return sorted([*COMMANDS, *super().list_commands(ctx)])
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return command

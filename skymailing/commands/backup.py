@@ -1,4 +1,4 @@
-"""A backup of everything in one file, and back."""
+"""flask backup and restore: everything in one file, and back."""
 
 from pathlib import Path
 
@@ -17,29 +17,29 @@ from skymailing.extensions import cache, db
 from skymailing.monitoring import checks
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-WORDS = "%Y-%m-%d %H:%M UTC"
+TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
 
 
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @with_appcontext
 def backup(file: Path) -> None:
-    """Keep the database and the blog's pictures in FILE, while the service goes on working.
+    """Save the database and all pictures to FILE, while the service keeps running.
 
-    SECRET_KEY is not in it: keep that beside it.
+    SECRET_KEY is not included: keep it beside the backup.
     """
     if file.exists():
-        raise click.ClickException(f"{file} is there already; choose another name.")
+        raise click.ClickException(f"{file} already exists; choose another name.")
     found = checks.check_database()
     revision = checks.current_revision() if found.is_ok else None
     if revision is None:
         raise click.ClickException(f"{found.finding}. {found.advice}")
-    manifest = Manifest(FORMAT, utcnow(), databases.kind(), revision)
+    manifest = Manifest(FORMAT, utcnow(), databases.database_kind(), revision)
     try:
         archive.write(file.absolute(), manifest)
     except (SkyMailingError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{file}: {file.stat().st_size:,} bytes, as of {manifest.made_at:{WORDS}}")
+    click.echo(f"{file}: {file.stat().st_size:,} bytes, as of {manifest.made_at:{TIME_FORMAT}}")
 
 
 @click.command("restore")
@@ -47,41 +47,36 @@ def backup(file: Path) -> None:
 @click.option(
     "--nothing-sent-since",
     is_flag=True,
-    help="The service was stopped before the backup and has not run since: everything goes on by itself.",
+    help="The service was stopped before the backup and has not run since: everything continues.",
 )
 @with_appcontext
 def restore(file: Path, nothing_sent_since: bool) -> None:
-    """Bring FILE back into an empty database, with the service stopped.
+    """Restore FILE to an empty database, with the service stopped.
 
-    What left after the backup was made is not in it. So that nobody gets a letter twice, all mailings
-    are paused and letters that were open are unclear, for their owners to decide.
+    The backup does not know what was sent after it was made. To avoid sending letters twice, all
+    mailings are paused and open letters become unknown, for their owners to decide.
     """
     try:
-        refuse_a_running_service()
-        with archive.opened(file) as (manifest, tar):
-            refuse_what_does_not_fit(manifest)
-            archive.bring_back_database(tar, current_app.config["DATA_DIR"])
-            pictures = archive.bring_back_pictures(tar)
+        require_stopped_service()
+        with archive.open_backup(file) as (manifest, tar):
+            require_matching_backup(manifest)
+            archive.restore_database(tar, current_app.config["DATA_DIR"])
+            pictures = archive.restore_pictures(tar)
     except (SkyMailingError, OSError) as error:
         raise click.ClickException(str(error)) from error
     migrate()
-    now = utcnow()
-    if nothing_sent_since:
-        after_restore.sign_everybody_out()
-        db.session.commit()
-        waiting = []
-    else:
-        waiting = after_restore.settle(manifest.made_at, now)
-    cache.clear()  # pages of what is lost
+    waiting = account_for_lost_time(manifest, nothing_sent_since)
+    cache.clear()  # pages of the lost database
     click.echo(
-        f"Restored as of {manifest.made_at:{WORDS}}, with {pictures} pictures. Everybody is signed out."
+        f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {pictures} pictures. "
+        "All users are signed out."
     )
     if not nothing_sent_since:
-        tell(waiting)
+        print_waiting(waiting)
 
 
-def refuse_a_running_service() -> None:
-    """Raise SkyMailingError while somebody could begin to send what is just coming back."""
+def require_stopped_service() -> None:
+    """Raise SkyMailingError while workers or a scheduler could send what is being restored."""
     try:
         is_running = queue.count_workers() > 0 or schedule.is_alive()
     except RedisError:
@@ -92,26 +87,28 @@ def refuse_a_running_service() -> None:
         )
 
 
-def refuse_what_does_not_fit(manifest: Manifest) -> None:
-    """Raise SkyMailingError unless the backup can be brought back here."""
-    if manifest.database != databases.kind():
+def require_matching_backup(manifest: Manifest) -> None:
+    """Raise SkyMailingError unless the backup can be restored to this installation."""
+    if manifest.database != databases.database_kind():
         raise SkyMailingError(
-            f"This backup is of {manifest.database}, and DATABASE_URL names {databases.kind()}."
+            f"This is a backup of {manifest.database}, but DATABASE_URL is a {databases.database_kind()} "
+            "database."
         )
     known, _ = checks.known_revisions(MIGRATIONS)
     if manifest.revision not in known:
         raise SkyMailingError(
-            f"This backup is of a newer version (revision {manifest.revision}); restore it with that one."
+            f"This backup is from a newer version (revision {manifest.revision}); "
+            "restore it with that version."
         )
     if not databases.is_empty():
         raise SkyMailingError(
-            "The database is not empty, and a restore overwrites nothing. Let DATABASE_URL name a new one, "
-            "or move the old one away."
+            "The database is not empty, and a restore overwrites nothing. Set DATABASE_URL to a new "
+            "database, or move the old one away."
         )
 
 
 def migrate() -> None:
-    """Bring the tables from the backup's version to ours."""
+    """Upgrade the tables from the backup's version to this version."""
     import logging
 
     from flask_migrate import upgrade
@@ -121,16 +118,30 @@ def migrate() -> None:
     logging.disable(logging.NOTSET)
 
 
-def tell(waiting: list[Waiting]) -> None:
-    """Say what was left for people to decide."""
+def account_for_lost_time(manifest: Manifest, nothing_sent_since: bool) -> list[Waiting]:
+    """Sign everyone out and, unless nothing was sent, pause all mailings; return the paused ones."""
+    if nothing_sent_since:
+        after_restore.sign_everyone_out()
+        db.session.commit()
+        return []
+    now = utcnow()
+    waiting = after_restore.pause_mailings(manifest.made_at, now)
+    db.session.commit()
+    after_restore.finish_open_runs(now)
+    return waiting
+
+
+def print_waiting(waiting: list[Waiting]) -> None:
+    """Print the mailings that wait for their owners' decisions."""
     if not waiting:
-        click.echo("No mailing was under way or scheduled.")
+        click.echo("No mailing was running or scheduled.")
         return
     click.echo(
-        "These mailings are paused, and what was open of them is unclear: it may have been sent since."
+        "These mailings are paused. Their open letters are unknown: they may have been sent after the backup."
     )
     for mailing in waiting:
-        click.echo(f"{mailing.id}\t{mailing.unclear:,} unclear\t{mailing.owner}\t{mailing.name}")
+        click.echo(f"{mailing.id}\t{mailing.unknown:,} unknown\t{mailing.owner}\t{mailing.name}")
     click.echo(
-        "Nothing more of them leaves until their owners decide. docs/operations.md tells how to find out."
+        "They stay paused until their owners decide. docs/operations.md explains how to find out "
+        "what was sent."
     )

@@ -1,4 +1,4 @@
-"""flask clients: an address book in and out without the web."""
+"""flask clients: import and export an address book."""
 
 import sys
 from typing import IO
@@ -8,9 +8,9 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from skymailing import audit
-from skymailing.auth import services as accounts
 from skymailing.clients import exports, imports
 from skymailing.clients.explanations import explain_failure, explain_rejection
+from skymailing.commands.lookups import get_owner_id
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection, ImportState, User
@@ -22,10 +22,12 @@ clients = AppGroup("clients", help="Import and export an address book.")
 
 @clients.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--owner", "owner_email", required=True, metavar="EMAIL", help="Whose clients they become.")
+@click.option(
+    "--owner", "owner_email", required=True, metavar="EMAIL", help="The account that gets the clients."
+)
 def import_file(file: IO[bytes], owner_email: str) -> None:
-    """Import the clients in a CSV FILE; ends with 1 only when nothing of it can be used."""
-    owner_id = find_owner(owner_email)
+    """Import clients from a CSV FILE. The exit code is 1 only when no row can be used."""
+    owner_id = get_owner_id(owner_email)
     if not file.seekable():
         raise click.ClickException("FILE must be a file on disk, not a pipe.")
     try:
@@ -36,29 +38,20 @@ def import_file(file: IO[bytes], owner_email: str) -> None:
     import_id = import_.id
     db.session.commit()
     imports.run_import_slice(import_id, file, on_progress=show_progress)  # type: ignore[arg-type]
-    report(import_id)
+    print_result(import_id)
 
 
 @clients.command("export")
-@click.option("--owner", "owner_email", required=True, metavar="EMAIL", help="Whose clients.")
+@click.option("--owner", "owner_email", required=True, metavar="EMAIL", help="Whose clients to export.")
 def export(owner_email: str) -> None:
-    """Write an address book as CSV to the standard output."""
-    owner_id = find_owner(owner_email)
+    """Write an address book to standard output, as CSV."""
+    owner_id = get_owner_id(owner_email)
     owner = db.session.get_one(User, owner_id)
     audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), owner)
     db.session.commit()
     for piece in stream_csv(exports.export_rows(owner_id)):
-        # Bytes, so that no system changes the line ends that RFC 4180 asks for.
+        # Bytes, so that the system keeps the line endings that RFC 4180 requires.
         click.echo(piece.encode(), nl=False)
-
-
-def find_owner(email: str) -> int:
-    user = accounts.find_user(email.strip().lower())
-    if user is None:
-        raise click.ClickException(f"There is no account with the address {email}; see `flask users list`.")
-    owner_id = user.id
-    db.session.rollback()
-    return owner_id
 
 
 def show_progress(done: int, total: int) -> None:
@@ -66,7 +59,8 @@ def show_progress(done: int, total: int) -> None:
         click.echo(f"\r{done:,} of {total:,} rows", err=True, nl=done == total)
 
 
-def report(import_id: int) -> None:
+def print_result(import_id: int) -> None:
+    """Print the rejected rows and the totals; raises ClickException when the import failed."""
     import_ = db.session.get_one(ClientImport, import_id)
     if import_.state is not ImportState.FINISHED:
         raise click.ClickException(explain_failure(import_.error) or "The import did not finish.")

@@ -1,4 +1,4 @@
-"""flask demo: a realistic example to look around in."""
+"""flask demo: realistic example data for a tour."""
 
 import click
 from flask import current_app
@@ -16,9 +16,9 @@ from skymailing.security import verify_password
 @click.command("demo")
 @with_appcontext
 def demo() -> None:
-    """Add an example (people, clients, messages, mailings, articles) and print how to sign in.
+    """Add example data (users, clients, messages, mailings, articles) and print the logins.
 
-    A second run adds nothing and prints the same.
+    Running it again adds nothing and prints the same.
     """
     logins = list_logins(current_app.config["SECRET_KEY"])
     hashes = hash_passwords(logins)
@@ -26,7 +26,7 @@ def demo() -> None:
     db.session.commit()
     emails = [login.email for login in logins]
     statement = select(User.email, User.password_hash).where(User.email.in_(emails))
-    known = dict(db.session.execute(statement).tuples().all())
+    stored_hashes = dict(db.session.execute(statement).tuples().all())
     planned = select(Mailing).join(User).where(User.email == emails[0], Mailing.next_run_at.is_not(None))
     mailings = db.session.scalars(planned).all()
     db.session.expunge_all()
@@ -35,7 +35,6 @@ def demo() -> None:
         schedule.schedule_start(mailing)
     click.echo(f"The example is ready at {current_app.config['PUBLIC_URL']}. Sign in as")
     for login in logins:
-        fits = verify_password(known[login.email], login.password)
-        click.echo(
-            f"{login.role.value:8} {login.email:22} {login.password if fits else '(password changed)'}"
-        )
+        is_unchanged = verify_password(stored_hashes[login.email], login.password)
+        password = login.password if is_unchanged else "(password changed)"
+        click.echo(f"{login.role.value:8} {login.email:22} {password}")

@@ -1,4 +1,4 @@
-"""Find out what is wrong with an installation, and say what to do."""
+"""flask doctor: find the faults of an installation, with advice."""
 
 import json
 import sys
@@ -15,38 +15,38 @@ from skymailing.monitoring.doctor import run
     "--only",
     multiple=True,
     type=click.Choice(run.NAMES),
-    help="Check this part only; may be given several times.",
+    help="Check only this part; can be given several times.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @with_appcontext
 def doctor(only: tuple[str, ...], as_json: bool) -> None:
-    """Check every part that the service needs; ends with 1 when something is wrong.
+    """Check every part of the installation; the exit code is 1 when there is a problem.
 
-    What could not be asked from here, such as DNS without a network, is told with a question mark
-    and is no fault.
+    A question mark means that a part could not be checked from here, such as DNS without a network.
+    It does not count as a problem.
     """
-    found = run.examine(only)
+    found = run.run_checks(only)
     if as_json:
         is_ok = all(check.is_ok for check in found)
-        click.echo(json.dumps({"ok": is_ok, "checks": [describe(check) for check in found]}, indent=2))
+        click.echo(json.dumps({"ok": is_ok, "checks": [check_to_dict(check) for check in found]}, indent=2))
     else:
         for check in found:
-            click.echo(f"{mark(check):8} {check.name}: {check.finding}")
+            click.echo(f"{format_status(check):8} {check.name}: {check.finding}")
             if not check.is_ok:
                 click.echo(f"{'':8} -> {check.advice}")
     if not all(check.is_ok for check in found):
         sys.exit(1)
 
 
-def mark(check: Check) -> str:
-    """Return the word that a line begins with."""
+def format_status(check: Check) -> str:
+    """Return the first word of a check's line."""
     if not check.is_ok:
         return "PROBLEM"
     return "ok" if check.is_known else "?"
 
 
-def describe(check: Check) -> dict[str, object]:
-    """Return a check for programs; `ok` is null for what could not be asked."""
+def check_to_dict(check: Check) -> dict[str, object]:
+    """Return a check for JSON; `ok` is null when it could not be checked."""
     return {
         "name": check.name,
         "ok": check.is_ok if check.is_known else None,

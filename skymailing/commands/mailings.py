@@ -1,4 +1,4 @@
-"""flask mailings: what the mailings' pages do, from a shell."""
+"""flask mailings: the actions of the mailings' pages, from a shell."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from skymailing.clock import utcnow
-from skymailing.db.engine import LARGEST_ID
+from skymailing.commands.lookups import get_mailing
+from skymailing.commands.report import report
 from skymailing.email_addresses import address_key
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
@@ -23,7 +24,8 @@ from skymailing.web.i18n import choose_timezone
 
 Value = str | int | float | bool | None
 
-mailings = AppGroup("mailings", help="Look at mailings, start, pause, resume and cancel them.")
+mailings = AppGroup("mailings", help="List, start, pause, resume and cancel mailings.")
+mailings.add_command(report)
 
 
 @mailings.command("list")
@@ -35,7 +37,7 @@ def list_mailings() -> None:
         .order_by(Mailing.id.desc())
     )
     rows = db.session.execute(statement).tuples().all()
-    db.session.rollback()  # whoever reads our output slowly keeps nobody from writing
+    db.session.rollback()  # a slow reader of our output must not block writers
     for id, state, disabled_at, next_run_at, email, name in rows:
         mark = " disabled" if disabled_at else ""
         start = f" next {format_time(next_run_at)}" if next_run_at else ""
@@ -52,21 +54,21 @@ def start(mailing_id: int) -> None:
 @mailings.command("pause")
 @click.argument("mailing_id", type=int)
 def pause(mailing_id: int) -> None:
-    """Stop handing over letters until the mailing is resumed."""
+    """Stop sending until the mailing is resumed."""
     carry_out(mailing_id, services.pause_mailing, "is paused")
 
 
 @mailings.command("resume")
 @click.argument("mailing_id", type=int)
 def resume(mailing_id: int) -> None:
-    """Go on where the mailing was paused."""
-    carry_out(mailing_id, services.resume_mailing, "goes on")
+    """Continue a paused mailing."""
+    carry_out(mailing_id, services.resume_mailing, "continues")
 
 
 @mailings.command("cancel")
 @click.argument("mailing_id", type=int)
 def cancel(mailing_id: int) -> None:
-    """Cancel what has not been sent, for good."""
+    """Cancel the rest of a mailing, permanently."""
     carry_out(mailing_id, services.cancel_mailing, "is cancelled")
 
 
@@ -74,38 +76,38 @@ def cancel(mailing_id: int) -> None:
 @click.argument("mailing_id", type=int)
 @click.argument("file", type=click.File(encoding="utf-8", errors="replace"))
 def confirm(mailing_id: int, file: TextIO) -> None:
-    """Note as sent the unclear letters to the addresses in FILE, one a line; - is standard input.
+    """Record unknown letters as sent. FILE lists their addresses, one per line; - is standard input.
 
-    For addresses of which the mail server's own log says that it took the letter.
+    Use it for addresses whose letters the mail server accepted according to its own log.
     """
     keys = {address_key(line.strip().strip("<>")) for line in file if line.strip()}
-    mailing = find(mailing_id)
+    mailing = get_mailing(mailing_id)
     count = services.confirm_unknowns(mailing, keys, utcnow())
     db.session.commit()
-    click.echo(f"{count:,} unclear letters are noted as sent.")
+    click.echo(f"{count:,} unknown letters are recorded as sent.")
 
 
 @mailings.command("status")
 @click.argument("mailing_id", type=int)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 def status(mailing_id: int, as_json: bool) -> None:
-    """Show the state of a mailing and the numbers of its last run, which add up to `planned`."""
-    values = describe(find(mailing_id))
+    """Show a mailing's state and the counts of its last run, which add up to `planned`."""
+    values = collect_status(get_mailing(mailing_id))
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False))
         return
     for name, value in values.items():
-        click.echo(f"{name} {show(value)}")
+        click.echo(f"{name} {format_value(value)}")
 
 
-def show(value: Value) -> str:
+def format_value(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "-" if value in (None, "") else str(value)
 
 
-def describe(mailing: Mailing) -> dict[str, Value]:
-    """Return what `status` says, by name: times in UTC, and in sentences in the service's time zone."""
+def collect_status(mailing: Mailing) -> dict[str, Value]:
+    """Return the values of `status`. Times are in UTC; sentences use the service's time zone."""
     last = queries.last_run(mailing)
     return {
         "mailing": mailing.id,
@@ -121,13 +123,13 @@ def describe(mailing: Mailing) -> dict[str, Value]:
         "planned": last.planned if last else 0,
         **{state.value: last.counts[state] if last else 0 for state in DeliveryState},
         "ends_at": format_time(mailing.ends_at),
-        **describe_progress(measure_progress(mailing, last, utcnow()) if last else None),
+        **collect_progress(measure_progress(mailing, last, utcnow()) if last else None),
         "timezone": choose_timezone(),
     }
 
 
-def describe_progress(progress: Progress | None) -> dict[str, Value]:
-    """Return how fast the last run is, where that leads, and what holds it up; empty before the first."""
+def collect_progress(progress: Progress | None) -> dict[str, Value]:
+    """Return the last run's rate, forecast and obstacles; empty values before the first run."""
     deferred, unclear = (progress.deferred, progress.unclear) if progress else (Deferred(), Unclear())
     words = put_into_words(progress) if progress else None
     left = progress.time_left if progress else None
@@ -152,26 +154,19 @@ def describe_progress(progress: Progress | None) -> dict[str, Value]:
     }
 
 
-def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done: str) -> None:
-    """Do it, commit, tell the workers; or say why it cannot be done."""
+def carry_out(mailing_id: int, action: Callable[[Mailing, datetime], object], result: str) -> None:
+    """Apply an action, commit it and notify the workers; raises ClickException when it is refused."""
     now = utcnow()
-    mailing = find(mailing_id)
+    mailing = get_mailing(mailing_id)
     name = mailing.name
     try:
-        verb(mailing, now)
+        action(mailing, now)
     except SkyMailingError as error:
         db.session.rollback()
         raise click.ClickException(str(error)) from error
     db.session.commit()
     tasks.announce(mailing, now)
-    click.echo(f"Mailing {mailing_id} “{name}” {done}.")
-
-
-def find(mailing_id: int) -> Mailing:
-    mailing = db.session.get(Mailing, mailing_id) if 0 < mailing_id <= LARGEST_ID else None
-    if mailing is None:
-        raise click.ClickException(f"There is no mailing {mailing_id}.")
-    return mailing
+    click.echo(f"Mailing {mailing_id} “{name}” {result}.")
 
 
 def format_time(moment: datetime | None) -> str | None:

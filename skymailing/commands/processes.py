@@ -1,4 +1,4 @@
-"""The service's processes: all of them under one supervisor, or each by itself."""
+"""flask up, web, worker, scheduler and catcher: the service's processes, together or one at a time."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.logs import output
 from skymailing.monitoring import checks
-from skymailing.processes import instance_lock, programs, supervisor
+from skymailing.processes import instance_lock, programs
 from skymailing.processes.embedded_redis import remove_socket_directory
 
 logger = logging.getLogger(__name__)
@@ -29,17 +29,17 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 
 
 @click.command("up")
-@click.option("--migrate", is_flag=True, help="Bring the database's tables up to date first.")
+@click.option("--migrate", is_flag=True, help="Upgrade the database's tables first.")
 @with_appcontext
 def up(migrate: bool) -> None:
-    """Run everything: web, workers, scheduler, and what is embedded. Ctrl-C stops it."""
+    """Run everything: web, workers, scheduler, and the embedded servers. Ctrl-C stops it."""
     config = current_app.config
     run_directory = config["DATA_DIR"] / "run"
     use_utc()
     try:
-        with instance_lock.exclusive(run_directory, config["PUBLIC_URL"]) as was_unclean:
+        with instance_lock.hold_lock(run_directory, config["PUBLIC_URL"]) as was_unclean:
             if was_unclean:
-                instance_lock.wait_for_leavers(
+                instance_lock.wait_for_old_processes(
                     _ports(), queue.connection() if config["EMBEDDED_REDIS"] else None
                 )
             _check_ports()
@@ -47,80 +47,84 @@ def up(migrate: bool) -> None:
             _supervise(run_directory)
     except SkyMailingError as error:
         fail(str(error))
-    say("Stopped.")
+    click.echo("Stopped.")
 
 
 @click.command("web")
 @with_appcontext
 def web() -> None:
-    """Run the web server alone, on HOST and PORT, as gunicorn in this very process."""
+    """Run only the web server, on HOST and PORT; this process becomes gunicorn."""
     use_utc()
     command = programs.web_command(current_app.config)
     db.engine.dispose()
-    os.execv(command[0], command)  # noqa: S606 - the interpreter that runs this
+    os.execv(command[0], command)  # noqa: S606 - our own interpreter
 
 
 @click.command("worker")
 @with_appcontext
 def worker() -> None:
-    """Run one worker; SIGTERM lets it finish the window of letters that it has begun."""
-    _begin("worker")
-    read_back_journals()
+    """Run one worker; after SIGTERM it finishes the window of letters that it has started."""
+    _prepare_process("worker")
+    recover_journals()
+    preload_jobs()
     queue.make_worker().work()
 
 
 @click.command("scheduler")
 @with_appcontext
 def scheduler() -> None:
-    """Run the scheduler of start times and sweeps."""
-    _begin("scheduler")
+    """Run the scheduler, which starts mailings and sweeps on time."""
+    _prepare_process("scheduler")
     schedule.make_scheduler().run()
 
 
 @click.command("catcher")
 @with_appcontext
 def catcher() -> None:
-    """Run the mail catcher of development, which keeps letters instead of sending them."""
-    from skymailing.mail_catcher.server import serve  # aiosmtpd is of no use to the other commands
+    """Run the mail catcher, which keeps letters instead of sending them, for development."""
+    from skymailing.mail_catcher.server import serve  # only this command needs aiosmtpd
 
     if not current_app.config["MAIL_CATCHER"]:
-        fail("MAIL_SERVER is set, so letters go there; the catcher is for when it is not.")
+        fail("MAIL_SERVER is set, so letters go there. The mail catcher runs only without MAIL_SERVER.")
     output.install(current_app.config)
     try:
         serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
     except OSError as error:
-        fail(f"The catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
+        fail(f"The mail catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
 
 
-def read_back_journals() -> None:
-    """Settle at once what workers of this host left when they were killed.
+def preload_jobs() -> None:
+    """Import the jobs and build the pages that letters link to, so that the first job does not wait."""
+    import skymailing.jobs  # noqa: F401
 
-    A sweep by another host's worker knows nothing of it, and would call it unknown once its lease is over.
+    current_app.url_map.update()
+
+
+def recover_journals() -> None:
+    """Record the results that killed workers of this host left in their journals.
+
+    A sweep by another host's worker cannot read them. It would mark those letters as unknown when the
+    lease expires.
     """
     try:
         sweep.recover_dead_journals(current_app.config["DATA_DIR"] / "journal", utcnow())
     except SQLAlchemyError as error:
-        logger.warning("the journals are left to the sweep: %s", error)
+        logger.warning("the journals are left to the next sweep: %s", error)
 
 
 def use_utc() -> None:
-    """Let this process and its children live in UTC, as rq-scheduler expects."""
+    """Set the time zone of this process and its children to UTC, as rq-scheduler expects."""
     os.environ["TZ"] = "UTC"
     time.tzset()
 
 
-def say(text: str) -> None:
-    """Tell the person at the console."""
-    click.echo(text)
-
-
 def fail(text: str) -> NoReturn:
-    """End with an explanation."""
+    """Print the reason and exit with 1."""
     click.echo(text, err=True)
     sys.exit(1)
 
 
-def _begin(name: str) -> None:
+def _prepare_process(name: str) -> None:
     use_utc()
     output.install(current_app.config)
     try:
@@ -143,26 +147,28 @@ def _check_ports() -> None:
 
 
 def _prepare_database(migrate: bool) -> None:
-    logging.disable(logging.INFO)  # a person who starts the service need not read Alembic's notes
+    logging.disable(logging.INFO)  # hide Alembic's messages from the console
     if migrate:
         from flask_migrate import upgrade
 
         upgrade(str(PROJECT_DIR / "migrations"))
     database = checks.check_database()
     logging.disable(logging.NOTSET)
-    # An SQLite connection must not be carried into the children.
+    # Children must not inherit an SQLite connection.
     db.engine.dispose()
     if not database.is_ok:
         fail(f"The database is not ready: {database.finding}. {database.advice}")
 
 
 def _supervise(run_directory: Path) -> None:
+    from skymailing.processes import supervisor  # only `flask up` needs the package
+
     config = current_app.config
     logs = programs.logs_directory(config["DATA_DIR"])
     logs.mkdir(mode=0o700, exist_ok=True)
     configuration = run_directory / "supervisor.conf"
     configuration.write_text(programs.supervisor_configuration(programs.list_programs(config)))
-    # The children are started from another directory and must find the same files.
+    # The children work in another directory and must use the same files.
     os.environ["DATA_DIR"] = str(config["DATA_DIR"])
     os.environ["PYTHONUNBUFFERED"] = "1"
     os.chdir(logs)
@@ -170,21 +176,21 @@ def _supervise(run_directory: Path) -> None:
     health_url = f"http://{programs.bind_address(host, config['PORT'])}/healthz"
 
     def is_ready() -> bool:
-        # The first account letter should not find the catcher still on its way.
-        caught = not config["MAIL_CATCHER"] or instance_lock.listens(
+        # The first account letter must not arrive before the catcher listens.
+        catcher_listens = not config["MAIL_CATCHER"] or instance_lock.listens(
             config["MAIL_SERVER"], config["MAIL_PORT"]
         )
-        return caught and instance_lock.answers(health_url)
+        return catcher_listens and instance_lock.answers(health_url)
 
-    say("Starting ...")
-    shape = output.SupervisorFormat() if config["LOG_FORMAT"] == "json" else None
-    supervisor.supervise(configuration, PROJECT_DIR, is_ready, _announce, say, shape)
+    click.echo("Starting ...")
+    log_format = output.SupervisorFormat() if config["LOG_FORMAT"] == "json" else None
+    supervisor.supervise(configuration, PROJECT_DIR, logs, is_ready, _announce, click.echo, log_format)
     remove_socket_directory(config["DATA_DIR"])
 
 
 def _announce() -> None:
     config = current_app.config
-    say(f"SkyMailing is running: {config['PUBLIC_URL']}/")
+    click.echo(f"SkyMailing is running: {config['PUBLIC_URL']}/")
     if config["MAIL_CATCHER"]:
-        say(f"Letters are not sent but kept here: {config['PUBLIC_URL']}/outbox/")
-    say(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Ctrl-C stops it.")
+        click.echo(f"Letters are not sent but kept here: {config['PUBLIC_URL']}/outbox/")
+    click.echo(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Ctrl-C stops it.")

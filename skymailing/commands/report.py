@@ -1,4 +1,4 @@
-"""flask mailings report: what became of letters over a period, for other programs."""
+"""flask mailings report: the results of a period, for other programs."""
 
 import json
 from datetime import datetime
@@ -9,8 +9,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from skymailing.clock import utcnow
-from skymailing.commands.clients import find_owner
-from skymailing.commands.mailings import find
+from skymailing.commands.lookups import get_mailing, get_owner_id
 from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.reports.aggregates import Scope
@@ -26,8 +25,8 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.command("report")
 @click.option("--owner", metavar="EMAIL", help="Only this user's mailings.")
 @click.option("--mailing", "mailing_id", type=int, metavar="ID", help="Only this mailing.")
-@click.option("--since", type=DAY, help="First day; without it, 30 days up to the last.")
-@click.option("--until", type=DAY, help="Last day; without it, today.")
+@click.option("--since", type=DAY, help="First day. Default: 30 days up to the last day.")
+@click.option("--until", type=DAY, help="Last day. Default: today.")
 @click.option("--format", "format_", type=click.Choice(["json", "csv"]), default="json", show_default=True)
 @with_appcontext
 def report(
@@ -37,7 +36,7 @@ def report(
     until: datetime | None,
     format_: str,
 ) -> None:
-    """Tell what became of letters; days are the owner's, or the service's for all users."""
+    """Print results by day, in the owner's time zone, or in the service's for all users."""
     scope, zone = choose_scope(owner, mailing_id)
     try:
         period = choose_period(since and since.date(), until and until.date(), zone, utcnow())
@@ -46,22 +45,22 @@ def report(
     if format_ == "csv":
         pieces = list(stream_csv(export_rows(scope, period)))
     else:
-        told = {"owner": owner, "mailing": mailing_id} | export_report(make_report(scope, period))
-        pieces = [json.dumps(told, ensure_ascii=False, indent=2) + "\n"]
-    db.session.rollback()  # whoever reads our output slowly keeps nobody from writing
+        result = {"owner": owner, "mailing": mailing_id} | export_report(make_report(scope, period))
+        pieces = [json.dumps(result, ensure_ascii=False, indent=2) + "\n"]
+    db.session.rollback()  # a slow reader of our output must not block writers
     for piece in pieces:
         click.echo(piece, nl=False)
 
 
 def choose_scope(owner: str | None, mailing_id: int | None) -> tuple[Scope, ZoneInfo]:
-    """Return whose letters are wanted and on whose clock the days are."""
+    """Return the mailings to report on, and the time zone of the days."""
     user = None
     if owner is not None:
-        user = db.session.get_one(User, find_owner(owner))
+        user = db.session.get_one(User, get_owner_id(owner))
     if mailing_id is not None:
-        mailing = find(mailing_id)
+        mailing = get_mailing(mailing_id)
         if user is not None and mailing.owner_id != user.id:
-            raise click.ClickException(f"Mailing {mailing_id} is not one of {owner}.")
+            raise click.ClickException(f"Mailing {mailing_id} does not belong to {owner}.")
         user = mailing.owner
     zone = user.timezone if user else current_app.config["DEFAULT_TIMEZONE"]
     return Scope(user.id if user else None, mailing_id), ZoneInfo(zone)

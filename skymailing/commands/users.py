@@ -1,4 +1,7 @@
-"""flask users: accounts without the web."""
+"""flask users: accounts from a shell.
+
+What only one command needs is imported inside it, so that `users list` starts quickly.
+"""
 
 import os
 import secrets
@@ -10,15 +13,11 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from skymailing import audit
-from skymailing.auth import deletion, deletion_requests, services, two_factor
-from skymailing.auth.export import export_account
-from skymailing.auth.password_policy import WeakPassword, check_password_strength
+from skymailing.auth import services
 from skymailing.clock import utcnow
-from skymailing.email_addresses import InvalidEmail, address_key, parse_address
+from skymailing.commands.lookups import get_user
 from skymailing.extensions import db
-from skymailing.mailings import tasks
 from skymailing.models import AuditAction, Role, User
-from skymailing.security import hash_password
 from skymailing.web.error_texts import explain
 
 users = AppGroup("users", help="Create, block and list accounts.")
@@ -27,9 +26,13 @@ users = AppGroup("users", help="Create, block and list accounts.")
 @users.command("create")
 @click.argument("email")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default="user", show_default=True)
-@click.option("--password", help="Without it, one is made up and printed.")
+@click.option("--password", help="Default: a random one, which is printed.")
 def create(email: str, role: str, password: str | None) -> None:
-    """Create an account that may sign in at once."""
+    """Create an account that can sign in immediately."""
+    from skymailing.auth.password_policy import WeakPassword, check_password_strength
+    from skymailing.email_addresses import InvalidEmail, address_key, parse_address
+    from skymailing.security import hash_password
+
     try:
         address = address_key(parse_address(email))
     except InvalidEmail as error:
@@ -53,10 +56,10 @@ def create(email: str, role: str, password: str | None) -> None:
 
 @users.command("block")
 @click.argument("email")
-@click.option("--reason", default="", help="Shown to the user who tries to sign in.")
+@click.option("--reason", default="", help="Shown to the user at sign-in.")
 def block(email: str, reason: str) -> None:
-    """Shut an account out and stop what it sends."""
-    user = find(email)
+    """Block an account and stop its sending."""
+    user = get_user(email)
     services.block_user(user, reason, utcnow(), audit.current_actor())
     db.session.commit()
     click.echo(f"Blocked {user.email}.")
@@ -66,8 +69,10 @@ def block(email: str, reason: str) -> None:
 @click.argument("email")
 @click.option("--reason", default="", help="Kept in the audit log.")
 def unblock(email: str, reason: str) -> None:
-    """Let a blocked account in again."""
-    user = find(email)
+    """Unblock an account."""
+    from skymailing.mailings import tasks
+
+    user = get_user(email)
     services.unblock_user(user, reason, audit.current_actor())
     db.session.commit()
     user_id, email = user.id, user.email
@@ -80,22 +85,24 @@ def unblock(email: str, reason: str) -> None:
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 @click.option("--reason", default="", help="Kept in the audit log.")
 def change_role(email: str, role: str, reason: str) -> None:
-    """Give an account another ROLE."""
-    user = find(email)
+    """Change an account's role to ROLE."""
+    user = get_user(email)
     try:
         services.change_role(user, Role(role), reason, audit.current_actor())
     except services.LastAdmin as error:
         raise click.ClickException(explain(error)) from error
     db.session.commit()
-    click.echo(f"{user.email} has the role {role} now.")
+    click.echo(f"{user.email} now has the role {role}.")
 
 
 @users.command("export")
 @click.argument("email")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="EMAIL.zip by default.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: EMAIL.zip.")
 def export(email: str, output: Path | None) -> None:
-    """Write everything that an account owns into one ZIP file, which nobody else may read."""
-    user = find(email)
+    """Write all of an account's data to a ZIP file that only you can read."""
+    from skymailing.auth.export import export_account
+
+    user = get_user(email)
     audit.record(AuditAction.ACCOUNT_EXPORTED, audit.current_actor(), user)
     path = output or Path(f"{user.email}.zip")
     locale = user.locale or current_app.config["BABEL_DEFAULT_LOCALE"]
@@ -108,16 +115,25 @@ def export(email: str, output: Path | None) -> None:
 
 @users.command("delete")
 @click.argument("email")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--grace", "days", type=click.IntRange(0), default=0, help="Days in which it can be kept; 0.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option(
+    "--grace",
+    "days",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Days in which the owner can still keep the account.",
+)
 def delete(email: str, yes: bool, days: int) -> None:
-    """Delete an account with everything that it owns, at once unless --grace says otherwise."""
-    user = find(email)
+    """Delete an account and everything that it owns; immediately, unless --grace is given."""
+    from skymailing.auth import deletion_requests
+
+    user = get_user(email)
     belongings = deletion_requests.count_account_data(user)
     db.session.rollback()
-    told = ", ".join(f"{count} {name}" for name, count in belongings.items() if name != "active")
-    if not yes and click.prompt(f"{email} with {told}. Type the address to delete it") != email:
-        raise click.ClickException("That is another address; nothing was deleted.")
+    summary = ", ".join(f"{count} {name}" for name, count in belongings.items() if name != "active")
+    if not yes and click.prompt(f"{email} with {summary}. Type the address to delete it") != email:
+        raise click.ClickException("The addresses differ; nothing was deleted.")
     try:
         at = deletion_requests.request_deletion(user, utcnow(), audit.current_actor(), days=days)
     except services.LastAdmin as error:
@@ -125,18 +141,20 @@ def delete(email: str, yes: bool, days: int) -> None:
     user_id = user.id
     db.session.commit()
     if days:
-        click.echo(f"{email} is deleted on {at:%Y-%m-%d %H:%M} UTC; until then its owner can keep it.")
+        click.echo(f"{email} will be deleted on {at:%Y-%m-%d %H:%M} UTC; its owner can keep it until then.")
         return
     wait_for_erasure(user_id)
     click.echo(f"Deleted {email}.")
 
 
 def wait_for_erasure(user_id: int) -> None:
-    """Delete until all is gone; interrupted, the next sweep goes on with it."""
+    """Delete an account slice by slice; if this is interrupted, the next sweep continues."""
+    from skymailing.auth import deletion
+
     while db.session.get(User, user_id) is not None:
         db.session.rollback()
         if not deletion.erase_slice(user_id, utcnow(), lambda _seconds: False):
-            time.sleep(0.2)  # letters are under way, or a worker is at it
+            time.sleep(0.2)  # letters are being sent, or a worker is erasing it
         db.session.expire_all()
     db.session.rollback()
 
@@ -145,33 +163,28 @@ def wait_for_erasure(user_id: int) -> None:
 @click.argument("email")
 @click.option("--reason", default="", help="Kept in the audit log.")
 def lift_second_step(email: str, reason: str) -> None:
-    """Turn the second step off for somebody who has lost phone and recovery codes."""
-    user = find(email)
+    """Turn off two-factor authentication for a user who has lost phone and recovery codes."""
+    from skymailing.auth import two_factor
+
+    user = get_user(email)
     if not user.has_two_factor:
-        raise click.ClickException(f"{user.email} has no second step.")
+        raise click.ClickException(f"{user.email} does not use two-factor authentication.")
     two_factor.turn_off_by_operator(user, reason, audit.current_actor())
     db.session.commit()
-    click.echo(f"{user.email} signs in with the password alone now. A letter tells them.")
+    click.echo(f"{user.email} now signs in with the password alone, and gets a letter about it.")
 
 
 @users.command("list")
 def list_users() -> None:
-    """Show every account with role and state."""
+    """List all accounts with role and state."""
     accounts = services.list_users()
     width = max((len(user.email) for user in accounts), default=0)
     for user in accounts:
-        click.echo(f"{user.email:{width}}  {user.role:8} {state_of(user)}")
+        click.echo(f"{user.email:{width}}  {user.role:8} {format_state(user)}")
 
 
-def find(email: str) -> User:
-    """Return the account; raises ClickException when there is none."""
-    user = services.find_user(email.strip().lower())
-    if user is None:
-        raise click.ClickException(f"There is no account with the address {email}; see `flask users list`.")
-    return user
-
-
-def state_of(user: User) -> str:
+def format_state(user: User) -> str:
+    """Return the state of an account as `list` prints it."""
     if user.deletion_at:
         return f"to be deleted on {user.deletion_at:%Y-%m-%d}"
     if user.is_blocked:

@@ -1,1 +1,1 @@
-"""A realistic example to look around in: people, texts, and mailings past, present and future."""
+"""Realistic example data for a tour: people, texts, and past, running and future mailings."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Piece:
-    """An article and how many days ago it came out."""
+    """An article, and how many days ago it was published."""
 
     slug: str
     days_ago: int
@@ -45,22 +45,23 @@ ARTICLES = (
         9,
         1287,
         "What “sent” really means",
-        "Between “sent” and “read” lie three machines. Which of them is telling you the truth?",
-        """Most services call a letter *delivered* when their own computer has let go of it. We are stricter.
+        "Between “sent” and “read” there are three machines. Which one can you trust?",
+        """Most services call a letter *delivered* once it has left their own computer. We are stricter.
 
 ## Sent
 
-A letter is **sent** when the mail server has accepted it, in so many words: `250 2.0.0 OK`. You find
-these words in the log, one line for every attempt.
+A letter is **sent** when the mail server has accepted it with `250 2.0.0 OK`. The log shows this
+answer, with one line for every attempt.
 
 ## Failed
 
-The server said no, and would say no again: the mailbox does not exist, or it refuses mail for good.
+The server refused the letter, and would refuse it again: the mailbox does not exist, or it accepts
+no mail.
 
-## Unclear
+## Unknown
 
-The line broke in the one moment when the letter was on its way and the answer was not. Nobody can
-know what became of it, so we say so instead of guessing. You decide whether it is sent once more.
+The connection broke after the letter was sent and before the answer arrived. No one can know whether
+it was delivered, so we do not guess. You decide whether to send it again.
 """,
     ),
     Piece(

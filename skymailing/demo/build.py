@@ -1,4 +1,4 @@
-"""Putting the example into the database, once."""
+"""Add the example to the database, once."""
 
 import base64
 import hashlib
@@ -38,14 +38,14 @@ from skymailing.models import (
 from skymailing.security import hash_password
 
 OWNER = "demo@example.com"
-# Every run of the command, and every installation, gives the same people and letters.
+# The same people and letters in every installation.
 SEED = 20261122
 ZONE = "Europe/Moscow"
 
 
 @dataclass(frozen=True)
 class Login:
-    """An account of the example and what it is for."""
+    """An account of the example, with its role and password."""
 
     email: str
     role: Role
@@ -54,7 +54,7 @@ class Login:
 
 
 def list_logins(secret_key: str) -> list[Login]:
-    """Return the accounts; their passwords follow from the installation's key, so nobody else knows them."""
+    """Return the accounts. Their passwords derive from the installation's key, so they are secret."""
     accounts = (
         (OWNER, Role.USER, "Глина и свет"),
         ("manager@example.com", Role.MANAGER, "Борис Порядков"),
@@ -69,7 +69,7 @@ def _password(secret_key: str, email: str) -> str:
 
 
 def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
-    """Add the example unless it is there; return whether anything was added. Only flushes."""
+    """Add the example unless it exists; return whether it was added. Flushes, does not commit."""
     users = {
         user.email: user
         for user in db.session.scalars(select(User).where(User.email.in_([login.email for login in logins])))
@@ -97,12 +97,12 @@ def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
 
 
 def hash_passwords(logins: Sequence[Login]) -> list[str]:
-    """Return the hashes; slow, so outside of any transaction."""
+    """Return the password hashes. Call it outside a transaction, because it is slow."""
     return [hash_password(login.password) for login in logins]
 
 
 def _add_articles(author: User, now: datetime) -> None:
-    taken = set(db.session.scalars(select(Article.slug)))
+    existing = set(db.session.scalars(select(Article.slug)))
     db.session.add_all(
         Article(
             author=author,
@@ -114,17 +114,17 @@ def _add_articles(author: User, now: datetime) -> None:
             views=piece.views,
         )
         for piece in ARTICLES
-        if piece.slug not in taken
+        if piece.slug not in existing
     )
 
 
 class _Example:
-    """The owner's address book, messages and mailings around a moment."""
+    """The owner's clients, messages and mailings around the time `now`."""
 
     def __init__(self, owner: User, now: datetime) -> None:
         self.owner = owner
         self.random = Random(SEED)  # noqa: S311 - an example, not a secret
-        # Whole minutes look like times that a person has chosen.
+        # Whole minutes, like times chosen by a person.
         self.now = now.replace(second=0, microsecond=0)
         self.history = History(owner, self.random)
 
@@ -146,7 +146,7 @@ class _Example:
         db.session.add_all(history.deliveries)
         db.session.add_all(history.suppressions.values())
         db.session.flush()
-        # The log reads attempts by their number, which is the order of their time.
+        # The log sorts attempts by id, so add them in the order of time.
         history.attempts.sort(key=lambda attempt: attempt.at)
         for attempt in history.attempts:
             attempt.run_id = attempt.delivery.run_id
@@ -192,7 +192,7 @@ class _Example:
         begin = self.now - timedelta(minutes=50)
         course = self._mailing("Вечерний курс", "course", begin, begin + timedelta(days=2))
         course.state = MailingState.RUNNING
-        # What waits is due in some hours, so that the example looks the same until then.
+        # Deferred letters are due in some hours, so that the example does not change until then.
         shares = {DeliveryState.DEFERRED: 23, DeliveryState.FAILED: 4, DeliveryState.UNKNOWN: 1}
         self.history.add_run(course, self.clients, begin, RunState.SENDING, shares)
 
@@ -249,7 +249,7 @@ class _Example:
         return mailing
 
     def _at(self, *, days: int, hour: int) -> datetime:
-        """Return the hour on the owner's clock, so many days from today."""
+        """Return the time `days` from today at `hour` in the owner's time zone."""
         zone = ZoneInfo(self.owner.timezone)
         day = (self.now.astimezone(zone) + timedelta(days=days)).date()
         return datetime(day.year, day.month, day.day, hour, tzinfo=zone)

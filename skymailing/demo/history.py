@@ -1,4 +1,4 @@
-"""Runs of the past and the present whose ledgers close, with the attempts that led there."""
+"""Past and running runs with balanced ledgers, and the attempts that explain them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,10 +33,12 @@ REFUSALS = (
 )
 LOST = (None, "connection lost after the letter was handed over, before the server's answer")
 
+Try = tuple[Outcome, tuple[int | None, str]]  # the outcome of an attempt, with code and answer
+
 
 @dataclass
 class History:
-    """Makes runs one after another, in the order of time, so that what one found out the next knows."""
+    """Creates runs in the order of time, so that later runs know earlier suppressions."""
 
     owner: User
     random: Random
@@ -46,7 +48,7 @@ class History:
     suppressions: dict[str, Suppression] = field(default_factory=dict)
 
     def suppress(self, client: Client, reason: SuppressionReason, at: datetime, note: str = "") -> None:
-        """Take an address out of everything that starts later."""
+        """Suppress an address in all later runs."""
         self.suppressions.setdefault(
             client.email_key,
             Suppression(
@@ -62,7 +64,7 @@ class History:
         state: RunState,
         shares: Mapping[DeliveryState, int],
     ) -> Run:
-        """Make a run with so many deliveries in each state; whoever is left was sent a letter."""
+        """Create a run with the given number of deliveries per state; all others were sent."""
         run = Run(
             mailing_id=mailing.id,
             scheduled_for=at,
@@ -82,12 +84,12 @@ class History:
         latest = at
         for number, client in enumerate(audience):
             moment = at + timedelta(seconds=1 + number * SECONDS_PER_LETTER)
-            fate = (
+            outcome = (
                 DeliveryState.SUPPRESSED
                 if client.email_key in known
                 else chosen.get(client, DeliveryState.SENT)
             )
-            delivery = self._add_delivery(run, client, fate, moment)
+            delivery = self._add_delivery(run, client, outcome, moment)
             latest = max(latest, delivery.finished_at or at)
         run.finished_at = latest if state in (RunState.FINISHED, RunState.CANCELLED) else None
         self.runs.append(run)
@@ -98,7 +100,7 @@ class History:
             run=run, client_id=client.id, email=client.email, email_key=client.email_key, state=state
         )
         self.deliveries.append(delivery)
-        moments = self._try(delivery, run.mailing_id, client, at)
+        moments = self._add_attempts(delivery, run.mailing_id, client, at)
         delivery.attempts = len(moments)
         if state not in (
             *OPEN_DELIVERY_STATES,
@@ -107,31 +109,11 @@ class History:
             delivery.finished_at = moments[-1] if moments else at
         return delivery
 
-    def _try(self, delivery: Delivery, mailing_id: int, client: Client, at: datetime) -> list[datetime]:
-        """Add the attempts that lead to the delivery's state; return when each was."""
-        outcomes: list[tuple[Outcome, tuple[int | None, str]]] = []
-        match delivery.state:
-            case DeliveryState.SENT:
-                if self.random.random() < 0.06:
-                    outcomes.append((Outcome.DEFERRED, GREYLISTED))
-                queued = f"2.0.0 Ok: queued as {self.random.getrandbits(40):010X}"
-                outcomes.append((Outcome.SENT, (250, queued)))
-            case DeliveryState.FAILED:
-                refusal = self.random.choice(REFUSALS)
-                outcomes.append((Outcome.FAILED, refusal))
-                if refusal[1].startswith("5.1.1"):
-                    self.suppress(client, SuppressionReason.BOUNCED, at, f"{refusal[0]} {refusal[1]}")
-            case DeliveryState.UNKNOWN:
-                # Sent once more after half an hour, and unclear again.
-                outcomes += [(Outcome.UNKNOWN, LOST), (Outcome.UNKNOWN, LOST)]
-                delivery.unknowns = 2
-            case DeliveryState.DEFERRED:
-                outcomes.append((Outcome.DEFERRED, BUSY))
-                delivery.due_at = at + timedelta(hours=self.random.uniform(2, 5))
-            case DeliveryState.EXPIRED:
-                outcomes += [(Outcome.DEFERRED, BUSY)] * 2
-            case _:
-                pass
+    def _add_attempts(
+        self, delivery: Delivery, mailing_id: int, client: Client, at: datetime
+    ) -> list[datetime]:
+        """Add the attempts that lead to the delivery's state; return their times."""
+        outcomes = self._choose_outcomes(delivery, client, at)
         pause = timedelta(minutes=30 if delivery.state is DeliveryState.UNKNOWN else 5)
         moments = [at + pause * number for number in range(len(outcomes))]
         for number, (moment, (outcome, (code, answer))) in enumerate(zip(moments, outcomes, strict=True), 1):
@@ -149,3 +131,30 @@ class History:
                 )
             )
         return moments
+
+    def _choose_outcomes(self, delivery: Delivery, client: Client, at: datetime) -> list[Try]:
+        """Return the outcomes and answers that lead to the delivery's state."""
+        outcomes: list[Try] = []
+        match delivery.state:
+            case DeliveryState.SENT:
+                if self.random.random() < 0.06:
+                    outcomes.append((Outcome.DEFERRED, GREYLISTED))
+                queued = f"2.0.0 Ok: queued as {self.random.getrandbits(40):010X}"
+                outcomes.append((Outcome.SENT, (250, queued)))
+            case DeliveryState.FAILED:
+                refusal = self.random.choice(REFUSALS)
+                outcomes.append((Outcome.FAILED, refusal))
+                if refusal[1].startswith("5.1.1"):
+                    self.suppress(client, SuppressionReason.BOUNCED, at, f"{refusal[0]} {refusal[1]}")
+            case DeliveryState.UNKNOWN:
+                # Sent again after half an hour, and unknown again.
+                outcomes += [(Outcome.UNKNOWN, LOST), (Outcome.UNKNOWN, LOST)]
+                delivery.unknowns = 2
+            case DeliveryState.DEFERRED:
+                outcomes.append((Outcome.DEFERRED, BUSY))
+                delivery.due_at = at + timedelta(hours=self.random.uniform(2, 5))
+            case DeliveryState.EXPIRED:
+                outcomes += [(Outcome.DEFERRED, BUSY)] * 2
+            case _:
+                pass
+        return outcomes

@@ -1,4 +1,4 @@
-"""Two hundred made-up clients; every address is on a domain reserved for examples (RFC 2606)."""
+"""Two hundred invented clients; all addresses use domains reserved for examples (RFC 2606)."""
 
 from random import Random
 
@@ -19,7 +19,7 @@ MEN_RU = {
     "Иван": "ivan", "Пётр": "petr", "Сергей": "sergey", "Дмитрий": "dmitry", "Алексей": "alexey",
     "Николай": "nikolay", "Юрий": "yury", "Фёдор": "fedor", "Михаил": "mikhail", "Артём": "artem",
 }  # fmt: skip
-# Family names of a man; a woman's has one letter more.
+# Men's family names; women's have one more letter.
 FAMILIES_RU = {
     "Иванов": "ivanov", "Смирнов": "smirnov", "Кузнецов": "kuznetsov", "Попов": "popov",
     "Соколов": "sokolov", "Лебедев": "lebedev", "Новиков": "novikov", "Морозов": "morozov",
@@ -36,7 +36,7 @@ FAMILIES_EN = (
 
 
 def make_clients(owner: User, random: Random) -> list[Client]:
-    """Return the clients, three in five of them Russian, none added to a session yet."""
+    """Return the clients, three in five of them Russian, without adding them to a session."""
     clients = []
     for number in range(1, COUNT + 1):
         is_russian = random.random() < 0.6

@@ -1,4 +1,4 @@
-"""What the example's owner wrote: a pottery that sells mugs, plates and evening courses."""
+"""The messages of the example's owner: a pottery that sells mugs, plates and evening courses."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from skymailing.models import MessageFormat
 
 @dataclass(frozen=True)
 class Text:
-    """A message, by a short name that the mailings use."""
+    """A message, with a short key for the mailings."""
 
     key: str
     subject: str

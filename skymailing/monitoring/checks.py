@@ -1,4 +1,4 @@
-"""Is each part that the service needs there? Asked by `/readyz`, `flask doctor` and `flask up`."""
+"""Check each part that the service needs, for `/readyz`, `flask doctor` and `flask up`."""
 
 import os
 import tempfile
@@ -22,18 +22,18 @@ START_ADVICE = (
 )
 
 
-LOG_ADVICE = f"{START_ADVICE}. Why it ends: journalctl -u 'skymailing*', or DATA_DIR/logs."
+LOG_ADVICE = f"{START_ADVICE}. To see why it ends: journalctl -u 'skymailing*', or DATA_DIR/logs."
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found about one part, and what a person can do about it."""
+    """The finding about one part, and advice when there is a problem."""
 
     name: str
     is_ok: bool
     finding: str
     advice: str = ""
-    # False for what could not be asked, which is no fault.
+    # False when the part could not be checked, which is not a problem.
     is_known: bool = True
 
 
@@ -43,20 +43,20 @@ def check_database() -> Check:
     try:
         current = current_revision()
     except SQLAlchemyError as error:
-        return Check(name, False, first_line(error), "Check DATABASE_URL and that the server runs.")
+        return Check(name, False, first_line(error), "Check DATABASE_URL, and that the server is running.")
     known, head = known_revisions(Path(current_app.root_path).parent / "migrations")
     if current is not None and current not in known:
-        # Migrations keep the version that is running working, so this one may go on until it is restarted.
-        finding = f"{db.engine.dialect.name}, revision {current}, of a newer version than this one ({head})"
+        # Migrations keep the previous version working, so this one can run until it is restarted.
+        finding = f"{db.engine.dialect.name}, revision {current}, from a newer version than this one ({head})"
         return Check(name, True, finding)
     if current != head:
-        finding = f"its tables are at revision {current or 'none'}, this version needs {head}"
+        finding = f"its tables are at revision {current or 'none'}, but this version needs {head}"
         return Check(name, False, finding, "Run: flask --app wsgi db upgrade")
     return Check(name, True, f"{db.engine.dialect.name}, revision {current}")
 
 
 def current_revision() -> str | None:
-    """Return which migration the database's tables are of; None without tables."""
+    """Return the migration revision of the database; None without tables."""
     with db.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
@@ -72,7 +72,7 @@ def check_redis() -> Check:
 
 
 def check_scheduler() -> Check:
-    """Whether a scheduler shows a heartbeat."""
+    """Whether a scheduler is alive."""
     try:
         alive = schedule.is_alive()
     except RedisError:
@@ -81,34 +81,34 @@ def check_scheduler() -> Check:
 
 
 def check_workers() -> Check:
-    """Whether a worker shows a heartbeat."""
+    """Whether a worker is connected."""
     try:
         hosts = queue.workers_by_host()
     except RedisError:
         return _without_redis("workers")
     if not hosts:
         return Check("workers", False, "no sign of life", LOG_ADVICE)
-    told = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
-    return Check("workers", True, f"{hosts.total()} alive: {told}")
+    summary = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
+    return Check("workers", True, f"{hosts.total()} alive: {summary}")
 
 
 def check_mail_route() -> Check:
-    """Whether letters leave, as far as the ledger knows; talks to no mail server."""
+    """Whether a mail server accepts letters, according to the database; connects to none."""
     try:
         with db.engine.connect() as connection:
             open_routes = connection.execute(
                 select(Route.name, Route.last_fault).where(Route.state != BreakerState.CLOSED)
             ).all()
     except SQLAlchemyError as error:
-        return Check("mail", False, first_line(error), "Mend the database first.")
+        return Check("mail", False, first_line(error), "Fix the database first.")
     if open_routes:
-        finding = "; ".join(f"route {name} is closed for now: {fault}" for name, fault in open_routes)
+        finding = "; ".join(f"the breaker of route {name} is open: {fault}" for name, fault in open_routes)
         return Check("mail", False, finding, "Check the mail server and MAIL_*; sending resumes by itself.")
     return Check("mail", True, "no faults")
 
 
 def check_data_directory() -> Check:
-    """Whether files can be written where the service keeps them."""
+    """Whether files can be written to DATA_DIR."""
     directory: Path = current_app.config["DATA_DIR"]
     try:
         with tempfile.NamedTemporaryFile(dir=directory) as file:
@@ -116,7 +116,7 @@ def check_data_directory() -> Check:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        advice = "Let DATA_DIR be a directory that this user may write to, on a disk with room."
+        advice = "Set DATA_DIR to a directory that this user can write to, on a disk with free space."
         return Check("files", False, f"{directory}: {error.strerror}", advice)
     return Check("files", True, f"{directory} is writable")
 
@@ -129,10 +129,10 @@ def known_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
 
 
 def _without_redis(name: str) -> Check:
-    return Check(name, False, "cannot be asked while Redis is away", "Mend Redis first.")
+    return Check(name, False, "unknown while Redis does not answer", "Fix Redis first.")
 
 
 def first_line(error: Exception) -> str:
-    """Return what a library says of an error, without the statement and the link that follow."""
+    """Return a library's error message without the statement and link that follow it."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -1,4 +1,4 @@
-"""The numbers of `/metrics`, collected at one moment."""
+"""The metrics of `/metrics`."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from skymailing.models import BreakerState
 from skymailing.monitoring import queries
 
 
-class Numbers:
-    """Collects everything at one moment."""
+class MetricsCollector:
+    """Collect all metrics as of `now`."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
 
     def collect(self) -> Iterator[Metric]:
         yield from self._from_database()
-        yield from self._ledgers_and_letters()
+        yield from self._letters()
         yield from self._disk()
         try:
             counted = counters.read()
@@ -34,7 +34,7 @@ class Numbers:
         yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=1)
         yield GaugeMetricFamily("skymailing_workers", "Workers that are connected", value=workers)
         yield GaugeMetricFamily(
-            "skymailing_scheduler_up", "Whether a scheduler shows a sign of life", value=int(scheduler)
+            "skymailing_scheduler_up", "Whether a scheduler is alive", value=int(scheduler)
         )
         yield self._queues(waiting)
         yield GaugeMetricFamily(
@@ -44,12 +44,12 @@ class Numbers:
         )
         yield CounterMetricFamily(
             "skymailing_leases_expired",
-            "Letters whose worker was gone before it recorded them",
+            "Letters whose worker died before it recorded their result",
             value=counted.get("leases_expired", 0),
         )
         yield CounterMetricFamily(
             "skymailing_miscounts",
-            "Runs whose numbers were not those of their rows when they ended",
+            "Runs whose counts differed from their rows when they ended",
             value=counted.get("miscounts", 0),
         )
         yield self._attempts(counted)
@@ -66,40 +66,40 @@ class Numbers:
         oldest = queries.oldest_due(self.now)
         age = max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0
         yield GaugeMetricFamily(
-            "skymailing_oldest_due_age_seconds", "For how long the oldest due work has waited", value=age
+            "skymailing_oldest_due_age_seconds", "How long the oldest due work has been waiting", value=age
         )
         states = GaugeMetricFamily(
-            "skymailing_route_state", "1 for the state that a route is in", labels=["route", "state"]
+            "skymailing_route_state", "1 for the current state of a route", labels=["route", "state"]
         )
         for name, current in queries.route_states().items():
             for possible in BreakerState:
                 states.add_metric([name, possible], int(possible is current))
         yield states
 
-    def _ledgers_and_letters(self) -> Iterator[Metric]:
+    def _letters(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "skymailing_runs_not_closing",
-            "Latest runs whose states do not add up to what was planned",
+            "Latest runs whose states do not add up to the planned count",
             value=queries.count_unbalanced_runs(),
         )
         yield GaugeMetricFamily(
             "skymailing_unknowns_waiting",
-            "Letters of which nobody knows whether they arrived, waiting for their owner's decision",
+            "Unknown letters that wait for their owner's decision",
             value=queries.count_waiting_unknowns(),
         )
         outbox = queries.measure_outbox(self.now)
         yield GaugeMetricFamily(
-            "skymailing_outbox_waiting", "Account letters to be sent", value=outbox.waiting
+            "skymailing_outbox_waiting", "Account letters that wait to be sent", value=outbox.waiting
         )
         yield GaugeMetricFamily(
             "skymailing_outbox_oldest_due_age_seconds",
-            "For how long the oldest account letter that is due has waited",
+            "How long the oldest due account letter has been waiting",
             value=outbox.oldest_age,
         )
 
     def _disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(current_app.config["DATA_DIR"])
-        for name, what, value in (("free", "to write to", usage.free), ("size", "in all", usage.total)):
+        for name, what, value in (("free", "free", usage.free), ("size", "in total", usage.total)):
             yield GaugeMetricFamily(
                 f"skymailing_disk_{name}_bytes", f"DATA_DIR's disk: bytes {what}", value=value
             )
@@ -111,9 +111,7 @@ class Numbers:
         return queues
 
     def _removed(self, counted: dict[str, float]) -> Metric:
-        removed = CounterMetricFamily(
-            "skymailing_rows_removed", "Old rows that were removed, by kind", labels=["kind"]
-        )
+        removed = CounterMetricFamily("skymailing_rows_removed", "Old rows removed, by kind", labels=["kind"])
         for name, count in sorted(counted.items()):
             if name.startswith("removed:"):
                 removed.add_metric([name.removeprefix("removed:")], count)
@@ -132,7 +130,7 @@ class Numbers:
     def _phases(self, counted: dict[str, float]) -> Metric:
         histogram = HistogramMetricFamily(
             "skymailing_smtp_seconds",
-            "Time at the mail server: opening a session, handing over a letter, and the parts of both",
+            "Time at the mail server: to open a session, to send a letter, and the phases of both",
             labels=["phase"],
         )
         for phase in PHASES:

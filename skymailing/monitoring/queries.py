@@ -1,4 +1,4 @@
-"""What /metrics asks the database."""
+"""Database queries for /metrics."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from skymailing.models import (
 )
 from skymailing.models.outbox import LetterState
 
-RUNS_CHECKED = 1000  # the latest ones, so that it costs the same after years
+RUNS_CHECKED = 1000  # the latest ones, so that the cost does not grow over the years
 
 
 def count_deliveries() -> dict[DeliveryState, int]:
@@ -62,7 +62,7 @@ def oldest_due(now: datetime) -> datetime | None:
 
 
 def _runs_that_may_send(now: datetime) -> list[int]:
-    """Return the runs under way that nobody has stopped and that do not rest outside their hours."""
+    """Return the open runs that are not paused or blocked and are within their sending hours."""
     statement = (
         select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
@@ -74,27 +74,27 @@ def _runs_that_may_send(now: datetime) -> list[int]:
 
 @dataclass(frozen=True)
 class Outbox:
-    """Account letters that wait: how many, and for how many seconds the oldest one has been due."""
+    """Account letters that wait: their number, and for how many seconds the oldest has been due."""
 
     waiting: int
     oldest_age: float
 
 
 def measure_outbox(now: datetime) -> Outbox:
-    """Return what waits in the outbox, along the index of what is not settled yet."""
-    unsettled: ColumnElement[bool] = literal_column(
+    """Measure the letters in the outbox that are not sent yet; uses a partial index."""
+    is_open: ColumnElement[bool] = literal_column(
         "outbox.state IN ('pending', 'sending')"
-    )  # as the index says it
-    statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter).where(unsettled)
+    )  # as the index writes it
+    statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter).where(is_open)
     waiting, oldest = db.session.execute(statement).one()
     return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
 
 
 def count_unbalanced_runs() -> int:
-    """Return for how many of the latest runs the ledger does not close.
+    """Return the number of latest runs whose ledger does not balance.
 
-    States and `pending` add up to what was planned while a run goes on if they are no more than that;
-    once it is over, nothing may be missing either.
+    While a run is open, its counted states must not exceed the planned number. Once it is over, they
+    must equal it.
     """
     latest = select(Run.id).order_by(Run.id.desc()).limit(RUNS_CHECKED).scalar_subquery()
     settled = sum(
@@ -113,13 +113,13 @@ def count_unbalanced_runs() -> int:
 
 
 def count_waiting_unknowns() -> int:
-    """Return how many unclear letters wait for a decision, along the index of the few that were unclear."""
+    """Return the number of unknown letters that wait for a decision; uses a partial index."""
     has_unknowns = Delivery.unknowns > literal_column("0")
-    # Summed, not asked for: SQLite would go along another index, through all deliveries there are.
+    # A sum instead of a condition, for which SQLite would choose another index and read all deliveries.
     waiting = func.sum(case((WAITS_FOR_DECISION, 1), else_=0))
     return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 
 
 def route_states() -> dict[str, BreakerState]:
-    """Return the state of each route that was ever used."""
+    """Return the breaker state of each route that was ever used."""
     return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())

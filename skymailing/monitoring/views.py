@@ -9,25 +9,25 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from skymailing.clock import utcnow
 from skymailing.extensions import limiter
 from skymailing.monitoring import checks
-from skymailing.monitoring.metrics import Numbers
+from skymailing.monitoring.metrics import MetricsCollector
 
 health_bp = Blueprint("health", __name__)
 metrics_bp = Blueprint("metrics", __name__)
 BLUEPRINTS = (health_bp, metrics_bp)
 
-# Without these the service still answers pages and loses nothing; letters wait.
+# Without these, pages still work and nothing is lost; letters wait.
 DEGRADING = (checks.check_redis, checks.check_scheduler, checks.check_workers, checks.check_mail_route)
 
 
 @health_bp.get("/healthz")
 def live() -> Response:
-    """Answer while the process lives; asks nobody else."""
+    """Answer while the process is alive, without checking anything else."""
     return Response("ok\n", mimetype="text/plain")
 
 
 @health_bp.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Tell which parts are well: 503 without a usable database, else 200, perhaps degraded."""
+    """Report each part: 503 without a usable database, else 200, which can mean degraded."""
     database = checks.check_database()
     found = [database, *(check() for check in DEGRADING)] if database.is_ok else [database]
     if not database.is_ok:
@@ -43,11 +43,11 @@ def ready() -> tuple[Response, int]:
 @metrics_bp.get("/metrics")
 @limiter.exempt
 def show() -> Response:
-    """Return the numbers in Prometheus' text format; 404 for everybody who may not see them."""
+    """Return the metrics in Prometheus' text format; 404 for clients that may not read them."""
     if not _may_read():
         abort(404)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Numbers(utcnow()))
+    registry.register(MetricsCollector(utcnow()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -56,6 +56,6 @@ def _may_read() -> bool:
     if token:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode(), token.encode())
-    # A proxy on this machine speaks for the whole world.
+    # Requests through a proxy on this machine can come from anyone.
     is_direct = not request.headers.get("X-Forwarded-For") and not request.headers.get("Forwarded")
     return is_direct and ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

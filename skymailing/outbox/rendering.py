@@ -10,7 +10,6 @@ from flask_babel import force_locale
 from flask_mail import Message
 
 from skymailing import security
-from skymailing.delivery.rendering.letter import render_test_letter
 from skymailing.delivery.smtp.connection import SecureConnection
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
@@ -89,6 +88,9 @@ def _render_test_letter(letter: OutboxLetter) -> bytes:
     client = db.session.get(Client, client_id) if client_id is not None else None
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
         raise SubjectDeleted("The client was deleted before the test letter was sent.")
+    # Imported here: short commands add letters, but only a worker renders them.
+    from skymailing.delivery.rendering.letter import render_test_letter
+
     return render_test_letter(message, client, letter.user)
 
 

@@ -1,4 +1,4 @@
-"""One running service per DATA_DIR: the lock, the ports, and what an earlier one left behind."""
+"""Ensure that one service runs per DATA_DIR: its lock, its ports, and processes of an earlier one."""
 
 import fcntl
 import json
@@ -15,23 +15,23 @@ from redis import Redis, RedisError
 
 from skymailing.errors import SkyMailingError
 
-# After an unclean end the old processes get this long to notice and leave.
-SECONDS_TO_LEAVE = 20.0
+# After an unclean end, the time for the old processes to notice it and end.
+OLD_PROCESS_SECONDS = 20.0
 
 
 class AlreadyRunning(SkyMailingError):
-    """Another `flask up` serves this DATA_DIR."""
+    """Another `flask up` runs with this DATA_DIR."""
 
 
 class PortTaken(SkyMailingError):
-    """Another program listens where we want to."""
+    """Another program listens on a port that we need."""
 
 
 @contextmanager
-def exclusive(run_directory: Path, address: str) -> Iterator[bool]:
-    """Hold the lock of this DATA_DIR; yields whether the service before ended uncleanly.
+def hold_lock(run_directory: Path, address: str) -> Iterator[bool]:
+    """Hold the lock of this DATA_DIR; yield whether the previous service ended uncleanly.
 
-    The kernel gives the lock back when its holder dies in whatever way, so it is never stale.
+    The kernel releases the lock when its holder ends for any reason, so it is never stale.
     Raises AlreadyRunning.
     """
     run_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,25 +39,25 @@ def exclusive(run_directory: Path, address: str) -> Iterator[bool]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunning(_describe_holder(file)) from error
+            raise AlreadyRunning(_explain_holder(file)) from error
         was_unclean = bool(_read(file))
         _write(file, {"pid": os.getpid(), "address": address})
         yield was_unclean
         _write(file, {})
 
 
-def wait_for_leavers(ports: list[tuple[str, int]], redis: Redis | None) -> None:
-    """Wait until an unclean predecessor's children are gone; they end by themselves."""
-    deadline = time.monotonic() + SECONDS_TO_LEAVE
+def wait_for_old_processes(ports: list[tuple[str, int]], redis: Redis | None) -> None:
+    """Wait until the children of a service that ended uncleanly are gone; they end by themselves."""
+    deadline = time.monotonic() + OLD_PROCESS_SECONDS
     while time.monotonic() < deadline:
-        redis_lives = redis is not None and _end_redis(redis)
-        if not redis_lives and all(_bind_error(host, port) is None for host, port in ports):
+        redis_is_alive = redis is not None and _end_redis(redis)
+        if not redis_is_alive and all(_bind_error(host, port) is None for host, port in ports):
             return
         time.sleep(0.2)
 
 
 def check_port(host: str, port: int, variable: str) -> None:
-    """Raise PortTaken, naming the variable to set, unless we could listen there."""
+    """Raise PortTaken with the variable to set, unless the port is free."""
     error = _bind_error(host, port)
     if error is not None:
         raise PortTaken(
@@ -70,7 +70,7 @@ def _bind_error(host: str, port: int) -> str | None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As the servers do: a connection that lingers from before is no obstacle.
+            # As the servers do: connections in TIME_WAIT do not block the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
@@ -80,7 +80,7 @@ def _bind_error(host: str, port: int) -> str | None:
 
 
 def _end_redis(redis: Redis) -> bool:
-    """Ask an orphaned Redis of ours to save and leave; whether it was still there."""
+    """Ask our orphaned Redis to save and exit; return whether it was still running."""
     try:
         redis.ping()
         redis.shutdown()
@@ -89,10 +89,10 @@ def _end_redis(redis: Redis) -> bool:
     return True
 
 
-def _describe_holder(file: IO[str]) -> str:
+def _explain_holder(file: IO[str]) -> str:
     holder = _read(file)
     if not holder:
-        return "SkyMailing is just starting or stopping here."
+        return "SkyMailing is starting or stopping here."
     return (
         f"SkyMailing is already running at {holder['address']} (pid {holder['pid']}). "
         f"Stop it with Ctrl-C in its terminal, or with: kill {holder['pid']}"
@@ -103,7 +103,7 @@ def _read(file: IO[str]) -> dict[str, Any]:
     file.seek(0)
     try:
         content: dict[str, Any] = json.loads(file.read() or "{}")
-    except ValueError:  # the holder is writing it right now, or was killed while it did
+    except ValueError:  # the holder is writing it right now, or was killed while writing
         return {}
     return content
 
@@ -116,7 +116,7 @@ def _write(file: IO[str], content: dict[str, Any]) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether the URL answers 200 within a moment."""
+    """Whether the URL answers 200 within half a second."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with opener.open(url, timeout=0.5) as response:
@@ -126,7 +126,7 @@ def answers(url: str) -> bool:
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a program accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=0.5).close()
     except OSError:

@@ -10,6 +10,7 @@ from skymailing.processes.embedded_redis import redis_command
 
 WEB_PROCESSES = 2
 WEB_THREADS = 8
+UP_GRACE_SECONDS = 5  # `flask up` stops its programs one after another, within 20 s in total under load
 LOG_SIZE = "10MB"
 LOG_BACKUPS = 3
 
@@ -21,32 +22,31 @@ class Program:
     name: str
     command: list[str]
     order: int
-    stop_seconds: int  # between the polite signal and the last one
+    stop_seconds: int  # between SIGTERM and SIGKILL
     copies: int = 1
 
 
 def list_programs(config: dict[str, Any]) -> list[Program]:
-    """Return what has to run for these settings; makes the embedded Redis' directories."""
+    """Return the programs to run with these settings; creates the directories of the embedded Redis."""
     programs = []
     if config["EMBEDDED_REDIS"]:
         programs.append(Program("redis", redis_command(config["DATA_DIR"]), order=10, stop_seconds=15))
     if config["MAIL_CATCHER"]:
         programs.append(Program("catcher", _flask("catcher"), order=20, stop_seconds=5))
     if config["WORKERS"]:
-        # A worker finishes the window of letters that it has begun.
+        # A worker finishes the window of letters that it has started.
         programs.append(
             Program("worker", _flask("worker"), order=30, stop_seconds=40, copies=config["WORKERS"])
         )
     programs.append(Program("scheduler", _flask("scheduler"), order=40, stop_seconds=5))
-    programs.append(Program("web", web_command(config), order=50, stop_seconds=15))
+    programs.append(Program("web", web_command(config, UP_GRACE_SECONDS), order=50, stop_seconds=10))
     return programs
 
 
 def supervisor_configuration(programs: list[Program]) -> str:
-    """Return the text of a configuration file for a supervisor whose directory is that of the logs.
+    """Return the configuration file for a supervisor that runs in the log directory.
 
-    Logs are named without a path, because supervisor would read `%`, `;` and `#` in it as its own
-    signs.
+    Logs have no path, because supervisor would interpret `%`, `;` and `#` in it.
     """
     parts = [
         _section(
@@ -65,18 +65,21 @@ def supervisor_configuration(programs: list[Program]) -> str:
 
 
 def bind_address(host: str, port: int) -> str:
-    """Return host:port as gunicorn and URLs want it, an IPv6 address in brackets."""
+    """Return host:port for gunicorn and URLs, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def web_command(config: dict[str, Any]) -> list[str]:
-    """Return the command line of the web server; GUNICORN_CMD_ARGS in the environment adds to it."""
+def web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[str]:
+    """Return the command line of the web server; GUNICORN_CMD_ARGS can add options.
+
+    After SIGTERM, requests get `grace_seconds` to finish.
+    """
     options = {
         "bind": bind_address(config["HOST"], config["PORT"]),
         "worker-class": "gthread",
         "workers": str(WEB_PROCESSES),
         "threads": str(WEB_THREADS),
-        "graceful-timeout": "10",
+        "graceful-timeout": str(grace_seconds),
         "log-level": "warning",
         "logger-class": "skymailing.logs.gunicorn.Logger",
     }
@@ -85,7 +88,7 @@ def web_command(config: dict[str, Any]) -> list[str]:
 
 
 def logs_directory(data_dir: Path) -> Path:
-    """Return where every process writes its log."""
+    """Return the directory of all processes' logs."""
     return data_dir / "logs"
 
 
@@ -104,7 +107,7 @@ def _program_section(program: Program) -> str:
         priority=program.order,
         autorestart="true",
         startsecs=1,
-        # Never given up: whatever keeps a process from starting may be mended at any time.
+        # Never give up: the reason why a process cannot start may be fixed at any time.
         startretries=1_000_000_000,
         stopsignal="TERM",
         stopwaitsecs=program.stop_seconds,
@@ -124,7 +127,7 @@ def _log(name: str, prefix: str) -> dict[str, object]:
 
 def _quote(command: list[str]) -> str:
     quoted = shlex.join(command).replace("%", "%%")
-    # A comment would begin at a space before one of these, quotes or not; '' ends and begins a quote.
+    # Even within quotes, a space before # or ; starts a comment; '' closes and opens a quote.
     return quoted.replace(" #", " ''#").replace(" ;", " '';")
 
 

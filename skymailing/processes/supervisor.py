@@ -1,8 +1,7 @@
-"""One supervisor for all processes: starts them, restarts what dies, stops them in order.
+"""One supervisor for all processes: starts them, restarts those that die, stops them in order.
 
-The work is done by the `supervisor` package, run inside the process of `flask up`; what is added
-here: a child ends with its parent, console output for a person, and a delay between restarts that
-stays short.
+The `supervisor` package does the work, inside the process of `flask up`. Added here: children that
+end with their parent, console output for a person, and delays between restarts that stay short.
 """
 
 import ctypes
@@ -21,18 +20,19 @@ from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-MAX_RESTART_DELAY = 5  # seconds; supervisor would wait one second more with each failure
-PATIENCE = 60  # seconds until a person is told that the web does not answer
+MAX_RESTART_DELAY = 5  # seconds; supervisor alone adds a second with each failure
+READY_TIMEOUT = 60  # seconds until the console reports that the web server does not answer
 FAILURES_TO_REPORT = 3
+STOP_POLL_SECONDS = 0.1
 
 
 class Options(ServerOptions):
-    """Supervisor's options, with children that do not outlive it and work in `directory`."""
+    """Supervisor's options, with children that work in `directory` and end with their parent."""
 
     def __init__(self, directory: Path, log_format: Any = None) -> None:
         super().__init__()
         self._log_format = log_format
-        # Loaded before any fork; other systems than Linux have no prctl.
+        # Loaded before any fork. Only Linux has prctl.
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._parent = os.getpid()
         self._directory = directory
@@ -47,7 +47,7 @@ class Options(ServerOptions):
         super().execve(filename, argv, environ)
 
     def make_logger(self) -> None:
-        """Let the supervisor's own lines look like everybody's."""
+        """Format the supervisor's own lines like those of the other processes."""
         own: Any = self
         if self._log_format is None:
             super().make_logger()
@@ -61,7 +61,7 @@ class Options(ServerOptions):
             own.logger.warn(text)
 
     def setsignals(self) -> None:
-        """Let a closed terminal end the service; supervisor would restart it out of sight."""
+        """Stop when the terminal is closed; supervisor alone would restart, invisible to the user."""
         was_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # started with nohup
         super().setsignals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN if was_ignored else self._hang_up)
@@ -71,48 +71,57 @@ class Options(ServerOptions):
 
 
 class ConsoleSupervisor(Supervisor):
-    """A supervisor that tells a person what they need to know, and nothing else."""
+    """A supervisor that prints only what a person needs to know; `logs` is the log directory."""
 
     def __init__(
         self,
         options: Options,
+        logs: Path,
         is_ready: Callable[[], bool],
         on_ready: Callable[[], None],
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         super().__init__(options)
+        self._logs = logs
         self._is_ready = is_ready
         self._on_ready: Callable[[], None] | None = on_ready
-        self._say = say
-        self._patience_ends: float | None = time.monotonic() + PATIENCE
+        self._report = report
+        self._ready_deadline: float | None = time.monotonic() + READY_TIMEOUT
         self._reported: set[str] = set()
 
     def handle_signal(self) -> None:
         was_running = self.options.mood >= SupervisorStates.RUNNING
         super().handle_signal()
         if was_running and self.options.mood < SupervisorStates.RUNNING:
-            self._say("Stopping; letters under way are finished first ...")
+            self._report("Stopping, after finishing the letters being sent ...")
+            self._check_children_often()
+
+    def _check_children_often(self) -> None:
+        """Notice ended children sooner than once a second, as each stop waits for the one before."""
+        poller = self.options.poller
+        poll = poller.poll
+        poller.poll = lambda timeout: poll(min(timeout, STOP_POLL_SECONDS))
 
     def tick(self, now: float | None = None) -> None:
         super().tick(now)
         self._shorten_delays()
         if self._on_ready is not None and self.options.mood >= SupervisorStates.RUNNING:
-            self._look_whether_ready(self._on_ready)
+            self._check_readiness(self._on_ready)
 
-    def _look_whether_ready(self, on_ready: Callable[[], None]) -> None:
+    def _check_readiness(self, on_ready: Callable[[], None]) -> None:
         if self._is_ready():
             self._on_ready = None
             on_ready()
-        elif self._patience_ends is not None and time.monotonic() > self._patience_ends:
-            self._patience_ends = None
-            self._say("The service does not answer yet; see web.log in the log directory.")
+        elif self._ready_deadline is not None and time.monotonic() > self._ready_deadline:
+            self._ready_deadline = None
+            self._report(f"The service does not answer yet; see {self._logs / 'web.log'}.")
 
     def _shorten_delays(self) -> None:
-        soonest = time.time() + MAX_RESTART_DELAY
+        latest = time.time() + MAX_RESTART_DELAY
         for group in self.process_groups.values():
             for name, process in group.processes.items():
                 if process.state == ProcessStates.BACKOFF:
-                    process.delay = min(process.delay, soonest)
+                    process.delay = min(process.delay, latest)
                     self._report_failures(name, process.backoff)
                 elif process.state == ProcessStates.RUNNING:
                     self._reported.discard(name)
@@ -120,28 +129,29 @@ class ConsoleSupervisor(Supervisor):
     def _report_failures(self, name: str, failures: int) -> None:
         if failures >= FAILURES_TO_REPORT and name not in self._reported:
             self._reported.add(name)
-            self._say(f"{name} keeps stopping and is tried again; see {name}.log in the log directory.")
+            self._report(f"{name} keeps stopping and is restarted; see {self._logs / name}.log.")
 
 
 def supervise(
     configuration: Path,
     directory: Path,
+    logs: Path,
     is_ready: Callable[[], bool],
     on_ready: Callable[[], None],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     log_format: Any = None,
 ) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP; return when every child has ended.
 
-    The children work in `directory`; their logs are written where this process works. `log_format` is
-    what stands left of `%` when the supervisor's own lines are made; without it they are as ever.
+    The children work in `directory`. This process must work in `logs`, the log directory.
+    `log_format` is the left operand of `%` that formats the supervisor's own lines.
     """
     options: Any = Options(directory, log_format)
     options.realize(["-c", str(configuration)])
     options.first = True
     options.test = False
     try:
-        ConsoleSupervisor(options, is_ready, on_ready, say).main()
+        ConsoleSupervisor(options, logs, is_ready, on_ready, report).main()
     except ExitNow:
         pass
     finally:

@@ -1,1 +1,1 @@
-"""What is removed after a chosen time: by the sweep, in small steps that nobody has to wait for."""
+"""Removal of old data: done by the sweep, in small batches that do not hold up other work."""

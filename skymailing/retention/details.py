@@ -1,7 +1,7 @@
-"""The details of runs that ended long ago: who got a letter, every attempt, and the letter's text.
+"""The details of runs that ended long ago: recipients, attempts, and the letter's text.
 
-What they add up to stays, in `run_intervals`, `run_answers` and `run_domains`: so a run's ledger
-closes as before, and no report changes.
+Their totals stay in `run_intervals`, `run_answers` and `run_domains`. So a run's ledger still
+balances, and no report changes.
 """
 
 from datetime import datetime
@@ -12,20 +12,20 @@ from sqlalchemy.orm import Session
 from skymailing.db.engine import reading_engine
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Delivery, Mailing, Run
-from skymailing.retention.batches import Allowance, remove_letters
+from skymailing.retention.batches import TimeBudget, remove_letters
 
-RUNS_AT_A_TIME = 100
-# In the index's own words: SQLite would not see that "has_details = 1" is the same.
+RUNS_PER_QUERY = 100
+# As the index writes it: SQLite does not recognize that "has_details = 1" means the same.
 HAS_DETAILS: ColumnElement[bool] = literal_column("runs.has_details")
 
 
-def remove_old_details(before: datetime, now: datetime, allowance: Allowance) -> None:
-    """Remove the details of runs that ended before a moment, the oldest first, while there is time."""
-    while not allowance.is_used_up and (run_ids := _runs_with_details(before)):
+def remove_old_details(before: datetime, now: datetime, budget: TimeBudget) -> None:
+    """Remove the details of runs that ended before a time, the oldest first, within the budget."""
+    while not budget.is_used_up and (run_ids := _runs_with_details(before)):
         for run_id in run_ids:
-            if _give_up(run_id, before, now):
-                _remove(run_id, allowance)
-            if allowance.is_used_up:
+            if _mark_removed(run_id, before, now):
+                _remove(run_id, budget)
+            if budget.is_used_up:
                 return
 
 
@@ -34,16 +34,16 @@ def _runs_with_details(before: datetime) -> list[int]:
         select(Run.id)
         .where(HAS_DETAILS, Run.finished_at < before, Run.state.not_in(OPEN_RUN_STATES))
         .order_by(Run.finished_at)
-        .limit(RUNS_AT_A_TIME)
+        .limit(RUNS_PER_QUERY)
     )
     with Session(reading_engine()) as session:
         return list(session.scalars(statement))
 
 
-def _give_up(run_id: int, before: datetime, now: datetime) -> bool:
-    """Note that the run's details go, from when on nothing of it is sent again; whether they may.
+def _mark_removed(run_id: int, before: datetime, now: datetime) -> bool:
+    """Mark the details as removed, so that nothing of the run is sent again; False when it must keep them.
 
-    The mailing is locked as by everybody who would take the run up again.
+    Locks the mailing, like every action that could reopen the run.
     """
     with Session(db.engine) as session, session.begin():
         mailing_id = select(Run.mailing_id).where(Run.id == run_id).scalar_subquery()
@@ -61,11 +61,11 @@ def _give_up(run_id: int, before: datetime, now: datetime) -> bool:
     return True
 
 
-def _remove(run_id: int, allowance: Allowance) -> None:
-    while not allowance.is_used_up:
+def _remove(run_id: int, budget: TimeBudget) -> None:
+    while not budget.is_used_up:
         letters, attempts = remove_letters(run_id)
-        allowance.note("deliveries", letters)
-        allowance.note("attempts", attempts)
+        budget.record("deliveries", letters)
+        budget.record("attempts", attempts)
         if not letters:
             _finish(run_id)
             return

@@ -5,25 +5,25 @@ from datetime import datetime
 from flask import current_app
 
 from skymailing.retention import details, housekeeping
-from skymailing.retention.batches import Allowance
-from skymailing.settings.retention import cutoff, keep
+from skymailing.retention.batches import TimeBudget
+from skymailing.settings.retention import cutoff, retention_settings
 
-SECONDS = 1.0  # of a sweep, which runs every fifteen
+SECONDS = 1.0  # per sweep; one runs every 15 seconds
 
 
 def remove_old(now: datetime, seconds: float = SECONDS) -> dict[str, int]:
-    """Remove what is older than was chosen, for a while; return how much of each kind was removed."""
-    days = keep()
-    allowance = Allowance(seconds)
+    """Remove expired data for at most `seconds`; return the number of removed rows by kind."""
+    days = retention_settings()
+    budget = TimeBudget(seconds)
     if before := cutoff(days.account_letters, now):
-        housekeeping.remove_account_letters(before, allowance)
+        housekeeping.remove_account_letters(before, budget)
     if before := cutoff(days.imports, now):
-        housekeeping.remove_imports(before, allowance)
+        housekeeping.remove_imports(before, budget)
     if before := cutoff(days.audit, now):
-        housekeeping.remove_audit_lines(before, allowance)
+        housekeeping.remove_audit_lines(before, budget)
     if (before := cutoff(days.caught_letters, now)) and current_app.config["MAIL_CATCHER"]:
-        housekeeping.remove_caught_letters(before, now, allowance)
+        housekeeping.remove_caught_letters(before, now, budget)
     if before := cutoff(days.run_details, now):
-        details.remove_old_details(before, now, allowance)
-    allowance.tell()
-    return allowance.removed
+        details.remove_old_details(before, now, budget)
+    budget.publish()
+    return budget.removed

@@ -1,1 +1,1 @@
-"""Settings of the engine and of retention, read from the environment by `config.py`."""
+"""Settings that `config.py` reads from the environment: the engine's, retention's, and helpers."""

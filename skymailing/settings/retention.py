@@ -1,4 +1,4 @@
-"""For how many days things are kept; KEEP_<NAME>_DAYS in the environment sets it, 0 means for ever."""
+"""How many days data is kept. KEEP_<NAME>_DAYS in the environment sets it; 0 means forever."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,40 +8,40 @@ from flask import current_app
 
 from skymailing.errors import ConfigurationError
 
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Days; what belongs to users and auditors goes only when the operator asks for it."""
+class RetentionSettings:
+    """Retention in days. Data of users and auditors is removed only when the operator chooses so."""
 
-    run_details: int = 0  # after the run has ended: its letters, attempts and text; numbers stay
+    run_details: int = 0  # since the run ended: its deliveries, attempts and text; counts stay
     audit: int = 0  # lines of the audit log
-    account_letters: int = 30  # confirmations, resets and test letters, once they are settled
-    imports: int = 30  # what an import told of a file and of the rows that it did not take
-    caught_letters: int = 30  # in development
+    account_letters: int = 30  # confirmations, resets and test letters, once sent or failed
+    imports: int = 30  # an import's result and the rows that it rejected
+    caught_letters: int = 30  # letters of the mail catcher, in development
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "Keep":
-        """Return the defaults with what the environment sets; raises ConfigurationError."""
+    def from_environment(cls, environ: Mapping[str, str]) -> "RetentionSettings":
+        """Return the settings of the environment, or their defaults; raises ConfigurationError."""
         given = {}
         for field in fields(cls):
             variable = f"KEEP_{field.name.upper()}_DAYS"
             text = environ.get(variable, "").strip()
             if not text:
                 continue
-            if not (text.isascii() and text.isdigit() and int(text) <= MOST_DAYS):
+            if not (text.isascii() and text.isdigit() and int(text) <= MAX_DAYS):
                 raise ConfigurationError(f"{variable} must be a number of days, not {text!r}.")
             given[field.name] = int(text)
         return cls(**given)
 
 
-def keep() -> Keep:
-    """Return the app's settings."""
-    settings: Keep = current_app.config["KEEP"]
+def retention_settings() -> RetentionSettings:
+    """Return the app's retention settings."""
+    settings: RetentionSettings = current_app.config["RETENTION"]
     return settings
 
 
 def cutoff(days: int, now: datetime) -> datetime | None:
-    """Return the moment before which things go; None when they stay."""
+    """Return the time before which data is removed; None when it is kept forever."""
     return now - timedelta(days=days) if days else None

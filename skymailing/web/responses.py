@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, current_app, request, session
@@ -19,9 +19,11 @@ from skymailing.email_addresses import display_address
 from skymailing.web import labels
 from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
-from skymailing.web.images import parse_name
 from skymailing.web.static_files import asset
 from skymailing.web.urls import public_url
+
+if TYPE_CHECKING:
+    from skymailing.web.images import Picture
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -55,9 +57,16 @@ def configure(app: Flask) -> None:
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
     for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
         app.add_template_global(helper)
-    app.add_template_global(parse_name, "picture_of")
+    app.add_template_global(picture_of)
     app.add_template_global(labels.state_label)
     app.add_template_global(labels.state_tone)
+
+
+def picture_of(name: str) -> "Picture | None":
+    """Return the picture with this file name; None for a name that is not ours."""
+    from skymailing.web.images import parse_name  # Pillow is slow to import: only pages pay for it
+
+    return parse_name(name)
 
 
 def trust_proxies(app: Flask) -> None:

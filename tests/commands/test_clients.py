@@ -39,10 +39,11 @@ def test_import_prints_counts_and_every_rejected_line(
     assert result.output.splitlines()[-1] == "rows 3, new 1, updated 1, rejected 1"
     assert session.scalars(select(Client.full_name)).all() == ["Анна П"]
     import_ = session.scalar(select(ClientImport))
+    assert import_ is not None
     assert (import_.state, import_.content) == (ImportState.FINISHED, None)
 
 
-def test_a_file_without_addresses_ends_with_an_error(run: Run, tmp_path: Path, user: User) -> None:
+def test_importing_a_file_without_addresses_fails(run: Run, tmp_path: Path, user: User) -> None:
     path = tmp_path / "cities.csv"
     path.write_text("city\nОмск\n")
     result = run("import", path, "--owner", user.email)
@@ -50,18 +51,18 @@ def test_a_file_without_addresses_ends_with_an_error(run: Run, tmp_path: Path, u
     assert "“city”" in result.output
 
 
-def test_an_unknown_owner_ends_with_an_error(run: Run, table: Path) -> None:
-    result = run("import", table, "--owner", "nobody@x.com")
+def test_an_unknown_owner_is_an_error(run: Run, table: Path) -> None:
+    result = run("import", table, "--owner", "no-one@x.com")
     assert result.exit_code == 1
-    assert "nobody@x.com" in result.output
-    assert run("export", "--owner", "nobody@x.com").exit_code == 1
+    assert "no-one@x.com" in result.output
+    assert run("export", "--owner", "no-one@x.com").exit_code == 1
 
 
-def test_a_missing_file_ends_with_an_error(run: Run, user: User) -> None:
+def test_a_missing_file_is_an_error(run: Run, user: User) -> None:
     assert run("import", "/nowhere.csv", "--owner", user.email).exit_code != 0
 
 
-def test_export_writes_what_import_reads(run: Run, tmp_path: Path, user: User, session: Session) -> None:
+def test_an_export_can_be_imported(run: Run, tmp_path: Path, user: User, session: Session) -> None:
     ClientFactory.create(owner=user, email="anna@x.com", full_name="=Анна", attributes={"город": "Омск"})
     result = run("export", "--owner", user.email)
     assert result.exit_code == 0

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from click.testing import Result
@@ -42,7 +43,7 @@ def count_everything(session: Session) -> dict[str, int]:
     return {model.__name__: session.scalar(select(func.count()).select_from(model)) or 0 for model in models}
 
 
-def test_the_printed_logins_let_one_in(app: Flask, session: Session) -> None:
+def test_the_printed_logins_work(app: Flask, session: Session) -> None:
     lines = re.findall(r"^(\w+)\s+(\S+@\S+)\s+(\S+)$", demo(app).output, re.MULTILINE)
     assert {role for role, _, _ in lines} >= {"user", "manager"}
     for _, email, password in lines:
@@ -50,7 +51,7 @@ def test_the_printed_logins_let_one_in(app: Flask, session: Session) -> None:
         assert answer.status_code == 302, email
 
 
-def test_it_has_what_one_wants_to_see(app: Flask, session: Session) -> None:
+def test_the_demo_covers_all_states_roles_and_formats(app: Flask, session: Session) -> None:
     demo(app)
     count = count_everything(session)
     assert (count["Client"], count["Article"]) == (200, 5)
@@ -70,7 +71,7 @@ def test_a_second_run_adds_nothing_and_prints_the_same(app: Flask, session: Sess
     assert count_everything(session) == count
 
 
-def test_its_ledgers_close(app: Flask, session: Session) -> None:
+def test_its_ledgers_balance(app: Flask, session: Session) -> None:
     demo(app)
     for run in session.scalars(select(Run)):
         states = Counter(session.scalars(select(Delivery.state).where(Delivery.run_id == run.id)))
@@ -79,7 +80,7 @@ def test_its_ledgers_close(app: Flask, session: Session) -> None:
         assert is_open == (run.state not in (RunState.FINISHED, RunState.CANCELLED))
 
 
-def test_every_delivery_has_the_attempts_that_it_counts(app: Flask, session: Session) -> None:
+def test_the_attempts_of_each_delivery_match_its_count(app: Flask, session: Session) -> None:
     demo(app)
     tries = Counter(session.scalars(select(Attempt.delivery_id)))
     for delivery in session.scalars(select(Delivery)):
@@ -98,16 +99,18 @@ def test_every_delivery_has_the_attempts_that_it_counts(app: Flask, session: Ses
 
 
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)
-def test_its_letters_can_be_written(text: Text) -> None:
+def test_its_messages_are_valid(text: Text) -> None:
     check_content(Content(text.subject, text.format, text.body))
 
 
-def test_nothing_has_happened_in_the_future(app: Flask, session: Session) -> None:
+def test_no_attempt_is_in_the_future(app: Flask, session: Session) -> None:
     demo(app)
     assert max(session.scalars(select(Attempt.at))) <= utcnow()
 
 
-def test_nobody_real_can_be_mailed(app: Flask, session: Session, smtp: SmtpServer, work) -> None:
+def test_no_real_address_gets_mail(
+    app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
+) -> None:
     demo(app)
     work()
     addresses = list(session.scalars(select(Client.email))) + list(session.scalars(select(User.email)))
@@ -115,7 +118,7 @@ def test_nobody_real_can_be_mailed(app: Flask, session: Session, smtp: SmtpServe
     assert smtp.letters == []
 
 
-def test_what_a_person_made_first_is_left_alone(app: Flask, session: Session) -> None:
+def test_an_existing_account_is_left_alone(app: Flask, session: Session) -> None:
     app.test_cli_runner().invoke(
         args=["users", "create", "manager@example.com", "--role", "manager", "--password", "my own one here"]
     )
@@ -123,7 +126,7 @@ def test_what_a_person_made_first_is_left_alone(app: Flask, session: Session) ->
 
 
 @pytest.mark.parametrize("page", ["/", "/clients/", "/messages/", "/mailings/", "/logs/"])
-def test_every_page_opens_with_it(app: Flask, session: Session, page: str) -> None:
+def test_every_page_opens_with_demo_data(app: Flask, session: Session, page: str) -> None:
     password = re.search(r"^user\s+\S+\s+(\S+)$", demo(app).output, re.MULTILINE)
     assert password
     browser = app.test_client()

@@ -1,4 +1,4 @@
-"""`flask doctor` says what is wrong and what to do; tests/processes asks it about a whole service."""
+"""flask doctor: problems with advice. tests/processes runs it against a whole service."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 @pytest.fixture
 def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
-    """An app none of whose servers can be reached."""
+    """An app whose servers are all unreachable."""
     broken = {
         "DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -46,7 +46,7 @@ def names(output: str, mark: str) -> list[str]:
     return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(mark + " ")]
 
 
-def test_each_problem_is_told_with_the_setting_to_check(broken_app: Flask) -> None:
+def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
     answer = broken_app.test_cli_runner().invoke(args=["doctor"])
 
     assert answer.exit_code == 1
@@ -59,7 +59,7 @@ def test_each_problem_is_told_with_the_setting_to_check(broken_app: Flask) -> No
 
 
 @pytest.mark.usefixtures("_no_network")
-def test_what_works_is_told_too(app: Flask, smtp: SmtpServer) -> None:
+def test_working_parts_are_ok(app: Flask, smtp: SmtpServer) -> None:
     answer = app.test_cli_runner().invoke(args=["doctor"])
 
     assert answer.exit_code == 1, answer.output  # no scheduler and no worker run here
@@ -67,7 +67,7 @@ def test_what_works_is_told_too(app: Flask, smtp: SmtpServer) -> None:
     assert fine == ["configuration", "files", "disk", "database", "redis", "mail-server", "clock"]
 
 
-def test_one_part_can_be_asked_for_and_read_by_a_program(app: Flask, session: Session) -> None:
+def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: Session) -> None:
     answer = app.test_cli_runner().invoke(args=["doctor", "--only", "database", "--only", "redis", "--json"])
     worse = app.test_cli_runner().invoke(args=["doctor", "--only", "workers", "--json"])
 
@@ -84,7 +84,7 @@ def test_one_part_can_be_asked_for_and_read_by_a_program(app: Flask, session: Se
     assert "systemctl" in check["advice"]
 
 
-def test_files_that_others_may_read_are_a_problem(
+def test_files_that_others_can_read_are_a_problem(
     app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(app.config, "DATA_DIR", tmp_path)
@@ -99,27 +99,29 @@ def test_files_that_others_may_read_are_a_problem(
     assert app.test_cli_runner().invoke(args=["doctor", "--only", "files"]).exit_code == 0
 
 
-def test_a_disk_that_is_nearly_full_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nearly_full_disk_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     roomy = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
-    monkeypatch.setattr(host, "LEAST_BYTES", 1 << 60)
+    monkeypatch.setattr(host, "MIN_FREE_BYTES", 1 << 60)
     full = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
 
     assert (roomy.exit_code, full.exit_code) == (0, 1)
     assert "MB are free" in full.output
 
 
-def test_a_redis_that_is_open_to_a_network_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_without_password_on_a_network_is_a_problem(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for url, is_ok in (
         ("redis://10.0.0.1:6379/0", False),
         ("redis://:secret@10.0.0.1:6379/0", True),
         ("redis://127.0.0.1:6379/0", True),
     ):
-        monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app's own connection stays
+        monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app keeps its connection
         answer = app.test_cli_runner().invoke(args=["doctor", "--only", "redis"])
         assert (answer.exit_code == 0) == is_ok, answer.output
 
 
-def test_a_sweep_that_is_late_is_a_problem(app: Flask, session: Session) -> None:
+def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
     with app.app_context():
         counters.set_gauge("last_sweep", utcnow().timestamp())
     fresh = app.test_cli_runner().invoke(args=["doctor", "--only", "sweep"])
@@ -132,7 +134,7 @@ def test_a_sweep_that_is_late_is_a_problem(app: Flask, session: Session) -> None
 
 
 @pytest.mark.usefixtures("_no_network")
-def test_a_clock_that_differs_from_the_others_is_a_problem(app: Flask, session: Session) -> None:
+def test_a_clock_that_differs_is_a_problem(app: Flask, session: Session) -> None:
     with time_machine.travel(utcnow() - timedelta(minutes=2)):
         answer = app.test_cli_runner().invoke(args=["doctor", "--only", "clock"])
 

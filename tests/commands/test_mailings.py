@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from click.testing import Result
@@ -45,7 +45,7 @@ def run(app: Flask, session: Session) -> Run:
     return do
 
 
-def test_list_names_every_mailing_with_its_state_and_owner(run: Run, user: User) -> None:
+def test_list_shows_every_mailing_with_state_and_owner(run: Run, user: User) -> None:
     first = MailingFactory.create(owner=user, name="Весна")
     other = MailingFactory.create(name="Summer", state=MailingState.PAUSED, disabled_at=utcnow())
     lines = run("list").output.splitlines()
@@ -53,7 +53,7 @@ def test_list_names_every_mailing_with_its_state_and_owner(run: Run, user: User)
     assert lines[1].split("\t") == [str(first.id), "draft", user.email, "Весна"]
 
 
-def test_start_sends_the_letters(run: Run, user: User, smtp: SmtpServer, work: Callable[[], None]) -> None:
+def test_start_sends_letters(run: Run, user: User, smtp: SmtpServer, work: Callable[[], None]) -> None:
     clients = create_clients(user, 3)
     mailing = MailingFactory.create(owner=user)
     result = run("start", mailing.id)
@@ -63,7 +63,7 @@ def test_start_sends_the_letters(run: Run, user: User, smtp: SmtpServer, work: C
     assert "sent 3" in run("status", mailing.id).output.splitlines()
 
 
-def test_pause_resume_and_cancel_move_the_mailing(run: Run, user: User, session: Session) -> None:
+def test_pause_resume_and_cancel_change_the_state(run: Run, user: User, session: Session) -> None:
     later = utcnow() + timedelta(hours=3)
     mailing = MailingFactory.create(
         owner=user, state=MailingState.SCHEDULED, starts_at=later, next_run_at=later
@@ -73,7 +73,7 @@ def test_pause_resume_and_cancel_move_the_mailing(run: Run, user: User, session:
         assert f"state {state}" in run("status", mailing.id).output.splitlines()
 
 
-def test_status_has_a_line_for_every_state_and_they_add_up(run: Run, user: User) -> None:
+def test_status_counts_every_state_and_the_counts_add_up(run: Run, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.SENT: 9}, scheduled_for=utcnow() - timedelta(days=9))
     last = create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN: 1})
@@ -87,7 +87,7 @@ def test_status_has_a_line_for_every_state_and_they_add_up(run: Run, user: User)
     assert values["sent"] == 3
 
 
-def test_status_tells_rate_forecast_servers_and_possible_duplicates(
+def test_status_shows_rate_forecast_servers_and_possible_duplicates(
     run: Run, user: User, session: Session
 ) -> None:
     now = utcnow()
@@ -101,9 +101,7 @@ def test_status_tells_rate_forecast_servers_and_possible_duplicates(
     due_at = now + timedelta(minutes=30)
     DeliveryFactory.create(run=last, state=DeliveryState.DEFERRED, unknowns=1, due_at=due_at)
     (sent, *_others) = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.SENT))
-    for number in range(1, 31):
-        at = now - timedelta(seconds=60 - 2 * number)
-        AttemptFactory.create(delivery=sent, number=number, at=at)
+    create_attempts(sent, now)
     values = json.loads(run("status", mailing.id, "--json").output)
     assert values["rate_per_second"] == pytest.approx(0.5, rel=0.1)
     assert values["seconds_left"] == pytest.approx(30 * 60, rel=0.1), "the last retry is then"
@@ -131,8 +129,17 @@ def test_status_tells_rate_forecast_servers_and_possible_duplicates(
     assert (values["route_state"], values["route_next_try"]) == ("probing", None)
 
 
+def create_attempts(delivery: Delivery, now: datetime) -> None:
+    """Create 30 attempts within the minute before `now`."""
+    for number in range(1, 31):
+        at = now - timedelta(seconds=60 - 2 * number)
+        AttemptFactory.create(delivery=delivery, number=number, at=at)
+
+
 @pytest.mark.parametrize("stopped", ["disabled", "blocked", "paused"])
-def test_status_says_why_a_run_stands_still(run: Run, user: User, session: Session, stopped: str) -> None:
+def test_status_explains_why_a_run_does_not_move(
+    run: Run, user: User, session: Session, stopped: str
+) -> None:
     reason = f"{StateReason.REFUSED}: 553 5.7.1 not from you"
     mailing = MailingFactory.create(
         owner=user,
@@ -143,19 +150,17 @@ def test_status_says_why_a_run_stands_still(run: Run, user: User, session: Sessi
     )
     last = create_run(mailing, {DeliveryState.SENT: 5, DeliveryState.PENDING: 500}, state=RunState.SENDING)
     (sent, *_others) = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.SENT))
-    for number in range(1, 31):
-        at = utcnow() - timedelta(seconds=60 - 2 * number)
-        AttemptFactory.create(delivery=sent, number=number, at=at)
+    create_attempts(sent, utcnow())
     user.blocked_at = utcnow() if stopped == "blocked" else None
     session.flush()
 
     values = json.loads(run("status", mailing.id, "--json").output)
 
     assert values["run"] == last.id
-    told = (values["disabled"], values["disabled_reason"], values["owner_blocked"], values["reason"])
+    shown = (values["disabled"], values["disabled_reason"], values["owner_blocked"], values["reason"])
     refused = "The mail server refuses the sender, so the mailing paused itself: 553 5.7.1 not from you"
     assert (
-        told
+        shown
         == {
             "disabled": (True, "spam", False, ""),
             "blocked": (False, "", True, ""),
@@ -166,10 +171,8 @@ def test_status_says_why_a_run_stands_still(run: Run, user: User, session: Sessi
     assert (values["route"], values["route_state"]) == ("", None)
 
 
-def test_status_and_the_page_say_the_same(
-    run: Run, user: User, session: Session, browser: FlaskClient
-) -> None:
-    """Every sentence and every count of `status` stands on the mailing's page."""
+def test_status_and_the_page_agree(run: Run, user: User, session: Session, browser: FlaskClient) -> None:
+    """Every sentence and every count of `status` is on the mailing's page."""
     now = utcnow()
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, ends_at=now + timedelta(hours=2))
     last = create_run(
@@ -206,7 +209,7 @@ def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:
     assert (values["rate_per_second"], values["unclear_waiting"], values["forecast"]) == (None, 0, "")
 
 
-def test_what_cannot_be_done_is_said_and_fails(run: Run, user: User) -> None:
+def test_a_refused_action_is_explained_and_fails(run: Run, user: User) -> None:
     ClientFactory.create(owner=user)
     lonely = MailingFactory.create()
     over = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))

@@ -11,7 +11,7 @@ from tests.support.factories import MailingFactory, create_clients
 from tests.support.servers import SmtpServer
 
 
-def test_sweep_tells_what_is_due_and_wakes_workers(
+def test_sweep_prints_due_work_and_wakes_workers(
     app: Flask, session: Session, user: User, work: Callable[[], None], smtp: SmtpServer
 ) -> None:
     create_clients(user, 2)

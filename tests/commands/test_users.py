@@ -1,6 +1,7 @@
 """flask users."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from click.testing import Result
@@ -12,61 +13,71 @@ from skymailing.models import Role, User
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
+Run = Callable[..., Result]
+
 
 @pytest.fixture
-def run(app: Flask, session: Session):
+def run(app: Flask, session: Session) -> Run:
     def do(*arguments: str) -> Result:
         return app.test_cli_runner().invoke(args=["users", *arguments])
 
     return do
 
 
-def test_created_user_has_a_role_and_may_sign_in_with_the_printed_password(app, run, session) -> None:
+def test_a_created_user_has_the_role_and_can_sign_in_with_the_printed_password(
+    app: Flask, run: Run, session: Session
+) -> None:
     result = run("create", "Boss@Example.com", "--role", "manager")
     assert result.exit_code == 0, result.output
-    password = re.search(r"Password: (\S+)", result.output)[1]
+    printed = re.search(r"Password: (\S+)", result.output)
     user = session.scalar(select(User))
+    assert printed is not None
+    assert user is not None
     assert (user.email, user.role, user.is_confirmed) == ("boss@example.com", Role.MANAGER, True)
-    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": password})
+    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": printed[1]})
     assert answer.status_code == 302
 
 
-def test_given_password_is_not_printed(run, session) -> None:
+def test_a_given_password_is_not_printed(run: Run, session: Session) -> None:
     result = run("create", "boss@example.com", "--password", "three odd words")
     assert result.exit_code == 0
     assert "three odd words" not in result.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "words"),
     [
         (["create", "no-address"], "@"),
         (["create", "a@example.com", "--role", "king"], "king"),
         (["create", "a@example.com", "--password", "short"], "8 characters"),
         (["create", "a@example.com", "--password", "password123"], "too easy to guess"),
         (["create", "taken@example.com"], "already"),
-        (["block", "nobody@example.com"], "no account"),
+        (["block", "no-one@example.com"], "no account"),
     ],
 )
-def test_mistakes_are_told_and_change_nothing(run, session, arguments: list[str], says: str) -> None:
+def test_mistakes_are_explained_and_change_nothing(
+    run: Run, session: Session, arguments: list[str], words: str
+) -> None:
     UserFactory.create(email="taken@example.com")
     result = run(*arguments)
     assert result.exit_code != 0
-    assert says in result.output
+    assert words in result.output
     assert "Traceback" not in result.output
     assert len(session.scalars(select(User)).all()) == 1
 
 
-def test_block_shuts_out_and_unblock_lets_in(run, sign_in: SignIn, user: User, session) -> None:
+def test_block_ends_sessions_and_unblock_allows_sign_in(
+    run: Run, sign_in: SignIn, user: User, session: Session
+) -> None:
     browser = sign_in(user)
     assert run("block", user.email, "--reason", "spam").exit_code == 0
     assert browser.get("/auth/profile").status_code == 302
     assert run("unblock", user.email).exit_code == 0
-    assert browser.get("/auth/profile").status_code == 302, "an old session stays dead"
+    assert browser.get("/auth/profile").status_code == 302, "an old session stays ended"
     sign_in(user)
 
 
-def test_list_shows_address_role_and_state(run, session) -> None:
+def test_list_shows_address_role_and_state(run: Run, session: Session) -> None:
     UserFactory.create(email="b@example.com", role=Role.CONTENT, confirmed_at=None)
     UserFactory.create(email="a@example.com")
     run("block", "a@example.com", "--reason", "spam")

@@ -1,4 +1,4 @@
-"""Dockerfile and compose.yaml, as far as they can be judged without Docker."""
+"""Dockerfile and compose.yaml, as far as they can be checked without Docker."""
 
 import re
 import secrets
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dockerfile_parse import DockerfileParser
+from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # it has no types
 from ruamel.yaml import YAML
 
 from config import load_config
 from skymailing.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-COMMAND_NAMES = {command.name for command in COMMANDS} | {"db"}
+COMMAND_NAMES = set(COMMANDS) | {"db"}
 OURS = ("web", "worker", "scheduler", "migrate")
 
 
@@ -41,22 +41,24 @@ def values(stage: list[dict[str, Any]], instruction: str) -> list[str]:
     return [step["value"] for step in stage if step["instruction"] == instruction]
 
 
-def test_what_is_copied_exists_and_is_let_in(stages: list[list[dict[str, Any]]]) -> None:
-    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+def test_copied_files_exist_and_are_not_ignored(stages: list[list[dict[str, Any]]]) -> None:
+    not_ignored = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
     copied = [value.split()[:-1] for value in values(stages[0], "COPY")]
 
-    assert {name for names in copied for name in names} == let_in
-    assert all((ROOT / name).exists() for name in let_in)
+    assert {name for names in copied for name in names} == not_ignored
+    assert all((ROOT / name).exists() for name in not_ignored)
 
 
-def test_the_base_is_one_python_of_a_named_version(stages: list[list[dict[str, Any]]]) -> None:
+def test_the_base_image_is_one_python_with_a_version(stages: list[list[dict[str, Any]]]) -> None:
     bases = {value.split()[0] for stage in stages for value in values(stage, "FROM")}
 
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases.pop())
 
 
-def test_the_image_that_runs_has_no_tools_and_no_root(stages: list[list[dict[str, Any]]]) -> None:
+def test_the_final_image_has_no_build_tools_and_no_root(stages: list[list[dict[str, Any]]]) -> None:
     last = stages[-1]
     run = " ".join(values(last, "RUN"))
 
@@ -68,11 +70,11 @@ def test_the_image_that_runs_has_no_tools_and_no_root(stages: list[list[dict[str
     assert "rm -rf /var/lib/apt/lists/*" in run
     order = [step["instruction"] for step in last]
     assert order.index("USER") > len(order) - 1 - order[::-1].index("RUN"), (
-        "nothing is run as another user later"
+        "no command runs as another user later"
     )
 
 
-def test_packages_come_by_hash_and_translations_compiled(stages: list[list[dict[str, Any]]]) -> None:
+def test_packages_are_checked_by_hash_and_translations_compiled(stages: list[list[dict[str, Any]]]) -> None:
     run = " ".join(values(stages[0], "RUN"))
 
     assert "--require-hashes --no-deps" in run
@@ -80,7 +82,7 @@ def test_packages_come_by_hash_and_translations_compiled(stages: list[list[dict[
     assert "compile -d skymailing/translations" in run
 
 
-def test_the_image_starts_the_web_server_and_asks_how_it_is(stages: list[list[dict[str, Any]]]) -> None:
+def test_the_image_starts_the_web_server_and_checks_its_health(stages: list[list[dict[str, Any]]]) -> None:
     last = stages[-1]
     (check,) = values(last, "HEALTHCHECK")
 
@@ -91,8 +93,8 @@ def test_the_image_starts_the_web_server_and_asks_how_it_is(stages: list[list[di
     assert "PORT=8000" in " ".join(values(last, "ENV"))
 
 
-def test_compose_keeps_to_its_specification() -> None:
-    """As `docker compose config` would say, by the schema that Compose publishes."""
+def test_compose_file_matches_its_schema() -> None:
+    """Like `docker compose config`, with the schema that Compose publishes."""
     done = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
         cwd=ROOT,
@@ -103,7 +105,7 @@ def test_compose_keeps_to_its_specification() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_compose_runs_commands_that_there_are(services: dict[str, Any]) -> None:
+def test_compose_runs_existing_commands(services: dict[str, Any]) -> None:
     assert set(services) == {*OURS, "postgresql", "valkey"}
     for name in OURS:
         assert services[name]["command"][0] in COMMAND_NAMES
@@ -111,12 +113,12 @@ def test_compose_runs_commands_that_there_are(services: dict[str, Any]) -> None:
         assert check is None or check[:3] == ["CMD", "flask", "doctor"]
 
 
-def test_each_service_restarts_and_says_how_it_is_and_writes_nowhere_else(services: dict[str, Any]) -> None:
+def test_each_service_restarts_has_a_health_check_and_is_read_only(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["restart"] == ("on-failure" if name == "migrate" else "unless-stopped")
         assert service["read_only"] is True
         assert service["security_opt"] == ["no-new-privileges:true"]
-        if name != "web":  # whose image asks
+        if name != "web":  # its image has one
             assert service["healthcheck"]
     for name in OURS:
         assert service_waits_for(services, name) <= set(services)
@@ -128,16 +130,16 @@ def service_waits_for(services: dict[str, Any], name: str) -> set[str]:
     return set(services[name]["depends_on"])
 
 
-def test_what_docker_stops_hears_it(services: dict[str, Any]) -> None:
-    """A shell in front of a server, or in a pipe with it, would keep SIGTERM to itself."""
+def test_servers_get_the_signal_of_docker_stop(services: dict[str, Any]) -> None:
+    """A shell around the server, or a pipe, would not pass SIGTERM on."""
     script = services["valkey"]["command"][-1]
 
     assert re.search(r"&& exec valkey-server \S+$", script.strip())
     assert "|" not in script
-    assert "REDISCLI_AUTH" in script, "the password is no argument"
+    assert "REDISCLI_AUTH" in script, "the password is not an argument"
 
 
-def test_no_port_is_open_to_the_world(services: dict[str, Any]) -> None:
+def test_no_port_is_public(services: dict[str, Any]) -> None:
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
     assert ports == {"web": ["127.0.0.1:8000:8000"]}
@@ -154,7 +156,7 @@ def test_each_variable_of_compose_is_in_the_example_and_has_no_default() -> None
 
 
 @pytest.mark.parametrize("example", ["skymailing.env.example", "compose.env.example"])
-def test_the_examples_lack_nothing_but_their_secrets(
+def test_the_examples_are_complete_except_for_secrets(
     example: str, services: dict[str, Any], tmp_path: Path
 ) -> None:
     lines = (ROOT / "deploy" / example).read_text().splitlines()
@@ -175,5 +177,5 @@ def test_an_example_names_only_settings_that_are_documented() -> None:
     documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text()))
     for example in ("skymailing.env.example", "compose.env.example"):
         named = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy" / example).read_text(), re.MULTILINE))
-        # The two passwords are Compose's own.
+        # These two are only for Compose.
         assert named - documented <= {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}

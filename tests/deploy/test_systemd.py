@@ -1,4 +1,4 @@
-"""The units of deploy/systemd/: what systemd itself says of them, and that they run what there is."""
+"""The units of deploy/systemd/: systemd's own checks, and the commands that they run."""
 
 import re
 import shutil
@@ -15,15 +15,15 @@ ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 PLACE = "/opt/skymailing/current"
-# Of `systemd-analyze security`, in tenths: 0 is a locked room, 96 a service without any restriction.
-MOST_EXPOSURE = 20
+# Of `systemd-analyze security`, in tenths: 0 is fully restricted, 96 is unrestricted.
+MAX_EXPOSURE = 20
 
-needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The units as they would be installed, with a release below a folder of the test's own."""
+    """The units as installed, with the release in a folder of the test."""
     programs = tmp_path / "current/.venv/bin"
     programs.mkdir(parents=True)
     (programs / "flask").symlink_to(Path(sys.executable).parent / "flask")
@@ -34,7 +34,7 @@ def installed(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-def test_systemd_finds_nothing_wrong(installed: Path) -> None:
+def test_systemd_accepts_the_units(installed: Path) -> None:
     names = [unit.name.replace("@.", "@1.") for unit in UNITS]
     (installed / "skymailing-worker@1.service").symlink_to(installed / "skymailing-worker@.service")
 
@@ -52,13 +52,13 @@ def test_systemd_finds_nothing_wrong(installed: Path) -> None:
 
 @needs_systemd
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
-def test_a_service_can_do_little_beyond_its_work(installed: Path, unit: Path) -> None:
+def test_a_service_is_restricted(installed: Path, unit: Path) -> None:
     done = subprocess.run(
         [
             "systemd-analyze",
             "security",
             "--offline=true",
-            f"--threshold={MOST_EXPOSURE}",
+            f"--threshold={MAX_EXPOSURE}",
             str(installed / unit.name),
         ],
         capture_output=True,
@@ -69,11 +69,11 @@ def test_a_service_can_do_little_beyond_its_work(installed: Path, unit: Path) ->
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
-def test_a_service_runs_a_command_that_there_is(unit: Path) -> None:
+def test_a_service_runs_an_existing_command(unit: Path) -> None:
     called = re.findall(rf"{PLACE}/\.venv/bin/flask --app wsgi (\w+)", unit.read_text())
 
     assert called
-    assert set(called) <= {command.name for command in COMMANDS}
+    assert set(called) <= set(COMMANDS)
 
 
 def test_stopping_waits_as_long_as_under_flask_up(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import redis
 from email_validator import EmailNotValidError, validate_email
 
 from skymailing.clock import utcnow
-from skymailing.processes.embedded_redis import embedded_redis_url
+from skymailing.settings.redis_socket import embedded_redis_url
 from tests.journey.visitor import Page, Visitor
 from tests.processes.service import Service, wait_until
 

@@ -48,7 +48,7 @@ def test_what_the_mail_servers_log_tells_is_noted_as_sent(
     )
 
     assert answer.exit_code == 0, answer.output
-    assert "1 unclear letters are noted as sent" in answer.output
+    assert "1 unknown letters are recorded as sent" in answer.output
     session.expire_all()
     assert (known.state, other.state) == (DeliveryState.SENT, DeliveryState.UNKNOWN)
     assert known.finished_at is not None
@@ -57,7 +57,7 @@ def test_what_the_mail_servers_log_tells_is_noted_as_sent(
     again = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"], input=known.email
     )
-    assert "0 unclear letters" in again.output
+    assert "0 unknown letters" in again.output
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave", "confirm"])

@@ -1,4 +1,4 @@
-"""The alerts and the dashboard that we hand out ask for numbers that /metrics really tells."""
+"""Alerts and the dashboard in deploy/ query metrics that /metrics really has."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 import promql_parser
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # it has no types
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -32,10 +32,10 @@ from tests.support.factories import MailingFactory, RunFactory, create_clients, 
 from tests.support.servers import SmtpServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-# What Prometheus and Grafana add by themselves.
+# Added by Prometheus and Grafana.
 FOREIGN_METRICS = {"up"}
 FOREIGN_LABELS = {"instance", "job"}
-# What a label's values can be, where not all of them need show at the moment.
+# All values of labels that /metrics does not always show.
 VALUES = {
     ("skymailing_route_state", "state"): {state.value for state in BreakerState},
     ("skymailing_deliveries", "state"): {state.value for state in DeliveryState},
@@ -63,7 +63,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 def selectors(node: Any) -> Iterator[VectorSelector]:
-    """Yield every choice of series in an expression."""
+    """Yield every selector in an expression."""
     if isinstance(node, VectorSelector):
         yield node
     for name in ("lhs", "rhs", "expr", "vector_selector", "args", "param"):
@@ -74,10 +74,10 @@ def selectors(node: Any) -> Iterator[VectorSelector]:
 
 
 @pytest.fixture
-def told(
+def metrics(
     app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
 ) -> dict[str, set[str]]:
-    """The labels of each metric that a service tells of once it has sent and swept."""
+    """The labels of each metric of a service that has sent and swept."""
     create_clients(user, 1)
     mailing = due_mailing(user)
     with app.app_context():
@@ -90,49 +90,49 @@ def told(
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
-def test_every_expression_is_well_formed_and_asks_for_what_is_told(told: dict[str, set[str]]) -> None:
+def test_every_expression_is_valid_and_uses_existing_metrics(metrics: dict[str, set[str]]) -> None:
     for title, expression in expressions():
         found = list(selectors(promql_parser.parse(expression)))
         assert found, title
         for selector in found:
             if selector.name in FOREIGN_METRICS:
                 continue
-            assert selector.name in told, f"{title}: no metric {selector.name}"
+            assert selector.name in metrics, f"{title}: no metric {selector.name}"
             for matcher in selector.matchers.matchers:
                 if matcher.name in FOREIGN_LABELS:
                     continue
-                assert matcher.name in told[selector.name], f"{title}: {selector.name} has no {matcher.name}"
+                assert matcher.name in metrics[selector.name], f"{title}: no {matcher.name}"
                 known = VALUES.get((selector.name, matcher.name))
                 if known and matcher.op in (MatchOp.Equal, MatchOp.Re):
                     assert set(matcher.value.split("|")) <= known, f"{title}: {matcher.value}"
 
 
-def test_alerts_say_how_bad_it_is_and_what_happened_and_the_manual_knows_each() -> None:
+def test_each_alert_has_a_severity_and_a_summary_and_is_documented() -> None:
     manual = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
     names = [rule["alert"] for rule in alerts()]
     assert len(set(names)) == len(names)
     for rule in alerts():
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert rule["annotations"]["summary"]
-        # Labels in a text have to be among those that the expression keeps.
+        # A text can use only labels that the expression keeps.
         for label in re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])):
             assert label in rule["expr"] or label in FOREIGN_LABELS, f"{rule['alert']}: {label}"
         assert f"`{rule['alert']}`" in manual
 
 
-def test_a_ledger_that_does_not_close_shows(session: Session, user: User, visitor: FlaskClient) -> None:
+def test_a_ledger_that_does_not_balance_shows(session: Session, user: User, visitor: FlaskClient) -> None:
     mailing = MailingFactory.create(owner=user)
     create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
     assert read(visitor)["skymailing_runs_not_closing", ""] == 0
 
-    RunFactory.create(mailing__owner=user, planned=3, state=RunState.SENDING)  # three are still pending
+    RunFactory.create(mailing__owner=user, planned=3, state=RunState.SENDING)  # three deliveries are pending
     assert read(visitor)["skymailing_runs_not_closing", ""] == 0
 
-    RunFactory.create(mailing__owner=user, planned=3)  # but nothing may be pending once a run is over
+    RunFactory.create(mailing__owner=user, planned=3)  # no delivery may be pending once a run is over
     assert read(visitor)["skymailing_runs_not_closing", ""] == 1
 
 
-def test_account_letters_that_wait_show_with_their_age(
+def test_waiting_account_letters_show_with_their_age(
     session: Session, user: User, visitor: FlaskClient
 ) -> None:
     now = utcnow()
@@ -150,18 +150,18 @@ def test_account_letters_that_wait_show_with_their_age(
     assert 1190 < numbers["skymailing_outbox_oldest_due_age_seconds", ""] < 1300
 
 
-def test_a_run_that_rests_outside_its_hours_is_not_overdue(
+def test_a_run_outside_its_sending_hours_is_not_overdue(
     session: Session, user: User, visitor: FlaskClient
 ) -> None:
     now = utcnow()
     yesterday = str((now - timedelta(days=1)).isoweekday())
     hours = {"weekdays": yesterday, "state": "running"}
-    resting = MailingFactory.create(owner=user, **hours)
+    paused = MailingFactory.create(owner=user, **hours)
     create_run(
-        resting, {DeliveryState.PENDING: 1}, state=RunState.SENDING, started_at=now - timedelta(hours=2)
+        paused, {DeliveryState.PENDING: 1}, state=RunState.SENDING, started_at=now - timedelta(hours=2)
     )
     assert read(visitor)["skymailing_oldest_due_age_seconds", ""] == 0
 
-    resting.weekdays = "1234567"
+    paused.weekdays = "1234567"
     session.flush()
     assert read(visitor)["skymailing_oldest_due_age_seconds", ""] > 7000

@@ -1,4 +1,4 @@
-"""What load balancers and monitors ask."""
+"""/healthz and /readyz, for load balancers and monitors."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,7 +26,7 @@ def without_database(environment: dict[str, str]) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def test_a_living_process_is_alive_without_a_database(without_database: Flask) -> None:
+def test_healthz_answers_without_a_database(without_database: Flask) -> None:
     answer = without_database.test_client().get("/healthz")
 
     assert (answer.status_code, answer.text) == (200, "ok\n")
@@ -79,7 +79,7 @@ def test_with_scheduler_and_worker_the_service_is_ready(app: Flask, visitor: Fla
     assert answer.json["status"] == "ready", answer.json
 
 
-def test_a_closed_route_is_shown_with_the_servers_words(visitor: FlaskClient, session: Session) -> None:
+def test_an_open_breaker_is_shown_with_the_servers_message(visitor: FlaskClient, session: Session) -> None:
     session.execute(
         insert(Route).values(
             name="main",

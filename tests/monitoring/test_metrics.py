@@ -1,4 +1,4 @@
-"""/metrics: what Prometheus reads, and who may."""
+"""/metrics: its values, and who may read them."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from tests.support.servers import RedisServer, SmtpServer
 
 
 def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:
-    """Return every sample by name and its labels' values."""
+    """Return every sample by its name and label values."""
     answer = visitor.get("/metrics")
     assert answer.status_code == 200
     return {
@@ -26,7 +26,7 @@ def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:
     }
 
 
-def test_a_run_shows_in_the_numbers(
+def test_metrics_count_the_letters_of_a_run(
     app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
 ) -> None:
     fine, _, refused = create_clients(user, 3)
@@ -64,12 +64,14 @@ def test_a_run_shows_in_the_numbers(
         ("127.0.0.1", {"Forwarded": "for=x"}),
     ],
 )
-def test_the_world_does_not_see_them(visitor: FlaskClient, address: str, headers: dict[str, str]) -> None:
+def test_metrics_are_hidden_from_other_hosts(
+    visitor: FlaskClient, address: str, headers: dict[str, str]
+) -> None:
     answer = visitor.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
     assert answer.status_code == 404
 
 
-def test_a_token_opens_them_from_anywhere_and_nothing_else_does(
+def test_with_a_token_set_only_the_token_gives_access(
     app: Flask, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "METRICS_TOKEN", "sesame")
@@ -82,7 +84,7 @@ def test_a_token_opens_them_from_anywhere_and_nothing_else_does(
     assert (right.status_code, wrong.status_code, none.status_code) == (200, 404, 404)
 
 
-def test_without_redis_the_database_is_still_told(
+def test_without_redis_the_database_metrics_remain(
     app: Flask,
     session: Session,
     visitor: FlaskClient,

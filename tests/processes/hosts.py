@@ -1,4 +1,4 @@
-"""Hosts of one installation: process groups that share nothing but PostgreSQL and Redis, by URL."""
+"""Hosts of one installation: processes that share only PostgreSQL and Redis, by URL."""
 
 import os
 import signal
@@ -18,11 +18,11 @@ PASSWORD = "a-password-for-tests"
 
 @contextmanager
 def redis_with_password(directory: Path) -> Iterator[str]:
-    """Run a Valkey that listens on TCP and wants a password; yield its URL."""
+    """Run a Valkey that listens on TCP and requires a password; yield its URL."""
     port = free_port()
     directory.mkdir(parents=True, exist_ok=True)
     settings = f"bind 127.0.0.1\nport {port}\nrequirepass {PASSWORD}\ndir {directory}\nsave ''\n"
-    # By standard input: no list of processes shows the password.
+    # By standard input, so that no list of processes shows the password.
     process = subprocess.Popen([get_binary_path(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stdin
     process.stdin.write(settings.encode())
@@ -45,7 +45,7 @@ def redis_with_password(directory: Path) -> Iterator[str]:
 
 
 class Host:
-    """Some of the service's processes, as systemd would start them, with a DATA_DIR of their own."""
+    """Some processes of the service, as systemd would start them, with their own DATA_DIR."""
 
     def __init__(self, data_dir: Path, settings: dict[str, str]) -> None:
         self.data_dir = data_dir
@@ -56,7 +56,7 @@ class Host:
         data_dir.mkdir(parents=True)
 
     def start(self, *names: str) -> None:
-        """Start processes, each the leader of a group of its own."""
+        """Start processes, each as the leader of its own group."""
         for name in names:
             with (self.data_dir / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
@@ -69,7 +69,7 @@ class Host:
                 )
 
     def run(self, *arguments: str) -> str:
-        """Run a command on this host; return what it says."""
+        """Run a command on this host and return its output."""
         done = subprocess.run(
             self._command(*arguments),
             cwd=PROJECT_DIR,
@@ -82,11 +82,11 @@ class Host:
         return done.stdout
 
     def lose_power(self) -> None:
-        """End everything at once and for good."""
+        """Kill all processes."""
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End everything as systemd does."""
+        """Stop all processes as systemd does."""
         self._signal(signal.SIGTERM)
 
     def log(self, name: str) -> str:

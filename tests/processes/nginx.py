@@ -1,4 +1,4 @@
-"""nginx with the configuration of deploy/nginx/, on free ports and with a certificate of its own."""
+"""nginx with the configuration of deploy/nginx/, on free ports and with a test certificate."""
 
 import http.client
 import os
@@ -23,7 +23,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{}}
 http {{
-    access_log {directory}/http.log;  # else one where only root may write
+    access_log {directory}/http.log;  # the default can be written only by root
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
@@ -54,10 +54,10 @@ class Nginx:
     https_port: int
     trust: ssl.SSLContext
 
-    def ask(
+    def request(
         self, method: str, path: str, *, tls: bool = True, host: str = NAME, body: str = "", **headers: str
     ) -> Answer:
-        """Send a request as a browser does that has looked up `host`."""
+        """Send a request like a browser that resolved `host`."""
         port = self.https_port if tls else self.http_port
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=15)) as connection:
             connection.connect()
@@ -74,7 +74,7 @@ class Nginx:
 
 
 def render(directory: Path, upstream: int, http_port: int, https_port: int) -> str:
-    """Return our sample configuration with paths and ports that a test may use."""
+    """Return our sample configuration with a test's paths and ports."""
     text = (PROJECT_DIR / "deploy/nginx/skymailing.conf").read_text()
     text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)  # not every machine has IPv6
     for old, new in {
@@ -93,7 +93,7 @@ def render(directory: Path, upstream: int, http_port: int, https_port: int) -> s
 
 @contextmanager
 def running_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
-    """Run nginx in front of a port."""
+    """Run nginx in front of the port `upstream`."""
     program = find_nginx()
     assert program
     authority = trustme.CA()
@@ -106,7 +106,7 @@ def running_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
     authority.configure_trust(trust)
     nginx = Nginx(directory, free_port(), free_port(), trust)
     configuration = render(directory, upstream, nginx.http_port, nginx.https_port)
-    user = "user root;" if os.geteuid() == 0 else ""  # else it could not enter a test's folder
+    user = "user root;" if os.geteuid() == 0 else ""  # other users cannot enter a test's folder
     path = directory / "nginx.conf"
     path.write_text(FRAME.format(user=user, directory=directory, configuration=configuration))
     subprocess.run([program, "-t", "-c", path], check=True, capture_output=True)

@@ -1,5 +1,6 @@
-"""A whole service as a person starts it, in a DATA_DIR of its own."""
+"""A whole service, started by `flask up` in its own DATA_DIR."""
 
+import http.client
 import json
 import os
 import re
@@ -20,7 +21,7 @@ SPAWNED = re.compile(r"spawned: '([^']+)' with pid (\d+)")
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens."""
+    """Return a free port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -34,7 +35,7 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_S
 
 
 class Service:
-    """`flask up` and the commands beside it, with free ports and one worker."""
+    """`flask up` and other commands, with free ports and one worker."""
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
@@ -50,8 +51,12 @@ class Service:
             "WORKERS": "1",
         } | settings
 
-    def start(self) -> None:
-        """Start everything as a terminal would: a process group of its own in the foreground."""
+    def start(self, *, in_background: bool = False) -> None:
+        """Start everything in its own process group, like a terminal; return when it is running.
+
+        In the background SIGINT is ignored, as in jobs that a shell starts with `&`.
+        """
+        ignored = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None
         self.output = self.data_dir.parent / "console"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
@@ -62,6 +67,8 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        if ignored is not None:
+            signal.signal(signal.SIGINT, ignored)
         wait_until(self._is_announced_or_ended, "the address is printed")
         assert self.process.poll() is None, self.console + self.log("supervisor")
 
@@ -71,13 +78,13 @@ class Service:
         return self.process.wait(60)
 
     def stop(self) -> None:
-        """End it, whatever state a test left it in."""
+        """Stop it, if it still runs."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(60)
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run another command with this service's settings."""
+        """Run another command with the service's settings."""
         return subprocess.run(
             self.command(*arguments),
             cwd=PROJECT_DIR,
@@ -100,11 +107,11 @@ class Service:
         return {name: int(pid) for name, pid in SPAWNED.findall(self.log("supervisor"))}
 
     def all_pids(self) -> set[int]:
-        """Return every process that the supervisor ever started here."""
+        """Return every process that the supervisor has started."""
         return {int(pid) for _, pid in SPAWNED.findall(self.log("supervisor"))}
 
     def get(self, path: str) -> tuple[int, str]:
-        """Return status and text of a page; 0 when nobody answers."""
+        """Return status and text of a page; 0 without an answer."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=5) as response:
                 return response.status, response.read().decode()
@@ -117,6 +124,10 @@ class Service:
         status, text = self.get("/readyz")
         return status == 200 and json.loads(text)["status"] == "ready"
 
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection to the web server, opened by the first request."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+
     def _is_announced_or_ended(self) -> bool:
         return self.process.poll() is not None or "is running" in self.console
 
@@ -125,7 +136,7 @@ class Service:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody answers on a port of 127.0.0.1."""
+    """Whether a program listens on a port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -134,7 +145,7 @@ def listens(port: int) -> bool:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether neither the process nor any of its group (gunicorn's own children) lives."""
+    """Whether the process and its whole group (with gunicorn's children) have ended."""
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:

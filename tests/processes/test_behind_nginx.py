@@ -1,4 +1,4 @@
-"""The web server behind nginx, both as docs/operations.md sets them up."""
+"""The web server behind nginx, set up as in docs/operations.md."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ from tests.processes.nginx import NAME, Nginx, find_nginx, running_nginx
 from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
 from tests.support.servers import RedisServer
 
-pytestmark = pytest.mark.skipif(find_nginx() is None, reason="there is no nginx here")
+pytestmark = pytest.mark.skipif(find_nginx() is None, reason="nginx is not installed")
 
 EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
 
@@ -72,9 +72,9 @@ def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]
         yield nginx
 
 
-def test_pages_come_over_tls_alone(nginx: Nginx) -> None:
-    plain = nginx.ask("GET", "/auth/login", tls=False)
-    page = nginx.ask("GET", "/auth/login")
+def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:
+    plain = nginx.request("GET", "/auth/login", tls=False)
+    page = nginx.request("GET", "/auth/login")
 
     assert (plain.status, plain.headers["Location"]) == (301, f"https://{NAME}/auth/login")
     assert page.status == 200
@@ -82,12 +82,12 @@ def test_pages_come_over_tls_alone(nginx: Nginx) -> None:
     assert {"Secure", "HttpOnly"} <= set(page.headers["Set-Cookie"].split("; "))
 
 
-def test_somebody_signs_in_and_stays_on_tls(nginx: Nginx) -> None:
-    form = nginx.ask("GET", "/auth/login")
+def test_a_user_signs_in_and_stays_on_tls(nginx: Nginx) -> None:
+    form = nginx.request("GET", "/auth/login")
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
     assert token
 
-    answer = nginx.ask(
+    answer = nginx.request(
         "POST",
         "/auth/login",
         body=f"email={EMAIL}&password={PASSWORD.replace(' ', '+')}&csrf_token={token[1]}",
@@ -95,24 +95,24 @@ def test_somebody_signs_in_and_stays_on_tls(nginx: Nginx) -> None:
         Referer=f"https://{NAME}/auth/login",
         Cookie=form.headers["Set-Cookie"].partition(";")[0],
     )
-    cookie = "; ".join(given.partition(";")[0] for given in answer.headers.get_all("Set-Cookie"))
+    cookie = "; ".join(given.partition(";")[0] for given in answer.headers.get_all("Set-Cookie", []))
 
     assert answer.status == 302, answer.text
     assert not answer.headers["Location"].startswith("http:")
-    assert nginx.ask("GET", "/clients/", Cookie=cookie).status == 200
+    assert nginx.request("GET", "/clients/", Cookie=cookie).status == 200
 
 
 def test_another_name_gets_no_answer(nginx: Nginx) -> None:
     with pytest.raises(ssl.SSLError):
-        nginx.ask("GET", "/", host="other.example")
+        nginx.request("GET", "/", host="other.example")
     with pytest.raises(http.client.RemoteDisconnected):
-        nginx.ask("GET", "/", tls=False, host="other.example")
+        nginx.request("GET", "/", tls=False, host="other.example")
 
 
-def test_the_numbers_are_not_for_the_world(nginx: Nginx, web: Web) -> None:
-    assert nginx.ask("GET", "/metrics").status == 404
-    assert nginx.ask("GET", "/metrics/").status == 404
-    assert nginx.ask("GET", "/./metrics").status == 404
+def test_metrics_are_not_public(nginx: Nginx, web: Web) -> None:
+    assert nginx.request("GET", "/metrics").status == 404
+    assert nginx.request("GET", "/metrics/").status == 404
+    assert nginx.request("GET", "/./metrics").status == 404
     with closing(http.client.HTTPConnection("127.0.0.1", web.port)) as connection:
         connection.request("GET", "/metrics")
         assert connection.getresponse().status == 200
@@ -123,25 +123,25 @@ def test_the_certificate_can_be_renewed(nginx: Nginx) -> None:
     challenge.parent.mkdir(parents=True)
     challenge.write_text("answer")
 
-    assert nginx.ask("GET", "/.well-known/acme-challenge/word", tls=False).text == "answer"
+    assert nginx.request("GET", "/.well-known/acme-challenge/word", tls=False).text == "answer"
 
 
-def test_too_large_a_file_is_refused_at_the_door(nginx: Nginx) -> None:
-    assert nginx.ask("POST", "/clients/import", Content_Length=str(41 * 1024 * 1024)).status == 413
+def test_nginx_refuses_a_file_that_is_too_large(nginx: Nginx) -> None:
+    assert nginx.request("POST", "/clients/import", Content_Length=str(41 * 1024 * 1024)).status == 413
 
 
 def test_styles_are_compressed(nginx: Nginx) -> None:
-    page = nginx.ask("GET", "/auth/login")
+    page = nginx.request("GET", "/auth/login")
     style = re.search(r'href="(/static/[^"]+\.css[^"]*)"', page.text)
     assert style
 
-    assert nginx.ask("GET", style[1], Accept_Encoding="gzip").headers["Content-Encoding"] == "gzip"
+    assert nginx.request("GET", style[1], Accept_Encoding="gzip").headers["Content-Encoding"] == "gzip"
 
 
 def test_links_into_an_account_are_not_logged(nginx: Nginx) -> None:
     for page in ("verify", "reset", "email"):
-        assert nginx.ask("GET", f"/auth/{page}/a-secret-token").status == 410
-    nginx.ask("GET", "/u/an-unsubscribe-token")
+        assert nginx.request("GET", f"/auth/{page}/a-secret-token").status == 410
+    nginx.request("GET", "/u/an-unsubscribe-token")
 
     wait_until(lambda: "an-unsubscribe-token" in nginx.access_log, "the log is written", 5)
     for page in ("verify", "reset", "email"):
@@ -149,20 +149,20 @@ def test_links_into_an_account_are_not_logged(nginx: Nginx) -> None:
     assert "a-secret-token" not in nginx.access_log
 
 
-def test_a_web_server_that_restarts_is_found_again(nginx: Nginx, web: Web) -> None:
+def test_nginx_finds_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
     web.stop()
-    assert nginx.ask("GET", "/healthz").status == 502
-    assert nginx.ask("GET", "/auth/reset/a-token-for-later").status == 502
+    assert nginx.request("GET", "/healthz").status == 502
+    assert nginx.request("GET", "/auth/reset/a-token-for-later").status == 502
     errors = (nginx.directory / "error.log").read_text()
     assert '"GET /healthz' in errors
     assert "a-token-for-later" not in errors
 
     web.start()
-    assert nginx.ask("GET", "/healthz").status == 200
+    assert nginx.request("GET", "/healthz").status == 200
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the headers that it was sent."""
+    """Answers with the request's headers."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -173,11 +173,11 @@ class Echo(BaseHTTPRequestHandler):
         pass
 
 
-def test_what_a_visitor_claims_about_themselves_is_dropped(tmp_path: Path) -> None:
+def test_forwarding_headers_of_visitors_are_dropped(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Echo) as upstream:
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
         with running_nginx(tmp_path, upstream.server_port) as nginx:
-            seen = nginx.ask(
+            seen = nginx.request(
                 "GET",
                 "/",
                 X_Forwarded_For="203.0.113.7",

@@ -1,4 +1,4 @@
-"""One installation on two hosts: what happens when one of them is lost for good in the middle of a run."""
+"""One installation on two hosts, one of which is lost during a run."""
 
 import time
 import urllib.request
@@ -31,17 +31,17 @@ LEASE_SECONDS = 1 + 3 + 2
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    def take_a_moment(turn: Turn) -> None:
+    def answer_slowly(turn: Turn) -> None:
         if turn.stage is Stage.DOT:
             time.sleep(0.02)
 
-    with Sink(take_a_moment) as sink:
+    with Sink(answer_slowly) as sink:
         yield sink
 
 
 @pytest.fixture
 def settings(postgres_url: str, sink: Sink, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What the hosts have in common."""
+    """The settings of both hosts."""
     name = f"hosts_{time.monotonic_ns()}"
     with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -64,7 +64,7 @@ def settings(postgres_url: str, sink: Sink, tmp_path: Path) -> Iterator[dict[str
 
 @pytest.fixture
 def hosts(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Host, Host]]:
-    """A host with everything and one with a worker alone, both at work."""
+    """A host with all processes and one with only a worker, both running."""
     first, second = Host(tmp_path / "first", settings), Host(tmp_path / "second", settings)
     first.run("db", "upgrade")
     first.start("web", "worker", "scheduler")
@@ -76,7 +76,7 @@ def hosts(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Host, Host
 
 @pytest.fixture
 def observer(settings: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
-    """An app of the test's own on the same two servers."""
+    """An app of the test on the same two servers."""
     app = create_app(load_config(settings | {"DATA_DIR": str(tmp_path / "observer")}))
     yield app
     with app.app_context():
@@ -84,19 +84,19 @@ def observer(settings: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
 
 
 def count_leases(session: Session) -> int:
-    """Return how many workers hold letters right now."""
+    """Return how many workers hold letters now."""
     is_sending = Delivery.state == DeliveryState.SENDING
     return session.scalar(select(func.count(func.distinct(Delivery.lease_token))).where(is_sending)) or 0
 
 
 def count_held(session: Session, host: Host) -> int:
-    """Return how many letters the host's workers hold by what their journals say."""
+    """Return how many letters the host's workers hold, according to their journals."""
     tokens = known_leases(host.data_dir / "journal")
     held = (Delivery.state == DeliveryState.SENDING) & Delivery.lease_token.in_(tokens)
     return session.scalar(select(func.count()).select_from(Delivery).where(held)) or 0
 
 
-def test_a_host_that_is_lost_for_good_costs_what_it_held_and_no_more(
+def test_losing_a_host_makes_only_its_letters_unknown(
     hosts: tuple[Host, Host], observer: Flask, sink: Sink
 ) -> None:
     first, second = hosts
@@ -105,43 +105,54 @@ def test_a_host_that_is_lost_for_good_costs_what_it_held_and_no_more(
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
     with closing(Session(engine, expire_on_commit=False)) as session:
         bind(session, observer)
-        owner = UserFactory.create()
-        add_clients(session, owner, RECIPIENTS)
-        mailing = due_mailing(owner, on_unknown=OnUnknown.HOLD)
-        with observer.app_context():
-            queue.enqueue("start_mailing", mailing.id)
-        wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
-        wait_until(lambda: count_leases(session) == 2, "both hosts hold letters")
+        start_run(session, observer, sink)
 
         second.lose_power()
         lost_at = time.monotonic()
-        time.sleep(0.5)  # what it had asked of the database last has taken effect
+        time.sleep(0.5)  # its last statement has taken effect
         held = count_held(session, second)
         wait_until(
             lambda: only_run(session).state is RunState.FINISHED, "the run ends without the lost host", 90
         )
 
-        run = only_run(session)
-        counts = states(session, run)
-        lost = counts.pop("unknown", 0)
         assert time.monotonic() - lost_at > LEASE_SECONDS - 1, (
-            "until then the lost host might have been alive"
+            "until then the lost host could have been alive"
         )
-        assert counts == {"sent": RECIPIENTS - lost}
-        assert set(sink.per_address().values()) == {1}, "nobody got a second letter"
-        assert lost == held > 0, "only what the lost host held is unknown"
-        answers = session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
-        assert all("left no record" in answer for answer in answers)
-        assert len(answers) == lost
-        check_ledger(session, run, sink.letters)
-        assert len(second.journals) == 1, "nobody else can have read it"
+        check_lost_letters(session, sink, held)
+        assert len(second.journals) == 1, "no other host can read it"
         with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/healthz", timeout=5) as answer:
             assert answer.status == 200
 
-        # Should its disk come back after all, what it knew is not lost.
+        # When its disk comes back, its results are recorded.
+        run = only_run(session)
         second.start("worker")
         arrived = len(sink.letters)
         wait_until(lambda: states(session, run)["sent"] >= arrived - SESSIONS, "its journal is read back")
         assert len(sink.letters) == arrived
         check_ledger(session, only_run(session), sink.letters)
     engine.dispose()
+
+
+def start_run(session: Session, observer: Flask, sink: Sink) -> None:
+    """Start a run and wait until both hosts send its letters."""
+    owner = UserFactory.create()
+    add_clients(session, owner, RECIPIENTS)
+    mailing = due_mailing(owner, on_unknown=OnUnknown.HOLD)
+    with observer.app_context():
+        queue.enqueue("start_mailing", mailing.id)
+    wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
+    wait_until(lambda: count_leases(session) == 2, "both hosts hold letters")
+
+
+def check_lost_letters(session: Session, sink: Sink, held: int) -> None:
+    """Check that exactly the letters that the lost host held are unknown."""
+    run = only_run(session)
+    counts = states(session, run)
+    lost = counts.pop("unknown", 0)
+    assert counts == {"sent": RECIPIENTS - lost}
+    assert set(sink.per_address().values()) == {1}, "no one got a second letter"
+    assert lost == held > 0, "only what the lost host held is unknown"
+    answers = session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
+    assert all("left no record" in answer for answer in answers)
+    assert len(answers) == lost
+    check_ledger(session, run, sink.letters)

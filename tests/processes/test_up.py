@@ -1,9 +1,13 @@
-"""`flask up`: one supervisor that starts, mends and stops everything."""
+"""`flask up`: one supervisor that starts, restarts and stops everything."""
 
 import os
 import re
 import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -11,13 +15,16 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from skymailing.processes.embedded_redis import embedded_redis_url, redis_socket
+from skymailing.processes.supervisor import FAILURES_TO_REPORT, ConsoleSupervisor, Options
+from skymailing.settings.redis_socket import embedded_redis_url, redis_socket
 from tests.processes.service import Service, is_gone, listens, wait_until
+
+STOP_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that tests may hurt, but not stop."""
+    """A service that tests may damage, but not stop."""
     service = Service(tmp_path_factory.mktemp("up") / "data")
     service.start()
     yield service
@@ -26,14 +33,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def own_service(tmp_path: Path) -> Iterator[Service]:
-    """A service that a test may stop; its folder has signs in its name that others trip over."""
+    """A service that a test may stop; the name of its folder has special characters."""
     service = Service(tmp_path / "my #1 data; 100%")
     service.start()
     yield service
     service.stop()
 
 
-def test_the_console_tells_the_address_and_where_letters_are_and_nothing_else(service: Service) -> None:
+def test_the_console_shows_the_address_the_letters_and_the_logs(service: Service) -> None:
     assert service.console.splitlines() == [
         "Starting ...",
         f"SkyMailing is running: {service.url}/",
@@ -42,7 +49,7 @@ def test_the_console_tells_the_address_and_where_letters_are_and_nothing_else(se
     ]
 
 
-def test_every_part_is_ready_and_doctor_finds_nothing_wrong(service: Service) -> None:
+def test_every_part_is_ready_and_doctor_finds_no_problem(service: Service) -> None:
     wait_until(service.is_ready, "every part is ready")
 
     answer = service.run("doctor")
@@ -52,7 +59,7 @@ def test_every_part_is_ready_and_doctor_finds_nothing_wrong(service: Service) ->
 
 
 @pytest.mark.parametrize("name", ["worker", "scheduler", "redis", "catcher", "web"])
-def test_what_is_killed_is_started_again(service: Service, name: str) -> None:
+def test_a_killed_process_is_restarted(service: Service, name: str) -> None:
     wait_until(service.is_ready, "every part is ready")
     old = service.pids()[name]
 
@@ -63,14 +70,14 @@ def test_what_is_killed_is_started_again(service: Service, name: str) -> None:
     wait_until(service.is_ready, "every part is ready again")
 
 
-def test_a_second_start_says_where_the_first_one_runs(service: Service) -> None:
+def test_a_second_start_names_the_running_service(service: Service) -> None:
     answer = service.run("up")
 
     assert answer.returncode == 1
     assert f"already running at {service.url} (pid {service.process.pid})" in answer.stderr
 
 
-def test_a_taken_port_is_named_with_its_variable(service: Service, tmp_path: Path) -> None:
+def test_a_used_port_is_named_with_its_variable(service: Service, tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(tmp_path / "other"), "MAIL_PORT": str(service.mail_port + 1)}
 
     answer = service.run("up", "--migrate", **settings)
@@ -80,7 +87,7 @@ def test_a_taken_port_is_named_with_its_variable(service: Service, tmp_path: Pat
     assert re.search(r"\bPORT=\d+", answer.stderr)
 
 
-def test_a_taken_port_of_the_catcher_is_named_with_its_variable(service: Service, tmp_path: Path) -> None:
+def test_a_used_port_of_the_mail_catcher_is_named_with_its_variable(service: Service, tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(tmp_path / "other"), "PORT": str(service.port + 1)}
 
     answer = service.run("up", "--migrate", **settings)
@@ -90,32 +97,108 @@ def test_a_taken_port_of_the_catcher_is_named_with_its_variable(service: Service
     assert "MAIL_PORT=" in answer.stderr
 
 
-def test_a_database_without_tables_is_said_with_the_remedy(tmp_path: Path) -> None:
+def test_a_database_without_tables_is_reported_with_the_remedy(tmp_path: Path) -> None:
     answer = Service(tmp_path / "data").run("up")
 
     assert answer.returncode == 1
     assert "flask --app wsgi db upgrade" in answer.stderr
 
 
-def test_ctrl_c_lets_a_job_finish_and_leaves_nothing_behind(own_service: Service) -> None:
+def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service) -> None:
     wait_until(own_service.is_ready, "every part is ready")
-    with Redis.from_url(embedded_redis_url(own_service.data_dir)) as redis:
-        queue = Queue("system", connection=redis, serializer=JSONSerializer)
-        job = queue.enqueue("time.sleep", 3)
-        wait_until(lambda: job.get_status() == "started", "the worker has begun")
+    start_job(own_service)
 
     assert own_service.press_ctrl_c() == 0
 
-    assert "time.sleep done" in own_service.log("worker")
-    stopped = re.findall(r"stopped: (\S+) ", own_service.log("supervisor"))
-    assert stopped == ["web", "scheduler", "worker", "catcher", "redis"]
-    assert all(map(is_gone, own_service.all_pids()))
+    check_stopped_in_order(own_service)
     assert not listens(own_service.port)
     assert not listens(own_service.mail_port)
-    assert not redis_socket(own_service.data_dir).parent.exists()  # outside of such a folder
+    assert not redis_socket(own_service.data_dir).parent.exists()  # it is outside such a folder
 
 
-def test_a_killed_supervisor_takes_its_children_along_and_the_next_start_works(own_service: Service) -> None:
+@pytest.mark.parametrize(
+    ("signal_", "in_background"),
+    [
+        (signal.SIGHUP, False),
+        (signal.SIGINT, False),
+        (signal.SIGTERM, False),
+        (signal.SIGHUP, True),
+        (signal.SIGTERM, True),
+    ],
+)
+def test_each_signal_stops_the_service_in_order_under_load(
+    tmp_path: Path, signal_: signal.Signals, in_background: bool
+) -> None:
+    """A shell starts background jobs with SIGINT ignored, so SIGTERM alone has to work there."""
+    service = Service(tmp_path / "data")
+    service.start(in_background=in_background)
+    try:
+        wait_until(service.is_ready, "every part is ready")
+        with visitors(service, 4):
+            start_job(service)
+            began = time.monotonic()
+            os.kill(service.process.pid, signal_)
+            assert service.process.wait(60) == 0
+            took = time.monotonic() - began
+    finally:
+        service.stop()
+
+    check_stopped_in_order(service)
+    assert service.console.splitlines()[-1] == "Stopped."
+    # A machine that has other work too gets more time.
+    assert took < STOP_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def start_job(service: Service) -> None:
+    """Let the worker start a job that takes some seconds."""
+    with Redis.from_url(embedded_redis_url(service.data_dir)) as redis:
+        queue = Queue("system", connection=redis, serializer=JSONSerializer)
+        job = queue.enqueue("time.sleep", 3)
+        wait_until(lambda: job.get_status() == "started", "the worker has started the job")
+
+
+def check_stopped_in_order(service: Service) -> None:
+    """Check that the job was finished, and that every process has ended in order."""
+    assert "time.sleep done" in service.log("worker")
+    stopped = re.findall(r"stopped: (\S+) ", service.log("supervisor"))
+    assert stopped == ["web", "scheduler", "worker", "catcher", "redis"]
+    assert all(map(is_gone, service.all_pids()))
+
+
+@contextmanager
+def visitors(service: Service, count: int) -> Iterator[None]:
+    """Request pages all the time, over connections that stay open."""
+    is_over = threading.Event()
+
+    def visit() -> None:
+        while not is_over.is_set():
+            with suppress(OSError, HTTPException), closing(service.connect()) as connection:
+                while not is_over.is_set():
+                    connection.request("GET", "/blog/")
+                    connection.getresponse().read()
+            is_over.wait(0.1)
+
+    threads = [threading.Thread(target=visit) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_failing_process_is_reported_with_the_path_of_its_log(tmp_path: Path) -> None:
+    lines: list[str] = []
+    console = ConsoleSupervisor(Options(tmp_path), tmp_path, lambda: False, lambda: None, lines.append)
+
+    console._report_failures("web", FAILURES_TO_REPORT)
+
+    assert lines == [f"web keeps stopping and is restarted; see {tmp_path / 'web.log'}."]
+
+
+def test_children_end_with_a_killed_supervisor_and_the_next_start_works(own_service: Service) -> None:
     own_service.process.kill()
     own_service.process.wait()
 

@@ -1,4 +1,4 @@
-"""Details of old runs go in small steps; what they add up to stays, on every page."""
+"""Details of old runs are removed in small batches; their totals stay on every page."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,12 +39,12 @@ COUNTS = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN:
 
 @pytest.fixture
 def chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operator has chosen to keep details for DAYS."""
-    monkeypatch.setitem(app.config, "KEEP", replace(app.config["KEEP"], run_details=DAYS))
+    """The operator keeps details for DAYS."""
+    monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=DAYS))
 
 
 def old_run(owner: User, days: float, state: RunState = RunState.FINISHED, **values: object) -> Run:
-    """Create a run that ended so many days ago, with letters and an attempt for each."""
+    """Create a run that ended `days` ago, with letters and an attempt for each."""
     ended = utcnow() - timedelta(days=days)
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED, **values)
     run: Run = RunFactory.create(
@@ -76,14 +76,14 @@ def text_of(browser: FlaskClient, path: str) -> str:
     return BeautifulSoup(browser.get(path).text, "html.parser").get_text(" ", strip=True)
 
 
-def test_by_default_nothing_of_a_run_is_ever_removed(app: Flask, session: Session, user: User) -> None:
+def test_by_default_details_are_kept_forever(app: Flask, session: Session, user: User) -> None:
     run = old_run(user, 5000)
     with app.app_context():
         jobs.sweep()
     assert remaining(session, run) == (8, 8)
 
 
-def test_after_the_chosen_time_details_go_and_numbers_stay(
+def test_after_the_retention_time_details_go_and_counts_stay(
     app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
 ) -> None:
     old, young = old_run(user, DAYS + 1), old_run(user, DAYS - 1)
@@ -108,7 +108,7 @@ def test_after_the_chosen_time_details_go_and_numbers_stay(
 
 
 @pytest.mark.parametrize("state", OPEN_RUN_STATES)
-def test_a_run_that_is_not_over_is_never_touched(
+def test_an_open_run_is_never_touched(
     app: Flask, session: Session, user: User, chosen: None, state: RunState
 ) -> None:
     run = old_run(user, 5000, state)
@@ -117,36 +117,36 @@ def test_a_run_that_is_not_over_is_never_touched(
     assert remaining(session, run) == (8, 8)
 
 
-def test_a_run_that_was_taken_up_again_meanwhile_is_left_alone(
+def test_a_run_that_is_reopened_in_between_is_left_alone(
     app: Flask, session: Session, user: User, chosen: None
 ) -> None:
     run = old_run(user, DAYS + 1)
     before = utcnow() - timedelta(days=DAYS)
     with app.app_context():
         assert details._runs_with_details(before) == [run.id]
-        run.state, run.finished_at = RunState.SENDING, None  # between the look and the step
+        run.state, run.finished_at = RunState.SENDING, None  # between the query and the removal
         session.flush()
-        assert not details._give_up(run.id, before, utcnow())
+        assert not details._mark_removed(run.id, before, utcnow())
     session.refresh(run)
     assert run.details_removed_at is None
     assert run.body
 
 
-def test_a_step_is_small_and_the_next_sweep_goes_on(
+def test_a_batch_is_small_and_the_next_sweep_continues(
     app: Flask, session: Session, user: User, chosen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = old_run(user, DAYS + 1)
     monkeypatch.setattr(batches, "BATCH", 3)
     with app.app_context():
-        # Time for nothing but the first step, as after a kill in the middle.
-        monkeypatch.setattr(batches.Allowance, "is_used_up", property(lambda self: bool(self.removed)))
+        # Time for the first batch only, as after a kill.
+        monkeypatch.setattr(batches.TimeBudget, "is_used_up", property(lambda self: bool(self.removed)))
         sweep.remove_old(utcnow())
         session.refresh(run)
         assert remaining(session, run) == (5, 5)
         assert run.details_removed_at is not None
         assert run.has_details
         monkeypatch.undo()
-        monkeypatch.setitem(app.config, "KEEP", replace(app.config["KEEP"], run_details=DAYS))
+        monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=DAYS))
         sweep.remove_old(utcnow())
     session.refresh(run)
     assert remaining(session, run) == (0, 0)
@@ -172,11 +172,11 @@ def test_pages_say_that_details_were_removed_and_after_how_long(
     with app.app_context():
         sweep.remove_old(utcnow())
 
-    told = f"removed {DAYS + 3} days after it had ended"
+    notice = f"removed {DAYS + 3} days after it had ended"
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     for who, path in ((browser, f"/mailings/runs/{run.id}"), (manager, f"/manager/runs/{run.id}/")):
         page = who.get(path).text
-        assert told in page
+        assert notice in page
         assert "/log?" not in page
     for who, path in (
         (browser, f"/mailings/{run.mailing_id}/log"),
@@ -190,7 +190,7 @@ def test_pages_say_that_details_were_removed_and_after_how_long(
     assert f"Attempts are removed {DAYS} days after" in browser.get("/logs/").text
 
 
-def test_a_managers_numbers_of_a_user_stay(
+def test_a_managers_counts_of_a_user_stay(
     app: Flask, session: Session, user: User, sign_in: SignIn, chosen: None
 ) -> None:
     old_run(user, DAYS + 1)

@@ -1,4 +1,4 @@
-"""What the service itself leaves behind goes after its time, and nothing else does."""
+"""Old data of the service itself is removed after its retention time, and nothing else is."""
 
 import os
 from dataclasses import replace
@@ -34,7 +34,7 @@ def letter(user: User, state: LetterState, days: int) -> OutboxLetter:
     )
 
 
-def test_settled_account_letters_go_after_a_month(
+def test_sent_and_failed_account_letters_are_removed_after_a_month(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 2)
@@ -53,7 +53,7 @@ def test_settled_account_letters_go_after_a_month(
     assert set(session.scalars(select(OutboxLetter.id))) == kept
 
 
-def test_imports_go_with_their_rejected_rows_once_they_are_over(
+def test_finished_imports_are_removed_with_their_rejected_rows(
     app: Flask, session: Session, user: User
 ) -> None:
     now = utcnow()
@@ -77,7 +77,7 @@ def test_imports_go_with_their_rejected_rows_once_they_are_over(
     assert set(session.scalars(select(ImportRejection.import_id))) == kept
 
 
-def test_the_audit_log_is_kept_until_the_operator_chooses_a_time(
+def test_the_audit_log_is_kept_until_the_operator_sets_a_time(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for days in (3000, 400, 300):
@@ -95,12 +95,12 @@ def test_the_audit_log_is_kept_until_the_operator_chooses_a_time(
     with app.app_context():
         sweep.remove_old(utcnow())
         assert len(session.scalars(select(AuditEntry.id)).all()) == 3
-        monkeypatch.setitem(app.config, "KEEP", replace(app.config["KEEP"], audit=365))
+        monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], audit=365))
         sweep.remove_old(utcnow())
     assert len(session.scalars(select(AuditEntry.id)).all()) == 1
 
 
-def test_caught_letters_go_after_a_month(
+def test_caught_letters_are_removed_after_a_month(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_CATCHER", True)
@@ -120,6 +120,6 @@ def test_caught_letters_go_after_a_month(
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "soon", "999999"])
-def test_a_time_that_is_no_number_of_days_stops_the_start(environment: dict[str, str], text: str) -> None:
+def test_an_invalid_number_of_days_stops_the_start(environment: dict[str, str], text: str) -> None:
     with pytest.raises(ConfigurationError, match="KEEP_RUN_DETAILS_DAYS"):
         TestingConfig(environment | {"KEEP_RUN_DETAILS_DAYS": text})

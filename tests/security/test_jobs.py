@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue, schedule
 from skymailing.extensions import cache
-from skymailing.processes.embedded_redis import redis_command, redis_socket
+from skymailing.processes.embedded_redis import redis_command
+from skymailing.settings.redis_socket import redis_socket
 from tests.support.servers import RedisServer
 
 pytestmark = [

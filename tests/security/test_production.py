@@ -51,7 +51,7 @@ def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
         ("MAIL_MAX_CONNECTIONS", "0", "between 1 and 1000"),
         ("WORKERS", "9" * 30, "WORKERS"),
         ("PORT", "0", "between 1 and 65535"),
-        ("DATA_DIR", "/dev/null/data", "cannot be made"),
+        ("DATA_DIR", "/dev/null/data", "cannot be created"),
         ("PUBLIC_URL", "", "PUBLIC_URL"),
         ("PUBLIC_URL", "https://[::1", "cannot be read"),
         ("PUBLIC_URL", "https://mailing.example.com:99999", "cannot be read"),

@@ -13,7 +13,8 @@ import redis
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from skymailing.processes.embedded_redis import embedded_redis_url, redis_command
+from skymailing.processes.embedded_redis import redis_command
+from skymailing.settings.redis_socket import embedded_redis_url
 
 
 class RedisServer:

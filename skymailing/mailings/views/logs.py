@@ -12,7 +12,7 @@ from skymailing.mailings.log_queries import LogFilter, Offer
 from skymailing.mailings.views.blueprint import bp as mailings_bp
 from skymailing.mailings.views.blueprint import get_own_mailing
 from skymailing.models import AuditAction, Mailing, Outcome
-from skymailing.settings.retention import keep
+from skymailing.settings.retention import retention_settings
 from skymailing.web.csv import csv_response
 from skymailing.web.ids import read_id
 
@@ -61,7 +61,7 @@ def render_log(mailing: Mailing | None) -> str:
         arguments=arguments,
         is_filtered=arguments,
         has_removed=log_queries.has_removed(wanted),
-        kept_days=keep().run_details,
+        kept_days=retention_settings().run_details,
     )
 
 

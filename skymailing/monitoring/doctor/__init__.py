@@ -1,1 +1,1 @@
-"""Check everything that an operator can get wrong, and say what to do."""
+"""`flask doctor`: checks of an installation, each with advice."""

@@ -1,23 +1,23 @@
-"""Asking DNS with little patience: a host without it is told so once, and quickly."""
+"""DNS queries with a short timeout; without a resolver, all queries after the first fail at once."""
 
 import dns.exception
 import dns.rdatatype
 import dns.resolver
 from flask import current_app
 
-SECONDS = 3.0
+TIMEOUT = 3.0  # seconds
 
 
-class NotThere(Exception):
+class RecordMissing(Exception):
     """The name has no such record."""
 
 
-class NotAsked(Exception):
-    """Nobody answers: no network, no resolver, or the domain's own servers are away."""
+class DnsUnavailable(Exception):
+    """There is no answer: no network, no resolver, or the domain's own servers are down."""
 
 
 class DnsClient:
-    """Asks the system's resolver, or DNS_SERVER."""
+    """Queries the system's resolver, or DNS_SERVER."""
 
     def __init__(self) -> None:
         self._failure = ""
@@ -29,7 +29,7 @@ class DnsClient:
     @staticmethod
     def _make_resolver(server: str | None) -> dns.resolver.Resolver:
         resolver = dns.resolver.Resolver(configure=server is None)
-        resolver.lifetime = SECONDS
+        resolver.lifetime = TIMEOUT
         if server is not None:
             host, separator, port = server.rpartition(":")
             if separator and port.isdigit():
@@ -38,26 +38,31 @@ class DnsClient:
                 resolver.nameservers = [server]
         return resolver
 
-    def ask(self, name: str, kind: str) -> list[str]:
-        """Return the records' texts, those of a TXT record put together; raises NotThere or NotAsked."""
+    def query(self, name: str, kind: str) -> list[str]:
+        """Return the records as texts; the strings of a TXT record are joined.
+
+        Raises RecordMissing or DnsUnavailable.
+        """
         if self._failure:
-            raise NotAsked(self._failure)
+            raise DnsUnavailable(self._failure)
         try:
             answer = self._resolver.resolve(name.rstrip(".") + ".", kind)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as error:
-            raise NotThere(name) from error
+            raise RecordMissing(name) from error
         except dns.resolver.LifetimeTimeout as error:
             self._failure = "no resolver answers"
-            raise NotAsked(self._failure) from error
+            raise DnsUnavailable(self._failure) from error
         except dns.exception.DNSException as error:
-            raise NotAsked(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+            raise DnsUnavailable(
+                str(error).splitlines()[0] if str(error) else type(error).__name__
+            ) from error
         if answer.rdtype == dns.rdatatype.TXT:
             return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
         return [record.to_text() for record in answer]
 
     def exists(self, name: str, kind: str) -> bool:
-        """Whether there is any such record; raises NotAsked."""
+        """Whether the name has such a record; raises DnsUnavailable."""
         try:
-            return bool(self.ask(name, kind))
-        except NotThere:
+            return bool(self.query(name, kind))
+        except RecordMissing:
             return False

@@ -1,4 +1,4 @@
-"""This host: rights of files, room on the disk, the clock, and how Redis is reached."""
+"""Checks of this host: file permissions, disk space, clock, Redis and sweep."""
 
 import ipaddress
 import os
@@ -19,14 +19,14 @@ from skymailing.extensions import db
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
 
-LEAST_BYTES = 1 << 30
-LEAST_FILES = 1_000
-MOST_SKEW = timedelta(seconds=5)
-LATEST_SWEEP = timedelta(minutes=2)
+MIN_FREE_BYTES = 1 << 30
+MIN_FREE_FILES = 1_000
+MAX_SKEW = timedelta(seconds=5)
+MAX_SWEEP_AGE = timedelta(minutes=2)
 
 
 def check_files() -> Check:
-    """Whether the data directory can be written to, and read by nobody else."""
+    """Whether DATA_DIR is writable, and private."""
     found = checks.check_data_directory()
     directory: Path = current_app.config["DATA_DIR"]
     if not found.is_ok:
@@ -34,9 +34,9 @@ def check_files() -> Check:
     open_to_others = [path for path in (directory, directory / "secret-key") if _is_open_to_others(path)]
     if open_to_others:
         path = open_to_others[0]
-        finding = f"others on this host may look into {path} (mode {stat.S_IMODE(path.stat().st_mode):o})"
+        finding = f"other users of this host can read {path} (mode {stat.S_IMODE(path.stat().st_mode):o})"
         return Check("files", False, finding, f"Run: chmod go= {path}")
-    return Check("files", True, f"{directory} is writable, and closed to others")
+    return Check("files", True, f"{directory} is writable and private")
 
 
 def _is_open_to_others(path: Path) -> bool:
@@ -44,25 +44,27 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_disk() -> Check:
-    """Whether there is room for what comes."""
+    """Whether the disk has free space."""
     directory: Path = current_app.config["DATA_DIR"]
     free = shutil.disk_usage(directory).free
     system = os.statvfs(directory)
-    advice = "Remove old backups and logs, or give the disk more room: sending stops when it is full."
-    if free < LEAST_BYTES:
+    advice = "Remove old backups and logs, or enlarge the disk: sending stops when it is full."
+    if free < MIN_FREE_BYTES:
         return Check("disk", False, f"{free / 2**20:,.0f} MB are free at {directory}", advice)
-    if system.f_files and system.f_favail < LEAST_FILES:
-        return Check("disk", False, f"{system.f_favail} more files fit at {directory}", advice)
+    if system.f_files and system.f_favail < MIN_FREE_FILES:
+        return Check(
+            "disk", False, f"there is room for only {system.f_favail} more files at {directory}", advice
+        )
     return Check("disk", True, f"{free / 2**30:,.1f} GB are free at {directory}")
 
 
 def check_redis() -> Check:
-    """Whether Redis answers, and only to those who may ask."""
+    """Whether Redis answers, and requires a password from other hosts."""
     found = checks.check_redis()
     url = urlsplit(current_app.config["REDIS_URL"])
     if found.is_ok and url.scheme != "unix" and not url.password and not _is_local(url.hostname or ""):
-        advice = "Give Redis a password (requirepass) and name it: REDIS_URL=redis://:PASSWORD@HOST:6379/0"
-        return Check("redis", False, f"anybody who reaches {url.hostname} may use it", advice)
+        advice = "Set a password in Redis (requirepass) and in REDIS_URL=redis://:PASSWORD@HOST:6379/0"
+        return Check("redis", False, f"anyone who can reach {url.hostname} can use it", advice)
     return found
 
 
@@ -74,39 +76,39 @@ def _is_local(host: str) -> bool:
 
 
 def check_sweep() -> Check:
-    """Whether what was lost or left is looked for regularly."""
+    """Whether the sweep runs regularly."""
     try:
         last = counters.read().get("last_sweep")
     except RedisError:
-        return Check("sweep", False, "cannot be asked while Redis is away", "Mend Redis first.")
+        return Check("sweep", False, "unknown while Redis does not answer", "Fix Redis first.")
     if not last:
-        return Check("sweep", True, "none yet since Redis was emptied", is_known=False)
+        return Check("sweep", True, "none since Redis was emptied", is_known=False)
     age = utcnow() - datetime.fromtimestamp(last, UTC)
     finding = f"the last one was {max(0, round(age.total_seconds()))} seconds ago"
-    if age > LATEST_SWEEP:
+    if age > MAX_SWEEP_AGE:
         return Check("sweep", False, finding, checks.LOG_ADVICE)
     return Check("sweep", True, finding)
 
 
 def check_clock(site_date: datetime | None) -> Check:
-    """Whether this host's clock agrees with those of the database, of Redis and of the site."""
+    """Whether this host's clock agrees with those of the database, Redis and the site."""
     others = {"the database": _database_time(), "Redis": _redis_time()}
     differences = {name: offset for name, offset in others.items() if offset is not None}
     if site_date is not None:
         differences["the site"] = utcnow() - site_date
     if not differences:
-        return Check("clock", True, "there is no other to compare it with", is_known=False)
+        return Check("clock", True, "no other clock to compare it with", is_known=False)
     name, worst = max(differences.items(), key=lambda item: abs(item[1]))
     seconds = round(worst.total_seconds())
-    if abs(worst) > MOST_SKEW:
+    if abs(worst) > MAX_SKEW:
         finding = f"{abs(seconds)} seconds {'ahead of' if seconds > 0 else 'behind'} that of {name}"
-        advice = "Let all hosts take the time from the network: timedatectl set-ntp true"
+        advice = "Synchronize the clocks of all hosts: timedatectl set-ntp true"
         return Check("clock", False, finding, advice)
-    return Check("clock", True, f"as that of {', '.join(differences)}")
+    return Check("clock", True, f"agrees with {', '.join(differences)}")
 
 
 def _database_time() -> timedelta | None:
-    """Return how far we are ahead of the database's clock; None when it has none of its own."""
+    """Return how far we are ahead of the database's clock; None when it has no clock of its own."""
     if db.engine.dialect.name == "sqlite":
         return None
     try:

@@ -1,4 +1,4 @@
-"""The mail servers that letters go to: entered as the engine does, and looked at for their encryption."""
+"""Checks of the mail servers: sign in as the delivery engine does, and judge the encryption."""
 
 import ipaddress
 import smtplib
@@ -20,7 +20,7 @@ ADVICE = (
 
 
 def check_mail_servers() -> list[Check]:
-    """Connect, greet, encrypt and sign in at each configured server as the service would."""
+    """Connect to each configured mail server and sign in, as the service does."""
     config = current_app.config
     found = [_check("mail-server", "MAIL_", current_app.extensions["mail"])]
     if config["MAIL_FALLBACK"] is not None:
@@ -35,27 +35,27 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
         session = connection.open_smtp(current_app.config["MAIL_TIMEOUT"], settings)
     except (OSError, SkyMailingError) as error:
         advice = checks.START_ADVICE if is_catcher else ADVICE.format(prefix=prefix)
-        return Check(name, False, f"{server}: {describe(error)}", advice)
+        return Check(name, False, f"{server}: {error_text(error)}", advice)
     try:
         if is_catcher:
             return Check(name, True, f"{server} accepts us (the mail catcher)")
-        return _judge(name, prefix, server, settings, session)
+        return _judge_encryption(name, prefix, server, settings, session)
     finally:
         with suppress(OSError):
             session.quit()
         session.close()
 
 
-def describe(error: Exception) -> str:
-    """Return the server's words, or the system's."""
+def error_text(error: Exception) -> str:
+    """Return the message of the server or of the system."""
     return connection.describe(error) if isinstance(error, OSError) else str(error)
 
 
-def _judge(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:
-    """Judge how the open session is encrypted."""
+def _judge_encryption(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:
+    """Judge the encryption of an open session."""
     ends = certificate_end(session.sock)
     if ends is not None:
-        found = judge_certificate(name, ends, "Whoever runs the mail server has to renew its certificate.")
+        found = judge_certificate(name, ends, "The operator of the mail server has to renew its certificate.")
         return Check(
             name,
             found.is_ok,
@@ -66,7 +66,7 @@ def _judge(name: str, prefix: str, server: str, settings: Any, session: smtplib.
     if ipaddress.ip_address(session.sock.getpeername()[0]).is_loopback:
         return Check(name, True, f"{server} accepts us, on this host")
     if session.has_extn("starttls"):
-        finding = f"{server} offers TLS, and letters go to it unencrypted"
+        finding = f"{server} offers TLS, but letters go to it unencrypted"
         return Check(name, False, finding, f"Set {prefix}USE_TLS=yes.")
     if settings.username:
         finding = f"{server} gets our password unencrypted"

@@ -1,4 +1,4 @@
-"""All checks, in the order in which one would mend what they find."""
+"""All checks, in the order in which their problems should be fixed."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from skymailing.monitoring.doctor import host, mail_servers, sender_domain, site
 
 @dataclass(frozen=True)
 class Part:
-    """What is asked together, and the names under which it is told."""
+    """Checks that run together, and their names."""
 
     names: tuple[str, ...]
-    examine: Callable[[], list[Check]]
+    run: Callable[[], list[Check]]
 
 
 PARTS = (
@@ -28,21 +28,21 @@ PARTS = (
     Part(("workers",), lambda: [checks.check_workers()]),
     Part(("sweep",), lambda: [host.check_sweep()]),
     Part(("mail-server", "fallback-mail-server"), mail_servers.check_mail_servers),
-    Part(("site", "certificate", "clock"), lambda: check_from_outside()),
+    Part(("site", "certificate", "clock"), lambda: check_site_and_clock()),
     Part(("sender-domain", "spf", "dkim", "dmarc"), lambda: check_dns()),
 )
 NAMES = tuple(name for part in PARTS for name in part.names)
 
 
-def examine(only: Collection[str]) -> list[Check]:
-    """Return what was found about the named parts; all without any name."""
+def run_checks(only: Collection[str]) -> list[Check]:
+    """Run the named checks, or all without names."""
     wanted = set(only or NAMES)
-    found = [check for part in PARTS if wanted & set(part.names) for check in part.examine()]
+    found = [check for part in PARTS if wanted & set(part.names) for check in part.run()]
     return [check for check in found if check.name in wanted]
 
 
 def check_configuration() -> Check:
-    """Say what is set; a setting that cannot be used has already ended the command."""
+    """Summarize the settings; an invalid setting has already ended the command."""
     config = current_app.config
     parts = [config["ENVIRONMENT"], config["PUBLIC_URL"], f"{config['WORKERS']} workers"]
     if not config["WORKERS"]:
@@ -50,9 +50,9 @@ def check_configuration() -> Check:
     return Check("configuration", True, ", ".join(parts))
 
 
-def check_from_outside() -> list[Check]:
-    """Look at the site as a visitor does."""
-    visit = site.visit()
+def check_site_and_clock() -> list[Check]:
+    """Visit the site, check its certificate, and compare the clocks."""
+    visit = site.visit_site()
     found = [site.check_site(visit)]
     if visit.url.startswith("https:"):
         found.append(site.check_certificate(visit))
@@ -60,5 +60,5 @@ def check_from_outside() -> list[Check]:
 
 
 def check_dns() -> list[Check]:
-    """Ask for the sender's records; letters that the catcher keeps need none."""
+    """Check the sender's DNS records; with the mail catcher none are needed."""
     return [] if current_app.config["MAIL_CATCHER"] else sender_domain.check_sender_domain()

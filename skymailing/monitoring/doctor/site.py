@@ -1,4 +1,4 @@
-"""The site as a visitor reaches it: PUBLIC_URL, its certificate, and its clock."""
+"""Checks of the site from a visitor's view: PUBLIC_URL, its certificate, and its clock."""
 
 import http.client
 import ssl
@@ -13,16 +13,14 @@ from flask import current_app
 from skymailing.clock import utcnow
 from skymailing.monitoring.checks import Check
 
-SECONDS = 5.0
-LEAST_LEFT = timedelta(days=14)
-RENEWAL = (
-    "Renew the certificate: certbot renew, and see why its timer did not (systemctl status certbot.timer)."
-)
+TIMEOUT = 5.0  # seconds
+MIN_VALIDITY = timedelta(days=14)
+RENEWAL = "Renew the certificate: certbot renew. See why the timer did not: systemctl status certbot.timer."
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What one visit of the site's /healthz brought."""
+    """The result of one request to the site's /healthz."""
 
     url: str
     error: str = ""
@@ -32,15 +30,15 @@ class Visit:
     date: datetime | None = None
 
 
-def visit() -> Visit:
-    """Ask the site how it is, past any proxy of this host's."""
+def visit_site() -> Visit:
+    """Request the site's /healthz, bypassing this host's proxy settings."""
     url = f"{current_app.config['PUBLIC_URL']}/healthz"
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     connection = (
-        http.client.HTTPSConnection(host, port, timeout=SECONDS, context=ssl.create_default_context())
+        http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=ssl.create_default_context())
         if parts.scheme == "https"
-        else http.client.HTTPConnection(host, port, timeout=SECONDS)
+        else http.client.HTTPConnection(host, port, timeout=TIMEOUT)
     )
     try:
         with closing(connection):
@@ -50,13 +48,13 @@ def visit() -> Visit:
             answer = connection.getresponse()
             return Visit(url, "", answer.status, answer.read(100), ends, _date(answer.headers["Date"]))
     except ssl.SSLCertVerificationError as error:
-        return Visit(url, f"its certificate is refused: {error.verify_message}")
+        return Visit(url, f"its certificate is invalid: {error.verify_message}")
     except (OSError, http.client.HTTPException) as error:
         return Visit(url, str(error) or type(error).__name__)
 
 
 def certificate_end(sock: object) -> datetime | None:
-    """Return until when the certificate at the other end is good; None without TLS."""
+    """Return when the peer's certificate expires; None without TLS."""
     if not isinstance(sock, ssl.SSLSocket):
         return None
     certificate = sock.getpeercert() or {}
@@ -71,30 +69,30 @@ def _date(text: str | None) -> datetime | None:
 
 
 def check_site(visit: Visit) -> Check:
-    """Whether links in letters lead here."""
+    """Whether PUBLIC_URL, which links in letters use, leads to this service."""
     if visit.error:
         advice = (
             "Check PUBLIC_URL, its DNS record, the firewall and nginx. If only this host cannot reach its "
-            "own name, let /etc/hosts lead it to 127.0.0.1."
+            "own name, add the name to /etc/hosts with 127.0.0.1."
         )
         return Check("site", False, f"{visit.url}: {visit.error}", advice)
     if visit.status != 200 or visit.body.strip() != b"ok":
-        finding = f"{visit.url} answers {visit.status}, and not as this service does"
+        finding = f"{visit.url} answers {visit.status}, but not as this service does"
         return Check(
-            "site", False, finding, "Let PUBLIC_URL be the address at which people reach the service."
+            "site", False, finding, "Set PUBLIC_URL to the address at which people reach the service."
         )
     return Check("site", True, f"{visit.url} answers")
 
 
 def check_certificate(visit: Visit) -> Check:
-    """Whether the site's certificate is good for a while."""
+    """Whether the site's certificate stays valid for at least two weeks."""
     if visit.certificate_ends is None:
-        return Check("certificate", True, "could not be looked at", is_known=False)
+        return Check("certificate", True, "could not be checked", is_known=False)
     return judge_certificate("certificate", visit.certificate_ends, RENEWAL)
 
 
 def judge_certificate(name: str, ends: datetime, advice: str) -> Check:
-    """Tell how long a certificate is good."""
+    """Report how long a certificate is valid, with advice when that is short."""
     days = (ends - utcnow()).days
-    is_ok = ends - utcnow() > LEAST_LEFT
-    return Check(name, is_ok, f"good for {days} more days, until {ends:%Y-%m-%d}", "" if is_ok else advice)
+    is_ok = ends - utcnow() > MIN_VALIDITY
+    return Check(name, is_ok, f"valid for {days} more days, until {ends:%Y-%m-%d}", "" if is_ok else advice)

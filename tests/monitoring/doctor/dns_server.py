@@ -1,4 +1,4 @@
-"""A DNS server of one's own: UDP on loopback, answering from a dictionary."""
+"""A DNS server for tests: UDP on loopback, with answers from a dictionary."""
 
 import socket
 import threading
@@ -16,13 +16,13 @@ Zone = dict[tuple[str, str], list[str]]
 
 
 class DnsServer:
-    """Knows the records of `zone`, by name and type; fails for names in `broken`, may be silent."""
+    """Serves the records of `zone`, by name and type; fails for names in `broken`; can be silent."""
 
     def __init__(self, zone: Zone) -> None:
         self.zone = zone
         self.broken: set[str] = set()
         self.is_silent = False
-        self.asked = 0
+        self.query_count = 0
 
     def __enter__(self) -> Self:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -48,7 +48,7 @@ class DnsServer:
             wire, sender = self._socket.recvfrom(4096)
             if not wire:
                 return
-            self.asked += 1
+            self.query_count += 1
             if not self.is_silent:
                 self._socket.sendto(self._answer(dns.message.from_wire(wire)).to_wire(), sender)
 

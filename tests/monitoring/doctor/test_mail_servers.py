@@ -1,4 +1,4 @@
-"""What doctor says of the mail server, and of how letters get there."""
+"""flask doctor: checks of the mail servers and their encryption."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from config import TestingConfig
 from skymailing import create_app
 from skymailing.delivery.smtp import connection
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor.run import examine
+from skymailing.monitoring.doctor.run import run_checks
 from tests.faults.sink import Sink
 
 EXTENSIONS = ("PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN")
@@ -44,23 +44,23 @@ def server_context(authority: trustme.CA, days: float) -> ssl.SSLContext:
     return context
 
 
-def look(app: Flask, monkeypatch: pytest.MonkeyPatch, port: int, **settings: object) -> Check:
+def check_server(app: Flask, monkeypatch: pytest.MonkeyPatch, port: int, **settings: object) -> Check:
     for name, value in {"server": "localhost", "port": port, **settings}.items():
         monkeypatch.setattr(app.extensions["mail"], name, value)
     with app.app_context():
-        (check,) = examine(["mail-server"])
+        (check,) = run_checks(["mail-server"])
     return check
 
 
 @pytest.mark.parametrize(
     ("days", "is_ok", "words"),
     [
-        (60, True, "over TLS; its certificate is good for 59 more days"),
-        (5, False, "good for 4 more days"),
+        (60, True, "over TLS; its certificate is valid for 59 more days"),
+        (5, False, "valid for 4 more days"),
         (-1, False, "certificate has expired"),
     ],
 )
-def test_the_certificate_behind_starttls_is_looked_at(
+def test_the_certificate_of_starttls_is_checked(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     authority: trustme.CA,
@@ -69,7 +69,7 @@ def test_the_certificate_behind_starttls_is_looked_at(
     words: str,
 ) -> None:
     with Sink(tls=server_context(authority, days), extensions=EXTENSIONS) as sink:
-        check = look(app, monkeypatch, sink.port, use_tls=True, username="sky", password="s3cret")
+        check = check_server(app, monkeypatch, sink.port, use_tls=True, username="sky", password="s3cret")
 
     assert check.is_ok == is_ok
     assert words in check.finding
@@ -77,7 +77,7 @@ def test_the_certificate_behind_starttls_is_looked_at(
 
 def test_starttls_that_is_not_offered_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink() as sink:
-        check = look(app, monkeypatch, sink.port, use_tls=True)
+        check = check_server(app, monkeypatch, sink.port, use_tls=True)
 
     assert not check.is_ok
     assert "STARTTLS" in check.finding
@@ -86,7 +86,7 @@ def test_starttls_that_is_not_offered_is_a_problem(app: Flask, monkeypatch: pyte
 
 def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink(extensions=EXTENSIONS) as sink:
-        check = look(app, monkeypatch, sink.port, use_tls=False)
+        check = check_server(app, monkeypatch, sink.port, use_tls=False)
 
     assert check.is_ok
     assert "on this host" in check.finding
@@ -95,12 +95,12 @@ def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("extensions", "username", "words"),
     [
-        (EXTENSIONS, None, "offers TLS, and letters go to it unencrypted"),
+        (EXTENSIONS, None, "offers TLS, but letters go to it unencrypted"),
         (("AUTH PLAIN LOGIN",), "sky", "gets our password unencrypted"),
         ((), None, None),
     ],
 )
-def test_a_server_elsewhere_is_entered_encrypted_when_it_can_be(
+def test_a_remote_server_that_offers_encryption_must_be_used_with_it(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     extensions: tuple[str, ...],
@@ -109,7 +109,7 @@ def test_a_server_elsewhere_is_entered_encrypted_when_it_can_be(
 ) -> None:
     address = own_address()
     with Sink(extensions=extensions, host=address) as sink:
-        check = look(
+        check = check_server(
             app, monkeypatch, sink.port, server=address, use_tls=False, username=username, password="s3cret"
         )
 
@@ -118,7 +118,7 @@ def test_a_server_elsewhere_is_entered_encrypted_when_it_can_be(
 
 
 def own_address() -> str:
-    """Return an address of this host that is not loopback; nothing is sent to find it."""
+    """Return a non-loopback address of this host, without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -128,7 +128,7 @@ def own_address() -> str:
     return address
 
 
-def test_the_second_way_out_is_looked_at_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fallback_server_is_checked_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink() as sink:
         fallback = SimpleNamespace(
             server="127.0.0.1", port=sink.port, use_tls=False, use_ssl=False, username=None, password=None
@@ -136,6 +136,6 @@ def test_the_second_way_out_is_looked_at_too(app: Flask, monkeypatch: pytest.Mon
         monkeypatch.setitem(app.config, "MAIL_FALLBACK", fallback)
         monkeypatch.setattr(app.extensions["mail"], "port", 1)
         with app.app_context():
-            found = {check.name: check.is_ok for check in examine(["mail-server", "fallback-mail-server"])}
+            found = {check.name: check.is_ok for check in run_checks(["mail-server", "fallback-mail-server"])}
 
     assert found == {"mail-server": False, "fallback-mail-server": True}

@@ -1,9 +1,8 @@
-"""What doctor says of the sender's records, as a DNS server of the test's own tells them."""
+"""flask doctor: checks of the sender's DNS records, against a DNS server of the test."""
 
 import base64
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -13,7 +12,7 @@ from flask import Flask
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor.run import examine
+from skymailing.monitoring.doctor.run import run_checks
 from tests.monitoring.doctor.dns_server import DnsServer, Zone
 
 DOMAIN = "sky.example"
@@ -40,25 +39,25 @@ def server() -> Iterator[DnsServer]:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """An app of this module's own: no database is asked."""
+    """An app for this module, whose database is never used."""
     data_dir = str(tmp_path_factory.mktemp("data"))
     return create_app(TestingConfig({"DATA_DIR": data_dir, "MAIL_SERVER": "127.0.0.1"}))
 
 
 @pytest.fixture(autouse=True)
-def _asked(app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def _settings(app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "DNS_SERVER", server.address)
     monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"News <news@{DOMAIN}>")
     monkeypatch.setitem(app.config, "MAIL_DKIM_SELECTOR", "news")
 
 
-def look(app: Flask, *names: str) -> dict[str, Check]:
+def check_records(app: Flask, *names: str) -> dict[str, Check]:
     with app.app_context():
-        return {check.name: check for check in examine(names or ("sender-domain", "spf", "dkim", "dmarc"))}
+        return {check.name: check for check in run_checks(names or ("sender-domain", "spf", "dkim", "dmarc"))}
 
 
-def test_good_records_are_told(app: Flask) -> None:
-    found = look(app)
+def test_good_records_are_ok(app: Flask) -> None:
+    found = check_records(app)
 
     assert {name: (check.is_ok, check.is_known) for name, check in found.items()} == dict.fromkeys(
         ("sender-domain", "spf", "dkim", "dmarc"), (True, True)
@@ -67,28 +66,31 @@ def test_good_records_are_told(app: Flask) -> None:
     assert "p=none" in found["dmarc"].finding
 
 
+Changes = dict[tuple[str, str], list[str] | None]
 TOO_MANY = " ".join(f"include:i{number}.example" for number in range(11))
-FLAWS: list[tuple[str, dict[tuple[str, str], list[str] | None], str]] = [
+FLAWS: list[tuple[str, Changes, str]] = [
     ("sender-domain", {(DOMAIN, "MX"): None}, "no mail server"),
-    ("sender-domain", {(DOMAIN, "MX"): ["0 ."]}, "takes no mail at all"),
+    ("sender-domain", {(DOMAIN, "MX"): ["0 ."]}, "accepts no mail"),
     ("spf", {(DOMAIN, "TXT"): None}, "no SPF record"),
     ("spf", {(DOMAIN, "TXT"): ['"v=spf1 -all"', '"v=spf1 a -all"']}, "2 SPF records"),
-    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 include:relay.example +all"']}, "whole world"),
-    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 include:relay.example"']}, "all others"),
+    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 include:relay.example +all"']}, "allows everyone"),
+    ("spf", {(DOMAIN, "TXT"): ['"v=spf1 include:relay.example"']}, "all other senders"),
     ("spf", {("relay.example", "TXT"): None}, "relay.example has no SPF record"),
     (
         "spf",
-        {(DOMAIN, "TXT"): [f'"v=spf1 {TOO_MANY} -all"']}
-        | {(f"i{number}.example", "TXT"): ['"v=spf1 -all"'] for number in range(11)},
-        "11 times",
+        {
+            (DOMAIN, "TXT"): [f'"v=spf1 {TOO_MANY} -all"'],
+            **{(f"i{number}.example", "TXT"): ['"v=spf1 -all"'] for number in range(11)},
+        },
+        "11 DNS lookups",
     ),
-    ("spf", {("relay.example", "TXT"): ['"v=spf1 a mx a a a a a a a a -all"']}, "11 times"),
+    ("spf", {("relay.example", "TXT"): ['"v=spf1 a mx a a a a a a a a -all"']}, "11 DNS lookups"),
     ("dkim", {(DKIM, "TXT"): None}, "has no key"),
     ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p="']}, "withdrawn"),
     ("dkim", {(DKIM, "TXT"): ['"v=DKIM1; p=!!!"']}, "damaged"),
     ("dkim", {(DKIM, "TXT"): [f'"v=DKIM1; p={SMALL_KEY}"']}, "less than 1024 bits"),
     ("dmarc", {(f"_dmarc.{DOMAIN}", "TXT"): None}, "no DMARC record"),
-    ("dmarc", {(f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=whatever"']}, "no policy"),
+    ("dmarc", {(f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=maybe"']}, "no policy"),
     (
         "dmarc",
         {(f"_dmarc.{DOMAIN}", "TXT"): ['"v=DMARC1; p=none"', '"v=DMARC1; p=x"']},
@@ -98,80 +100,80 @@ FLAWS: list[tuple[str, dict[tuple[str, str], list[str] | None], str]] = [
 
 
 @pytest.mark.parametrize(("name", "changes", "words"), FLAWS, ids=[f"{flaw[0]}: {flaw[2]}" for flaw in FLAWS])
-def test_a_flaw_is_told_with_what_to_do(
-    app: Flask, server: DnsServer, name: str, changes: dict[Any, Any], words: str
+def test_a_flaw_is_reported_with_advice(
+    app: Flask, server: DnsServer, name: str, changes: Changes, words: str
 ) -> None:
     for key, texts in changes.items():
         server.zone.pop(key, None)
         if texts is not None:
             server.zone[key] = texts
 
-    (check,) = look(app, name).values()
+    (check,) = check_records(app, name).values()
 
     assert not check.is_ok
     assert words in check.finding
     assert DOMAIN in check.advice
 
 
-def test_a_domain_without_mx_may_take_mail_at_its_own_address(app: Flask, server: DnsServer) -> None:
+def test_a_domain_without_mx_may_accept_mail_at_its_own_address(app: Flask, server: DnsServer) -> None:
     del server.zone[DOMAIN, "MX"]
     server.zone[DOMAIN, "A"] = ["192.0.2.1"]
 
-    assert look(app, "sender-domain")["sender-domain"].is_ok
+    assert check_records(app, "sender-domain")["sender-domain"].is_ok
 
 
-def test_a_key_of_another_kind_and_a_policy_from_above_are_good(
+def test_an_ed25519_key_and_a_policy_of_the_parent_domain_are_ok(
     app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"news@letters.{DOMAIN}")
     server.zone[f"news._domainkey.letters.{DOMAIN}", "TXT"] = [f'"k=ed25519; p={ED_KEY}; t=y"']
 
-    found = look(app, "dkim", "dmarc")
+    found = check_records(app, "dkim", "dmarc")
 
     assert found["dkim"].is_ok
-    assert "(ed25519), and says that it is a test" in found["dkim"].finding
+    assert "(ed25519), in test mode" in found["dkim"].finding
     assert found["dmarc"].finding == f"_dmarc.{DOMAIN}: p=none"
 
 
-def test_records_that_name_each_other_are_followed_once(app: Flask, server: DnsServer) -> None:
+def test_records_that_include_each_other_are_followed_once(app: Flask, server: DnsServer) -> None:
     server.zone["relay.example", "TXT"] = [f'"v=spf1 include:{DOMAIN} -all"']
 
-    assert look(app, "spf")["spf"].is_ok
+    assert check_records(app, "spf")["spf"].is_ok
 
 
-def test_without_a_resolver_nothing_is_called_wrong_and_nobody_waits(app: Flask, server: DnsServer) -> None:
+def test_without_a_resolver_nothing_is_a_problem_and_the_check_is_fast(app: Flask, server: DnsServer) -> None:
     server.is_silent = True
     begun = time.monotonic()
 
-    found = look(app)
+    found = check_records(app)
 
     assert all(check.is_ok and not check.is_known for check in found.values())
-    assert all("could not be asked" in check.finding for check in found.values())
-    assert time.monotonic() - begun < 8, "it is asked once in vain, not once for each record"
+    assert all("could not be checked" in check.finding for check in found.values())
+    assert time.monotonic() - begun < 8, "only the first query waits for the timeout"
 
 
-def test_servers_that_fail_are_no_flaw_of_ours(app: Flask, server: DnsServer) -> None:
+def test_a_failing_dns_server_is_not_a_problem(app: Flask, server: DnsServer) -> None:
     server.broken.add(f"_dmarc.{DOMAIN}")
 
-    found = look(app)
+    found = check_records(app)
 
     assert (found["dmarc"].is_ok, found["dmarc"].is_known) == (True, False)
     assert found["spf"].is_known
 
 
-def test_a_selector_that_is_not_set_is_asked_for(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_selector_is_named(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_DKIM_SELECTOR", None)
 
-    check = look(app, "dkim")["dkim"]
+    check = check_records(app, "dkim")["dkim"]
 
     assert (check.is_ok, check.is_known) == (True, False)
     assert "MAIL_DKIM_SELECTOR" in check.finding
 
 
-def test_letters_that_are_only_caught_need_no_records(
+def test_with_the_mail_catcher_no_records_are_needed(
     app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_CATCHER", True)
 
-    assert look(app) == {}
-    assert server.asked == 0
+    assert check_records(app) == {}
+    assert server.query_count == 0

@@ -1,4 +1,4 @@
-"""What doctor says of PUBLIC_URL and its certificate, asked of a server of the test's own."""
+"""flask doctor: checks of PUBLIC_URL and its certificate, against a server of the test."""
 
 import http.server
 import socket
@@ -15,11 +15,11 @@ from flask import Flask
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor.run import examine
+from skymailing.monitoring.doctor.run import run_checks
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers as the class attributes say."""
+    """Answers with the class attributes."""
 
     status = 200
     body = b"ok\n"
@@ -47,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 @pytest.fixture
 def serve(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
-    """Return a function that puts a site with a certificate at PUBLIC_URL."""
+    """Return a function that runs a site with a certificate at PUBLIC_URL."""
     running: list[http.server.HTTPServer] = []
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
@@ -61,7 +61,7 @@ def serve(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
         by.issue_cert(name, not_before=since, not_after=until).configure_cert(context)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a visitor who turns away
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that disconnects
         threading.Thread(target=server.serve_forever, daemon=True).start()
         running.append(server)
         monkeypatch.setitem(app.config, "PUBLIC_URL", f"https://localhost:{server.server_port}")
@@ -72,26 +72,26 @@ def serve(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         server.server_close()
 
 
-def look(app: Flask, *names: str) -> list[Check]:
+def check_site(app: Flask, *names: str) -> list[Check]:
     with app.app_context():
-        return examine(names or ("site", "certificate", "clock"))
+        return run_checks(names or ("site", "certificate", "clock"))
 
 
-def test_a_good_site_is_told(app: Flask, serve: Serve) -> None:
+def test_doctor_reports_a_healthy_site(app: Flask, serve: Serve) -> None:
     serve()
 
-    site, certificate, clock = look(app)
+    site, certificate, clock = check_site(app)
 
     assert site.is_ok
     assert certificate.is_ok
     assert "59 more days" in certificate.finding
-    assert (clock.is_ok, clock.finding) == (True, "as that of the site")
+    assert (clock.is_ok, clock.finding) == (True, "agrees with the site")
 
 
-def test_a_certificate_that_ends_soon_is_told_in_time(app: Flask, serve: Serve) -> None:
+def test_a_certificate_that_expires_soon_is_a_problem(app: Flask, serve: Serve) -> None:
     serve(days=10)
 
-    site, certificate, _ = look(app)
+    site, certificate, _ = check_site(app)
 
     assert site.is_ok
     assert not certificate.is_ok
@@ -109,36 +109,36 @@ def test_a_certificate_that_ends_soon_is_told_in_time(app: Flask, serve: Serve) 
         ({"body": b"Welcome to nginx!"}, "not as this service does"),
     ],
 )
-def test_a_site_that_visitors_would_not_see_is_a_problem(
+def test_a_site_that_visitors_cannot_use_is_a_problem(
     app: Flask, serve: Serve, flaw: dict[str, object], words: str
 ) -> None:
     serve(**flaw)
 
-    (check,) = look(app, "site")
+    (check,) = check_site(app, "site")
 
     assert not check.is_ok
     assert any(word in check.finding for word in words.split("|")), check.finding
     assert "PUBLIC_URL" in check.advice
 
 
-def test_a_site_that_does_not_answer_is_a_problem_and_its_certificate_is_not(
+def test_a_site_that_is_down_is_a_problem_and_its_certificate_is_unknown(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setitem(app.config, "PUBLIC_URL", f"https://localhost:{port}")
 
-    site, certificate, clock = look(app)
+    site, certificate, clock = check_site(app)
 
     assert not site.is_ok
     assert (certificate.is_ok, certificate.is_known) == (True, False)
     assert (clock.is_ok, clock.is_known) == (True, False)
 
 
-def test_a_clock_that_is_wrong_is_a_problem(app: Flask, serve: Serve) -> None:
+def test_a_wrong_clock_is_a_problem(app: Flask, serve: Serve) -> None:
     serve(behind=timedelta(minutes=4))
 
-    (clock,) = look(app, "clock")
+    (clock,) = check_site(app, "clock")
 
     assert not clock.is_ok
     assert "ahead of that of the site" in clock.finding

@@ -1,0 +1,43 @@
+"""Reading single values from environment variables."""
+
+from collections.abc import Mapping
+
+from skymailing.errors import ConfigurationError
+
+
+class EnvironmentReader:
+    """Reads values from a mapping of environment variables; each method raises ConfigurationError."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def _text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def _number(self, name: str, default: int, least: int = 0, most: int = 10**9) -> int:
+        text = self._text(name)
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdigit():
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}.")
+        if len(text) > len(str(most)) or not least <= int(text) <= most:
+            raise ConfigurationError(f"{name} must be between {least} and {most}, not {text}.")
+        return int(text)
+
+    def _port(self, name: str, default: int) -> int:
+        return self._number(name, default, 1, 65_535)
+
+    def _choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        given = self._text(name) or default
+        for choice in choices:
+            if choice.lower() == given.lower():
+                return choice
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {given!r}.")
+
+    def _flag(self, name: str) -> bool:
+        text = (self._text(name) or "no").lower()
+        if text in {"1", "true", "yes", "on"}:
+            return True
+        if text in {"0", "false", "no", "off"}:
+            return False
+        raise ConfigurationError(f"{name} must be yes or no, not {text!r}.")

@@ -1,0 +1,40 @@
+"""An application whose pages can be built later, so that short commands start faster."""
+
+import threading
+from collections.abc import Callable
+
+from flask import Flask
+from werkzeug.routing import Map
+
+
+class LazyPagesFlask(Flask):
+    """Flask, with pages that may be deferred until something first looks up a URL.
+
+    Requests, `url_for` and `flask routes` all go through `url_map`, so none of them can see an
+    application without its pages.
+    """
+
+    def __init__(self, import_name: str) -> None:
+        self._lock = threading.RLock()
+        self._build_pages: Callable[[], None] | None = None
+        self._is_building = False
+        super().__init__(import_name)
+
+    def defer_pages(self, build: Callable[[], None]) -> None:
+        """Call `build` at the first look at the URLs."""
+        self._build_pages = build
+
+    @property
+    def url_map(self) -> Map:
+        """The URLs of all pages."""
+        if self._build_pages is not None:
+            with self._lock:  # other threads wait here until the map is complete
+                if self._build_pages is not None and not self._is_building:
+                    self._is_building = True
+                    self._build_pages()
+                    self._build_pages = None
+        return self._url_map
+
+    @url_map.setter
+    def url_map(self, url_map: Map) -> None:
+        self._url_map = url_map
