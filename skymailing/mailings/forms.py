@@ -104,13 +104,13 @@ class MailingForm(FlaskForm):
     name = StringField(
         lazy_pgettext("mailing", "Name"),
         filters=[strip],
-        description=_l("For your own lists; clients do not see it."),
+        description=_l("Visible only to you."),
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
         _l("Sender's name"),
         filters=[strip],
-        description=_l("What the clients see as the sender; empty means the name in your profile."),
+        description=_l("Clients see it as the sender. If empty, the name from your profile is used."),
     )
     audience = RadioField(
         _l("For whom"),
@@ -121,25 +121,27 @@ class MailingForm(FlaskForm):
         default=Audience.ALL.value,
     )
     clients = SelectionField(_l("Clients"), default=Selection())
-    starts_at = LocalTimeField(_l("Start"), description=_l("Empty means: at once."))
+    starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start at once."))
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
-    weekdays = DaysField(_l("Only on these days"), description=_l("None ticked means every day."))
+    weekdays = DaysField(_l("Only on these days"), description=_l("Select none to send every day."))
     opens_at = TimeField(_l("From"), [Optional()])
     closes_at = TimeField(
         _l("Until"),
         [Optional()],
-        description=_l("Hours that end before they begin go past midnight; none mean the whole day."),
+        description=_l(
+            "An end before the beginning means past midnight. Leave both empty for the whole day."
+        ),
     )
     on_late = SelectField(
-        _l("When a start was missed, as when the service was down"), default=OnLate.SEND.value
+        _l("If a start is missed, for example because the service was down"), default=OnLate.SEND.value
     )
     on_unknown = SelectField(
-        _l("When it is unclear whether a letter arrived"),
+        _l("If it is unknown whether a letter was delivered"),
         default=OnUnknown.RESEND.value,
         description=_l(
-            "Rarely, the connection breaks just when the mail server takes a letter. "
-            "Sending once more may then be the second copy."
+            "Rarely, the connection breaks while the mail server accepts a letter. "
+            "If you send it again, the client may get it twice."
         ),
     )
 

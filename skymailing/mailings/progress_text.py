@@ -5,6 +5,7 @@ from datetime import datetime
 
 from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.progress import Progress, RouteState
@@ -48,7 +49,7 @@ def format_closed_hours(progress: Progress) -> str:
     if progress.hours_open_at is None:
         return ""
     time = format_clock_time(progress.hours_open_at, progress.now)
-    return str(_("Outside its sending hours: it rests and goes on by itself at %(time)s.", time=time))
+    return str(_("Outside its sending hours. Sending continues automatically at %(time)s.", time=time))
 
 
 def format_hours(hours: SendingHours) -> str:
@@ -92,8 +93,8 @@ def format_forecast(progress: Progress) -> str:
         count = round_forecast(progress.would_expire)
         return str(
             ngettext(
-                "Does not fit: about %(count)s letter would expire at the end, %(end)s.",
-                "Does not fit: about %(count)s letters would expire at the end, %(end)s.",
+                "Not enough time: about %(count)s letter will not be sent before the end, %(end)s.",
+                "Not enough time: about %(count)s letters will not be sent before the end, %(end)s.",
                 count,
                 count=format_number(count),
                 end=format_clock_time(progress.ends_at, progress.now),
@@ -103,7 +104,7 @@ def format_forecast(progress: Progress) -> str:
         return ""
     return str(
         _(
-            "At this rate finished at %(time)s, before the end.",
+            "At this rate, sending finishes at %(time)s, before the end.",
             time=format_clock_time(progress.finishes_at, progress.now),
         )
     )
@@ -116,8 +117,8 @@ def format_deferred(progress: Progress) -> str:
         return ""
     return str(
         ngettext(
-            "%(count)s letter is tried again later: at %(time)s.",
-            "%(count)s letters are tried again later: the next one at %(time)s.",
+            "%(count)s letter will be tried again at %(time)s.",
+            "%(count)s letters will be tried again, the next one at %(time)s.",
             deferred.count,
             count=format_number(deferred.count),
             time=format_clock_time(max(deferred.next_due, progress.now), progress.now),
@@ -136,34 +137,43 @@ def list_route_problems(progress: Progress) -> list[str]:
             if other.is_down:
                 sentences.append(_format_route_problem(other, progress.now, is_first=False))
             else:
-                sentences.append(str(_("Meanwhile letters leave through the second mail server.")))
+                sentences.append(str(_("Letters leave through the second mail server.")))
     return sentences
 
 
 def format_server(progress: Progress) -> str:
     """Return that the mail server is connected; empty if it has a problem or is not in use."""
-    return str(_("takes letters")) if progress.routes and progress.routes[0].is_fine else ""
+    return str(_("connected")) if progress.routes and progress.routes[0].is_fine else ""
 
 
 def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -> str:
+    if not route.is_down:
+        text = _l("The mail server had an error at %(since)s and is tried again: %(answer)s")
+    else:
+        text = DOWN_TEXTS[is_first, route.retry_at is None]
     values = {
         "since": format_clock_time(route.since or now, now),
         "next": format_clock_time(max(route.retry_at or now, now), now),
-        "words": route.answer.removeprefix("None "),
+        "answer": route.answer.removeprefix("None "),
     }
-    if not route.is_down:
-        return str(_("The mail server had a fault at %(since)s and is tried again: %(words)s", **values))
-    if route.retry_at is None and is_first:
-        return str(
-            _("The mail server takes no letters since %(since)s; now it is tried: %(words)s", **values)
-        )
-    if route.retry_at is None:
-        return str(_("Nor does the second one since %(since)s; now it is tried: %(words)s", **values))
-    if is_first:
-        return str(
-            _("The mail server takes no letters since %(since)s, next try %(next)s: %(words)s", **values)
-        )
-    return str(_("Nor does the second one since %(since)s, next try %(next)s: %(words)s", **values))
+    return str(text % values)
+
+
+# By whether it is the first mail server, and whether it is being probed at the moment.
+DOWN_TEXTS = {
+    (True, True): _l(
+        "The mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
+    ),
+    (True, False): _l(
+        "The mail server has not accepted letters since %(since)s, next try at %(next)s: %(answer)s"
+    ),
+    (False, True): _l(
+        "The second mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
+    ),
+    (False, False): _l(
+        "The second mail server has not accepted letters since %(since)s, next try at %(next)s: %(answer)s"
+    ),
+}
 
 
 def format_waiting(progress: Progress) -> str:
@@ -172,10 +182,9 @@ def format_waiting(progress: Progress) -> str:
         return ""
     return str(
         ngettext(
-            "For %(num)d letter nobody can know whether the mail server took it: "
-            "sent again, it might arrive twice.",
-            "For %(num)d letters nobody can know whether the mail server took them: "
-            "sent again, they might arrive twice.",
+            "It is unknown whether %(num)d letter was delivered. If it is sent again, it may arrive twice.",
+            "It is unknown whether %(num)d letters were delivered. If they are sent again, they may arrive "
+            "twice.",
             progress.unknowns.waiting,
         )
     )
@@ -189,8 +198,9 @@ def list_unknowns(progress: Progress) -> list[str]:
         at = max(unknowns.resend_at or progress.now, progress.now)
         sentences.append(
             ngettext(
-                "%(num)d unclear letter is sent once more at %(time)s: it might arrive twice.",
-                "%(num)d unclear letters are sent once more, the first at %(time)s: they might arrive twice.",
+                "%(num)d letter with unknown delivery will be sent again at %(time)s and may arrive twice.",
+                "%(num)d letters with unknown delivery will be sent again from %(time)s and may arrive "
+                "twice.",
                 unknowns.resend,
                 time=format_clock_time(at, progress.now),
             )
@@ -198,16 +208,16 @@ def list_unknowns(progress: Progress) -> list[str]:
     if unknowns.sent_again:
         sentences.append(
             ngettext(
-                "%(num)d letter was unclear and was sent again: its client may have it twice.",
-                "%(num)d letters were unclear and were sent again: their clients may have them twice.",
+                "%(num)d letter with unknown delivery was sent again, so the client may have it twice.",
+                "%(num)d letters with unknown delivery were sent again, so the clients may have them twice.",
                 unknowns.sent_again,
             )
         )
     if unknowns.left:
         sentences.append(
             ngettext(
-                "%(num)d unclear letter is left as it is.",
-                "%(num)d unclear letters are left as they are.",
+                "%(num)d letter with unknown delivery will not be sent again.",
+                "%(num)d letters with unknown delivery will not be sent again.",
                 unknowns.left,
             )
         )

@@ -94,7 +94,7 @@ class Selection:
         return bool(self.ranges) or not self.is_by_id
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Yield disjoint conditions on clients that together cover the selection, each small enough to run."""
+        """Yield disjoint conditions on clients that together cover the selection, each of limited size."""
         wide = self._wide()
         for start in range(0, len(self.ranges), RANGES_PER_STATEMENT):
             chunk = _among(self.ranges[start : start + RANGES_PER_STATEMENT])

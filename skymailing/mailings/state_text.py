@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 from skymailing.models import Mailing, StateReason
 
 STATE_TEXTS: dict[str, Any] = {
-    StateReason.WINDOW_OVER: _l("It ended before it could start, so nothing was sent."),
+    StateReason.WINDOW_OVER: _l("Its end came before it could start, so nothing was sent."),
     StateReason.NO_CLIENTS: _l("There were no clients to send it to, so nothing was sent."),
     StateReason.TOO_LATE: _l("The last start was missed and skipped: this mailing does not send late."),
     StateReason.REFUSED: _l("The mail server refuses the sender, so the mailing was paused: %(detail)s"),

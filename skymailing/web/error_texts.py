@@ -43,7 +43,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_run_details_removed": _l(
         "The details of the last run were removed, so its letters cannot be sent again."
     ),
-    "mailing_text_not_one_line": _l("Use one line, without line breaks or special control characters."),
+    "mailing_text_not_one_line": _l("Use one line without line breaks or control characters."),
     "mailing_text_too_long": _l("Use at most %(limit)s characters."),
     "mailing_transition_not_allowed": _l("A mailing that is %(old)s cannot become %(new)s."),
     "mailing_weekdays_unknown": _l("Choose days from 1 (Monday) to 7 (Sunday)."),

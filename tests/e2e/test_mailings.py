@@ -64,7 +64,7 @@ def test_two_clicks_from_the_list_tell_what_is_next_what_came_of_it_and_why(demo
 def test_a_mailing_that_never_started_says_why_in_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="How is your mug?")
-    expect(row).to_contain_text("Its window was over before it could start: nothing was sent.")
+    expect(row).to_contain_text("Its end came before it could start, so nothing was sent.")
 
 
 def test_the_report_draws_the_numbers_of_its_tables(demo: Window) -> None:

@@ -29,7 +29,7 @@ def error_beside(answer: TestResponse, field: str) -> str:
 
 
 def value_of(answer: TestResponse, field: str) -> str:
-    tag = soup(answer).find(attrs={"name": field})
+    tag = soup(answer).select_one(f'[name="{field}"]')
     assert isinstance(tag, Tag), field
     if tag.name == "select":
         chosen = tag.find("option", selected=True)

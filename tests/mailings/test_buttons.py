@@ -96,7 +96,7 @@ def test_cancel_asks_first(browser: FlaskClient, user: User, session: Session) -
 def test_what_cannot_be_done_is_said(browser: FlaskClient, user: User, session: Session) -> None:
     mailing = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
-    assert "window of this mailing is over" in page
+    assert "This mailing has ended" in page
     assert state_of(mailing, session) is MailingState.DRAFT
 
 
@@ -106,10 +106,10 @@ def test_failed_letters_are_tried_again_once(
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.FAILED: 2, DeliveryState.SENT: 1})
     page = browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True)
-    assert "2 letters are tried again" in page.text
+    assert "2 letters will be sent again" in page.text
     work()
     assert (
-        "nothing to resend"
+        "Nothing to resend"
         in browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True).text
     )
     assert len(smtp.letters) == 2

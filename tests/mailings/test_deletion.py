@@ -91,6 +91,6 @@ def test_a_mailing_that_has_run_keeps_its_history(browser: FlaskClient, user: Us
     mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
     create_run(mailing, {DeliveryState.SENT: 1})
     page = browser.post(f"/mailings/{mailing.id}/delete").text
-    assert "stays on record" in page
+    assert "must be kept" in page
     assert f"/mailings/{mailing.id}/cancel" in page
     assert session.scalar(select(Mailing.id)) == mailing.id

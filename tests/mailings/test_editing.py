@@ -46,7 +46,7 @@ def edit(browser: FlaskClient, mailing: Mailing, **changes: Any) -> TestResponse
         "on_unknown": mailing.on_unknown.value,
     }
     for name in ("starts_at", "ends_at"):
-        field = page.find(attrs={"name": name})
+        field = page.select_one(f'[name="{name}"]')
         fields[name] = str(field["value"]) if isinstance(field, Tag) else ""
     return browser.post(url, data=fields | changes)
 
@@ -67,7 +67,8 @@ def daily(owner: User, **values: Any) -> Mailing:
         "starts_at": NOW - timedelta(days=10, hours=1),
         "ends_at": NOW + timedelta(days=30),
     }
-    return MailingFactory.create(owner=owner, **defaults | values)
+    mailing: Mailing = MailingFactory.create(owner=owner, **defaults | values)
+    return mailing
 
 
 @pytest.mark.parametrize("has_run", [False, True])
@@ -198,8 +199,8 @@ def test_a_page_that_was_open_while_the_mailing_ran_says_what_it_could_not_chang
         fields = mailing_fields(other, name="Renamed", ends_at=end, **values)
         page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
         said[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
-    assert "has run meanwhile" in said[once]
-    assert "it keeps the text" in said[again]
+    assert "has already run" in said[once]
+    assert "keeps the text" in said[again]
     session.expire_all()
     assert (once.name, once.message_id != other.id) == ("Renamed", True)
     assert (again.name, again.message_id == other.id) == ("Renamed", True)

@@ -30,7 +30,8 @@ NOW = at("2026-10-20T12:00")
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return UserFactory.create(timezone="Europe/Berlin")
+    user: User = UserFactory.create(timezone="Europe/Berlin")
+    return user
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_it_lists_five_starts_on_the_owners_clock_and_whom_each_reaches(
     ] * 5
     assert all("3 clients" in item.get_text(" ") for item in soup(answer).select("#forecast-list li"))
     assert "And so on until the end." in text_of(answer)
-    assert "1 client who has unsubscribed or is never mailed is not counted." in text_of(answer)
+    assert "1 client who has unsubscribed or is suppressed is not counted." in text_of(answer)
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 
@@ -101,7 +102,7 @@ def test_only_those_who_are_selected_are_counted(browser: FlaskClient, user: Use
 
 
 def test_nobody_to_write_to_is_said_before_it_is_saved(browser: FlaskClient, user: User) -> None:
-    assert "Nobody would get this letter." in text_of(preview(browser, user))
+    assert "No one will get this letter." in text_of(preview(browser, user))
 
 
 def test_it_warns_of_what_does_not_fit_into_the_window_at_the_rate_of_the_last_runs(
@@ -109,13 +110,13 @@ def test_it_warns_of_what_does_not_fit_into_the_window_at_the_rate_of_the_last_r
 ) -> None:
     create_clients(user, 30)
     let_a_run_be_known(user, per_second=5)
-    window = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
+    window: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
     fits = preview(browser, user, **window, ends_at="2026-10-23T09:00:10")
-    assert "Expected: 5 letters per second." in text_of(fits)
+    assert "Expected rate: 5 letters per second." in text_of(fits)
     assert "all sent about" in text_of(fits)
-    assert "does not fit" not in text_of(fits)
+    assert "Not enough time" not in text_of(fits)
     too_long = preview(browser, user, **window, ends_at="2026-10-23T09:00:02")
-    assert "It does not fit into the window: about 20 letters would not be sent" in text_of(too_long)
+    assert "Not enough time: about 20 letters will not be sent" in text_of(too_long)
 
 
 def test_a_limited_rate_is_what_is_expected(
@@ -125,15 +126,15 @@ def test_a_limited_rate_is_what_is_expected(
     let_a_run_be_known(user, per_second=5)
     monkeypatch.setitem(app.config, "MAIL_RATE_PER_MAILING", 0.5)
     answer = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
-    assert "Expected: 30 letters per minute." in text_of(answer)
-    assert "about 1 letter would not be sent before the end" in text_of(answer)
+    assert "Expected rate: 30 letters per minute." in text_of(answer)
+    assert "about 1 letter will not be sent before the end" in text_of(answer)
 
 
 def test_sending_hours_move_the_beginning_and_what_is_sent_by_when(browser: FlaskClient, user: User) -> None:
     create_clients(user, 10)
     let_a_run_be_known(user, per_second=5)
     # The 23rd is a Friday, after hours; the next opening is on Monday.
-    hours = {"weekdays": list("12345"), "opens_at": "08:00", "closes_at": "18:00"}
+    hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "08:00", "closes_at": "18:00"}
     answer = preview(browser, user, periodicity="once", starts_at="2026-10-23T19:00", **hours)
     assert (
         "Fri, 23 Oct 2026, 19:00 UTC+2 10 clients sending begins 26 Oct, 08:00 all sent about 08:00"
@@ -143,28 +144,28 @@ def test_sending_hours_move_the_beginning_and_what_is_sent_by_when(browser: Flas
 
 def test_what_rests_until_the_same_opening_is_one_start(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
-    hours = {"weekdays": list("12345"), "opens_at": "09:00", "closes_at": "18:00"}
+    hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "09:00", "closes_at": "18:00"}
     days = [start.day for start in starts(preview(browser, user, **hours))]
     assert days == [23, 24, 27, 28, 29], "Saturday, Sunday and Monday are Monday's"
 
 
 def test_hours_that_never_open_before_the_end_are_warned_of(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
-    hours = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
+    hours: dict[str, Any] = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
     answer = preview(browser, user, periodicity="once", ends_at="2026-10-25T09:00", **hours)
     assert "nothing is sent: no sending hours are left before the end" in text_of(answer)
-    assert "about 2 letters would not be sent before the end" in text_of(answer)
+    assert "about 2 letters will not be sent before the end" in text_of(answer)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ends_at": ""}, "Say until when letters may be sent."),
+        ({"ends_at": ""}, "Choose when sending ends."),
         ({"ends_at": "2026-10-23T08:00"}, "The end must be after the start."),
         ({"starts_at": "2027-03-28T02:30", "ends_at": "2027-04-01T09:00"}, "does not exist on that day"),
         ({"ends_at": "2027-03-28T02:30"}, "does not exist on that day"),
         ({"starts_at": "soon"}, "Write a date and a time"),
-        ({"opens_at": "09:00"}, "Say both"),
+        ({"opens_at": "09:00"}, "Fill in both times"),
         ({"weekdays": ["9"]}, "not a valid choice"),
         ({"periodicity": "hourly"}, ""),
         ({"audience": "everybody", "on_late": "?", "on_unknown": "?"}, ""),

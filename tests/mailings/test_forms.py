@@ -84,7 +84,7 @@ def test_times_are_those_of_the_users_zone(sign_in: SignIn, session: Session) ->
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"name": " "}, "name", "required"),
+        ({"name": " "}, "name", "Enter a name"),
         ({"name": "x" * 201}, "name", "200"),
         ({"name": "two\nlines"}, "name", "one line"),
         ({"sender_name": "Evil\r\nBcc: x@example.com"}, "sender_name", "one line"),
@@ -95,7 +95,7 @@ def test_times_are_those_of_the_users_zone(sign_in: SignIn, session: Session) ->
         ({"periodicity": "hourly"}, "periodicity", "valid"),
         ({"on_unknown": "shrug"}, "on_unknown", "valid"),
         ({"starts_at": "tomorrow"}, "starts_at", "date and a time"),
-        ({"ends_at": ""}, "ends_at", "until when"),
+        ({"ends_at": ""}, "ends_at", "when sending ends"),
         ({"ends_at": "2027-02-30T10:00"}, "ends_at", "date and a time"),
         ({"starts_at": "2027-05-02T10:00", "ends_at": "2027-05-01T10:00"}, "ends_at", "after the start"),
         ({"starts_at": "2027-05-01T10:00", "ends_at": "2027-05-01T10:00"}, "ends_at", "after the start"),

@@ -67,8 +67,8 @@ def test_who_says_nothing_of_hours_has_no_limits(browser: FlaskClient, user: Use
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"opens_at": "09:00", "closes_at": ""}, "Say both, from when and until when; or neither."),
-        ({"opens_at": "", "closes_at": "18:00"}, "Say both, from when and until when; or neither."),
+        ({"opens_at": "09:00", "closes_at": ""}, "Fill in both times, or leave both empty."),
+        ({"opens_at": "", "closes_at": "18:00"}, "Fill in both times, or leave both empty."),
         ({"opens_at": "09:00", "closes_at": "09:00"}, "The hours end when they begin."),
         ({"opens_at": "nine", "closes_at": "18:00"}, "Not a valid time value."),
         ({"weekdays": ["8"]}, "not a valid choice"),
@@ -89,4 +89,4 @@ def test_a_resting_run_says_until_when(user: User, sign_in: SignIn) -> None:
     create_run(mailing, {DeliveryState.PENDING: 3}, state=RunState.SENDING)
     with time_machine.travel(SATURDAY):
         page = main(sign_in(user).get(f"/mailings/{mailing.id}"))
-    assert "it rests and goes on by itself at 23 Nov, 09:00" in page
+    assert "Sending continues automatically at 23 Nov, 09:00" in page

@@ -27,11 +27,12 @@ COLUMNS = ["time", "mailing", "run", "email", "attempt", "outcome", "code", "ans
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    return MailingFactory.create(owner=user, name="Осень")
+    mailing: Mailing = MailingFactory.create(owner=user, name="Осень")
+    return mailing
 
 
 def attempt_to(mailing: Mailing, email: str, **values: object) -> int:
-    run = RunFactory.create(mailing=mailing, scheduled_for=utcnow())
+    run: Run = RunFactory.create(mailing=mailing, scheduled_for=utcnow())
     client = ClientFactory.create(owner=mailing.owner, email=email)
     delivery = DeliveryFactory.create(run=run, client=client)
     AttemptFactory.create(delivery=delivery, **values)

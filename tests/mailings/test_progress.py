@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.mailings import progress as progress_module
 from skymailing.mailings import queries
 from skymailing.mailings.progress import measure_progress
-from skymailing.mailings.progress_text import put_into_words
+from skymailing.mailings.progress_text import format_progress
 from skymailing.models import (
     Delivery,
     DeliveryState,
@@ -52,7 +52,7 @@ def test_the_rate_is_that_of_the_last_minute(app: Flask, session: Session, user:
     assert progress.finishes_at is not None
     assert (progress.finishes_at - NOW).total_seconds() == pytest.approx(120, rel=0.02)
     assert words.time_left == "about 2 minutes"
-    assert words.forecast == "At this rate finished at 12:02, before the end."
+    assert words.forecast == "At this rate, sending finishes at 12:02, before the end."
 
 
 def test_a_high_rate_is_told_by_the_second(app: Flask, session: Session, user: User) -> None:
@@ -92,7 +92,7 @@ def test_what_does_not_fit_before_the_end_is_counted(
     progress, words = measure(app, run)
     assert progress.finishes_at is None
     assert progress.would_expire == pytest.approx(116, abs=2)
-    assert words.forecast == "Does not fit: about 120 letters would expire at the end, 12:01."
+    assert words.forecast == "Not enough time: about 120 letters will not be sent before the end, 12:01."
     assert words.time_left == ""
 
 
@@ -102,8 +102,8 @@ def test_letters_due_after_the_end_do_not_fit_at_any_rate(app: Flask, session: S
         add_deferred(run, NOW + timedelta(hours=hours))
     progress, words = measure(app, run)
     assert progress.would_expire == 2
-    assert words.forecast == "Does not fit: about 2 letters would expire at the end, 13:00."
-    assert words.deferred == "3 letters are tried again later: the next one at 12:30."
+    assert words.forecast == "Not enough time: about 2 letters will not be sent before the end, 13:00."
+    assert words.deferred == "3 letters will be tried again, the next one at 12:30."
 
 
 def test_while_all_wait_for_their_time_a_slow_minute_promises_nothing(
@@ -115,7 +115,7 @@ def test_while_all_wait_for_their_time_a_slow_minute_promises_nothing(
     add_attempts(run, [59.0, 30.0])
     progress, words = measure(app, run)
     assert (progress.finishes_at, progress.would_expire, words.forecast) == (None, 0, "")
-    assert words.deferred == "40 letters are tried again later: the next one at 14:00."
+    assert words.deferred == "40 letters will be tried again, the next one at 14:00."
 
 
 def test_the_forecast_waits_for_the_last_retry(app: Flask, session: Session, user: User) -> None:
@@ -125,7 +125,7 @@ def test_the_forecast_waits_for_the_last_retry(app: Flask, session: Session, use
     tomorrow = NOW + timedelta(hours=15)
     assert measure(app, run)[0].finishes_at == tomorrow
     assert measure(app, run)[1].forecast == (
-        f"At this rate finished at {tomorrow.day} {tomorrow:%b}, 03:00, before the end."
+        f"At this rate, sending finishes at {tomorrow.day} {tomorrow:%b}, 03:00, before the end."
     )
 
 
@@ -146,9 +146,9 @@ def test_numbers_and_plurals_are_russian_too(app: Flask, session: Session, user:
     add_attempts(run, [float(age) for age in range(60)])
     with app.test_request_context(), force_locale("ru"):
         mailing = db.session.get_one(Mailing, run.mailing_id)
-        ledger = queries.last_run(mailing)
+        ledger = queries.count_last_run(mailing)
         assert ledger
-        words = put_into_words(measure_progress(mailing, ledger, NOW))
+        words = format_progress(measure_progress(mailing, ledger, NOW))
     assert words.rate == "60 писем в минуту"
     assert words.forecast == "Не успевает: к концу срока (12:01) не уйдут примерно 120 писем."
 
@@ -167,12 +167,12 @@ def test_possible_duplicates_are_counted_by_what_follows(app: Flask, session: Se
     DeliveryFactory.create(run=run, state=SENT, unknowns=1, attempts=1)
     DeliveryFactory.create(run=run, state=DeliveryState.UNKNOWN, unknowns=2, finished_at=NOW)
     progress, words = measure(app, run)
-    assert (progress.unclear.waiting, progress.unclear.left) == (2, 1)
-    assert "For 2 letters nobody can know" in words.waiting
-    assert words.unclear == [
-        "2 unclear letters are sent once more, the first at 12:20: they might arrive twice.",
-        "1 letter was unclear and was sent again: its client may have it twice.",
-        "1 unclear letter is left as it is.",
+    assert (progress.unknowns.waiting, progress.unknowns.left) == (2, 1)
+    assert "It is unknown whether 2 letters were delivered" in words.waiting
+    assert words.unknowns == [
+        "2 letters with unknown delivery will be sent again from 12:20 and may arrive twice.",
+        "1 letter with unknown delivery was sent again, so the client may have it twice.",
+        "1 letter with unknown delivery will not be sent again.",
     ]
 
 
@@ -219,5 +219,5 @@ def test_the_live_part_has_rate_forecast_and_warning(
     run.mailing.ends_at = now + timedelta(minutes=2)
     session.flush()
     answer = soup(browser.get(url))
-    assert "letters would expire" in answer.select("#does-not-fit")[0].get_text()
+    assert "letters will not be sent before the end" in answer.select("#does-not-fit")[0].get_text()
     assert "Time left" not in answer.select("#pace")[0].get_text()

@@ -14,8 +14,11 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending, services
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.run_queries import find_last_run
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
+from skymailing.web.error_texts import explain
 from tests.conftest import SignIn
 from tests.mailings.pages import main
 from tests.support.factories import ClientFactory, MailingFactory, create_run, due_mailing
@@ -101,13 +104,14 @@ def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
     create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
     with app.app_context():
         loaded = db.session.get_one(Mailing, mailing.id)
-        run = services.last_run(loaded)
+        run = find_last_run(loaded)
         assert run
         assert plan.settle_run(run.id, utcnow())  # in a session of its own
         assert loaded.state is MailingState.RUNNING, "known from before"
-        with pytest.raises(services.MailingError, match="finished cannot become paused"):
+        with pytest.raises(MailingError, match="mailing_transition_not_allowed") as refused:
             services.pause_mailing(loaded, utcnow())
-        assert (loaded.state, services.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
+        assert "finished cannot become paused" in explain(refused.value)
+        assert (loaded.state, resending.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
         assert run.state is RunState.FINISHED
         db.session.commit()
     session.expire_all()
@@ -117,8 +121,8 @@ def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
 @pytest.mark.parametrize(
     ("verb", "state", "done"),
     [
-        ("resend-failed", DeliveryState.FAILED, "2 letters are tried again"),
-        ("settle-unknowns", DeliveryState.UNKNOWN, "2 unclear letters are sent once more"),
+        ("resend-failed", DeliveryState.FAILED, "2 letters will be sent again"),
+        ("settle-unknowns", DeliveryState.UNKNOWN, "2 letters with unknown delivery will be sent again"),
     ],
 )
 def test_resending_in_two_tabs_at_once_sends_once(

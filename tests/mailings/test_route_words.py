@@ -34,18 +34,18 @@ def test_a_server_that_takes_nothing_is_told_with_its_words(app: Flask, session:
     open_route(session)
     progress, words = measure(app, run)
     assert words.routes == [
-        "The mail server takes no letters since 11:52, next try 12:05: 421 4.3.2 <shutting> down"
+        "The mail server has not accepted letters since 11:52, next try at 12:05: 421 4.3.2 <shutting> down"
     ]
-    assert (progress.is_held_up, progress.rate, words.forecast) == (True, None, "")
+    assert (progress.is_blocked, progress.rate, words.forecast) == (True, None, "")
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"state": BreakerState.PROBING}, "takes no letters since 11:52; now it is tried: 421"),
+        ({"state": BreakerState.PROBING}, "has not accepted letters since 11:52 and is being tested: 421"),
         (
             {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
-            "had a fault at 11:59 and is tried again: 421",
+            "had an error at 11:59 and is tried again: 421",
         ),
         ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try 12:05"),
         ({"retry_at": NOW - timedelta(minutes=1)}, "next try 12:00"),
@@ -68,12 +68,14 @@ def test_the_second_server_is_named_while_it_stands_in(
     add_attempts(run, [30.0, 20.0])
     open_route(session)
     progress, words = measure(app, run)
-    assert words.routes[1:] == ["Meanwhile letters leave through the second mail server."]
+    assert words.routes[1:] == ["Letters leave through the second mail server."]
     assert progress.rate, "letters leave"
     open_route(session, routes.FALLBACK, last_fault="refused")
     progress, words = measure(app, run)
-    assert words.routes[1:] == ["Nor does the second one since 11:52, next try 12:05: refused"]
-    assert progress.is_held_up
+    assert words.routes[1:] == [
+        "The second mail server has not accepted letters since 11:52, next try at 12:05: refused"
+    ]
+    assert progress.is_blocked
 
 
 def test_the_page_shows_the_servers_words_as_text(session: Session, user: User, browser: FlaskClient) -> None:

@@ -47,7 +47,7 @@ def test_it_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) -> No
     assert "Planned 20 = 0 + 0 + 0 + 15 + 5 + 0 + 0 + 0 + 0" in text
     answers = soup(page).find(id="answers")
     assert answers is not None
-    assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [  # type: ignore[union-attr]
+    assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [
         "failed 4 550 5.1.1 … is nobody",
         "failed 1 552 5.2.2 mailbox full",
     ]

@@ -72,7 +72,7 @@ def test_the_summary_says_who_what_and_when(browser: FlaskClient, user: User) ->
     assert "Autumn news" in words
     assert "from The Bakery" in words
     assert "daily" in words
-    assert "1 client who has unsubscribed or is never mailed is not counted" in words
+    assert "1 client who has unsubscribed or is suppressed is not counted" in words
     # The first client gets no letter, so the example is the second one's.
     (frame,) = soup(page).select("#example iframe[sandbox]")
     assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"
@@ -111,8 +111,8 @@ def test_another_owners_message_is_no_test_letter(browser: FlaskClient, user: Us
     assert session.scalar(select(OutboxLetter.id)) is None
 
 
-def gap_sentences(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
-    lines = soup(browser.post("/mailings/preview", data=fields)).select("#gaps p")
+def missing_value_sentences(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
+    lines = soup(browser.post("/mailings/preview", data=fields)).select("#missing-values p")
     return [line.get_text() for line in lines[:-1]]  # the last one leads to the message
 
 
@@ -128,20 +128,20 @@ def test_the_summary_tells_how_many_clients_lack_a_value_of_the_message(
     gone = ClientFactory.create(owner=user, full_name="", attributes={})
     SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
     ClientFactory.create(full_name="")  # somebody else's
-    city = "nothing for {{ client.city }}: that place stays empty."
-    nobody = "1 client has nothing for {{ name }}: that place stays empty."
+    city = "no value for {{ client.city }}, so it stays empty."
+    name = "1 client has no value for {{ name }}, so it stays empty."
 
     everybody = mailing_fields(message)
-    assert gap_sentences(browser, everybody) == [f"2 clients have {city}", nobody]
+    assert missing_value_sentences(browser, everybody) == [f"2 clients have {city}", name]
     chosen = everybody | {"audience": "selected", "clients": [str(anna.id)]}
-    assert gap_sentences(browser, chosen) == [f"1 client has {city}"]
+    assert missing_value_sentences(browser, chosen) == [f"1 client has {city}"]
     matching = everybody | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
-    assert gap_sentences(browser, matching) == [f"2 clients have {city}", nobody]
+    assert missing_value_sentences(browser, matching) == [f"2 clients have {city}", name]
     monkeypatch.setattr(missing_values, "EXAMINED", 1)
-    assert gap_sentences(browser, everybody)[-1] == "Only the first 1 clients were looked at."
+    assert missing_value_sentences(browser, everybody)[-1] == "Only the first 1 clients were checked."
 
 
 def test_a_message_that_every_client_can_fill_is_not_warned_of(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, body="{{ name }}, {{ client.city }}")
     ClientFactory.create(owner=user, full_name="Anna", attributes={"city": "Rome"})
-    assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#gaps")
+    assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#missing-values")

@@ -41,9 +41,13 @@ def want_summary(user: User, sign_in: SignIn, hour: str, now: datetime = NOON) -
 def letters_to(smtp: SmtpServer, user: User) -> list[str]:
     letters = [letter for letter in smtp.letters if letter.to == user.email]
     parsed = [message_from_bytes(letter.content, policy=policy.default) for letter in letters]
-    return [
-        f"{one['Subject']}\n{one.get_body(('plain',)).get_content()}".replace("\r\n", "\n") for one in parsed
-    ]  # type: ignore[union-attr]
+    return [f"{one['Subject']}\n{plain_text(one)}".replace("\r\n", "\n") for one in parsed]
+
+
+def plain_text(letter: EmailMessage) -> str:
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 def test_it_comes_at_the_owners_hour_and_tells_of_the_day_before(

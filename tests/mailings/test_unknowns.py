@@ -84,8 +84,8 @@ def test_after_a_restore_the_page_stops_asking_once_all_is_decided(
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    """A finished mailing of whose last run two letters are unclear."""
-    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    """A finished mailing; two letters of its last run have unknown delivery."""
+    mailing: Mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.UNKNOWN: 3}, scheduled_for=utcnow() - timedelta(days=7))
     create_run(mailing, {DeliveryState.UNKNOWN: 2, DeliveryState.SENT: 1}, scheduled_for=utcnow())
     return mailing
@@ -113,7 +113,7 @@ def test_the_question_names_how_many_and_that_a_copy_may_be_the_second(
     browser: FlaskClient, mailing: Mailing
 ) -> None:
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
-    assert "2 unclear letters" in main(page)
+    assert "2 letters with unknown delivery" in main(page)
     assert "second copy" in main(page)
     assert {button["value"] for button in soup(page).select("main button[name=decision]")} == {
         "resend",
@@ -124,12 +124,12 @@ def test_the_question_names_how_many_and_that_a_copy_may_be_the_second(
 def test_sent_again_they_go_out_once_and_nothing_else_does(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
-    assert "2 unclear letters are sent once more" in settle(browser, mailing, "resend")
+    assert "2 letters with unknown delivery will be sent again" in settle(browser, mailing, "resend")
     session.refresh(mailing)
     assert (mailing.state, last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
-    assert "No unclear letter waits" in settle(browser, mailing, "resend"), "pressed twice"
+    assert "No letters wait for your decision" in settle(browser, mailing, "resend"), "pressed twice"
     work()
-    assert "No unclear letter waits" in settle(browser, mailing, "resend")
+    assert "No letters wait for your decision" in settle(browser, mailing, "resend")
     work()
 
     assert len(smtp.letters) == 2
@@ -145,11 +145,11 @@ def test_left_they_stay_unknown_and_nobody_is_asked_again(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     assert 'id="do-settle-unknowns"' in browser.get(f"/mailings/{mailing.id}").text
-    assert "2 unclear letters are left" in settle(browser, mailing, "leave")
+    assert "2 letters with unknown delivery will not be sent again" in settle(browser, mailing, "leave")
     settled = unclear(session)
     assert None not in settled
     for decision in ("leave", "resend"):
-        assert "No unclear letter waits" in settle(browser, mailing, decision), "a tab from before"
+        assert "No letters wait for your decision" in settle(browser, mailing, decision), "a tab from before"
     work()
 
     assert unclear(session) == settled
@@ -158,7 +158,7 @@ def test_left_they_stay_unknown_and_nobody_is_asked_again(
     assert (mailing.state, last_run(session).state) == (MailingState.FINISHED, RunState.FINISHED)
     page = browser.get(f"/mailings/{mailing.id}")
     assert 'id="do-settle-unknowns"' not in page.text
-    assert "2 unclear letters are left as they are" in main(page)
+    assert "2 letters with unknown delivery will not be sent again" in main(page)
     assert browser.get(f"/mailings/{mailing.id}/settle-unknowns").status_code == 302
 
 
@@ -166,7 +166,7 @@ def test_left_they_stay_unknown_and_nobody_is_asked_again(
     ("changes", "words"),
     [
         ({"state": MailingState.CANCELLED}, "no run whose letters could be sent again"),
-        ({"ends_at": utcnow() - timedelta(seconds=1)}, "window of this mailing is over"),
+        ({"ends_at": utcnow() - timedelta(seconds=1)}, "This mailing has ended"),
     ],
 )
 def test_a_mailing_that_is_over_lets_them_be_left_only(
@@ -208,12 +208,12 @@ def test_a_deleted_client_gets_nothing_and_is_not_asked_about(
     run = last_run(session)
     for state in (DeliveryState.UNKNOWN, DeliveryState.FAILED):
         DeliveryFactory.create(run=run, client_id=None, email=f"{state}@gone.example", state=state)
-    assert "2 unclear letters are sent once more" in settle(browser, mailing, "resend")
+    assert "2 letters with unknown delivery will be sent again" in settle(browser, mailing, "resend")
     work()
     browser.post(f"/mailings/{mailing.id}/resend-failed")
     work()
     assert not [address for address in smtp.per_address() if address.endswith("gone.example")]
-    assert "No unclear letter waits" in settle(browser, mailing, "resend")
+    assert "No letters wait for your decision" in settle(browser, mailing, "resend")
 
 
 @pytest.mark.parametrize("before", ["waiting", "left", "to be resent"])
@@ -221,15 +221,16 @@ def test_word_that_comes_late_settles_an_unknown_whatever_was_decided(
     app: Flask, session: Session, user: User, before: str
 ) -> None:
     now = utcnow()
-    decided: dict[str, object] = {
+    decisions: dict[str, dict[str, object]] = {
         "waiting": {},
         "left": {"finished_at": now - timedelta(minutes=1)},
         "to be resent": {"state": DeliveryState.DEFERRED, "due_at": now},
-    }[before]
+    }
     run = create_run(MailingFactory.create(owner=user, state=MailingState.RUNNING), {})
     delivery = DeliveryFactory.create(
         run=run,
-        **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1, "attempts": 1} | decided,
+        **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1, "attempts": 1}
+        | decisions[before],
     )
     AttemptFactory.create(delivery=delivery, outcome=Outcome.UNKNOWN, code=None, answer="assumed")
     result = Result(Letter(delivery.id, 1, delivery.email, b""), Verdict.SENT, 250, "2.0.0 Ok")

@@ -30,7 +30,8 @@ MOVE = TODAY + timedelta(minutes=90)
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return UserFactory.create(timezone="Europe/Moscow")
+    user: User = UserFactory.create(timezone="Europe/Moscow")
+    return user
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def pause(mailing_id: int) -> Response:
 @login_required
 def resume(mailing_id: int) -> Response:
     """Continue where the mailing was paused."""
-    return carry_out(mailing_id, services.resume_mailing, flash_done(_("The mailing goes on.")))
+    return carry_out(mailing_id, services.resume_mailing, flash_done(_("The mailing is resumed.")))
 
 
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])
@@ -123,16 +123,18 @@ def flash_done(text: str) -> Callable[[None], None]:
 
 def flash_failed(count: int) -> None:
     if count:
-        text = ngettext("%(num)d letter is tried again.", "%(num)d letters are tried again.", count)
+        text = ngettext("%(num)d letter will be sent again.", "%(num)d letters will be sent again.", count)
         flash(text, "success")
     else:
-        flash(_("There is nothing to resend: no letter of the last run failed."), "warning")
+        flash(_("Nothing to resend: no letters failed in the last run."), "warning")
 
 
 def flash_resent(count: int) -> None:
     if count:
         text = ngettext(
-            "%(num)d unclear letter is sent once more.", "%(num)d unclear letters are sent once more.", count
+            "%(num)d letter with unknown delivery will be sent again.",
+            "%(num)d letters with unknown delivery will be sent again.",
+            count,
         )
         flash(text, "success")
     else:
@@ -142,7 +144,9 @@ def flash_resent(count: int) -> None:
 def flash_left(count: int) -> None:
     if count:
         text = ngettext(
-            "%(num)d unclear letter is left as it is.", "%(num)d unclear letters are left as they are.", count
+            "%(num)d letter with unknown delivery will not be sent again.",
+            "%(num)d letters with unknown delivery will not be sent again.",
+            count,
         )
         flash(text, "success")
     else:
@@ -150,7 +154,7 @@ def flash_left(count: int) -> None:
 
 
 def flash_no_unknowns() -> None:
-    flash(_("No unclear letter waits for a decision any more."), "warning")
+    flash(_("No letters wait for your decision."), "warning")
 
 
 def refuse(mailing_id: int, error: UserError | IllegalTransition) -> Response:

@@ -1,4 +1,4 @@
-"""The client picker: search and tick, step by step. Each step posts the whole form, without JavaScript too."""
+"""The client picker: search and tick, step by step; each step posts the whole form."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Picker:
     count: BoundedCount | int | None  # of the matches
     ticked: set[int]
     selection: Selection
-    chosen: int
+    selected: int
     suppressed: set[str]
     shows_chosen: bool
     has_more: bool
@@ -65,7 +65,7 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
         count=None if shows_chosen else count_matches(owner, query, found, after),
         ticked=find_selected(owner, selection, [client.id for client in shown]),
         selection=selection,
-        chosen=count_selected(owner, selection),
+        selected=count_selected(owner, selection),
         suppressed=queries.find_suppressed_keys(owner, [client.email_key for client in shown]),
         shows_chosen=shows_chosen,
         has_more=len(found) > queries.MATCHES_SHOWN,

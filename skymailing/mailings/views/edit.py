@@ -208,14 +208,17 @@ def flash_unchanged_fields(form: MailingForm) -> None:
     if form.is_fixed and any(name in request.form for name in form.FIXED):
         flash(
             _(
-                "This mailing has run meanwhile: its message, its clients and its start stay as they were. "
-                "Only name, end, days and hours, and what happens to unclear letters were changed."
+                "This mailing has already run, so its message, clients and start stay unchanged. "
+                "Only the name, end, days and hours, and the setting for unknown deliveries were saved."
             ),
             "warning",
         )
     elif form.has_open_run and not form.is_fixed:
         flash(
-            _("A run is under way; it keeps the text, the sender and the clients that it started with."),
+            _(
+                "Letters are being sent now. "
+                "This run keeps the text, sender and clients that it started with."
+            ),
             "info",
         )
 
@@ -225,17 +228,17 @@ def warn_about_recipients(mailing: Mailing) -> None:
     db.session.flush()
     recipients, suppressed = count_recipients(mailing), count_suppressed(mailing)
     if not recipients:
-        flash(_("You have no clients yet: nobody would get this letter."), "warning")
+        flash(_("You have no clients yet, so no one will get this letter."), "warning")
     elif suppressed == recipients:
         flash(
-            _("Nobody will get this letter: every client of it has unsubscribed or is never mailed."),
+            _("No one will get this letter: all its clients have unsubscribed or are suppressed."),
             "warning",
         )
     elif suppressed:
         flash(
             ngettext(
-                "%(num)d client has unsubscribed or is never mailed, and will get no letter.",
-                "%(num)d clients have unsubscribed or are never mailed, and will get no letter.",
+                "%(num)d client has unsubscribed or is suppressed and will get no letter.",
+                "%(num)d clients have unsubscribed or are suppressed and will get no letter.",
                 suppressed,
             ),
             "warning",
