@@ -27,7 +27,7 @@ from wtforms.widgets import CheckboxInput
 
 from skymailing.mailings import scheduling
 from skymailing.mailings.errors import InvalidMailing, MailingError
-from skymailing.mailings.log_queries import Offer
+from skymailing.mailings.log_queries import MailingChoices
 from skymailing.mailings.selection import Selection, UnreadableSelection
 from skymailing.mailings.validation import NAME_MAX_LENGTH, SENDER_NAME_MAX_LENGTH, MailingValidation
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
@@ -245,10 +245,10 @@ class LogFilterForm(PeriodForm):
     run = IdField()
     outcome = SelectField(_l("Outcome"), default="")
 
-    def __init__(self, offer: Offer, **options: Any) -> None:
+    def __init__(self, choices: MailingChoices, **options: Any) -> None:
         super().__init__(**options)
-        self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
-        self.offers_all = offer.are_all
+        self.mailing.choices = [(0, _("all mailings")), *choices.mailings]
+        self.lists_all_mailings = choices.is_complete
         self.outcome.choices = [
             ("", _("all outcomes")),
             *((item.value, state_label(item)) for item in Outcome),

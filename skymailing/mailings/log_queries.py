@@ -13,7 +13,7 @@ from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
 EXPORT_CHUNK = 2000  # rows read in one short transaction
-MAILINGS_OFFERED = 100
+MAILINGS_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,18 @@ def format_time(moment: datetime) -> str:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """Mailings to choose from, as id and name, newest first; `are_all` is false if older ones are missing."""
+class MailingChoices:
+    """Mailings to choose from, as id and name, newest first; not `is_complete` if older ones are missing."""
 
     mailings: list[tuple[int, str]]
-    are_all: bool
+    is_complete: bool
 
 
-def offered_mailings(owner: User, chosen_id: int) -> Offer:
+def list_mailing_choices(owner: User, chosen_id: int) -> MailingChoices:
     """Return the owner's latest mailings, and the chosen one even if it is older."""
     own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
-    found = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_OFFERED + 1))]
-    offered = found[:MAILINGS_OFFERED]
-    if chosen_id not in dict(offered):
-        offered += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
-    return Offer(offered, are_all=len(found) <= MAILINGS_OFFERED)
+    found = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_LISTED + 1))]
+    listed = found[:MAILINGS_LISTED]
+    if chosen_id not in dict(listed):
+        listed += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
+    return MailingChoices(listed, is_complete=len(found) <= MAILINGS_LISTED)

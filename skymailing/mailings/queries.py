@@ -37,7 +37,7 @@ SORTS: dict[str, Order] = {
 DEFAULT_SORT = "-created"
 SHOWN_RUNS = 20
 MATCHES_SHOWN = 50
-MESSAGES_OFFERED = 500
+MESSAGES_LISTED = 500
 # Unknown letters that wait for their owner's decision; those to deleted clients do not.
 WAITS_FOR_DECISION = (
     (Delivery.state == DeliveryState.UNKNOWN)
@@ -201,9 +201,9 @@ def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
 def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
     """Return id and subject of the owner's latest messages, newest first, and of the chosen one."""
     own = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
-    latest = own.order_by(Message.id.desc()).limit(MESSAGES_OFFERED)
-    offered = list(db.session.execute(latest).tuples())
-    if chosen is not None and all(id != chosen for id, _subject in offered):
+    latest = own.order_by(Message.id.desc()).limit(MESSAGES_LISTED)
+    listed = list(db.session.execute(latest).tuples())
+    if chosen is not None and all(id != chosen for id, _subject in listed):
         # Without it, saving the form would silently replace it with the newest.
-        offered += db.session.execute(own.where(Message.id == chosen)).tuples()
-    return offered
+        listed += db.session.execute(own.where(Message.id == chosen)).tuples()
+    return listed

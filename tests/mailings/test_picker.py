@@ -1,4 +1,4 @@
-"""Choosing clients on the form, over several searches and without JavaScript."""
+"""The client picker: several searches, with and without JavaScript."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -57,9 +57,7 @@ def test_clients_are_chosen_over_several_searches_without_javascript(
     assert not chosen_ids(session) & {other.id for other in others}
 
 
-def test_enter_saves_nothing_by_a_slip_of_the_hand(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_enter_does_not_save(browser: FlaskClient, user: User, session: Session) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), name="Typed")
     step = soup(browser.post("/mailings/new", data=fields | {"pick": "stay"}))
     first = step.select("#mailing-form button[type=submit]")[0]
@@ -68,7 +66,7 @@ def test_enter_saves_nothing_by_a_slip_of_the_hand(
     assert session.scalar(select(Mailing.id)) is None
 
 
-def test_all_that_match_are_chosen_by_one_button(browser: FlaskClient, user: User, session: Session) -> None:
+def test_one_button_selects_all_matches(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(60)]
     create_clients(user, 5)
     ClientFactory.create(full_name="Fair of somebody else")
@@ -87,7 +85,7 @@ def test_all_that_match_are_chosen_by_one_button(browser: FlaskClient, user: Use
 
 
 def carried(step: TestResponse, *, without: Collection[int] = ()) -> list[str]:
-    """Return what the page would send of its clients, some boxes unticked."""
+    """Return the client values that the page would submit, with some boxes unticked."""
     page = soup(step)
     ticked = page.select("input[type=checkbox][name=clients][checked]")
     hidden = page.select("input[type=hidden][name=clients]")
@@ -95,9 +93,7 @@ def carried(step: TestResponse, *, without: Collection[int] = ()) -> list[str]:
     return [value for value in values if value not in {str(id) for id in without}]
 
 
-def test_some_of_all_that_match_are_left_out_again(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_some_of_all_matches_can_be_excluded(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(55)]
     lone = ClientFactory.create(owner=user, full_name="Lone")
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
@@ -105,7 +101,7 @@ def test_some_of_all_that_match_are_left_out_again(
     step = browser.post(url, data=fields | {"client_query": "fair", "pick": "all"})
     left_out = {fair[3].id, fair[7].id}
     kept = carried(step, without=left_out)
-    # Another search and another tick in between change nothing of that.
+    # Another search and another selection in between do not change that.
     step = browser.post(url, data=fields | {"clients": kept, "client_query": "lone", "pick": "search"})
     kept = [*carried(step), str(lone.id)]
     assert "53 selected" in main(
@@ -115,12 +111,12 @@ def test_some_of_all_that_match_are_left_out_again(
     browser.post(url, data=fields | {"clients": kept})
     assert chosen_ids(session) == {client.id for client in fair} - left_out | {lone.id}
 
-    # Whoever was left out is in again when all that match are chosen once more.
+    # Excluded clients are selected again by “select all matches”.
     step = browser.post(url, data=fields | {"clients": kept, "client_query": "fair 3", "pick": "all"})
     assert "55 selected" in main(step)
 
 
-def test_a_large_choice_is_changed_without_carrying_it_along(
+def test_a_large_selection_is_changed_without_listing_it_in_the_form(
     browser: FlaskClient, user: User, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "LARGE", 3)
@@ -140,7 +136,7 @@ def test_a_large_choice_is_changed_without_carrying_it_along(
     assert chosen_ids(session) == {*chosen[1:], clients[58].id}
 
 
-def test_choosing_all_that_match_twice_over_makes_one_mailing(
+def test_two_searches_that_overlap_select_each_client_once(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     create_clients(user, 5)
@@ -151,7 +147,7 @@ def test_choosing_all_that_match_twice_over_makes_one_mailing(
     assert len(chosen_ids(session)) == 5
 
 
-def test_another_owners_mailing_gives_away_none_of_its_clients(
+def test_another_owners_mailing_reveals_no_clients(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     own = ClientFactory.create(owner=user)
@@ -169,7 +165,7 @@ def test_another_owners_mailing_gives_away_none_of_its_clients(
     ) == {own.id}
 
 
-def test_the_search_is_answered_alone_while_typing(browser: FlaskClient, user: User) -> None:
+def test_typing_a_search_returns_only_the_results(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Anna")
     fields = mailing_fields(MessageFactory.create(owner=user), client_query="ann", pick="search")
     step = browser.post("/mailings/new", data=fields, headers={"HX-Target": "picker-results"})
@@ -187,7 +183,7 @@ def test_more_matches_come_page_by_page(browser: FlaskClient, user: User) -> Non
     assert "1 selected" in step.text
 
 
-def test_the_picker_opens_with_who_is_chosen_and_shows_them_again(
+def test_the_picker_opens_with_the_selected_clients(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     clients = create_clients(user, 60)
@@ -203,7 +199,7 @@ def test_the_picker_opens_with_who_is_chosen_and_shows_them_again(
 
 
 @pytest.mark.parametrize(("suppressed", "words"), [(1, "1 client has"), (2, "No one will get")])
-def test_suppressed_clients_are_pointed_out(
+def test_suppressed_clients_are_marked(
     browser: FlaskClient, user: User, session: Session, suppressed: int, words: str
 ) -> None:
     clients = create_clients(user, 2)

@@ -1,4 +1,4 @@
-"""Two who change a mailing at once, tabs or a worker: whoever comes second sees what the first has done."""
+"""Two changes of a mailing at once, by tabs or a worker: the second sees what the first has done."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -29,12 +29,12 @@ PATIENCE = 30.0  # seconds
 
 
 def press(browser: FlaskClient, path: str) -> TestResponse:
-    # Whatever the button: only one of them asks for a decision.
+    # Only one of the buttons needs a decision; the others ignore it.
     return browser.post(path, data={"decision": "resend"}, follow_redirects=True)
 
 
 class Press(Thread):
-    """A button pressed in a browser of its own, and the page that follows."""
+    """A button pressed in a separate browser, and the resulting page."""
 
     def __init__(self, browser: FlaskClient, path: str, barrier: Barrier | None = None) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Press(Thread):
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
-def test_a_mailing_that_ends_while_a_button_is_pressed_stays_ended(
+def test_a_mailing_that_finishes_while_a_button_is_pressed_stays_finished(
     app: Flask, session: Session, browser: FlaskClient, user: User, verb: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
@@ -74,7 +74,7 @@ def test_a_mailing_that_ends_while_a_button_is_pressed_stays_ended(
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
 
 
-def test_a_start_that_a_worker_has_just_made_is_not_made_again(
+def test_a_run_that_a_worker_has_just_started_is_not_started_again(
     app: Flask, session: Session, browser: FlaskClient, user: User, smtp: SmtpServer, work: Work
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -95,11 +95,11 @@ def test_a_start_that_a_worker_has_just_made_is_not_made_again(
     assert len(session.scalars(select(Run)).all()) == 1
 
 
-def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
+def test_a_service_refreshes_the_mailing_and_loses_no_change(
     app: Flask, session: Session, user: User
 ) -> None:
     if session.get_bind().dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer: whoever may change something reads nothing older")
+        pytest.skip("SQLite has one writer, which never reads older data")
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
     with app.app_context():

@@ -19,7 +19,6 @@ from skymailing.models import Audience, DeliveryState, Mailing, MailingState, Ru
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 
 NOW = utcnow().replace(microsecond=0)
-SELECTED: dict[str, Any] = {"audience": Audience.SELECTED}
 
 
 def values(message_id: int | None, **changes: Any) -> MailingValues:

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from skymailing import audit
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.forms import LogFilterForm
-from skymailing.mailings.log_queries import LogFilter, Offer
+from skymailing.mailings.log_queries import LogFilter, MailingChoices
 from skymailing.mailings.views.blueprint import bp as mailings_bp
 from skymailing.mailings.views.blueprint import get_own_mailing
 from skymailing.models import AuditAction, Mailing, Outcome
@@ -76,8 +76,12 @@ def download_log(mailing: Mailing | None) -> Response:
 def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
     """Return the form and its filter; a field with an error does not filter."""
     chosen = read_id(request.args.get("mailing"))
-    offer = Offer([], are_all=True) if mailing else log_queries.offered_mailings(current_user, chosen)
-    form = LogFilterForm(offer, formdata=request.args)
+    choices = (
+        MailingChoices([], is_complete=True)
+        if mailing
+        else log_queries.list_mailing_choices(current_user, chosen)
+    )
+    form = LogFilterForm(choices, formdata=request.args)
     form.validate()
     mailing_id = mailing.id if mailing else form.mailing.data or None
     if mailing is None and mailing_id is not None:
