@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectField
 
-from skymailing.mailings.log_queries import Offer
+from skymailing.mailings.log_queries import MailingChoices
 from skymailing.reports.periods import InvalidPeriod, Period, choose_period
 from skymailing.web.error_texts import explain
 from skymailing.web.form_fields import PeriodForm
@@ -20,11 +20,11 @@ class ReportForm(PeriodForm):
 
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
 
-    def __init__(self, offer: Offer, now: datetime, **options: Any) -> None:
+    def __init__(self, choices: MailingChoices, now: datetime, **options: Any) -> None:
         super().__init__(**options)
         self.now = now
-        self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
-        self.offers_all = offer.are_all
+        self.mailing.choices = [(0, _("all mailings")), *choices.mailings]
+        self.offers_all = choices.is_complete
 
     def read_period(self) -> Period | None:
         """Return the period; None if it is invalid, with the errors beside its fields."""

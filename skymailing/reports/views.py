@@ -74,8 +74,8 @@ def make_scope(mailing: Mailing | None) -> Scope:
 
 def read_filters() -> tuple[ReportForm, Mailing | None, Period | None]:
     """Return the form, the chosen mailing, and the period if it is valid."""
-    offer = log_queries.offered_mailings(current_user, read_id(request.args.get("mailing")))
-    form = ReportForm(offer, clock.utcnow(), formdata=request.args)
+    choices = log_queries.list_mailing_choices(current_user, read_id(request.args.get("mailing")))
+    form = ReportForm(choices, clock.utcnow(), formdata=request.args)
     period = form.read_period()
     mailing = None
     if form.mailing.data:

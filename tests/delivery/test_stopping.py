@@ -13,7 +13,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending, services
+from skymailing.mailings.errors import MailingError
 from skymailing.models import (
     Mailing,
     MailingState,
@@ -72,8 +73,8 @@ def test_failed_letters_can_be_sent_again(
 
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        assert services.resend_failed(own, utcnow()) == 1
-        assert services.resend_failed(own, utcnow()) == 0, "safe to press twice"
+        assert resending.resend_failed(own, utcnow()) == 1
+        assert resending.resend_failed(own, utcnow()) == 0, "safe to press twice"
         db.session.commit()
     sweep()
 
@@ -96,7 +97,7 @@ def test_a_dead_address_is_not_resent(
 
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        assert services.resend_failed(own, utcnow()) == 1
+        assert resending.resend_failed(own, utcnow()) == 1
         db.session.commit()
     sweep()
 
@@ -158,7 +159,7 @@ def test_open_deliveries_expire_if_the_window_ends_during_a_pause(
         assert states(session, only_run(session)) == {"expired": 1}
         session.refresh(mailing)
         assert mailing.state is MailingState.FINISHED
-        with app.test_request_context(), pytest.raises(services.MailingError, match="Only a paused"):
+        with app.test_request_context(), pytest.raises(MailingError, match="mailing_not_paused"):
             services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
 
 

@@ -63,7 +63,7 @@ def test_next_run_last_result_and_reasons_are_two_clicks_away(demo: Window) -> N
 def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="How is your mug?")
-    expect(row).to_contain_text("Its window was over before it could start: nothing was sent.")
+    expect(row).to_contain_text("Its end came before it could start, so nothing was sent.")
 
 
 def test_the_report_draws_the_numbers_of_its_tables(demo: Window) -> None:

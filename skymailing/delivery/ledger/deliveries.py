@@ -10,17 +10,16 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, insert, select, update
 
 from skymailing.db.engine import is_one_of
+from skymailing.delivery.audience import recipients
 from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_DELIVERY_STATES,
-    Audience,
     Client,
     Delivery,
     DeliveryState,
     Mailing,
     Suppression,
-    mailing_clients,
 )
 
 BATCH = 10_000  # rows changed in one statement, so that other writers get a turn
@@ -33,7 +32,8 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
     """
     suppressed = Suppression.id.is_not(None)
     clients = (
-        select(
+        recipients(mailing)
+        .with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
             Client.id,
             Client.email,
@@ -41,16 +41,13 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
             case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
             case((suppressed, now)),
         )
-        .outerjoin(
+        .outerjoin_from(
+            Client,
             Suppression,
             (Suppression.owner_id == Client.owner_id) & (Suppression.email_key == Client.email_key),
         )
-        .where(Client.owner_id == mailing.owner_id)
         .order_by(Client.id)
     )
-    if mailing.audience is Audience.SELECTED:
-        members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
-        clients = clients.where(Client.id.in_(members))
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
     statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
     # Without this option the PostgreSQL driver does not return the number of rows.
