@@ -8,19 +8,17 @@ from sqlalchemy import delete, insert, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
+from skymailing.clients.queries import FINAL_MAILING_STATES
 from skymailing.delivery.ledger import deliveries
 from skymailing.extensions import db
 from skymailing.models import (
     AuditAction,
     Client,
     Mailing,
-    MailingState,
     Removal,
     RemovalKind,
     mailing_clients,
 )
-
-FINAL_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def delete_clients(
@@ -70,7 +68,7 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     db.session.flush()
     open_mailings = set(
         db.session.scalars(
-            select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.state.not_in(FINAL_STATES))
+            select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.state.not_in(FINAL_MAILING_STATES))
         )
     )
     selections = [

@@ -31,6 +31,7 @@ ORDERS: dict[str, Order] = {
 SEARCH_MAX_LENGTH = 200
 DEFAULT_ORDER = "-added"
 REJECTION_ORDER: Order = [(ImportRejection.id, False)]
+FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def clean_search(text: str) -> str:
@@ -84,7 +85,7 @@ def count_selections(client_ids: list[int]) -> int:
             .join(mailing_clients, mailing_clients.c.mailing_id == Mailing.id)
             .where(
                 mailing_clients.c.client_id.in_(client_ids),
-                Mailing.state.not_in([MailingState.FINISHED, MailingState.CANCELLED]),
+                Mailing.state.not_in(FINAL_MAILING_STATES),
             )
         )
         or 0
