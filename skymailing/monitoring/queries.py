@@ -41,7 +41,7 @@ def count_deliveries() -> dict[DeliveryState, int]:
     }
 
 
-def oldest_due(now: datetime) -> datetime | None:
+def find_oldest_due(now: datetime) -> datetime | None:
     """Return when the oldest work became due that is not paused or blocked; None without any."""
     is_allowed = (Mailing.disabled_at.is_(None), User.blocked_at.is_(None))
     start = (
@@ -121,6 +121,6 @@ def count_waiting_unknowns() -> int:
     return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 
 
-def route_states() -> dict[str, BreakerState]:
+def list_route_states() -> dict[str, BreakerState]:
     """Return the breaker state of each route that was ever used."""
     return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())
