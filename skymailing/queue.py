@@ -189,10 +189,10 @@ def make_worker() -> Worker:
 
 def count_workers() -> int:
     """Return how many workers are connected to Redis; raises RedisError."""
-    return workers_by_host().total()
+    return count_workers_by_host().total()
 
 
-def workers_by_host() -> Counter[str]:
+def count_workers_by_host() -> Counter[str]:
     """Return how many workers of each host are connected to Redis; raises RedisError.
 
     Asked of the connections, because what rq keeps of a killed worker stays for minutes, and what

@@ -31,7 +31,7 @@ LOST = "restored from a backup: it may have been sent after that"
 
 
 @dataclass(frozen=True)
-class Waiting:
+class PausedMailing:
     """A mailing that waits for its owner's decision."""
 
     id: int
@@ -40,13 +40,13 @@ class Waiting:
     unknown: int
 
 
-def pause_mailings(made_at: datetime, now: datetime) -> list[Waiting]:
+def pause_mailings(made_at: datetime, now: datetime) -> list[PausedMailing]:
     """Pause all mailings, drop account letters and sign everyone out; return the paused mailings.
 
     Commit, then call `finish_open_runs`.
     """
     unknown = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
-    waiting = []
+    paused = []
     # Drafts too: one may have been started since, so its page warns before it is started again.
     for mailing in db.session.scalars(
         select(Mailing).where(Mailing.state.in_(MAY_START)).order_by(Mailing.id)
@@ -55,11 +55,11 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[Waiting]:
             MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
         if mailing.state is MailingState.PAUSED:
             count = unknown.get(mailing.id, 0)
-            waiting.append(Waiting(mailing.id, mailing.name, mailing.owner.email, count))
+            paused.append(PausedMailing(mailing.id, mailing.name, mailing.owner.email, count))
         mailing.state_reason = f"{StateReason.RESTORED}: {made_at.isoformat(timespec='seconds')}"
     _drop_account_letters(now)
     sign_everyone_out()
-    return waiting
+    return paused
 
 
 def finish_open_runs(now: datetime) -> None:

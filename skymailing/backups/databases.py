@@ -16,7 +16,7 @@ class BackupError(SkyMailingError):
     """A backup cannot be made or restored; the message has the reason and the remedy."""
 
 
-def database_kind() -> str:
+def get_database_kind() -> str:
     """Return the kind of database; a backup can be restored only to the same kind."""
     return db.engine.dialect.name
 
@@ -24,7 +24,7 @@ def database_kind() -> str:
 def dump(path: Path) -> None:
     """Write the state of the database at one moment; raises BackupError."""
     url = db.engine.url
-    if database_kind() == "sqlite":
+    if get_database_kind() == "sqlite":
         with closing(sqlite3.connect(str(url.database))) as source, closing(sqlite3.connect(path)) as target:
             source.backup(target)  # all pages in one step, so other writers cannot mix states
         return
@@ -35,7 +35,7 @@ def dump(path: Path) -> None:
 def load(path: Path) -> None:
     """Load a file of `dump` into the empty database; raises BackupError and then changes nothing."""
     url = db.engine.url
-    if database_kind() == "sqlite":
+    if get_database_kind() == "sqlite":
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(str(url.database))) as target:
             source.backup(target)
         return

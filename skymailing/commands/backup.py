@@ -9,7 +9,7 @@ from redis import RedisError
 
 from skymailing import queue, schedule
 from skymailing.backups import after_restore, archive, databases
-from skymailing.backups.after_restore import Waiting
+from skymailing.backups.after_restore import PausedMailing
 from skymailing.backups.archive import FORMAT, Manifest
 from skymailing.clock import utcnow
 from skymailing.errors import SkyMailingError
@@ -31,10 +31,10 @@ def backup(file: Path) -> None:
     if file.exists():
         raise click.ClickException(f"{file} already exists; choose another name.")
     found = checks.check_database()
-    revision = checks.current_revision() if found.is_ok else None
+    revision = checks.read_revision() if found.is_ok else None
     if revision is None:
         raise click.ClickException(f"{found.finding}. {found.advice}")
-    manifest = Manifest(FORMAT, utcnow(), databases.database_kind(), revision)
+    manifest = Manifest(FORMAT, utcnow(), databases.get_database_kind(), revision)
     try:
         archive.write(file.absolute(), manifest)
     except (SkyMailingError, OSError) as error:
@@ -65,14 +65,14 @@ def restore(file: Path, nothing_sent_since: bool) -> None:
     except (SkyMailingError, OSError) as error:
         raise click.ClickException(str(error)) from error
     migrate()
-    waiting = account_for_lost_time(manifest, nothing_sent_since)
+    paused = account_for_lost_time(manifest, nothing_sent_since)
     cache.clear()  # pages of the lost database
     click.echo(
         f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {pictures} pictures. "
         "All users are signed out."
     )
     if not nothing_sent_since:
-        print_waiting(waiting)
+        print_paused(paused)
 
 
 def require_stopped_service() -> None:
@@ -89,12 +89,12 @@ def require_stopped_service() -> None:
 
 def require_matching_backup(manifest: Manifest) -> None:
     """Raise SkyMailingError unless the backup can be restored to this installation."""
-    if manifest.database != databases.database_kind():
+    if manifest.database != databases.get_database_kind():
         raise SkyMailingError(
-            f"This is a backup of {manifest.database}, but DATABASE_URL is a {databases.database_kind()} "
+            f"This is a backup of {manifest.database}, but DATABASE_URL is a {databases.get_database_kind()} "
             "database."
         )
-    known, _ = checks.known_revisions(MIGRATIONS)
+    known, _ = checks.list_revisions(MIGRATIONS)
     if manifest.revision not in known:
         raise SkyMailingError(
             f"This backup is from a newer version (revision {manifest.revision}); "
@@ -118,28 +118,28 @@ def migrate() -> None:
     logging.disable(logging.NOTSET)
 
 
-def account_for_lost_time(manifest: Manifest, nothing_sent_since: bool) -> list[Waiting]:
+def account_for_lost_time(manifest: Manifest, nothing_sent_since: bool) -> list[PausedMailing]:
     """Sign everyone out and, unless nothing was sent, pause all mailings; return the paused ones."""
     if nothing_sent_since:
         after_restore.sign_everyone_out()
         db.session.commit()
         return []
     now = utcnow()
-    waiting = after_restore.pause_mailings(manifest.made_at, now)
+    paused = after_restore.pause_mailings(manifest.made_at, now)
     db.session.commit()
     after_restore.finish_open_runs(now)
-    return waiting
+    return paused
 
 
-def print_waiting(waiting: list[Waiting]) -> None:
+def print_paused(paused: list[PausedMailing]) -> None:
     """Print the mailings that wait for their owners' decisions."""
-    if not waiting:
+    if not paused:
         click.echo("No mailing was running or scheduled.")
         return
     click.echo(
         "These mailings are paused. Their open letters are unknown: they may have been sent after the backup."
     )
-    for mailing in waiting:
+    for mailing in paused:
         click.echo(f"{mailing.id}\t{mailing.unknown:,} unknown\t{mailing.owner}\t{mailing.name}")
     click.echo(
         "They stay paused until their owners decide. docs/operations.md explains how to find out "

@@ -55,7 +55,7 @@ def up(migrate: bool) -> None:
 def web() -> None:
     """Run only the web server, on HOST and PORT; this process becomes gunicorn."""
     use_utc()
-    command = programs.web_command(current_app.config)
+    command = programs.build_web_command(current_app.config)
     db.engine.dispose()
     os.execv(command[0], command)  # noqa: S606 - our own interpreter
 
@@ -167,7 +167,7 @@ def _supervise(run_directory: Path) -> None:
     logs = programs.logs_directory(config["DATA_DIR"])
     logs.mkdir(mode=0o700, exist_ok=True)
     configuration = run_directory / "supervisor.conf"
-    configuration.write_text(programs.supervisor_configuration(programs.list_programs(config)))
+    configuration.write_text(programs.build_configuration(programs.list_programs(config)))
     # The children work in another directory and must use the same files.
     os.environ["DATA_DIR"] = str(config["DATA_DIR"])
     os.environ["PYTHONUNBUFFERED"] = "1"

@@ -41,10 +41,10 @@ def check_database() -> Check:
     """Whether the database answers and its tables are those of this version."""
     name = "database"
     try:
-        current = current_revision()
+        current = read_revision()
     except SQLAlchemyError as error:
-        return Check(name, False, first_line(error), "Check DATABASE_URL, and that the server is running.")
-    known, head = known_revisions(Path(current_app.root_path).parent / "migrations")
+        return Check(name, False, shorten_error(error), "Check DATABASE_URL, and that the server is running.")
+    known, head = list_revisions(Path(current_app.root_path).parent / "migrations")
     if current is not None and current not in known:
         # Migrations keep the previous version working, so this one can run until it is restarted.
         finding = f"{db.engine.dialect.name}, revision {current}, from a newer version than this one ({head})"
@@ -55,7 +55,7 @@ def check_database() -> Check:
     return Check(name, True, f"{db.engine.dialect.name}, revision {current}")
 
 
-def current_revision() -> str | None:
+def read_revision() -> str | None:
     """Return the migration revision of the database; None without tables."""
     with db.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
@@ -67,7 +67,7 @@ def check_redis() -> Check:
         queue.connection().ping()
     except RedisError as error:
         advice = START_ADVICE if current_app.config["EMBEDDED_REDIS"] else "Check REDIS_URL."
-        return Check("redis", False, first_line(error), advice)
+        return Check("redis", False, shorten_error(error), advice)
     return Check("redis", True, "answers")
 
 
@@ -83,7 +83,7 @@ def check_scheduler() -> Check:
 def check_workers() -> Check:
     """Whether a worker is connected."""
     try:
-        hosts = queue.workers_by_host()
+        hosts = queue.count_workers_by_host()
     except RedisError:
         return _without_redis("workers")
     if not hosts:
@@ -100,7 +100,7 @@ def check_mail_route() -> Check:
                 select(Route.name, Route.last_fault).where(Route.state != BreakerState.CLOSED)
             ).all()
     except SQLAlchemyError as error:
-        return Check("mail", False, first_line(error), "Fix the database first.")
+        return Check("mail", False, shorten_error(error), "Fix the database first.")
     if open_routes:
         finding = "; ".join(f"the breaker of route {name} is open: {fault}" for name, fault in open_routes)
         return Check("mail", False, finding, "Check the mail server and MAIL_*; sending resumes by itself.")
@@ -122,7 +122,7 @@ def check_data_directory() -> Check:
 
 
 @cache
-def known_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
+def list_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
     """Return all revisions among the migrations, and the newest."""
     scripts = ScriptDirectory(str(directory))
     return frozenset(script.revision for script in scripts.walk_revisions()), scripts.get_current_head()
@@ -132,7 +132,7 @@ def _without_redis(name: str) -> Check:
     return Check(name, False, "unknown while Redis does not answer", "Fix Redis first.")
 
 
-def first_line(error: Exception) -> str:
+def shorten_error(error: Exception) -> str:
     """Return a library's error message without the statement and link that follow it."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

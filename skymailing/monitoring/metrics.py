@@ -63,7 +63,7 @@ class MetricsCollector:
         for state, count in queries.count_deliveries().items():
             deliveries.add_metric([state], count)
         yield deliveries
-        oldest = queries.oldest_due(self.now)
+        oldest = queries.find_oldest_due(self.now)
         age = max(0.0, (self.now - oldest).total_seconds()) if oldest else 0.0
         yield GaugeMetricFamily(
             "skymailing_oldest_due_age_seconds", "How long the oldest due work has been waiting", value=age
@@ -71,7 +71,7 @@ class MetricsCollector:
         states = GaugeMetricFamily(
             "skymailing_route_state", "1 for the current state of a route", labels=["route", "state"]
         )
-        for name, current in queries.route_states().items():
+        for name, current in queries.list_route_states().items():
             for possible in BreakerState:
                 states.add_metric([name, possible], int(possible is current))
         yield states

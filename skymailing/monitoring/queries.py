@@ -41,8 +41,8 @@ def count_deliveries() -> dict[DeliveryState, int]:
     }
 
 
-def oldest_due(now: datetime) -> datetime | None:
-    """Return since when the oldest piece of work has been due that nobody has stopped; None without any."""
+def find_oldest_due(now: datetime) -> datetime | None:
+    """Return when the oldest work became due that is not paused or blocked; None without any."""
     start = (
         select(func.min(Mailing.next_run_at)).join(User, User.id == Mailing.owner_id).where(may_start(now))
     )
@@ -120,6 +120,6 @@ def count_waiting_unknowns() -> int:
     return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 
 
-def route_states() -> dict[str, BreakerState]:
+def list_route_states() -> dict[str, BreakerState]:
     """Return the breaker state of each route that was ever used."""
     return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())

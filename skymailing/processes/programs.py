@@ -39,11 +39,11 @@ def list_programs(config: dict[str, Any]) -> list[Program]:
             Program("worker", _flask("worker"), order=30, stop_seconds=40, copies=config["WORKERS"])
         )
     programs.append(Program("scheduler", _flask("scheduler"), order=40, stop_seconds=5))
-    programs.append(Program("web", web_command(config, UP_GRACE_SECONDS), order=50, stop_seconds=10))
+    programs.append(Program("web", build_web_command(config, UP_GRACE_SECONDS), order=50, stop_seconds=10))
     return programs
 
 
-def supervisor_configuration(programs: list[Program]) -> str:
+def build_configuration(programs: list[Program]) -> str:
     """Return the configuration file for a supervisor that runs in the log directory.
 
     Logs have no path, because supervisor would interpret `%`, `;` and `#` in it.
@@ -69,7 +69,7 @@ def bind_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[str]:
+def build_web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[str]:
     """Return the command line of the web server; GUNICORN_CMD_ARGS can add options.
 
     After SIGTERM, requests get `grace_seconds` to finish.

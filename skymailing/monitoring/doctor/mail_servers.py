@@ -11,7 +11,7 @@ from skymailing.delivery.smtp import connection
 from skymailing.errors import SkyMailingError
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
-from skymailing.monitoring.doctor.site import certificate_end, judge_certificate
+from skymailing.monitoring.doctor.site import judge_certificate, read_expiry
 
 ADVICE = (
     "Check {prefix}SERVER, {prefix}PORT, {prefix}USE_TLS or {prefix}USE_SSL, {prefix}USERNAME and "
@@ -53,7 +53,7 @@ def error_text(error: Exception) -> str:
 
 def _judge_encryption(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:
     """Judge the encryption of an open session."""
-    ends = certificate_end(session.sock)
+    ends = read_expiry(session.sock)
     if ends is not None:
         found = judge_certificate(name, ends, "The operator of the mail server has to renew its certificate.")
         return Check(

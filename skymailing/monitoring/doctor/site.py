@@ -43,7 +43,7 @@ def visit_site() -> Visit:
     try:
         with closing(connection):
             connection.connect()
-            ends = certificate_end(connection.sock)
+            ends = read_expiry(connection.sock)
             connection.request("GET", parts.path)
             answer = connection.getresponse()
             return Visit(url, "", answer.status, answer.read(100), ends, _date(answer.headers["Date"]))
@@ -53,7 +53,7 @@ def visit_site() -> Visit:
         return Visit(url, str(error) or type(error).__name__)
 
 
-def certificate_end(sock: object) -> datetime | None:
+def read_expiry(sock: object) -> datetime | None:
     """Return when the peer's certificate expires; None without TLS."""
     if not isinstance(sock, ssl.SSLSocket):
         return None
