@@ -121,7 +121,7 @@ class Config:
             raise ConfigurationError("Set only one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL.")
 
     def _fallback(self) -> SimpleNamespace | None:
-        """Return the second way out, which is taken while the first one is closed (see `routes`)."""
+        """Return the second mail server, used while the breaker of the first one is open (see `routes`)."""
         server = self._text("MAIL_FALLBACK_SERVER")
         if server is None:
             return None

@@ -21,11 +21,11 @@ from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.routing import routes
-from skymailing.delivery.routing.domain_queue import Backlog
-from skymailing.delivery.routing.rate_limits import Rates
+from skymailing.delivery.routing.domain_queue import DomainQueue
+from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
-from skymailing.delivery.routing.session_pool import Lane
-from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
@@ -34,7 +34,7 @@ from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 
-MOST_BACKLOGS = 4  # runs between which a worker may change without looking for its place again
+MAX_DOMAIN_QUEUES = 4  # runs between which a worker may change without looking for its place again
 
 
 @dataclass
@@ -65,12 +65,12 @@ class Dispatcher:
         self.sender = sender
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        self.lanes = {name: Lane(name, most_sessions) for name in routes.configured()}
+        self.lanes = {name: SessionPool(name, most_sessions) for name in routes.list_configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
-        self._backlogs: dict[UUID, Backlog] = {}
+        self._backlogs: dict[UUID, DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
-        self.rates = Rates(
+        self.rates = RateLimits(
             config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
         )
 
@@ -84,14 +84,14 @@ class Dispatcher:
             self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
 
-    def backlog(self, run: OpenRun) -> Backlog | None:
+    def backlog(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's place in the run's queue; none while domains have no limit."""
         if not self.rates.per_domain:
             return None
         # The latest one last, so that the longest unused is forgotten.
-        backlog = self._backlogs.pop(run.uuid, None) or Backlog(run.id, self.rates)
+        backlog = self._backlogs.pop(run.uuid, None) or DomainQueue(run.id, self.rates)
         self._backlogs[run.uuid] = backlog
-        if len(self._backlogs) > MOST_BACKLOGS:
+        if len(self._backlogs) > MAX_DOMAIN_QUEUES:
             del self._backlogs[next(iter(self._backlogs))]
         return backlog
 
@@ -101,9 +101,9 @@ class Dispatcher:
             lane.disconnect()
         self.journal.close()
 
-    def learn(self, lane: Lane, results: list[Result], seconds: float) -> None:
+    def learn(self, lane: SessionPool, results: list[Result], seconds: float) -> None:
         """Adapt sessions and window to how the last window went."""
-        lane.concurrency.learn(results)
+        lane.concurrency.adjust(results)
         if seconds > self.settings.window_seconds:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
@@ -168,20 +168,20 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         return False
     lane, is_probe = own.lanes[chosen[0]], chosen[1] is routes.Admission.PROBE
     if is_probe:
-        lane.start_over()
+        lane.reset()
     try:
-        exchange = lane.exchange(own.sender, own.journal)
+        exchange = lane.connect(own.sender, own.journal)
     except OSError as error:
         logger.warning("route %s cannot be used: %s", lane.route, error)
-        lane.report_closed_door(error)
+        lane.report_connection_error(error)
         return False
     own.rates.wait_if_held_back()
     backlog = own.backlog(run)
-    batch = _claim(run, own, 1 if is_probe else own.rates.largest_window(own.window), backlog)
+    batch = _claim(run, own, 1 if is_probe else own.rates.cap_window(own.window), backlog)
     if not batch.claimed:
         if is_probe:
-            routes.give_back_probe(lane.route, utcnow())
-        return backlog is not None and backlog.may_go_on()
+            routes.release_probe(lane.route, utcnow())
+        return backlog is not None and backlog.wait_for_more()
     begun = time.monotonic()
     try:
         _hand_over(run, batch, own, lane, exchange)
@@ -192,16 +192,16 @@ def _send_window(run_id: int, own: Dispatcher) -> bool:
         raise
     _record(run, batch, own, lane)
     if backlog:
-        backlog.put_back((claimed.id, claimed.email) for claimed in batch.untried())
+        backlog.requeue((claimed.id, claimed.email) for claimed in batch.untried())
     own.learn(lane, batch.results, time.monotonic() - begun)
     metrics.count_results(batch.results)
-    is_fit = lane.judge(batch.results, is_probe)
+    is_fit = lane.report_results(batch.results, is_probe)
     if batch.pause:
         plan.pause_by_itself(run.id, *batch.pause)
     return is_fit and not batch.pause
 
 
-def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -> Batch:
+def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: DomainQueue | None) -> Batch:
     token = str(uuid4())
     own.journal.claim(token)
     if backlog:
@@ -218,14 +218,14 @@ def _claim(run: OpenRun, own: Dispatcher, limit: int, backlog: Backlog | None) -
     return Batch(token, claimed)
 
 
-def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange: Exchange) -> None:
+def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: SessionPool, exchange: Pipeline) -> None:
     """Hand over the batch as far as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
         words = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
             batch.stop(StateReason.REFUSED, words)
-        elif own.rejections.note(run.id, result):
+        elif own.rejections.record(run.id, result):
             batch.stop(StateReason.REJECTED, words)
         return batch.pause is not None
 
@@ -234,7 +234,7 @@ def _hand_over(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane, exchange
     exchange.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
 
 
-def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterator[Letter]:
+def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: SessionPool) -> Iterator[Letter]:
     """Yield the letters of a batch that the rates allow, each rendered when a session is free for it."""
     base = current_app.config["PUBLIC_URL"]
     try:
@@ -258,7 +258,7 @@ def _letters(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> Iterato
             letter = Letter(claimed.id, number, claimed.email, b"")
             result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
             batch.results.append(result)
-            if own.rejections.note(run.id, result):
+            if own.rejections.record(run.id, result):
                 batch.stop(StateReason.NOT_WRITABLE, str(error))
                 return
             continue
@@ -274,7 +274,7 @@ def _recall(batch: Batch, own: Dispatcher) -> None:
         batch.results += lease.tell_ended(others) + lease.tell_others(others)
 
 
-def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: Lane) -> None:
+def _record(run: OpenRun, batch: Batch, own: Dispatcher, lane: SessionPool) -> None:
     """Record a batch, letters that were not begun included; waits for a database that is away."""
     ended = {result.letter.delivery_id for result in batch.results}
     left_over = [

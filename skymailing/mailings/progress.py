@@ -57,20 +57,20 @@ class RouteState:
     """Whether a mail server takes letters, and since when not."""
 
     name: str
-    is_closed: bool = False
+    is_open: bool = False  # its circuit breaker: no letters are sent
     since: datetime | None = None
     retry_at: datetime | None = None  # none while it is being tried
     words: str = ""  # the server's, or the system's, at the last fault
 
     @property
     def is_fine(self) -> bool:
-        return not self.is_closed and not self.words
+        return not self.is_open and not self.words
 
     @property
     def condition(self) -> str:
         """One word for it, for programs."""
-        if self.is_closed:
-            return "closed" if self.retry_at else "probing"
+        if self.is_open:
+            return "open" if self.retry_at else "probing"
         return "fine" if self.is_fine else "faulty"
 
 
@@ -96,7 +96,7 @@ class Progress:
     @property
     def is_held_up(self) -> bool:
         """Whether no mail server takes letters."""
-        return bool(self.routes) and all(route.is_closed for route in self.routes)
+        return bool(self.routes) and all(route.is_open for route in self.routes)
 
 
 def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progress:
@@ -220,7 +220,7 @@ def _count_waiting(ledger: Ledger) -> int:
 def _routes() -> tuple[RouteState, ...]:
     """Return the configured routes in the order in which they are asked."""
     known = {route.name: route for route in db.session.scalars(select(Route))}
-    return tuple(_route_state(name, known.get(name)) for name in routes.configured())
+    return tuple(_route_state(name, known.get(name)) for name in routes.list_configured())
 
 
 def _route_state(name: str, route: Route | None) -> RouteState:
@@ -229,4 +229,4 @@ def _route_state(name: str, route: Route | None) -> RouteState:
     if route.state is BreakerState.CLOSED:
         return RouteState(name, since=route.last_fault_at, words=route.last_fault)
     retry_at = route.retry_at if route.state is BreakerState.OPEN else None
-    return RouteState(name, is_closed=True, since=route.opened_at, retry_at=retry_at, words=route.last_fault)
+    return RouteState(name, is_open=True, since=route.opened_at, retry_at=retry_at, words=route.last_fault)

@@ -132,9 +132,9 @@ def route_words(progress: Progress) -> list[str]:
         return []
     first, *others = progress.routes
     sentences = [_trouble(first, progress.now, is_first=True)]
-    if first.is_closed:
+    if first.is_open:
         for other in others:
-            if other.is_closed:
+            if other.is_open:
                 sentences.append(_trouble(other, progress.now, is_first=False))
             else:
                 sentences.append(str(_("Meanwhile letters leave through the second mail server.")))
@@ -152,7 +152,7 @@ def _trouble(route: RouteState, now: datetime, *, is_first: bool) -> str:
         "next": clock_time(max(route.retry_at or now, now), now),
         "words": route.words.removeprefix("None "),
     }
-    if not route.is_closed:
+    if not route.is_open:
         return str(_("The mail server had a fault at %(since)s and is tried again: %(words)s", **values))
     if route.retry_at is None and is_first:
         return str(

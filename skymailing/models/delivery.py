@@ -175,6 +175,8 @@ class Attempt(Model):
 
 
 class BreakerState(StrEnum):
+    """The state of a route's circuit breaker: closed = healthy, open = shut off."""
+
     CLOSED = "closed"
     OPEN = "open"
     PROBING = "probing"
@@ -190,7 +192,7 @@ class Route(Model):
         enum_column(BreakerState, "state"), default=BreakerState.CLOSED
     )
     opened_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # While open: when one probe may go out, and how long the next closed time would be, in seconds.
+    # While open: when a probe may be sent, and the length of this pause in seconds.
     retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     open_seconds: Mapped[int] = mapped_column(default=0)
     faults_in_a_row: Mapped[int] = mapped_column(default=0)

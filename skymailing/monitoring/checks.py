@@ -102,7 +102,7 @@ def check_mail_route() -> Check:
     except SQLAlchemyError as error:
         return Check("mail", False, first_line(error), "Mend the database first.")
     if open_routes:
-        finding = "; ".join(f"route {name} is closed for now: {fault}" for name, fault in open_routes)
+        finding = "; ".join(f"the breaker of route {name} is open: {fault}" for name, fault in open_routes)
         return Check("mail", False, finding, "Check the mail server and MAIL_*; sending resumes by itself.")
     return Check("mail", True, "no faults")
 

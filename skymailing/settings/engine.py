@@ -37,7 +37,7 @@ class EngineSettings:
     longest_hint_hours: float = 24.0  # a server that asks for more is asked again all the same
     unknown_minutes: float = 30.0
     most_unknowns: int = 2  # of one delivery; the last one stays
-    # The breaker.
+    # The circuit breaker of a route (open = no letters are sent).
     breaker_faults_in_a_row: int = 5
     breaker_fault_share: float = 0.5
     breaker_least_attempts: int = 10  # for the share to mean something

@@ -72,7 +72,7 @@ def test_26_a_jump_of_the_sweepers_clock_takes_no_letter_from_a_living_worker(
 def test_26_a_clock_a_day_ahead_and_back_again_only_delays(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """Also what is waiting meanwhile: a deferred letter, a closed route, a mailing's start."""
+    """Also what is waiting meanwhile: a deferred letter, an open breaker, a mailing's start."""
     add_clients(session, user, 6)
     refusals = ["451 4.7.1 greylisted", "421 4.3.2 busy"]
 
@@ -94,7 +94,7 @@ def test_26_a_clock_a_day_ahead_and_back_again_only_delays(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_26_a_route_closed_by_a_clock_ahead_opens_soon_after_the_clock_is_right(
+def test_26_a_breaker_opened_by_a_clock_ahead_closes_soon_after_the_clock_is_right(
     session: Session, user: User, engine: Engine
 ) -> None:
     add_clients(session, user, 3)

@@ -151,4 +151,4 @@ def test_14_garbage_for_a_challenge_is_the_routes_fault(session: Session, user: 
         engine.start(due_mailing(user))
 
     assert states(session, only_run(session)) == {"pending": RECIPIENTS}
-    assert "makes no sense" in session.execute(select(Route)).scalar_one().last_fault
+    assert "invalid reply" in session.execute(select(Route)).scalar_one().last_fault

@@ -132,7 +132,7 @@ def test_19_a_password_that_smtp_cannot_carry_is_the_routes_fault_and_stays_secr
     assert states(session, only_run(session)) == {"pending": RECIPIENTS}
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
-    assert route.last_fault == "the settings MAIL_* hold letters that SMTP cannot carry"
+    assert route.last_fault == "the settings MAIL_* contain characters that SMTP cannot carry"
 
 
 def test_19_sending_that_asks_for_a_sign_in_is_the_routes_fault(

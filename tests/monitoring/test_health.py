@@ -79,7 +79,7 @@ def test_with_scheduler_and_worker_the_service_is_ready(app: Flask, visitor: Fla
     assert answer.json["status"] == "ready", answer.json
 
 
-def test_a_closed_route_is_shown_with_the_servers_words(visitor: FlaskClient, session: Session) -> None:
+def test_an_open_breaker_is_shown_with_the_servers_reply(visitor: FlaskClient, session: Session) -> None:
     session.execute(
         insert(Route).values(
             name="main",

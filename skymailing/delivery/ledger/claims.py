@@ -72,9 +72,9 @@ class Claimed:
 class Choice(Protocol):
     """Says which pending deliveries of a run have their turn."""
 
-    def offer(self, connection: Connection, limit: int) -> list[int]: ...
+    def pick(self, connection: Connection, limit: int) -> list[int]: ...
 
-    def forget_taken(self, connection: Connection) -> None: ...
+    def drop_claimed(self, connection: Connection) -> None: ...
 
 
 def may_send(now: datetime) -> ColumnElement[bool]:
@@ -192,11 +192,11 @@ def _pending_rows(connection: Connection, run: OpenRun, limit: int, choose: Choi
     if choose is None:
         return _in_order(connection, run, is_pending, limit)
     # What is chosen may have been taken by others meanwhile.
-    while ids := choose.offer(connection, limit):
+    while ids := choose.pick(connection, limit):
         is_chosen = is_one_of(Delivery.id, "ids")
         if rows := _in_order(connection, run, is_pending & is_chosen, limit, {"ids": ids}):
             return rows
-        choose.forget_taken(connection)
+        choose.drop_claimed(connection)
     return []
 
 

@@ -48,7 +48,7 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
 
 def describe(error: Exception) -> str:
     """Return the server's words, or the system's."""
-    return connection.describe(error) if isinstance(error, OSError) else str(error)
+    return connection.format_error(error) if isinstance(error, OSError) else str(error)
 
 
 def _judge(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:
