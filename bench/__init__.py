@@ -1,1 +1,1 @@
-"""Benchmarks that anybody can repeat; see README.md."""
+"""Benchmarks that anyone can repeat; see README.md."""

@@ -9,30 +9,31 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import clicking, pages, past, report
-from bench import rows as sending
-from bench.laboratory import Laboratory
+from bench import crowd, pages, reports, results, sending
 from bench.postfix import PostfixMissing
 from bench.rows import FULL, QUICK, Row, Sizes
 from bench.service import RunFailed
+from bench.testbed import Testbed
 
-ROWS = sending.ROWS | pages.ROWS | past.ROWS | clicking.ROWS
-SOAK = {"crowd"}  # takes minutes and is of `make soak`
+ROWS = sending.ROWS | pages.ROWS | reports.ROWS | crowd.ROWS
+SOAK = {"crowd"}  # takes minutes; part of `make soak`, not of the default rows
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what bench/README.md says.")
-    parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; by default all but crowd"
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Run the benchmarks of bench/README.md."
     )
-    parser.add_argument("--full", action="store_true", help="with 1,000,000 recipients; an hour or so")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; default: all but crowd"
+    )
+    parser.add_argument("--full", action="store_true", help="with 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):
         option = f"--{field.name.replace('_', '-')}"
         parser.add_argument(
-            option, type=int, help=f"{getattr(QUICK, field.name)}, or {getattr(FULL, field.name)}"
+            option, type=int, help=f"{getattr(QUICK, field.name)}, with --full {getattr(FULL, field.name)}"
         )
     parser.add_argument(
-        "--directory", type=Path, help="where databases are kept meanwhile; a disk, not memory"
+        "--directory", type=Path, help="for the databases of this run; on a disk, not in memory"
     )
     options = parser.parse_args(arguments)
     for name in options.rows:
@@ -42,50 +43,50 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def choose_sizes(options: argparse.Namespace) -> Sizes:
-    """Return the sizes of a quick or a full run, with what was asked for in particular."""
+    """Return the sizes of a quick or full run, changed by the options."""
     names = [field.name for field in dataclasses.fields(Sizes)]
-    asked = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return dataclasses.replace(FULL if options.full else QUICK, **asked)
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return dataclasses.replace(FULL if options.full else QUICK, **chosen)
 
 
-def measure(laboratory: Laboratory, names: list[str], sizes: Sizes) -> list[Row]:
-    """Return all rows; one that fails is a row that says so, and the others go on."""
+def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
+    """Return all rows; a failure becomes a row of its own, and the others continue."""
     rows: list[Row] = []
     for name in names:
-        say(f"{name} ... (load {os.getloadavg()[0]:.1f})")
+        echo(f"{name} ... (load {os.getloadavg()[0]:.1f})")
         start = time.monotonic()
         try:
-            for row in ROWS[name](laboratory, sizes):
+            for row in ROWS[name](testbed, sizes):
                 rows.append(row)
-                say(f"  {row.what}: {row.measured}")
+                echo(f"  {row.what}: {row.measured}")
         except RunFailed as failure:
             rows.append(Row(name, "failed", "", "", False, {"failure": str(failure)}))
-            say(f"  failed: {failure}")
-        say(f"  {time.monotonic() - start:.0f} s")
+            echo(f"  failed: {failure}")
+        echo(f"  {time.monotonic() - start:.0f} s")
     return rows
 
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    logging.disable(logging.INFO)  # of migrations, for one
+    logging.disable(logging.INFO)  # from migrations, for example
     command = " ".join(["python -m bench", *arguments])
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-", dir=options.directory) as directory:
         try:
-            laboratory = Laboratory(Path(directory))
+            testbed = Testbed(Path(directory))
         except PostfixMissing as missing:
             print(missing, file=sys.stderr)
             return 2
-        with laboratory:
+        with testbed:
             rows = measure(
-                laboratory, options.rows or [name for name in ROWS if name not in SOAK], choose_sizes(options)
+                testbed, options.rows or [name for name in ROWS if name not in SOAK], choose_sizes(options)
             )
-            machine = report.describe_machine(laboratory.postgresql.version)
-    path = report.write(command, machine, rows)
-    say(f"\n{path.read_text()}\n{path}")
-    return 0 if all(row.met is not False for row in rows) else 1
+            machine = results.get_machine_facts(testbed.postgresql.version)
+    path = results.write(command, machine, rows)
+    echo(f"\n{path.read_text()}\n{path}")
+    return 0 if all(row.is_met is not False for row in rows) else 1
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     print(text, flush=True)
 
 

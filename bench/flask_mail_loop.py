@@ -1,8 +1,8 @@
-"""What a plain Flask application does: one connection of Flask-Mail, letter after letter, nothing recorded.
+"""Send letters as a plain Flask app does: one Flask-Mail connection, one letter at a time, no records.
 
     python -m bench.flask_mail_loop PORT COUNT
 
-Prints the seconds that it took. The letters are those of the service's own rows.
+Prints the seconds that it took. The letters are the same as in the rows about sending.
 """
 
 import sys
@@ -18,11 +18,11 @@ from skymailing.models import MessageFormat
 
 
 def main(port: int, count: int) -> float:
-    """Send `count` letters and return how many seconds it took."""
+    """Send `count` letters; return how many seconds it took."""
     app = Flask(__name__)
     app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port, MAIL_DEFAULT_SENDER="letters@sky.example")
     mail = Mail(app)
-    # The same letter with Jinja's placeholders, which look like ours.
+    # The same letter, with Jinja placeholders as values.
     placeholders = Recipient("{{ email }}", "{{ name }}", {"city": "{{ city }}"})
     letter = preview(
         Content(SUBJECT, MessageFormat.MARKDOWN, BODY),

@@ -1,7 +1,7 @@
-"""A small load generator: python -m bench.load PORT PATH SECONDS CONNECTIONS [COOKIE]; prints JSON.
+"""A small HTTP load generator: python -m bench.load PORT PATH SECONDS CONNECTIONS [COOKIE]; prints JSON.
 
-Each connection asks, waits for the whole answer and asks again, as `wrk` does. One process: on two
-cores a stronger one would take from the server what it is to measure.
+Each connection sends a request, waits for the whole response and sends the next, as `wrk` does. It is one
+process: on two cores, a stronger generator would take processor time from the server.
 """
 
 import json
@@ -11,11 +11,11 @@ import statistics
 import sys
 import time
 
-PATIENCE = 30.0  # seconds
+FIRST_RESPONSE_SECONDS = 30.0  # to wait for a server that has just started
 
 
 class Connection:
-    """One keep-alive connection, opened again when the server closes it."""
+    """A keep-alive connection, reopened when the server closes it."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self.port = port
@@ -28,13 +28,13 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", self.port), 30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self) -> None:
+    def send_request(self) -> None:
         self.buffer = b""
-        self.asked_at = time.perf_counter()
+        self.sent_at = time.perf_counter()
         self.socket.sendall(self.request)
 
     def read(self) -> bool:
-        """Take what has arrived; whether the connection has to be opened again."""
+        """Read what has arrived; return whether the connection must be reopened."""
         data = self.socket.recv(1 << 18)
         if not data:
             return True
@@ -47,45 +47,47 @@ class Connection:
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(body) < length:
             return False
-        self.times.append(time.perf_counter() - self.asked_at)
+        self.times.append(time.perf_counter() - self.sent_at)
         self.size = length
         if b"connection: close" in head.lower():
             return True
-        self.ask()
+        self.send_request()
         return False
 
 
-def any_answer(connections: list[Connection]) -> bool:
+def has_any_response(connections: list[Connection]) -> bool:
     return any(connection.times for connection in connections)
 
 
 def run(port: int, path: str, seconds: float, connections: int, cookie: str) -> dict[str, float]:
-    """Return answers per second, and median and 99th percentile of their times in milliseconds."""
+    """Return responses per second, and the median and 99th percentile of their times in milliseconds."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Language: en"]
     if cookie:
         lines.append(f"Cookie: {cookie}")
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     selector = selectors.DefaultSelector()
-    everybody = [Connection(port, request) for _ in range(connections)]
+    all_connections = [Connection(port, request) for _ in range(connections)]
     start = time.perf_counter()
-    for connection in everybody:
+    for connection in all_connections:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
-        connection.ask()
-    # A server that has just started may need a while for its first answer.
-    while (took := time.perf_counter() - start) < seconds or (took < PATIENCE and not any_answer(everybody)):
+        connection.send_request()
+    # A server that has just started may be slow with its first response.
+    while (took := time.perf_counter() - start) < seconds or (
+        took < FIRST_RESPONSE_SECONDS and not has_any_response(all_connections)
+    ):
         for key, _ in selector.select(1):
             if key.data.read():
                 selector.unregister(key.data.socket)
                 key.data.socket.close()
                 key.data.open()
                 selector.register(key.data.socket, selectors.EVENT_READ, key.data)
-                key.data.ask()
-    times = sorted(moment for connection in everybody for moment in connection.times)
+                key.data.send_request()
+    times = sorted(moment for connection in all_connections for moment in connection.times)
     return {
         "per_second": len(times) / took,
         "median_ms": statistics.median(times) * 1000,
         "p99_ms": times[int(len(times) * 0.99)] * 1000,
-        "bytes": everybody[0].size,
+        "bytes": all_connections[0].size,
     }
 
 

@@ -1,4 +1,4 @@
-"""The rows about pages: public ones against a bare Flask route, and lists with very many rows."""
+"""The rows about pages: public pages compared with a bare Flask route, and lists with many rows."""
 
 import contextlib
 import json
@@ -12,18 +12,18 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from bench.laboratory import POSTGRESQL, Laboratory
-from bench.postfix import free_port, wait_for_port
+from bench.postfix import find_free_port, wait_for_port
 from bench.rows import Row, Sizes
 from bench.service import PROJECT_DIR, RunFailed, Service
+from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.models import Article, User
 from skymailing.processes import programs
 from skymailing.security import hash_password
 
-SECONDS = 4.0  # of each measurement
+SECONDS = 4.0  # per measurement
 WARM_UP = 1.0
-TURN, TURNS = 1.5, 5  # seconds, and how often in each round, where two servers are asked in turns
+TURN, TURNS = 1.5, 5  # seconds per turn and turns per round, where two servers alternate
 CONNECTIONS = 8
 FEW = 1_000
 PASSWORD = "correct horse battery"
@@ -39,7 +39,7 @@ LISTS = {
     "start page": "/",
 }
 
-# PostgreSQL's own SQL; a million rows each are there in a minute. In the order of their foreign keys.
+# SQL of PostgreSQL, which inserts a million rows each within a minute. In the order of the foreign keys.
 FILL = (
     """INSERT INTO messages (owner_id, subject, format, body, created_at, updated_at)
        VALUES (:owner, 'Новости', 'markdown', 'Здравствуйте', now(), now())""",
@@ -63,14 +63,14 @@ FILL = (
        SELECT id, run_id, (SELECT max(id) FROM mailings), :owner, 1, now() - id * interval '1 second', 'sent',
               250, '2.0.0 Ok: queued', 'default'
        FROM deliveries WHERE run_id = (SELECT max(id) FROM runs)""",
-    "VACUUM ANALYZE",  # which autovacuum does within minutes
+    "VACUUM ANALYZE",  # as autovacuum does within minutes
 )
 
 
 @contextlib.contextmanager
 def web_server(service: Service, application: str = "wsgi:app") -> Iterator[int]:
-    """Run the web server as `flask up` does, with the service's pages or another app; yield its port."""
-    port = free_port()
+    """Run the web server as `flask up` does, with the service or another app; yield its port."""
+    port = find_free_port()
     config = dict(service.app.config) | {"HOST": "127.0.0.1", "PORT": port}
     (web,) = [program for program in programs.list_programs(config) if program.name == "web"]
     command = [application if part == "wsgi:app" else part for part in web.command]
@@ -94,7 +94,7 @@ def web_server(service: Service, application: str = "wsgi:app") -> Iterator[int]
 def load(
     port: int, path: str, seconds: float, connections: int = CONNECTIONS, cookie: str = ""
 ) -> dict[str, float]:
-    """Ask for a page again and again in a process of its own."""
+    """Load a page repeatedly from a process of its own; return the figures of bench.load."""
     command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
     done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -103,37 +103,37 @@ def load(
     return found
 
 
-def pages(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
-    """Home, blog and an article, cached, for visitors, against a bare route; the median of the turns.
+def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
+    """Compare home, blog and an article, cached and anonymous, with a bare route.
 
-    Both servers are up all the time and are asked in short turns, so that whatever else the machine
-    does meanwhile is borne by both.
+    Both servers run all the time and are measured in short alternating turns, so that other load on the
+    machine affects both. The median of the turns counts.
     """
     found: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
     with (
-        laboratory.service(POSTGRESQL) as service,
-        web_server(service, "bench.bare:app") as bare_port,
+        testbed.service(POSTGRESQL) as service,
+        web_server(service, "bench.bare_flask:app") as bare_port,
         web_server(service) as port,
     ):
         write_articles(service)
-        asked = {
+        targets = {
             "bare": (bare_port, "/"),
             "home": (port, "/"),
             "blog": (port, "/blog/"),
             "article": (port, "/blog/article-1"),
         }
-        for place in asked.values():
-            load(*place, WARM_UP)
+        for target in targets.values():
+            load(*target, WARM_UP)
         for _ in range(TURNS * sizes.rounds):
-            for name, place in asked.items():
-                found[name].append(load(*place, TURN)["per_second"])
+            for name, target in targets.items():
+                found[name].append(load(*target, TURN)["per_second"])
     bare = statistics.median(found["bare"])
     for name in ("home", "blog", "article"):
         ratios = [mine / other for mine, other in zip(found[name], found["bare"], strict=True)]
         ratio = statistics.median(ratios)
-        has_bar = name != "article"  # which is counted as well
+        has_bar = name != "article"  # its views are counted too, so it has no bar
         yield Row(
-            f"{name}, cached, anonymous, against a bare Flask route",
+            f"{name}, cached, anonymous, compared with a bare Flask route",
             f"{ratio:.2f} x ({statistics.median(found[name]):,.0f}/s to {bare:,.0f}/s)",
             ">= 0.6 x" if has_bar else "",
             "0.8 x" if has_bar else "",
@@ -161,16 +161,16 @@ def write_articles(service: Service) -> None:
         session.flush()
 
 
-def lists(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
-    """Lists of an owner with few rows in a small database, and of one with very many in a large one."""
-    with laboratory.service(POSTGRESQL) as service, web_server(service) as port:
+def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
+    """Compare lists with few rows in a small database and with many rows in a large one."""
+    with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         few = measure_lists(service, port, FEW)
         many = measure_lists(service, port, sizes.many)
     for name, small in few.items():
         ratio = many[name] / small
-        has_bar = name != SEARCH  # which goes through rows until a page is full
+        has_bar = name != SEARCH  # it reads rows until a page is full, so it has no bar
         yield Row(
-            f"list with {sizes.many:,} rows against {FEW:,}: {name}",
+            f"list with {sizes.many:,} rows compared with {FEW:,}: {name}",
             f"{ratio:.2f} x ({many[name]:.1f} ms to {small:.1f} ms)",
             "<= 1.5 x" if has_bar else "",
             "1.1 x" if has_bar else "",
@@ -180,8 +180,8 @@ def lists(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
 
 
 def measure_lists(service: Service, port: int, count: int) -> dict[str, float]:
-    """Return each list's median time in milliseconds, for an owner with so many rows in each."""
-    owner, mailing = fill(service, count)
+    """Return each list's median time in milliseconds, for an owner with `count` rows in each list."""
+    owner, mailing = create_rows(service, count)
     cookie = sign_in(service, owner)
     times = {}
     for name, path in LISTS.items():
@@ -191,8 +191,8 @@ def measure_lists(service: Service, port: int, count: int) -> dict[str, float]:
     return times
 
 
-def fill(service: Service, count: int) -> tuple[int, int]:
-    """Give an owner so many clients, mailings and attempts; return the ids of owner and of a mailing."""
+def create_rows(service: Service, count: int) -> tuple[int, int]:
+    """Create an owner with `count` clients, mailings and attempts; return the ids of owner and a mailing."""
     owner = service.add_owner(count)
     with Session(service.engine) as session:
         for statement in FILL:
@@ -202,7 +202,7 @@ def fill(service: Service, count: int) -> tuple[int, int]:
 
 
 def sign_in(service: Service, owner: int) -> str:
-    """Return the cookie of a browser in which the owner is signed in."""
+    """Sign the owner in; return the session cookie."""
     with service.app.app_context():
         password_hash = hash_password(PASSWORD)
     with Session(service.engine) as session:
@@ -222,7 +222,7 @@ def sign_in(service: Service, owner: int) -> str:
     )
     cookie = browser.get_cookie("session", domain="sky.example")
     if answer.status_code != 302 or cookie is None:
-        raise RunFailed(f"signing in: {answer.status}")
+        raise RunFailed(f"sign-in failed: {answer.status}")
     return f"session={cookie.value}"
 
 

@@ -1,4 +1,4 @@
-"""Postfix's smtp-sink and smtp-source: where they are, and a sink of one's own."""
+"""Find or unpack Postfix's smtp-sink and smtp-source, and run a sink."""
 
 import contextlib
 import os
@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,19 +15,19 @@ BACKLOG = "1024"
 COUNTERS = re.compile(rb"mesg=(\d+)")
 
 ADVICE = """\
-smtp-sink and smtp-source, two test programs of Postfix, are needed and were not found.
-On Debian and Ubuntu `make bench` unpacks them by itself, which did not work here: {problem}
-By hand: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
-Elsewhere install the package postfix; the service need not run."""
+The benchmarks need smtp-sink and smtp-source, two test programs of Postfix.
+On Debian and Ubuntu `make bench` unpacks them automatically, but this failed: {problem}
+Manually: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
+On other systems install the package postfix; its service need not run."""
 
 
 class PostfixMissing(Exception):
-    """The programs are neither installed nor to be had."""
+    """The programs are not installed and cannot be unpacked."""
 
 
 @dataclass(frozen=True)
 class Postfix:
-    """The two programs and the environment that they need."""
+    """The two programs and their environment."""
 
     sink: str
     source: str
@@ -36,7 +35,7 @@ class Postfix:
 
 
 def find_postfix(unpacked: Path = UNPACKED) -> Postfix:
-    """Return the programs: from PATH, /usr/sbin or `unpacked`; raises PostfixMissing."""
+    """Find the programs in PATH, /usr/sbin or `unpacked`; raises PostfixMissing."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     sink, source = (shutil.which(name, path=path) for name in ("smtp-sink", "smtp-source"))
     if sink and source:
@@ -47,24 +46,24 @@ def find_postfix(unpacked: Path = UNPACKED) -> Postfix:
     libraries = [unpacked / "usr/lib/postfix", *sorted((unpacked / "usr/lib").glob("*-linux-gnu*"))]
     environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries))}
     postfix = Postfix(str(directory / "smtp-sink"), str(directory / "smtp-source"), dict(environment))
-    if missing := missing_libraries(postfix):
+    if missing := find_missing_libraries(postfix):
         download(unpacked, missing)
     return postfix
 
 
 def unpack_postfix(directory: Path) -> None:
-    """Fetch Debian's package and unpack it without installing anything; raises PostfixMissing."""
+    """Download and unpack Debian's package without installing it; raises PostfixMissing."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise PostfixMissing(ADVICE.format(problem="there is no apt-get"))
+        raise PostfixMissing(ADVICE.format(problem="apt-get was not found"))
     download(directory, ["postfix"])
 
 
 def download(directory: Path, packages: list[str]) -> None:
-    """Unpack Debian packages below `directory`; raises PostfixMissing."""
+    """Download Debian packages and unpack them in `directory`; raises PostfixMissing."""
     directory.mkdir(parents=True, exist_ok=True)
     try:
         for package in packages:
-            # apt's own sandbox user could not write here; the message about that is harmless.
+            # apt's sandbox user cannot write here; its message about that is harmless.
             subprocess.run(
                 ["apt-get", "download", package], cwd=directory, check=True, capture_output=True, text=True
             )
@@ -75,8 +74,8 @@ def download(directory: Path, packages: list[str]) -> None:
         raise PostfixMissing(ADVICE.format(problem=error.stderr.strip())) from error
 
 
-def missing_libraries(postfix: Postfix) -> list[str]:
-    """Return the packages of shared libraries that the unpacked programs do not find."""
+def find_missing_libraries(postfix: Postfix) -> list[str]:
+    """Return the packages of shared libraries that the unpacked programs need and the system lacks."""
     packages = {"libdb": "libdb5.3", "libnsl": "libnsl2", "libicu": "libicu*", "libtirpc": "libtirpc3*"}
     listing = subprocess.run(["ldd", postfix.sink], env=postfix.environment, capture_output=True, text=True)
     lost = [line.split()[0] for line in listing.stdout.splitlines() if "not found" in line]
@@ -84,12 +83,12 @@ def missing_libraries(postfix: Postfix) -> list[str]:
 
 
 class Sink:
-    """A running smtp-sink: takes every letter and counts them."""
+    """A running smtp-sink, which accepts and counts all letters."""
 
     def __init__(self, postfix: Postfix, directory: Path) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         self._counters = directory / "smtp-sink.out"
-        command = [postfix.sink, "-c", *as_nobody(), f"127.0.0.1:{self.port}", BACKLOG]
+        command = [postfix.sink, "-c", *list_user_options(), f"127.0.0.1:{self.port}", BACKLOG]
         with self._counters.open("wb") as output:
             self._process = subprocess.Popen(
                 command, env=postfix.environment, stdout=output, stderr=subprocess.STDOUT
@@ -98,42 +97,32 @@ class Sink:
 
     @property
     def letters(self) -> int:
-        """How many letters were taken so far."""
+        """The number of letters accepted so far."""
         with self._counters.open("rb") as file:
             file.seek(max(0, self._counters.stat().st_size - 200))
             found = COUNTERS.findall(file.read())
         return int(found[-1]) if found else 0
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the sink."""
         self._process.terminate()
         self._process.wait(10)
 
 
-@contextlib.contextmanager
-def running_sink(postfix: Postfix, directory: Path) -> Iterator[Sink]:
-    """Run a sink."""
-    sink = Sink(postfix, directory)
-    try:
-        yield sink
-    finally:
-        sink.stop()
-
-
-def as_nobody() -> list[str]:
-    # Started by root it wants to be told whom to become.
+def list_user_options() -> list[str]:
+    """Return the option for an unprivileged user, which smtp-sink requires when started by root."""
     return ["-u", "nobody"] if os.geteuid() == 0 else []
 
 
-def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
+def find_free_port() -> int:
+    """Return an unused TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once `process` listens; raises RuntimeError with what it said when it does not."""
+    """Wait until `process` listens on `port`; raises RuntimeError with its output if it does not."""
     deadline = time.monotonic() + 10
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -1,26 +1,26 @@
-"""A TCP proxy that adds round-trip time: every byte arrives later, none waits for another.
+"""A TCP proxy that adds round-trip time without limiting throughput.
 
     python -m bench.proxy LISTEN_PORT TARGET_PORT ROUND_TRIP_MS
 
-Half of the time is added in each direction. What is on its way is not limited, as on a long line
-with enough bandwidth; only the time counts.
+Half of the time is added in each direction. The amount of data in transit is not limited, as on a long line
+with enough bandwidth.
 """
 
 import asyncio
 import sys
 from collections import deque
 
-QUIT = None  # in the queue: the other side closed
+CLOSED = None  # in the queue: the other side closed
 
 
 class Pipe(asyncio.Protocol):
-    """One end of a connection; what it reads is written to `other` after the delay."""
+    """One end of a connection; the data that it reads is written to `other` after the delay."""
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
         self.transport: asyncio.Transport | None = None
         self.other: Pipe | None = None
-        self._under_way: deque[tuple[float, bytes | None]] = deque()
+        self._in_transit: deque[tuple[float, bytes | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -28,15 +28,15 @@ class Pipe(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._carry(data)
+        self._delay(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._carry(QUIT)
+        self._delay(CLOSED)
 
-    def _carry(self, data: bytes | None) -> None:
+    def _delay(self, data: bytes | None) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + self.delay
-        self._under_way.append((due, data))
+        self._in_transit.append((due, data))
         if self._timer is None:
             self._timer = loop.call_at(due, self._deliver)
 
@@ -44,22 +44,22 @@ class Pipe(asyncio.Protocol):
         self._timer = None
         loop = asyncio.get_running_loop()
         if self.other is None or self.other.transport is None:
-            self._timer = loop.call_later(self.delay, self._deliver)  # its connection is being made
+            self._timer = loop.call_later(self.delay, self._deliver)  # its connection is not open yet
             return
         now = loop.time()
         arrived = []
-        while self._under_way and self._under_way[0][0] <= now:
-            arrived.append(self._under_way.popleft()[1])
+        while self._in_transit and self._in_transit[0][0] <= now:
+            arrived.append(self._in_transit.popleft()[1])
         if data := b"".join(piece for piece in arrived if piece is not None):
             self.other.transport.write(data)
-        if QUIT in arrived:
+        if CLOSED in arrived:
             self.other.transport.close()
-        if self._under_way:
-            self._timer = loop.call_at(self._under_way[0][0], self._deliver)
+        if self._in_transit:
+            self._timer = loop.call_at(self._in_transit[0][0], self._deliver)
 
 
 class Front(Pipe):
-    """The end that a client connected to; opens the other one."""
+    """The end that a client connected to; it opens the other one."""
 
     def __init__(self, delay: float, target: int) -> None:
         super().__init__(delay)

@@ -1,6 +1,6 @@
-"""How fast much data goes, and how long others wait meanwhile: python -m bench.retention [COUNT].
+"""Measure how fast old data is deleted, and how long other writes wait: python -m bench.retention [COUNT].
 
-First the details of a run of so many letters, by sweeps; then an account of so many clients, by slices.
+First sweeps delete the details of a run with COUNT letters, then an account with COUNT clients is deleted.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from skymailing.retention import sweep
 PROJECT_DIR = Path(__file__).parents[1]
 # A row for each number up to :count, on both databases.
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
-FILL = (
+FILL_RUN = (
     """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
            session_epoch, created_at, updated_at)
        VALUES (1, 'o@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old)""",
@@ -54,7 +54,7 @@ FILL = (
 )
 
 
-LEAVE = (
+FILL_ACCOUNT = (
     """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
            session_epoch, deletion_at, created_at, updated_at)
        VALUES (2, 'leaves@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old, :old)""",
@@ -67,18 +67,18 @@ LEAVE = (
 SLICE = 20.0  # seconds
 
 
-class Neighbour(threading.Thread):
-    """Somebody else who writes a row every 20 ms and takes down how long that took."""
+class ConcurrentWriter(threading.Thread):
+    """Another user, who writes a row every 20 ms; `waits` has the seconds that each write took."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(daemon=True)
         self.app = app
         self.waits: list[float] = []
-        self.ends = threading.Event()
+        self.stop = threading.Event()
 
     def run(self) -> None:
         with self.app.app_context():
-            while not self.ends.wait(0.02):
+            while not self.stop.wait(0.02):
                 begun = time.perf_counter()
                 with db.engine.begin() as connection:
                     connection.execute(
@@ -95,20 +95,20 @@ def fill(statements: tuple[str, ...], count: int) -> None:
             connection.execute(text(statement), known)
 
 
-def measure(count: int, say: Callable[[str], None]) -> None:
-    """Let a run's details and then an account go, with a neighbour beside."""
-    fill(FILL, count)
-    with beside() as waits:
-        sweeps = []
-        while timed(lambda: sweep.remove_old(utcnow()), sweeps):
+def measure(count: int, echo: Callable[[str], None]) -> None:
+    """Delete a run's details and then an account, with a concurrent writer."""
+    fill(FILL_RUN, count)
+    with concurrent_writes() as waits:
+        sweeps: list[float] = []
+        while run_timed(lambda: sweep.remove_old(utcnow()), sweeps):
             pass
-    tell(f"{count:,} letters with an attempt each", "sweeps", sweeps, waits, count, say)
-    fill(LEAVE, count)
-    with beside() as waits:
-        slices = []
-        while timed(lambda: deletion.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
+    echo(format_figures(f"{count:,} letters with an attempt each", "sweeps", sweeps, waits, count))
+    fill(FILL_ACCOUNT, count)
+    with concurrent_writes() as waits:
+        slices: list[float] = []
+        while run_timed(lambda: deletion.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
             pass
-    tell(f"an account of {count:,} clients", "slices", slices, waits, count, say)
+    echo(format_figures(f"an account of {count:,} clients", "slices", slices, waits, count))
     with db.engine.connect() as connection:
         for table in ("attempts", "deliveries", "clients"):
             left = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
@@ -118,7 +118,7 @@ def measure(count: int, say: Callable[[str], None]) -> None:
 T = TypeVar("T")
 
 
-def timed(work: Callable[[], T], seconds: list[float]) -> T:
+def run_timed(work: Callable[[], T], seconds: list[float]) -> T:
     begun = time.perf_counter()
     result = work()
     seconds.append(time.perf_counter() - begun)
@@ -126,22 +126,20 @@ def timed(work: Callable[[], T], seconds: list[float]) -> T:
 
 
 @contextlib.contextmanager
-def beside() -> Iterator[list[float]]:
-    """Yield the seconds that each write of a neighbour takes meanwhile."""
-    neighbour = Neighbour(current_app._get_current_object())  # type: ignore[attr-defined]
-    neighbour.start()
-    yield neighbour.waits
-    neighbour.ends.set()
-    neighbour.join()
+def concurrent_writes() -> Iterator[list[float]]:
+    """Yield the list of seconds that each concurrent write takes."""
+    writer = ConcurrentWriter(current_app._get_current_object())  # type: ignore[attr-defined]
+    writer.start()
+    yield writer.waits
+    writer.stop.set()
+    writer.join()
 
 
-def tell(
-    what: str, steps: str, seconds: list[float], waits: list[float], count: int, say: Callable[[str], None]
-) -> None:
+def format_figures(what: str, steps: str, seconds: list[float], waits: list[float], count: int) -> str:
     in_ms = sorted(1000 * wait for wait in waits)
-    say(
+    return (
         f"{db.engine.dialect.name}: {what} in {len(seconds)} {steps} of at most {max(seconds):.2f} s,"
-        f" {count / sum(seconds):,.0f} a second; somebody else's write took {statistics.median(in_ms):.0f} ms"
+        f" {count / sum(seconds):,.0f} a second; a concurrent write took {statistics.median(in_ms):.0f} ms"
         f" (median), 99 % under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
     )
 

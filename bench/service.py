@@ -1,4 +1,4 @@
-"""The service under test: its own database and Redis, real workers and a real scheduler."""
+"""The service under test, with its own database and Redis, real workers and a real scheduler."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 START_SECONDS = 30
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
-# One statement for both databases; a name per client, so that letters are personal.
+# One statement for both databases. Each client has a name, so that letters are personal.
 INSERT_CLIENTS = text(
     """
     INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
@@ -55,12 +55,12 @@ INSERT_CLIENTS = text(
 
 
 class RunFailed(Exception):
-    """What was measured did not end as it should; says how."""
+    """A measurement did not end as expected."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """How a run ended."""
+    """The final counts of a run."""
 
     counts: dict[DeliveryState, int]
     attempts: int
@@ -68,7 +68,7 @@ class Ledger:
 
 
 class Service:
-    """An installation with production's settings; use `running_service`."""
+    """An installation with production settings; use `running_service`."""
 
     def __init__(self, directory: Path, database_url: str, mail_port: int, workers: int) -> None:
         self.directory = directory
@@ -89,7 +89,7 @@ class Service:
         self.app: Flask = create_app(load_config(self.environment))
         with self.app.app_context():
             upgrade(str(PROJECT_DIR / "migrations"))
-        # Of the measurement alone, and on autocommit: reading keeps no worker from writing.
+        # Only for the measurement, with autocommit, so that reading does not block the workers' writes.
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"],
             isolation_level="AUTOCOMMIT",
@@ -98,7 +98,7 @@ class Service:
         )
         self._processes: list[subprocess.Popen[bytes]] = []
         self._named: dict[str, subprocess.Popen[bytes]] = {}
-        # Whether what ends is started again, as in production; else it is a failure.
+        # Whether processes that end are restarted, as in production; otherwise that is a failure.
         self.is_supervised = False
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -114,7 +114,7 @@ class Service:
             self.wait_until(lambda: queue.count_workers() == self.worker_count, "workers", START_SECONDS)
 
     def stop(self) -> None:
-        """End every process, Redis last."""
+        """Stop all processes, Redis last."""
         for process in reversed(self._processes):
             process.send_signal(signal.SIGTERM)
             try:
@@ -123,8 +123,8 @@ class Service:
                 process.kill()
         self.engine.dispose()
 
-    def take_redis_away(self, seconds: float) -> None:
-        """Let there be no Redis for a while."""
+    def stop_redis_for(self, seconds: float) -> None:
+        """Stop Redis, and start it again after `seconds`."""
         redis = self._named["redis"]
         redis.terminate()
         redis.wait(30)
@@ -133,7 +133,7 @@ class Service:
         with self.app.app_context():
             queue.wait_for_redis()
 
-    def _start_what_ended(self) -> None:
+    def _restart_ended(self) -> None:
         for name in [name for name in self._named if name.startswith(("worker", "scheduler"))]:
             if self._named[name].poll() is not None:
                 self._spawn(name, [*FLASK, name.partition("-")[0]])
@@ -153,16 +153,16 @@ class Service:
         return process
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Return once `condition` holds; raises RunFailed with the workers' last words."""
+        """Wait until `condition` is true; raises RunFailed with the end of the workers' logs."""
         deadline = time.monotonic() + seconds
         while not condition():
             if self.is_supervised:
-                self._start_what_ended()
+                self._restart_ended()
             if time.monotonic() > deadline or any(worker.poll() is not None for worker in self._workers):
-                raise RunFailed(f"{what}: not within {seconds:.0f} s\n{self._last_words()}")
+                raise RunFailed(f"{what}: not reached within {seconds:.0f} s\n{self._read_log_ends()}")
             time.sleep(0.1)
 
-    def _last_words(self) -> str:
+    def _read_log_ends(self) -> str:
         return "\n".join(
             f"{log.name}: {log.read_text(errors='replace')[-1500:]}"
             for log in self.directory.glob("worker-*.log")
@@ -170,7 +170,7 @@ class Service:
 
     @property
     def peak_memory(self) -> float | None:
-        """The most that a worker had resident so far, in MB; None where the system does not tell."""
+        """The highest resident memory of a worker so far, in MB; None if the system does not report it."""
         peaks = []
         for worker in self._workers:
             with contextlib.suppress(OSError):
@@ -180,7 +180,7 @@ class Service:
         return max(peaks, default=None)
 
     def add_owner(self, clients: int) -> int:
-        """Make a user with so many clients; return the user's id."""
+        """Create a user with this number of clients; return the user's id."""
         with Session(self.engine) as session:
             owner = User(
                 email=f"owner-{time.monotonic_ns()}@sky.example",
@@ -195,12 +195,12 @@ class Service:
                 statement = text(str(INSERT_CLIENTS).replace("AS TEXT", "AS JSONB"))
             values = {"owner": owner.id, "count": clients, "now": utcnow()}
             session.execute(statement, values | {"attributes": f'{{"city": "{CITY}"}}'})
-            # An address book that was there yesterday has its statistics.
+            # Update statistics, as autovacuum has done for clients that are not brand new.
             session.execute(text("ANALYZE clients"))
             return owner.id
 
     def add_mailing(self, owner_id: int, starts_at: datetime) -> int:
-        """Make a mailing to all clients of a user; return its id."""
+        """Create a mailing to all clients of a user; return its id."""
         with Session(self.engine) as session:
             message = Message(owner_id=owner_id, subject=SUBJECT, format=MessageFormat.MARKDOWN, body=BODY)
             mailing = Mailing(
@@ -217,31 +217,31 @@ class Service:
             return mailing.id
 
     def start_mailing(self, mailing_id: int) -> datetime:
-        """Ask the workers to start a mailing that is due, as creating it does; return the moment."""
+        """Queue the start of a due mailing, as creating it does; return the time."""
         with self.app.app_context():
             moment = utcnow()
             queue.enqueue("start_mailing", mailing_id)
             return moment
 
     def find_run(self, mailing_id: int) -> Run | None:
-        """Return the mailing's run as it is now."""
+        """Return the mailing's run in its current state."""
         with Session(self.engine) as session:
             return session.scalar(select(Run).where(Run.mailing_id == mailing_id))
 
     def wait_for_end(self, mailing_id: int, seconds: float) -> Run:
-        """Return the mailing's run once it is over."""
+        """Wait for the end of the mailing's run, and return the run."""
 
         def is_over() -> bool:
             run = self.find_run(mailing_id)
             return run is not None and run.state in (RunState.FINISHED, RunState.CANCELLED)
 
-        self.wait_until(is_over, f"mailing {mailing_id} is over", seconds)
+        self.wait_until(is_over, f"end of mailing {mailing_id}", seconds)
         run = self.find_run(mailing_id)
         assert run is not None
         return run
 
     def read_ledger(self, run: Run) -> Ledger:
-        """Return what the ledger says of a run."""
+        """Count a run's deliveries by state, and its attempts."""
         with Session(self.engine) as session:
             counts = session.execute(
                 select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
@@ -253,17 +253,17 @@ class Service:
 
 
 def check_all_sent(ledger: Ledger, count: int, arrived: int) -> None:
-    """Raise RunFailed unless the ledger closes, every letter was sent once and every attempt recorded."""
+    """Raise RunFailed unless every letter was sent once and every attempt was recorded."""
     expected = Ledger({DeliveryState.SENT: count}, count, count)
     if ledger != expected or arrived != count:
-        raise RunFailed(f"{count} letters were to be sent: {ledger}, {arrived} arrived")
+        raise RunFailed(f"expected {count} letters: {ledger}, {arrived} arrived")
 
 
 @contextlib.contextmanager
 def running_service(
     directory: Path, database_url: str, mail_port: int, workers: int = 2
 ) -> Iterator[Service]:
-    """Run an installation of its own."""
+    """Run a new installation inside a `with` block."""
     service = Service(directory, database_url, mail_port, workers)
     try:
         service.start()

@@ -19,11 +19,11 @@ from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.routing import routes
-from skymailing.delivery.routing.domain_queue import Backlog
-from skymailing.delivery.routing.rate_limits import Rates
+from skymailing.delivery.routing.domain_queue import DomainQueue
+from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
-from skymailing.delivery.routing.session_pool import Lane
-from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
@@ -44,12 +44,12 @@ class Dispatcher:
         self.sender = sender
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        self.pools = {name: Lane(name, most_sessions) for name in routes.configured()}
+        self.pools = {name: SessionPool(name, most_sessions) for name in routes.list_configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
-        self._queues: dict[UUID, Backlog] = {}
+        self._queues: dict[UUID, DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
         config = current_app.config
-        self.rates = Rates(
+        self.rates = RateLimits(
             config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
         )
 
@@ -63,12 +63,12 @@ class Dispatcher:
             self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
         return self._template[1]
 
-    def domain_queue(self, run: OpenRun) -> Backlog | None:
+    def domain_queue(self, run: OpenRun) -> DomainQueue | None:
         """Return this worker's place in the run's queue; None if domains have no limit."""
         if not self.rates.per_domain:
             return None
         # Moved to the end, so that the least recently used one is dropped.
-        queue = self._queues.pop(run.uuid, None) or Backlog(run.id, self.rates)
+        queue = self._queues.pop(run.uuid, None) or DomainQueue(run.id, self.rates)
         self._queues[run.uuid] = queue
         if len(self._queues) > MAX_DOMAIN_QUEUES:
             del self._queues[next(iter(self._queues))]
@@ -80,9 +80,9 @@ class Dispatcher:
             pool.disconnect()
         self.journal.close()
 
-    def adapt(self, pool: Lane, results: list[Result], seconds: float) -> None:
+    def adapt(self, pool: SessionPool, results: list[Result], seconds: float) -> None:
         """Adapt the number of sessions and the window size to the last window."""
-        pool.concurrency.learn(results)
+        pool.concurrency.adjust(results)
         if seconds > self.settings.window_seconds:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
@@ -150,38 +150,36 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         return False
     dispatcher.rates.wait_if_held_back()
     queue = dispatcher.domain_queue(run)
-    batch = _claim(
-        run, dispatcher, 1 if is_probe else dispatcher.rates.largest_window(dispatcher.window), queue
-    )
+    batch = _claim(run, dispatcher, 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window), queue)
     if not batch.claimed:
         if is_probe:
-            routes.give_back_probe(pool.route, utcnow())
-        return queue is not None and queue.may_go_on()
+            routes.release_probe(pool.route, utcnow())
+        return queue is not None and queue.wait_for_more()
     begun = time.monotonic()
     _process(run, batch, dispatcher, pool, pipeline)
     if queue:
-        queue.put_back((claimed.id, claimed.email) for claimed in batch.untried())
+        queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
     dispatcher.adapt(pool, batch.results, time.monotonic() - begun)
     metrics.count_results(batch.results)
-    is_fit = pool.judge(batch.results, is_probe)
+    is_fit = pool.report_results(batch.results, is_probe)
     if batch.pause:
         plan.pause_mailing(run.id, *batch.pause)
     return is_fit and not batch.pause
 
 
-def _connect(dispatcher: Dispatcher, pool: Lane, is_probe: bool) -> Exchange | None:
+def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
     """Return open sessions over the route; None if it cannot be used, which its breaker learns."""
     if is_probe:
-        pool.start_over()
+        pool.reset()
     try:
-        return pool.exchange(dispatcher.sender, dispatcher.journal)
+        return pool.connect(dispatcher.sender, dispatcher.journal)
     except OSError as error:
         logger.warning("route %s cannot be used: %s", pool.route, error)
-        pool.report_closed_door(error)
+        pool.report_connection_error(error)
         return None
 
 
-def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: Backlog | None) -> Batch:
+def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: DomainQueue | None) -> Batch:
     token = str(uuid4())
     dispatcher.journal.claim(token)
     if queue:
@@ -198,7 +196,9 @@ def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: Backlog | No
     return Batch(token, claimed)
 
 
-def _process(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane, pipeline: Exchange) -> None:
+def _process(
+    run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool, pipeline: Pipeline
+) -> None:
     """Hand over the batch and record it, even if this worker is stopped in between."""
     try:
         _hand_over(run, batch, dispatcher, pool, pipeline)
@@ -209,14 +209,16 @@ def _process(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane, pip
     batch.record(run, pool.route)
 
 
-def _hand_over(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane, pipeline: Exchange) -> None:
+def _hand_over(
+    run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool, pipeline: Pipeline
+) -> None:
     """Hand over as much of the batch as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
         answer = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
             batch.stop(StateReason.REFUSED, answer)
-        elif dispatcher.rejections.note(run.id, result):
+        elif dispatcher.rejections.record(run.id, result):
             batch.stop(StateReason.REJECTED, answer)
         return batch.pause is not None
 
@@ -225,7 +227,7 @@ def _hand_over(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane, p
     pipeline.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
 
 
-def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane) -> Iterator[Letter]:
+def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is free for it."""
     try:
         template = dispatcher.template(run)
@@ -251,7 +253,7 @@ def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: Lane) -> 
             letter = Letter(claimed.id, number, claimed.email, b"")
             result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
             batch.results.append(result)
-            if dispatcher.rejections.note(run.id, result):
+            if dispatcher.rejections.record(run.id, result):
                 batch.stop(StateReason.NOT_WRITABLE, str(error))
                 return
             continue

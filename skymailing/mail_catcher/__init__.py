@@ -1,1 +1,1 @@
-"""The mail catcher for development: it keeps letters instead of sending them."""
+"""The mail catcher for development: stores letters instead of sending them, and shows them on pages."""

@@ -1,4 +1,4 @@
-"""The catcher's SMTP server: accepts everything, sends nothing, keeps each letter."""
+"""The SMTP server of the mail catcher: accepts and stores every letter, sends none."""
 
 import asyncio
 import logging
@@ -9,14 +9,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from skymailing.mail_catcher.store import LetterStore
 
-ADDRESS = "127.0.0.1"  # never reachable from elsewhere
+ADDRESS = "127.0.0.1"  # not reachable from other hosts
 BACKLOG = 1000
 
 logger = logging.getLogger(__name__)
 
 
 class CatchingHandler:
-    """What aiosmtpd asks about each command."""
+    """The hooks that aiosmtpd calls for each command."""
 
     def __init__(self, store: LetterStore) -> None:
         self._store = store
@@ -25,21 +25,21 @@ class CatchingHandler:
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        # RFC 2920: commands may come in one write; aiosmtpd reads them one by one from its buffer.
+        # RFC 2920: several commands may arrive at once; aiosmtpd reads them one by one from its buffer.
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.original_content or b""
         for recipient in envelope.rcpt_tos:
-            self._store.keep(envelope.mail_from or "", recipient, content)
-        return "250 2.0.0 kept"
+            self._store.save(envelope.mail_from or "", recipient, content)
+        return "250 2.0.0 stored"
 
 
 def serve(port: int, directory: Path) -> None:
-    """Serve until SIGTERM or SIGINT; raises OSError when the port is taken."""
+    """Serve until SIGTERM or SIGINT; raises OSError if the port is in use."""
     store = LetterStore(directory)
     store.prepare()
-    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells of every command
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every command
     asyncio.run(_serve(port, CatchingHandler(store)))
 
 

@@ -1,4 +1,4 @@
-"""Caught letters: one file each, raw, named so that listing and searching opens none of them."""
+"""Store caught letters, one raw file each; time and recipient are in the name, so lists open no file."""
 
 import itertools
 import os
@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
-HEADER_BYTES = 65_536  # read of each letter in a list
+HEADER_BYTES = 65_536  # read per letter in a list
 MAX_NAME_BYTES = 200  # of a recipient in a file name; file systems allow 255 for the whole
 LETTER_ID = re.compile(r"\d{19}-\d{6}_[A-Za-z0-9@.+_=-]+")
 SUFFIX = ".eml"
@@ -21,13 +21,13 @@ UNFINISHED = ".unfinished-"
 
 @dataclass(frozen=True)
 class CaughtLetter:
-    """A letter on disk; its headers and parts are read when they are asked for."""
+    """A letter on disk; its headers and parts are read on access."""
 
     path: Path
 
     @property
     def id(self) -> str:
-        """The name in addresses: time, number and recipient."""
+        """The id in URLs: time, number and recipient."""
         return self.path.name.removesuffix(SUFFIX)
 
     @property
@@ -40,7 +40,7 @@ class CaughtLetter:
 
     @property
     def headers(self) -> EmailMessage:
-        """The headers alone, for lists."""
+        """Only the headers, for lists."""
         with self.path.open("rb") as file:
             return BytesHeaderParser(policy=policy.default).parsebytes(file.read(HEADER_BYTES))
 
@@ -50,7 +50,7 @@ class CaughtLetter:
 
     @property
     def recipient(self) -> str:
-        """Whom the envelope named, whatever the To header says."""
+        """The recipient in the envelope, which may differ from the To header."""
         return str(self.headers.get("Delivered-To", ""))
 
 
@@ -62,13 +62,13 @@ class LetterStore:
         self._numbers = itertools.cycle(range(1_000_000))
 
     def prepare(self) -> None:
-        """Make the directory, and remove what a killed writer left half-written; the writer's to call."""
+        """Create the directory and remove unfinished files of a killed writer; only for the writer."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._directory.glob(f"{UNFINISHED}*"):
             path.unlink(missing_ok=True)
 
-    def keep(self, sender: str, recipient: str, content: bytes) -> None:
-        """Store a letter as a mailbox would, its envelope in front; readers see all of it or nothing."""
+    def save(self, sender: str, recipient: str, content: bytes) -> None:
+        """Store a letter with its envelope as the first headers; readers see it completely or not at all."""
         number = next(self._numbers)
         name = f"{time.time_ns():019}-{number:06}_{_file_name(recipient)}{SUFFIX}"
         envelope = f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode()
@@ -84,20 +84,20 @@ class LetterStore:
         return [CaughtLetter(self._directory / name) for name in names]
 
     def list_older(self, moment: datetime) -> list[CaughtLetter]:
-        """Return the letters that were caught before a moment, the oldest first."""
+        """Return the letters that were caught before `moment`, oldest first."""
         first_kept = f"{int(moment.timestamp() * 1e9):019}"
         names = sorted(name for name in self._names() if name[:19] < first_kept)
         return [CaughtLetter(self._directory / name) for name in names]
 
     def find(self, letter_id: str) -> CaughtLetter | None:
-        """Return one letter by its id."""
+        """Return a letter by its id."""
         if not LETTER_ID.fullmatch(letter_id):
             return None
         letter = CaughtLetter(self._directory / (letter_id + SUFFIX))
         return letter if letter.path.is_file() else None
 
     def delete_all(self) -> int:
-        """Delete every letter; return how many there were."""
+        """Delete all letters; return their number."""
         letters = self.list_letters()
         for letter in letters:
             letter.path.unlink(missing_ok=True)
@@ -108,11 +108,11 @@ class LetterStore:
             with os.scandir(self._directory) as entries:
                 yield from (entry.name for entry in entries if entry.name.endswith(SUFFIX))
         except FileNotFoundError:
-            return  # nothing was caught yet
+            return  # nothing has been caught yet
 
 
 def _file_name(address: str) -> str:
-    """Return an address in lower case, with =XX for bytes that are awkward in a file name or a URL."""
-    awkward = re.compile(rb"[^a-z0-9@.+_-]")
-    name = awkward.sub(lambda match: b"=%02X" % ord(match[0]), address.lower().encode()).decode()
+    """Convert an address to lower case, with =XX for bytes that are unsafe in file names or URLs."""
+    unsafe = re.compile(rb"[^a-z0-9@.+_-]")
+    name = unsafe.sub(lambda match: b"=%02X" % ord(match[0]), address.lower().encode()).decode()
     return name[:MAX_NAME_BYTES]

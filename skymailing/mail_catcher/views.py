@@ -1,4 +1,4 @@
-"""The pages of caught letters; only there while the catcher is in use."""
+"""Pages with caught letters; registered only while the mail catcher is in use."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -13,7 +13,7 @@ from skymailing.mail_catcher.store import CaughtLetter, LetterStore
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
 BLUEPRINTS = (bp,)
 
-# A letter may look as it likes and do nothing; its links open in a page of their own.
+# A letter may use any styles but run nothing; its links open in a new page.
 LETTER_POLICY = (
     "default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; base-uri 'self'; "
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -22,7 +22,7 @@ LETTER_POLICY = (
 
 @dataclass(frozen=True)
 class ListedLetter:
-    """A line of the list."""
+    """A row of the list."""
 
     letter: CaughtLetter
     headers: EmailMessage
@@ -33,7 +33,7 @@ def index() -> str:
     query = request.args.get("q", "").strip()
     letters = get_store().list_letters(query)
     page = paginate(letters, request.args.get("cursor"))
-    return render_template("catcher/index.html", page=page, total=len(letters), query=query)
+    return render_template("mail_catcher/index.html", page=page, total=len(letters), query=query)
 
 
 @bp.get("/<letter_id>")
@@ -41,7 +41,7 @@ def show(letter_id: str) -> str:
     letter = get_letter(letter_id)
     message = letter.message
     return render_template(
-        "catcher/show.html",
+        "mail_catcher/show.html",
         letter=letter,
         message=message,
         text=read_part(message, "plain"),
@@ -51,7 +51,7 @@ def show(letter_id: str) -> str:
 
 @bp.get("/<letter_id>/html")
 def html(letter_id: str) -> Response:
-    """The HTML part by itself, for the frame."""
+    """Serve only the HTML part, for the frame."""
     content = read_part(get_letter(letter_id).message, "html")
     if content is None:
         abort(404)
@@ -62,7 +62,7 @@ def html(letter_id: str) -> Response:
 
 @bp.get("/<letter_id>.eml")
 def raw(letter_id: str) -> Response:
-    """The letter as it was handed over, byte for byte, behind its envelope."""
+    """Serve the letter unchanged, after its envelope."""
     response = Response(get_letter(letter_id).raw, mimetype="message/rfc822")
     response.headers.set("Content-Disposition", "attachment", filename=f"{letter_id}.eml")
     return response
@@ -70,11 +70,11 @@ def raw(letter_id: str) -> Response:
 
 @bp.route("/delete", methods=["GET", "POST"])
 def delete_all() -> str | BaseResponse:
-    """Ask on GET, delete on POST."""
+    """Confirm on GET, delete on POST."""
     if request.method == "GET":
-        return render_template("catcher/delete.html", total=len(get_store().list_letters()))
+        return render_template("mail_catcher/delete.html", total=len(get_store().list_letters()))
     count = get_store().delete_all()
-    flash(ngettext("%(num)d letter deleted.", "%(num)d letters deleted.", count), "success")
+    flash(ngettext("%(num)d e-mail deleted.", "%(num)d e-mails deleted.", count), "success")
     return redirect(url_for("catcher.index"))
 
 
@@ -90,7 +90,7 @@ def get_letter(letter_id: str) -> CaughtLetter:
 
 
 def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
-    """Return the page that begins with the letter `cursor` names; letters that arrive do not shift it."""
+    """Return the page that starts at the letter with the id `cursor`; new letters do not shift it."""
     start = sum(letter.id > cursor for letter in letters) if cursor else 0
     shown = letters[start : start + PER_PAGE]
     end = start + PER_PAGE
@@ -102,7 +102,7 @@ def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
 
 
 def read_part(message: EmailMessage, subtype: str) -> str | None:
-    """Return the text of the plain or html part; None when the letter has none."""
+    """Return the text of the plain or html part; None if the letter has none."""
     part = message.get_body((subtype,))
     if part is None:
         return None
@@ -110,5 +110,5 @@ def read_part(message: EmailMessage, subtype: str) -> str | None:
     content = payload if isinstance(payload, bytes) else b""
     try:
         return content.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:  # a charset that nobody knows
+    except LookupError:  # an unknown charset
         return content.decode("ascii", "replace")

@@ -57,20 +57,20 @@ class RouteState:
     """Whether a mail server accepts letters, and since when it does not."""
 
     name: str
-    is_down: bool = False
+    is_open: bool = False  # its circuit breaker: no letters are sent
     since: datetime | None = None
     retry_at: datetime | None = None  # None while it is being probed
     answer: str = ""  # of the server or the system, at the last fault
 
     @property
     def is_fine(self) -> bool:
-        return not self.is_down and not self.answer
+        return not self.is_open and not self.answer
 
     @property
     def condition(self) -> str:
         """The state in one word, for programs."""
-        if self.is_down:
-            return "closed" if self.retry_at else "probing"
+        if self.is_open:
+            return "open" if self.retry_at else "probing"
         return "fine" if self.is_fine else "faulty"
 
 
@@ -96,7 +96,7 @@ class Progress:
     @property
     def is_blocked(self) -> bool:
         """Whether no mail server accepts letters."""
-        return bool(self.routes) and all(route.is_down for route in self.routes)
+        return bool(self.routes) and all(route.is_open for route in self.routes)
 
 
 def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progress:
@@ -220,7 +220,7 @@ def _count_waiting(ledger: Ledger) -> int:
 def _list_routes() -> tuple[RouteState, ...]:
     """Return the configured routes in the order in which they are used."""
     known = {route.name: route for route in db.session.scalars(select(Route))}
-    return tuple(_read_route(name, known.get(name)) for name in routes.configured())
+    return tuple(_read_route(name, known.get(name)) for name in routes.list_configured())
 
 
 def _read_route(name: str, route: Route | None) -> RouteState:
@@ -229,4 +229,4 @@ def _read_route(name: str, route: Route | None) -> RouteState:
     if route.state is BreakerState.CLOSED:
         return RouteState(name, since=route.last_fault_at, answer=route.last_fault)
     retry_at = route.retry_at if route.state is BreakerState.OPEN else None
-    return RouteState(name, is_down=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)
+    return RouteState(name, is_open=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)

@@ -132,9 +132,9 @@ def list_route_problems(progress: Progress) -> list[str]:
         return []
     first, *others = progress.routes
     sentences = [_format_route_problem(first, progress.now, is_first=True)]
-    if first.is_down:
+    if first.is_open:
         for other in others:
-            if other.is_down:
+            if other.is_open:
                 sentences.append(_format_route_problem(other, progress.now, is_first=False))
             else:
                 sentences.append(str(_("Letters leave through the second mail server.")))
@@ -147,7 +147,7 @@ def format_server(progress: Progress) -> str:
 
 
 def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -> str:
-    if not route.is_down:
+    if not route.is_open:
         text = _l("The mail server had an error at %(since)s and is tried again: %(answer)s")
     else:
         text = DOWN_TEXTS[is_first, route.retry_at is None]

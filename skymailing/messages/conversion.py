@@ -5,7 +5,7 @@ from html import escape
 
 from skymailing.delivery.rendering.content import clean, convert_markdown, guess_language, restore_text
 from skymailing.delivery.rendering.plaintext import html_to_text
-from skymailing.delivery.rendering.tag_masking import Placeholders
+from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out
 from skymailing.models import MessageFormat
 
@@ -20,8 +20,8 @@ def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
         content = convert_markdown(body) if old is MessageFormat.MARKDOWN else write_paragraphs(body)
         return lay_out(content.strip(), guess_language(body))
     if old is MessageFormat.HTML and new is not MessageFormat.HTML:
-        placeholders = Placeholders(extract_text(body))
-        return restore_text(html_to_text(placeholders.source), placeholders).strip("\n") + "\n"
+        masked = MaskedSource(extract_text(body))
+        return restore_text(html_to_text(masked.text), masked).strip("\n") + "\n"
     return body
 
 
@@ -33,11 +33,11 @@ def extract_text(page: str) -> str:
 
 def write_paragraphs(text: str) -> str:
     """Return plain text as paragraphs of HTML."""
-    placeholders = Placeholders(text)
-    paragraphs = re.split(r"\n\s*\n", placeholders.source.strip("\n"))
+    masked = MaskedSource(text)
+    paragraphs = re.split(r"\n\s*\n", masked.text.strip("\n"))
     html = "\n".join(
         "<p>" + escape(paragraph, quote=False).replace("\n", "<br>") + "</p>"
         for paragraph in paragraphs
         if paragraph.strip()
     )
-    return placeholders.restore(html, "&#123;")
+    return masked.unmask_converted(html, "&#123;")

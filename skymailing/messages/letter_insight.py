@@ -50,7 +50,7 @@ def inspect_letter(
 ) -> Insight:
     """Return what `recipient` would get; `attributes` are those of all clients. Raises TemplateError."""
     template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
-    rendered = template.parts.show(make_values(recipient, template.sender_name, url))
+    rendered = template.parts.render(make_values(recipient, template.sender_name, url))
     size = len(template.render(0, recipient, url, utcnow()))
     paths = find_placeholders(content)
     known = {*OWN, *attributes, *recipient.attributes}

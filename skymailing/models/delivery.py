@@ -175,6 +175,8 @@ class Attempt(Model):
 
 
 class BreakerState(StrEnum):
+    """The state of a route's circuit breaker: closed = healthy, open = shut off."""
+
     CLOSED = "closed"
     OPEN = "open"
     PROBING = "probing"

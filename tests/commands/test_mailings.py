@@ -119,7 +119,7 @@ def test_status_shows_rate_forecast_servers_and_possible_duplicates(
     lines = dict(line.split(" ", 1) for line in run("status", mailing.id).output.splitlines())
     assert "has not accepted letters" in lines["route"]
     assert lines["route"].endswith("421 away")
-    assert (lines["route_state"], lines["route_since"]) == ("closed", format_time(opened_at))
+    assert (lines["route_state"], lines["route_since"]) == ("open", format_time(opened_at))
     assert lines["route_next_try"] == format_time(retry_at)
     assert (lines["rate_per_second"], lines["finishes_at"]) == ("-", "-")
     assert lines["timezone"] == "UTC"

@@ -4,13 +4,13 @@ import smtplib
 import time
 from functools import partial
 
-from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
 
 BODY = b"Subject: x\r\n\r\nHello\r\n.leading dot\r\n"
 
 
-class Notes:
+class MemoryJournal:
     """A journal in memory."""
 
     def __init__(self) -> None:
@@ -36,13 +36,13 @@ def open_to(port: int, timeout: float = 5) -> smtplib.SMTP:
 
 def hand_over(
     port: int, count: int = 1, sessions: int = 1, seconds: float = 5, until: float = 60
-) -> tuple[list[Result], Notes]:
-    notes = Notes()
-    exchange = Exchange(partial(open_to, port), "bounce@sky.example", notes, seconds)
+) -> tuple[list[Result], MemoryJournal]:
+    journal = MemoryJournal()
+    pipeline = Pipeline(partial(open_to, port), "bounce@sky.example", journal, seconds)
     try:
-        exchange.connect(sessions)
-        results = exchange.hand_over(letters(count), time.monotonic() + until)
+        pipeline.connect(sessions)
+        results = pipeline.hand_over(letters(count), time.monotonic() + until)
     finally:
-        exchange.close()
-    assert notes.ended == results
-    return results, notes
+        pipeline.close()
+    assert journal.ended == results
+    return results, journal

@@ -1,4 +1,4 @@
-"""A letter as it is rendered, and how any reader that follows the RFCs understands it."""
+"""Render letters and read them as any mail client that follows the RFCs does."""
 
 import re
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER
 
 
 def read(letter: bytes) -> EmailMessage:
-    """Parse a letter after checking what every letter must keep."""
+    """Parse a letter after checking what holds for every letter."""
     assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
     assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
     parsed = message_from_bytes(letter, policy=policy.default)
@@ -41,7 +41,7 @@ def body_of(parsed: EmailMessage, kind: str) -> str:
 
 
 def name_of(letter: bytes, header: str) -> str:
-    """Read a display name.
+    """Return a display name.
 
     The newer parser of Python 3.11 leaves a space between encoded words in names, against RFC 2047
     section 6.2; the older one does not.

@@ -1,4 +1,4 @@
-"""An SMTP server of a few lines that misbehaves as a test tells it to."""
+"""A small SMTP server that follows a test's script, also against the protocol."""
 
 import socket
 import threading
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Dialogue = Callable[["Peer"], None]
-LAST_WORDS_SECONDS = 2.0
+CLOSING_SECONDS = 2.0
 
 
 @dataclass
 class Peer:
-    """One accepted connection, seen from the server."""
+    """One accepted connection, from the server's point of view."""
 
     connection: socket.socket
     received: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Peer:
         return "\n".join(lines)
 
     def accept(self) -> str:
-        """Take one letter as a good server does and return its recipient."""
+        """Accept one letter as a correct server does; return its recipient."""
         self.hear()
         self.say("250 sender ok")
         recipient = self.hear()
@@ -55,19 +55,19 @@ class Peer:
         self.hear()
         self.say("354 go on")
         self.body()
-        self.say("250 2.0.0 taken")
+        self.say("250 2.0.0 accepted")
         return recipient.removeprefix("RCPT TO:<").rstrip(">")
 
 
 @contextmanager
 def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
-    """Serve one connection after another, each by its own dialogue; the last one repeats. Yield the port.
+    """Serve each connection with its own dialogue; the last one repeats. Yield the port.
 
-    At the end the dialogues get a moment to hear what the client said last.
+    At the end the dialogues have CLOSING_SECONDS to read what the client sent last.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     open_connections: list[socket.socket] = []
-    dialogues_under_way: list[threading.Thread] = []
+    threads: list[threading.Thread] = []
 
     def serve(number: int, connection: socket.socket) -> None:
         try:
@@ -85,9 +85,8 @@ def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
             except OSError:
                 return
             open_connections.append(connection)
-            dialogue = threading.Thread(target=serve, args=(number, connection), daemon=True)
-            dialogues_under_way.append(dialogue)
-            dialogue.start()
+            threads.append(threading.Thread(target=serve, args=(number, connection), daemon=True))
+            threads[-1].start()
             number += 1
 
     threading.Thread(target=accept, daemon=True).start()
@@ -96,8 +95,8 @@ def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        deadline = time.monotonic() + LAST_WORDS_SECONDS
-        for dialogue in dialogues_under_way:
-            dialogue.join(max(0.0, deadline - time.monotonic()))
+        deadline = time.monotonic() + CLOSING_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         for connection in open_connections:
             connection.close()

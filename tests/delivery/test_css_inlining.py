@@ -1,4 +1,4 @@
-"""Styles come into the elements, and nothing else of an author's HTML changes."""
+"""Styles are inlined into the elements, and nothing else in an author's HTML changes."""
 
 import re
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skymailing.delivery.rendering.css_important import strengthen
+from skymailing.delivery.rendering.css_important import add_important
 from skymailing.delivery.rendering.css_inlining import MAX_DEPTH, inline_styles
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
@@ -51,15 +51,15 @@ PIECES = st.sampled_from(
 STYLE = re.compile(r"""\sstyle=("[^"]*"|'[^']*'|[^\s>]+)""")
 
 
-def bare(html: str) -> str:
-    """Return HTML without what the inliner may add: style attributes and `!important`."""
+def strip_styles(html: str) -> str:
+    """Remove what the inliner may add: style attributes and `!important`."""
     return STYLE.sub("", html).replace(" !important", "")
 
 
 @settings(max_examples=400, deadline=None)
 @given(html=st.lists(PIECES, max_size=25).map("".join))
 @example(html=CSS + "<p>{{ name }}</p>")
-def test_all_but_the_styles_stays_as_it_was(html: str) -> None:
+def test_nothing_but_the_styles_changes(html: str) -> None:
     try:
         tags = [tag.text for tag in find_tags(html)]
     except TemplateError:
@@ -69,11 +69,12 @@ def test_all_but_the_styles_stays_as_it_was(html: str) -> None:
 
     inlined = inline_styles(html)
 
-    assert bare(inlined) == bare(html)
-    assert [tag.text for tag in find_tags(bare(inlined))] == [tag.text for tag in find_tags(bare(html))]
-    # Of the author's tags none is missing; rules may bring theirs along.
-    rest = iter(tag.text for tag in find_tags(inlined))
-    assert all(tag in rest for tag in tags)
+    rest, source = strip_styles(inlined), strip_styles(html)
+    assert rest == source
+    assert [tag.text for tag in find_tags(rest)] == [tag.text for tag in find_tags(source)]
+    # None of the author's tags is missing; rules may add some of their own.
+    found = iter(tag.text for tag in find_tags(inlined))
+    assert all(tag in found for tag in tags)
 
 
 def inlined(css: str, html: str) -> str:
@@ -88,7 +89,7 @@ def inlined(css: str, html: str) -> str:
         ("p { font: 1px 'A' }", "<p style='margin: 0'>x", "<p style='font: 1px &#39;A&#39;; margin: 0'>x"),
         ("p { color: red }", "<p style=margin:0>x", '<p style="color: red; margin:0">x'),
         ("p { color: {{ client.c }} }", "<p>x", '<p style="color: {{ client.c }};">x'),
-        # Not known before the letter is filled in.
+        # Unknown until values are filled in.
         (".a { color: red }", "<p {% if name %}class=a{% endif %}>x", "<p {% if name %}class=a{% endif %}>x"),
         (
             ".a { color: red }",
@@ -98,24 +99,24 @@ def inlined(css: str, html: str) -> str:
         (".a { color: red }", '<p class="a {{ name }}">x', '<p style="color: red;" class="a {{ name }}">x'),
     ],
 )
-def test_rules_go_where_they_hold(css: str, html: str, expected: str) -> None:
+def test_rules_are_inlined_where_they_match(css: str, html: str, expected: str) -> None:
     assert inlined(css, html) == expected
 
 
-def test_rules_of_screens_and_states_still_win() -> None:
+def test_rules_of_media_queries_and_states_still_win() -> None:
     css = (
         "a { color: red; } a:hover { color: blue; margin: 0 !important } "
         '@media (max-width: 9px) { a { background: url("x;}y"); color: red } } @font-face { src: x }'
     )
 
-    assert strengthen(css) == (
+    assert add_important(css) == (
         "a { color: red; } a:hover { color: blue !important; margin: 0 !important } "
         '@media (max-width: 9px) { a { background: url("x;}y") !important; color: red !important } } '
         "@font-face { src: x }"
     )
 
 
-def test_a_letter_brings_its_media_queries_along() -> None:
+def test_a_letter_keeps_its_media_queries() -> None:
     body = (
         "<style>p { color: #111 } @media (max-width: 9px) { p { color: #222 } }</style><p>Hi {{ name }}</p>"
     )
@@ -126,27 +127,27 @@ def test_a_letter_brings_its_media_queries_along() -> None:
     assert '<p style="color: #111;">Hi Ann</p>' in html
 
 
-def test_nothing_is_loaded_from_elsewhere() -> None:
+def test_nothing_is_loaded_from_the_network() -> None:
     html = '<link rel="stylesheet" href="http://127.0.0.1:1/x.css"><style>@import "http://127.0.0.1:1/";p{color:red}</style><p>'
 
-    assert bare(inline_styles(html)) == html
+    assert strip_styles(inline_styles(html)) == html
 
 
 @pytest.mark.parametrize(
     "piece",
     ["<div>", "<b a=1>", "<p><b c></p>", '<b a=x"y>', "<table><tr><td>", "<a ", "<i>x</i>", "<svg><g>"],
 )
-def test_hostile_html_is_left_alone_and_harms_nobody(piece: str) -> None:
+def test_hostile_html_is_returned_quickly(piece: str) -> None:
     css = "<style>" + "i p i, b, div { color: red }" * 100 + "</style>"
     html = (css + piece * 250_000)[:490_000]
     start = time.monotonic()
 
     assert len(inline_styles(html)) < 2 * len(html)
 
-    assert time.monotonic() - start < 5, "seconds; it is some tenths"
+    assert time.monotonic() - start < 5, "usually some tenths of a second"
 
 
-def test_deep_html_is_read_up_to_a_bound() -> None:
+def test_deep_html_is_inlined_up_to_a_limit() -> None:
     def nested(depth: int) -> str:
         return "<style>i { color: red }</style>" + "<div>" * depth + "<i>x</i>"
 

@@ -1,4 +1,4 @@
-"""A limit of letters per second and recipient domain: who waits holds up nobody else."""
+"""A limit of letters per second and recipient domain delays no other domain."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +15,9 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import OpenRun
-from skymailing.delivery.routing import domain_queue as backlog_module
-from skymailing.delivery.routing.domain_queue import Backlog
-from skymailing.delivery.routing.rate_limits import Rates
+from skymailing.delivery.routing import domain_queue
+from skymailing.delivery.routing.domain_queue import DomainQueue
+from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, User
 from tests.delivery.conftest import ServeFrom, Start
@@ -31,7 +31,7 @@ RATE = 6
 
 
 def add_clients(session: Session, owner: User, slow: int, others: int) -> None:
-    """Give `owner` clients of one domain, and behind them others of a domain each."""
+    """Give `owner` clients of one slow domain, followed by others with a domain each."""
     addresses = [f"c{number}@{SLOW}" for number in range(slow)]
     addresses += [f"c{number}@{number}.example" for number in range(others)]
     for address in addresses:
@@ -43,7 +43,7 @@ def is_slow(address: str) -> bool:
     return address.endswith(f"@{SLOW}")
 
 
-def test_other_domains_get_their_letters_while_one_waits_for_its_seconds(
+def test_other_domains_get_their_letters_while_a_limited_one_waits(
     app: Flask,
     session: Session,
     user: User,
@@ -52,7 +52,7 @@ def test_other_domains_get_their_letters_while_one_waits_for_its_seconds(
     limit: Callable[..., None],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The letters of the limited one stand first, more of them than a window holds."""
+    """The letters to the limited domain come first, and are more than a window holds."""
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], largest_window=20))
     add_clients(session, user, slow=24, others=80)
     with Sink() as sink:
@@ -64,41 +64,41 @@ def test_other_domains_get_their_letters_while_one_waits_for_its_seconds(
     assert states(session, run) == {"sent": 104}
     check_ledger(session, run, sink.letters)
     arrived = [(moment, is_slow(recipient)) for moment, recipient in sink.begun]
-    # In three seconds, however slow the machine is: in order, 24 of the others would have had their turn.
+    # After three seconds, at any speed of the machine. In plain order, 24 of the others would have been sent.
     places = [number for number, (_, slow) in enumerate(arrived) if slow]
     others_by_then = places[3 * RATE] - 3 * RATE
-    assert others_by_then > 40, "nobody waited for the limited domain"
+    assert others_by_then > 40, "the others waited for the limited domain"
     slow_times = [moment for moment, slow in arrived if slow]
-    # Two seconds may meet in any stretch of one.
+    # Any period of one second may overlap two of the counted seconds.
     gaps = [later - earlier for earlier, later in zip(slow_times, slow_times[2 * RATE :], strict=False)]
     assert min(gaps) > 0.5
 
 
 class Claimant:
-    """A worker that claims, a second at a time, and hands nothing over."""
+    """A worker that claims letters, one second at a time, and sends nothing."""
 
     def __init__(self, app: Flask, run: OpenRun) -> None:
         self.app = app
         self.run = run
-        self.rates = Rates(None, None, RATE)
+        self.rates = RateLimits(None, None, RATE)
         self.now = 0.0  # of the monotonic clock
-        self.backlog = Backlog(run.id, self.rates, lambda: self.now)
+        self.queue = DomainQueue(run.id, self.rates, lambda: self.now)
 
     def claim(self, most: int = 20) -> list[str]:
-        self.backlog.begin_claim()
+        self.queue.begin_claim()
         with db.engine.begin() as connection:
             now = utcnow()
             claimed = claims.claim(
-                connection, self.run, "token", now + timedelta(minutes=3), most, now, self.backlog
+                connection, self.run, "token", now + timedelta(minutes=3), most, now, self.queue
             )
         return [one.email for one in claimed]
 
-    def begin(self, addresses: list[str]) -> list[str]:
-        """Return those that the rates allow to be begun now."""
+    def start(self, addresses: list[str]) -> list[str]:
+        """Return the addresses that the limits allow to start now."""
         return [one for one in addresses if self.rates.allow("primary", self.run.mailing_id, one)]
 
     def use_up_second(self) -> None:
-        assert len(self.begin([f"x@{SLOW}"] * (RATE + 1))) == RATE
+        assert len(self.start([f"x@{SLOW}"] * (RATE + 1))) == RATE
 
 
 Engage = Callable[[], Claimant]
@@ -106,7 +106,7 @@ Engage = Callable[[], Claimant]
 
 @pytest.fixture
 def engage(app: Flask, session: Session, user: User) -> Iterator[Engage]:
-    """Return a function that engages workers for one run, with 200 letters to a limited domain first."""
+    """Return a function that makes workers for one run, whose first 200 letters go to a limited domain."""
     add_clients(session, user, slow=200, others=30)
     mailing = due_mailing(user)
     with app.app_context():
@@ -119,45 +119,45 @@ def engage(app: Flask, session: Session, user: User) -> Iterator[Engage]:
 
 @pytest.fixture
 def seconds() -> Iterator[Callable[[], None]]:
-    """Return a function that lets the next second begin; it lasts until then."""
+    """Return a function that starts the next second; time stands still in between."""
     with time_machine.travel(datetime.now(UTC).replace(microsecond=0), tick=False) as clock:
         yield lambda: clock.shift(1)
 
 
-def test_each_letter_is_looked_at_once_however_many_stand_first(
+def test_each_letter_is_read_once_even_behind_many_limited_ones(
     engage: Engage, seconds: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog_module, "LOOK_AHEAD", 50)
-    looks: list[str] = []
+    monkeypatch.setattr(domain_queue, "ROWS_PER_QUERY", 50)
+    reads: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+    def count_read(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
         if statement.startswith("SELECT deliveries.id, deliveries.email \n"):
-            looks.append(statement)
+            reads.append(statement)
 
     worker = engage()
-    event.listen(db.engine, "after_cursor_execute", note)
+    event.listen(db.engine, "after_cursor_execute", count_read)
     try:
-        at_once = [address for _ in range(4) for address in worker.begin(worker.claim())]
-        first = len(looks)
+        at_once = [address for _ in range(4) for address in worker.start(worker.claim())]
+        first = len(reads)
         later = []
         for _ in range(20):
             seconds()
-            later += worker.begin(worker.claim())
+            later += worker.start(worker.claim())
     finally:
-        event.remove(db.engine, "after_cursor_execute", note)
+        event.remove(db.engine, "after_cursor_execute", count_read)
 
     assert sum(map(is_slow, at_once)) == RATE
-    assert len(at_once) == RATE + 30, "the others came at once"
+    assert len(at_once) == RATE + 30, "the others come at once"
     assert len(later) == 20 * RATE
     assert all(map(is_slow, later))
     assert first <= 230 / 50 + 3
-    assert len(looks) == first, "later seconds know where the waiting letters are"
+    assert len(reads) == first, "later seconds know which letters wait"
 
 
-def test_what_comes_back_behind_a_workers_place_is_found_when_it_looks_again(
+def test_a_letter_that_returns_behind_the_workers_position_is_found_by_the_next_scan(
     session: Session, engage: Engage, seconds: Callable[[], None]
 ) -> None:
-    """Another worker took letters and died, and the sweep gave them back."""
+    """Another worker claimed letters and died, and the sweep returned them to pending."""
     worker = engage()
     other = select(Delivery.id).where(Delivery.email.startswith("c3@3."))
     session.execute(update(Delivery).where(Delivery.id.in_(other)).values(state=DeliveryState.SENDING))
@@ -167,15 +167,15 @@ def test_what_comes_back_behind_a_workers_place_is_found_when_it_looks_again(
     session.execute(update(Delivery).where(Delivery.id.in_(other)).values(state=DeliveryState.PENDING))
 
     assert worker.claim() == []
-    worker.now += backlog_module.LOOK_AGAIN_SECONDS + 1
+    worker.now += domain_queue.RESCAN_SECONDS + 1
 
     assert worker.claim() == ["c3@3.example"]
 
 
-def test_a_worker_passes_over_all_that_others_took_in_one_claim(
+def test_one_claim_skips_all_letters_that_others_have_claimed(
     engage: Engage, seconds: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog_module, "CHECKED_AT_ONCE", 30)
+    monkeypatch.setattr(domain_queue, "IDS_PER_CHECK", 30)
     first, second = engage(), engage()
     for worker in (first, second):
         seconds()
@@ -194,7 +194,7 @@ def test_a_worker_passes_over_all_that_others_took_in_one_claim(
     assert not set(claimed) & set(taken)
 
 
-def test_letters_that_were_not_begun_are_offered_again_before_later_ones(
+def test_letters_that_were_not_started_are_claimed_again_before_later_ones(
     engage: Engage, session: Session, seconds: Callable[[], None]
 ) -> None:
     worker = engage()
@@ -208,19 +208,19 @@ def test_letters_that_were_not_begun_are_offered_again_before_later_ones(
         .where(Delivery.id.in_([id for id, _ in released]))
         .values(state=DeliveryState.PENDING, lease_until=None)
     )
-    worker.backlog.put_back(released)
+    worker.queue.requeue(released)
 
     seconds()
 
     assert [address for address in worker.claim() if is_slow(address)] == claimed
 
 
-def test_workers_know_that_letters_wait_and_sleep_only_until_the_next_second(engage: Engage) -> None:
+def test_workers_sleep_only_until_the_next_second_while_letters_wait(engage: Engage) -> None:
     worker = engage()
-    assert worker.backlog.may_go_on()
+    assert worker.queue.wait_for_more()
     while worker.claim():
-        worker.begin([f"x@{SLOW}"] * (RATE + 1))
+        worker.start([f"x@{SLOW}"] * (RATE + 1))
     begun = time.monotonic()
-    assert worker.backlog.may_go_on()
+    assert worker.queue.wait_for_more()
     assert time.monotonic() - begun < 1.5
     assert worker.claim()

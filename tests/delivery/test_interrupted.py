@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result, Verdict
-from tests.delivery.handing import Notes, letters, open_to
+from tests.delivery.handing import MemoryJournal, letters, open_to
 from tests.faults.sink import Sink
 
 
@@ -21,7 +21,7 @@ def check_results(results: list[Result], sink: Sink) -> None:
     assert sent <= arrived <= sent | unknown
 
 
-class FullDisk(Notes):
+class FullDisk(MemoryJournal):
     """A journal with room for a limited number of entries."""
 
     def __init__(self, room: int) -> None:
@@ -35,15 +35,15 @@ class FullDisk(Notes):
 
 
 def test_results_survive_a_journal_that_cannot_be_written() -> None:
-    notes = FullDisk(room=7)
+    journal = FullDisk(room=7)
     results: list[Result] = []
 
     with Sink() as sink:
-        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", notes, 5)
-        exchange.connect(3)
+        pipeline = Pipeline(partial(open_to, sink.port), "b@sky.example", journal, 5)
+        pipeline.connect(3)
         with pytest.raises(OSError, match="no space"):
-            exchange.hand_over(letters(30), time.monotonic() + 30, results)
-        exchange.close()
+            pipeline.hand_over(letters(30), time.monotonic() + 30, results)
+        pipeline.close()
 
     check_results(results, sink)
 
@@ -56,10 +56,10 @@ def test_results_survive_a_letter_that_cannot_be_rendered() -> None:
     results: list[Result] = []
 
     with Sink() as sink:
-        exchange = Exchange(partial(open_to, sink.port), "b@sky.example", Notes(), 5)
-        exchange.connect(3)
+        pipeline = Pipeline(partial(open_to, sink.port), "b@sky.example", MemoryJournal(), 5)
+        pipeline.connect(3)
         with pytest.raises(ZeroDivisionError):
-            exchange.hand_over(write(), time.monotonic() + 30, results)
-        exchange.close()
+            pipeline.hand_over(write(), time.monotonic() + 30, results)
+        pipeline.close()
 
     check_results(results, sink)

@@ -1,4 +1,4 @@
-"""A letter says what was written, whatever was written, to any reader that follows the RFCs."""
+"""Any text reaches a mail client that follows the RFCs unchanged."""
 
 import pytest
 from flask import Flask
@@ -12,7 +12,7 @@ from skymailing.delivery.rendering.letter import (
     Recipient,
     Sender,
     TemplateError,
-    message_id,
+    make_message_id,
     preview,
     render_test_letter,
 )
@@ -34,7 +34,7 @@ from tests.delivery.rendered import (
 )
 from tests.support.factories import ClientFactory, MessageFactory
 
-# No lone surrogates: no database of ours can hold them.
+# No lone surrogates: the databases cannot store them.
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 NASTY = st.sampled_from(
     [
@@ -66,7 +66,7 @@ def test_a_letter_has_the_headers_of_bulk_mail() -> None:
     assert [address.addr_spec for address in letter["To"].addresses] == [ANN.email]
     assert letter["To"].addresses[0].display_name == "Анна Петрова"
     assert letter["Date"].datetime == NOW
-    assert letter["Message-ID"] == message_id(RUN, 42, "sky.example")
+    assert letter["Message-ID"] == make_message_id(RUN, 42, "sky.example")
     assert letter["List-Unsubscribe"] == f"<{URL}>"
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert letter["List-Id"] == "<mailing-7.sky.example>"
@@ -80,7 +80,7 @@ def test_the_same_delivery_has_the_same_message_id_on_every_attempt() -> None:
     first, again = read(render(content)), read(render(content))
 
     assert first["Message-ID"] == again["Message-ID"]
-    assert message_id(RUN, 42, "a.example") != message_id(RUN, 43, "a.example")
+    assert make_message_id(RUN, 42, "a.example") != make_message_id(RUN, 43, "a.example")
 
 
 def test_markdown_and_html_have_two_parts_and_plain_text_has_one() -> None:
@@ -92,7 +92,7 @@ def test_markdown_and_html_have_two_parts_and_plain_text_has_one() -> None:
     assert read(render(Content("x", TEXT, "Hello"))).get_content_type() == "text/plain"
 
 
-def test_a_recipient_without_a_name_has_the_address_alone() -> None:
+def test_a_recipient_without_a_name_is_only_an_address() -> None:
     letter = render(Content("x", TEXT, "y"), Recipient("ann@example.com", "  ", {}))
 
     assert b"\r\nTo: ann@example.com\r\n" in letter
@@ -102,7 +102,7 @@ def test_a_recipient_without_a_name_has_the_address_alone() -> None:
 @given(name=TEXTS, city=TEXTS, subject=LITERALS, body=LITERALS)
 @example(name="a\r\nBcc: evil@example.com\r\n\r\nbody", city=".", subject="\n.\nx", body=".\r\n..\n.\r")
 @example(name="Щ" * 200, city="", subject="Щ" * 300, body="x" * 10_000)
-def test_any_text_comes_out_as_it_went_in(name: str, city: str, subject: str, body: str) -> None:
+def test_any_text_arrives_unchanged(name: str, city: str, subject: str, body: str) -> None:
     recipient = Recipient("ann@example.com", name, {"city": city})
     content = Content(
         subject + " {{ client.city }}", TEXT, body + "\n{{ client.city }}|{{ unsubscribe_url }}"
@@ -124,7 +124,7 @@ def test_any_text_comes_out_as_it_went_in(name: str, city: str, subject: str, bo
 
 @settings(max_examples=150, deadline=None)
 @given(name=TEXTS, body=LITERALS)
-def test_any_text_comes_out_of_both_parts_of_a_markdown_letter(name: str, body: str) -> None:
+def test_any_text_arrives_in_both_parts_of_a_markdown_letter(name: str, body: str) -> None:
     recipient = Recipient("ann@example.com", "Ann", {"value": name})
     content = Content("x", MARKDOWN, f"{{{{ client.value }}}}|{{{{ unsubscribe_url }}}}\n\n{body}")
 
@@ -146,7 +146,7 @@ def test_any_text_comes_out_of_both_parts_of_a_markdown_letter(name: str, body: 
 
 @settings(max_examples=100, deadline=None)
 @given(sender=TEXTS)
-def test_any_sender_name_stays_inside_its_header(sender: str) -> None:
+def test_any_sender_name_stays_within_its_header(sender: str) -> None:
     letter = render(Content("x", TEXT, "y"), sender=Sender(sender, "letters@sky.example", ""))
 
     parsed = read(letter)
@@ -159,19 +159,19 @@ def test_any_sender_name_stays_inside_its_header(sender: str) -> None:
 @pytest.mark.parametrize(
     "address", ["a@b.c\r\nBcc: x@y.z", "a b@c.d", "<a@b.c>", "no-at", "", "й@b.c", "a@b.c,d@e.f"]
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_an_invalid_address_is_rejected(address: str) -> None:
     with pytest.raises(TemplateError):
         render(Content("x", TEXT, "y"), Recipient(address, "", {}))
 
 
-def test_lines_stay_below_78_columns_with_ordinary_values() -> None:
+def test_lines_are_at_most_78_columns_with_ordinary_values() -> None:
     name = "Константин Константинович Константинопольский"
     letter = render(Content("Новости " * 20, MARKDOWN, "Текст " * 500), Recipient("a@b.example", name, {}))
 
     assert max(len(line) for line in letter.split(b"\r\n")) <= 78
 
 
-def test_personal_values_are_only_text_in_html() -> None:
+def test_personal_values_are_escaped_in_html() -> None:
     mallory = Recipient("m@example.com", "<script>alert('1')</script>", {"link": '"><img src=x>'})
     body = '<a href="{{ client.link }}">{{ name | upcase }}</a>{% if name %}{{ name }}{% endif %}{{ name }}'
 
@@ -182,7 +182,7 @@ def test_personal_values_are_only_text_in_html() -> None:
     assert html.count("&lt;") == 7
 
 
-def test_html_is_sent_as_written_and_its_text_is_readable() -> None:
+def test_html_is_sent_as_written_with_a_readable_text_part() -> None:
     body = (
         "<!DOCTYPE html><html><head><style>p { color: red }</style></head><body><h1>Hello, {{ name }}</h1>"
         '<p>See <a href="https://x.example/{{ client.city }}">our site</a>.</p>'
@@ -200,14 +200,14 @@ def test_html_is_sent_as_written_and_its_text_is_readable() -> None:
 
 
 @pytest.mark.parametrize("written", [MARKDOWN, HTML, TEXT])
-def test_a_letter_without_unsubscribe_link_gets_one(written: MessageFormat) -> None:
+def test_a_letter_without_an_unsubscribe_link_gets_one(written: MessageFormat) -> None:
     rendered = preview(Content("x", written, "<p>Hello, world</p>"), ANN, unsubscribe_url=URL)
 
     assert rendered.text.endswith(f"\n\n-- \nUnsubscribe: {URL}\n")
     assert (f'<a href="{URL}"' in rendered.html) is (written is not TEXT)
 
 
-def test_a_letter_with_unsubscribe_link_gets_no_second_one() -> None:
+def test_a_letter_with_an_unsubscribe_link_gets_no_second_one() -> None:
     rendered = preview(
         Content("x", MARKDOWN, "Привет. [Отписка]({{ unsubscribe_url }})"), ANN, unsubscribe_url=URL
     )
@@ -217,7 +217,7 @@ def test_a_letter_with_unsubscribe_link_gets_no_second_one() -> None:
     assert '<html lang="ru">' in rendered.html
 
 
-def test_markdown_and_placeholders_do_not_disturb_each_other() -> None:
+def test_markdown_and_placeholders_do_not_interfere() -> None:
     body = (
         'Hello **{{ name | default: "friend" }}**, _{{ client.a_b_c }}_\n'
         "[shop]({{ client.shop }}?a=1&b=2) <{{ unsubscribe_url }}> <{{ email }}>\n\n"
@@ -239,7 +239,7 @@ def test_markdown_and_placeholders_do_not_disturb_each_other() -> None:
     assert "- item 1\n- item 2\n" in rendered.text
 
 
-def test_a_clients_data_is_never_read_as_a_template_or_as_markdown() -> None:
+def test_a_clients_data_is_never_parsed_as_a_template_or_markdown() -> None:
     tricky = Recipient("a@b.example", "{{ email }} **bold**", {})
 
     rendered = preview(Content("{{ name }}", MARKDOWN, "{{ name }}"), tricky)
@@ -248,7 +248,7 @@ def test_a_clients_data_is_never_read_as_a_template_or_as_markdown() -> None:
     assert "<p>{{ email }} **bold**</p>" in rendered.html
 
 
-def test_unknown_values_are_empty_and_own_fields_win_over_attributes() -> None:
+def test_unknown_values_are_empty_and_fields_override_attributes() -> None:
     recipient = Recipient(
         "a@b.example", "Ann", {"email": "fake@x.example", "Город": "Уфа", "два слова": "да"}
     )
@@ -269,7 +269,7 @@ def test_an_empty_value_counts_as_missing() -> None:
     assert rendered.text.startswith("here, friend")
 
 
-def test_only_the_recipient_whose_data_break_a_limit_has_no_letter() -> None:
+def test_only_a_recipient_whose_data_exceeds_a_limit_gets_no_letter() -> None:
     template = LetterTemplate(
         Content("x", TEXT, "{% for i in (1..client.count) %}{{ client.word }}{% endfor %}"),
         SENDER,

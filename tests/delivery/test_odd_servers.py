@@ -1,4 +1,4 @@
-"""Servers that speak too early, take back what they said, or say strange things at length."""
+"""Servers that reply too early, contradict themselves, or send long strange replies."""
 
 import time
 import tracemalloc
@@ -9,9 +9,9 @@ import pytest
 
 from skymailing.delivery.ledger.statistics import common_words
 from skymailing.delivery.routing.rejections import Rejections
-from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
-from tests.delivery.handing import Notes, hand_over, open_to
+from tests.delivery.handing import MemoryJournal, hand_over, open_to
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.servers import SmtpServer
 
@@ -23,40 +23,40 @@ def read_until_closed(peer: Peer) -> bytes:
 
 
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
-def test_a_yes_that_comes_before_the_letter_is_no_yes(extensions: tuple[str, ...]) -> None:
-    """Nothing was written that the server could have taken."""
-    heard: list[bytes] = []
+def test_an_acceptance_before_the_letter_does_not_count(extensions: tuple[str, ...]) -> None:
+    """Nothing was written that the server could have accepted."""
+    received: list[bytes] = []
 
     def agree_to_everything(peer: Peer) -> None:
         peer.greet(*extensions)
         peer.hear()
-        peer.say("250 ok\r\n250 ok\r\n354 go on\r\n250 2.0.0 taken\r\n" * 5)
-        heard.append(read_until_closed(peer))
+        peer.say("250 ok\r\n250 ok\r\n354 go on\r\n250 2.0.0 accepted\r\n" * 5)
+        received.append(read_until_closed(peer))
 
     with scripted_server(agree_to_everything) as port:
         results, _ = hand_over(port, count=5)
 
     assert Verdict.SENT not in {result.verdict for result in results}
     assert Verdict.UNKNOWN not in {result.verdict for result in results}
-    assert b"\r\n.\r\n" not in heard[0]
+    assert b"\r\n.\r\n" not in received[0]
 
 
 @pytest.mark.parametrize(
     ("reply", "verdict"),
     [
-        ("250 2.0.0 taken", Verdict.DEFERRED),
+        ("250 2.0.0 accepted", Verdict.DEFERRED),
         ("354 more", Verdict.DEFERRED),
         ("451 4.3.0 not now", Verdict.DEFERRED),
         ("552 5.3.4 too big", Verdict.FAILED),
         ("421 4.3.2 shutting down", Verdict.ROUTE_FAULT),
     ],
 )
-def test_an_answer_in_the_middle_of_the_body_ends_the_session_before_the_dot(
+def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
     reply: str, verdict: Verdict
 ) -> None:
-    # More than a socket takes at once.
+    # More than a socket accepts at once.
     large = Letter(1, 1, "c@example.org", (b"x" * 998 + b"\r\n") * 16_000)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def interrupt(peer: Peer) -> None:
         peer.greet()
@@ -65,16 +65,16 @@ def test_an_answer_in_the_middle_of_the_body_ends_the_session_before_the_dot(
             peer.say(answer)
         peer.hear()
         peer.say(reply)
-        heard.append(read_until_closed(peer))
+        received.append(read_until_closed(peer))
 
     with scripted_server(interrupt) as port:
-        exchange = Exchange(partial(open_to, port), "b@sky.example", Notes(), 5)
-        exchange.connect(1)
-        (result,) = exchange.hand_over([large], time.monotonic() + 30)
-        exchange.close()
+        pipeline = Pipeline(partial(open_to, port), "b@sky.example", MemoryJournal(), 5)
+        pipeline.connect(1)
+        (result,) = pipeline.hand_over([large], time.monotonic() + 30)
+        pipeline.close()
 
     assert result.verdict is verdict
-    assert not heard[0].endswith(b"\r\n.\r\n")
+    assert not received[0].endswith(b"\r\n.\r\n")
 
 
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
@@ -82,7 +82,7 @@ def test_an_answer_in_the_middle_of_the_body_ends_the_session_before_the_dot(
     ("reply", "verdict"),
     [("550 5.1.1 no such user", Verdict.FAILED), ("451 4.7.1 greylisted", Verdict.DEFERRED)],
 )
-def test_a_refusal_counts_although_the_server_hangs_up_behind_it(
+def test_a_refusal_counts_although_the_server_hangs_up_after_it(
     extensions: tuple[str, ...], reply: str, verdict: Verdict
 ) -> None:
     def refuse_and_leave(peer: Peer) -> None:
@@ -99,8 +99,8 @@ def test_a_refusal_counts_although_the_server_hangs_up_behind_it(
     assert result.answer == reply[4:]
 
 
-def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_other_letter() -> None:
-    """It said one thing too many, so each answer would be taken for that to the next command."""
+def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -> None:
+    """It sent one reply too many, so each reply would be matched to the next command."""
 
     def stutter(peer: Peer) -> None:
         peer.greet()
@@ -110,31 +110,31 @@ def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_other_letter() -> 
         peer.say("550 5.7.1 no")
         peer.hear()
         peer.say("354 go on")
-        heard.append(peer.hear())
+        received.append(peer.hear())
 
-    heard: list[str] = []
+    received: list[str] = []
     with scripted_server(stutter) as port:
         results, _ = hand_over(port, count=2)
 
     assert [result.verdict for result in results] == [Verdict.FAILED]
-    assert heard == ["QUIT"]
+    assert received == ["QUIT"]
 
 
-@pytest.mark.parametrize("words", ["a" * 16_000, "a-" * 8_000, "<" * 16_000, "1." * 8_000])
-def test_a_long_strange_answer_takes_no_time(words: str) -> None:
+@pytest.mark.parametrize("reply", ["a" * 16_000, "a-" * 8_000, "<" * 16_000, "1." * 8_000])
+def test_a_long_strange_reply_is_processed_quickly(reply: str) -> None:
     begun = time.monotonic()
-    common_words(words)
+    common_words(reply)
     rejections = Rejections(10)
-    rejections.note(1, Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, words, Stage.DOT))
+    rejections.record(1, Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.DOT))
     assert time.monotonic() - begun < 0.1
 
 
-def test_large_letters_do_not_pile_up_until_they_are_recorded(smtp_server: SmtpServer) -> None:
-    def write() -> Iterator[Letter]:
+def test_large_letters_are_not_kept_in_memory_until_they_are_recorded(smtp_server: SmtpServer) -> None:
+    def generate() -> Iterator[Letter]:
         for number in range(40):
             yield Letter(number, 1, f"c{number}@example.org", (b"x" * 76 + b"\r\n") * 13_000)
 
-    def take_all(peer: Peer) -> None:
+    def accept_all(peer: Peer) -> None:
         peer.greet()
         while True:
             peer.hear()
@@ -145,18 +145,18 @@ def test_large_letters_do_not_pile_up_until_they_are_recorded(smtp_server: SmtpS
             peer.say("354 go on")
             while peer.file.readline() != b".\r\n":
                 pass
-            peer.say("250 taken")
+            peer.say("250 accepted")
 
-    with scripted_server(take_all) as port:
-        exchange = Exchange(partial(open_to, port), "b@sky.example", Notes(), 30)
-        exchange.connect(1)
+    with scripted_server(accept_all) as port:
+        pipeline = Pipeline(partial(open_to, port), "b@sky.example", MemoryJournal(), 30)
+        pipeline.connect(1)
         tracemalloc.start()
         try:
-            results = exchange.hand_over(write(), time.monotonic() + 60)
+            results = pipeline.hand_over(generate(), time.monotonic() + 60)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-            exchange.close()
+            pipeline.close()
 
     assert [result.verdict for result in results] == [Verdict.SENT] * 40
     assert peak < 12 * MEBIBYTE, f"{peak / MEBIBYTE:.0f} MiB for letters of one MiB each"

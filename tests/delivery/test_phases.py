@@ -1,4 +1,4 @@
-"""Where the time at the mail server goes: a server that is slow in one phase shows in `/metrics`."""
+"""`/metrics` shows the time at the mail server by phase, so that a slow phase is visible."""
 
 import ssl
 import time
@@ -20,7 +20,7 @@ from tests.faults.test_tls_auth import _trust, authority, server_context  # noqa
 from tests.monitoring.test_metrics import read
 from tests.support.factories import create_clients, due_mailing
 
-SLOWNESS = 0.5  # seconds; far more than all else takes
+SLOWNESS = 0.5  # seconds; far more than everything else takes
 
 pytestmark = pytest.mark.one_engine
 
@@ -29,7 +29,7 @@ Sums = Callable[[], dict[str, float]]
 
 @pytest.fixture
 def sums(app: Flask, visitor: FlaskClient) -> Sums:
-    """Return a function that reads the seconds spent in each phase, which begin at zero."""
+    """Return a function that reads the seconds spent in each phase; they start at zero."""
     with app.app_context():
         queue.connection().delete(KEY)
 
@@ -41,13 +41,13 @@ def sums(app: Flask, visitor: FlaskClient) -> Sums:
 
 
 def slow_at(stage: Stage) -> Callable[[Turn], None]:
-    """Be slow with the first answer at this stage."""
-    answers = 0
+    """Return a script that delays the first reply at this stage."""
+    replies = 0
 
     def script(turn: Turn) -> None:
-        nonlocal answers
-        answers += turn.stage is stage
-        if turn.stage is stage and answers == 1:
+        nonlocal replies
+        replies += turn.stage is stage
+        if turn.stage is stage and replies == 1:
             time.sleep(SLOWNESS)
 
     return script
@@ -66,7 +66,7 @@ def slow_at(stage: Stage) -> Callable[[Turn], None]:
         (Stage.DOT, "content", False),
     ],
 )
-def test_a_slow_phase_is_told_from_the_others(
+def test_only_the_slow_phase_and_its_total_are_slow(
     session: Session,
     user: User,
     engine: Engine,  # noqa: F811
@@ -87,12 +87,12 @@ def test_a_slow_phase_is_told_from_the_others(
     spent = sums()
 
     assert spent[phase] >= SLOWNESS
-    whole = "letter" if phase in ("envelope", "content") else "open"
-    assert spent[whole] >= SLOWNESS
-    assert all(spent[other] < SLOWNESS for other in PHASES if other not in {phase, whole}), spent
+    total = "letter" if phase in ("envelope", "content") else "open"
+    assert spent[total] >= SLOWNESS
+    assert all(spent[other] < SLOWNESS for other in PHASES if other not in {phase, total}), spent
 
 
-def test_the_phase_in_which_opening_failed_is_told(
+def test_the_phase_in_which_opening_failed_is_counted(
     session: Session,
     user: User,
     engine: Engine,  # noqa: F811
@@ -112,7 +112,7 @@ def test_the_phase_in_which_opening_failed_is_told(
     assert spent["ehlo"] == spent["letter"] == 0
 
 
-def test_the_parts_add_up_to_the_wholes(
+def test_the_phases_add_up_to_their_totals(
     session: Session,
     user: User,
     engine: Engine,  # noqa: F811
@@ -122,7 +122,7 @@ def test_the_parts_add_up_to_the_wholes(
 
     def refuse_some(turn: Turn) -> None:
         if turn.stage is Stage.RCPT and turn.recipient == clients[3].email:
-            turn.say("550 5.1.1 nobody")
+            turn.say("550 5.1.1 no such user")
 
     with Sink(refuse_some) as sink:
         engine.use_server(sink.port)

@@ -1,13 +1,13 @@
-"""Handing letters over, one to many sessions, to servers that behave and to such as do not."""
+"""Hand letters over, through one or more sessions, to correct and to faulty servers."""
 
 import time
 from collections.abc import Callable
 
 import pytest
 
-from skymailing.delivery.smtp.pipeline import Exchange
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Verdict
-from tests.delivery.handing import BODY, Notes, hand_over, letters, open_to
+from tests.delivery.handing import BODY, MemoryJournal, hand_over, letters, open_to
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.servers import SmtpServer
 
@@ -17,20 +17,20 @@ def outcome(port: int, **options: float) -> tuple[Verdict, int | None, str]:
     return result.verdict, result.code, result.answer
 
 
-def test_every_letter_arrives_once_and_byte_for_byte(smtp_server: SmtpServer) -> None:
+def test_every_letter_arrives_once_and_unchanged(smtp_server: SmtpServer) -> None:
     smtp_server.clear()
 
-    results, notes = hand_over(smtp_server.port, count=50, sessions=5)
+    results, journal = hand_over(smtp_server.port, count=50, sessions=5)
 
     assert {result.verdict for result in results} == {Verdict.SENT}
     assert sorted(result.letter.delivery_id for result in results) == list(range(50))
     assert smtp_server.per_address() == {f"c{number}@example.org": 1 for number in range(50)}
     assert {letter.content for letter in smtp_server.letters} == {BODY}
-    assert sorted(notes.begun) == list(range(50))
+    assert sorted(journal.begun) == list(range(50))
     smtp_server.clear()
 
 
-def test_the_next_envelope_rides_behind_a_body_when_the_server_pipelines() -> None:
+def test_with_pipelining_the_next_envelope_follows_a_body_at_once() -> None:
     seen: list[str] = []
 
     def serve(peer: Peer) -> None:
@@ -38,12 +38,12 @@ def test_the_next_envelope_rides_behind_a_body_when_the_server_pipelines() -> No
         for number in range(3):
             seen.append(peer.hear())
             if number:
-                peer.say("250 taken")  # only now: the client did not wait for it
+                peer.say("250 accepted")  # only now: the client has not waited for it
             peer.hear()
             peer.hear()
             peer.say("250 ok\r\n250 ok\r\n354 go")
             peer.body()
-        peer.say("250 taken")
+        peer.say("250 accepted")
 
     with scripted_server(serve) as port:
         results, _ = hand_over(port, count=3)
@@ -53,7 +53,7 @@ def test_the_next_envelope_rides_behind_a_body_when_the_server_pipelines() -> No
 
 
 def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
-    """Return a dialogue that gives `reply` at the stage and is fine before it and afterwards."""
+    """Return a dialogue that sends `reply` at the stage and behaves correctly otherwise."""
 
     def serve(peer: Peer) -> None:
         peer.greet()
@@ -86,9 +86,9 @@ def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
         ("DATA", "451 no space", Verdict.DEFERRED),
         ("DATA", "554 no valid recipients", Verdict.FAILED),
         ("DATA", "250 strange", Verdict.DEFERRED),
-        ("DOT", "250 taken", Verdict.SENT),
-        ("DOT", "252 taken, perhaps", Verdict.SENT),
-        ("DOT", "299 taken", Verdict.SENT),
+        ("DOT", "250 accepted", Verdict.SENT),
+        ("DOT", "252 accepted, perhaps", Verdict.SENT),
+        ("DOT", "299 accepted", Verdict.SENT),
         ("DOT", "452 later", Verdict.DEFERRED),
         ("DOT", "552 too large", Verdict.FAILED),
         ("DOT", "421 going down", Verdict.ROUTE_FAULT),
@@ -101,17 +101,17 @@ def test_a_reply_means_what_the_table_says(stage: str, reply: str, verdict: Verd
         assert outcome(port) == (verdict, int(reply[:3]), reply[4:])
 
 
-def break_at(stage: str, misdeed: Callable[[Peer], None]) -> Callable[[Peer], None]:
+def break_at(stage: str, misbehave: Callable[[Peer], None]) -> Callable[[Peer], None]:
     def serve(peer: Peer) -> None:
         peer.greet()
         for expected in ("MAIL", "RCPT", "DATA"):
             peer.hear()
             if stage == expected:
-                misdeed(peer)
+                misbehave(peer)
                 return
             peer.say("354 go" if expected == "DATA" else "250 ok")
         peer.body()
-        misdeed(peer)
+        misbehave(peer)
 
     return serve
 
@@ -141,12 +141,12 @@ def fall_silent(peer: Peer) -> None:
     time.sleep(3)
 
 
-@pytest.mark.parametrize("misdeed", [hang_up, say_garbage, never_end, drip, fall_silent])
+@pytest.mark.parametrize("misbehave", [hang_up, say_garbage, never_end, drip, fall_silent])
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "DOT"])
 def test_a_broken_conversation_is_unknown_only_after_the_dot(
-    stage: str, misdeed: Callable[[Peer], None]
+    stage: str, misbehave: Callable[[Peer], None]
 ) -> None:
-    with scripted_server(break_at(stage, misdeed)) as port:
+    with scripted_server(break_at(stage, misbehave)) as port:
         verdict, code, answer = outcome(port, seconds=0.7)
 
     assert verdict is (Verdict.UNKNOWN if stage == "DOT" else Verdict.DEFERRED)
@@ -154,20 +154,20 @@ def test_a_broken_conversation_is_unknown_only_after_the_dot(
     assert answer
 
 
-def test_a_slow_answer_inside_the_deadline_is_an_answer() -> None:
+def test_a_slow_reply_within_the_deadline_counts() -> None:
     def serve(peer: Peer) -> None:
         peer.greet()
         peer.accept()
 
     def slowly(peer: Peer) -> None:
         time.sleep(0.5)
-        peer.say("250 taken at last")
+        peer.say("250 accepted at last")
 
     with scripted_server(break_at("DOT", slowly)) as port:
         assert outcome(port, seconds=3)[0] is Verdict.SENT
 
 
-def test_an_answer_counts_although_nonsense_follows_it_at_once() -> None:
+def test_a_reply_counts_although_garbage_follows_it_at_once() -> None:
     def chatter(peer: Peer) -> None:
         peer.say(b"250 2.0.0 queued as 17\r\n\xff\xfe\r\n")
 
@@ -175,27 +175,27 @@ def test_an_answer_counts_although_nonsense_follows_it_at_once() -> None:
         assert outcome(port) == (Verdict.SENT, 250, "2.0.0 queued as 17")
 
 
-def test_an_empty_letter_ends_a_354_given_without_a_recipient() -> None:
-    """RFC 2920 allows a server to say 354 to DATA although every recipient was refused."""
-    taken: list[str] = []
+def test_an_empty_letter_ends_a_354_without_a_recipient() -> None:
+    """RFC 2920 allows a server to reply 354 to DATA although it refused every recipient."""
+    accepted: list[str] = []
 
     def serve(peer: Peer) -> None:
         peer.greet("PIPELINING")
         for _ in range(3):
             peer.hear()
-        peer.say("250 ok\r\n550 5.1.1 nobody\r\n354 go")
-        taken.append(peer.body())
+        peer.say("250 ok\r\n550 5.1.1 no such user\r\n354 go")
+        accepted.append(peer.body())
         peer.say("554 no valid recipients")
-        taken.append(peer.accept())
+        accepted.append(peer.accept())
 
     with scripted_server(serve) as port:
         results, _ = hand_over(port, count=2)
 
     assert [result.verdict for result in results] == [Verdict.FAILED, Verdict.SENT]
-    assert taken == ["", "c1@example.org"]
+    assert accepted == ["", "c1@example.org"]
 
 
-def test_a_session_that_the_server_ends_between_letters_costs_nobody_an_attempt() -> None:
+def test_a_session_that_the_server_ends_between_letters_costs_no_attempt() -> None:
     def one_only(peer: Peer) -> None:
         peer.greet("PIPELINING")
         peer.accept()
@@ -206,48 +206,48 @@ def test_a_session_that_the_server_ends_between_letters_costs_nobody_an_attempt(
     assert [result.verdict for result in results] == [Verdict.SENT, Verdict.RELEASED]
 
 
-def test_a_fault_of_the_route_stops_the_rest_of_the_window() -> None:
+def test_a_route_fault_stops_the_rest_of_the_window() -> None:
     with scripted_server(refuse_at("MAIL", "421 no")) as port:
-        results, notes = hand_over(port, count=10)
+        results, journal = hand_over(port, count=10)
 
     assert [result.verdict for result in results] == [Verdict.ROUTE_FAULT]
-    assert notes.begun == []
+    assert journal.begun == []
 
 
-def test_a_server_that_asks_for_more_after_the_dot_gets_no_other_letter() -> None:
-    """It may take for a body what we mean as commands."""
-    heard: list[str] = []
+def test_a_server_that_asks_for_more_after_the_dot_gets_no_further_letter() -> None:
+    """It might read our commands as a body."""
+    received: list[str] = []
 
-    def want_more(peer: Peer) -> None:
+    def ask_for_more(peer: Peer) -> None:
         peer.greet()
         for reply in ("250 ok", "250 ok", "354 go"):
             peer.hear()
             peer.say(reply)
         peer.body()
         peer.say("354 more please")
-        heard.append(peer.hear())
+        received.append(peer.hear())
 
-    with scripted_server(want_more) as port:
+    with scripted_server(ask_for_more) as port:
         results, _ = hand_over(port, count=2)
 
     assert [result.verdict for result in results] == [Verdict.UNKNOWN]
-    assert heard == ["QUIT"]
+    assert received == ["QUIT"]
 
 
-def test_no_letter_is_begun_after_its_time(smtp_server: SmtpServer) -> None:
+def test_no_letter_is_started_after_the_deadline(smtp_server: SmtpServer) -> None:
     results, _ = hand_over(smtp_server.port, count=5, until=-1)
 
     assert results == []
 
 
-def test_one_dead_session_does_not_harm_the_others(smtp_server: SmtpServer) -> None:
+def test_a_lost_session_does_not_affect_the_others(smtp_server: SmtpServer) -> None:
     ports = iter([smtp_server.port, smtp_server.port])
-    notes = Notes()
+    journal = MemoryJournal()
     with scripted_server(break_at("RCPT", hang_up)) as dead:
-        exchange = Exchange(lambda: open_to(next(ports, dead)), "b@sky.example", notes, 5)
-        exchange.connect(3)
-        results = exchange.hand_over(letters(30), time.monotonic() + 30)
-        exchange.close()
+        pipeline = Pipeline(lambda: open_to(next(ports, dead)), "b@sky.example", journal, 5)
+        pipeline.connect(3)
+        results = pipeline.hand_over(letters(30), time.monotonic() + 30)
+        pipeline.close()
 
     verdicts = sorted(result.verdict for result in results)
     assert verdicts == [Verdict.DEFERRED] + [Verdict.SENT] * 29

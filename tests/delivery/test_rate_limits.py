@@ -1,4 +1,4 @@
-"""Letters per second: kept by all workers together, and nobody left behind."""
+"""Limits of letters per second hold for all workers together, and every recipient gets a letter."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.clock import utcnow
-from skymailing.delivery.routing.rate_limits import Rates
+from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.send import close_dispatcher
 from skymailing.models import MailingState, User
 from tests.delivery.ledger import check_ledger, only_run, states
@@ -20,7 +20,7 @@ from tests.support.servers import RedisServer, SmtpServer
 
 @pytest.fixture
 def limit(app: Flask, session: Session) -> Iterator[Callable[..., None]]:
-    """Return a function that sets rates; undone afterwards."""
+    """Return a function that sets rate limits; the fixture restores them."""
     names = ("MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN")
     before = {name: app.config[name] for name in names}
 
@@ -34,15 +34,15 @@ def limit(app: Flask, session: Session) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def second_begins() -> None:
-    """Wait for the start of a second, in which allowances are counted."""
+def start_of_second() -> None:
+    """Wait for the start of a second, the period in which letters are counted."""
     time.sleep(1 - time.time() % 1)
 
 
-@pytest.mark.usefixtures("second_begins")
-def test_two_workers_share_one_allowance(app: Flask, session: Session) -> None:
+@pytest.mark.usefixtures("start_of_second")
+def test_two_workers_share_one_limit(app: Flask, session: Session) -> None:
     with app.app_context():
-        first, second = Rates(5, None, None), Rates(5, None, None)
+        first, second = RateLimits(5, None, None), RateLimits(5, None, None)
         allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(5) for rates in (first, second)]
 
     assert sum(allowed) == 5
@@ -50,10 +50,10 @@ def test_two_workers_share_one_allowance(app: Flask, session: Session) -> None:
     assert second.was_held_back
 
 
-@pytest.mark.usefixtures("second_begins")
-def test_a_slow_domain_does_not_slow_the_others(app: Flask, session: Session) -> None:
+@pytest.mark.usefixtures("start_of_second")
+def test_a_limited_domain_does_not_slow_down_the_others(app: Flask, session: Session) -> None:
     with app.app_context():
-        rates = Rates(100, None, 2)
+        rates = RateLimits(100, None, 2)
         small = [rates.allow("primary", 1, f"{number}@small.example") for number in range(5)]
         other = [rates.allow("primary", 1, f"{number}@{number}.example") for number in range(5)]
 
@@ -61,20 +61,20 @@ def test_a_slow_domain_does_not_slow_the_others(app: Flask, session: Session) ->
     assert other == [True] * 5
 
 
-def test_without_redis_each_worker_keeps_to_its_share(
+def test_without_redis_each_worker_uses_only_its_share(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "RATELIMIT_STORAGE_URI", "redis+unix:///nowhere/redis.sock")
     monkeypatch.setitem(app.config, "WORKERS", 2)
     with app.app_context():
-        rates = Rates(10, None, None)
+        rates = RateLimits(10, None, None)
         allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(10)]
 
-    assert 5 <= sum(allowed) <= 6, "one more where a second ends meanwhile"
+    assert 5 <= sum(allowed) <= 6, "one more if a second ends in between"
 
 
 @pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN"])
-def test_a_limited_mailing_keeps_its_rate_and_reaches_everybody(
+def test_a_limited_mailing_keeps_its_rate_and_reaches_every_client(
     app: Flask,
     session: Session,
     user: User,
@@ -92,17 +92,17 @@ def test_a_limited_mailing_keeps_its_rate_and_reaches_everybody(
         queue.enqueue("start_mailing", mailing.id)
     work()
 
-    assert time.monotonic() - begun > 1, "25 letters at 10 a second need parts of three seconds"
+    assert time.monotonic() - begun > 1, "25 letters at 10 per second need parts of three seconds"
     run = only_run(session)
     assert states(session, run) == {"sent": 26}
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_redis_that_hangs_holds_up_the_letters_once_not_each(
+def test_a_redis_that_hangs_delays_the_letters_once_and_not_each(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():
-        rates = Rates(1000, None, None)
+        rates = RateLimits(1000, None, None)
         redis_server.process.send_signal(signal.SIGSTOP)
         begun = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""Sessions kept from window to window, with servers that take their time to open one, or have enough."""
+"""Sessions stay open between windows; servers may be slow to open one, or limit their number."""
 
 import time
 from collections.abc import Iterator
@@ -8,58 +8,58 @@ import pytest
 from flask import Flask
 
 from skymailing.delivery.routing import routes
-from skymailing.delivery.routing.session_pool import Lane
+from skymailing.delivery.routing.session_pool import SessionPool
 from tests.delivery.conftest import ServeFrom
-from tests.delivery.handing import Notes
+from tests.delivery.handing import MemoryJournal
 from tests.faults.sink import Sink, Stage, Turn
 
 OPENING = 0.4  # seconds
 
 
 @pytest.fixture
-def lane(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> Iterator[Lane]:
-    """A lane that tries five sessions at once."""
+def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> Iterator[SessionPool]:
+    """A pool with a target of five sessions."""
     impatient = replace(app.config["ENGINE"], window_seconds=0.1, session_idle_seconds=1.0)
     monkeypatch.setitem(app.config, "ENGINE", impatient)
     with app.app_context():
-        lane = Lane(routes.PRIMARY, 20)
-        lane.concurrency.target = 5
-        yield lane
-        lane.disconnect()
+        pool = SessionPool(routes.PRIMARY, 20)
+        pool.concurrency.target = 5
+        yield pool
+        pool.disconnect()
 
 
-def test_sessions_that_take_long_to_open_are_opened_one_a_window_and_kept(
-    lane: Lane, serve_from: ServeFrom
+def test_slow_sessions_are_opened_one_per_window_and_stay_open(
+    pool: SessionPool, serve_from: ServeFrom
 ) -> None:
-    """As with postscreen, or a server far away: the sessions that are there need not rest meanwhile."""
+    """As with postscreen, or a distant server: sessions that are already open continue to send."""
 
-    def take_time(turn: Turn) -> None:
+    def delay_greeting(turn: Turn) -> None:
         if turn.stage is Stage.GREETING:
             time.sleep(OPENING)
 
     counts = []
-    with Sink(take_time) as sink:
+    with Sink(delay_greeting) as sink:
         serve_from(sink.port)
         for _ in range(7):
             begun = time.monotonic()
-            counts.append(len(lane.exchange("b@sky.example", Notes())))
+            counts.append(len(pool.connect("b@sky.example", MemoryJournal())))
             assert time.monotonic() - begun < 3 * OPENING, "letters wait for sessions"
 
         assert counts == [1, 2, 3, 4, 5, 5, 5]
-        assert sink.connections == 5, "none was given up because others were being opened"
+        assert sink.connections == 5, "no open session was dropped while others were being opened"
 
 
-def test_a_server_that_has_enough_sessions_is_not_asked_for_more_with_every_window(
-    lane: Lane, serve_from: ServeFrom
+def test_a_session_limit_of_the_server_is_not_tried_again_in_every_window(
+    pool: SessionPool, serve_from: ServeFrom
 ) -> None:
-    def have_enough(turn: Turn) -> None:
+    def refuse_third(turn: Turn) -> None:
         if turn.stage is Stage.GREETING and turn.connection > 2:
             turn.say("421 4.7.0 too many connections")
 
-    with Sink(have_enough) as sink:
+    with Sink(refuse_third) as sink:
         serve_from(sink.port)
         for _ in range(5):
-            assert len(lane.exchange("b@sky.example", Notes())) == 2
-            lane.concurrency.target += 3  # as letters are accepted
+            assert len(pool.connect("b@sky.example", MemoryJournal())) == 2
+            pool.concurrency.target += 3  # as after accepted letters
 
         assert sink.connections == 3

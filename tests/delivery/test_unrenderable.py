@@ -55,7 +55,7 @@ def test_a_message_that_fails_for_many_clients_in_a_row_pauses_the_mailing(
 
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
-    assert mailing.state_reason.startswith("not-writable: The template asks for too much")
+    assert mailing.state_reason.startswith("not-writable: The template is too expensive")
     counts = states(session, only_run(session))
     assert 10 <= counts["failed"] <= 20, "the limit, and letters already begun"
     assert counts.get("sent", 0) == fine

@@ -153,4 +153,4 @@ def test_14_garbage_as_a_challenge_is_a_fault_of_the_route(
         engine.start(due_mailing(user))
 
     assert states(session, only_run(session)) == {"pending": RECIPIENTS}
-    assert "makes no sense" in session.execute(select(Route)).scalar_one().last_fault
+    assert "invalid reply" in session.execute(select(Route)).scalar_one().last_fault

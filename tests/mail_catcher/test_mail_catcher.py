@@ -1,4 +1,4 @@
-"""The mail catcher: what it is handed it keeps, and shows."""
+"""The mail catcher stores letters instead of sending them, and shows them on pages."""
 
 import smtplib
 import socket
@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -20,7 +20,7 @@ from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
 
 @pytest.fixture(scope="module")
 def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running catcher with a directory of its own."""
+    """A running mail catcher with a directory of its own."""
     service = Service(tmp_path_factory.mktemp("catcher"))
     process = subprocess.Popen(service.command("catcher"), cwd=PROJECT_DIR, env=service.environment)
     wait_until(lambda: listens(service.mail_port), "the catcher listens")
@@ -31,7 +31,7 @@ def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def catching_app(tmp_path: Path) -> Flask:
-    """An app whose letters are caught; its pages need neither database nor Redis."""
+    """An app with the mail catcher, whose pages need neither database nor Redis."""
     return create_app(TestingConfig({"DATA_DIR": str(tmp_path)}))
 
 
@@ -47,6 +47,17 @@ def visitor(catching_app: Flask) -> FlaskClient:
     return catching_app.test_client()
 
 
+def find(page: BeautifulSoup, selector: str) -> Tag:
+    found = page.select_one(selector)
+    assert found is not None
+    return found
+
+
+def address_of(page: BeautifulSoup, selector: str) -> str:
+    """Return where the link that `selector` finds leads."""
+    return str(find(page, selector)["href"])
+
+
 def write_letter(to: str = "anna@example.org", subject: str = "Привет") -> bytes:
     letter = EmailMessage()
     letter["From"] = "letters@sky.example"
@@ -57,7 +68,7 @@ def write_letter(to: str = "anna@example.org", subject: str = "Привет") ->
     return letter.as_bytes()
 
 
-def test_a_letter_is_kept_byte_for_byte_behind_its_envelope(catcher: Service) -> None:
+def test_a_letter_is_stored_unchanged_after_its_envelope(catcher: Service) -> None:
     content = write_letter().replace(b"\n", b"\r\n")
 
     with smtplib.SMTP("127.0.0.1", catcher.mail_port) as session:
@@ -70,8 +81,8 @@ def test_a_letter_is_kept_byte_for_byte_behind_its_envelope(catcher: Service) ->
         assert letter.raw == envelope.encode() + content
 
 
-def test_commands_that_come_in_one_write_are_answered_in_order(catcher: Service) -> None:
-    """RFC 2920, as announced; the next envelope rides behind the body, and one recipient is refused."""
+def test_pipelined_commands_are_answered_in_order(catcher: Service) -> None:
+    """RFC 2920, as announced; the next envelope follows the body, and one recipient is refused."""
     with (
         socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=5) as connection,
         connection.makefile("rb") as replies,
@@ -101,7 +112,7 @@ def test_commands_that_come_in_one_write_are_answered_in_order(catcher: Service)
     assert second.headers["Subject"] == "2"
 
 
-def test_what_a_killed_catcher_left_half_written_is_no_letter(tmp_path: Path, store: LetterStore) -> None:
+def test_an_unfinished_file_of_a_killed_catcher_is_not_a_letter(tmp_path: Path, store: LetterStore) -> None:
     (tmp_path / "outbox" / ".unfinished-000001").write_bytes(b"Subject: ha")
 
     assert store.list_letters() == []
@@ -110,21 +121,21 @@ def test_what_a_killed_catcher_left_half_written_is_no_letter(tmp_path: Path, st
     assert list((tmp_path / "outbox").iterdir()) == []
 
 
-def test_an_empty_outbox_says_what_will_be_here(visitor: FlaskClient) -> None:
+def test_an_empty_list_explains_what_will_appear(visitor: FlaskClient) -> None:
     answer = visitor.get("/outbox/")
 
     assert answer.status_code == 200
-    assert "No letter yet" in answer.text
+    assert "No e-mails yet" in answer.text
 
 
 def test_the_list_shows_the_newest_first_page_by_page(visitor: FlaskClient, store: LetterStore) -> None:
     for number in range(120):
-        store.keep("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
+        store.save("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
 
     address, seen = "/outbox/", []
     while address:
         page = BeautifulSoup(visitor.get(address).text, "html.parser")
-        assert "120 letters" in page.text
+        assert "120 e-mails" in page.text
         seen += [link.text for link in page.select("tbody a")]
         following = page.select_one("a[rel=next]")
         address = str(following["href"]) if following else ""
@@ -132,13 +143,13 @@ def test_the_list_shows_the_newest_first_page_by_page(visitor: FlaskClient, stor
     assert seen == [f"Письмо {number}" for number in reversed(range(120))]
 
 
-def test_the_way_back_leads_through_the_same_pages(visitor: FlaskClient, store: LetterStore) -> None:
+def test_the_previous_page_shows_the_same_letters_again(visitor: FlaskClient, store: LetterStore) -> None:
     for number in range(60):
-        store.keep("", "anna@example.org", write_letter(subject=str(number)))
+        store.save("", "anna@example.org", write_letter(subject=str(number)))
     first = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
-    second = BeautifulSoup(visitor.get(first.select_one("a[rel=next]")["href"]).text, "html.parser")
+    second = BeautifulSoup(visitor.get(address_of(first, "a[rel=next]")).text, "html.parser")
 
-    back = BeautifulSoup(visitor.get(second.select_one("a[rel=prev]")["href"]).text, "html.parser")
+    back = BeautifulSoup(visitor.get(address_of(second, "a[rel=prev]")).text, "html.parser")
 
     assert [a.text for a in back.select("tbody a")] == [a.text for a in first.select("tbody a")]
 
@@ -147,12 +158,12 @@ def test_the_way_back_leads_through_the_same_pages(visitor: FlaskClient, store: 
 def test_search_finds_a_part_of_the_recipients_address(
     visitor: FlaskClient, store: LetterStore, query: str
 ) -> None:
-    store.keep("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", write_letter())
-    store.keep("", "boris@example.org", write_letter("boris@example.org"))
+    store.save("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", write_letter())
+    store.save("", "boris@example.org", write_letter("boris@example.org"))
 
     page = visitor.get("/outbox/", query_string={"q": query})
 
-    assert "1 letter" in page.text
+    assert "1 e-mail" in page.text
     assert "Anna" in page.text
     assert "boris@example.org" not in page.text
 
@@ -160,17 +171,17 @@ def test_search_finds_a_part_of_the_recipients_address(
 def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
     visitor: FlaskClient, store: LetterStore
 ) -> None:
-    store.keep("bounce@sky.example", "anna@example.org", write_letter())
+    store.save("bounce@sky.example", "anna@example.org", write_letter())
     listed = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
 
-    page = BeautifulSoup(visitor.get(listed.select_one("tbody a")["href"]).text, "html.parser")
+    page = BeautifulSoup(visitor.get(address_of(listed, "tbody a")).text, "html.parser")
 
-    assert page.select_one("h1").text == "Привет"
-    assert page.select_one("pre a")["href"] == "http://sky.example/auth/verify/abc"
-    frame = page.select_one("iframe")
+    assert find(page, "h1").text == "Привет"
+    assert address_of(page, "pre a") == "http://sky.example/auth/verify/abc"
+    frame = find(page, "iframe")
     assert "allow-scripts" not in frame["sandbox"]
     assert "allow-same-origin" not in frame["sandbox"]
-    inside = visitor.get(frame["src"])
+    inside = visitor.get(str(frame["src"]))
     assert "<b>адрес</b>" in inside.text
     policy = inside.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -178,8 +189,8 @@ def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
     assert "script-src" not in policy
 
 
-def test_a_letter_can_be_downloaded_as_it_is(visitor: FlaskClient, store: LetterStore) -> None:
-    store.keep("bounce@sky.example", "anna@example.org", write_letter())
+def test_a_letter_can_be_downloaded_unchanged(visitor: FlaskClient, store: LetterStore) -> None:
+    store.save("bounce@sky.example", "anna@example.org", write_letter())
     (letter,) = store.list_letters()
 
     answer = visitor.get(f"/outbox/{letter.id}.eml")
@@ -193,7 +204,7 @@ def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
     visitor: FlaskClient, store: LetterStore
 ) -> None:
     odd = b"Subject: =?x?q?y?=\r\nContent-Type: text/plain; charset=klingon\r\n\r\nnuqneH \xff\r\n"
-    store.keep("", "anna@example.org", odd)
+    store.save("", "anna@example.org", odd)
     (letter,) = store.list_letters()
 
     assert "nuqneH" in visitor.get(f"/outbox/{letter.id}").text
@@ -201,7 +212,7 @@ def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
 
 
 @pytest.mark.parametrize("name", ["nothing", "..%2f..%2fsecret-key", "0" * 19 + "-000000_nobody@example.org"])
-def test_what_is_no_letter_is_not_found(visitor: FlaskClient, name: str) -> None:
+def test_an_unknown_letter_is_not_found(visitor: FlaskClient, name: str) -> None:
     for address in (f"/outbox/{name}", f"/outbox/{name}.eml", f"/outbox/{name}/html"):
         assert visitor.get(address).status_code == 404
 
@@ -209,8 +220,8 @@ def test_what_is_no_letter_is_not_found(visitor: FlaskClient, name: str) -> None
 @pytest.mark.parametrize(
     "recipient", ["a/../../b@example.org", "x" * 300 + "@example.org", "почта@example.org"]
 )
-def test_no_address_is_too_odd_for_a_file(visitor: FlaskClient, store: LetterStore, recipient: str) -> None:
-    store.keep("", recipient, write_letter())
+def test_any_address_can_be_stored(visitor: FlaskClient, store: LetterStore, recipient: str) -> None:
+    store.save("", recipient, write_letter())
 
     (letter,) = store.list_letters()
 
@@ -218,17 +229,17 @@ def test_no_address_is_too_odd_for_a_file(visitor: FlaskClient, store: LetterSto
     assert visitor.get(f"/outbox/{letter.id}").status_code == 200
 
 
-def test_deleting_asks_first_and_then_deletes_all(visitor: FlaskClient, store: LetterStore) -> None:
+def test_deleting_all_letters_requires_confirmation(visitor: FlaskClient, store: LetterStore) -> None:
     for _ in range(3):
-        store.keep("", "anna@example.org", write_letter())
+        store.save("", "anna@example.org", write_letter())
 
-    assert "3 letters are deleted" in visitor.get("/outbox/delete").text
+    assert "3 e-mails will be permanently deleted" in visitor.get("/outbox/delete").text
     assert len(store.list_letters()) == 3
     answer = visitor.post("/outbox/delete", follow_redirects=True)
 
-    assert "3 letters deleted" in answer.text
+    assert "3 e-mails deleted" in answer.text
     assert store.list_letters() == []
 
 
-def test_beside_a_real_mail_server_there_is_no_outbox(app: Flask) -> None:
+def test_with_a_real_mail_server_the_pages_do_not_exist(app: Flask) -> None:
     assert app.test_client().get("/outbox/").status_code == 404

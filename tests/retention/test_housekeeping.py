@@ -108,7 +108,7 @@ def test_caught_letters_are_removed_after_a_month(
     store = LetterStore(directory)
     store.prepare()
     for to in ("old@x.example", "new@x.example"):
-        store.keep("a@b.example", to, b"Subject: x\r\n\r\nx")
+        store.save("a@b.example", to, b"Subject: x\r\n\r\nx")
     (old,) = store.list_letters("old@")
     number = old.path.name[19:]
     then = int((utcnow() - timedelta(days=31)).timestamp() * 1e9)

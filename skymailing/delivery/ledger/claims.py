@@ -69,9 +69,9 @@ class Claimed:
 class Choice(Protocol):
     """Chooses which pending deliveries of a run are next."""
 
-    def offer(self, connection: Connection, limit: int) -> list[int]: ...
+    def pick(self, connection: Connection, limit: int) -> list[int]: ...
 
-    def forget_taken(self, connection: Connection) -> None: ...
+    def drop_claimed(self, connection: Connection) -> None: ...
 
 
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
@@ -174,11 +174,11 @@ def _pending_rows(connection: Connection, run: OpenRun, limit: int, choice: Choi
     if choice is None:
         return _rows_by_id(connection, run, is_pending, limit)
     # Other workers may have claimed the offered rows since.
-    while ids := choice.offer(connection, limit):
+    while ids := choice.pick(connection, limit):
         is_offered = is_one_of(Delivery.id, "ids")
         if rows := _rows_by_id(connection, run, is_pending & is_offered, limit, {"ids": ids}):
             return rows
-        choice.forget_taken(connection)
+        choice.drop_claimed(connection)
     return []
 
 

@@ -1,1 +1,1 @@
-"""From a message and a client to the bytes of a letter."""
+"""Render a message and a client into the bytes of a letter."""

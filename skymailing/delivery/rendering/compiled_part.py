@@ -1,4 +1,4 @@
-"""Filling in values: what is constant in a template is encoded once, per letter only the rest."""
+"""Compile a template so that its constant text is encoded once, and only values per letter."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,19 +14,19 @@ from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed, ex
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 Values = Mapping[str, object]
-# Values that are a text or None for every letter, so that a placeholder of the name alone needs no Liquid.
+# Values that are always text or None: a placeholder with only such a name needs no Liquid.
 TEXTS = frozenset({"name", "email", "unsubscribe_url", "sender_name"})
 
 
 def encode(text: str) -> bytes:
-    """Return text as a part's bytes: UTF-8 with CRLF line ends and no control characters."""
+    """Encode text for a letter: UTF-8 with CRLF line ends and without control characters."""
     if not text.isprintable():
         text = clean(text).replace("\n", "\r\n")
     return text.encode("utf-8", "replace")
 
 
 def find_path(node: Node, parsed: Parsed) -> tuple[str, ...] | None:
-    """Return which value an output node prints as it is, None when Liquid has to say."""
+    """Return the path of the value that an output node prints unchanged; None if Liquid must render it."""
     if type(node) is not OutputNode or type(node.expression) is not FilteredExpression:
         return None
     left = node.expression.left
@@ -40,22 +40,22 @@ def find_path(node: Node, parsed: Parsed) -> tuple[str, ...] | None:
     return None
 
 
-class Filler:
-    """One part of a letter, compiled."""
+class CompiledPart:
+    """The compiled template of a subject or body."""
 
     def __init__(self, parsed: Parsed, *, escape: bool) -> None:
         self.parsed = parsed
         self.pieces: list[bytes] = []
-        # (place in pieces, path): values that are only looked up, encoded and put in.
+        # (index in pieces, name): values that are only looked up, encoded and inserted.
         self.texts: list[tuple[int, str]] = []
         self.attributes: list[tuple[int, str]] = []
-        # (place in pieces, node): what Liquid renders, in order and in one context.
+        # (index in pieces, node): nodes that Liquid renders, in order and in one context.
         self.nodes: list[tuple[int, Node]] = []
         self.encode: Callable[[str], bytes] = encode_html if escape else encode
         for node in parsed.template.nodes:
-            self.add(node)
+            self._add(node)
 
-    def add(self, node: Node) -> None:
+    def _add(self, node: Node) -> None:
         place = len(self.pieces)
         constant = encode(node.text) if type(node) is ContentNode else b""
         self.pieces.append(constant)
@@ -68,7 +68,7 @@ class Filler:
             self.nodes.append((place, node))
 
     def fill(self, values: Values) -> bytes:
-        """Return the part with `values`; raises TemplateError."""
+        """Render the part with `values`; raises TemplateError."""
         pieces = self.pieces.copy()
         for place, name in self.texts:
             text: str | None = values[name]  # type: ignore[assignment]
@@ -81,13 +81,13 @@ class Filler:
                 if value is not None:
                     pieces[place] = self.encode(str(value))
         if self.nodes:
-            self.fill_nodes(pieces, values)
+            self._fill_nodes(pieces, values)
         result = b"".join(pieces)
         if len(result) > 2 * MAX_OUTPUT:
-            raise TemplateError(N_("The letter becomes too long"))
+            raise TemplateError(N_("The rendered message is too long"))
         return result
 
-    def fill_nodes(self, pieces: list[bytes], values: Values) -> None:
+    def _fill_nodes(self, pieces: list[bytes], values: Values) -> None:
         template = self.parsed.template
         context = Context(template, values, self.parsed.tag_count)
         total = 0
@@ -97,14 +97,14 @@ class Filler:
                 node.render(context, buffer)
             except LiquidError as error:
                 raise explain(error, "") from error
-            except Exception as error:  # whatever odd values do to a filter concerns one letter only
+            except Exception as error:  # odd values may break a filter in any way, for this letter only
                 raise TemplateError(N_("The template cannot be rendered")) from error
             piece = pieces[place] = encode(buffer.getvalue())
             total += len(piece)
             if total > 2 * MAX_OUTPUT:
-                raise TemplateError(N_("The letter becomes too long"))
+                raise TemplateError(N_("The rendered message is too long"))
 
 
 def encode_html(text: str) -> bytes:
-    """Return text as bytes that are only text in HTML, also inside a quoted attribute."""
+    """Encode text with HTML special characters escaped, also for quoted attributes."""
     return encode(str(escape(text)))

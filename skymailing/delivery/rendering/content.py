@@ -1,7 +1,7 @@
-"""What an author wrote, turned into the sources of a letter's subject, text and HTML.
+"""Convert a message's content into the templates of a letter's subject, text and HTML.
 
-Markdown and HTML are converted once, before any value is filled in: a client's data is never read
-as Markdown, and the work is not repeated per letter. Placeholders pass through as opaque words.
+Markdown and HTML are converted once, before any values are filled in: a client's data is never parsed as
+Markdown, and the work is not repeated for each letter. Liquid tags are masked during the conversion.
 """
 
 import re
@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.css_inlining import inline_styles
 from skymailing.delivery.rendering.liquid import Parsed, parse, render
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.plaintext import html_to_text
-from skymailing.delivery.rendering.tag_masking import Placeholders
+from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.models import MessageFormat
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
@@ -21,7 +21,7 @@ __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_con
 
 MAX_BODY = 500_000  # characters
 UNSUBSCRIBE = ("unsubscribe_url",)
-# Line breaks stay, as people who write letters expect; unlike values, the author's HTML is trusted.
+# Keep line breaks, as people who write e-mails expect. The author's HTML is trusted, unlike values.
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -41,7 +41,7 @@ PAGE = """\
 </body>
 </html>
 """
-# How a letter written in Markdown looks; in its style attributes, not in the letter.
+# The styles of a Markdown letter, written into its style attributes.
 RULES = """\
 body { margin: 0; padding: 24px 16px; }
 .letter { max-width: 600px; margin: 0 auto; }
@@ -64,7 +64,7 @@ HTML_FOOTER = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Subject and body as their author wrote them."""
+    """Subject and body as the author wrote them."""
 
     subject: str
     format: MessageFormat
@@ -73,7 +73,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The parsed templates of a letter; there is no `html` for a plain-text message."""
+    """The parsed templates of a letter; `html` is None for a plain-text message."""
 
     subject: Parsed
     text: Parsed
@@ -81,26 +81,26 @@ class Compiled:
 
 
 def clean(text: str) -> str:
-    """Return `text` with LF line ends and without control characters, tabs excepted."""
+    """Convert line ends to LF and remove control characters other than tabs."""
     return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def compile_content(content: Content) -> Compiled:
-    """Return the content ready to be filled in; raises TemplateError."""
+    """Parse and convert the content; raises TemplateError."""
     body = clean(content.body)
     if len(body) > MAX_BODY:
-        raise TemplateError(N_("The letter is longer than %(limit)s characters"), limit=str(MAX_BODY))
+        raise TemplateError(N_("The message is longer than %(limit)s characters"), limit=str(MAX_BODY))
     subject = parse(clean(content.subject), escape=False)
-    written = parse(body, escape=False)
+    parsed = parse(body, escape=False)
     language = guess_language(body)
-    needs_footer = UNSUBSCRIBE not in written.variables
+    needs_footer = UNSUBSCRIBE not in parsed.variables
     text_footer = f"\n\n-- \n{FOOTERS[language]}: {{{{ unsubscribe_url }}}}\n" if needs_footer else ""
     html_footer = HTML_FOOTER.format(label=FOOTERS[language]) if needs_footer else ""
     if content.format is MessageFormat.HTML:
         html = add_to_page(body, html_footer)
         return Compiled(subject, derive_text(body, text_footer), parse(inline_styles(html), escape=True))
-    placeholders = Placeholders(body)
-    text = parse(restore_text(placeholders.source, placeholders) + text_footer, escape=False)
+    masked = MaskedSource(body)
+    text = parse(restore_text(masked.text, masked) + text_footer, escape=False)
     if content.format is MessageFormat.MARKDOWN:
         html = PAGE.format(language=language, body=convert_markdown(body) + html_footer)
         return Compiled(subject, text, parse(inline_styles(html, RULES), escape=True))
@@ -108,23 +108,23 @@ def compile_content(content: Content) -> Compiled:
 
 
 def guess_language(body: str) -> str:
-    """Return "ru" for a text that is mostly Cyrillic, else "en"; for `lang` and the footer."""
-    # A tag with no < in it, or a letter of nothing but these would take a minute.
+    """Return "ru" if the text is mostly Cyrillic, else "en"; used for `lang` and the footer."""
+    # No < inside an HTML tag: otherwise a body of nothing but < would take a minute.
     text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>", body))
     cyrillic = len(re.findall(r"[а-яё]", text, re.IGNORECASE))
     return "ru" if cyrillic > len(re.findall(r"[a-z]", text, re.IGNORECASE)) else "en"
 
 
 def add_to_page(html: str, footer: str) -> str:
-    """Return `html` with `footer` before the end of its body."""
+    """Insert `footer` before the end of the HTML body."""
     end = html.lower().rfind("</body")
     return html + footer if end < 0 else html[:end] + footer + html[end:]
 
 
-def trim_statements(text: str, placeholders: Placeholders) -> str:
-    """Return `text` so that a line of nothing but statements leaves no empty line behind."""
-    # Of blank lines on both sides, one is too many.
-    alone = rf"(?m)(?P<blank>^\n|\A)?^[ ]{{0,9}}(?P<tags>{placeholders.statements})\n(?P<next>\n?)"
+def trim_statements(text: str, masked: MaskedSource) -> str:
+    """Remove the line breaks of lines that contain only statements, so that they leave no empty lines."""
+    # With blank lines on both sides, remove one of them too.
+    alone = rf"(?m)(?P<blank>^\n|\A)?^[ ]{{0,9}}(?P<tags>{masked.statements})\n(?P<next>\n?)"
 
     def trim(line: re.Match[str]) -> str:
         if line["blank"] is None:
@@ -134,48 +134,48 @@ def trim_statements(text: str, placeholders: Placeholders) -> str:
     return re.sub(alone, trim, text)
 
 
-def restore_text(text: str, placeholders: Placeholders) -> str:
-    """Return the source of a text part."""
-    return placeholders.restore(trim_statements(text, placeholders), '{{ "{" }}')
+def restore_text(text: str, masked: MaskedSource) -> str:
+    """Return the Liquid source of a text part."""
+    return masked.unmask_converted(trim_statements(text, masked), '{{ "{" }}')
 
 
 def convert_markdown(body: str) -> str:
-    """Return the HTML of a Markdown template."""
-    placeholders = Placeholders(body)
-    statements, item = placeholders.statements, r"[ ]{0,3}(?:[-*+>#|]|\d+[.)])"
+    """Convert a Markdown template to HTML."""
+    masked = MaskedSource(body)
+    statements, item = masked.statements, r"[ ]{0,3}(?:[-*+>#|]|\d+[.)])"
 
     def write_autolink(match: re.Match[str]) -> str:
-        # Only a name tells whether <{{ ... }}> will be a link; the value comes later.
+        # The value is not known yet: only the name shows whether <{{ ... }}> is a link.
         word = match.group(1)
-        return f"[{word}]({word})" if "url" in placeholders.get(word).text else f"&lt;{word}&gt;"
+        return f"[{word}]({word})" if "url" in masked.find_tag(word).text else f"&lt;{word}&gt;"
 
-    source = re.sub(rf"<({placeholders.output})>", write_autolink, placeholders.source)
-    # A loop around list items: its tags are no part of the first and the last item.
+    source = re.sub(rf"<({masked.output})>", write_autolink, masked.text)
+    # A loop around list items: move its tags out of the first and the last item.
     source = re.sub(rf"(?m)^[ ]{{0,9}}({statements})\n(?={item})", r"\n\1\n\n", source)
     source = re.sub(rf"(?m)^({item}.*\n)[ ]{{0,9}}({statements})$", r"\1\n\2\n", source)
     html = MARKDOWN.render(source)
-    # A line of statements alone is no line of the letter.
+    # A line of only statements is no line of the letter.
     html = re.sub(rf"(?m)^((?:<p>)?{statements})<br />\n", r"\1", html)
     html = re.sub(rf"<p>({statements}(?:\n|<br />|{statements})*)</p>", r"\1", html)
-    return placeholders.restore(html, "&#123;")
+    return masked.unmask_converted(html, "&#123;")
 
 
 def derive_text(html: str, footer: str) -> Parsed:
-    """Return the text part of an HTML template."""
-    placeholders = Placeholders(html)
-    text = html_to_text(placeholders.source)
+    """Derive the text part from an HTML template."""
+    masked = MaskedSource(html)
+    text = html_to_text(masked.text)
     if footer:
         text = text.rstrip("\n")
     try:
-        return parse(restore_text(text, placeholders) + footer, escape=False)
+        return parse(restore_text(text, masked) + footer, escape=False)
     except TemplateError:
-        # Half of a pair stood in an attribute, which a reader does not see: the values alone remain.
-        text = re.sub(placeholders.statements, "", text)
-        return parse(restore_text(text, placeholders) + footer, escape=False)
+        # Half of a pair was in an attribute, which is not part of the text: keep only the values.
+        text = re.sub(masked.statements, "", text)
+        return parse(restore_text(text, masked) + footer, escape=False)
 
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:
-    """Return the paths of all values that the content asks for; raises TemplateError."""
+    """Return the paths of all values that the content uses; raises TemplateError."""
     parsed = (parse(clean(source), escape=False) for source in (content.subject, content.body))
     return sorted(set().union(*(template.variables for template in parsed)))
 
@@ -190,7 +190,7 @@ EXAMPLE_VALUES = {
 
 
 def check_content(content: Content) -> None:
-    """Raise TemplateError, with the line in the body as typed, when the content cannot be rendered."""
+    """Raise TemplateError, with the line in the body as typed, if the content cannot be rendered."""
     subject, body = clean(content.subject), clean(content.body)
     try:
         render(parse(subject, escape=False), EXAMPLE_VALUES, subject)

@@ -1,12 +1,12 @@
-"""Rules that cannot stand in a style attribute made to win over those that do.
+"""Add `!important` to the CSS rules that must stay in the style sheet when the others are inlined.
 
-A style attribute beats any style sheet. Once the plain rules stand there, those for phones, for dark
-screens and for a pointer over a link would do nothing, unless they say `!important`.
+A style attribute overrides any style sheet. Once the plain rules are in style attributes, rules for phones,
+dark mode or :hover have no effect unless they say `!important`.
 """
 
 import re
 
-# Strings and comments are passed over as a whole.
+# Strings and comments are matched as a whole and skipped.
 TOKEN = re.compile(r"""/\*.*?(?:\*/|\Z)|"[^"\n]*+"|'[^'\n]*+'|[{}();]""", re.DOTALL)
 MEDIA = re.compile(r"@media\b", re.IGNORECASE)
 AT_RULE = re.compile(r"\s*@")
@@ -15,36 +15,36 @@ COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 IMPORTANT = re.compile(r"!\s{0,9}important\s*\Z", re.IGNORECASE)
 
 
-def strengthen(css: str) -> str:
-    """Return a style sheet whose rules for some screens or states say `!important`; else as it was."""
+def add_important(css: str) -> str:
+    """Add `!important` to the rules inside @media and with pseudo-classes; keep the rest unchanged."""
     pieces: list[str] = []
-    blocks: list[bool] = []  # for each open block, whether declarations in it are made important
+    blocks: list[bool] = []  # for each open block: whether its declarations get !important
     position = begin = parentheses = 0
     for token in TOKEN.finditer(css):
-        sign = token.group()
-        if sign in "()":
-            parentheses = max(0, parentheses + (1 if sign == "(" else -1))
-        if sign not in "{};" or (parentheses and sign == ";"):
+        symbol = token.group()
+        if symbol in "()":
+            parentheses = max(0, parentheses + (1 if symbol == "(" else -1))
+        if symbol not in "{};" or (parentheses and symbol == ";"):
             continue
-        if sign == "{":
+        if symbol == "{":
             parentheses = 0
-            blocks.append(is_special(css[begin : token.start()], blocks))
-        elif blocks and blocks[-1] and is_weak(css[begin : token.start()]):
+            blocks.append(_needs_important(css[begin : token.start()], blocks))
+        elif blocks and blocks[-1] and _lacks_important(css[begin : token.start()]):
             end = begin + len(css[begin : token.start()].rstrip())
             pieces += css[position:end], " !important"
             position = end
-        if sign == "}" and blocks:
+        if symbol == "}" and blocks:
             blocks.pop()
         begin = token.end()
     return "".join([*pieces, css[position:]])
 
 
-def is_special(prelude: str, blocks: list[bool]) -> bool:
+def _needs_important(prelude: str, blocks: list[bool]) -> bool:
     prelude = COMMENT.sub("", prelude)
     if AT_RULE.match(prelude):
         return bool(MEDIA.search(prelude))
     return bool((blocks and blocks[-1]) or STATE.search(prelude))
 
 
-def is_weak(declaration: str) -> bool:
+def _lacks_important(declaration: str) -> bool:
     return ":" in declaration and not IMPORTANT.search(COMMENT.sub("", declaration))

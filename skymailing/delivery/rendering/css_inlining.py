@@ -1,9 +1,9 @@
-"""Style sheets written into the style attributes of the elements they speak of, as mail programs want it.
+"""Inline style sheets into style attributes, as mail clients require.
 
-css-inline decides what each element looks like, but the document itself is never rewritten: an HTML parser
-would move Liquid tags about, and escape what is in them. So css-inline is shown a skeleton made here of
-nothing but tags, and what it says is put into the source's own tags; all other bytes stay as they are. The
-skeleton is bounded, too: the parser's recursion ends the process at a few ten thousand open tags.
+css-inline computes each element's style, but never rewrites the document: an HTML parser would move Liquid
+tags and escape their content. So css-inline gets a skeleton that contains only the tags, and the resulting
+styles are inserted into the tags of the source; all other bytes stay as they are. The skeleton has limits:
+the parser is recursive, and some ten thousand open tags would end the process.
 """
 
 import re
@@ -12,19 +12,21 @@ from html import escape, unescape
 
 from css_inline import CSSInliner, InlineError
 
-from skymailing.delivery.rendering.css_important import strengthen
-from skymailing.delivery.rendering.tag_masking import Placeholders
+from skymailing.delivery.rendering.css_important import add_important
+from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 120
-MAX_MISNESTED = 20  # such as <b> ended by its paragraph: parsers make it anew in each one that follows
+MAX_MISNESTED = 20  # such as <b> that ends with its paragraph: parsers repeat it in each following one
 MAX_CSS = 100_000  # characters
-MAX_BRACKETS = 12  # one inside another, in a style sheet
+MAX_BRACKETS = 12  # nested, in a style sheet
 MAX_MATCHES = 500_000  # elements times selectors; some tenths of a second
 
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-IMPLIED = frozenset("p li dt dd tr td th tbody thead tfoot option".split())  # ended by the next of their name
-# No part of the skeleton: what is loaded, or read otherwise than as elements.
+IMPLIED = frozenset(
+    "p li dt dd tr td th tbody thead tfoot option".split()
+)  # ended by the next element of the same name
+# Not in the skeleton: elements that load something or change how the rest is parsed.
 LEFT_OUT = frozenset("base link meta plaintext frameset frame select".split())
 PIECE = re.compile(
     r"<!--.*?(?:-->|\Z)"
@@ -36,15 +38,15 @@ ATTRIBUTE = re.compile(
     r"""(?P<name>[^\s"'>/=]++)(?:\s{0,9}=\s{0,9}(?P<value>"[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?"""
 )
 ATTRIBUTE_NAME = re.compile(r"[a-zA-Z][\w-]*")
-# As css-inline writes tags, the attributes in an order of its own.
+# A tag as css-inline writes it; it reorders attributes.
 WRITTEN = re.compile(r'<\w+((?: [^\s"=<>]+="[^"]*")+)>')
 NUMBER = re.compile(r' data-lq="(\d+)"')
-LOOK = re.compile(r' style="([^"]*)"')
+STYLE = re.compile(r' style="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A start tag of the source: where its attributes begin, and its style's value, if it has one."""
+    """A start tag in the source: the position of its attributes, and its style attribute, if any."""
 
     attributes_at: int
     style: re.Match[str] | None
@@ -52,11 +54,11 @@ class Element:
 
 @dataclass
 class Outline:
-    """What a source consists of, as far as style sheets care."""
+    """The parts of a source that matter to style sheets."""
 
     skeleton: list[str] = field(default_factory=list)
     elements: list[Element | None] = field(default_factory=list)
-    # The spans of style sheets that hold for every reader.
+    # The positions of style sheets without a media attribute.
     sheets: list[tuple[int, int]] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
     misnested: int = 0
@@ -76,20 +78,20 @@ class Outline:
 
 
 def inline_styles(html: str, extra_css: str = "") -> str:
-    """Return a Liquid template of HTML with its style sheets, and `extra_css`, in its style attributes.
+    """Inline the style sheets of an HTML template, and `extra_css`, into its style attributes.
 
-    The style sheets stay for what cannot stand in an attribute. A source that is too much of a riddle
-    is returned as it is: readers whose mail program knows style sheets miss nothing.
+    The style sheets stay, for the rules that an attribute cannot express. A source beyond the limits is
+    returned unchanged: it still looks right in mail clients that support style sheets.
     """
-    placeholders = Placeholders(html)
-    source = placeholders.source
-    outline = read_outline(source, re.compile(placeholders.mark + r"s\d+q"))
+    masked = MaskedSource(html)
+    source = masked.text
+    outline = read_outline(source, re.compile(masked.mark + r"s\d+q"))
     css = "\n".join([extra_css, *(source[start:end] for start, end in outline.sheets)])
     if not css.strip() or not is_bounded(outline, css):
         return html
-    looks = find_looks("".join(outline.skeleton), css)
-    changes = [*style_changes(outline, looks), *sheet_changes(source, outline)]
-    return placeholders.put_back(splice(source, changes))
+    styles = compute_styles("".join(outline.skeleton), css)
+    changes = [*list_style_changes(outline, styles), *list_sheet_changes(source, outline)]
+    return masked.unmask(apply_changes(source, changes))
 
 
 def read_outline(source: str, statement: re.Pattern[str]) -> Outline:
@@ -115,7 +117,7 @@ def read_outline(source: str, statement: re.Pattern[str]) -> Outline:
 def add_element(outline: Outline, name: str, piece: re.Match[str], statement: re.Pattern[str]) -> None:
     start, end = piece.span("attributes")
     found = list(ATTRIBUTE.finditer(piece.string, start, end))
-    # Attributes between {% if %} and {% endif %} are not for every reader; such an element stays alone.
+    # Attributes between {% if %} and {% endif %} depend on the recipient: do not style such an element.
     if any(statement.search(attribute["name"]) for attribute in found):
         found, element = [], None
     else:
@@ -136,7 +138,7 @@ def write_attribute(attribute: re.Match[str], statement: re.Pattern[str]) -> str
 
 
 def is_bounded(outline: Outline, css: str) -> bool:
-    """Whether css-inline may be asked: its time and its stack are the web process's own."""
+    """Whether the source is within the limits: css-inline uses the web process's time and stack."""
     if outline.is_too_deep or outline.misnested > MAX_MISNESTED or len(css) > MAX_CSS:
         return False
     depth = 0
@@ -148,48 +150,48 @@ def is_bounded(outline: Outline, css: str) -> bool:
     return count <= MAX_ELEMENTS and count * (css.count("{") + css.count(",")) <= MAX_MATCHES
 
 
-def find_looks(skeleton: str, css: str) -> dict[int, str]:
-    """Return the style of each element by its number, as the text of an attribute in double quotes."""
+def compute_styles(skeleton: str, css: str) -> dict[int, str]:
+    """Return each element's style by its number, as the text of a double-quoted attribute."""
     inliner = CSSInliner(inline_style_tags=False, load_remote_stylesheets=False, extra_css=css)
     try:
         inlined = inliner.inline(skeleton)
-    except InlineError:  # a style sheet that nobody understands
+    except InlineError:  # a style sheet that cannot be parsed
         return {}
-    looks = {}
+    styles = {}
     for written in WRITTEN.findall(inlined):
-        number, look = NUMBER.search(written), LOOK.search(written)
-        if number and look:
-            looks[int(number[1])] = look[1].strip()
-    return looks
+        number, style = NUMBER.search(written), STYLE.search(written)
+        if number and style:
+            styles[int(number[1])] = style[1].strip()
+    return styles
 
 
-def style_changes(outline: Outline, looks: dict[int, str]) -> list[tuple[int, int, str]]:
+def list_style_changes(outline: Outline, styles: dict[int, str]) -> list[tuple[int, int, str]]:
     changes = []
-    for number, look in looks.items():
+    for number, style in styles.items():
         element = outline.elements[number]
-        if element is None or not look:
+        if element is None or not style:
             continue
-        # What the rule has made up must not become a placeholder.
-        look = re.sub(r"\{(?=[{%])", "&#123;", look if look.endswith(";") else look + ";")
+        # Braces in a rule must not become a placeholder.
+        style = re.sub(r"\{(?=[{%])", "&#123;", style if style.endswith(";") else style + ";")
         if element.style is None:
-            changes.append((element.attributes_at, element.attributes_at, f' style="{look}"'))
+            changes.append((element.attributes_at, element.attributes_at, f' style="{style}"'))
             continue
-        # The author's own declarations come last, and so win.
+        # The author's own declarations come last, so that they override.
         start, end = element.style.span("value")
         value = element.style["value"]
         if value[0] in "\"'":
-            look = look if value[0] == '"' else look.replace("'", "&#39;")
-            changes.append((start + 1, start + 1, look + " " if len(value) > 2 else look))
+            style = style if value[0] == '"' else style.replace("'", "&#39;")
+            changes.append((start + 1, start + 1, style + " " if len(value) > 2 else style))
         else:
-            changes.append((start, end, f'"{look} {value}"'))
+            changes.append((start, end, f'"{style} {value}"'))
     return changes
 
 
-def sheet_changes(source: str, outline: Outline) -> list[tuple[int, int, str]]:
-    return [(start, end, strengthen(source[start:end])) for start, end in outline.sheets]
+def list_sheet_changes(source: str, outline: Outline) -> list[tuple[int, int, str]]:
+    return [(start, end, add_important(source[start:end])) for start, end in outline.sheets]
 
 
-def splice(source: str, changes: list[tuple[int, int, str]]) -> str:
+def apply_changes(source: str, changes: list[tuple[int, int, str]]) -> str:
     pieces: list[str] = []
     position = 0
     for start, end, text in sorted(changes):

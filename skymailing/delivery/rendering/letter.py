@@ -1,4 +1,4 @@
-"""A message and a client make a letter: bytes, ready for DATA before dot-stuffing."""
+"""Render a message for a client: the bytes for DATA, before dots are doubled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from flask import current_app
 
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering import mime
-from skymailing.delivery.rendering.compiled_part import Filler
+from skymailing.delivery.rendering.compiled_part import CompiledPart
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
-from skymailing.delivery.rendering.liquid import lookup
+from skymailing.delivery.rendering.liquid import look_up
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
 
@@ -26,8 +26,8 @@ __all__ = [
     "TemplateError",
     "check_content",
     "find_empty",
+    "make_message_id",
     "make_recipient",
-    "message_id",
     "preview",
     "render_test_letter",
 ]
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """To whom a letter goes, with the values that fill its placeholders."""
+    """The recipient of a letter, with the values for its placeholders."""
 
     email: str
     name: str
@@ -44,7 +44,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """From whom: the owner's name, the service's address, the owner's own address."""
+    """The sender of a letter: the owner's name, the service's address, the owner's address for replies."""
 
     name: str
     address: str
@@ -53,7 +53,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A letter as its reader sees it; `html` is empty for a plain-text message."""
+    """A letter as the recipient sees it; `html` is empty for a plain-text message."""
 
     subject: str
     text: str
@@ -64,14 +64,14 @@ EXAMPLE = Recipient("anna@example.com", "Anna Example", {})
 
 
 def make_recipient(client: Client) -> Recipient:
-    """Return a client as the recipient of a letter."""
+    """Convert a client to the recipient of a letter."""
     return Recipient(client.email, client.full_name, client.attributes)
 
 
 def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) -> dict[str, object]:
-    """Return what placeholders stand for; a client's own fields win over attributes of their name.
+    """Return the values of placeholders; a client's fields override attributes of the same name.
 
-    What is empty is None: to Liquid an empty text is true, and `{% if client.city %}` means a city.
+    Empty values are None: in Liquid an empty string is true, but `{% if client.city %}` means "has a city".
     """
     name, email = recipient.name or None, recipient.email
     attributes = recipient.attributes
@@ -87,36 +87,36 @@ def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) ->
 
 
 def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple[str, ...]]:
-    """Return those of the values at `paths` that are empty for `recipient`."""
+    """Return the `paths` whose values are empty for `recipient`."""
     values = make_values(recipient, "sender", "url")
-    # The time is Liquid's own; `client` alone is looped over, not printed.
+    # `now` and `today` come from Liquid; `client` alone is looped over, not printed.
     known = [path for path in paths if path[0] not in {"now", "today"} and path != ("client",)]
-    return [path for path in known if not lookup(path, values).strip()]
+    return [path for path in known if not look_up(path, values).strip()]
 
 
-def message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:
+def make_message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:
     """Return the Message-ID of a delivery, the same on every attempt."""
     return f"<{uuid5(run_uuid, str(delivery_id))}@{domain}>"
 
 
-class Parts:
-    """The subject and the bodies of a content, each ready to be filled in."""
+class CompiledContent:
+    """The compiled subject and bodies of a message."""
 
     def __init__(self, content: Content) -> None:
         compiled = compile_content(content)
-        self.subject = Filler(compiled.subject, escape=False)
-        self.text = Filler(compiled.text, escape=False)
-        self.html = Filler(compiled.html, escape=True) if compiled.html else None
+        self.subject = CompiledPart(compiled.subject, escape=False)
+        self.text = CompiledPart(compiled.text, escape=False)
+        self.html = CompiledPart(compiled.html, escape=True) if compiled.html else None
 
     def fill_subject(self, values: Mapping[str, object]) -> str:
-        """Return the subject as one line; raises TemplateError."""
+        """Render the subject as one line; raises TemplateError."""
         return mime.clean_line(self.subject.fill(values).decode("utf-8"))
 
-    def show(self, values: Mapping[str, object]) -> Rendered:
-        """Return the letter as its reader sees it; raises TemplateError."""
+    def render(self, values: Mapping[str, object]) -> Rendered:
+        """Render the letter as the recipient sees it; raises TemplateError."""
         html = self.html.fill(values) if self.html else b""
         text = self.text.fill(values)
-        return Rendered(self.fill_subject(values), read_lines(text), read_lines(html))
+        return Rendered(self.fill_subject(values), decode_body(text), decode_body(html))
 
 
 def preview(
@@ -126,27 +126,27 @@ def preview(
     sender_name: str = "",
     unsubscribe_url: str = EXAMPLE_UNSUBSCRIBE_URL,
 ) -> Rendered:
-    """Return the letter that `recipient` would get; raises TemplateError."""
-    return Parts(content).show(make_values(recipient, sender_name, unsubscribe_url))
+    """Render the letter that `recipient` would get; raises TemplateError."""
+    return CompiledContent(content).render(make_values(recipient, sender_name, unsubscribe_url))
 
 
-def read_lines(body: bytes) -> str:
+def decode_body(body: bytes) -> str:
     return body.decode("utf-8").replace("\r\n", "\n")
 
 
 class LetterTemplate:
-    """A run's content, compiled once; per recipient only values are filled in and encoded.
+    """A run's content, compiled once; for each recipient only values are filled in and encoded.
 
-    `list_id` is a dotted name without angle brackets (RFC 2919). No Auto-Submitted: a person wrote
-    the letter (RFC 3834 section 5.1); List-Id and Precedence already keep automatic answers away.
+    `list_id` is a dotted name without angle brackets (RFC 2919). There is no Auto-Submitted header: a
+    person wrote the letter (RFC 3834, section 5.1). List-Id and Precedence already prevent auto-replies.
     """
 
     def __init__(self, content: Content, sender: Sender, run_uuid: UUID, list_id: str) -> None:
-        self.parts = Parts(content)
+        self.parts = CompiledContent(content)
         self.sender_name = mime.clean_line(sender.name)
         self.run_uuid = run_uuid
         self.domain = sender.address.rpartition("@")[2]
-        # No line of base64 begins with a hyphen, so the boundary cannot occur in a part.
+        # Base64 contains no hyphen, so the boundary cannot occur in a part.
         boundary = f"=_{run_uuid.hex}".encode("ascii")
         self.start = b"From: " + mime.encode_mailbox(sender.name, sender.address)
         if sender.reply_to:
@@ -157,27 +157,28 @@ class LetterTemplate:
             b"\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
         )
         if self.parts.html is None:
-            self.before_text = mime.part_head("plain")
+            self.before_text = mime.format_part_headers("plain")
             self.between = b""
             self.after = b"\r\n"
         else:
             self.before_text = (
                 b'Content-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n\r\n'
-                b"--" + boundary + b"\r\n" + mime.part_head("plain")
+                b"--" + boundary + b"\r\n" + mime.format_part_headers("plain")
             )
-            self.between = b"\r\n--" + boundary + b"\r\n" + mime.part_head("html")
+            self.between = b"\r\n--" + boundary + b"\r\n" + mime.format_part_headers("html")
             self.after = b"\r\n--" + boundary + b"--\r\n"
 
     def render(self, delivery_id: int, recipient: Recipient, unsubscribe_url: str, now: datetime) -> bytes:
-        """Return one delivery's letter with CRLF line ends; raises TemplateError."""
+        """Render one delivery's letter with CRLF line ends; raises TemplateError."""
         values = make_values(recipient, self.sender_name, unsubscribe_url)
-        identity = message_id(self.run_uuid, delivery_id, self.domain)
+        identity = make_message_id(self.run_uuid, delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
-        return self.write(to, self.parts.fill_subject(values), values, identity, now)
+        return self.assemble(to, self.parts.fill_subject(values), values, identity, now)
 
-    def write(
+    def assemble(
         self, to: bytes, subject: str, values: Mapping[str, object], identity: str, now: datetime
     ) -> bytes:
+        """Join the headers and the rendered bodies; raises TemplateError."""
         html = self.parts.html
         pieces = [
             self.start,
@@ -203,9 +204,9 @@ class LetterTemplate:
 
 
 def render_test_letter(message: Message, client: Client | None, user: User) -> bytes:
-    """Return a letter to `user` with the values of `client`, or of an example.
+    """Render a test letter to `user` with the values of `client`, or of an example client.
 
-    Its unsubscribe link belongs to nobody; raises TemplateError.
+    Its unsubscribe link is only an example. Raises TemplateError.
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
@@ -218,10 +219,10 @@ def render_test_letter(message: Message, client: Client | None, user: User) -> b
         f"test.{address.rpartition('@')[2]}",
     )
     values = make_values(recipient, template.sender_name, unsubscribe_url("example"))
-    return template.write(
+    return template.assemble(
         mime.encode_mailbox(user.name, user.email),
         f"[test] {template.parts.fill_subject(values)}",
         values,
-        message_id(identity, 0, template.domain),
+        make_message_id(identity, 0, template.domain),
         utcnow(),
     )

@@ -1,7 +1,7 @@
-"""Liquid with bounds: templates that users write can neither reach Python nor use up the machine.
+"""Liquid with limits: users' templates cannot reach Python or exhaust the machine.
 
-python-liquid limits loops, output and memory per statement. What single filters and ranges may
-cost is bounded here, by one budget per letter.
+python-liquid limits loops, output and memory per statement. This module limits the cost of single filters
+and ranges, with one budget per letter.
 """
 
 import functools
@@ -28,9 +28,9 @@ from skymailing.delivery.rendering.liquid_tags import (
 )
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
-MAX_TAGS = 5_000  # of one template; reading one takes a tenth of a millisecond
-MAX_LOCALS = 200_000  # bytes that a template's own variables may hold
-MAX_WORK = 1_000_000  # steps of one rendering; some tenths of a second at worst
+MAX_TAGS = 5_000  # of one template; parsing one takes 0.1 ms
+MAX_LOCALS = 200_000  # bytes in a template's own variables
+MAX_WORK = 1_000_000  # steps of one rendering; at worst some tenths of a second
 MAX_RANGE = 10_000
 MAX_INTEGER_BITS = 4_096
 MAX_EXPONENT = 100
@@ -43,7 +43,7 @@ TAGS = frozenset(
 REFUSED_FILTERS = frozenset({"safe", "escapejs"})
 
 
-# How the library says that a block does not end where it should.
+# The library's error message for a block that does not end where it should.
 NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 
 
@@ -58,13 +58,13 @@ def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
     return make_range
 
 
-# A range is cheap to write and endless to join, sort or search; the library has no limit for it.
-# Every expression may hold one, so it is bounded where all of them are made.
+# A long range is cheap to create but expensive to join, sort or search; the library has no limit for it.
+# Any expression may contain one, so the limit is where the library creates all ranges.
 RangeLiteral._make_range = limit_ranges(RangeLiteral._make_range)  # type: ignore[method-assign]
 
 
 class Context(RenderContext):
-    """One rendering, which counts its work."""
+    """The context of one rendering, which counts its work."""
 
     def __init__(self, template: BoundTemplate, values: Mapping[str, object], tag_count: int) -> None:
         super().__init__(template, globals=values)
@@ -72,18 +72,18 @@ class Context(RenderContext):
         self.work = 0
 
     def spend(self, work: int) -> None:
-        """Count `work` steps; raises ResourceLimitError when there were too many."""
+        """Count `work` steps; raises ResourceLimitError beyond the limit."""
         self.work += work
         if self.work > MAX_WORK:
             raise ResourceLimitError("the template does too much", token=None)
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
-        """Count a loop before its first turn, as if each turn visited the whole template."""
+        """Count a loop before its first iteration, as if each iteration rendered the whole template."""
         self.spend(length * self.tag_count)
 
 
-def measure(value: object) -> int:
-    """Return about how many steps a filter needs for an argument."""
+def estimate_argument(value: object) -> int:
+    """Return roughly how many steps a filter needs for an argument."""
     if isinstance(value, str):
         if EXPONENT.search(value[:MAX_TAG]):
             check_exponent(value)
@@ -101,14 +101,14 @@ EXPONENT = re.compile(r"^\s*[-+]?[\d.]+[eE][-+]?(\d+)\s*$")
 
 
 def check_exponent(value: str) -> None:
-    """Refuse numbers such as 1e999999999, which would be written out digit by digit."""
+    """Reject numbers such as 1e999999999, which would be written out digit by digit."""
     match = EXPONENT.search(value)
     if match and int(match.group(1)[:9]) > MAX_EXPONENT:
         raise ResourceLimitError("the number is too large", token=None)
 
 
-def estimate(name: str, value: object, args: tuple[Any, ...]) -> int:
-    """Return the size of a result that may be the product of its arguments."""
+def estimate_result(name: str, value: object, args: tuple[Any, ...]) -> int:
+    """Return the size of a result that may be a product of its arguments' sizes."""
     if name == "replace" and args:
         return str(value).count(str(args[0])) * len(str(args[1])) if len(args) > 1 else 0
     if name == "join" and isinstance(value, list | tuple | range):
@@ -116,14 +116,19 @@ def estimate(name: str, value: object, args: tuple[Any, ...]) -> int:
     return 0
 
 
-def bound_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the filter so that it counts its work before it begins."""
+def limit_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a filter so that its work is counted before it runs."""
     wants_context = getattr(function, "with_context", False)
     wants_environment = getattr(function, "with_environment", False)
 
     def run(value: object, *args: Any, context: Context, **options: Any) -> Any:
-        work = 10 + measure(value) + sum(map(measure, args)) + sum(map(measure, options.values()))
-        context.spend(work + estimate(name, value, args))
+        work = (
+            10
+            + estimate_argument(value)
+            + sum(map(estimate_argument, args))
+            + sum(map(estimate_argument, options.values()))
+        )
+        context.spend(work + estimate_result(name, value, args))
         if wants_context:
             options["context"] = context
         if wants_environment:
@@ -134,7 +139,7 @@ def bound_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LetterEnvironment(Environment):
-    """Liquid's standard tags and filters, those that suit a letter."""
+    """Liquid with the standard tags and filters that suit an e-mail."""
 
     output_stream_limit = MAX_OUTPUT
     local_namespace_limit = MAX_LOCALS
@@ -143,7 +148,7 @@ class LetterEnvironment(Environment):
         super().setup_tags_and_filters(extra=extra)
         self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS}
         self.filters = {
-            name: bound_filter(name, function)
+            name: limit_filter(name, function)
             for name, function in self.filters.items()
             if name not in REFUSED_FILTERS
         }
@@ -155,18 +160,18 @@ HTML = LetterEnvironment(autoescape=True)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A template with what is known of it without rendering."""
+    """A parsed template and the facts that need no rendering."""
 
     template: BoundTemplate
     tag_count: int
-    # Paths of the values that it asks for, such as ("client", "city").
+    # Paths of the values that it uses, such as ("client", "city").
     variables: frozenset[tuple[str, ...]]
-    # Names that the template gives values itself.
+    # Names of the template's own variables.
     locals: frozenset[str]
 
 
 def parse(source: str, *, escape: bool) -> Parsed:
-    """Return the template; raises TemplateError with the line of what is wrong."""
+    """Parse the template; raises TemplateError with the line of the problem."""
     count = sum(1 for _ in islice(find_tags(source), MAX_TAGS + 1))
     if count > MAX_TAGS:
         raise TemplateError(N_("The template is too complicated"))
@@ -176,7 +181,7 @@ def parse(source: str, *, escape: bool) -> Parsed:
         found = template.analyze()
     except LiquidError as error:
         raise explain(error, source) from error
-    except Exception as error:  # the parser on hostile input: a recursion, an odd number
+    except Exception as error:  # hostile input: the parser may exceed recursion or number limits
         raise TemplateError(N_("The template is too complicated")) from error
     for name, spans in found.filters.items():
         if name not in environment.filters:
@@ -192,7 +197,7 @@ def parse(source: str, *, escape: bool) -> Parsed:
 
 
 def find_line(error: LiquidError, source: str) -> int | None:
-    """Return the line of an error, also of those that the library gives no place."""
+    """Return the line of an error, also when the library gives no position."""
     index = error.token.start_index if error.token is not None else -1
     if source and 0 <= index <= len(source):
         return line_at(source, index)
@@ -206,7 +211,7 @@ def find_line(error: LiquidError, source: str) -> int | None:
 
 
 def explain(error: LiquidError, source: str) -> TemplateError:
-    """Return an error of the library as our own."""
+    """Convert an error of the library to a TemplateError."""
     if NO_END.search(str(error.message)) and (tag := find_unclosed(source)):
         name = NAME.match(tag.text)
         return TemplateError(
@@ -218,13 +223,13 @@ def explain(error: LiquidError, source: str) -> TemplateError:
     line = find_line(error, source)
     if isinstance(error, ResourceLimitError):
         return TemplateError(
-            N_("The template asks for too much: a loop, a range or its output is too long"), line
+            N_("The template is too expensive to render: shorten a loop, a range or the output"), line
         )
     return TemplateError(N_("The template has an error: %(problem)s"), line, problem=str(error.message))
 
 
 def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> str:
-    """Return the whole template filled in; raises TemplateError, with a line when `source` is given."""
+    """Render the whole template; raises TemplateError, with a line if `source` is given."""
     context = Context(parsed.template, values, parsed.tag_count)
     buffer = parsed.template._get_buffer()
     try:
@@ -240,8 +245,8 @@ def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> st
     return buffer.getvalue()
 
 
-def lookup(path: tuple[str, ...], values: Mapping[str, object]) -> str:
-    """Return the value at `path` as text, empty when there is none."""
+def look_up(path: tuple[str, ...], values: Mapping[str, object]) -> str:
+    """Return the value at `path` as text, or an empty string."""
     found: object = values
     for segment in path:
         found = found.get(segment) if isinstance(found, Mapping) else None

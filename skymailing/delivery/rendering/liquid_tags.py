@@ -1,6 +1,6 @@
-"""Where the Liquid tags of a source are, found in linear time, and what is wrong with one.
+"""Find the Liquid tags of a source in linear time, and report malformed ones.
 
-The library's lexer takes quadratic time on hostile sources, so none reaches it unseen.
+The library's lexer takes quadratic time on hostile sources, so every source is checked here first.
 """
 
 import re
@@ -19,7 +19,7 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
 
 
 class TemplateError(SkyMailingError):
-    """A template is wrong; `line` counts from 1 in what its author typed.
+    """A template has an error; `line` counts from 1 in the source that the author typed.
 
     `message % params` is English; a page translates `message` first.
     """
@@ -61,7 +61,7 @@ END = {name: re.compile(r"\{%-?\s{0,99}end" + name + r"\s{0,99}-?%\}") for name 
 
 
 def find_tags(source: str) -> Iterator[Tag]:
-    """Yield the tags of `source` in one pass; raises TemplateError when one is never closed."""
+    """Yield the tags of `source` in one pass; raises TemplateError if one is not closed."""
     position = 0
     while opening := OPENING.search(source, position):
         start = opening.start()
@@ -75,7 +75,7 @@ def find_tags(source: str) -> Iterator[Tag]:
                 closing=closing,
             )
         position += 2
-        # Long runs of spaces and deep brackets take the library's parser quadratic time.
+        # On many spaces or deep brackets the library's parser takes quadratic time.
         if SPACES.search(source, start, position) or source.count("[", start, position) > MAX_BRACKETS:
             raise TemplateError(N_("A placeholder is too long"), line_at(source, start))
         if block := RAW.match(source, start):

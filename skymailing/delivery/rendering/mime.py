@@ -1,7 +1,6 @@
-"""Headers and parts of a letter as bytes (RFC 5322, 2045, 2047), without `email.message`'s price.
+"""Format headers and parts of a letter as bytes (RFC 5322, 2045, 2047), faster than `email.message`.
 
-Everything written here ends lines with CRLF, keeps them short, and takes no line end or control
-character out of a value.
+All output has short lines that end with CRLF. Line ends and control characters in values are never copied.
 """
 
 import re
@@ -14,7 +13,7 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
 WORD = 42  # bytes in an encoded word, so that one fits behind "Subject: " in 78 columns
-PLAIN_LENGTH = 64  # characters of a value that is written as it is
+PLAIN_LENGTH = 64  # characters up to which a value is written unencoded
 
 # ASCII that needs no quoting in an unstructured header, nor looks like an encoded word.
 PLAIN = re.compile(r"(?!.*=\?)[ -~]*")
@@ -26,15 +25,15 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def clean_line(text: str) -> str:
-    """Return `text` as one line: white space collapsed, control characters removed."""
+    """Collapse white space and remove control characters, so that `text` is one line."""
     if not text.isprintable():
-        # What is only white space and control characters separates words, as a line end does.
+        # White space among control characters separates words, like a line end.
         text = CONTROLS.sub(lambda match: " " if set(match.group()) & set("\t\n\r\v\f\x85") else "", text)
     return " ".join(text.split())
 
 
 def encode_words(text: str) -> bytes:
-    """Return `text` as encoded words of whole characters, folded (RFC 2047)."""
+    """Encode `text` as folded encoded words, each of whole characters (RFC 2047)."""
     words: list[bytes] = []
     data = text.encode("utf-8", "replace")
     start = 0
@@ -48,14 +47,14 @@ def encode_words(text: str) -> bytes:
 
 
 def encode_text(text: str) -> bytes:
-    """Return a one-line text as the value of an unstructured header such as Subject."""
+    """Encode a one-line text as the value of an unstructured header such as Subject."""
     if len(text) <= PLAIN_LENGTH and PLAIN.fullmatch(text):
         return text.encode("ascii")
     return encode_words(text)
 
 
 def encode_phrase(name: str) -> bytes:
-    """Return a one-line text as a display name."""
+    """Encode a one-line text as a display name."""
     if len(name) <= PLAIN_LENGTH and name.isascii():
         if ATOMS.fullmatch(name) and "=?" not in name:
             return name.encode("ascii")
@@ -65,14 +64,14 @@ def encode_phrase(name: str) -> bytes:
 
 
 def check_address(address: str) -> str:
-    """Return `address` when it may stand in a header; raises TemplateError."""
+    """Return `address` if it is safe in a header; raises TemplateError."""
     if ADDRESS.fullmatch(address) is None:
-        raise TemplateError(N_("%(address)s is not an address that can be written to"), address=repr(address))
+        raise TemplateError(N_("%(address)s is not a valid address"), address=repr(address))
     return address
 
 
 def encode_mailbox(name: str, address: str) -> bytes:
-    """Return "name <address>", or the address alone when there is no name."""
+    """Encode "name <address>", or only the address if there is no name."""
     mailbox = check_address(address).encode("ascii")
     name = clean_line(name)
     if not name:
@@ -83,7 +82,7 @@ def encode_mailbox(name: str, address: str) -> bytes:
 
 
 def encode_body(body: bytes) -> bytes:
-    """Return `body` in base64, in lines."""
+    """Encode `body` as lines of base64."""
     data = b2a_base64(body, newline=False)
     return CRLF.join([data[start : start + LINE] for start in range(0, len(data), LINE)])
 
@@ -92,7 +91,7 @@ _dates: dict[int, bytes] = {}
 
 
 def encode_date(moment: datetime) -> bytes:
-    """Return a moment as the Date header wants it; remembers the last second."""
+    """Encode a time for the Date header; caches the last second."""
     second = int(moment.timestamp())
     found = _dates.get(second)
     if found is None:
@@ -101,22 +100,22 @@ def encode_date(moment: datetime) -> bytes:
     return found
 
 
-def part_head(subtype: str) -> bytes:
-    """Return the headers of a text part in UTF-8."""
+def format_part_headers(subtype: str) -> bytes:
+    """Format the headers of a UTF-8 text part."""
     return (
         f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
     ).encode("ascii")
 
 
 def check_url(url: str) -> str:
-    """Return `url` when it may stand between angle brackets in a header; raises TemplateError."""
+    """Return `url` if it is safe between angle brackets in a header; raises TemplateError."""
     if URL.fullmatch(url) is None:
-        raise TemplateError(N_("%(address)s is not an address that can be written to"), address=repr(url))
+        raise TemplateError(N_("%(address)s is not a valid address"), address=repr(url))
     return url
 
 
 def check_list_id(name: str) -> str:
-    """Return `name` when it is a dotted name in ASCII (RFC 2919); raises TemplateError."""
+    """Return `name` if it is a dotted ASCII name (RFC 2919); raises TemplateError."""
     if LIST_ID.fullmatch(name) is None:
-        raise TemplateError(N_("%(address)s is not an address that can be written to"), address=repr(name))
+        raise TemplateError(N_("%(address)s is not a valid address"), address=repr(name))
     return name

@@ -1,7 +1,7 @@
-"""The plain-text part of a letter that was written in HTML.
+"""Convert HTML to the plain-text part of a letter.
 
-The standard library's HTMLParser needs minutes for some 100 KB of hostile HTML (`<a ` again and
-again), and authors' HTML is read in the web process; so tags are found here, in linear time.
+The web process converts authors' HTML. The standard library's HTMLParser needs minutes for 100 KB of hostile
+HTML (many `<a `), so this module finds tags itself, in linear time.
 """
 
 import re
@@ -11,7 +11,7 @@ BLOCKS = frozenset(
     "address article aside blockquote body center dd div dl dt fieldset figcaption figure footer "
     "form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tbody tfoot thead tr ul".split()
 )
-# A blank line before and after; other blocks only begin a new line.
+# With a blank line before and after; other blocks only start a new line.
 SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split())
 SPACE = re.compile(r"[ \t\n]+")
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
@@ -26,7 +26,7 @@ ATTRIBUTE = re.compile(
 
 
 def strip_comments(html: str) -> str:
-    """Return `html` without its comments; one that never ends hides the rest, as in a browser."""
+    """Remove comments; one that is not closed hides the rest, as in a browser."""
     pieces, end = [], 0
     while (start := html.find("<!--", end)) >= 0:
         pieces.append(html[end:start])
@@ -38,7 +38,7 @@ def strip_comments(html: str) -> str:
 
 
 class TextWriter:
-    """Collects the text as a reader would see it."""
+    """Collect the text as a reader sees it."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -81,7 +81,7 @@ class TextWriter:
             case "ul" | "ol":
                 self.lists.append(1 if tag == "ol" else None)
             case "li":
-                self.pieces.append(self.mark_item())
+                self.pieces.append(self.start_item())
 
     def handle_endtag(self, tag: str) -> None:
         if tag in HIDDEN and self.hidden:
@@ -99,15 +99,15 @@ class TextWriter:
         if self.hidden:
             return
         data = unescape(data)
-        # A space that must stay is a no-break one until the end.
+        # Spaces that must stay are no-break spaces until the end.
         self.pieces.append(data.replace(" ", "\u00a0") if self.preformatted else SPACE.sub(" ", data))
 
     def break_line(self, tag: str) -> None:
-        # \v and \f stand for line and paragraph breaks until `get_text` merges them.
+        # \v and \f mark line and paragraph breaks until `get_text` merges them.
         nested_list = tag in {"ul", "ol"} and self.lists
         self.pieces.append("\f" if tag in SPACED and not nested_list else "\v")
 
-    def mark_item(self) -> str:
+    def start_item(self) -> str:
         number = self.lists[-1] if self.lists else None
         indent = "\u00a0\u00a0" * min(len(self.lists) - 1, 9)
         if number is None:
@@ -131,7 +131,7 @@ class TextWriter:
 
 
 def find_attribute(name: str, attributes: str) -> str:
-    """Return the value of an attribute in the inside of a tag, empty when it has none."""
+    """Return the value of an attribute of a tag, or an empty string."""
     for match in ATTRIBUTE.finditer(attributes):
         if match.group(1).lower() == name:
             return unescape(match.group(2).strip("\"'"))
@@ -139,7 +139,7 @@ def find_attribute(name: str, attributes: str) -> str:
 
 
 def html_to_text(html: str) -> str:
-    """Return what a reader sees of `html`: lists, paragraphs, links as "text (url)"."""
+    """Return the text of `html` with lists and paragraphs; links become "text (url)"."""
     writer = TextWriter()
     writer.feed(re.sub(r"[\v\f\r]", " ", html))
     return writer.get_text()

@@ -1,1 +1,1 @@
-"""Mail servers: circuit breakers, sessions, rate limits and recipient domains."""
+"""Choose a mail server and limit its use: circuit breakers, sessions, rates and recipient domains."""

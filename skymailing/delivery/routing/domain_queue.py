@@ -1,9 +1,9 @@
-"""Which letters have their turn where recipient domains have a limit: one that waits holds up no other.
+"""Choose letters where recipient domains have a rate limit, so that a slow domain delays no other.
 
-A worker goes through a run's pending letters by their ids, once, and keeps the ids of those that it has to
-pass by, as their domain had its share of the second. So each letter is looked at once, wherever it stands,
-and those of a domain are at hand when its next second comes. What is kept is only a hint: the rows say
-what is still pending, and what comes back behind the worker's place is found when it begins anew.
+A worker reads a run's pending letters once, in the order of their ids. It remembers the ids that it has to
+skip because their domain has reached its limit for this second. So each letter is read once, and those of a
+limited domain are at hand in the next second. The remembered ids are only a hint: the rows say which letters
+are still pending. A letter that returns to pending behind the worker's position is found by the next scan.
 """
 
 import time
@@ -14,107 +14,113 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import Connection, select
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.routing.rate_limits import Rates, domain_of, wait_for_next_second
+from skymailing.delivery.routing.rate_limits import RateLimits, get_domain, wait_for_next_second
 from skymailing.models import Delivery, DeliveryState
 
-LOOK_AHEAD = 5_000  # rows in one statement
-MOST_LOOKED_AT = 20_000  # rows in one claim, so that the worker hears of a pause meanwhile
-CHECKED_AT_ONCE = 1_000
-LOOK_AGAIN_SECONDS = 60.0  # after which what others left behind is looked for, while only few may leave
+ROWS_PER_QUERY = 5_000
+MAX_ROWS_PER_CLAIM = 20_000  # so that the worker notices a pause in between
+IDS_PER_CHECK = 1_000
+RESCAN_SECONDS = 60.0  # between scans while only limited domains wait, to find letters that came back
 
 
-class Backlog:
-    """One worker's way through one run, for which the `rates` limit what a domain gets in a second."""
+class DomainQueue:
+    """One worker's position in one run, whose letters are limited per second and domain by `rates`."""
 
-    def __init__(self, run_id: int, rates: Rates, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, run_id: int, rates: RateLimits, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         assert rates.per_domain
         self._run_id = run_id
-        self._share = rates.per_domain
+        self._domain_limit = rates.per_domain
         self._has_room = rates.has_room
         self._monotonic = monotonic
-        self._start_over()
+        self._rescan()
 
-    def _start_over(self) -> None:
-        # The ids of the letters that were passed by, by domain; eight bytes for each.
-        self._passed: dict[str, array[int]] = {}
+    def _rescan(self) -> None:
+        # The ids of skipped letters, by domain; eight bytes each.
+        self._skipped: dict[str, array[int]] = {}
         self._position = 0
         self._is_at_end = False
-        self._begun_at = self._monotonic()
+        self._scan_began_at = self._monotonic()
 
-    def may_go_on(self) -> bool:
-        """Whether there may be letters to claim although a claim found none; sleeps until they may leave."""
-        if self._is_at_end and self._passed:
+    def wait_for_more(self) -> bool:
+        """Return whether letters may be left although a claim found none; sleep until they may be sent."""
+        if self._is_at_end and self._skipped:
             wait_for_next_second()
-        return not self._is_at_end or bool(self._passed)
+        return not self._is_at_end or bool(self._skipped)
 
     def begin_claim(self) -> None:
-        """Begin anew where all has been offered, and now and then while only limited domains wait."""
-        is_late = self._monotonic() - self._begun_at > LOOK_AGAIN_SECONDS
-        if self._is_at_end and (is_late or not self._passed):
-            self._start_over()
-        self._may_look_at = MOST_LOOKED_AT
+        """Start a new scan if all letters were picked, and regularly while only limited domains wait."""
+        is_overdue = self._monotonic() - self._scan_began_at > RESCAN_SECONDS
+        if self._is_at_end and (is_overdue or not self._skipped):
+            self._rescan()
+        self._rows_left = MAX_ROWS_PER_CLAIM
 
-    def offer(self, connection: Connection, limit: int) -> list[int]:
-        """Return up to `limit` letters, by id, that were pending, no more of a domain than its share."""
-        offered: list[int] = []
+    def pick(self, connection: Connection, limit: int) -> list[int]:
+        """Return the ids of up to `limit` letters that were pending, within each domain's limit."""
+        picked: list[int] = []
         counts: Counter[str] = Counter()
-        for domain in [name for name in self._passed if self._has_room(name)]:
-            ids = self._passed[domain]
-            count = min(len(ids), self._share, limit - len(offered))
-            offered += ids[:count]
+        for domain in [name for name in self._skipped if self._has_room(name)]:
+            ids = self._skipped[domain]
+            count = min(len(ids), self._domain_limit, limit - len(picked))
+            picked += ids[:count]
             counts[domain] = count
             self._replace_first(domain, count)
-        self._look_ahead(connection, offered, counts, limit)
-        return offered
+        self._scan_ahead(connection, picked, counts, limit)
+        return picked
 
-    def put_back(self, letters: Iterable[tuple[int, str]]) -> None:
-        """Keep letters, by id and address, that were offered and are pending all the same."""
+    def requeue(self, letters: Iterable[tuple[int, str]]) -> None:
+        """Return picked letters (id and address) that are still pending to the front of the queue."""
         returned: dict[str, list[int]] = {}
         for id, email in letters:
-            returned.setdefault(domain_of(email), []).append(id)
+            returned.setdefault(get_domain(email), []).append(id)
         for domain, ids in returned.items():
             self._replace_first(domain, 0, ids)
 
-    def forget_taken(self, connection: Connection) -> None:
-        """Forget letters that other workers have taken, of those that are next in each domain."""
-        for domain in list(self._passed):
+    def drop_claimed(self, connection: Connection) -> None:
+        """Remove the letters next in each domain's queue that other workers have claimed."""
+        for domain in list(self._skipped):
             pending: Sequence[int] = []
-            while not pending and (first := self._passed.get(domain, array("q"))[:CHECKED_AT_ONCE]):
+            while not pending and (first := self._skipped.get(domain, array("q"))[:IDS_PER_CHECK]):
                 is_pending = Delivery.state == DeliveryState.PENDING
                 statement = select(Delivery.id).where(is_one_of(Delivery.id, "ids"), is_pending)
                 pending = connection.scalars(statement.order_by(Delivery.id), {"ids": list(first)}).all()
                 self._replace_first(domain, len(first), pending)
 
     def _replace_first(self, domain: str, count: int, ids: Iterable[int] = ()) -> None:
-        kept = self._passed.setdefault(domain, array("q"))
-        kept[:count] = array("q", ids)
-        if not kept:
-            del self._passed[domain]
+        queue = self._skipped.setdefault(domain, array("q"))
+        queue[:count] = array("q", ids)
+        if not queue:
+            del self._skipped[domain]
 
-    def _look_ahead(
-        self, connection: Connection, offered: list[int], counts: Counter[str], limit: int
+    def _scan_ahead(
+        self, connection: Connection, picked: list[int], counts: Counter[str], limit: int
     ) -> None:
-        """Offer letters that stand further on, passing by those whose domains have had their share."""
+        """Add pending letters from further on to `picked`; skip those whose domain has reached its limit."""
         size = limit
-        while len(offered) < limit and not self._is_at_end and self._may_look_at > 0:
+        while len(picked) < limit and not self._is_at_end and self._rows_left > 0:
             rows = self._next_rows(connection, size)
-            self._may_look_at -= len(rows)
+            self._rows_left -= len(rows)
             for number, (id, email) in enumerate(rows, 1):
                 self._position = id
-                domain = domain_of(email)
-                if domain in self._passed or counts[domain] >= self._share or not self._has_room(domain):
-                    self._passed.setdefault(domain, array("q")).append(id)
+                domain = get_domain(email)
+                if (
+                    domain in self._skipped
+                    or counts[domain] >= self._domain_limit
+                    or not self._has_room(domain)
+                ):
+                    self._skipped.setdefault(domain, array("q")).append(id)
                     continue
-                offered.append(id)
+                picked.append(id)
                 counts[domain] += 1
-                if len(offered) == limit:
+                if len(picked) == limit:
                     self._is_at_end = number == len(rows) < size
                     return
             self._is_at_end = len(rows) < size
-            size = LOOK_AHEAD
+            size = ROWS_PER_QUERY
 
     def _next_rows(self, connection: Connection, size: int) -> list[tuple[int, str]]:
-        # Along the index of run, state and id, from where this worker stands.
+        # Uses the index of run, state and id, from this worker's position.
         is_pending = (Delivery.run_id == self._run_id) & (Delivery.state == DeliveryState.PENDING)
         statement = select(Delivery.id, Delivery.email).where(is_pending, Delivery.id > self._position)
         rows = connection.execute(statement.order_by(Delivery.id).limit(size))

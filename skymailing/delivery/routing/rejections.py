@@ -1,33 +1,33 @@
-"""Letters rejected one after another for the same reason: the letter is at fault, not its readers."""
+"""Detect letters that are rejected one after another for the same reason: the message is at fault."""
 
 import re
 
 from skymailing.delivery.smtp.session import Result, Stage, Verdict
 
-# Servers put queue ids, times and addresses into otherwise identical answers.
+# Servers put queue ids, times and addresses into replies that are otherwise identical.
 VARYING = re.compile(r"[\d@]")
 
 
 class Rejections:
-    """Counts identical permanent answers after the dot, and letters that could not be written, run by run."""
+    """Count identical permanent rejections after the dot, and letters that could not be rendered, per run."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # The answer of each run's last letter and how often it came in a row; only of runs that have one.
+        # For runs whose last letter was rejected: the reply, and how often it came in a row.
         self._streaks: dict[int, tuple[str, int]] = {}
 
-    def note(self, run_id: int, result: Result) -> bool:
-        """Count how a letter ended; return whether the next one would hardly fare better."""
-        is_unwritten = result.verdict is Verdict.FAILED and result.code is None
-        if result.stage is not Stage.DOT and not is_unwritten:
+    def record(self, run_id: int, result: Result) -> bool:
+        """Count a letter's result; return whether the limit is reached, so that the mailing should pause."""
+        is_unrendered = result.verdict is Verdict.FAILED and result.code is None
+        if result.stage is not Stage.DOT and not is_unrendered:
             return False
         answer, count = self._streaks.pop(run_id, ("", 0))
         if result.verdict is not Verdict.FAILED:
             return False
-        same = [word for word in result.answer.split() if not VARYING.search(word)]
-        present = f"{result.code} {' '.join(same)}"
-        count = count + 1 if present == answer else 1
+        constant = [word for word in result.answer.split() if not VARYING.search(word)]
+        current = f"{result.code} {' '.join(constant)}"
+        count = count + 1 if current == answer else 1
         if count >= self._most:
             return True
-        self._streaks[run_id] = present, count
+        self._streaks[run_id] = current, count
         return False

@@ -1,7 +1,6 @@
-"""Routes: which mail server may be asked now, and with how many sessions at once.
+"""Routes to mail servers, each with a circuit breaker (open = shut off, closed = healthy).
 
-What is known of a route stands in its row, shared by all workers; each change is one short
-transaction of its own.
+The state of a route is in its row, which all workers share. Each change is a short transaction of its own.
 """
 
 import logging
@@ -25,28 +24,30 @@ from skymailing.settings.engine import EngineSettings, engine_settings
 logger = logging.getLogger(__name__)
 
 PRIMARY = "primary"  # the server of the MAIL_* settings
-FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, asked while the first is closed
+FALLBACK = (
+    "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the first one's breaker is open
+)
 CREDENTIALS_REFUSED = 535
 
 
 class Admission(Enum):
-    """Whether a route may be used: not now, by one letter that tries it, or freely."""
+    """How a route may be used: not now, for one letter as a probe, or without limits."""
 
-    CLOSED = auto()
+    REFUSED = auto()
     PROBE = auto()
     FREE = auto()
 
 
 class Concurrency:
-    """How many sessions to hold: one more for every few letters that succeed, half when the server groans."""
+    """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown."""
 
     def __init__(self, most: int, letters_to_grow: int) -> None:
         self.most = max(1, most)
         self.target = 1
         self._letters_to_grow = max(1, letters_to_grow)
 
-    def learn(self, results: list[Result]) -> None:
-        """Adapt to how a window went."""
+    def adjust(self, results: list[Result]) -> None:
+        """Set `target` after a window with these results."""
         verdicts = Counter(result.verdict for result in results)
         if verdicts.keys() & {Verdict.ROUTE_FAULT, Verdict.UNKNOWN} or any(
             result.verdict is Verdict.DEFERRED and result.code is None for result in results
@@ -56,49 +57,49 @@ class Concurrency:
             grown = self.target + max(1, verdicts[Verdict.SENT] // self._letters_to_grow)
             self.target = min(self.most, grown)
 
-    def start_over(self) -> None:
-        """Grow from one session again, as after an outage."""
+    def reset(self) -> None:
+        """Return to one session, as after an outage."""
         self.target = 1
 
 
 class FaultShare:
-    """What share of a worker's recent attempts on one route were faults of the route."""
+    """The share of route faults among a worker's recent attempts on one route."""
 
     def __init__(self, settings: EngineSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._monotonic = monotonic
         self._events: deque[tuple[float, bool]] = deque(maxlen=1000)
 
-    def note(self, faults: int, others: int) -> None:
-        """Add what just happened."""
+    def record(self, faults: int, others: int) -> None:
+        """Add the latest attempts: those with a fault of the route, and the others."""
         now = self._monotonic()
         self._events.extend([(now, False)] * min(others, self._events.maxlen or 0))
         self._events.extend([(now, True)] * faults)
 
     def is_too_high(self) -> bool:
-        """Whether faults make up at least half of ten or more attempts within the last minute."""
+        """Whether faults are (by default) at least half of ten or more attempts within the last minute."""
         since = self._monotonic() - self._settings.breaker_window_seconds
         recent = [is_fault for moment, is_fault in self._events if moment >= since]
-        is_telling = len(recent) >= self._settings.breaker_least_attempts
-        return is_telling and sum(recent) >= self._settings.breaker_fault_share * len(recent)
+        is_enough = len(recent) >= self._settings.breaker_least_attempts
+        return is_enough and sum(recent) >= self._settings.breaker_fault_share * len(recent)
 
 
-def configured() -> list[str]:
+def list_configured() -> list[str]:
     """Return the names of the configured routes, the preferred one first."""
     return [PRIMARY, FALLBACK] if current_app.config["MAIL_FALLBACK"] else [PRIMARY]
 
 
 def choose(now: datetime) -> tuple[str, Admission] | None:
-    """Return the first route that may be used now and how; None while all are closed."""
-    for name in configured():
+    """Return the first usable route and how it may be used; None while all breakers are open."""
+    for name in list_configured():
         admission = admit(name, now)
-        if admission is not Admission.CLOSED:
+        if admission is not Admission.REFUSED:
             return name, admission
     return None
 
 
 def admit(name: str, now: datetime) -> Admission:
-    """Return how the route may be used; while it is open, one caller after each pause may probe."""
+    """Return how the route may be used; while its breaker is open, one caller per pause may probe it."""
     with Session(reading_engine()) as session:
         state = session.scalar(select(Route.state).where(Route.name == name))
     if state in (None, BreakerState.CLOSED):
@@ -107,24 +108,24 @@ def admit(name: str, now: datetime) -> Admission:
         route = _locked(session, name)
         if route.state is BreakerState.CLOSED:
             return Admission.FREE
-        if _is_waiting(route, now):
-            return Admission.CLOSED
-        # This caller is the probe; should it die, another may follow after a while.
+        if _must_wait(route, now):
+            return Admission.REFUSED
+        # This caller is the probe. If it dies, another may follow after breaker_probe_seconds.
         route.state = BreakerState.PROBING
         route.retry_at = now + timedelta(seconds=engine_settings().breaker_probe_seconds)
         return Admission.PROBE
 
 
-def give_back_probe(name: str, now: datetime) -> None:
-    """Let another be the probe at once: this one found no letter to try the route with."""
+def release_probe(name: str, now: datetime) -> None:
+    """Let another caller probe at once, because this one found no letter to try the route with."""
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
         if route.state is BreakerState.PROBING:
             route.state, route.retry_at = BreakerState.OPEN, now
 
 
-def _is_waiting(route: Route, now: datetime) -> bool:
-    """Whether a probe is still to wait; no longer than any pause is, should the clock have been ahead."""
+def _must_wait(route: Route, now: datetime) -> bool:
+    """Whether a probe must still wait; never longer than the longest pause, in case the clock was ahead."""
     settings = engine_settings()
     longest = timedelta(seconds=settings.breaker_longest_pause * (1 + settings.breaker_jitter))
     return route.retry_at is not None and now < route.retry_at <= now + longest
@@ -133,10 +134,10 @@ def _is_waiting(route: Route, now: datetime) -> bool:
 def report_fault(
     name: str, code: int | None, reason: str, now: datetime, is_share_high: bool = False
 ) -> None:
-    """Note a fault of the route itself.
+    """Record a fault of the route itself, and open the breaker if needed.
 
-    The breaker opens after too many in a row, at too high a share of faults, after a failed probe,
-    and at once when the server refuses our credentials.
+    It opens after too many faults in a row, at too high a share of faults, after a failed probe, and
+    at once if the server refuses our credentials.
     """
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
@@ -154,8 +155,8 @@ def report_fault(
 
 
 def _open(route: Route, code: int | None, now: datetime) -> None:
-    if route.state is BreakerState.OPEN and _is_waiting(route, now):
-        return  # another worker's fault has just opened it
+    if route.state is BreakerState.OPEN and _must_wait(route, now):
+        return  # another worker has just opened it
     settings = engine_settings()
     doubled = min(settings.breaker_longest_pause, route.open_seconds * 2 or settings.breaker_first_pause)
     route.open_seconds = settings.breaker_longest_pause if code == CREDENTIALS_REFUSED else doubled
@@ -164,13 +165,15 @@ def _open(route: Route, code: int | None, now: datetime) -> None:
     spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, guards nothing
     route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
     level = logging.ERROR if code == CREDENTIALS_REFUSED else logging.WARNING
-    logger.log(level, "route %s is closed until %s: %s", route.name, route.retry_at, route.last_fault)
+    logger.log(
+        level, "the breaker of route %s is open until %s: %s", route.name, route.retry_at, route.last_fault
+    )
 
 
 def report_success(name: str, is_probe: bool = False) -> None:
-    """Note that the route works: its faults in a row are over, and a probe closes the breaker.
+    """Record that the route works: reset its count of faults; a successful probe closes the breaker.
 
-    Letters that were on their way when it opened say nothing about whether it may close.
+    Letters that were in progress when the breaker opened do not close it.
     """
     with Session(reading_engine()) as session:
         known = select(Route.state, Route.faults_in_a_row).where(Route.name == name)

@@ -1,1 +1,1 @@
-"""SMTP sessions: the connection, the protocol and pipelining."""
+"""Send letters over SMTP: connections, the protocol and pipelining."""

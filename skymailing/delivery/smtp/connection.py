@@ -1,4 +1,4 @@
-"""Sessions with the configured mail server: verified TLS or none at all, and never without end."""
+"""Open sessions with the mail server, with verified certificates and time limits."""
 
 import functools
 import smtplib
@@ -16,23 +16,23 @@ from flask import current_app
 from flask_mail import Connection
 
 MAX_REPLY_BYTES = 16_384
-# What a server says is stored and shown; a line end is what smtplib puts between lines.
+# Replies are stored and shown. smtplib separates the lines of a reply with \n.
 CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
 TO_SPACES = bytes.maketrans(CONTROLS, b" " * len(CONTROLS))
 
 
 class Phase(StrEnum):
-    """What opening a session goes through, in this order; TLS comes before the greeting with MAIL_USE_SSL."""
+    """The steps of opening a session, in order; with MAIL_USE_SSL, TLS comes before the greeting."""
 
-    CONNECT = "connect"  # the name's address and the connection to it
+    CONNECT = "connect"  # DNS lookup and TCP connection
     GREETING = "greeting"
     EHLO = "ehlo"
-    TLS = "tls"  # STARTTLS, if it takes one, and the handshake
+    TLS = "tls"  # STARTTLS, if used, and the handshake
     AUTH = "auth"
 
 
 class Phases:
-    """A stopwatch for opening a session: seconds by phase, those of the one that failed included."""
+    """Measure the seconds that each phase of opening a session takes, including a phase that fails."""
 
     def __init__(self) -> None:
         self.seconds: dict[Phase, float] = {}
@@ -40,7 +40,7 @@ class Phases:
         self._since = 0.0
 
     def enter(self, phase: Phase | None) -> None:
-        """End the phase under way and begin another one, if any."""
+        """End the current phase and begin another, if any."""
         now = time.monotonic()
         if self._current:
             self.seconds[self._current] = self.seconds.get(self._current, 0.0) + now - self._since
@@ -48,7 +48,7 @@ class Phases:
 
 
 class CountingReader:
-    """A file that may be read until one reply has become too long."""
+    """A file that raises OSError once one reply has become too long."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -66,30 +66,30 @@ class CountingReader:
 
 
 class BoundedReplies:
-    """Cuts off a reply without end, whose lines smtplib would collect until memory or time is up.
+    """Reject a reply without end, whose lines smtplib would collect until memory or time runs out.
 
-    Has no control characters in it either, which no database would store.
+    Also replace control characters, which the databases cannot store.
     """
 
     file: Any
     sock: socket.socket | None
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read one reply as smtplib does; raises SMTPServerDisconnected for one that is too long."""
+        """Read one reply as smtplib does; raises SMTPServerDisconnected if it is too long."""
         if self.file is None and self.sock is not None:
             self.file = self.sock.makefile("rb")
         file = self.file
         self.file = CountingReader(file)
         try:
-            code, words = super().getreply()  # type: ignore[misc]  # smtplib's
+            code, text = super().getreply()  # type: ignore[misc]  # smtplib's
         finally:
-            if self.file is not None:  # smtplib drops it when it closes the session
+            if self.file is not None:  # smtplib removes it when it closes the session
                 self.file = file
-        return code, words.translate(TO_SPACES)
+        return code, text.translate(TO_SPACES)
 
 
 class PlainSession(BoundedReplies, smtplib.SMTP):
-    """A session that begins in the clear, perhaps to go on with STARTTLS."""
+    """A session that begins unencrypted and may continue with STARTTLS."""
 
     phases: Phases
 
@@ -100,7 +100,7 @@ class PlainSession(BoundedReplies, smtplib.SMTP):
 
 
 class TlsSession(BoundedReplies, smtplib.SMTP_SSL):
-    """A session that is encrypted from its first byte."""
+    """A session that is encrypted from the first byte."""
 
     phases: Phases
 
@@ -113,7 +113,7 @@ class TlsSession(BoundedReplies, smtplib.SMTP_SSL):
 
 
 class SmtpSettings(Protocol):
-    """How to reach and enter a mail server; Flask-Mail's own settings fit."""
+    """Address and credentials of a mail server; Flask-Mail's state object has these attributes."""
 
     server: str
     port: int
@@ -126,11 +126,11 @@ class SmtpSettings(Protocol):
 def open_smtp(
     timeout: float, settings: SmtpSettings | None = None, phases: Phases | None = None
 ) -> smtplib.SMTP:
-    """Return a session that is greeted, encrypted and signed in as the settings say (Flask-Mail's).
+    """Open a session: greeting, encryption and login as in `settings` (default: Flask-Mail's).
 
-    `timeout` in seconds bounds the opening as a whole and each later operation; `phases` learns what
-    took how long. Raises OSError, of which smtplib's errors and failed certificates are kinds. Goes on
-    unencrypted never when MAIL_USE_TLS is set, whatever the server offers.
+    `timeout` (seconds) limits opening as a whole, and each later operation. `phases` records how long
+    each step took. Raises OSError, which includes smtplib's errors and rejected certificates. With
+    MAIL_USE_TLS the session never continues unencrypted, even if the server does not offer STARTTLS.
     """
     settings = settings or current_app.extensions["mail"]
     smtp: PlainSession | TlsSession = (
@@ -139,20 +139,20 @@ def open_smtp(
         else PlainSession(local_hostname=own_hostname(), timeout=timeout)
     )
     smtp.phases = phases or Phases()
-    # The certificate is checked against this name, which smtplib sets only when it connects at once.
+    # The certificate is checked against this name. smtplib sets it only if it connects in __init__.
     smtp._host = settings.server  # type: ignore[union-attr]
     try:
         with time_limit(smtp, timeout):
-            _enter(smtp, settings)
+            _connect_and_log_in(smtp, settings)
     except UnicodeError as error:
         smtp.close()
-        # Not the error's own words, which may be letters of the password.
-        raise OSError("the settings MAIL_* hold letters that SMTP cannot carry") from error
-    except ValueError as error:  # smtplib's, of a challenge that is not base64
+        # Not the text of the error: it may contain characters of the password.
+        raise OSError("the settings MAIL_* contain characters that SMTP cannot carry") from error
+    except ValueError as error:  # from smtplib, for a challenge that is not base64
         smtp.close()
-        raise OSError(f"the mail server makes no sense: {error}") from error
+        raise OSError(f"the mail server sent an invalid reply: {error}") from error
     except BaseException:
-        # Whatever ended it, also a job out of time: no open socket stays behind.
+        # For any reason, including a job that runs out of time: leave no socket open.
         smtp.close()
         raise
     finally:
@@ -160,7 +160,7 @@ def open_smtp(
     return smtp
 
 
-def _enter(smtp: PlainSession | TlsSession, settings: SmtpSettings) -> None:
+def _connect_and_log_in(smtp: PlainSession | TlsSession, settings: SmtpSettings) -> None:
     smtp.phases.enter(Phase.CONNECT)
     code, greeting = smtp.connect(settings.server, settings.port)
     if code != 220:
@@ -170,7 +170,7 @@ def _enter(smtp: PlainSession | TlsSession, settings: SmtpSettings) -> None:
     if settings.use_tls:
         smtp.phases.enter(Phase.TLS)
         smtp.starttls(context=verifying_context())
-        # What was said in the clear counts no more.
+        # RFC 3207: discard what the server said before encryption.
         smtp.phases.enter(Phase.EHLO)
         smtp.ehlo_or_helo_if_needed()
     if settings.username and settings.password:
@@ -180,7 +180,7 @@ def _enter(smtp: PlainSession | TlsSession, settings: SmtpSettings) -> None:
 
 @contextmanager
 def time_limit(smtp: smtplib.SMTP, seconds: float) -> Iterator[None]:
-    """Hang up after this time: a server that drips a line a second never meets a socket's time-out."""
+    """Hang up after `seconds`: a server that sends one line a second never reaches the socket timeout."""
     timer = threading.Timer(seconds, _hang_up, [smtp])
     timer.daemon = True
     timer.start()
@@ -198,26 +198,26 @@ def _hang_up(smtp: smtplib.SMTP) -> None:
 
 @functools.cache
 def verifying_context() -> ssl.SSLContext:
-    """Return the TLS context of all sessions, made once as reading the certificates takes 40 ms."""
+    """Return the TLS context for all sessions, created once because loading the certificates takes 40 ms."""
     return ssl.create_default_context()
 
 
 @functools.cache
 def own_hostname() -> str | None:
-    """Return what to say at EHLO, asked once as a slow DNS answers slowly; None lets smtplib choose."""
+    """Return the name for EHLO, looked up once because DNS may be slow; None lets smtplib choose."""
     name = socket.getfqdn()
     return name if "." in name else None
 
 
 class SecureConnection(Connection):
-    """Flask-Mail's connection with time limits and certificates checked, which it lacks."""
+    """Flask-Mail's connection, plus time limits and certificate checks, which it lacks."""
 
     def configure_host(self) -> smtplib.SMTP:
         return open_smtp(current_app.config["MAIL_TIMEOUT"])
 
     @property
     def session(self) -> smtplib.SMTP:
-        """The session with the server, between entering and leaving."""
+        """The open session, inside the `with` block."""
         assert self.host is not None
         return self.host
 
@@ -227,21 +227,21 @@ class SecureConnection(Connection):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Whatever happens at QUIT, the letters before it are accepted.
+        # The letters before QUIT are accepted, even if QUIT fails.
         with suppress(OSError):
             self.session.quit()
         self.session.close()
 
 
-def describe(error: OSError) -> str:
-    """Return what went wrong with a session in the server's words, or the system's."""
+def format_error(error: OSError) -> str:
+    """Return the server's reply that ended a session, or the system's error message."""
     if isinstance(error, smtplib.SMTPResponseException):
-        words = error.smtp_error
-        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+        reply = error.smtp_error
+        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
         return f"{error.smtp_code} {text}"
     return str(error)
 
 
-def code_of(error: OSError) -> int | None:
-    """Return the server's reply code, if it was a reply that ended the session."""
+def get_reply_code(error: OSError) -> int | None:
+    """Return the reply code, if the server's reply ended the session."""
     return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None

@@ -1,4 +1,4 @@
-"""Several SMTP sessions driven side by side by one thread, inside time limits."""
+"""Run several SMTP sessions in parallel in one thread, with time limits."""
 
 import logging
 import math
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 READ_SIZE = 65_536
 
 
-class Line:
-    """A session together with the socket that it speaks over."""
+class Channel:
+    """A session and its socket."""
 
     def __init__(self, smtp: smtplib.SMTP, sender: str) -> None:
         assert smtp.sock is not None
-        self._smtp = smtp  # holds a second handle to the socket, which has to be closed with it
+        self._smtp = smtp  # has its own handle to the socket, which must be closed too
         self.socket: socket.socket = smtp.sock
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -32,25 +32,25 @@ class Line:
         self._letter: Letter | None = None
 
     def renew_deadline(self, seconds: float) -> None:
-        """Give each letter its own time: all of its replies together get `seconds`."""
+        """Give each new letter of the session `seconds` for all its replies together."""
         if self.session.letter is not self._letter:
             self._letter = self.session.letter
             self.deadline = time.monotonic() + seconds
 
     def flush(self) -> None:
-        """Write as much as the socket takes."""
+        """Write as much as the socket accepts."""
         try:
             while self.session.outgoing:
                 with memoryview(self.session.outgoing) as view:
                     count = self.socket.send(view)
-                self.session.sent(count)
+                self.session.confirm_written(count)
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return
         except OSError as error:
             raise SessionLost(f"connection lost: {error}") from error
 
     def read(self) -> None:
-        """Read all there is, for TLS may hold back what `select` cannot see."""
+        """Read all available data: TLS may buffer data that `select` does not see."""
         while True:
             try:
                 data = self.socket.recv(READ_SIZE)
@@ -65,7 +65,7 @@ class Line:
                 return
 
     def has_ended(self) -> bool:
-        """Whether the server ended the session while it was at rest, with or without a word."""
+        """Whether the server ended the idle session, with or without a reply."""
         try:
             self.socket.recv(READ_SIZE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -75,7 +75,7 @@ class Line:
         return True
 
     def close(self) -> None:
-        """Say QUIT without waiting for an answer: what happens then is nobody's concern."""
+        """Send QUIT and close without waiting for the reply, which changes nothing."""
         try:
             if self.session.idle:
                 self.socket.send(b"QUIT\r\n")
@@ -84,11 +84,11 @@ class Line:
         self._smtp.close()
 
 
-class Exchange:
-    """Hands batches of letters to one mail server over up to `target` sessions.
+class Pipeline:
+    """Send batches of letters to one mail server over several sessions.
 
-    `open_smtp` returns a connected, greeted and authenticated session, or raises OSError or
-    SMTPException. Sessions are kept from one batch to the next.
+    `open_smtp` returns a session that is connected, greeted and authenticated; it raises OSError or
+    SMTPException. Sessions stay open between batches.
     """
 
     def __init__(
@@ -98,45 +98,45 @@ class Exchange:
         self._sender = sender
         self._journal = journal
         self._letter_seconds = letter_seconds
-        self._lines: list[Line] = []
+        self._channels: list[Channel] = []
         self._selector = selectors.DefaultSelector()
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._channels)
 
     def connect(self, target: int, until: float = math.inf) -> None:
-        """Open or close sessions until there are `target`; raises what opening one raises.
+        """Open or close sessions until there are `target`; raises the errors of `open_smtp`.
 
-        Opens one at least, and no further one after `until` (monotonic seconds).
+        Opens at least one, and no more after `until` (monotonic seconds).
         """
-        for line in [line for line in self._lines if line.has_ended()]:
-            self._drop(line)
-        while len(self._lines) < target and not (self._lines and time.monotonic() >= until):
-            line = Line(self._open_smtp(), self._sender)
-            # In this order: what is in the list can be dropped, whatever comes between.
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
-            self._lines.append(line)
-        while len(self._lines) > target:
-            self._drop(self._lines[-1])
+        for channel in [channel for channel in self._channels if channel.has_ended()]:
+            self._drop(channel)
+        while len(self._channels) < target and not (self._channels and time.monotonic() >= until):
+            channel = Channel(self._open_smtp(), self._sender)
+            # Register first: _drop needs every listed channel registered, even if an exception comes between.
+            self._selector.register(channel.socket, selectors.EVENT_READ, channel)
+            self._channels.append(channel)
+        while len(self._channels) > target:
+            self._drop(self._channels[-1])
 
     def hand_over(
         self,
         letters: Iterable[Letter],
         until: float,
         results: list[Result] | None = None,
-        is_enough: Callable[[Result], bool] = lambda _: False,
+        must_stop: Callable[[Result], bool] = lambda _: False,
     ) -> list[Result]:
-        """Hand over `letters`, beginning none after `until` (monotonic seconds) or once `is_enough`.
+        """Hand over `letters`; start none after `until` (monotonic seconds) or once `must_stop` is true.
 
-        Letters are taken one by one as sessions get free, so an iterator may build them as it goes.
-        Returns exactly one result for each letter taken; there is none for those left over. A list
-        that is given as `results` has them also when an exception ends the exchange.
+        Takes letters from the iterable one by one as sessions become free, so it may render them lazily.
+        Returns exactly one result per letter taken, none for the rest. If `results` is given, it also
+        contains them when an exception ends the call.
         """
         waiting = iter(letters)
         results = [] if results is None else results
         stopped = False
 
-        def take() -> Letter | None:
+        def next_letter() -> Letter | None:
             if stopped or time.monotonic() >= until:
                 return None
             return next(waiting, None)
@@ -144,62 +144,62 @@ class Exchange:
         def report(result: Result) -> None:
             nonlocal stopped
             results.append(result)
-            # The next letter would fare no better: nothing more is begun.
-            stopped |= is_enough(result) or result.verdict in ENDS_SESSION
+            # The next letter would have the same result, so start no more.
+            stopped |= must_stop(result) or result.verdict in ENDS_SESSION
 
         try:
-            for line in list(self._lines):
-                self._guarded(line, partial(line.session.start, take, report, self._journal))
-            while busy := [line for line in self._lines if not line.session.idle]:
-                self._turn(busy)
+            for channel in list(self._channels):
+                self._run_step(channel, partial(channel.session.start, next_letter, report, self._journal))
+            while busy := [channel for channel in self._channels if not channel.session.idle]:
+                self._poll(busy)
         except BaseException:
-            # A full disk, a job out of time: what is under way still has an outcome, perhaps unknown.
-            for line in [line for line in self._lines if not line.session.idle]:
-                line.session.lose("the sending process failed", is_interrupted=True)
-                self._drop(line)
+            # A full disk or a job timeout: letters in progress still need a result, perhaps unknown.
+            for channel in [channel for channel in self._channels if not channel.session.idle]:
+                channel.session.abort("the sending process failed", is_interrupted=True)
+                self._drop(channel)
             raise
         return results
 
     def close(self) -> None:
         """End all sessions."""
-        for line in list(self._lines):
-            self._drop(line)
+        for channel in list(self._channels):
+            self._drop(channel)
         self._selector.close()
 
-    def _turn(self, busy: list[Line]) -> None:
-        for line in busy:
-            line.renew_deadline(self._letter_seconds)
-            self._guarded(line, line.flush)
-        alive = [line for line in busy if line in self._lines]
-        for line in alive:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if line.session.outgoing else 0)
-            if self._selector.get_key(line.socket).events != events:
-                self._selector.modify(line.socket, events, line)
-        nearest = min((line.deadline for line in alive), default=0.0)
+    def _poll(self, busy: list[Channel]) -> None:
+        for channel in busy:
+            channel.renew_deadline(self._letter_seconds)
+            self._run_step(channel, channel.flush)
+        alive = [channel for channel in busy if channel in self._channels]
+        for channel in alive:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.session.outgoing else 0)
+            if self._selector.get_key(channel.socket).events != events:
+                self._selector.modify(channel.socket, events, channel)
+        nearest = min((channel.deadline for channel in alive), default=0.0)
         ready = self._selector.select(max(0.0, nearest - time.monotonic())) if alive else []
         for key, events in ready:
             if events & selectors.EVENT_READ:
-                self._guarded(key.data, key.data.read)
+                self._run_step(key.data, key.data.read)
         now = time.monotonic()
-        for line in alive:
-            if line in self._lines and not line.session.idle and now >= line.deadline:
-                # Replies that came with this very turn have moved on to the next letter's time.
-                line.renew_deadline(self._letter_seconds)
-                if now >= line.deadline:
-                    self._lose(line, f"no answer within {self._letter_seconds:g} s")
+        for channel in alive:
+            if channel in self._channels and not channel.session.idle and now >= channel.deadline:
+                # Replies in this turn may have moved the session to the next letter.
+                channel.renew_deadline(self._letter_seconds)
+                if now >= channel.deadline:
+                    self._abort(channel, f"no answer within {self._letter_seconds:g} s")
 
-    def _guarded(self, line: Line, step: Callable[[], None]) -> None:
+    def _run_step(self, channel: Channel, step: Callable[[], None]) -> None:
         try:
             step()
         except SessionLost as lost:
-            self._lose(line, str(lost))
+            self._abort(channel, str(lost))
 
-    def _lose(self, line: Line, reason: str) -> None:
+    def _abort(self, channel: Channel, reason: str) -> None:
         logger.info("a session with the mail server ended: %s", reason)
-        line.session.lose(reason)
-        self._drop(line)
+        channel.session.abort(reason)
+        self._drop(channel)
 
-    def _drop(self, line: Line) -> None:
-        self._lines.remove(line)
-        self._selector.unregister(line.socket)
-        line.close()
+    def _drop(self, channel: Channel) -> None:
+        self._channels.remove(channel)
+        self._selector.unregister(channel.socket)
+        channel.close()

@@ -48,7 +48,7 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
 
 def error_text(error: Exception) -> str:
     """Return the message of the server or of the system."""
-    return connection.describe(error) if isinstance(error, OSError) else str(error)
+    return connection.format_error(error) if isinstance(error, OSError) else str(error)
 
 
 def _judge_encryption(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:

@@ -1,4 +1,4 @@
-"""The result as Markdown and JSON, with the machine that it was measured on."""
+"""Write the results as Markdown and JSON, with the facts about the machine."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from bench.rows import Row
 RESULTS = Path(__file__).parent / "results"
 
 
-def describe_machine(postgresql: str) -> dict[str, str]:
-    """Return what figures depend on."""
+def get_machine_facts(postgresql: str) -> dict[str, str]:
+    """Return the facts about the machine that affect the figures."""
     load = os.getloadavg()
     return {
         "processor": _processor(),
@@ -42,16 +42,18 @@ def _memory() -> str:
 
 
 def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
-    """Return the table."""
+    """Format the command, the table of rows and the facts about the machine."""
     lines = [f"    {command}", "", "| what | measured | bar | aim | |", "| --- | --- | --- | --- | --- |"]
     signs = {True: "met", False: "**not met**", None: ""}
-    lines += [f"| {row.what} | {row.measured} | {row.bar} | {row.aim} | {signs[row.met]} |" for row in rows]
+    lines += [
+        f"| {row.what} | {row.measured} | {row.bar} | {row.aim} | {signs[row.is_met]} |" for row in rows
+    ]
     lines += ["", "Machine: " + "; ".join(f"{name} {value}" for name, value in machine.items()) + ".", ""]
     return "\n".join(lines)
 
 
 def write(command: str, machine: dict[str, str], rows: list[Row]) -> Path:
-    """Write both files below bench/results and return the Markdown's path."""
+    """Write both files to bench/results; return the path of the Markdown file."""
     RESULTS.mkdir(exist_ok=True)
     moment = datetime.now(UTC)
     path = RESULTS / f"{moment:%Y-%m-%d-%H%M%S}.md"

@@ -1,4 +1,4 @@
-"""Everything that the rows share: the sink, the database servers, and a place for files."""
+"""The test bed of the rows: the mail sink, the database servers and a directory for files."""
 
 import contextlib
 import itertools
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.databases import PostgreSQL
-from bench.postfix import Postfix, Sink, find_postfix, free_port, wait_for_port
+from bench.postfix import Postfix, Sink, find_free_port, find_postfix, wait_for_port
 from bench.service import PROJECT_DIR, Service, running_service
 
 POSTGRESQL, SQLITE = "PostgreSQL", "SQLite"
 
 
-class Laboratory:
-    """What measurements need; a context manager."""
+class Testbed:
+    """The servers that measurements share; a context manager."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -24,7 +24,7 @@ class Laboratory:
         self._postgresql: PostgreSQL | None = None
         self._numbers = itertools.count(1)
 
-    def __enter__(self) -> "Laboratory":
+    def __enter__(self) -> "Testbed":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -34,14 +34,14 @@ class Laboratory:
 
     @property
     def postgresql(self) -> PostgreSQL:
-        """The server, started at first use."""
+        """The server, started on first use."""
         if self._postgresql is None:
             self._postgresql = PostgreSQL(self.directory)
         return self._postgresql
 
     @contextlib.contextmanager
     def service(self, database: str, mail_port: int | None = None) -> Iterator[Service]:
-        """Run a new installation with two workers on an empty database."""
+        """Run a new installation with two workers and an empty database."""
         name = f"service-{next(self._numbers)}"
         directory = self.directory / name
         if database == POSTGRESQL:
@@ -57,8 +57,8 @@ class Laboratory:
 
     @contextlib.contextmanager
     def proxy(self, round_trip_ms: int) -> Iterator[int]:
-        """Run a proxy that makes the sink look so far away; yields its port."""
-        port, log = free_port(), self.directory / "proxy.log"
+        """Run a proxy that adds `round_trip_ms` on the way to the sink; yield its port."""
+        port, log = find_free_port(), self.directory / "proxy.log"
         command = [sys.executable, "-m", "bench.proxy", str(port), str(self.sink.port), str(round_trip_ms)]
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=PROJECT_DIR, stdout=output, stderr=subprocess.STDOUT)

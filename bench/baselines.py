@@ -1,4 +1,4 @@
-"""What others reach against the same sink: Postfix's generator and a plain Flask-Mail loop."""
+"""The baselines, measured against the same sink: Postfix's generator and a plain Flask-Mail loop."""
 
 import subprocess
 import sys
@@ -12,10 +12,10 @@ SESSIONS = "10"
 LETTER_BYTES = "4096"
 
 
-def smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
-    """Return letters per second of `smtp-source -s 10`, which sends one letter over and over.
+def measure_smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
+    """Return letters per second of `smtp-source -s 10`, which sends the same letter repeatedly.
 
-    Its sessions stay open (-d), as ours do: twice as fast as a new one for each letter, its default.
+    Its sessions stay open (-d), like ours. This is twice as fast as its default of one session per letter.
     """
     before = sink.letters
     command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", LETTER_BYTES]
@@ -27,8 +27,8 @@ def smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
     return count / seconds
 
 
-def flask_mail_loop(sink: Sink, count: int) -> float:
-    """Return letters per second of the loop, its start not counted."""
+def measure_flask_mail_loop(sink: Sink, count: int) -> float:
+    """Return letters per second of the loop, without its start-up time."""
     before = sink.letters
     command = [sys.executable, "-m", "bench.flask_mail_loop", str(sink.port), str(count)]
     output = subprocess.run(command, cwd=PROJECT_DIR, check=True, capture_output=True, text=True).stdout

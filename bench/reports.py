@@ -1,4 +1,4 @@
-"""The rows about reports: a page over very many attempts against one over ten thousand."""
+"""The rows about reports: a report on many attempts compared with one on ten thousand."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from bench.laboratory import POSTGRESQL, Laboratory
 from bench.pages import SECONDS, WARM_UP, load, sign_in, web_server
 from bench.rows import Row, Sizes
 from bench.service import RunFailed, Service
+from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 from skymailing.delivery.ledger.reconciliation import recount
 from skymailing.delivery.ledger.statistics import run_keys
@@ -22,13 +22,13 @@ from skymailing.reports.periods import choose_period
 from skymailing.reports.queries import make_report
 
 FEW = 10_000
-SMALL = 100  # letters
+SMALL = 100  # letters in a small mailing
 TURNS = 3
-SUMMING_SECONDS = 600.0  # at most
-DAYS = 29  # of the 30 that a report is about
+ROLLUP_SECONDS = 600.0  # at most
+DAYS = 29  # of the 30 in a report
 PAGE = "/reports/"
 
-# PostgreSQL's own SQL: a hundred letters a second, of which one in fifty is refused.
+# SQL of PostgreSQL: a hundred letters per second, one in fifty of them refused.
 FILL = (
     """INSERT INTO deliveries (run_id, email, email_key, state, attempts, finished_at)
        SELECT runs.id, 'c' || n || '@d' || n % 50 || '.example', 'c' || n || '@d' || n % 50 || '.example',
@@ -44,18 +44,19 @@ FILL = (
        FROM deliveries JOIN runs ON runs.id = run_id JOIN mailings ON mailings.id = mailing_id
        WHERE owner_id = :owner""",
 )
-TIDY = "VACUUM ANALYZE"  # which autovacuum does within minutes
+TIDY = "VACUUM ANALYZE"  # as autovacuum does within minutes
 
 
-def reports(laboratory: Laboratory, sizes: Sizes) -> Iterator[Row]:
-    """The report page over the last 30 days: of a daily mailing, and of very many small ones."""
-    with laboratory.service(POSTGRESQL) as service, web_server(service) as port:
+def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
+    """Measure the report on the last 30 days: of a daily mailing, and of many small ones."""
+    with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         few, many = measure_page(service, port, [(FEW, DAYS), (sizes.many, DAYS)])
-        yield _row(f"report on a daily mailing, {sizes.many:,} attempts against {FEW:,}", few, many)
+        yield _row(f"report on a daily mailing, {sizes.many:,} attempts compared with {FEW:,}", few, many)
         shapes = [(FEW, FEW // SMALL), (sizes.many, sizes.many // SMALL)]
         few, many = measure_page(service, port, shapes)
         yield _row(
-            f"report on {sizes.many // SMALL:,} mailings of {SMALL}, {sizes.many:,} attempts against {FEW:,}",
+            f"report on {sizes.many // SMALL:,} mailings of {SMALL}, "
+            f"{sizes.many:,} attempts compared with {FEW:,}",
             few,
             many,
         )
@@ -68,11 +69,12 @@ def _row(what: str, few: float, many: float) -> Row:
 
 
 def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> list[float]:
-    """Return the median time of the page in milliseconds for each number of attempts and of runs.
+    """Return the page's median time in milliseconds for each pair of attempts and runs.
 
-    By turns, since a machine shared with others changes its pace; the best turn of each counts.
+    They are measured in alternating turns, because the speed of a shared machine changes. The best turn
+    of each counts.
     """
-    cookies = [sign_in(service, add_owner_with_past(service, *shape)) for shape in shapes]
+    cookies = [sign_in(service, add_owner_with_history(service, *shape)) for shape in shapes]
     times: list[list[float]] = [[] for _shape in shapes]
     for _turn in range(TURNS):
         for cookie, found in zip(cookies, times, strict=True):
@@ -81,22 +83,22 @@ def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> 
     return [min(found) for found in times]
 
 
-def add_owner_with_past(service: Service, attempts: int, runs: int) -> int:
-    """Make an owner with such a past and see that the report tells of it; return the owner's id."""
+def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
+    """Create an owner with past runs, and check the report on them; return the owner's id."""
     owner = service.add_owner(0)
-    add_past(service, owner, attempts // runs, runs)
+    add_history(service, owner, attempts // runs, runs)
     with service.app.app_context():
         zone = ZoneInfo(service.app.config["DEFAULT_TIMEZONE"])
         report = make_report(Scope(owner), choose_period(None, None, zone, utcnow()))
         db.session.rollback()
-    told = report.totals.counts["attempts"]
-    if told != attempts // runs * runs:
-        raise RunFailed(f"the report tells of {told} attempts instead of {attempts}")
+    reported = report.totals.counts["attempts"]
+    if reported != attempts // runs * runs:
+        raise RunFailed(f"the report shows {reported} attempts instead of {attempts}")
     return owner
 
 
-def add_past(service: Service, owner: int, letters: int, runs: int) -> None:
-    """Give an owner runs of so many letters each: of one daily mailing, or each of a mailing of its own."""
+def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
+    """Create runs of `letters` each: of one daily mailing, or with a mailing for each run."""
     now = utcnow()
     step = timedelta(days=DAYS) / runs
     with Session(service.engine) as session:
@@ -126,7 +128,7 @@ def add_past(service: Service, owner: int, letters: int, runs: int) -> None:
         for key in run_keys(connection, run_ids):
             recount(connection, key)
     with service.app.app_context():
-        roll_up_days(utcnow(), SUMMING_SECONDS)  # as sweeps do, a second's worth at a time
+        roll_up_days(utcnow(), ROLLUP_SECONDS)  # as sweeps do, a second's worth at a time
     with service.engine.connect() as connection:
         connection.execute(text(TIDY))
 

@@ -1,4 +1,4 @@
-"""The yardstick of the page rows: the least that Flask can do, under the service's own web server."""
+"""The baseline of the page rows: a minimal Flask app, under the same web server as the service."""
 
 from flask import Flask
 

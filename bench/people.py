@@ -1,0 +1,133 @@
+"""People who use the pages: python -m bench.people PORT SECONDS THINK; reads a JSON list of cookies.
+
+Each cookie is a signed-in person who visits lists, searches, forms that are saved, and live pages, with
+about THINK seconds between two clicks. Prints a JSON list of clicks: start time (seconds since 1970),
+response time in milliseconds, status (0 without a response) and kind.
+"""
+
+import http.client
+import json
+import random
+import re
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+TIMEOUT = 30.0  # seconds
+TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
+MAILING = re.compile(r'href="/mailings/(\d+)"')
+POLLS = 3  # of a live page
+Click = tuple[float, float, int, str]
+
+
+@dataclass
+class Person:
+    """A signed-in person with a browser."""
+
+    number: int
+    port: int
+    cookie: str
+    think: float
+    until: float
+    clicks: list[Click] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.number)
+        self.connection: http.client.HTTPConnection | None = None
+        self.saved = 0
+
+    def click_around(self) -> None:
+        """Visit pages until the time is up."""
+        time.sleep(self.chance.uniform(0, self.think))
+        while time.time() < self.until:
+            self.visit_pages()
+
+    def visit_pages(self) -> None:
+        self.get("start page", "/")
+        self.get("clients", "/clients/")
+        self.get("search", "/clients/?q=client7")
+        self.save_client()
+        mailings = self.get("mailings", "/mailings/")
+        if found := MAILING.search(mailings):
+            address = f"/mailings/{found[1]}"
+            self.get("mailing", address)
+            for _ in range(POLLS):
+                self.get("live", f"{address}/progress")
+            self.get("log", f"{address}/log")
+        self.get("all logs", "/logs/")
+        self.get("messages", "/messages/")
+        self.get("form", "/mailings/new")
+
+    def save_client(self) -> None:
+        token = TOKEN.search(self.get("form", "/clients/new"))
+        if token is None:
+            return
+        self.saved += 1
+        address = f"new-{self.number}-{self.saved}-{int(time.time())}@example.org"
+        values = {"csrf_token": token[1], "email": address, "full_name": "Новый клиент", "comment": ""}
+        self.click("saving", "POST", "/clients/new", urlencode(values))
+        self.get("clients", "/clients/")
+
+    def get(self, kind: str, address: str) -> str:
+        return self.click(kind, "GET", address)
+
+    def click(self, kind: str, method: str, address: str, body: str | None = None) -> str:
+        if time.time() > self.until:
+            return ""
+        begun, start = time.time(), time.perf_counter()
+        status, text = self.request(method, address, body)
+        self.clicks.append((begun, (time.perf_counter() - start) * 1000, status, kind))
+        time.sleep(self.chance.uniform(0.5, 1.5) * self.think)
+        return text
+
+    def request(self, method: str, address: str, body: str | None) -> tuple[int, str]:
+        headers = {"Cookie": self.cookie, "Accept": "text/html", "Accept-Language": "ru"}
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        for is_last in (False, True):
+            is_fresh = self.connection is None
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+            try:
+                self.connection.request(method, address, body, headers)
+                answer = self.connection.getresponse()
+                text = answer.read().decode(errors="replace")
+                self.store_cookie(answer.headers.get_all("Set-Cookie") or [])
+                if answer.will_close:
+                    self.disconnect()
+                return answer.status, text
+            except (OSError, http.client.HTTPException):
+                self.disconnect()
+                # Like browsers: retry on a new connection if the server has closed an idle one.
+                if is_fresh or is_last:
+                    break
+        return 0, ""
+
+    def store_cookie(self, cookies: list[str]) -> None:
+        for cookie in cookies:
+            if cookie.startswith("session="):
+                self.cookie = cookie.partition(";")[0]
+
+    def disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+
+def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[Click]:
+    """Run one person for each cookie; return all clicks."""
+    until = time.time() + seconds
+    people = [Person(number, port, cookie, think, until) for number, cookie in enumerate(cookies)]
+    threads = [threading.Thread(target=person.click_around) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(click for person in people for click in person.clicks)
+
+
+if __name__ == "__main__":
+    _, port, seconds, think = sys.argv
+    print(json.dumps(run(int(port), float(seconds), float(think), json.load(sys.stdin))))
