@@ -12,13 +12,14 @@ from skymailing.auth import deletion
 from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
 from skymailing.clients import imports
+from skymailing.clients import tasks as import_tasks
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, send
 from skymailing.delivery.recovery.sweep import DueWork
 from skymailing.delivery.recovery.sweep import sweep as sweep_ledger
 from skymailing.extensions import db
 from skymailing.logs import context
-from skymailing.mailings import summaries
+from skymailing.mailings import tasks as mailing_tasks
 from skymailing.messages import drafts, pictures
 from skymailing.outbox import tasks as outbox
 from skymailing.reports import daily_rollup
@@ -50,7 +51,7 @@ def send_outbox() -> None:
 def import_clients(import_id: int) -> None:
     """Import rows of a file for some seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.import_name(import_id))
-    if imports.run_import_slice(import_id, should_stop=_should_yield):
+    if import_tasks.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
 
 
@@ -112,7 +113,7 @@ def run_sweep(now: datetime) -> DueWork:
 
 
 def _post_summaries(now: datetime) -> None:
-    if summaries.post_due_summaries(now):
+    if mailing_tasks.post_due_summaries(now):
         hints.hint_outbox()
 
 
@@ -131,6 +132,11 @@ def _delete_expired_removals(now: datetime) -> None:
     db.session.commit()
 
 
+def _delete_expired_drafts(now: datetime) -> None:
+    drafts.delete_expired(now)
+    db.session.commit()
+
+
 def _record_sweep(_now: datetime) -> None:
     counters.set_gauge("last_sweep", utcnow().timestamp())
     db.session.rollback()  # an open transaction would block other writers on SQLite
@@ -141,7 +147,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     unused_images.delete_unused_images,
     _delete_expired_removals,
-    drafts.delete_expired,
+    _delete_expired_drafts,
     pictures.delete_unused,
     pictures.delete_orphans,
     lambda _now: invalidation.invalidate_missed_edits(),

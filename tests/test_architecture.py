@@ -1,126 +1,59 @@
-"""Who may import whom, checked on the source: left may import right, never back (DESIGN, section 3)."""
+"""Check who may import whom. The floor of a module follows from its file and folder names.
+
+A module may import modules of its own floor and of the floors below it (docs/architecture.md).
+"""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "skymailing"
 
-# From left to right; a module belongs to the longest name that fits. A new module needs a place here.
-LAYERS: list[set[str]] = [
-    {"wsgi"},
-    {"skymailing"},
-    {"skymailing.commands"},
-    {
-        *(f"skymailing.{feature}" for feature in ("auth", "blog", "clients", "home", "mailings", "messages")),
-        "skymailing.reports",
-        "skymailing.backups",
-        "skymailing.catcher",
-        "skymailing.monitoring.checks",
-        "skymailing.demo",
-        "skymailing.doctor",
-        "skymailing.web.responses.form_fields",
-        "skymailing.web.responses.i18n",
-        "skymailing.processes.instance_lock",
-        "skymailing.logs.access",
-        "skymailing.manager",
-        "skymailing.web.responses.flashes",
-        "skymailing.caching.middleware",
-        "skymailing.processes.programs",
-        "skymailing.web.responses.static_files",
-        "skymailing.processes.supervisor",
-        "skymailing.web.responses",
-    },
-    {"skymailing.jobs", "skymailing.mailings.tasks", "skymailing.schedule"},
-    {
-        "skymailing.account",
-        "skymailing.auth.devices",
-        "skymailing.auth.two_factor",
-        "skymailing.auth.services",
-        "skymailing.blog.content",
-        "skymailing.blog.content_cache",
-        "skymailing.blog.images",
-        "skymailing.blog.unused_images",
-        "skymailing.blog.view_counts",
-        "skymailing.blog.queries",
-        "skymailing.mail_catcher.store",
-        "skymailing.clients.columns",
-        "skymailing.clients.csv_reader",
-        "skymailing.clients.exports",
-        "skymailing.clients.imports",
-        "skymailing.clients.queries",
-        "skymailing.clients.deletion",
-        "skymailing.clients.rows",
-        "skymailing.clients.services",
-        "skymailing.clients.suppression",
-        "skymailing.clients.upsert",
-        "skymailing.clients.cleaning",
-        "skymailing.home.guide",
-        "skymailing.monitoring.queries",
-        "skymailing.home.queries",
-        "skymailing.mailings.forecast",
-        "skymailing.mailings.missing_values",
-        "skymailing.mailings.log_queries",
-        "skymailing.mailings.progress",
-        "skymailing.mailings.queries",
-        "skymailing.mailings.state_text",
-        "skymailing.mailings.deletion",
-        "skymailing.mailings.run_queries",
-        "skymailing.mailings.selection",
-        "skymailing.mailings.services",
-        "skymailing.mailings.summaries",
-        "skymailing.mailings.scheduling",
-        "skymailing.manager.queries",
-        "skymailing.manager.slugs",
-        "skymailing.messages.conversion",
-        "skymailing.messages.drafts",
-        "skymailing.messages.error_texts",
-        "skymailing.messages.letter_insight",
-        "skymailing.messages.pictures",
-        "skymailing.messages.placeholders",
-        "skymailing.messages.queries",
-        "skymailing.messages.services",
-        "skymailing.messages.starters",
-        "skymailing.reports.daily_rollup",
-        "skymailing.reports.export",
-        "skymailing.reports.periods",
-        "skymailing.undo",
-        "skymailing.reports.queries",
-        "skymailing.reports.rollup_queries",
-        "skymailing.reports.aggregates",
-        "skymailing.retention",
-    },
-    {
-        "skymailing.audit",
-        "skymailing.delivery",
-        "skymailing.outbox.rendering",
-        "skymailing.outbox.services",
-        "skymailing.security",
-        "skymailing.web.responses.labels",
-        "skymailing.delivery.smtp.connection",
-    },
-    {"skymailing.counters", "skymailing.caching.invalidation"},
-    {"skymailing.models", "skymailing.queue"},
-    {
-        "skymailing.email_addresses",
-        "skymailing.clock",
-        "skymailing.web.responses.compression",
-        "skymailing.web.responses.csv",
-        "skymailing.db.engine",
-        "skymailing.processes.embedded_redis",
-        "skymailing.errors",
-        "skymailing.extensions",
-        "skymailing.web.responses.urls",
-        "skymailing.web.responses.timezones",
-        "skymailing.logs",
-        "skymailing.db.pagination",
-        "skymailing.settings.retention",
-        "skymailing.web.responses.images",
-        "skymailing.caching.backend",
-    },
-]
+# From top to bottom.
+FLOORS = (
+    "start",  # wsgi.py and create_app
+    "commands",
+    "views",
+    "tasks",
+    "services",
+    "engine",
+    "models",
+    "ground",
+)
+# A folder or file directly under skymailing/ is a feature unless it is named here.
+SHARED_ROOMS = {
+    "commands": "commands",
+    "dispatch": "tasks",
+    "jobs": "tasks",
+    "delivery": "engine",
+    "outbox": "engine",
+    "security": "engine",
+    "audit": "engine",
+    "models": "models",
+    "queue": "models",
+    "hints": "models",
+    "caching": "models",
+    "web": "models",
+    "counters": "models",
+    "logs": "ground",
+    "db": "ground",
+    "settings": "ground",
+    "extensions": "ground",
+    "clock": "ground",
+    "errors": "ground",
+    "email_addresses": "ground",
+}
+# Inside any room, these names decide, whether of a file or of a folder.
+FLOOR_OF_NAME = {"views": "views", "tasks": "tasks"}
+# Folders and files in which a transaction may be committed: entry points, tasks and the engine.
+COMMITTING = {"views", "commands", "dispatch", "jobs", "tasks", "delivery", "api"}
+# Gunicorn creates its logger before the app, so this module reads the configuration like wsgi.py.
+ENTRY_POINTS = {"wsgi", "skymailing.logs.gunicorn"}
 
 
 def module_name(path: Path) -> str:
@@ -128,12 +61,13 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {module_name(path): path for path in [*PACKAGE.rglob("*.py"), ROOT / "wsgi.py"]}
+MODULES = {module_name(path): path for path in [*PACKAGE.rglob("*.py"), ROOT / "wsgi.py", ROOT / "config.py"]}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
 def imports_of(name: str) -> Iterator[str]:
     """Yield our own modules that a module imports, inside functions too."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+    for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -145,81 +79,158 @@ def imports_of(name: str) -> Iterator[str]:
                     yield node.module
 
 
-def layer_of(name: str) -> int:
-    best = max(
-        ((len(entry), number) for number, layer in enumerate(LAYERS) for entry in layer if fits(name, entry)),
-        default=None,
-    )
-    assert best is not None, f"{name} has no place in the layers"
-    return best[1]
+IMPORTS = {name: set(imports_of(name)) - {name} for name in MODULES}
 
 
-def fits(name: str, entry: str) -> bool:
-    # `skymailing` is create_app alone, not everything below it.
-    return name == entry or (entry != "skymailing" and name.startswith(entry + "."))
+def floor_of(name: str) -> int:
+    """Return the number of a module's floor; 0 is the top."""
+    _package, *parts = name.split(".")
+    if not parts or name in ENTRY_POINTS:
+        return FLOORS.index("ground" if name == "config" else "start")
+    named = next((FLOOR_OF_NAME[part] for part in parts if part in FLOOR_OF_NAME), None)
+    return FLOORS.index(named or SHARED_ROOMS.get(parts[0], "services"))
 
 
-def test_every_module_has_a_place() -> None:
-    assert [name for name in MODULES if layer_of(name) < 0] == []
-
-
-def test_imports_point_to_the_right() -> None:
+def test_imports_point_downwards() -> None:
     wrong = [
-        f"{name} imports {imported}"
-        for name in MODULES
-        for imported in imports_of(name)
-        if layer_of(imported) < layer_of(name)
+        f"{name} ({FLOORS[floor_of(name)]}) imports {imported} ({FLOORS[floor_of(imported)]})"
+        for name, imports in IMPORTS.items()
+        for imported in imports
+        if floor_of(imported) < floor_of(name)
     ]
     assert wrong == []
 
 
-def test_no_import_cycle() -> None:
-    graph = {name: set(imports_of(name)) - {name} for name in MODULES}
-    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
+def test_modules_form_no_cycle() -> None:
+    assert find_cycle(IMPORTS) is None
 
 
-def test_a_feature_uses_services_and_queries_of_others_never_their_pages() -> None:
-    features = {path.parent.name for path in PACKAGE.glob("*/views.py")}
-    wrong = []
-    for name in MODULES:
-        feature = name.split(".")[1] if name.count(".") > 1 else ""
-        for imported in imports_of(name):
-            other = imported.split(".")[1] if imported.count(".") > 1 else ""
-            if (
-                feature in features
-                and other in features - {feature}
-                and layer_of(imported) < layer_of("skymailing.jobs")
-            ):
-                wrong.append(f"{name} imports {imported}")
+def test_the_entries_of_a_folder_form_no_cycle() -> None:
+    """Files and folders beside each other: an import below two of them counts between the two."""
+    folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name, imports in IMPORTS.items():
+        for imported in imports if name not in ENTRY_POINTS else ():
+            one, other = name.split("."), imported.split(".")
+            depth = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+            if depth is not None:
+                folders[".".join(one[:depth])][one[depth]].add(other[depth])
+    cycles = {folder: find_cycle(graph) for folder, graph in folders.items()}
+    assert {folder: cycle for folder, cycle in cycles.items() if cycle} == {}
+
+
+def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return None
+
+
+def test_a_feature_uses_services_and_queries_of_others_never_their_views_or_tasks() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, imports in IMPORTS.items()
+        for imported in imports
+        if name.count(".") > 1
+        and imported.count(".") > 1
+        and name.split(".")[1] != imported.split(".")[1]
+        and name.split(".")[1] not in SHARED_ROOMS
+        and FLOORS[floor_of(imported)] in ("views", "tasks")
+    ]
     assert wrong == []
 
 
-def test_only_one_module_knows_rq_and_one_rq_scheduler() -> None:
-    users: dict[str, set[str]] = {"rq": set(), "rq_scheduler": set()}
-    for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            for library in users:
-                if any(imported.split(".")[0] == library for imported in names):
-                    users[library].add(name)
-    assert users == {"rq": {"skymailing.queue"}, "rq_scheduler": {"skymailing.schedule"}}
+def test_blueprints_and_routes_are_in_views() -> None:
+    wrong = [
+        name
+        for name, tree in TREES.items()
+        if floor_of(name) > FLOORS.index("views")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("Blueprint", "expose")
+    ]
+    assert wrong == []
 
 
-def test_the_engine_knows_no_request() -> None:
-    for name, path in MODULES.items():
-        if name.startswith("skymailing.delivery"):
-            text = path.read_text()
-            assert "request" not in {
-                alias.name
-                for node in ast.walk(ast.parse(text))
-                if isinstance(node, ast.ImportFrom) and node.module == "flask"
-                for alias in node.names
-            }
-            assert "current_user" not in text
+def test_only_entry_points_tasks_and_the_engine_commit() -> None:
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, tree in TREES.items()
+        if not COMMITTING & set(name.split("."))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "commit"
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("library", "owner"), [("rq", "queue"), ("rq_scheduler", "schedule")])
+def test_only_one_module_imports(library: str, owner: str) -> None:
+    users = {
+        name for name, tree in TREES.items() for node in ast.walk(tree) if library in roots_of_import(node)
+    }
+    assert users == {f"skymailing.{owner}"}
+
+
+def roots_of_import(node: ast.AST) -> set[str]:
+    """Return the top-level packages that a statement imports from."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom):
+        return {(node.module or "").split(".")[0]}
+    return set()
+
+
+def test_services_and_the_engine_know_no_request_and_no_form() -> None:
+    # Of the engine's floor, `security` and `audit` answer who acts, which only the request knows.
+    know_the_actor = {"skymailing.security", "skymailing.audit"}
+    web_names = {"request", "session", "g", "flash", "redirect", "url_for", "render_template", "current_user"}
+    wrong = [
+        f"{name} imports {alias.name}"
+        for name, tree in TREES.items()
+        if FLOORS[floor_of(name)] in ("services", "engine")
+        and not name.endswith("forms")
+        and name not in know_the_actor
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in ("flask", "flask_login", "flask_wtf")
+        for alias in node.names
+        if alias.name in web_names or node.module == "flask_wtf"
+    ]
+    assert wrong == []
 
 
 def test_migrations_import_no_model() -> None:
     for path in (ROOT / "migrations" / "versions").glob("*.py"):
         assert "skymailing" not in path.read_text()
+
+
+def test_the_architecture_page_lists_every_room_and_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = [line.split("|")[1:4] for line in page.splitlines() if line.startswith("| `skymailing/")]
+    listed = {
+        room.strip(" `"): sorted(file.strip(" `") for file in files.split(","))
+        for room, _purpose, files in rows
+    }
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in PACKAGE.rglob("*.py"):
+        room = f"{path.parent.relative_to(ROOT).as_posix()}/"
+        found[room] += [path.stem] if path.stem != "__init__" else []
+    assert listed == {room: sorted(files) or ["__init__"] for room, files in found.items()}
+    assert all(purpose.strip().endswith(".") for _room, purpose, _files in rows)
+
+
+def test_files_and_functions_stay_short() -> None:
+    """Limits of CONTRIBUTING.md: 300 lines a file, 40 lines a function; tests and benchmarks too."""
+    long = []
+    for path in [
+        path for room in ("skymailing", "tests", "bench", ".ci") for path in (ROOT / room).rglob("*.py")
+    ]:
+        text, name = path.read_text(), path.relative_to(ROOT)
+        if text.count("\n") > 300:
+            long.append(f"{name} has {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > 40:
+                    long.append(f"{name}:{node.lineno}: {node.name} has {lines} lines")
+    assert long == []

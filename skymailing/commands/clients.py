@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from skymailing import audit
-from skymailing.clients import exports, imports
+from skymailing.clients import exports, imports, tasks
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.commands.lookups import get_owner_id
 from skymailing.errors import UserError
@@ -37,7 +37,7 @@ def import_file(file: IO[bytes], owner_email: str) -> None:
         raise click.ClickException(explain(error)) from error
     import_id = import_.id
     db.session.commit()
-    imports.run_import_slice(import_id, file, on_progress=show_progress)  # type: ignore[arg-type]
+    tasks.run_import_slice(import_id, file, on_progress=show_progress)  # type: ignore[arg-type]
     print_result(import_id)
 
 

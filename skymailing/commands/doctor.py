@@ -39,7 +39,7 @@ def doctor(only: tuple[str, ...], as_json: bool) -> None:
 
 
 def format_status(check: Check) -> str:
-    """Return the first word of a check's line."""
+    """Return the word that starts a check's line."""
     if not check.is_ok:
         return "PROBLEM"
     return "ok" if check.is_known else "?"

@@ -12,10 +12,11 @@ from sqlalchemy import select
 from skymailing.clock import utcnow
 from skymailing.commands.lookups import get_mailing
 from skymailing.commands.report import report
+from skymailing.dispatch import commit_and_dispatch
 from skymailing.email_addresses import address_key
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.mailings import queries, resending, services, tasks
+from skymailing.mailings import queries, resending, services
 from skymailing.mailings.progress import Deferred, Progress, Unknowns, measure_progress
 from skymailing.mailings.progress_text import format_progress
 from skymailing.mailings.state_text import explain_state
@@ -165,7 +166,7 @@ def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error
-    tasks.commit_and_dispatch(mailing, now)
+    commit_and_dispatch(mailing, now)
     click.echo(f"Mailing {mailing_id} “{name}” {done}.")
 
 

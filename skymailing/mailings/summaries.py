@@ -8,9 +8,7 @@ from sqlalchemy import func, select
 
 from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
-from skymailing.outbox import services as outbox
 
-BATCH = 100  # summaries per sweep; the next sweep is seconds away
 MAILINGS_NAMED = 20
 NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # no summary without any of them
 
@@ -21,35 +19,7 @@ def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
     if hour is None:
         user.next_summary_at = None
     elif user.next_summary_at is None or user.next_summary_at > now:  # one that is due will still be sent
-        user.next_summary_at = _next_time(hour, ZoneInfo(user.timezone), now)
-
-
-def post_due_summaries(now: datetime) -> int:
-    """Put the summaries that are due into the outbox; return how many. Commits after each."""
-    due = select(User.id).where(User.next_summary_at <= now).order_by(User.next_summary_at).limit(BATCH)
-    ids = db.session.scalars(due).all()
-    db.session.rollback()
-    return sum(_post_one(user_id, now) for user_id in ids)
-
-
-def _post_one(user_id: int, now: datetime) -> bool:
-    user = db.session.scalar(
-        select(User).where(User.id == user_id).with_for_update(skip_locked=True, of=User),
-        execution_options={"populate_existing": True},
-    )
-    hour = user.summary_hour if user else None
-    if user is None or hour is None or user.next_summary_at is None or user.next_summary_at > now:
-        db.session.rollback()
-        return False
-    zone = ZoneInfo(user.timezone)
-    user.next_summary_at = _next_time(hour, zone, now)
-    # After a long downtime the summary covers only the latest day.
-    until = _time_before(hour, zone, user.next_summary_at)
-    values = summarize(user, _time_before(hour, zone, until), until) if user.is_active else None
-    if values:
-        outbox.add_letter(user, "daily-summary", **values)
-    db.session.commit()
-    return bool(values)
+        user.next_summary_at = next_time(hour, ZoneInfo(user.timezone), now)
 
 
 def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | None:
@@ -79,14 +49,14 @@ def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | 
     }
 
 
-def _next_time(hour: int, zone: ZoneInfo, after: datetime) -> datetime:
+def next_time(hour: int, zone: ZoneInfo, after: datetime) -> datetime:
     day = after.astimezone(zone).date()
     while (moment := _at(hour, zone, day)) <= after:
         day += timedelta(days=1)
     return moment
 
 
-def _time_before(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
+def time_before(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
     return _at(hour, zone, moment.astimezone(zone).date() - timedelta(days=1))
 
 

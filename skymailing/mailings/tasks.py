@@ -1,49 +1,43 @@
-"""What happens after a mailing was changed: commit, move its start job, wake workers."""
+"""Send the daily summaries that are due, each in a transaction of its own."""
 
-from collections.abc import Iterable
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from skymailing import hints, queue, schedule
 from skymailing.extensions import db
-from skymailing.models import OPEN_RUN_STATES, Mailing, MailingState, Run
+from skymailing.mailings import summaries
+from skymailing.models import User
+from skymailing.outbox import services as outbox
+
+BATCH = 100  # summaries per sweep; the next sweep is seconds away
 
 
-def commit_and_dispatch(mailing: Mailing, now: datetime) -> None:
-    """Commit what a service changed, then pass the mailing to the scheduler and the workers."""
-    mailing_id = mailing.id
-    db.session.commit()
-    dispatch([mailing_id], now)
-
-
-def dispatch_mailings_of(owner_id: int, now: datetime) -> None:
-    """Dispatch all active mailings of a user, who was unblocked for example; call after the commit."""
-    is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
-    own = select(Mailing.id).where(Mailing.owner_id == owner_id, is_active)
-    dispatch(db.session.scalars(own).all(), now)
-
-
-def dispatch(mailing_ids: Iterable[int], now: datetime) -> None:
-    """Move the mailings' start jobs, and wake workers if there is work at once; call after the commit."""
-    for mailing_id in mailing_ids:
-        mailing = db.session.get(Mailing, mailing_id, populate_existing=True)
-        if mailing is not None:
-            _dispatch(mailing, now)
-
-
-def _dispatch(mailing: Mailing, now: datetime) -> None:
-    run_id = db.session.scalar(
-        select(Run.id).where(Run.mailing_id == mailing.id, Run.state.in_(OPEN_RUN_STATES)).limit(1)
-    )
-    # No transaction stays open during the requests to Redis: on SQLite it would block every other writer.
-    db.session.expunge(mailing)
+def post_due_summaries(now: datetime) -> int:
+    """Put the summaries that are due into the outbox; return how many."""
+    due = select(User.id).where(User.next_summary_at <= now).order_by(User.next_summary_at).limit(BATCH)
+    ids = db.session.scalars(due).all()
     db.session.rollback()
-    schedule.schedule_start(mailing)
-    if mailing.is_disabled:
-        return
-    if mailing.state is MailingState.SCHEDULED and mailing.next_run_at and mailing.next_run_at <= now:
-        queue.enqueue("start_mailing", mailing.id)
-    # Also for a cancelled one: a worker closes its ledger.
-    if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:
-        hints.hint_run(run_id)
+    return sum(_post_one(user_id, now) for user_id in ids)
+
+
+def _post_one(user_id: int, now: datetime) -> bool:
+    user = db.session.scalar(
+        select(User).where(User.id == user_id).with_for_update(skip_locked=True, of=User),
+        execution_options={"populate_existing": True},
+    )
+    hour = user.summary_hour if user else None
+    if user is None or hour is None or user.next_summary_at is None or user.next_summary_at > now:
+        db.session.rollback()
+        return False
+    zone = ZoneInfo(user.timezone)
+    user.next_summary_at = summaries.next_time(hour, zone, now)
+    # After a long downtime the summary covers only the latest day.
+    until = summaries.time_before(hour, zone, user.next_summary_at)
+    values = (
+        summaries.summarize(user, summaries.time_before(hour, zone, until), until) if user.is_active else None
+    )
+    if values:
+        outbox.add_letter(user, "daily-summary", **values)
+    db.session.commit()
+    return bool(values)

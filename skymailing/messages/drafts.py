@@ -156,7 +156,7 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
 
 
 def delete_expired(now: datetime) -> None:
-    """Delete drafts that have been left for too long; commits."""
+    """Delete drafts that have been left for too long."""
     old = or_(
         MessageDraft.discarded_at < now - KEPT_DISCARDED,
         # Deleted messages are stored as long as everything else that can be restored.
@@ -164,4 +164,3 @@ def delete_expired(now: datetime) -> None:
         MessageDraft.saved_at < now - KEPT,
     )
     db.session.execute(delete(MessageDraft).where(old))
-    db.session.commit()

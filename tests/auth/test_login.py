@@ -46,10 +46,10 @@ def test_logging_out_needs_a_post(browser: FlaskClient) -> None:
 
 def test_wrong_password_and_unknown_address_get_the_same_answer(visitor: FlaskClient, user: User) -> None:
     wrong = log_in(visitor, user.email, "not this one")
-    unknown = log_in(visitor, "nobody@example.com", "not this one")
+    unknown = log_in(visitor, "no-one@example.com", "not this one")
     assert "Wrong e-mail address or password." in wrong.text
     assert wrong.status_code == unknown.status_code
-    assert wrong.text.replace(user.email, "") == unknown.text.replace("nobody@example.com", "")
+    assert wrong.text.replace(user.email, "") == unknown.text.replace("no-one@example.com", "")
     assert not is_signed_in(visitor)
 
 

@@ -95,7 +95,7 @@ def test_unknown_and_blocked_accounts_get_the_same_answer_and_no_letter(app: Fla
     addresses = (
         UserFactory.create().email,
         UserFactory.create(blocked_at=utcnow()).email,
-        "nobody@example.com",
+        "no-one@example.com",
     )
     pages = []
     for email in addresses:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from skymailing.clients import exports, imports
+from skymailing.clients import exports, imports, tasks
 from skymailing.clients.services import ClientValues, DuplicateClient, create_client
 from skymailing.email_addresses import address_key
 from skymailing.extensions import db
@@ -59,7 +59,7 @@ def test_export_and_import_give_the_same_clients(
         import_ = imports.create_import(user.id, "clients.csv", None, io.BytesIO(content))
         import_id = import_.id
         db.session.commit()
-        imports.run_import_slice(import_id, io.BytesIO(content))
+        tasks.run_import_slice(import_id, io.BytesIO(content))
         assert read(user.id) == before
         db.session.rollback()
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
-from skymailing.clients import imports
+from skymailing.clients import imports, tasks
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.rows import REJECTION_CODES
 from skymailing.clock import utcnow
@@ -55,7 +55,7 @@ def run(create: Import, session: Session) -> Import:
 
     def do(content: str | bytes, **values: User) -> ClientImport:
         import_ = create(content, **values)
-        assert imports.run_import_slice(import_.id) is False
+        assert tasks.run_import_slice(import_.id) is False
         db.session.remove()
         session.refresh(import_)
         return import_
@@ -108,9 +108,9 @@ def test_repeated_addresses_update_and_empty_cells_erase_nothing(
 
 
 def test_addresses_repeated_in_another_batch_update_too(run: Import, session: Session) -> None:
-    rows = "".join(f"client{number}@x.com,Имя\n" for number in range(imports.BATCH_SIZE))
+    rows = "".join(f"client{number}@x.com,Имя\n" for number in range(tasks.BATCH_SIZE))
     import_ = run(f"email,name\n{rows}CLIENT0@x.com,Новое имя\n")
-    assert (import_.created, import_.updated) == (imports.BATCH_SIZE, 1)
+    assert (import_.created, import_.updated) == (tasks.BATCH_SIZE, 1)
     assert session.scalar(select(Client.full_name).where(Client.email_key == "client0@x.com")) == "Новое имя"
 
 
@@ -194,11 +194,11 @@ def make_table(rows: int) -> str:
 
 def test_an_interrupted_import_continues_where_it_stopped(create: Import, session: Session) -> None:
     import_ = create(make_table(1200))
-    assert imports.run_import_slice(import_.id, should_stop=lambda elapsed: True)
+    assert tasks.run_import_slice(import_.id, should_stop=lambda elapsed: True)
     db.session.remove()
     session.refresh(import_)
     assert (import_.state, import_.rows_done, import_.created) == (ImportState.RUNNING, 500, 500)
-    assert imports.run_import_slice(import_.id) is False
+    assert tasks.run_import_slice(import_.id) is False
     db.session.remove()
     session.refresh(import_)
     assert (import_.state, import_.rows_done, import_.created, import_.updated) == (
@@ -214,7 +214,7 @@ def test_an_import_with_a_live_lease_is_left_alone(create: Import, session: Sess
     session.execute(
         update(ClientImport).values(lease_until=utcnow() + timedelta(seconds=30), state="running")
     )
-    assert imports.run_import_slice(import_.id) is False
+    assert tasks.run_import_slice(import_.id) is False
     session.refresh(import_)
     assert import_.rows_done == 0
     assert imports.find_stalled_imports(utcnow()) == []
@@ -224,12 +224,12 @@ def test_an_import_with_a_live_lease_is_left_alone(create: Import, session: Sess
 def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Session) -> None:
     import_ = create(make_table(1200))
     # The lease expires before the first batch is recorded, and another worker acquires it.
-    lease = imports.acquire_lease(import_.id, utcnow() - timedelta(hours=1))
+    lease = tasks.acquire_lease(import_.id, utcnow() - timedelta(hours=1))
     assert lease is not None
-    assert imports.acquire_lease(import_.id, utcnow()) is not None
+    assert tasks.acquire_lease(import_.id, utcnow()) is not None
     columns, records = imports.open_table(io.BytesIO(make_table(1200).encode()))
-    with pytest.raises(imports.LeaseLost):
-        imports.import_batch(import_.id, lease, [next(records)], columns)
+    with pytest.raises(tasks.LeaseLost):
+        tasks.import_batch(import_.id, lease, [next(records)], columns)
     db.session.rollback()
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 
@@ -258,7 +258,7 @@ def test_too_many_rows_are_refused_before_the_first_is_imported(
 ) -> None:
     monkeypatch.setattr(imports, "MAX_ROWS", 2)
     import_ = create(make_table(3))
-    imports.run_import_slice(import_.id)
+    tasks.run_import_slice(import_.id)
     session.refresh(import_)
     assert import_.state == ImportState.FAILED
     assert "Split it" in explain_failure(import_.error)

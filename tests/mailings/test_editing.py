@@ -164,7 +164,7 @@ def test_forged_values_for_a_mailing_that_has_run_are_ignored(
         MessageFactory.create(owner=user),
         name="Renamed",
         audience="selected",
-        clients=["nobody"],
+        clients=["no one"],
         sender_name="Evil\r\nBcc: x@example.com",
         starts_at=local(NOW + timedelta(hours=1)),
         periodicity="hourly",

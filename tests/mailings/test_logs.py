@@ -156,4 +156,4 @@ def test_a_long_file_is_complete(
 
 def test_an_empty_log_explains_why(browser: FlaskClient, user: User) -> None:
     assert "Nothing has been sent yet" in browser.get("/logs/").text
-    assert "Nothing matches" in browser.get("/logs/?q=nobody").text
+    assert "Nothing matches" in browser.get("/logs/?q=no-one").text

@@ -34,7 +34,7 @@ def run(session: Session, user: User) -> Run:
             finished_at=at,
             email=f"client{number}@{'slow' if failed else 'fast'}.example",
         )
-        refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": f"5.1.1 <{delivery.email}> is nobody"}
+        refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": f"5.1.1 <{delivery.email}> is unknown"}
         if number == 19:
             refusal |= {"code": 552, "answer": "5.2.2 mailbox full"}
         AttemptFactory.create(delivery=delivery, at=at, **(refusal if failed else {}))
@@ -48,7 +48,7 @@ def test_the_run_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) 
     answers = soup(page).find(id="answers")
     assert answers is not None
     assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [
-        "failed 4 550 5.1.1 … is nobody",
+        "failed 4 550 5.1.1 … is unknown",
         "failed 1 552 5.2.2 mailbox full",
     ]
     domains = soup(page).find(id="domains")

@@ -44,7 +44,7 @@ def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
 
     answer = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"],
-        input=f"<{known.email.upper()}>\n\nnobody@elsewhere.example\n",
+        input=f"<{known.email.upper()}>\n\nno-one@elsewhere.example\n",
     )
 
     assert answer.exit_code == 0, answer.output

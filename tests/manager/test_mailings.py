@@ -74,7 +74,7 @@ def test_a_manager_follows_a_mailing_to_the_mail_servers_reply(session: Session,
     run = create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
     failed = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).one()
     AttemptFactory.create(
-        delivery=failed, outcome=Outcome.FAILED, code=550, answer="5.1.1 <b>nobody</b> here"
+        delivery=failed, outcome=Outcome.FAILED, code=550, answer="5.1.1 <b>no one</b> here"
     )
 
     assert f"/manager/runs/{run.id}/" in panel.get(f"/manager/mailings/{mailing.id}/").text
@@ -83,7 +83,7 @@ def test_a_manager_follows_a_mailing_to_the_mail_servers_reply(session: Session,
     assert failed.email in letters
     assert letters.count("/manager/runs/deliveries/") == 1
     for page in (f"/manager/runs/deliveries/{failed.id}/", f"/manager/mailings/{mailing.id}/log"):
-        assert "5.1.1 &lt;b&gt;nobody&lt;/b&gt; here" in panel.get(page).text
+        assert "5.1.1 &lt;b&gt;no one&lt;/b&gt; here" in panel.get(page).text
     other = panel.get(f"/manager/mailings/{mailing.id}/log", query_string={"outcome": "sent"}).text
     assert "5.1.1" not in other
 

@@ -61,14 +61,14 @@ def test_a_wrong_password_takes_the_same_time_for_every_address(costly: Flask, s
         return lambda: browser.post("/auth/login", data={"email": email, "password": "guessed at"})
 
     for user in (known, blocked, unconfirmed, with_two_factor):
-        assert compare(attempt(user.email), attempt("nobody@example.com")) < 1.6
+        assert compare(attempt(user.email), attempt("no-one@example.com")) < 1.6
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
 def test_requests_for_letters_take_constant_time(make_app: MakeApp, user: User, path: str) -> None:
     """The work differs, so both answers wait until a fixed time has passed."""
     app = make_app(EVEN_ANSWER_TIME=0.25)
-    for email in (user.email, "nobody@example.com"):
+    for email in (user.email, "no-one@example.com"):
         times = []
         for _ in range(3):
             started = time.monotonic()
@@ -84,7 +84,7 @@ def test_answers_are_identical_for_every_address(app: Flask, session: Session, p
         UserFactory.create(blocked_at=utcnow(), blocked_reason="spam").email,
         UserFactory.create(confirmed_at=None).email,
         UserFactory.create(second_factor_at=utcnow()).email,
-        "nobody@example.com",
+        "no-one@example.com",
     ]
     answers = []
     for email in accounts:
@@ -103,7 +103,7 @@ def test_requesting_the_link_again_reveals_no_account(visitor: FlaskClient, sess
     unconfirmed = UserFactory.create(confirmed_at=None).email
     pages = [
         visitor.post("/auth/resend", data={"email": email}, follow_redirects=True).text.replace(email, "")
-        for email in (unconfirmed, "nobody@example.com")
+        for email in (unconfirmed, "no-one@example.com")
     ]
     assert pages[0] == pages[1]
 

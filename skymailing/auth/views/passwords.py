@@ -25,8 +25,9 @@ from skymailing.auth.views.throttling import (
     limit_password_checks,
 )
 from skymailing.clock import utcnow
+from skymailing.dispatch import dispatch_mailings_of
 from skymailing.extensions import db
-from skymailing.mailings import scheduling, tasks
+from skymailing.mailings import scheduling
 from skymailing.mailings.summaries import choose_summary_hour
 from skymailing.reports import daily_rollup
 from skymailing.security import BadToken, hash_password
@@ -91,7 +92,7 @@ def profile() -> ResponseReturnValue:
     user_id = current_user.id
     db.session.commit()
     if has_moved:
-        tasks.dispatch_mailings_of(user_id, now)
+        dispatch_mailings_of(user_id, now)
     flash(_("Your profile has been saved."), "success")
     return redirect(url_for("auth.profile"))
 

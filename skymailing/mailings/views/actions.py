@@ -11,9 +11,10 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import clock, queue
+from skymailing.dispatch import commit_and_dispatch
 from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
-from skymailing.mailings import queries, resending, services, tasks
+from skymailing.mailings import queries, resending, services
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, User
 from skymailing.outbox import services as outbox
@@ -112,7 +113,7 @@ def carry_out(
         result = verb(mailing, now)
     except (UserError, IllegalTransition) as error:
         return refuse(mailing_id, error)
-    tasks.commit_and_dispatch(mailing, now)
+    commit_and_dispatch(mailing, now)
     flash_result(result)
     return show(mailing_id)
 

@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.delivery.audience import count_recipients, count_suppressed
+from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
-from skymailing.mailings import deletion, queries, services, tasks
+from skymailing.mailings import deletion, queries, services
 from skymailing.mailings.duplicate_submission import parse_opened_at
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.forms import MailingForm
@@ -50,7 +51,7 @@ def new() -> str | Response:
         return redirect(url_for("mailings.show", mailing_id=error.mailing_id))
     mailing_id = mailing.id
     warn_about_recipients(mailing)
-    tasks.commit_and_dispatch(mailing, now)
+    commit_and_dispatch(mailing, now)
     flash(_("The draft is saved.") if is_draft() else _("The mailing is set up."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 
@@ -72,7 +73,7 @@ def edit(mailing_id: int) -> str | Response:
         form.add_errors(error.errors)
         return render_form(form, mailing)
     warn_about_recipients(mailing)
-    tasks.commit_and_dispatch(mailing, now)
+    commit_and_dispatch(mailing, now)
     flash(_("The changes are saved."), "success")
     flash_unchanged_fields(form)
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
@@ -126,7 +127,7 @@ def undo(removal_id: int) -> Response:
     if mailing is None:
         abort(404)
     mailing_id = mailing.id
-    tasks.commit_and_dispatch(mailing, now)
+    commit_and_dispatch(mailing, now)
     flash(_("The mailing is restored."), "success")
     return redirect(url_for("mailings.show", mailing_id=mailing_id))
 

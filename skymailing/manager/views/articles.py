@@ -18,7 +18,7 @@ from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.manager import queries
-from skymailing.manager.article_form import ArticleForm
+from skymailing.manager.article_forms import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
 from skymailing.manager.views.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat

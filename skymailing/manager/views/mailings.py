@@ -14,9 +14,10 @@ from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.audience import count_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
+from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.mailings import log_queries, services, tasks
+from skymailing.mailings import log_queries, services
 from skymailing.mailings import queries as mailing_queries
 from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.state_text import explain_state
@@ -137,7 +138,7 @@ class MailingsView(PanelView):
             flash(explain(error), "warning")
             return redirect(url_for("manager_mailings.index"))
         db.session.commit()
-        tasks.dispatch(ids, now)
+        dispatch_mailings(ids, now)
         flash(action.format_result(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_mailings.show", mailing_id=ids[0]))

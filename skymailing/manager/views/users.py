@@ -13,8 +13,8 @@ from flask_login import current_user
 from skymailing.audit import current_actor
 from skymailing.auth import services
 from skymailing.clock import utcnow
+from skymailing.dispatch import dispatch_mailings_of
 from skymailing.extensions import db
-from skymailing.mailings import tasks
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
 from skymailing.manager.views.panel import ADMINS, MAX_SELECTED, PanelView
@@ -98,7 +98,7 @@ class UsersView(PanelView):
         db.session.commit()
         if not action.blocks:
             for user_id in ids:
-                tasks.dispatch_mailings_of(user_id, utcnow())
+                dispatch_mailings_of(user_id, utcnow())
         flash(action.format_result(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_users.show", user_id=ids[0]))

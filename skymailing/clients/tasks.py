@@ -1,0 +1,189 @@
+"""Import a file of clients in the background; a killed worker loses nothing and repeats nothing.
+
+Each batch of rows is committed together with its progress, so that the next worker continues at the
+next row.
+"""
+
+import io
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import BinaryIO
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import OperationalError
+
+from skymailing.clients.columns import Columns
+from skymailing.clients.csv_reader import Record
+from skymailing.clients.imports import MAX_ROWS, OPEN_STATES, UnusableFile, open_table
+from skymailing.clients.rows import ClientRow, RejectedRow, read_row
+from skymailing.clients.upsert import upsert_clients
+from skymailing.clock import utcnow
+from skymailing.db import leases
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 500  # rows per transaction, which blocks other writers on SQLite
+LEASE = timedelta(seconds=60)
+ProgressCallback = Callable[[int, int], None]  # rows done, total rows
+StopCheck = Callable[[float], bool]  # seconds since the slice began
+
+
+class LeaseLost(Exception):
+    """The lease expired and another worker has taken over the import."""
+
+
+def run_import_slice(
+    import_id: int,
+    source: BinaryIO | None = None,
+    *,
+    should_stop: StopCheck | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> bool:
+    """Import rows until all are done or `should_stop` says so; return whether rows are left."""
+    lease = acquire_lease(import_id, utcnow())
+    if lease is None:
+        return False
+    try:
+        file = source or load_content(import_id)
+        return import_rows(import_id, lease, file, should_stop, on_progress)
+    except LeaseLost:
+        db.session.rollback()
+        logger.warning("Import %s was taken over by another worker", import_id)
+    except UserError as error:
+        db.session.rollback()
+        mark_failed(import_id, error.code)
+    except OperationalError:
+        raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
+    except Exception:
+        # A bug of ours: the owner sees that the import ended, the worker's log has the traceback.
+        db.session.rollback()
+        mark_failed(import_id, "import_internal_error")
+        raise
+    return False
+
+
+def import_rows(
+    import_id: int,
+    lease: datetime,
+    source: BinaryIO,
+    should_stop: StopCheck | None,
+    on_progress: ProgressCallback | None,
+) -> bool:
+    """Import batch after batch; return whether rows are left."""
+    began = time.monotonic()
+    done, total = count_rows(import_id, source)
+    columns, records = open_table(source)
+    rows = itertools.islice(records, done, None)
+    while batch := list(itertools.islice(rows, BATCH_SIZE)):
+        lease = import_batch(import_id, lease, batch, columns)
+        done += len(batch)
+        if on_progress:
+            on_progress(done, total)
+        if should_stop and should_stop(time.monotonic() - began):
+            release_lease(import_id, lease)
+            return True
+    mark_finished(import_id, lease, done)
+    return False
+
+
+def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: Columns) -> datetime:
+    """Import the rows and record the progress in one transaction; return the renewed lease."""
+    now = utcnow()
+    rows = [read_row(record, columns) for record in batch]
+    good = [row for row in rows if isinstance(row, ClientRow)]
+    rejected = [row for row in rows if isinstance(row, RejectedRow)]
+    owner_id = db.session.scalar(select(ClientImport.owner_id).where(ClientImport.id == import_id))
+    if owner_id is None:
+        raise LeaseLost
+    created = upsert_clients(owner_id, good, now)
+    if rejected:
+        values = [
+            {"import_id": import_id, "line": r.line, "value": r.value, "reason": r.reason} for r in rejected
+        ]
+        db.session.execute(insert(ImportRejection), values)
+    renewed = now + LEASE
+    update_import(
+        import_id,
+        lease,
+        lease_until=renewed,
+        rows_done=ClientImport.rows_done + len(batch),
+        created=ClientImport.created + created,
+        updated=ClientImport.updated + len(good) - created,
+        rejected=ClientImport.rejected + len(rejected),
+    )
+    db.session.commit()
+    return renewed
+
+
+def acquire_lease(import_id: int, now: datetime) -> datetime | None:
+    """Return the lease's end; None if the import is over or another worker holds the lease."""
+    lease = now + LEASE
+    is_waiting = ClientImport.state.in_(OPEN_STATES) & leases.is_free(ClientImport, now)
+    acquired = leases.take_lease(
+        ClientImport, (ClientImport.id == import_id) & is_waiting, lease, state=ImportState.RUNNING
+    )
+    db.session.commit()
+    return lease if acquired else None
+
+
+def update_import(import_id: int, lease: datetime, **values: object) -> None:
+    """Update the import while we hold the lease; raises LeaseLost."""
+    if not leases.change_leased(ClientImport, [import_id], lease, **values):
+        raise LeaseLost
+
+
+def release_lease(import_id: int, lease: datetime) -> None:
+    update_import(import_id, lease, lease_until=None)
+    db.session.commit()
+
+
+def mark_finished(import_id: int, lease: datetime, done: int) -> None:
+    update_import(
+        import_id, lease, lease_until=None, content=None, state=ImportState.FINISHED, rows_total=done
+    )
+    db.session.commit()
+
+
+def mark_failed(import_id: int, code: str) -> None:
+    """Record the code of the error that ended the import."""
+    db.session.execute(
+        update(ClientImport)
+        .where(
+            ClientImport.id == import_id,
+            ClientImport.state.in_(IMPORT_TRANSITIONS.sources(ImportState.FAILED)),
+        )
+        .values(state=ImportState.FAILED, error=code, lease_until=None, content=None)
+    )
+    db.session.commit()
+
+
+def load_content(import_id: int) -> BinaryIO:
+    """Return the stored file; raises UnusableFile if a command had it open and was interrupted."""
+    content = db.session.scalar(select(ClientImport.content).where(ClientImport.id == import_id))
+    db.session.rollback()
+    if content is None:
+        raise UnusableFile("import_interrupted")
+    return io.BytesIO(content)
+
+
+def count_rows(import_id: int, source: BinaryIO) -> tuple[int, int]:
+    """Return how many rows are done and how many there are; the file is counted once."""
+    row = db.session.execute(
+        select(ClientImport.rows_done, ClientImport.rows_total).where(ClientImport.id == import_id)
+    ).one()
+    db.session.rollback()  # counting takes seconds; leave no transaction open
+    if row.rows_total is not None:
+        return row.rows_done, row.rows_total
+    _columns, records = open_table(source)
+    total = sum(1 for _record in itertools.islice(records, MAX_ROWS + 1))
+    if total > MAX_ROWS:
+        raise UnusableFile("import_too_many_rows")
+    db.session.execute(update(ClientImport).where(ClientImport.id == import_id).values(rows_total=total))
+    db.session.commit()
+    return row.rows_done, total

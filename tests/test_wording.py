@@ -1,0 +1,53 @@
+"""Keep names, comments, docs and pages in plain English: no file uses a word that we avoid."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Words that made our sentences hard to read, with what to write instead.
+AVOIDED = {
+    r"told|tells?": "report, show, say",
+    r"whoever|whatever|whichever": "any, the one that",
+    r"nobody": "no one",
+    r"anew": "again",
+    r"meanwhile": "in the meantime, since then",
+    r"all the same": "still",
+    r"of theirs": "their",
+    r"becomes? of": "happens to",
+    r"wishes|groans?|breath": "a literal word",
+    r"word of": "a result, a report",
+}
+# `tell()` is what Python calls the position in a file.
+AVOIDED_WORDS = re.compile(r"\b(" + "|".join(AVOIDED) + r")\b(?!\()", re.IGNORECASE)
+ROOMS = ("skymailing", "tests", "bench", "docs", "migrations", "deploy", "tools", ".ci")
+TEXTS = {".py", ".md", ".html", ".js", ".css", ".sh", ".txt", ".yaml", ".yml", ".toml", ".cfg"}
+# The names of these say what their content is: other people's words, or lists of words.
+EXEMPT = ("/vendor/", "tests/data/", "tests/test_wording.py", "requirements", "common-passwords")
+
+
+def written_by_us() -> list[Path]:
+    found = [path for room in ROOMS for path in (ROOT / room).rglob("*")] + list(ROOT.iterdir())
+    return [
+        path
+        for path in found
+        if path.suffix in TEXTS and path.is_file() and not any(part in path.as_posix() for part in EXEMPT)
+    ]
+
+
+def test_no_text_of_ours_uses_a_word_that_we_avoid() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in written_by_us()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in AVOIDED_WORDS.finditer(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text", ["nobody knows", "It is told here", "made anew", "Whoever asks", "word of a letter"]
+)
+def test_avoided_words_are_found(text: str) -> None:
+    assert AVOIDED_WORDS.search(text)
