@@ -13,7 +13,6 @@ from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import ClientImport, ImportState
 
-
 MAX_ROWS = 1_000_000
 MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: reading each takes time
 MAX_COLUMNS = 100
