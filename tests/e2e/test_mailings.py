@@ -111,10 +111,10 @@ def test_the_form_forecasts_the_runs_as_it_is_filled_in(
     window.main.locator("summary", has_text="Only on certain days and hours").click()
     window.main.get_by_label("Monday").check()
     expect(forecast).to_contain_text("no sending hours are left before the end")
-    expect(forecast).to_contain_text("It does not fit into the window: about 3 letters")
+    expect(forecast).to_contain_text("Not enough time: about 3 letters")
     window.expect_to_fit()
     window.main.get_by_label("Monday").uncheck()
-    expect(forecast).not_to_contain_text("does not fit")
+    expect(forecast).not_to_contain_text("Not enough time")
     current.locator("[data-next]").click()
 
     window.main.get_by_role("button", name="Set up the mailing").click()

@@ -49,8 +49,8 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_answer(
             {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
             "had an error at 11:59 and is tried again: 421",
         ),
-        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try 12:05"),
-        ({"retry_at": NOW - timedelta(minutes=1)}, "next try 12:00"),
+        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try at 12:05"),
+        ({"retry_at": NOW - timedelta(minutes=1)}, "next try at 12:00"),
     ],
 )
 def test_every_state_of_a_server_has_its_text(

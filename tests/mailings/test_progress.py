@@ -150,7 +150,7 @@ def test_numbers_and_plurals_are_translated(app: Flask, session: Session, user: 
         assert ledger
         text = format_progress(measure_progress(mailing, ledger, NOW))
     assert text.rate == "60 писем в минуту"
-    assert text.forecast == "Не успевает: к концу срока (12:01) не уйдут примерно 120 писем."
+    assert text.forecast == "Времени не хватит: до конца (12:01) не уйдёт примерно 120 писем."
 
 
 # --- Possible duplicates ----------------------------------------------------------------------

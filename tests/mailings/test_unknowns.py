@@ -66,7 +66,7 @@ def test_the_restore_notice_disappears_once_everything_is_decided(
 ) -> None:
     mailing.state_reason = f"{StateReason.RESTORED}: {utcnow().isoformat(timespec='seconds')}"
     session.flush()
-    asking = "Nothing more leaves until you decide"
+    asking = "nothing is sent until you decide"
     assert asking in main(browser.get(f"/mailings/{mailing.id}"))
 
     if decision == "confirm":
@@ -112,7 +112,7 @@ def unknown_finished_at(session: Session) -> list[datetime | None]:
 def test_the_question_shows_the_count_and_warns_of_duplicates(browser: FlaskClient, mailing: Mailing) -> None:
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
     assert "2 letters with unknown delivery" in main(page)
-    assert "second copy" in main(page)
+    assert "some may get it twice" in main(page)
     assert {button["value"] for button in soup(page).select("main button[name=decision]")} == {
         "resend",
         "leave",
@@ -163,7 +163,7 @@ def test_left_letters_stay_unknown_and_are_not_asked_about_again(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"state": MailingState.CANCELLED}, "no run whose letters could be sent again"),
+        ({"state": MailingState.CANCELLED}, "no run whose letters can be sent again"),
         ({"ends_at": utcnow() - timedelta(seconds=1)}, "This mailing has ended"),
     ],
 )

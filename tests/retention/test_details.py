@@ -173,7 +173,7 @@ def test_pages_say_that_details_were_removed_and_after_how_long(
     with app.app_context():
         sweep.remove_old(utcnow())
 
-    notice = f"removed {DAYS + 3} days after it had ended"
+    notice = f"removed {DAYS + 3} days after it ended"
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     for who, path in ((browser, f"/mailings/runs/{run.id}"), (manager, f"/manager/runs/{run.id}/")):
         page = who.get(path).text

@@ -82,7 +82,7 @@ def settle_unknowns(mailing_id: int) -> str | Response:
         return show(mailing_id)
     can_resend = mailing.state is not MailingState.CANCELLED and mailing.ends_at > clock.utcnow()
     return render_template(
-        "mailings/settle_unknowns.html", mailing=mailing, count=count, can_resend=can_resend
+        "mailings/unknown_deliveries.html", mailing=mailing, count=count, can_resend=can_resend
     )
 
 
