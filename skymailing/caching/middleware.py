@@ -50,7 +50,7 @@ class PageKind:
     seconds: float  # longest time until the page is rendered again
     next_change: Callable[[datetime], datetime | None]  # when the page changes without any write
     arguments: tuple[str, ...] = ()  # query arguments that select a page
-    variants: int = 1  # how many different pages take turns
+    variants: int = 1  # number of versions that are shown in random order
     # Put changing values into the rendered body: (body, `g.page_values`, language, is_read) -> body.
     fill: Callable[[bytes, list[int], str, bool], bytes] | None = None
 
