@@ -20,7 +20,7 @@ from tests.support.factories import (
     MessageFactory,
     SuppressionFactory,
     UserFactory,
-    changes_of,
+    count_changes,
     create_clients,
     create_run,
 )
@@ -66,7 +66,7 @@ def let_a_run_be_known(owner: User, per_second: int) -> None:
     """Add a finished run of so many letters per second, from which the rate is told."""
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED)
     run = create_run(mailing, {}, planned=per_second * 100, scheduled_for=NOW - timedelta(days=3))
-    with changes_of(run) as changes:
+    with count_changes(run) as changes:
         for second in range(30):
             changes.add("sent", per_second, run.started_at + timedelta(seconds=second))
         for second in range(60, 130, 10):
