@@ -92,12 +92,12 @@ def test_a_servers_own_waiting_time_is_obeyed(
 def take_and_hang_up(taken: list[str]) -> Callable[[Peer], None]:
     def serve(peer: Peer) -> None:
         peer.greet()
-        peer.hear()
-        peer.say("250 ok")
-        taken.append(peer.hear())
-        peer.say("250 ok")
-        peer.hear()
-        peer.say("354 go")
+        peer.read()
+        peer.send("250 ok")
+        taken.append(peer.read())
+        peer.send("250 ok")
+        peer.read()
+        peer.send("354 go")
         peer.body()
 
     return serve
@@ -174,8 +174,8 @@ def test_a_refused_sender_pauses_the_mailing_and_says_why(
 ) -> None:
     def refuse(peer: Peer) -> None:
         peer.greet("PIPELINING")
-        peer.hear()
-        peer.say("550 5.7.1 your domain is not welcome")
+        peer.read()
+        peer.send("550 5.7.1 your domain is not welcome")
 
     create_clients(user, 10)
     mailing = due_mailing(user)
