@@ -183,12 +183,12 @@ def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[
     others = [click for click in clicks if not down_at - 1 <= click[0] <= back_at]
     # Without a database, pages answer with an error. Without Redis, every page must still work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
+    in_fault = f"{p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(
         f"the same with {what} in the middle",
-        f"all {stage.letters:,} letters sent once; 95 % within {p95(others):.0f} ms, "
-        f"{format_errors(errors)}; "
-        f"in the {back_at - down_at:.1f} s of the fault {p95(during):.0f} ms, "
-        f"{format_errors(count_errors(during))}",
+        f"all {stage.letters:,} letters sent once; "
+        f"95 % within {p95(others):.0f} ms, {format_errors(errors)}; "
+        f"in the {back_at - down_at:.1f} s of the fault {in_fault}",
         "no error" if what.startswith("Redis") else "no error except in these seconds",
         "",
         not errors,

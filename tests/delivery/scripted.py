@@ -21,10 +21,10 @@ class Peer:
     def __post_init__(self) -> None:
         self.file = self.connection.makefile("rb")
 
-    def say(self, text: str | bytes) -> None:
+    def send(self, text: str | bytes) -> None:
         self.connection.sendall(text if isinstance(text, bytes) else text.encode() + b"\r\n")
 
-    def hear(self) -> str:
+    def read(self) -> str:
         line = self.file.readline()
         if not line:
             raise ConnectionError
@@ -33,29 +33,29 @@ class Peer:
         return text
 
     def greet(self, *extensions: str) -> None:
-        self.say("220 scripted")
-        self.hear()
-        self.say("250-scripted")
+        self.send("220 scripted")
+        self.read()
+        self.send("250-scripted")
         for extension in extensions:
-            self.say(f"250-{extension}")
-        self.say("250 HELP")
+            self.send(f"250-{extension}")
+        self.send("250 HELP")
 
     def body(self) -> str:
         lines = []
-        while (line := self.hear()) != ".":
+        while (line := self.read()) != ".":
             lines.append(line)
         return "\n".join(lines)
 
     def accept(self) -> str:
         """Accept one letter as a correct server does; return its recipient."""
-        self.hear()
-        self.say("250 sender ok")
-        recipient = self.hear()
-        self.say("250 recipient ok")
-        self.hear()
-        self.say("354 go on")
+        self.read()
+        self.send("250 sender ok")
+        recipient = self.read()
+        self.send("250 recipient ok")
+        self.read()
+        self.send("354 go on")
         self.body()
-        self.say("250 2.0.0 accepted")
+        self.send("250 2.0.0 accepted")
         return recipient.removeprefix("RCPT TO:<").rstrip(">")
 
 

@@ -29,8 +29,8 @@ def test_an_acceptance_before_the_letter_does_not_count(extensions: tuple[str, .
 
     def agree_to_everything(peer: Peer) -> None:
         peer.greet(*extensions)
-        peer.hear()
-        peer.say("250 ok\r\n250 ok\r\n354 go on\r\n250 2.0.0 accepted\r\n" * 5)
+        peer.read()
+        peer.send("250 ok\r\n250 ok\r\n354 go on\r\n250 2.0.0 accepted\r\n" * 5)
         received.append(read_until_closed(peer))
 
     with scripted_server(agree_to_everything) as port:
@@ -61,10 +61,10 @@ def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
     def interrupt(peer: Peer) -> None:
         peer.greet()
         for answer in ("250 ok", "250 ok", "354 go on"):
-            peer.hear()
-            peer.say(answer)
-        peer.hear()
-        peer.say(reply)
+            peer.read()
+            peer.send(answer)
+        peer.read()
+        peer.send(reply)
         received.append(read_until_closed(peer))
 
     with scripted_server(interrupt) as port:
@@ -87,10 +87,10 @@ def test_a_refusal_counts_although_the_server_hangs_up_after_it(
 ) -> None:
     def refuse_and_leave(peer: Peer) -> None:
         peer.greet(*extensions)
-        peer.hear()
-        peer.say("250 ok")
-        peer.hear()
-        peer.say(reply)
+        peer.read()
+        peer.send("250 ok")
+        peer.read()
+        peer.send(reply)
 
     with scripted_server(refuse_and_leave) as port:
         (result,), _ = hand_over(port)
@@ -104,13 +104,13 @@ def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -
 
     def stutter(peer: Peer) -> None:
         peer.greet()
-        peer.hear()
-        peer.say("250 ok")
-        peer.hear()
-        peer.say("550 5.7.1 no")
-        peer.hear()
-        peer.say("354 go on")
-        received.append(peer.hear())
+        peer.read()
+        peer.send("250 ok")
+        peer.read()
+        peer.send("550 5.7.1 no")
+        peer.read()
+        peer.send("354 go on")
+        received.append(peer.read())
 
     received: list[str] = []
     with scripted_server(stutter) as port:
@@ -137,15 +137,15 @@ def test_large_letters_are_not_kept_in_memory_until_they_are_recorded(smtp_serve
     def accept_all(peer: Peer) -> None:
         peer.greet()
         while True:
-            peer.hear()
-            peer.say("250 ok")
-            peer.hear()
-            peer.say("250 ok")
-            peer.hear()
-            peer.say("354 go on")
+            peer.read()
+            peer.send("250 ok")
+            peer.read()
+            peer.send("250 ok")
+            peer.read()
+            peer.send("354 go on")
             while peer.file.readline() != b".\r\n":
                 pass
-            peer.say("250 accepted")
+            peer.send("250 accepted")
 
     with scripted_server(accept_all) as port:
         pipeline = Pipeline(partial(open_to, port), "b@sky.example", MemoryJournal(), 30)

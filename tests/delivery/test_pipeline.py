@@ -36,14 +36,14 @@ def test_with_pipelining_the_next_envelope_follows_a_body_at_once() -> None:
     def serve(peer: Peer) -> None:
         peer.greet("PIPELINING")
         for number in range(3):
-            seen.append(peer.hear())
+            seen.append(peer.read())
             if number:
-                peer.say("250 accepted")  # only now: the client has not waited for it
-            peer.hear()
-            peer.hear()
-            peer.say("250 ok\r\n250 ok\r\n354 go")
+                peer.send("250 accepted")  # only now: the client has not waited for it
+            peer.read()
+            peer.read()
+            peer.send("250 ok\r\n250 ok\r\n354 go")
             peer.body()
-        peer.say("250 accepted")
+        peer.send("250 accepted")
 
     with scripted_server(serve) as port:
         results, _ = hand_over(port, count=3)
@@ -58,16 +58,16 @@ def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
     def serve(peer: Peer) -> None:
         peer.greet()
         for expected in ("MAIL", "RCPT", "DATA"):
-            peer.hear()
+            peer.read()
             if stage == expected:
-                peer.say(reply)
-                peer.hear()  # RSET or nothing
-                peer.say("250 reset")
+                peer.send(reply)
+                peer.read()  # RSET or nothing
+                peer.send("250 reset")
                 return
-            peer.say("354 go" if expected == "DATA" else "250 ok")
+            peer.send("354 go" if expected == "DATA" else "250 ok")
         peer.body()
-        peer.say(reply)
-        peer.hear()
+        peer.send(reply)
+        peer.read()
 
     return serve
 
@@ -105,11 +105,11 @@ def break_at(stage: str, misbehave: Callable[[Peer], None]) -> Callable[[Peer], 
     def serve(peer: Peer) -> None:
         peer.greet()
         for expected in ("MAIL", "RCPT", "DATA"):
-            peer.hear()
+            peer.read()
             if stage == expected:
                 misbehave(peer)
                 return
-            peer.say("354 go" if expected == "DATA" else "250 ok")
+            peer.send("354 go" if expected == "DATA" else "250 ok")
         peer.body()
         misbehave(peer)
 
@@ -122,18 +122,18 @@ def hang_up(peer: Peer) -> None:
 
 
 def say_garbage(peer: Peer) -> None:
-    peer.say(b"\x00\xff\xfe garbage \x80\r\n")
+    peer.send(b"\x00\xff\xfe garbage \x80\r\n")
     time.sleep(1)
 
 
 def never_end(peer: Peer) -> None:
     while True:
-        peer.say(b"x" * 4096)
+        peer.send(b"x" * 4096)
 
 
 def drip(peer: Peer) -> None:
     while True:
-        peer.say("250-still here")
+        peer.send("250-still here")
         time.sleep(0.1)
 
 
@@ -161,7 +161,7 @@ def test_a_slow_reply_within_the_deadline_counts() -> None:
 
     def slowly(peer: Peer) -> None:
         time.sleep(0.5)
-        peer.say("250 accepted at last")
+        peer.send("250 accepted at last")
 
     with scripted_server(break_at("DOT", slowly)) as port:
         assert outcome(port, seconds=3)[0] is Verdict.SENT
@@ -169,7 +169,7 @@ def test_a_slow_reply_within_the_deadline_counts() -> None:
 
 def test_a_reply_counts_although_garbage_follows_it_at_once() -> None:
     def chatter(peer: Peer) -> None:
-        peer.say(b"250 2.0.0 queued as 17\r\n\xff\xfe\r\n")
+        peer.send(b"250 2.0.0 queued as 17\r\n\xff\xfe\r\n")
 
     with scripted_server(break_at("DOT", chatter)) as port:
         assert outcome(port) == (Verdict.SENT, 250, "2.0.0 queued as 17")
@@ -182,10 +182,10 @@ def test_an_empty_letter_ends_a_354_without_a_recipient() -> None:
     def serve(peer: Peer) -> None:
         peer.greet("PIPELINING")
         for _ in range(3):
-            peer.hear()
-        peer.say("250 ok\r\n550 5.1.1 no such user\r\n354 go")
+            peer.read()
+        peer.send("250 ok\r\n550 5.1.1 no such user\r\n354 go")
         accepted.append(peer.body())
-        peer.say("554 no valid recipients")
+        peer.send("554 no valid recipients")
         accepted.append(peer.accept())
 
     with scripted_server(serve) as port:
@@ -221,11 +221,11 @@ def test_a_server_that_asks_for_more_after_the_dot_gets_no_further_letter() -> N
     def ask_for_more(peer: Peer) -> None:
         peer.greet()
         for reply in ("250 ok", "250 ok", "354 go"):
-            peer.hear()
-            peer.say(reply)
+            peer.read()
+            peer.send(reply)
         peer.body()
-        peer.say("354 more please")
-        received.append(peer.hear())
+        peer.send("354 more please")
+        received.append(peer.read())
 
     with scripted_server(ask_for_more) as port:
         results, _ = hand_over(port, count=2)

@@ -19,15 +19,15 @@ def reject_each(peer: Peer) -> None:
     peer.greet()
     number = 0
     while True:
-        peer.hear()
-        peer.say("250 ok")
-        peer.hear()
-        peer.say("250 ok")
-        peer.hear()
-        peer.say("354 go")
+        peer.read()
+        peer.send("250 ok")
+        peer.read()
+        peer.send("250 ok")
+        peer.read()
+        peer.send("354 go")
         peer.body()
         number += 1
-        peer.say(f"554 5.7.1 looks like spam (id {number})")
+        peer.send(f"554 5.7.1 looks like spam (id {number})")
 
 
 def test_ten_equal_rejections_in_a_row_pause_the_mailing(

@@ -39,8 +39,8 @@ Counts = dict[str, int]
 def hang_up_after_the_letter(peer: Peer) -> None:
     peer.greet()
     for answer in ("250 sender ok", "250 recipient ok", "354 go on"):
-        peer.hear()
-        peer.say(answer)
+        peer.read()
+        peer.send(answer)
     peer.body()
 
 

@@ -94,12 +94,12 @@ def test_a_wait_that_the_server_asks_for_is_respected(
 def accept_and_hang_up(accepted: list[str]) -> Callable[[Peer], None]:
     def serve(peer: Peer) -> None:
         peer.greet()
-        peer.hear()
-        peer.say("250 ok")
-        accepted.append(peer.hear())
-        peer.say("250 ok")
-        peer.hear()
-        peer.say("354 go")
+        peer.read()
+        peer.send("250 ok")
+        accepted.append(peer.read())
+        peer.send("250 ok")
+        peer.read()
+        peer.send("354 go")
         peer.body()
 
     return serve
@@ -176,8 +176,8 @@ def test_a_refused_sender_pauses_the_mailing_with_the_reason(
 ) -> None:
     def refuse(peer: Peer) -> None:
         peer.greet("PIPELINING")
-        peer.hear()
-        peer.say("550 5.7.1 your domain is not welcome")
+        peer.read()
+        peer.send("550 5.7.1 your domain is not welcome")
 
     create_clients(user, 10)
     mailing = due_mailing(user)

@@ -58,7 +58,7 @@ class Turn:
 
     def say(self, text: str | bytes) -> None:
         self.said = text if isinstance(text, str) else "?"
-        self.peer.say(text)
+        self.peer.send(text)
 
     def keep(self) -> None:
         """Store the letter as accepted."""
@@ -158,7 +158,7 @@ class Sink:
                 self.open_sessions -= 1
 
     def _handle_command(self, turn: Turn) -> None:
-        line = turn.peer.hear()
+        line = turn.peer.read()
         if not turn.encrypted:
             self.in_the_clear.append(line)
         verb = line.partition(" ")[0].upper()

@@ -235,14 +235,14 @@ def test_14_16_a_meaningless_answer_after_the_dot_is_unknown(
 
 
 def flood(turn: Turn) -> None:
-    turn.peer.say(b"250-")
+    turn.peer.send(b"250-")
     while True:
-        turn.peer.say(b"x" * 65_536)
+        turn.peer.send(b"x" * 65_536)
 
 
 def flood_lines(turn: Turn) -> None:
     while True:
-        turn.peer.say(b"250-yes\r\n" * 4096)
+        turn.peer.send(b"250-yes\r\n" * 4096)
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.DOT])

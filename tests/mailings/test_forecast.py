@@ -20,7 +20,7 @@ from tests.support.factories import (
     MessageFactory,
     SuppressionFactory,
     UserFactory,
-    changes_of,
+    count_changes,
     create_clients,
     create_run,
 )
@@ -67,7 +67,7 @@ def add_measured_run(owner: User, per_second: int) -> None:
     """Add a finished run with this rate."""
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED)
     run = create_run(mailing, {}, planned=per_second * 100, scheduled_for=NOW - timedelta(days=3))
-    with changes_of(run) as changes:
+    with count_changes(run) as changes:
         for second in range(30):
             changes.add("sent", per_second, run.started_at + timedelta(seconds=second))
         for second in range(60, 130, 10):

@@ -1,1 +1,1 @@
-"""Helpers that tests of several rooms share: factories, and servers that a test starts."""
+"""Helpers for all tests: factories and the servers that tests start."""

@@ -1,4 +1,4 @@
-"""The real servers that tests talk to: Valkey, PostgreSQL and an SMTP server that keeps letters."""
+"""The real servers of the tests: Valkey, and an SMTP server that collects letters."""
 
 import socket
 import subprocess
@@ -18,7 +18,7 @@ from skymailing.settings.redis_socket import embedded_redis_url
 
 
 class RedisServer:
-    """A Valkey of one's own, as `flask up` starts it."""
+    """A separate Valkey, started as `flask up` does it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -48,7 +48,7 @@ class RedisServer:
 
 @dataclass(frozen=True)
 class Letter:
-    """What the SMTP server was handed in one transaction."""
+    """A letter that the SMTP server received in one transaction."""
 
     sender: str
     recipients: list[str]
@@ -80,14 +80,14 @@ class Letter:
 
 @dataclass
 class SmtpServer:
-    """A real SMTP server (aiosmtpd); `rcpt_replies` and `data_replies` make it refuse by address."""
+    """A real SMTP server (aiosmtpd); `rcpt_replies` and `data_replies` set its replies by address."""
 
     letters: list[Letter] = field(default_factory=list)
     rcpt_replies: dict[str, str] = field(default_factory=dict)
     data_replies: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
-        # aiosmtpd connects to its own port once to be sure that it is up, so 0 is not a port for it.
+        # aiosmtpd connects to its own port to check that it is up, so the port cannot be 0.
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
@@ -102,7 +102,7 @@ class SmtpServer:
         self.data_replies.clear()
 
     def per_address(self) -> Counter[str]:
-        """Return how many letters each address was handed."""
+        """Return how many letters each address received."""
         return Counter(letter.to for letter in self.letters)
 
     async def handle_RCPT(

@@ -24,9 +24,7 @@ from skymailing.settings.engine import EngineSettings, engine_settings
 logger = logging.getLogger(__name__)
 
 PRIMARY = "primary"  # the server of the MAIL_* settings
-FALLBACK = (
-    "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the first one's breaker is open
-)
+FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the breaker is open
 CREDENTIALS_REFUSED = 535
 
 
