@@ -121,7 +121,7 @@ def session_of_test(app: Flask) -> Iterator[Session]:
 
     @event.listens_for(engine, "after_cursor_execute")
     def announce(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        shared.forget(invalidation.subjects_of(statement))  # as other processes do after their commits
+        shared.invalidate(invalidation.subjects_of(statement))  # as other processes do after their commits
 
     session = Session(engine, expire_on_commit=False)
     yield session

@@ -132,7 +132,7 @@ class ConsoleSupervisor(Supervisor):
             self._report(f"{name} keeps stopping and is restarted; see {self._logs / name}.log.")
 
 
-def supervise(
+def supervise(  # noqa: PLR0913 - folders and callbacks of one caller
     configuration: Path,
     directory: Path,
     logs: Path,

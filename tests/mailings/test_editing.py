@@ -294,4 +294,5 @@ def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
     # Changed to a one-time mailing, it has already run.
     browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
     session.refresh(mailing)
-    assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)
+    after: tuple[MailingState, object] = (mailing.state, mailing.next_run_at)
+    assert after == (MailingState.FINISHED, None)

@@ -13,7 +13,7 @@ from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.messages import drafts
 from skymailing.models import AuditAction, AuditEntry, Message, MessageDraft, MessageFormat, User
-from skymailing.undo import KEPT_FOR
+from skymailing.undo import UNDO_WINDOW
 from tests.support.factories import MessageDraftFactory, MessageFactory
 
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
@@ -166,7 +166,7 @@ def test_a_deletion_can_be_undone_for_an_hour(
     message = MessageFactory.create(owner=user)
     browser.post(f"/messages/{message.id}/delete")
     draft = only_draft(session)
-    draft.discarded_at = utcnow() - KEPT_FOR
+    draft.discarded_at = utcnow() - UNDO_WINDOW
     session.commit()
 
     assert browser.post(f"/messages/drafts/{draft.id}/restore").status_code == 404

@@ -18,7 +18,7 @@ from config import TestingConfig
 from skymailing import create_app, queue
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending, services
 from skymailing.models import (
     Attempt,
     Delivery,
@@ -199,7 +199,7 @@ def confirm_some_and_resend_the_rest(
     in_log = [row.email for row in unknown][: len(unknown) // 2]
     (tmp_path / "log").write_text("\n".join(in_log))
     run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
-    assert press(live, services.resend_unknowns) == len(unknown) - len(in_log)
+    assert press(live, resending.resend_unknowns) == len(unknown) - len(in_log)
     live.finish()
     assert states(after, only_run(after)) == {"sent": RECIPIENTS}
     twice = {address for address, count in sink.per_address().items() if count == 2}

@@ -138,7 +138,7 @@ def test_no_form_changes_guarded_columns_of_a_user(
     """Every route with a form gets all fields, for own objects and for those of others."""
     user = UserFactory.create()
     browser = sign_in(user)
-    own = {"client": ClientFactory, "message": MessageFactory, "mailing": MailingFactory}
+    own: dict[str, Any] = {"client": ClientFactory, "message": MessageFactory, "mailing": MailingFactory}
     arguments = world.arguments | {
         f"{name}_id": factory.create(owner=user).id for name, factory in own.items()
     }

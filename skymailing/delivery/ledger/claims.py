@@ -114,7 +114,7 @@ def _open_run(row: Any) -> OpenRun:
     )
 
 
-def claim(
+def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     connection: Connection,
     run: OpenRun,
     token: str,

@@ -25,7 +25,7 @@ NOTE_LENGTH = 500
 Group = tuple[Step, bool, bool]
 
 
-def record_results(
+def record_results(  # noqa: PLR0913 - everything that is known about a lease
     connection: Connection,
     run: OpenRun,
     token: str,
@@ -87,7 +87,7 @@ def _count_attempts(changes: Changes, tried: list[Result], now: datetime) -> Non
             changes.add_refusal(outcome, result.code, result.answer, result.letter.recipient, now)
 
 
-def _move(
+def _move(  # noqa: PLR0913 - everything that a row needs to change
     connection: Connection,
     token: str,
     ids: list[int],
