@@ -12,13 +12,14 @@ from sqlalchemy import select
 from skymailing.clock import utcnow
 from skymailing.db.engine import LARGEST_ID
 from skymailing.email_addresses import address_key
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.mailings import queries, services, tasks
-from skymailing.mailings.progress import Deferred, Progress, Unclear, measure_progress
-from skymailing.mailings.progress_text import put_into_words
+from skymailing.mailings import queries, resending, services, tasks
+from skymailing.mailings.progress import Deferred, Progress, Unknowns, measure_progress
+from skymailing.mailings.progress_text import format_progress
 from skymailing.mailings.state_text import explain_state
 from skymailing.models import DeliveryState, Mailing, User
+from skymailing.web.error_texts import explain
 from skymailing.web.i18n import choose_timezone
 
 Value = str | int | float | bool | None
@@ -35,7 +36,7 @@ def list_mailings() -> None:
         .order_by(Mailing.id.desc())
     )
     rows = db.session.execute(statement).tuples().all()
-    db.session.rollback()  # whoever reads our output slowly keeps nobody from writing
+    db.session.rollback()  # a slow reader of our output blocks no writer
     for id, state, disabled_at, next_run_at, email, name in rows:
         mark = " disabled" if disabled_at else ""
         start = f" next {format_time(next_run_at)}" if next_run_at else ""
@@ -52,15 +53,15 @@ def start(mailing_id: int) -> None:
 @mailings.command("pause")
 @click.argument("mailing_id", type=int)
 def pause(mailing_id: int) -> None:
-    """Stop handing over letters until the mailing is resumed."""
+    """Stop sending until the mailing is resumed."""
     carry_out(mailing_id, services.pause_mailing, "is paused")
 
 
 @mailings.command("resume")
 @click.argument("mailing_id", type=int)
 def resume(mailing_id: int) -> None:
-    """Go on where the mailing was paused."""
-    carry_out(mailing_id, services.resume_mailing, "goes on")
+    """Continue where the mailing was paused."""
+    carry_out(mailing_id, services.resume_mailing, "is resumed")
 
 
 @mailings.command("cancel")
@@ -80,7 +81,7 @@ def confirm(mailing_id: int, file: TextIO) -> None:
     """
     keys = {address_key(line.strip().strip("<>")) for line in file if line.strip()}
     mailing = find(mailing_id)
-    count = services.confirm_unknowns(mailing, keys, utcnow())
+    count = resending.confirm_unknowns(mailing, keys, utcnow())
     db.session.commit()
     click.echo(f"{count:,} unclear letters are noted as sent.")
 
@@ -90,7 +91,7 @@ def confirm(mailing_id: int, file: TextIO) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 def status(mailing_id: int, as_json: bool) -> None:
     """Show the state of a mailing and the numbers of its last run, which add up to `planned`."""
-    values = describe(find(mailing_id))
+    values = collect_status(find(mailing_id))
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False))
         return
@@ -104,9 +105,9 @@ def show(value: Value) -> str:
     return "-" if value in (None, "") else str(value)
 
 
-def describe(mailing: Mailing) -> dict[str, Value]:
-    """Return what `status` says, by name: times in UTC, and in sentences in the service's time zone."""
-    last = queries.last_run(mailing)
+def collect_status(mailing: Mailing) -> dict[str, Value]:
+    """Return the values of `status` by name: times in UTC, sentences in the service's time zone."""
+    last = queries.count_last_run(mailing)
     return {
         "mailing": mailing.id,
         "name": mailing.name,
@@ -121,15 +122,15 @@ def describe(mailing: Mailing) -> dict[str, Value]:
         "planned": last.planned if last else 0,
         **{state.value: last.counts[state] if last else 0 for state in DeliveryState},
         "ends_at": format_time(mailing.ends_at),
-        **describe_progress(measure_progress(mailing, last, utcnow()) if last else None),
+        **collect_progress(measure_progress(mailing, last, utcnow()) if last else None),
         "timezone": choose_timezone(),
     }
 
 
-def describe_progress(progress: Progress | None) -> dict[str, Value]:
-    """Return how fast the last run is, where that leads, and what holds it up; empty before the first."""
-    deferred, unclear = (progress.deferred, progress.unclear) if progress else (Deferred(), Unclear())
-    words = put_into_words(progress) if progress else None
+def collect_progress(progress: Progress | None) -> dict[str, Value]:
+    """Return the last run's rate, its forecast and what delays it; empty values before the first run."""
+    deferred, unknowns = (progress.deferred, progress.unknowns) if progress else (Deferred(), Unknowns())
+    text = format_progress(progress) if progress else None
     left = progress.time_left if progress else None
     server = progress.routes[0] if progress and progress.routes else None
     return {
@@ -138,32 +139,31 @@ def describe_progress(progress: Progress | None) -> dict[str, Value]:
         "finishes_at": format_time(progress.finishes_at) if progress else None,
         "would_expire": progress.would_expire if progress else 0,
         "deferred_next_at": format_time(deferred.next_due),
-        "unclear_waiting": unclear.waiting,
-        "unclear_left": unclear.left,
-        "unclear_resend": unclear.resend,
-        "unclear_resend_at": format_time(unclear.resend_at),
-        "unclear_sent_again": unclear.sent_again,
-        "forecast": words.forecast if words else "",
-        "route": (" ".join(words.routes) or words.server) if words else "",
+        "unclear_waiting": unknowns.waiting,
+        "unclear_left": unknowns.left,
+        "unclear_resend": unknowns.resend,
+        "unclear_resend_at": format_time(unknowns.resend_at),
+        "unclear_sent_again": unknowns.sent_again,
+        "forecast": text.forecast if text else "",
+        "route": (" ".join(text.routes) or text.server) if text else "",
         "route_state": server.condition if server else None,
         "route_since": format_time(server.since) if server else None,
         "route_next_try": format_time(server.retry_at) if server else None,
-        "rests_until": format_time(progress.rests_until) if progress else None,
+        "rests_until": format_time(progress.hours_open_at) if progress else None,
     }
 
 
 def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done: str) -> None:
-    """Do it, commit, tell the workers; or say why it cannot be done."""
+    """Apply a service to the mailing and commit, or print why it is not possible."""
     now = utcnow()
     mailing = find(mailing_id)
     name = mailing.name
     try:
         verb(mailing, now)
-    except SkyMailingError as error:
+    except UserError as error:
         db.session.rollback()
-        raise click.ClickException(str(error)) from error
-    db.session.commit()
-    tasks.announce(mailing, now)
+        raise click.ClickException(explain(error)) from error
+    tasks.commit_and_dispatch(mailing, now)
     click.echo(f"Mailing {mailing_id} “{name}” {done}.")
 
 

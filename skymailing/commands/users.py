@@ -68,7 +68,7 @@ def unblock(email: str, reason: str) -> None:
     services.unblock_user(user, reason, audit.present_actor())
     db.session.commit()
     user_id, email = user.id, user.email
-    tasks.announce_mailings_of(user_id, utcnow())
+    tasks.dispatch_mailings_of(user_id, utcnow())
     click.echo(f"Unblocked {email}.")
 
 

@@ -8,7 +8,7 @@ from skymailing.blog.queries import find_random_articles
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.home import guide, queries
-from skymailing.mailings.queries import last_runs
+from skymailing.mailings.queries import count_last_runs
 from skymailing.security import is_safe_next
 from skymailing.web.i18n import LANGUAGE_COOKIE
 
@@ -31,7 +31,7 @@ def index() -> ResponseReturnValue:
         guide=guide.find_guide(current_user),
         Step=guide.Step,
         running=running,
-        runs=last_runs([mailing.id for mailing in running]),
+        runs=count_last_runs([mailing.id for mailing in running]),
         upcoming=queries.find_upcoming(current_user.id),
         **for_everybody,
     )

@@ -1,26 +1,31 @@
-"""Deleting a mailing of which nothing was sent, and bringing it back."""
+"""Deletion of a mailing that has not run, and its restoration."""
 
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import Enum, Time, inspect, select
 
 from skymailing import audit, undo
 from skymailing.audit import Actor
 from skymailing.extensions import db
-from skymailing.mailings.selection import Selection, read_ids, save_chosen
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.run_queries import has_runs
+from skymailing.mailings.selection import Selection, read_selected_ids, save_selection
+from skymailing.mailings.services import lock_mailing
 from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind
 from skymailing.models.types import UTCDateTime
 
-# What the database gives anew.
+# The database sets these.
 LEFT_OUT = {"id", "owner_id", "updated_at"}
 
 
 def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
-    """Delete a mailing that has no runs; return what brings it back."""
-    content = {"values": _write(mailing), "clients": read_ids(mailing).to_values()}
+    """Delete a mailing that has no runs; return the removal that can restore it. Raises MailingError."""
+    lock_mailing(mailing)
+    if has_runs(mailing):
+        raise MailingError("mailing_has_runs")
+    content = {"values": _to_values(mailing), "clients": read_selected_ids(mailing).to_values()}
     removal = undo.keep(mailing.owner_id, RemovalKind.MAILING, content, now)
     # Its start job, if any, finds no mailing and ends quietly.
     audit.record(AuditAction.MAILING_DELETED, actor, mailing)
@@ -29,26 +34,26 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
 
 
 def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Mailing | None:
-    """Bring a deleted mailing back as it was, a start to come included; None when there is none.
+    """Restore a deleted mailing with its next start; return None if there is none.
 
-    Raises CannotRestore when its message has been deleted as well.
+    Raises MailingError if its message has been deleted as well.
     """
     content = undo.take(owner_id, RemovalKind.MAILING, removal_id, now)
     if content is None:
         return None
-    values = _read(content["values"])
+    values = _from_values(content["values"])
     own = (Message.id == values["message_id"]) & (Message.owner_id == owner_id)
     if db.session.scalar(select(Message.id).where(own).with_for_update(read=True, key_share=True)) is None:
-        raise undo.CannotRestore(_("Its message has been deleted, so it cannot be brought back."))
+        raise MailingError("mailing_message_deleted")
     mailing = Mailing(owner_id=owner_id, **values)
     db.session.add(mailing)
     db.session.flush()
-    save_chosen(mailing, Selection.parse(content["clients"]))
+    save_selection(mailing, Selection.parse(content["clients"]))
     audit.record(AuditAction.MAILING_RESTORED, actor, mailing)
     return mailing
 
 
-def _write(mailing: Mailing) -> dict[str, Any]:
+def _to_values(mailing: Mailing) -> dict[str, Any]:
     names = (column.key for column in inspect(Mailing).column_attrs if column.key not in LEFT_OUT)
     return {name: _to_json(getattr(mailing, name)) for name in names}
 
@@ -59,7 +64,7 @@ def _to_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime | time) else value
 
 
-def _read(values: dict[str, Any]) -> dict[str, Any]:
+def _from_values(values: dict[str, Any]) -> dict[str, Any]:
     return {name: _from_json(Mailing.__table__.c[name].type, value) for name, value in values.items()}
 
 

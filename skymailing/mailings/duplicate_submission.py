@@ -1,7 +1,8 @@
-"""A form sent twice makes one mailing: a second one would be a second letter to everybody.
+"""Detection of a form that is submitted twice: a second mailing would be a second letter to everyone.
 
-A page that is sent again, by a double click, by a reload or from the browser's history, says when it was
-opened. A mailing that was made since then and is the same in everything is what it made the first time.
+A double click, a reload or the browser's history can submit the same page again. The page carries the
+time at which it was opened. A mailing created since then with the same values is what the page created
+the first time.
 """
 
 from datetime import datetime
@@ -9,9 +10,9 @@ from datetime import datetime
 from sqlalchemy import select
 
 from skymailing.extensions import db
-from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.selection import Selection, is_chosen
-from skymailing.models import Audience, Mailing, MailingState, User
+from skymailing.mailings.selection import Selection, is_selection_of
+from skymailing.mailings.values import MailingValues
+from skymailing.models import Mailing, MailingState, User
 
 COMPARED = (
     *("name", "message_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
@@ -19,19 +20,18 @@ COMPARED = (
 )
 
 
-def find_twin(owner: User, form: MailingForm, *, is_draft: bool) -> int | None:
-    """Return the id of the mailing that this very page has made already; None when it has made none.
+def find_duplicate(
+    owner: User, values: MailingValues, opened_at: datetime, *, is_draft: bool, now: datetime
+) -> int | None:
+    """Return the id of the mailing that this page has created already; None if it has created none.
 
-    Holds the owner's row until the transaction ends, so that of two at once the second sees the first.
+    Locks the owner's row until the transaction ends: of two submissions at once the second sees the first.
     """
-    opened_at = read_moment(form.opened_at.data)
-    if opened_at is None:
-        return None
     db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
     wanted = Mailing()
-    form.fill(wanted)
+    values.apply_to(wanted, now)
     same = [getattr(Mailing, name) == getattr(wanted, name) for name in COMPARED]
-    if form.starts_at.data:
+    if values.starts_at:
         same.append(Mailing.starts_at == wanted.starts_at)
     statement = select(Mailing).where(
         Mailing.owner_id == owner.id,
@@ -39,15 +39,15 @@ def find_twin(owner: User, form: MailingForm, *, is_draft: bool) -> int | None:
         (Mailing.state == MailingState.DRAFT) == is_draft,
         *same,
     )
-    chosen = form.clients.data if wanted.audience is Audience.SELECTED else Selection()
-    for twin in db.session.scalars(statement.order_by(Mailing.id)):
-        if is_chosen(twin, chosen):
-            return twin.id
+    selection = values.selection or Selection()
+    for mailing in db.session.scalars(statement.order_by(Mailing.id)):
+        if is_selection_of(mailing, selection):
+            return mailing.id
     return None
 
 
-def read_moment(text: str | None) -> datetime | None:
-    """Return the moment that a page carries, or None: whoever posts without a page makes a new mailing."""
+def parse_opened_at(text: str | None) -> datetime | None:
+    """Return the time at which a page was opened; None for a program that posts without one."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:

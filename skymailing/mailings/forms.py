@@ -1,16 +1,16 @@
-"""The forms of mailings: what a person may ask for, and what is said when it does not work out."""
+"""The forms of mailings and of their log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_babel import get_locale, lazy_pgettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from sqlalchemy import select
 from wtforms import (
     Field,
     HiddenField,
@@ -21,43 +21,47 @@ from wtforms import (
     SelectMultipleField,
     StringField,
     TimeField,
-    ValidationError,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms.validators import Length, Optional
 from wtforms.widgets import CheckboxInput
 
-from skymailing.extensions import db
 from skymailing.mailings import scheduling
-from skymailing.mailings.log_queries import Offer
-from skymailing.mailings.selection import Selection, UnreadableSelection, count_owned
+from skymailing.mailings.errors import InvalidMailing, MailingError
+from skymailing.mailings.log_queries import MailingChoices
+from skymailing.mailings.selection import Selection, UnreadableSelection
+from skymailing.mailings.validation import NAME_MAX_LENGTH, SENDER_NAME_MAX_LENGTH, MailingValidation
+from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.models import (
     EVERY_DAY,
     Audience,
     Mailing,
-    Message,
     OnLate,
     OnUnknown,
     Outcome,
     Periodicity,
     User,
 )
-from skymailing.web.form_fields import LocalTimeField, PeriodForm, one_line, read_id, strip
+from skymailing.web.error_texts import explain
+from skymailing.web.form_fields import LocalTimeField, PeriodForm, read_id, strip
 from skymailing.web.labels import state_label
+
+E = TypeVar("E", bound=StrEnum)
+VALUE_NAMES = [field.name for field in fields(MailingValues)]
 
 
 class SelectionField(Field):
-    """Clients by id, one or several in each value (`7`, `7-300`, `7,9-12`), or as `Selection` writes them."""
+    """Clients by id, one or several in each value (`7`, `7-300`, `7,9-12`), or in the format of Selection."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()
         try:
             self.data = Selection.parse(values)
         except UnreadableSelection as error:
-            raise ValueError(_("One of the clients does not exist.")) from error
+            raise ValueError(explain(error)) from error
 
 
 class DaysField(SelectMultipleField):
-    """Days of the week, each a box to tick."""
+    """Days of the week as check boxes."""
 
     option_widget = CheckboxInput()
 
@@ -69,34 +73,44 @@ class IdField(HiddenField):
         self.data = read_id(values[0]) if values else 0
 
 
-def offer(enum: type[StrEnum]) -> list[SelectChoice]:
-    """Return the choices for every member of an enum, in its words."""
+def list_choices(enum: type[StrEnum]) -> list[SelectChoice]:
+    """Return a choice for every member of an enum, with its label."""
     return [SelectChoice(item.value, state_label(item)) for item in enum]
 
 
-class MailingForm(FlaskForm):
-    """A mailing: a new one, or what can still be changed of the `present` one."""
+def read_choice(field: Field, default: E) -> E:
+    """Return the chosen member of the default's enum; the default if the value is none of them."""
+    enum = type(default)
+    return enum(field.data) if field.data in set(enum) else default
 
-    # Of a mailing that happens once and has run these stay; what is posted for them is not looked at.
-    FIXED = ("message", "sender_name", "audience", "clients", "starts_at", "periodicity", "on_late")
-    # What its starts depend on.
+
+def field_name(value_name: str) -> str:
+    """Return the form field for one of MailingValues."""
+    return "message" if value_name == "message_id" else value_name
+
+
+class MailingForm(FlaskForm):
+    """The form of a mailing: parses what was typed, and shows the services' errors beside the fields."""
+
+    # A mailing that happens once and has run keeps these: the form has no such fields and ignores values
+    # that are posted for them.
+    FIXED = tuple(map(field_name, CONTENT_FIELDS))
+    # The fields on which the next starts depend.
     TIMES = ("starts_at", "ends_at", "periodicity", "weekdays", "opens_at", "closes_at")
-    # One of a few words each; what is none of them is nobody's typing.
+    # Fields with a few fixed values: only a forged request has others.
     CHOICES = ("audience", "periodicity", "on_late", "on_unknown")
-    # When the page was opened; see twins.py.
+    # When the page was opened; see duplicate_submission.py.
     opened_at = HiddenField()
     name = StringField(
         lazy_pgettext("mailing", "Name"),
-        [DataRequired(), Length(max=200), one_line],
         filters=[strip],
-        description=_l("For your own lists; clients do not see it."),
+        description=_l("Visible only to you."),
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
         _l("Sender's name"),
-        [Length(max=200), one_line],
         filters=[strip],
-        description=_l("What the clients see as the sender; empty means the name in your profile."),
+        description=_l("Clients see it as the sender. If empty, the name from your profile is used."),
     )
     audience = RadioField(
         _l("For whom"),
@@ -107,32 +121,27 @@ class MailingForm(FlaskForm):
         default=Audience.ALL.value,
     )
     clients = SelectionField(_l("Clients"), default=Selection())
-    starts_at = LocalTimeField(_l("Start"), [Optional()], description=_l("Empty means: at once."))
-    ends_at = LocalTimeField(
-        _l("End"),
-        [InputRequired(_l("Say until when letters may be sent."))],
-        description=_l("Nothing is sent after this time."),
-    )
+    starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start at once."))
+    ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
-    weekdays = DaysField(
-        _l("Only on these days"),
-        description=_l("None ticked means every day."),
-    )
+    weekdays = DaysField(_l("Only on these days"), description=_l("Select none to send every day."))
     opens_at = TimeField(_l("From"), [Optional()])
     closes_at = TimeField(
         _l("Until"),
         [Optional()],
-        description=_l("Hours that end before they begin go past midnight; none mean the whole day."),
+        description=_l(
+            "An end before the beginning means past midnight. Leave both empty for the whole day."
+        ),
     )
     on_late = SelectField(
-        _l("When a start was missed, as when the service was down"), default=OnLate.SEND.value
+        _l("If a start is missed, for example because the service was down"), default=OnLate.SEND.value
     )
     on_unknown = SelectField(
-        _l("When it is unclear whether a letter arrived"),
+        _l("If it is unknown whether a letter was delivered"),
         default=OnUnknown.RESEND.value,
         description=_l(
-            "Rarely, the connection breaks just when the mail server takes a letter. "
-            "Sending once more may then be the second copy."
+            "Rarely, the connection breaks while the mail server accepts a letter. "
+            "If you send it again, the client may get it twice."
         ),
     )
 
@@ -141,131 +150,105 @@ class MailingForm(FlaskForm):
         owner: User,
         messages: Sequence[tuple[int, str]],
         now: datetime,
-        present: Mailing | None = None,
+        mailing: Mailing | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.owner = owner
         self.now = now
-        self.present = present
-        self.is_fixed = present is not None and scheduling.is_over(present)
-        self.is_under_way = present is not None and scheduling.has_open_run(present)
+        self.mailing = mailing
+        self.is_fixed = mailing is not None and scheduling.has_happened(mailing)
+        self.has_open_run = mailing is not None and scheduling.has_open_run(mailing)
         if not self.is_submitted():
             self.opened_at.data = now.isoformat()
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
-        self.periodicity.choices = offer(Periodicity)
-        self.on_unknown.choices = offer(OnUnknown)
-        self.on_late.choices = offer(OnLate)
+        self.periodicity.choices = list_choices(Periodicity)
+        self.on_unknown.choices = list_choices(OnUnknown)
+        self.on_late.choices = list_choices(OnLate)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
+        self._set_browser_checks()
         if self.is_fixed:
             for name in self.FIXED:
                 delattr(self, name)
 
-    def validate_message(self, field: SelectField) -> None:
-        """Refuse a message that is not the owner's as if it did not exist."""
-        if not field.data:
-            raise ValidationError(_("Choose a message."))
-        own = select(Message.id).where(Message.id == field.data, Message.owner_id == self.owner.id)
-        # Locked against being deleted until the mailing that uses it is committed.
-        if db.session.scalar(own.with_for_update(read=True, key_share=True)) is None:
-            raise ValidationError(_("This message does not exist. Choose another."))
+    def _set_browser_checks(self) -> None:
+        """Let the browser check what it can; the services check everything."""
+        self.name.flags.required = self.ends_at.flags.required = True
+        self.name.flags.maxlength = NAME_MAX_LENGTH
+        self.sender_name.flags.maxlength = SENDER_NAME_MAX_LENGTH
 
-    def validate_clients(self, field: SelectionField) -> None:
-        """Refuse clients that are not the owner's, and a selection of nobody."""
-        if self.audience.data != Audience.SELECTED.value:
-            return
-        by_id = Selection(field.data.ranges)
-        if count_owned(self.owner, by_id) != by_id.count_ids():
-            raise ValidationError(_("One of the clients does not exist, or was deleted meanwhile."))
-        if not self.chosen:
-            raise ValidationError(_("Choose at least one client, or send to all of them."))
+    def read(self) -> MailingValues:
+        """Return what was typed; if something cannot be read, raise InvalidMailing for the other fields."""
+        if not super().validate():
+            raise InvalidMailing(self.validation.errors)
+        return self.values
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Read the fields, apply the services' rules, and show all errors beside the fields."""
+        super().validate(extra_validators)
+        self.add_errors(self.validation.errors)
+        return not self.errors
 
     @cached_property
-    def chosen(self) -> int:
-        """How many clients are selected; counted once, as there may be a million."""
-        return count_owned(self.owner, self.clients.data or Selection())
+    def validation(self) -> MailingValidation:
+        """The services' rules, for the fields that could be read."""
+        unread = {name for name in VALUE_NAMES if self.has_error(name)}
+        return MailingValidation(self.owner, self.values, self.now, self.mailing, unread)
 
-    def validate_ends_at(self, field: LocalTimeField) -> None:
-        """Refuse a window that ends before it starts, or under a run; an empty start is now."""
-        if field.data is None:
-            return
-        if self.is_under_way and field.data <= self.now:
-            raise ValidationError(
-                _("A run is under way: choose an end in the future. To stop the run, cancel the mailing.")
-            )
-        if self.is_fixed and self.present is not None:
-            start: datetime | None = self.present.starts_at
-        elif self.starts_at.errors:
-            return
-        else:
-            start = self.starts_at.data
-        if field.data <= (start or self.now):
-            raise ValidationError(
-                _("The end must be after the start.")
-                if start
-                else _("The end must be in the future, as the mailing starts at once.")
-            )
+    def add_errors(self, errors: Mapping[str, MailingError]) -> None:
+        """Show a service's errors beside the fields."""
+        for name, error in errors.items():
+            field = self[field_name(name)]
+            field.errors = [*field.errors, explain(error)]
 
-    def validate_opens_at(self, _field: TimeField) -> None:
-        """Refuse half a limit: a beginning without an end."""
-        if self.closes_at.data is None and not self.closes_at.errors:
-            raise ValidationError(_("Say both, from when and until when; or neither."))
+    def has_error(self, name: str) -> bool:
+        """Whether there is an error beside the field of a value."""
+        name = field_name(name)
+        return name in self and bool(self[name].errors)
 
-    def validate_closes_at(self, field: TimeField) -> None:
-        """Refuse half a limit, and hours that are over when they begin."""
-        if self.opens_at.data is None and not self.opens_at.errors:
-            raise ValidationError(_("Say both, from when and until when; or neither."))
-        if field.data == self.opens_at.data:
-            raise ValidationError(_("The hours end when they begin. For the whole day leave both empty."))
+    @property
+    def values(self) -> MailingValues:
+        """What was typed, as far as it could be read."""
+        values = {
+            "name": self.name.data or "",
+            "ends_at": self.ends_at.data,
+            "weekdays": "".join(self.weekdays.data or []),
+            "opens_at": self.opens_at.data,
+            "closes_at": self.closes_at.data,
+            "on_unknown": read_choice(self.on_unknown, OnUnknown.RESEND),
+        }
+        if not self.is_fixed:
+            values |= {
+                "message_id": self.message.data,
+                "sender_name": self.sender_name.data or "",
+                "audience": read_choice(self.audience, Audience.ALL),
+                "clients": self.clients.data or Selection(),
+                "starts_at": self.starts_at.data,
+                "periodicity": read_choice(self.periodicity, Periodicity.ONCE),
+                "on_late": read_choice(self.on_late, OnLate.SEND),
+            }
+        return MailingValues(**values)
 
     @property
     def has_limits(self) -> bool:
-        """Whether anything is said about days and hours, right or wrong."""
+        """Whether days or hours were typed, valid or not."""
         fields = (self.weekdays, self.opens_at, self.closes_at)
         return any(field.data or field.errors for field in fields)
 
-    def fill(self, mailing: Mailing) -> None:
-        """Write what was typed into the mailing; its clients are saved apart."""
-        mailing.name = self.name.data
-        assert self.ends_at.data is not None  # required
-        mailing.ends_at = self.ends_at.data
-        self.fill_hours(mailing)
-        mailing.on_unknown = OnUnknown(self.on_unknown.data)
-        if not self.is_fixed:
-            self._fill_what_starts(mailing)
-
-    def fill_hours(self, mailing: Mailing) -> None:
-        """Write the days and hours alone into the mailing."""
-        mailing.weekdays = "".join(sorted(set(self.weekdays.data or []))) or EVERY_DAY
-        mailing.opens_at, mailing.closes_at = self.opens_at.data, self.closes_at.data
-
-    def _fill_what_starts(self, mailing: Mailing) -> None:
-        mailing.message_id = self.message.data
-        mailing.sender_name = self.sender_name.data or ""
-        mailing.audience = Audience(self.audience.data)
-        mailing.periodicity = Periodicity(self.periodicity.data)
-        mailing.on_late = OnLate(self.on_late.data)
-        starts_at = self.starts_at.data or self.now
-        # A page shows no fractions of a second: what it brings back unchanged is the start as it was.
-        if mailing.starts_at is None or mailing.starts_at.replace(microsecond=0) != starts_at.replace(
-            microsecond=0
-        ):
-            mailing.starts_at = starts_at
-
 
 class LogFilterForm(PeriodForm):
-    """Which attempts a log shows."""
+    """The filter of a log."""
 
     q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
     run = IdField()
     outcome = SelectField(_l("Outcome"), default="")
 
-    def __init__(self, offer: Offer, **options: Any) -> None:
+    def __init__(self, choices: MailingChoices, **options: Any) -> None:
         super().__init__(**options)
-        self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
-        self.offers_all = offer.are_all
+        self.mailing.choices = [(0, _("all mailings")), *choices.mailings]
+        self.lists_all_mailings = choices.is_complete
         self.outcome.choices = [
             ("", _("all outcomes")),
             *((item.value, state_label(item)) for item in Outcome),

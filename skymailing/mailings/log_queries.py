@@ -1,4 +1,4 @@
-"""What the logs read: attempts, newest first on pages, oldest first in files."""
+"""Queries for the logs: attempts, newest first on pages, oldest first in files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from skymailing.models import Attempt, Delivery, Mailing, Outcome, Run, User
 
 EXPORT_COLUMNS = ("time", "mailing", "run", "email", "attempt", "outcome", "code", "answer")
 EXPORT_CHUNK = 2000  # rows read in one short transaction
-MAILINGS_OFFERED = 100
+MAILINGS_LISTED = 100
 
 
 @dataclass(frozen=True)
 class LogFilter:
-    """Which of an owner's attempts are wanted; `since` is included, `until` is not."""
+    """A filter of an owner's attempts; `since` is included, `until` is not."""
 
     owner_id: int
     mailing_id: int | None = None
@@ -29,8 +29,8 @@ class LogFilter:
     address: str = ""
 
     def apply(self, statement: Select[Any]) -> Select[Any]:
-        """Narrow a statement that joins attempts with their deliveries."""
-        # By one of them alone, so that one index gives the rows in their order.
+        """Add the filter to a statement that joins attempts with their deliveries."""
+        # Only one of these conditions, so that one index returns the rows in order.
         if self.run_id is not None:
             statement = statement.where(Attempt.run_id == self.run_id)
         elif self.mailing_id is None:
@@ -59,7 +59,7 @@ def list_attempts(wanted: LogFilter, cursor: str | None, per_page: int = 50) -> 
 
 
 def has_removed(wanted: LogFilter) -> bool:
-    """Whether attempts that the filter might have shown were removed after their time."""
+    """Whether attempts that the filter might have shown were removed by retention."""
     removed = select(Run.id).where(Run.details_removed_at.is_not(None))
     if wanted.run_id is not None:
         removed = removed.where(Run.id == wanted.run_id)
@@ -74,7 +74,7 @@ def has_removed(wanted: LogFilter) -> bool:
 def export_attempts(wanted: LogFilter) -> Iterator[Sequence[Any]]:
     """Yield the rows of log.csv, header first, as they were when the export began.
 
-    Read in chunks by key, each in a transaction of its own: a slow download holds nothing open.
+    Reads chunks by key, each in its own transaction: a slow download keeps none open.
     """
     yield EXPORT_COLUMNS
     last = db.session.scalar(select(func.max(Attempt.id))) or 0
@@ -113,23 +113,23 @@ def _export_statement() -> Select[Any]:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment in UTC as in 2026-11-22T10:00:00.123Z (ISO 8601)."""
+    """Return a moment in UTC, such as 2026-11-22T10:00:00.123Z (ISO 8601)."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True)
-class Offer:
-    """Mailings to choose from, by id and name, newest first; `are_all` of the owner's, or the latest."""
+class MailingChoices:
+    """Mailings to choose from, as id and name, newest first; not `is_complete` if older ones are missing."""
 
     mailings: list[tuple[int, str]]
-    are_all: bool
+    is_complete: bool
 
 
-def offered_mailings(owner: User, chosen_id: int) -> Offer:
-    """Return the owner's latest mailings, and the one that was chosen even if it is older."""
+def list_mailing_choices(owner: User, chosen_id: int) -> MailingChoices:
+    """Return the owner's latest mailings, and the chosen one even if it is older."""
     own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
-    found = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_OFFERED + 1))]
-    offered = found[:MAILINGS_OFFERED]
-    if chosen_id not in dict(offered):
-        offered += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
-    return Offer(offered, are_all=len(found) <= MAILINGS_OFFERED)
+    found = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_LISTED + 1))]
+    listed = found[:MAILINGS_LISTED]
+    if chosen_id not in dict(listed):
+        listed += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
+    return MailingChoices(listed, is_complete=len(found) <= MAILINGS_LISTED)

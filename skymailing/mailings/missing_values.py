@@ -1,19 +1,19 @@
-"""Which values a message prints that some of a mailing's clients do not have, and how many of them."""
+"""Placeholders of a message that print nothing for some recipients, because they lack the value."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, func, select, true
+from sqlalchemy import ColumnElement, Subquery, func, select
 
 from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import queries
-from skymailing.mailings.selection import Selection
+from skymailing.mailings.selection import Selection, conditions_for
 from skymailing.messages.letter_insight import Path, find_unguarded
 from skymailing.messages.placeholders import write_path
 from skymailing.models import Message, User
 
-# The first of a mailing's clients stand for all: a million, asked at each change of a form, would be felt.
+# The first recipients represent all of them: examining a million at each change of a form is too slow.
 EXAMINED = 20_000
 SHOWN = 5
 NAMES = {("name",), ("client", "name"), ("client", "full_name")}
@@ -21,7 +21,7 @@ EMAIL = ("client", "email")
 
 
 @dataclass(frozen=True)
-class Gap:
+class MissingValue:
     """A placeholder that prints nothing for some clients."""
 
     placeholder: str
@@ -29,38 +29,40 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Gaps:
-    """What is lacking, the worst first, among the `examined` clients, who may be all or the first of them."""
+class MissingValues:
+    """The missing values, most frequent first, among the first `examined` recipients."""
 
-    found: tuple[Gap, ...]
+    found: tuple[MissingValue, ...]
     examined: int
 
     @property
-    def is_whole(self) -> bool:
+    def covers_all(self) -> bool:
+        """Whether all recipients were examined."""
         return self.examined < EXAMINED
 
 
-def find_gaps(owner: User, message: Message, chosen: Selection | None) -> Gaps:
-    """Return what clients who would get the message lack of it; of those `chosen`, if only some are."""
+def find_missing_values(owner: User, message: Message, selection: Selection | None) -> MissingValues:
+    """Return the values of a message that recipients lack; `selection` is None for all clients."""
     content = Content(message.subject, message.format, message.body)
-    paths = [path for path in sorted(find_unguarded(content)) if may_lack(path)]
-    lacking = dict.fromkeys(paths, 0)
+    paths = [path for path in sorted(find_unguarded(content)) if may_be_missing(path)]
+    missing = dict.fromkeys(paths, 0)
     examined = 0
-    for condition in chosen.conditions() if chosen else [true()]:
+    for condition in conditions_for(selection):
         if not paths or examined >= EXAMINED:
             break
-        reached = queries.select_reached(owner).where(condition).limit(EXAMINED - examined).subquery()
-        sums = (func.count().filter(is_empty(reached, path)) for path in paths)
-        count, *counts = db.session.execute(select(func.count(), *sums).select_from(reached)).one()
+        recipients = queries.mailable_clients(owner).where(condition).limit(EXAMINED - examined).subquery()
+        sums = (func.count().filter(is_empty(recipients, path)) for path in paths)
+        count, *counts = db.session.execute(select(func.count(), *sums).select_from(recipients)).one()
         examined += count
         for path, more in zip(paths, counts, strict=True):
-            lacking[path] += more
-    worst = sorted((path for path in paths if lacking[path]), key=lambda path: -lacking[path])
-    return Gaps(tuple(Gap(write_path(path), lacking[path]) for path in worst[:SHOWN]), examined)
+            missing[path] += more
+    worst = sorted((path for path in paths if missing[path]), key=lambda path: -missing[path])
+    shown = tuple(MissingValue(write_path(path), missing[path]) for path in worst[:SHOWN])
+    return MissingValues(shown, examined)
 
 
-def may_lack(path: Path) -> bool:
-    """Whether it is a value of a client's own that may be empty; SQLite cannot look for names with quotes."""
+def may_be_missing(path: Path) -> bool:
+    """Whether the path is a client's value that may be empty; SQLite cannot query names with quotes."""
     return path in NAMES or (path[0] == "client" and len(path) == 2 and path != EMAIL and '"' not in path[1])
 
 

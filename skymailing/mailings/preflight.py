@@ -1,4 +1,4 @@
-"""What a person sees of a mailing before it starts: what is missing, whom it reaches, when, and a letter."""
+"""What a form shows before a mailing starts: problems, recipients, forecast and an example letter."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,15 +7,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.missing_values import Gaps, find_gaps
-from skymailing.mailings.progress_text import clock_time, hours_words, pace_words
-from skymailing.models import Audience, Client, Mailing, Message
+from skymailing.mailings.missing_values import MissingValues, find_missing_values
+from skymailing.mailings.progress_text import format_clock_time, format_hours, format_rate
+from skymailing.models import Client, Mailing, Message
 
-# The steps of the form and the fields that each asks for.
+# The steps of the form with their fields.
 STEPS = {
     "who": ("audience", "clients"),
     "what": ("message", "name", "sender_name"),
@@ -29,7 +28,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps the mailing from being set up, and the step where it is put right."""
+    """An error that keeps the mailing from being saved, and the step of its field."""
 
     step: str
     field: str
@@ -38,37 +37,45 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Review:
-    """The form as it stands, as far as it can be read; what cannot is None."""
+class Preflight:
+    """The form's contents, as far as they can be read; None where they cannot."""
 
     problems: list[Problem]
     message: Message | None
-    example: Client | None
-    gaps: Gaps | None  # what clients lack of the message
-    chosen: int | None  # clients, when the mailing is for some of them
+    example: Client | None  # the first client who would get a letter
+    missing: MissingValues | None
+    selected: int | None  # clients, when the mailing is for some of them
     starts_at: datetime | None
     ends_at: datetime | None
     hours: str
 
 
-def review(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
-    """Return what `mailings/_summary.html` needs of a form that was validated, or not yet filled in."""
-    told = foreseen(form, mailing)
-    message = chosen_message(form)
-    seen = Review(
-        problems=find_problems(form),
+def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
+    """Return the context of `mailings/_summary.html` for a form that was validated, or just opened."""
+    context = forecast_form(form, mailing)
+    message = find_chosen_message(form)
+    is_audience_known = not form.has_error("audience") and not form.has_error("clients")
+    selection = form.values.selection
+    preflight = Preflight(
+        problems=list_problems(form),
         message=message,
-        gaps=gaps_of(form, message),
-        example=example_client(form),
-        chosen=form.chosen if is_for_some(form) else None,
+        example=find_example(form) if is_audience_known else None,
+        missing=find_missing_values(form.owner, message, selection)
+        if message and is_audience_known
+        else None,
+        selected=None if selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
-        hours="" if told["wrong"] else hours_words(hours_of(form)),
+        hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
     )
-    return {"review": seen, **told}
+    return {"preflight": preflight, **context}
 
 
-def find_problems(form: MailingForm) -> list[Problem]:
+def zone_of(form: MailingForm) -> ZoneInfo:
+    return ZoneInfo(form.owner.timezone)
+
+
+def list_problems(form: MailingForm) -> list[Problem]:
     return [
         Problem(step, name, str(form[name].label.text), str(form[name].errors[0]))
         for step, names in STEPS.items()
@@ -77,68 +84,50 @@ def find_problems(form: MailingForm) -> list[Problem]:
     ]
 
 
-def step_of(form: MailingForm, mailing: Mailing | None, posted: str, *, is_picking: bool) -> str:
-    """Return the step to open: where something is wrong, else where the person was, else the first."""
+def choose_step(form: MailingForm, mailing: Mailing | None, posted: str, *, is_picking: bool) -> str:
+    """Return the step to open: the one with an error, else the one that was open, else the first."""
     if is_picking:
         return "who"
-    if problems := find_problems(form):
+    if problems := list_problems(form):
         return problems[0].step
     if posted in STEPS:
         return posted
     return "check" if mailing or form.is_submitted() else "who"
 
 
-def chosen_message(form: MailingForm) -> Message | None:
+def find_chosen_message(form: MailingForm) -> Message | None:
     if form.is_fixed or form.message.errors:
         return None
     chosen = form.message.data
     if not chosen and not form.is_submitted() and form.message.choices:
-        chosen = form.message.choices[0].value  # what the browser shows as chosen
+        chosen = form.message.choices[0].value  # the browser shows it as chosen
     own = (Message.id == chosen) & (Message.owner_id == form.owner.id)
     return db.session.scalar(select(Message).where(own))
 
 
-def is_for_some(form: MailingForm) -> bool:
-    return not form.is_fixed and form.audience.data == Audience.SELECTED.value
+def find_example(form: MailingForm) -> Client | None:
+    return None if form.is_fixed else queries.find_first_recipient(form.owner, form.values.selection)
 
 
-def example_client(form: MailingForm) -> Client | None:
-    """Return the first client who would get a letter."""
-    if form.is_fixed or form.audience.errors or form.clients.errors:
-        return None
-    return queries.first_reached(form.owner, form.clients.data if is_for_some(form) else None)
-
-
-def gaps_of(form: MailingForm, message: Message | None) -> Gaps | None:
-    """Return what the clients lack of the message, where both are known."""
-    if message is None or form.audience.errors or form.clients.errors:
-        return None
-    return find_gaps(form.owner, message, form.clients.data if is_for_some(form) else None)
-
-
-def hours_of(form: MailingForm) -> SendingHours:
-    wished = Mailing()
-    form.fill_hours(wished)
-    return SendingHours(wished.weekdays, wished.opens_at, wished.closes_at, ZoneInfo(form.owner.timezone))
-
-
-def foreseen(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
-    """Return what `mailings/_forecast.html` needs of a form that was validated, or not yet filled in."""
-    wrong = [error for name in form.TIMES if name in form for error in form[name].errors]
-    is_unreadable = any(form[name].errors for name in form.CHOICES if name in form)
-    if wrong or is_unreadable or form.is_fixed or form.ends_at.data is None:
-        return {"forecast": None, "pace": "", "wrong": wrong}
-    wished = Mailing()  # added to no session
-    form.fill(wished)
+def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
+    """Return the context of `mailings/_forecast.html` for a form that was validated, or just opened."""
+    errors = [error for name in form.TIMES if name in form for error in form[name].errors]
+    is_unreadable = any(form.has_error(name) for name in form.CHOICES)
+    if errors or is_unreadable or form.is_fixed or form.ends_at.data is None:
+        return {"forecast": None, "pace": "", "errors": errors}
+    values = form.values
+    changed = Mailing()  # belongs to no session
+    values.apply_times_to(changed, form.now)
     reach = None
-    if not form.audience.errors and not form.clients.errors:
-        chosen = (form.clients.data, form.chosen) if is_for_some(form) else None
-        reach = forecast.count_reach(form.owner, chosen)
-    first = scheduling.first_of_change(mailing, wished, form.now) if mailing else wished.starts_at
-    return tell(forecast.foresee(wished, hours_of(form), first, reach, form.now))
+    if not form.has_error("audience") and not form.has_error("clients"):
+        selected = None if values.selection is None else form.validation.selected
+        reach = forecast.count_reach(form.owner, values.selection, selected)
+    first = scheduling.find_start_after_change(mailing, changed, form.now) if mailing else changed.starts_at
+    hours = values.sending_hours(zone_of(form))
+    return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
 
 
-def tell(found: forecast.Forecast | None) -> dict[str, Any]:
-    """Return what `mailings/_forecast.html` needs to show a forecast."""
-    pace = pace_words(found.rate) if found and found.rate else ""
-    return {"forecast": found, "pace": pace, "wrong": [], "clock_time": clock_time}
+def make_forecast_context(found: forecast.Forecast | None) -> dict[str, Any]:
+    """Return the context of `mailings/_forecast.html` for a forecast."""
+    pace = format_rate(found.rate) if found and found.rate else ""
+    return {"forecast": found, "pace": pace, "errors": [], "clock_time": format_clock_time}

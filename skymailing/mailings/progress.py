@@ -1,4 +1,4 @@
-"""How fast a run is, where that leads, and what holds it up."""
+"""The progress of a run: its rate, its forecast, and what delays it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,105 +24,105 @@ from skymailing.models import (
 )
 
 RATE_WINDOW = timedelta(minutes=1)
-RATE_SAMPLE = 5_000  # attempts looked at, however many there are
-# Attempts are recorded by the window: over a shorter time their number says nothing.
+RATE_SAMPLE = 5_000  # attempts examined at most
+# Attempts are recorded in batches: over a shorter time their number says nothing.
 LEAST_SPAN = timedelta(seconds=5)
-SETTLING = (Outcome.SENT, Outcome.FAILED)
+FINAL_OUTCOMES = (Outcome.SENT, Outcome.FAILED)
 
 
 @dataclass(frozen=True)
 class Deferred:
-    """Deliveries that wait for another try."""
+    """Deliveries that will be tried again later."""
 
     count: int = 0
     next_due: datetime | None = None
     last_due: datetime | None = None
-    due: int = 0  # already
-    after_end: int = 0  # due only when the window is over
+    due: int = 0  # due already
+    after_end: int = 0  # due only after the end of the window
 
 
 @dataclass(frozen=True)
-class Unclear:
-    """Possible duplicates: deliveries that the server may have taken although nobody heard so."""
+class Unknowns:
+    """Possible duplicates: deliveries that the server may have accepted without our seeing its answer."""
 
     waiting: int = 0  # for their owner's decision
     left: int = 0  # as they are, by the owner's decision
-    resend: int = 0  # by themselves or by the owner's decision
-    resend_at: datetime | None = None  # the first of them
-    sent_again: int = 0  # and taken for sure the second time
+    resend: int = 0  # automatically or by the owner's decision
+    resend_at: datetime | None = None  # time of the first one
+    sent_again: int = 0  # and certainly accepted the second time
 
 
 @dataclass(frozen=True)
 class RouteState:
-    """Whether a mail server takes letters, and since when not."""
+    """Whether a mail server accepts letters, and since when it does not."""
 
     name: str
-    is_closed: bool = False
+    is_down: bool = False
     since: datetime | None = None
-    retry_at: datetime | None = None  # none while it is being tried
-    words: str = ""  # the server's, or the system's, at the last fault
+    retry_at: datetime | None = None  # None while it is being probed
+    answer: str = ""  # of the server or the system, at the last fault
 
     @property
     def is_fine(self) -> bool:
-        return not self.is_closed and not self.words
+        return not self.is_down and not self.answer
 
     @property
     def condition(self) -> str:
-        """One word for it, for programs."""
-        if self.is_closed:
+        """The state in one word, for programs."""
+        if self.is_down:
             return "closed" if self.retry_at else "probing"
         return "fine" if self.is_fine else "faulty"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run at one moment; rate and forecast are there only while letters can leave."""
+    """A run at one moment; rate and forecast are None unless letters can leave."""
 
     ledger: Ledger
     now: datetime
     ends_at: datetime
     deferred: Deferred
-    unclear: Unclear
+    unknowns: Unknowns
     routes: tuple[RouteState, ...]
-    rate: float | None = None  # letters settled per second
+    rate: float | None = None  # letters finished per second
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
-    rests_until: datetime | None = None  # outside its sending hours
+    hours_open_at: datetime | None = None  # while it is outside its sending hours
 
     @property
     def time_left(self) -> timedelta | None:
         return self.finishes_at - self.now if self.finishes_at else None
 
     @property
-    def is_held_up(self) -> bool:
-        """Whether no mail server takes letters."""
-        return bool(self.routes) and all(route.is_closed for route in self.routes)
+    def is_blocked(self) -> bool:
+        """Whether no mail server accepts letters."""
+        return bool(self.routes) and all(route.is_down for route in self.routes)
 
 
 def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progress:
-    """Return the progress of the mailing's run whose counts are given; cheap for runs of any size."""
+    """Return the progress of the mailing's run with this ledger; cheap for runs of any size."""
     is_stopped = mailing.is_disabled or mailing.owner.is_blocked
     is_sending = mailing.state is MailingState.RUNNING and not is_stopped and ledger.open > 0
     progress = Progress(
         ledger=ledger,
         now=now,
         ends_at=mailing.ends_at,
-        deferred=_deferred(ledger, mailing.ends_at, now),
-        unclear=_unclear(ledger),
-        routes=_routes() if is_sending else (),
+        deferred=_count_deferred(ledger, mailing.ends_at, now),
+        unknowns=_count_unknowns(ledger),
+        routes=_list_routes() if is_sending else (),
     )
     if not is_sending:
         return progress
     hours = SendingHours.of(mailing)
     if not hours.is_open(now):
-        return replace(progress, rests_until=hours.next_opening(now))
-    if progress.is_held_up:
+        return replace(progress, hours_open_at=hours.next_opening(now))
+    if progress.is_blocked:
         return progress
-    return _forecast(progress, _rate(mailing.id, ledger.run.started_at, now), hours)
+    return _add_forecast(progress, _measure_rate(mailing.id, ledger.run.started_at, now), hours)
 
 
-def _rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
-    """Return how many letters were settled per second of late; None when that cannot be told yet."""
+def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
+    """Return how many letters were finished per second recently; None if it is too early to know."""
     since = max(now - RATE_WINDOW, started_at)
     newest = (
         select(Attempt.at, Attempt.outcome)
@@ -131,44 +131,44 @@ def _rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
         .limit(RATE_SAMPLE)
         .cte("newest")
     )
-    is_recent, is_settled = newest.c.at > since, newest.c.outcome.in_(SETTLING)
+    is_recent, is_final = newest.c.at > since, newest.c.outcome.in_(FINAL_OUTCOMES)
     first_at = select(func.min(newest.c.at)).where(is_recent).scalar_subquery()
-    # What was recorded with the first one took its time before it.
+    # The time for attempts recorded together with the first one lies before it.
     is_after_first = newest.c.at > first_at
     statement = select(
         func.min(newest.c.at),
         func.count(),
-        func.sum(case((is_settled, 1), else_=0)),
-        func.sum(case((is_settled & is_after_first, 1), else_=0)),
+        func.sum(case((is_final, 1), else_=0)),
+        func.sum(case((is_final & is_after_first, 1), else_=0)),
     ).where(is_recent)
-    first, count, settled, after_first = db.session.execute(statement).one()
+    first, count, finished, after_first = db.session.execute(statement).one()
     if not count:
         return 0.0
     if now - first < LEAST_SPAN and count < RATE_SAMPLE:
         return None
-    counted, span = (after_first, now - first) if after_first else (settled, now - since)
+    counted, span = (after_first, now - first) if after_first else (finished, now - since)
     return float(counted) / max(span.total_seconds(), 1.0)
 
 
-def _forecast(progress: Progress, rate: float | None, hours: SendingHours) -> Progress:
-    """Add the rate and where it leads: when the run is over, or how many letters miss the end."""
+def _add_forecast(progress: Progress, rate: float | None, hours: SendingHours) -> Progress:
+    """Add the rate, and when the run will be finished or how many letters will miss the end."""
     deferred = progress.deferred
     ready = progress.ledger[DeliveryState.PENDING] + progress.ledger[DeliveryState.SENDING] + deferred.due
     if not rate or not ready:
-        # While all wait for their time, a rate says nothing about when they get through.
+        # While all letters wait for their next try, a rate does not predict when they leave.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
-    to_settle = progress.ledger.open - deferred.after_end
+    remaining = progress.ledger.open - deferred.after_end
     room = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
-    would_expire = deferred.after_end + max(0, ceil(to_settle - room))
+    would_expire = deferred.after_end + max(0, ceil(remaining - room))
     if would_expire:
         return replace(progress, rate=rate, would_expire=would_expire)
-    finishes_at = hours.after_open_time(progress.now, timedelta(seconds=to_settle / rate))
+    finishes_at = hours.after_open_time(progress.now, timedelta(seconds=remaining / rate))
     if finishes_at is None:
         return replace(progress, rate=rate)
     return replace(progress, rate=rate, finishes_at=max(finishes_at, deferred.last_due or finishes_at))
 
 
-def _deferred(ledger: Ledger, ends_at: datetime, now: datetime) -> Deferred:
+def _count_deferred(ledger: Ledger, ends_at: datetime, now: datetime) -> Deferred:
     count = ledger[DeliveryState.DEFERRED]
     if not count:
         return Deferred()
@@ -181,11 +181,11 @@ def _deferred(ledger: Ledger, ends_at: datetime, now: datetime) -> Deferred:
     return Deferred(count, next_due, last_due, due_count or 0, late_count or 0)
 
 
-def _unclear(ledger: Ledger) -> Unclear:
-    # A literal, not a parameter: only so do both databases see that the index of the few fits. SQLite,
-    # which knows no numbers of rows, would sometimes take another index all the same.
+def _count_unknowns(ledger: Ledger) -> Unknowns:
+    # A literal, not a parameter: otherwise the databases do not see that the partial index applies.
+    # SQLite also needs the hint, as without statistics it sometimes chooses another index.
     has_unknowns = Delivery.unknowns > literal_column("0")
-    # What was never tried again is no second letter: the mail server's own log told that it was sent.
+    # A letter that was confirmed by the mail server's log was not sent a second time.
     again = func.sum(case((Delivery.attempts > Delivery.unknowns, 1), else_=0))
     statement = (
         select(
@@ -201,7 +201,7 @@ def _unclear(ledger: Ledger) -> Unclear:
     found = {row.state: row for row in db.session.execute(statement)}
     open_ones = [found[state] for state in OPEN_STATES if state in found]
     waiting = _count_waiting(ledger)
-    return Unclear(
+    return Unknowns(
         waiting=waiting,
         left=ledger.unknown - waiting,
         resend=sum(row.total for row in open_ones),
@@ -217,16 +217,16 @@ def _count_waiting(ledger: Ledger) -> int:
     return db.session.scalar(waiting) or 0
 
 
-def _routes() -> tuple[RouteState, ...]:
-    """Return the configured routes in the order in which they are asked."""
+def _list_routes() -> tuple[RouteState, ...]:
+    """Return the configured routes in the order in which they are used."""
     known = {route.name: route for route in db.session.scalars(select(Route))}
-    return tuple(_route_state(name, known.get(name)) for name in routes.configured())
+    return tuple(_read_route(name, known.get(name)) for name in routes.configured())
 
 
-def _route_state(name: str, route: Route | None) -> RouteState:
+def _read_route(name: str, route: Route | None) -> RouteState:
     if route is None or (route.state is BreakerState.CLOSED and not route.faults_in_a_row):
         return RouteState(name)
     if route.state is BreakerState.CLOSED:
-        return RouteState(name, since=route.last_fault_at, words=route.last_fault)
+        return RouteState(name, since=route.last_fault_at, answer=route.last_fault)
     retry_at = route.retry_at if route.state is BreakerState.OPEN else None
-    return RouteState(name, is_closed=True, since=route.opened_at, retry_at=retry_at, words=route.last_fault)
+    return RouteState(name, is_down=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)

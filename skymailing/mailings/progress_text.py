@@ -1,21 +1,22 @@
-"""What a run's progress means, in sentences, for its page and for the shell."""
+"""A run's progress in sentences, for its page and for the command line."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.progress import Progress, RouteState
 
-PER_SECOND_FROM = 2.0  # letters per second; slower rates are told by the minute
-MINUTES_UP_TO = 2  # hours; longer times are told in hours
+PER_SECOND_FROM = 2.0  # letters per second; slower rates are shown per minute
+MINUTES_UP_TO = 2  # hours; longer times are shown in hours
 
 
 @dataclass(frozen=True)
-class Words:
-    """A run's progress in sentences; empty where there is nothing to say."""
+class ProgressText:
+    """A run's progress in sentences; empty where nothing applies."""
 
     rate: str
     time_left: str
@@ -24,35 +25,35 @@ class Words:
     server: str
     deferred: str
     waiting: str
-    unclear: list[str]
-    rest: str
+    unknowns: list[str]
+    hours: str
 
 
-def put_into_words(progress: Progress) -> Words:
-    """Return what a person reads about a run's progress, in their language and time zone."""
-    return Words(
-        rate=rate_words(progress),
-        time_left=time_left_words(progress),
-        forecast=forecast_words(progress),
-        routes=route_words(progress),
-        server=server_words(progress),
-        deferred=deferred_words(progress),
-        waiting=waiting_words(progress),
-        unclear=unclear_words(progress),
-        rest=rest_words(progress),
+def format_progress(progress: Progress) -> ProgressText:
+    """Return a run's progress in the reader's language and time zone."""
+    return ProgressText(
+        rate="" if progress.rate is None else format_rate(progress.rate),
+        time_left=format_time_left(progress),
+        forecast=format_forecast(progress),
+        routes=list_route_problems(progress),
+        server=format_server(progress),
+        deferred=format_deferred(progress),
+        waiting=format_waiting(progress),
+        unknowns=list_unknowns(progress),
+        hours=format_closed_hours(progress),
     )
 
 
-def rest_words(progress: Progress) -> str:
-    """Return until when the run rests outside its sending hours; empty when it does not."""
-    if progress.rests_until is None:
+def format_closed_hours(progress: Progress) -> str:
+    """Return when sending continues, if it is outside its sending hours; else an empty text."""
+    if progress.hours_open_at is None:
         return ""
-    time = clock_time(progress.rests_until, progress.now)
-    return str(_("Outside its sending hours: it rests and goes on by itself at %(time)s.", time=time))
+    time = format_clock_time(progress.hours_open_at, progress.now)
+    return str(_("Outside its sending hours. Sending continues automatically at %(time)s.", time=time))
 
 
-def hours_words(hours: SendingHours) -> str:
-    """Return on which days and hours letters may leave; empty when there are no limits."""
+def format_hours(hours: SendingHours) -> str:
+    """Return the days and hours on which letters may leave; empty if there are no limits."""
     if not hours.is_limited:
         return ""
     names = get_locale().days["stand-alone"]["abbreviated"]
@@ -62,169 +63,177 @@ def hours_words(hours: SendingHours) -> str:
     return f"{days}, {hours.opens:%H:%M}–{hours.closes:%H:%M}"
 
 
-def rate_words(progress: Progress) -> str:
-    """Return how fast letters leave; empty while that is unknown."""
-    return "" if progress.rate is None else pace_words(progress.rate)
-
-
-def pace_words(rate: float) -> str:
-    """Return a rate, given in letters per second."""
+def format_rate(rate: float) -> str:
+    """Return a rate; `rate` is in letters per second."""
     if rate >= PER_SECOND_FROM:
         count = round(rate)
         return str(
-            ngettext("%(rate)s letter per second", "%(rate)s letters per second", count, rate=number(count))
+            ngettext(
+                "%(rate)s letter per second", "%(rate)s letters per second", count, rate=format_number(count)
+            )
         )
     count = round(rate * 60)
     return str(
-        ngettext("%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=number(count))
+        ngettext(
+            "%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=format_number(count)
+        )
     )
 
 
-def time_left_words(progress: Progress) -> str:
-    """Return how long the run still takes; empty while that is unknown."""
+def format_time_left(progress: Progress) -> str:
+    """Return how long the run still takes; empty while unknown."""
     if progress.time_left is None:
         return ""
     return str(_("about %(time)s", time=format_timedelta(progress.time_left, threshold=MINUTES_UP_TO)))
 
 
-def forecast_words(progress: Progress) -> str:
-    """Return when the run will be over, or that it does not fit into its window; empty while unknown."""
+def format_forecast(progress: Progress) -> str:
+    """Return when the run will finish, or that it does not fit into its window; empty while unknown."""
     if progress.would_expire:
-        count = rounded(progress.would_expire)
+        count = round_forecast(progress.would_expire)
         return str(
             ngettext(
-                "Does not fit: about %(count)s letter would expire at the end, %(end)s.",
-                "Does not fit: about %(count)s letters would expire at the end, %(end)s.",
+                "Not enough time: about %(count)s letter will not be sent before the end, %(end)s.",
+                "Not enough time: about %(count)s letters will not be sent before the end, %(end)s.",
                 count,
-                count=number(count),
-                end=clock_time(progress.ends_at, progress.now),
+                count=format_number(count),
+                end=format_clock_time(progress.ends_at, progress.now),
             )
         )
     if progress.finishes_at is None:
         return ""
     return str(
         _(
-            "At this rate finished at %(time)s, before the end.",
-            time=clock_time(progress.finishes_at, progress.now),
+            "At this rate, sending finishes at %(time)s, before the end.",
+            time=format_clock_time(progress.finishes_at, progress.now),
         )
     )
 
 
-def deferred_words(progress: Progress) -> str:
-    """Return how many letters wait for another try, and until when; empty when none does."""
+def format_deferred(progress: Progress) -> str:
+    """Return how many letters will be tried again, and when; empty if none."""
     deferred = progress.deferred
     if not deferred.count or deferred.next_due is None:
         return ""
     return str(
         ngettext(
-            "%(count)s letter is tried again later: at %(time)s.",
-            "%(count)s letters are tried again later: the next one at %(time)s.",
+            "%(count)s letter will be tried again at %(time)s.",
+            "%(count)s letters will be tried again, the next one at %(time)s.",
             deferred.count,
-            count=number(deferred.count),
-            time=clock_time(max(deferred.next_due, progress.now), progress.now),
+            count=format_number(deferred.count),
+            time=format_clock_time(max(deferred.next_due, progress.now), progress.now),
         )
     )
 
 
-def route_words(progress: Progress) -> list[str]:
-    """Return what is wrong with the mail servers, one sentence for each that matters."""
+def list_route_problems(progress: Progress) -> list[str]:
+    """Return the problems of the mail servers, one sentence for each relevant one."""
     if not progress.routes or progress.routes[0].is_fine:
         return []
     first, *others = progress.routes
-    sentences = [_trouble(first, progress.now, is_first=True)]
-    if first.is_closed:
+    sentences = [_format_route_problem(first, progress.now, is_first=True)]
+    if first.is_down:
         for other in others:
-            if other.is_closed:
-                sentences.append(_trouble(other, progress.now, is_first=False))
+            if other.is_down:
+                sentences.append(_format_route_problem(other, progress.now, is_first=False))
             else:
-                sentences.append(str(_("Meanwhile letters leave through the second mail server.")))
+                sentences.append(str(_("Letters leave through the second mail server.")))
     return sentences
 
 
-def server_words(progress: Progress) -> str:
-    """Return that the mail server takes letters; empty when it has trouble, or is not asked."""
-    return str(_("takes letters")) if progress.routes and progress.routes[0].is_fine else ""
+def format_server(progress: Progress) -> str:
+    """Return that the mail server is connected; empty if it has a problem or is not in use."""
+    return str(_("connected")) if progress.routes and progress.routes[0].is_fine else ""
 
 
-def _trouble(route: RouteState, now: datetime, *, is_first: bool) -> str:
+def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -> str:
+    if not route.is_down:
+        text = _l("The mail server had an error at %(since)s and is tried again: %(answer)s")
+    else:
+        text = DOWN_TEXTS[is_first, route.retry_at is None]
     values = {
-        "since": clock_time(route.since or now, now),
-        "next": clock_time(max(route.retry_at or now, now), now),
-        "words": route.words.removeprefix("None "),
+        "since": format_clock_time(route.since or now, now),
+        "next": format_clock_time(max(route.retry_at or now, now), now),
+        "answer": route.answer.removeprefix("None "),
     }
-    if not route.is_closed:
-        return str(_("The mail server had a fault at %(since)s and is tried again: %(words)s", **values))
-    if route.retry_at is None and is_first:
-        return str(
-            _("The mail server takes no letters since %(since)s; now it is tried: %(words)s", **values)
-        )
-    if route.retry_at is None:
-        return str(_("Nor does the second one since %(since)s; now it is tried: %(words)s", **values))
-    if is_first:
-        return str(
-            _("The mail server takes no letters since %(since)s, next try %(next)s: %(words)s", **values)
-        )
-    return str(_("Nor does the second one since %(since)s, next try %(next)s: %(words)s", **values))
+    return str(text % values)
 
 
-def waiting_words(progress: Progress) -> str:
-    """Return for how many unclear letters somebody has to decide; empty when for none."""
-    if not progress.unclear.waiting:
+# By whether it is the first mail server, and whether it is being probed at the moment.
+DOWN_TEXTS = {
+    (True, True): _l(
+        "The mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
+    ),
+    (True, False): _l(
+        "The mail server has not accepted letters since %(since)s, next try at %(next)s: %(answer)s"
+    ),
+    (False, True): _l(
+        "The second mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
+    ),
+    (False, False): _l(
+        "The second mail server has not accepted letters since %(since)s, next try at %(next)s: %(answer)s"
+    ),
+}
+
+
+def format_waiting(progress: Progress) -> str:
+    """Return for how many unknown letters the owner has to decide; empty if for none."""
+    if not progress.unknowns.waiting:
         return ""
     return str(
         ngettext(
-            "For %(num)d letter nobody can know whether the mail server took it: "
-            "sent again, it might arrive twice.",
-            "For %(num)d letters nobody can know whether the mail server took them: "
-            "sent again, they might arrive twice.",
-            progress.unclear.waiting,
+            "It is unknown whether %(num)d letter was delivered. If it is sent again, it may arrive twice.",
+            "It is unknown whether %(num)d letters were delivered. If they are sent again, they may arrive "
+            "twice.",
+            progress.unknowns.waiting,
         )
     )
 
 
-def unclear_words(progress: Progress) -> list[str]:
-    """Return what becomes, or became, of the other letters that may arrive twice."""
-    unclear = progress.unclear
+def list_unknowns(progress: Progress) -> list[str]:
+    """Return what happens, or has happened, with the other letters that may arrive twice."""
+    unknowns = progress.unknowns
     sentences = []
-    if unclear.resend:
-        at = max(unclear.resend_at or progress.now, progress.now)
+    if unknowns.resend:
+        at = max(unknowns.resend_at or progress.now, progress.now)
         sentences.append(
             ngettext(
-                "%(num)d unclear letter is sent once more at %(time)s: it might arrive twice.",
-                "%(num)d unclear letters are sent once more, the first at %(time)s: they might arrive twice.",
-                unclear.resend,
-                time=clock_time(at, progress.now),
+                "%(num)d letter with unknown delivery will be sent again at %(time)s and may arrive twice.",
+                "%(num)d letters with unknown delivery will be sent again from %(time)s and may arrive "
+                "twice.",
+                unknowns.resend,
+                time=format_clock_time(at, progress.now),
             )
         )
-    if unclear.sent_again:
+    if unknowns.sent_again:
         sentences.append(
             ngettext(
-                "%(num)d letter was unclear and was sent again: its client may have it twice.",
-                "%(num)d letters were unclear and were sent again: their clients may have them twice.",
-                unclear.sent_again,
+                "%(num)d letter with unknown delivery was sent again, so the client may have it twice.",
+                "%(num)d letters with unknown delivery were sent again, so the clients may have them twice.",
+                unknowns.sent_again,
             )
         )
-    if unclear.left:
+    if unknowns.left:
         sentences.append(
             ngettext(
-                "%(num)d unclear letter is left as it is.",
-                "%(num)d unclear letters are left as they are.",
-                unclear.left,
+                "%(num)d letter with unknown delivery will not be sent again.",
+                "%(num)d letters with unknown delivery will not be sent again.",
+                unknowns.left,
             )
         )
     return [str(sentence) for sentence in sentences]
 
 
-def clock_time(moment: datetime, now: datetime) -> str:
-    """Return the time of day in the reader's zone, with the date when that is another day."""
+def format_clock_time(moment: datetime, now: datetime) -> str:
+    """Return the time of day in the reader's zone, with the date if it is another day."""
     is_today = format_datetime(moment, "yMMdd") == format_datetime(now, "yMMdd")
     return str(format_datetime(moment, "HH:mm" if is_today else "d MMM, HH:mm"))
 
 
-def rounded(count: int) -> int:
-    """Return a forecast's number with two digits that count: 312 is about 310."""
+def round_forecast(count: int) -> int:
+    """Return a forecast's number with two significant digits: 312 is about 310."""
     return round(count, 2 - len(str(count))) if count > 99 else count
 
 
-def number(count: int) -> str:
+def format_number(count: int) -> str:
     return str(format_decimal(count))

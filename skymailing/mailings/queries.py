@@ -1,18 +1,18 @@
-"""What the pages of mailings read."""
+"""Queries for the pages of mailings."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Select, String, exists, func, select
+from sqlalchemy import Select, String, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order, Page, paginate
+from skymailing.delivery.audience import is_suppressed
 from skymailing.delivery.ledger.statistics import COUNTED
 from skymailing.extensions import db
-from skymailing.mailings.selection import Selection
+from skymailing.mailings.selection import Selection, conditions_for
 from skymailing.models import (
     OPEN_STATES,
-    Audience,
     Client,
     Delivery,
     DeliveryState,
@@ -24,7 +24,6 @@ from skymailing.models import (
     RunState,
     Suppression,
     User,
-    mailing_clients,
 )
 
 SORTS: dict[str, Order] = {
@@ -38,8 +37,8 @@ SORTS: dict[str, Order] = {
 DEFAULT_SORT = "-created"
 SHOWN_RUNS = 20
 MATCHES_SHOWN = 50
-MESSAGES_OFFERED = 500
-# Unclear letters that their owner has not decided about; nobody is asked about a deleted client.
+MESSAGES_LISTED = 500
+# Unknown letters that wait for their owner's decision; those to deleted clients do not.
 WAITS_FOR_DECISION = (
     (Delivery.state == DeliveryState.UNKNOWN)
     & Delivery.finished_at.is_(None)
@@ -49,7 +48,7 @@ WAITS_FOR_DECISION = (
 
 @dataclass(frozen=True)
 class Ledger:
-    """One run in numbers: what was planned, and how many deliveries are in each state."""
+    """One run in numbers: how many deliveries are planned, and how many are in each state."""
 
     run: Run
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
@@ -64,7 +63,7 @@ class Ledger:
 
     @property
     def closes(self) -> bool:
-        """Whether the states add up to what was planned; `pending` is what the others leave of it."""
+        """Whether the states add up to the planned number; `pending` is what the others leave of it."""
         return self.total == self.planned
 
     @property
@@ -78,7 +77,7 @@ class Ledger:
 
     @property
     def percent(self) -> int:
-        """How much of the run is over, rounded down so that 100 means all of it."""
+        """How much of the run is done, rounded down so that 100 means all of it."""
         return 100 * self.done // self.total if self.total else 100
 
     @property
@@ -99,8 +98,8 @@ def list_mailings(owner: User, query: str, state: MailingState | None, sort: str
     return paginate(statement, SORTS[sort], cursor)
 
 
-def last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
-    """Return the ledger of the last run by mailing id, for those that have had one."""
+def count_last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
+    """Return the ledger of each mailing's last run, by mailing id; without those that have not run."""
     newest = (
         select(func.max(Run.id))
         .where(Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED)
@@ -117,18 +116,20 @@ def list_runs(mailing: Mailing, cursor: str | None) -> Page:
     return replace(page, items=count_runs(page.items))
 
 
-def last_run(mailing: Mailing) -> Ledger | None:
-    """Return the ledger of the run under way, or of the last one; None before the first."""
-    return last_runs([mailing.id]).get(mailing.id)
+def count_last_run(mailing: Mailing) -> Ledger | None:
+    """Return the ledger of the current run, or of the last one; None before the first."""
+    return count_last_runs([mailing.id]).get(mailing.id)
 
 
 def count_runs(runs: Collection[Run]) -> list[Ledger]:
-    """Return the runs with their deliveries by state, all nine of them, as counted while they went."""
+    """Return the ledgers of runs, with all nine states, from the counts that the engine keeps."""
     ids = [run.id for run in runs]
     sums = [func.sum(RunInterval.__table__.c[state.value]) for state in COUNTED]
-    kept = select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
-    counted = {row[0]: map(int, row[1:]) for row in db.session.execute(kept)}
-    # These are as many as the workers hold at the moment.
+    intervals = (
+        select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
+    )
+    counted = {row[0]: map(int, row[1:]) for row in db.session.execute(intervals)}
+    # Only as many rows as the workers hold at the moment.
     is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
     held = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
     sending = dict(db.session.execute(held).tuples().all())
@@ -137,60 +138,36 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
 
 def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
     rest = run.planned - sum(counts.values())
-    # Between the two statements a window may have been recorded.
+    # Results may have been recorded between the two statements.
     counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, rest))
     counts[DeliveryState.PENDING] = max(0, rest - counts[DeliveryState.SENDING])
     return Ledger(run, dict.fromkeys(DeliveryState, 0) | counts)
 
 
 def count_waiting_unknowns(mailing: Mailing) -> int:
-    """Return how many unclear letters of the last run wait for their owner's decision."""
+    """Return how many unknown letters of the last run wait for their owner's decision."""
     is_last = (Run.mailing_id == mailing.id) & (Run.state != RunState.SKIPPED)
     last = select(func.max(Run.id)).where(is_last).scalar_subquery()
     statement = select(func.count()).select_from(Delivery).where(Delivery.run_id == last, WAITS_FOR_DECISION)
     return db.session.scalar(statement) or 0
 
 
-def has_runs(mailing: Mailing) -> bool:
-    """Whether the mailing has a history to keep."""
-    return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id))))
-
-
-def audience_clients(mailing: Mailing) -> Select[tuple[Client]]:
-    """Return the statement for the clients that a run starting now would be for."""
-    statement = select(Client).where(Client.owner_id == mailing.owner_id)
-    if mailing.audience is Audience.SELECTED:
-        chosen = mailing_clients.c
-        statement = statement.join(mailing_clients, chosen.client_id == Client.id).where(
-            chosen.mailing_id == mailing.id
-        )
-    return statement
-
-
-def count_suppressed(mailing: Mailing) -> int:
-    """Return how many of the audience get no letter, as their address is suppressed."""
-    statement = audience_clients(mailing).where(
-        exists().where(Suppression.owner_id == Client.owner_id, Suppression.email_key == Client.email_key)
-    )
-    return db.session.scalar(select(func.count()).select_from(statement.subquery())) or 0
-
-
 def matching_clients(owner: User, query: str) -> Select[tuple[Client]]:
-    """Return the statement for the owner's clients whose name or address holds `query`."""
+    """Select the owner's clients whose name or address contains `query`."""
     statement = select(Client).where(Client.owner_id == owner.id)
     if query:
         statement = statement.where(matches(query))
     return statement
 
 
-def page_of_clients(owner: User, query: str, after: int) -> list[Client]:
-    """Return the next matches in the order of their ids, one more than are shown when there are more."""
+def list_matching_clients(owner: User, query: str, after: int) -> list[Client]:
+    """Return the next matches by id; one more than is shown means that there are more."""
     statement = matching_clients(owner, query).where(Client.id > after)
     return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN + 1)))
 
 
-def page_of_selection(owner: User, selection: Selection, after: int) -> list[Client]:
-    """Return the next selected clients as `page_of_clients` does matches."""
+def list_selected_clients(owner: User, selection: Selection, after: int) -> list[Client]:
+    """Return the next selected clients by id; one more than is shown means that there are more."""
     own = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
     found: list[Client] = []
     for condition in selection.conditions():
@@ -198,25 +175,20 @@ def page_of_selection(owner: User, selection: Selection, after: int) -> list[Cli
     return sorted(found, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
 
 
-def select_reached(owner: User) -> Select[tuple[Client]]:
-    """Return a statement for those of the owner's clients who may get a letter, the oldest first."""
-    is_never_mailed = exists().where(
-        Suppression.owner_id == Client.owner_id, Suppression.email_key == Client.email_key
-    )
-    return select(Client).where(Client.owner_id == owner.id, ~is_never_mailed).order_by(Client.id)
+def mailable_clients(owner: User) -> Select[tuple[Client]]:
+    """Select the owner's clients who may get letters, the oldest first."""
+    return select(Client).where(Client.owner_id == owner.id, ~is_suppressed()).order_by(Client.id)
 
 
-def first_reached(owner: User, selection: Selection | None) -> Client | None:
-    """Return the first of the owner's clients, or of those selected, who would get a letter."""
-    reached = select_reached(owner).limit(1)
-    if selection is None:
-        return db.session.scalar(reached)
-    found = (db.session.scalar(reached.where(condition)) for condition in selection.conditions())
+def find_first_recipient(owner: User, selection: Selection | None) -> Client | None:
+    """Return the first of the selected clients, or of all if None, who would get a letter."""
+    mailable = mailable_clients(owner).limit(1)
+    found = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
     return next((client for client in found if client), None)
 
 
-def suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
-    """Return which of these address keys the owner never mails."""
+def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
+    """Return which of these address keys are suppressed for the owner."""
     return set(
         db.session.scalars(
             select(Suppression.email_key).where(
@@ -226,12 +198,12 @@ def suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
     )
 
 
-def offered_messages(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
+def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
     """Return id and subject of the owner's latest messages, newest first, and of the chosen one."""
     own = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
-    latest = own.order_by(Message.id.desc()).limit(MESSAGES_OFFERED)
-    offered = list(db.session.execute(latest).tuples())
-    if chosen is not None and all(id != chosen for id, _subject in offered):
-        # Left out, it would silently give way to the newest when the form is saved.
-        offered += db.session.execute(own.where(Message.id == chosen)).tuples()
-    return offered
+    latest = own.order_by(Message.id.desc()).limit(MESSAGES_LISTED)
+    listed = list(db.session.execute(latest).tuples())
+    if chosen is not None and all(id != chosen for id, _subject in listed):
+        # Without it, saving the form would silently replace it with the newest.
+        listed += db.session.execute(own.where(Message.id == chosen)).tuples()
+    return listed

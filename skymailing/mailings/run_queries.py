@@ -1,26 +1,36 @@
-"""What a run's page reads: its course, the servers' answers and the domains, as counted while it went."""
+"""Queries for runs: which there are, and the timeline, answers and domains on a run's page."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from skymailing.db.engine import LARGEST_ID
 from skymailing.delivery.ledger.statistics import floor_to, interval_seconds
 from skymailing.extensions import db
-from skymailing.models import DeliveryState, Mailing, Outcome, Run, RunAnswer, RunDomain, RunInterval, User
+from skymailing.models import (
+    DeliveryState,
+    Mailing,
+    Outcome,
+    Run,
+    RunAnswer,
+    RunDomain,
+    RunInterval,
+    RunState,
+    User,
+)
 
 MOST_BARS = 60
 # Bars of a round length: seconds, minutes, quarters of an hour, hours.
 BAR_SECONDS = (1, 10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
 ANSWERS_SHOWN = 12
 DOMAINS_SHOWN = 8
-COURSE = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.EXPIRED)
+TIMELINE_STATES = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.EXPIRED)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What happened in one stretch of a run."""
+    """One interval of a run's timeline."""
 
     begins_at: datetime
     counts: dict[DeliveryState, int]
@@ -32,7 +42,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Answer:
-    """What servers said alike to letters that they did not take, and how often."""
+    """An answer with which servers refused letters, and how often."""
 
     outcome: Outcome
     code: int | None
@@ -48,10 +58,32 @@ def find_run(owner: User, run_id: int) -> Run | None:
     return db.session.scalar(select(Run).join(Mailing, Mailing.id == Run.mailing_id).where(own))
 
 
-def course_of(run: Run) -> list[Bar]:
-    """Return the run's course as at most 60 bars of one length, those without anything included."""
+def find_last_run(mailing: Mailing) -> Run | None:
+    """Return the mailing's latest run that was not skipped, as it is in the database now."""
+    return db.session.scalar(
+        select(Run)
+        .where(Run.mailing_id == mailing.id, Run.state != RunState.SKIPPED)
+        .order_by(Run.scheduled_for.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
+
+
+def find_open_run(mailing: Mailing) -> Run | None:
+    """Return the run that is planned or being sent."""
+    run = find_last_run(mailing)
+    return run if run and run.state in (RunState.PLANNED, RunState.SENDING) else None
+
+
+def has_runs(mailing: Mailing) -> bool:
+    """Whether the mailing has a history to keep."""
+    return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id))))
+
+
+def build_timeline(run: Run) -> list[Bar]:
+    """Return the run's timeline as at most 60 bars of one length, including empty ones."""
     table = RunInterval.__table__
-    statement = select(RunInterval.begins_at, *(table.c[state.value] for state in COURSE)).where(
+    statement = select(RunInterval.begins_at, *(table.c[state.value] for state in TIMELINE_STATES)).where(
         RunInterval.run_id == run.id
     )
     rows = [row for row in db.session.execute(statement).tuples() if any(row[1:])]
@@ -63,11 +95,12 @@ def course_of(run: Run) -> list[Bar]:
     begin = floor_to(first, seconds)
     count = int((last - begin).total_seconds()) // seconds + 1
     bars = [
-        Bar(begin + timedelta(seconds=number * seconds), dict.fromkeys(COURSE, 0)) for number in range(count)
+        Bar(begin + timedelta(seconds=number * seconds), dict.fromkeys(TIMELINE_STATES, 0))
+        for number in range(count)
     ]
     for begins_at, *counts in rows:
         bar = bars[int((begins_at - begin).total_seconds()) // seconds]
-        for state, number in zip(COURSE, counts, strict=True):
+        for state, number in zip(TIMELINE_STATES, counts, strict=True):
             bar.counts[state] += number
     return bars
 
@@ -78,8 +111,8 @@ def _bar_seconds(span: float, widest: int) -> int:
     return next(fitting, days * 86_400)
 
 
-def top_answers(run: Run) -> list[Answer]:
-    """Return the most frequent refusals of the run, those for good first."""
+def list_top_answers(run: Run) -> list[Answer]:
+    """Return the run's most frequent refusals, permanent ones first."""
     attempts = func.sum(RunAnswer.attempts)
     statement = (
         select(RunAnswer.outcome, RunAnswer.code, RunAnswer.words, attempts)
@@ -93,8 +126,8 @@ def top_answers(run: Run) -> list[Answer]:
     return sorted(answers, key=lambda answer: answer.outcome is not Outcome.FAILED)
 
 
-def worst_domains(run: Run) -> list[RunDomain]:
-    """Return the domains whose letters were refused most often."""
+def list_worst_domains(run: Run) -> list[RunDomain]:
+    """Return the domains that refused the most letters."""
     refused = RunDomain.failed + RunDomain.unknown + RunDomain.deferred
     statement = select(RunDomain).where(RunDomain.run_id == run.id)
     statement = statement.order_by(RunDomain.failed.desc(), refused.desc(), RunDomain.domain)

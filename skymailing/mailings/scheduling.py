@@ -1,4 +1,4 @@
-"""When a mailing's next run is due, after its times were set or changed; its row is locked by the caller."""
+"""When a mailing's next run is due, after its times were set or changed. The caller has locked its row."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -9,35 +9,36 @@ from skymailing.delivery import plan
 from skymailing.delivery.calendar.recurrence import next_occurrence, number_of, occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.extensions import db
+from skymailing.mailings.values import is_same_second
 from skymailing.models import MAILING_TRANSITIONS, Mailing, MailingState, Periodicity, Run, RunState, User
 
 
-def reschedule(mailing: Mailing, now: datetime, *, is_new_course: bool = False) -> None:
-    """Make a mailing's next run agree with its times and its window.
+def reschedule(mailing: Mailing, now: datetime, *, has_new_times: bool = False) -> None:
+    """Set a mailing's next run according to its times and its window.
 
-    `is_new_course` says that start or periodicity were changed: occurrences of the new course that are
-    past already were never missed, and are not made up for. A draft and a cancelled one have no next
-    run; a finished one goes on when its window leaves room for another.
+    `has_new_times` means that the start or the periodicity was changed: past occurrences of the new
+    times were not missed, and no run makes up for them. A draft and a cancelled mailing have no next
+    run; a finished one continues if its window leaves room for another.
     """
     if mailing.state in (MailingState.DRAFT, MailingState.CANCELLED):
         return
-    is_new_course = is_new_course or mailing.state is MailingState.FINISHED
+    has_new_times = has_new_times or mailing.state is MailingState.FINISHED
     following = mailing.next_run_at
-    if following is None or is_new_course:
+    if following is None or has_new_times:
         zone = ZoneInfo(mailing.owner.timezone)
-        following = first_start(mailing, zone, last_slot(mailing), now, is_new_course=is_new_course)
+        following = find_first_start(mailing, zone, find_last_slot(mailing), now, has_new_times=has_new_times)
     if has_open_run(mailing):
-        # Its end asks again what follows, and takes what is settled here.
-        mailing.next_run_at = following if is_new_course else mailing.next_run_at
+        # The end of the run uses what is set here.
+        mailing.next_run_at = following if has_new_times else mailing.next_run_at
     elif now >= mailing.ends_at or following is None or following >= mailing.ends_at:
         if mailing.state is not MailingState.FINISHED:
             plan.end_unsent(mailing)
     else:
-        _wait_for(mailing, following, now)
+        _schedule(mailing, following, now)
 
 
-def _wait_for(mailing: Mailing, following: datetime, now: datetime) -> None:
-    # Whoever sets it up after its time wants it now: that is no start that comes late.
+def _schedule(mailing: Mailing, following: datetime, now: datetime) -> None:
+    # A mailing set up after its start time begins now; that is not a late start.
     mailing.next_run_at = max(following, now)
     if mailing.state is MailingState.FINISHED:
         MAILING_TRANSITIONS.move(mailing, MailingState.SCHEDULED)
@@ -45,69 +46,69 @@ def _wait_for(mailing: Mailing, following: datetime, now: datetime) -> None:
 
 
 def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
-    """Let the owner's mailings go on by their present time zone, which was `old` before.
+    """Move the owner's mailings from the time zone `old` to the current one.
 
-    What comes next stays the occurrence that it was, counted from the first start, at the hour of the
-    new clock. Sought by its time instead, one might come twice, or not at all.
+    The next occurrence keeps its number, counted from the first start, and moves to the same hour of
+    the new clock. Looked up by time instead, an occurrence might come twice or be skipped.
     """
     zone = ZoneInfo(owner.timezone)
-    goes_on = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING, MailingState.PAUSED])
+    is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING, MailingState.PAUSED])
     recurring = Mailing.periodicity != Periodicity.ONCE
-    statement = select(Mailing).where(Mailing.owner_id == owner.id, goes_on, recurring)
+    statement = select(Mailing).where(Mailing.owner_id == owner.id, is_active, recurring)
     locked = statement.order_by(Mailing.id).with_for_update().execution_options(populate_existing=True)
     for mailing in db.session.scalars(locked).all():
-        course = mailing.starts_at, mailing.periodicity
-        following = mailing.next_run_at or first_start(mailing, old, last_slot(mailing), now)
-        number = number_of(*course, old, following) if following else None
+        times = mailing.starts_at, mailing.periodicity
+        following = mailing.next_run_at or find_first_start(mailing, old, find_last_slot(mailing), now)
+        number = number_of(*times, old, following) if following else None
         if number is None:
-            continue  # started by hand or late, it is due whatever the clock shows
-        moved = occurrence(*course, zone, number)
+            continue  # started by hand or late: due at a fixed moment
+        moved = occurrence(*times, zone, number)
         if moved != following or mailing.next_run_at is None:
             mailing.next_run_at = moved
             reschedule(mailing, now)
 
 
-def first_start(
-    mailing: Mailing, zone: ZoneInfo, slot: datetime | None, now: datetime, *, is_new_course: bool = False
+def find_first_start(
+    mailing: Mailing, zone: ZoneInfo, slot: datetime | None, now: datetime, *, has_new_times: bool = False
 ) -> datetime | None:
-    """Return the first occurrence that has not had its run, `slot` being the last that has."""
+    """Return the first occurrence without a run; `slot` is the last one that has had its run."""
     if slot is None:
         return mailing.starts_at
     if mailing.periodicity is Periodicity.ONCE:
         return mailing.starts_at if mailing.starts_at > slot else None
-    if not is_new_course:
+    if not has_new_times:
         hours = SendingHours(mailing.weekdays, mailing.opens_at, mailing.closes_at, zone)
         return plan.following_start(mailing, hours, slot)
-    # One that falls on this very moment, as when an empty start means now, is not past.
+    # An occurrence at this very moment is not past: an empty start means now.
     return next_occurrence(mailing.starts_at, mailing.periodicity, zone, max(slot, now - datetime.resolution))
 
 
-def first_of_change(mailing: Mailing, wished: Mailing, now: datetime) -> datetime | None:
-    """Return when a mailing would start next if its times were those of `wished`, as `reschedule` has it."""
-    is_new_course = (
-        wished.starts_at.replace(microsecond=0) != mailing.starts_at.replace(microsecond=0)
-        or wished.periodicity is not mailing.periodicity
+def find_start_after_change(mailing: Mailing, changed: Mailing, now: datetime) -> datetime | None:
+    """Return when a mailing would start next with the times of `changed`, by the rules of `reschedule`."""
+    has_new_times = (
+        not is_same_second(changed.starts_at, mailing.starts_at)
+        or changed.periodicity is not mailing.periodicity
         or mailing.state is MailingState.FINISHED
     )
-    if mailing.next_run_at is not None and not is_new_course:
+    if mailing.next_run_at is not None and not has_new_times:
         return mailing.next_run_at
     zone = ZoneInfo(mailing.owner.timezone)
-    return first_start(wished, zone, last_slot(mailing), now, is_new_course=is_new_course)
+    return find_first_start(changed, zone, find_last_slot(mailing), now, has_new_times=has_new_times)
 
 
-def last_slot(mailing: Mailing) -> datetime | None:
+def find_last_slot(mailing: Mailing) -> datetime | None:
     """Return the latest occurrence that has had its run or was skipped."""
     return db.session.scalar(select(func.max(Run.scheduled_for)).where(Run.mailing_id == mailing.id))
 
 
 def has_open_run(mailing: Mailing) -> bool:
-    """Whether a run is under way, sending or held by a pause."""
+    """Whether a run is planned or being sent, even if paused."""
     is_open = Run.state.in_([RunState.PLANNED, RunState.SENDING])
     return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id, is_open))))
 
 
-def is_over(mailing: Mailing) -> bool:
-    """Whether the mailing happens once and has happened: nothing of it can start any more."""
+def has_happened(mailing: Mailing) -> bool:
+    """Whether the mailing happens once and has run: it cannot start again."""
     if mailing.periodicity is not Periodicity.ONCE:
         return False
     was_run = (Run.mailing_id == mailing.id) & (Run.state != RunState.SKIPPED)

@@ -1,4 +1,4 @@
-"""Which clients a mailing is for: chosen by hand, kept between two steps of a form, and saved."""
+"""Clients that are selected for a mailing: as a form carries them, and as they are saved."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,26 +9,30 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_
 from skymailing.clients.queries import SEARCH_MAX_LENGTH, matches
 from skymailing.db.engine import LARGEST_BIG_ID
 from skymailing.extensions import db
+from skymailing.mailings.errors import MailingError
 from skymailing.models import Client, Mailing, User, mailing_clients
 
-# Both databases limit how much one statement may hold.
+# Both databases limit the size of one statement.
 RANGES_PER_STATEMENT = 400
-# From so many on, a form names the clients of a saved mailing by the mailing, not one by one.
+# A form refers to this many clients of a saved mailing, or more, by the mailing and not one by one.
 LARGE = 2_000
 
 Range = tuple[int, int]
 
 
-class UnreadableSelection(ValueError):
-    """A text names no clients."""
+class UnreadableSelection(MailingError):
+    """A text is not a selection of clients."""
+
+    def __init__(self) -> None:
+        super().__init__("mailing_clients_unreadable")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A set of clients that a form can carry however large it is.
+    """A set of clients of any size, small enough for a form to carry.
 
-    It holds the ids in `ranges`, whoever matches one of the searches in `matching`, and whoever is chosen
-    for the mailing `saved`; of these two, but not of `ranges`, less the ids in `excluded`.
+    It contains the ids in `ranges`, the clients that match a search in `matching`, and those selected for
+    the mailing `saved`. The ids in `excluded` are left out of the last two, but not of `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -39,13 +43,13 @@ class Selection:
     @classmethod
     def of(cls, ids: Iterable[int]) -> "Selection":
         """Return the selection of these ids."""
-        return cls(merged((id, id) for id in ids))
+        return cls(merge((id, id) for id in ids))
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> "Selection":
         """Read what `to_values` wrote and single ids, in any order; raises UnreadableSelection.
 
-        Ids after `shown:` stood on the page with a box: those that come without it were unticked.
+        Ids after `shown:` had a box on the page: those that are not among the plain ids were unticked.
         """
         saved: int | None = None
         matching: list[str] = []
@@ -63,14 +67,14 @@ class Selection:
             elif kind == "not":
                 excluded += _read_ranges(rest)
             else:
-                raise UnreadableSelection(text)
-        ticked = merged(ranges)
-        left_out = _subtract(merged(shown + excluded), ticked) if matching or saved else ()
+                raise UnreadableSelection
+        ticked = merge(ranges)
+        left_out = _subtract(merge(shown + excluded), ticked) if matching or saved else ()
         return cls(ticked, tuple(dict.fromkeys(matching)), saved, left_out)
 
     def to_values(self, shown: Iterable[int] = ()) -> list[str]:
         """Return the hidden fields that carry the selection beside the boxes of those `shown`."""
-        boxes = merged((id, id) for id in shown)
+        boxes = merge((id, id) for id in shown)
         elsewhere = _subtract(self.ranges, boxes)
         values = [_write(elsewhere)] if elsewhere else []
         values += [f"match:{query}" for query in self.matching]
@@ -90,7 +94,7 @@ class Selection:
         return bool(self.ranges) or not self.is_by_id
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Yield conditions on clients that share nobody, cover the selection, and are small enough to run."""
+        """Yield disjoint conditions on clients that together cover the selection, each of limited size."""
         wide = self._wide()
         for start in range(0, len(self.ranges), RANGES_PER_STATEMENT):
             chunk = _among(self.ranges[start : start + RANGES_PER_STATEMENT])
@@ -99,19 +103,24 @@ class Selection:
             yield wide
 
     def _wide(self) -> ColumnElement[bool] | None:
-        """Return the condition for those who are chosen otherwise than by their ids."""
+        """Return the condition for clients that are selected by a search or a saved mailing, not by id."""
         if self.is_by_id:
             return None
         ways: list[ColumnElement[bool]] = [matches(query) if query else true() for query in self.matching]
         if self.saved is not None:
-            chosen = mailing_clients.c
-            ways.append(Client.id.in_(select(chosen.client_id).where(chosen.mailing_id == self.saved)))
+            members = mailing_clients.c
+            ways.append(Client.id.in_(select(members.client_id).where(members.mailing_id == self.saved)))
         excluded = self.excluded[:RANGES_PER_STATEMENT]
         return or_(*ways) & ~_among(excluded) if excluded else or_(*ways)
 
 
-def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """Return everything in any of the ranges, in order and as few ranges as can be."""
+def conditions_for(selection: Selection | None) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of a selection; one that is always true for None, which means all clients."""
+    yield from selection.conditions() if selection is not None else (true(),)
+
+
+def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Return the union of the ranges, in order and with as few ranges as possible."""
     found: list[Range] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
@@ -128,10 +137,10 @@ def _read_ranges(text: str) -> list[Range]:
             continue
         match = re.fullmatch(r"\s*(\d{1,19})(?:-(\d{1,19}))?\s*", part, re.ASCII)
         if match is None:
-            raise UnreadableSelection(part)
+            raise UnreadableSelection
         first, last = int(match[1]), int(match[2] or match[1])
         if not 0 < first <= last <= LARGEST_BIG_ID:
-            raise UnreadableSelection(part)
+            raise UnreadableSelection
         ranges.append((first, last))
     return ranges
 
@@ -145,7 +154,7 @@ def _among(ranges: Iterable[Range]) -> ColumnElement[bool]:
 
 
 def _subtract(ranges: tuple[Range, ...], less: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Return the ranges without what is in `less`; both in order, in one walk."""
+    """Return the ranges without those in `less`; both are in order."""
     rest: list[Range] = []
     index = 0
     for first, last in ranges:
@@ -162,7 +171,7 @@ def _subtract(ranges: tuple[Range, ...], less: tuple[Range, ...]) -> tuple[Range
     return tuple(rest)
 
 
-def count_owned(owner: User, selection: Selection) -> int:
+def count_selected(owner: User, selection: Selection) -> int:
     """Return how many of the selected ids are clients of `owner`."""
     return sum(
         db.session.scalar(
@@ -173,60 +182,60 @@ def count_owned(owner: User, selection: Selection) -> int:
     )
 
 
-def chosen_among(owner: User, selection: Selection, client_ids: Sequence[int]) -> set[int]:
+def find_selected(owner: User, selection: Selection, client_ids: Sequence[int]) -> set[int]:
     """Return which of a few clients of the owner are selected."""
     few = select(Client.id).where(Client.owner_id == owner.id, Client.id.in_(client_ids))
     return {id for condition in selection.conditions() for id in db.session.scalars(few.where(condition))}
 
 
 def add_matching(owner: User, selection: Selection, query: str) -> Selection:
-    """Return the selection and whoever matches the search, also those who were left out before."""
+    """Return the selection with all clients that match the search, including those excluded before."""
     excluded = selection.excluded if query else ()
     if excluded:
         left_out = select(Client.id).where(Client.owner_id == owner.id, _among(excluded))
         excluded = _subtract(
-            excluded, merged((id, id) for id in db.session.scalars(left_out.where(matches(query))))
+            excluded, merge((id, id) for id in db.session.scalars(left_out.where(matches(query))))
         )
     queries = dict.fromkeys((*selection.matching, query))
     return replace(selection, matching=tuple(queries), excluded=excluded)
 
 
-def read_chosen(mailing: Mailing) -> Selection:
-    """Return the clients that were chosen for a mailing."""
-    chosen = mailing_clients.c
-    ids = select(chosen.client_id).where(chosen.mailing_id == mailing.id).limit(LARGE + 1)
+def read_selection(mailing: Mailing) -> Selection:
+    """Return the clients that are selected for a mailing; many are referred to by the mailing."""
+    members = mailing_clients.c
+    ids = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
     found = db.session.scalars(ids).all()
     return Selection.of(found) if len(found) <= LARGE else Selection(saved=mailing.id)
 
 
-def read_ids(mailing: Mailing) -> Selection:
-    """Return the clients that were chosen for a mailing, all by their ids."""
-    chosen = mailing_clients.c
-    return Selection.of(db.session.scalars(select(chosen.client_id).where(chosen.mailing_id == mailing.id)))
+def read_selected_ids(mailing: Mailing) -> Selection:
+    """Return the clients that are selected for a mailing, all by their ids."""
+    members = mailing_clients.c
+    return Selection.of(db.session.scalars(select(members.client_id).where(members.mailing_id == mailing.id)))
 
 
-def is_chosen(mailing: Mailing, selection: Selection) -> bool:
-    """Whether exactly these clients were chosen for a mailing."""
-    chosen = mailing_clients.c
-    of_mailing = select(func.count()).where(chosen.mailing_id == mailing.id)
+def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
+    """Whether exactly these clients are selected for a mailing."""
+    members = mailing_clients.c
+    of_mailing = select(func.count()).where(members.mailing_id == mailing.id)
     count = db.session.scalar(of_mailing) or 0
-    if count != count_owned(mailing.owner, selection):
+    if count != count_selected(mailing.owner, selection):
         return False
-    both = of_mailing.join_from(mailing_clients, Client, Client.id == chosen.client_id)
+    both = of_mailing.join_from(mailing_clients, Client, Client.id == members.client_id)
     conditions = selection.conditions()
     return count == sum(db.session.scalar(both.where(condition)) or 0 for condition in conditions)
 
 
-def save_chosen(mailing: Mailing, selection: Selection) -> None:
-    """Make the mailing's chosen clients exactly these; ids that are not its owner's are left out."""
-    chosen = mailing_clients.c
-    of_mailing = chosen.mailing_id == mailing.id
+def save_selection(mailing: Mailing, selection: Selection) -> None:
+    """Save exactly these clients for a mailing; ids of other owners' clients are left out."""
+    members = mailing_clients.c
+    of_mailing = members.mailing_id == mailing.id
     if selection.saved != mailing.id:
         db.session.execute(delete(mailing_clients).where(of_mailing))
     elif selection.excluded:
         left_out = select(Client.id).where(_among(selection.excluded[:RANGES_PER_STATEMENT]))
-        db.session.execute(delete(mailing_clients).where(of_mailing, chosen.client_id.in_(left_out)))
-    is_there = exists().where(of_mailing, chosen.client_id == Client.id)
+        db.session.execute(delete(mailing_clients).where(of_mailing, members.client_id.in_(left_out)))
+    is_there = exists().where(of_mailing, members.client_id == Client.id)
     for condition in selection.conditions():
         wanted = select(literal(mailing.id), Client.id).where(
             Client.owner_id == mailing.owner_id, condition, ~is_there

@@ -1,4 +1,4 @@
-"""A letter a day to those who want one: what was sent for them in the day before."""
+"""The daily summary by e-mail: what was sent for a user in the last day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -10,22 +10,22 @@ from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
 from skymailing.outbox import services as outbox
 
-BATCH = 100  # letters that one sweep writes; the next one is seconds away
+BATCH = 100  # summaries per sweep; the next sweep is seconds away
 MAILINGS_NAMED = 20
-NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # without any there is nothing to tell
+NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # no summary without any of them
 
 
 def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
-    """Send the user a summary each day at `hour` on their clock, or none; also when their zone changed."""
+    """Send the user a summary each day at this local hour, or none; call again if their zone changes."""
     user.summary_hour = hour
     if hour is None:
         user.next_summary_at = None
-    elif user.next_summary_at is None or user.next_summary_at > now:  # one that is due is still to come
+    elif user.next_summary_at is None or user.next_summary_at > now:  # one that is due will still be sent
         user.next_summary_at = _next_time(hour, ZoneInfo(user.timezone), now)
 
 
 def post_due_summaries(now: datetime) -> int:
-    """Put the summaries that are due into the outbox; return how many. Commits one by one."""
+    """Put the summaries that are due into the outbox; return how many. Commits after each."""
     due = select(User.id).where(User.next_summary_at <= now).order_by(User.next_summary_at).limit(BATCH)
     ids = db.session.scalars(due).all()
     db.session.rollback()
@@ -43,7 +43,7 @@ def _post_one(user_id: int, now: datetime) -> bool:
         return False
     zone = ZoneInfo(user.timezone)
     user.next_summary_at = _next_time(hour, zone, now)
-    # After a long rest of the service the letter tells of the latest day alone.
+    # After a long downtime the summary covers only the latest day.
     until = _time_before(hour, zone, user.next_summary_at)
     values = summarize(user, _time_before(hour, zone, until), until) if user.is_active else None
     if values:
@@ -53,7 +53,7 @@ def _post_one(user_id: int, now: datetime) -> bool:
 
 
 def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | None:
-    """Return what happened to the user's letters, for the letter's templates; None when nothing did."""
+    """Return the values for the summary's template; None if no letters were sent."""
     sums = [func.sum(RunInterval.__table__.c[name]) for name in NUMBERS]
     statement = (
         select(RunInterval.mailing_id, Mailing.name, *sums)

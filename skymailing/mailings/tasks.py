@@ -1,5 +1,6 @@
-"""Telling scheduler and workers, after a commit, that a mailing may have become due."""
+"""What happens after a mailing was changed: commit, move its start job, wake workers."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,25 +12,33 @@ from skymailing.models import Mailing, MailingState, Run, RunState
 OPEN_RUN_STATES = (RunState.PLANNED, RunState.SENDING)
 
 
-def announce_mailings_of(owner_id: int, now: datetime) -> None:
-    """Do the same for all that an unblocked user has under way; call after the commit."""
-    under_way = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
-    ids = db.session.scalars(select(Mailing.id).where(Mailing.owner_id == owner_id, under_way)).all()
-    for mailing_id in ids:
-        if (mailing := db.session.get(Mailing, mailing_id)) is not None:
-            announce(mailing, now)
+def commit_and_dispatch(mailing: Mailing, now: datetime) -> None:
+    """Commit what a service changed, then pass the mailing to the scheduler and the workers."""
+    mailing_id = mailing.id
+    db.session.commit()
+    dispatch([mailing_id], now)
 
 
-def announce(mailing: Mailing, now: datetime) -> None:
-    """Move the mailing's start job and wake a worker when there is work at once; call after the commit.
+def dispatch_mailings_of(owner_id: int, now: datetime) -> None:
+    """Dispatch all active mailings of a user, who was unblocked for example; call after the commit."""
+    is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
+    own = select(Mailing.id).where(Mailing.owner_id == owner_id, is_active)
+    dispatch(db.session.scalars(own).all(), now)
 
-    The mailing is read anew and then detached: no transaction stays open while Redis is asked,
-    since on SQLite it would keep every other writer waiting.
-    """
-    db.session.refresh(mailing)
+
+def dispatch(mailing_ids: Iterable[int], now: datetime) -> None:
+    """Move the mailings' start jobs, and wake workers if there is work at once; call after the commit."""
+    for mailing_id in mailing_ids:
+        mailing = db.session.get(Mailing, mailing_id, populate_existing=True)
+        if mailing is not None:
+            _dispatch(mailing, now)
+
+
+def _dispatch(mailing: Mailing, now: datetime) -> None:
     run_id = db.session.scalar(
         select(Run.id).where(Run.mailing_id == mailing.id, Run.state.in_(OPEN_RUN_STATES)).limit(1)
     )
+    # No transaction stays open during the requests to Redis: on SQLite it would block every other writer.
     db.session.expunge(mailing)
     db.session.rollback()
     schedule.schedule_start(mailing)
@@ -37,6 +46,6 @@ def announce(mailing: Mailing, now: datetime) -> None:
         return
     if mailing.state is MailingState.SCHEDULED and mailing.next_run_at and mailing.next_run_at <= now:
         queue.enqueue("start_mailing", mailing.id)
-    # A cancelled one as well: a worker closes its ledger.
+    # Also for a cancelled one: a worker closes its ledger.
     if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:
         hints.hint_run(run_id)

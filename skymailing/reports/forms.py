@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import SelectField
 
 from skymailing.errors import SkyMailingError
-from skymailing.mailings.log_queries import Offer
+from skymailing.mailings.log_queries import MailingChoices
 from skymailing.reports.periods import Period, choose_period
 from skymailing.web.form_fields import PeriodForm, read_id
 from skymailing.web.i18n import user_zone
@@ -19,11 +19,11 @@ class ReportForm(PeriodForm):
 
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
 
-    def __init__(self, offer: Offer, now: datetime, **options: Any) -> None:
+    def __init__(self, offer: MailingChoices, now: datetime, **options: Any) -> None:
         super().__init__(**options)
         self.now = now
         self.mailing.choices = [(0, _("all mailings")), *offer.mailings]
-        self.offers_all = offer.are_all
+        self.offers_all = offer.is_complete
 
     def read_period(self) -> Period | None:
         """Return the period; None when there is something wrong with it, which its fields then say."""

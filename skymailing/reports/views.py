@@ -73,7 +73,7 @@ def scope_of(mailing: Mailing | None) -> Scope:
 
 def read_wish() -> tuple[ReportForm, Mailing | None, Period | None]:
     """Return the form, whose mailing it asks for, and the period when that is right."""
-    offer = log_queries.offered_mailings(current_user, read_id(request.args.get("mailing")))
+    offer = log_queries.list_mailing_choices(current_user, read_id(request.args.get("mailing")))
     form = ReportForm(offer, clock.utcnow(), formdata=request.args)
     period = form.read_period()
     mailing = None

@@ -110,7 +110,7 @@ def test_status_tells_rate_forecast_servers_and_possible_duplicates(
     assert values["finishes_at"] == values["deferred_next_at"] == format_time(due_at)
     assert (values["would_expire"], values["unclear_waiting"], values["unclear_resend"]) == (0, 2, 1)
     assert "before the end" in values["forecast"]
-    assert (values["route"], values["route_state"], values["route_since"]) == ("takes letters", "fine", None)
+    assert (values["route"], values["route_state"], values["route_since"]) == ("connected", "fine", None)
 
     opened_at, retry_at = now - timedelta(minutes=3), now + timedelta(minutes=1)
     route = Route(
@@ -119,7 +119,7 @@ def test_status_tells_rate_forecast_servers_and_possible_duplicates(
     session.add(route)
     session.flush()
     lines = dict(line.split(" ", 1) for line in run("status", mailing.id).output.splitlines())
-    assert "takes no letters" in lines["route"]
+    assert "has not accepted letters" in lines["route"]
     assert lines["route"].endswith("421 away")
     assert (lines["route_state"], lines["route_since"]) == ("closed", format_time(opened_at))
     assert lines["route_next_try"] == format_time(retry_at)
@@ -153,7 +153,7 @@ def test_status_says_why_a_run_stands_still(run: Run, user: User, session: Sessi
 
     assert values["run"] == last.id
     told = (values["disabled"], values["disabled_reason"], values["owner_blocked"], values["reason"])
-    refused = "The mail server refuses the sender, so the mailing paused itself: 553 5.7.1 not from you"
+    refused = "The mail server refuses the sender, so the mailing was paused: 553 5.7.1 not from you"
     assert (
         told
         == {
@@ -196,8 +196,8 @@ def test_status_and_the_page_say_the_same(
     assert page.select("#routes")[0].get_text(" ", strip=True) == values["route"]
     shown = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
     assert shown == [str(values[state.value]) for state in DeliveryState]
-    assert f"For {values['unclear_waiting']} letters nobody can know" in page.get_text()
-    assert f"{values['unclear_resend']} unclear letter is sent once more" in page.get_text()
+    assert f"It is unknown whether {values['unclear_waiting']} letters were delivered" in page.get_text()
+    assert f"{values['unclear_resend']} letter with unknown delivery will be sent again" in page.get_text()
 
 
 def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:
@@ -211,8 +211,8 @@ def test_what_cannot_be_done_is_said_and_fails(run: Run, user: User) -> None:
     lonely = MailingFactory.create()
     over = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     for arguments, words in [
-        (("start", over.id), "window"),
-        (("start", lonely.id), "would reach nobody"),
+        (("start", over.id), "has ended"),
+        (("start", lonely.id), "has no clients"),
         (("resume", over.id), "paused"),
         (("start", 999_999), "no mailing 999999"),
         (("status", 999_999), "no mailing 999999"),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from skymailing import clock
 from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending
 from skymailing.models import Attempt, Mailing, OnUnknown, Outcome, Run, RunInterval
 from skymailing.reports import daily_rollup
 from skymailing.reports.aggregates import Scope
@@ -126,7 +126,7 @@ def mailed(
         sweep()
         with app.test_request_context():
             own = db.session.get_one(Mailing, mailing.id)
-            assert services.resend_failed(own, clock.utcnow()) == 4
+            assert resending.resend_failed(own, clock.utcnow()) == 4
             db.session.commit()
         sweep()
         assert len(smtp.letters) == 23, "all but the full mailbox"

@@ -17,7 +17,7 @@ from skymailing.clients import removal as clients
 from skymailing.delivery.ledger import reconciliation
 from skymailing.delivery.ledger.statistics import common_words, interval_begin, interval_seconds, run_keys
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending
 from skymailing.models import Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, only_run
@@ -115,7 +115,7 @@ def test_numbers_kept_as_a_run_goes_are_those_of_its_rows(
         now = clock.utcnow()
         ids = [client.id for client in people[8:10]]
         clients.delete_clients(user.id, ids, now, Actor(user.id, user.email))
-        assert services.resend_failed(db.session.get_one(Mailing, mailing.id), now) == 3
+        assert resending.resend_failed(db.session.get_one(Mailing, mailing.id), now) == 3
         db.session.commit()
     check_ledger(session, run, smtp.letters)
     with time_machine.travel(clock.utcnow() + timedelta(minutes=2)):

@@ -14,7 +14,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.send import close_dispatcher
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending, services
+from skymailing.mailings.errors import MailingError
 from skymailing.models import (
     Mailing,
     MailingState,
@@ -86,8 +87,8 @@ def test_failed_letters_can_be_sent_again(
 
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        assert services.resend_failed(own, utcnow()) == 1
-        assert services.resend_failed(own, utcnow()) == 0, "safe to press twice"
+        assert resending.resend_failed(own, utcnow()) == 1
+        assert resending.resend_failed(own, utcnow()) == 0, "safe to press twice"
         db.session.commit()
     sweep()
 
@@ -110,7 +111,7 @@ def test_an_address_that_turned_out_dead_is_not_tried_again(
 
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
-        assert services.resend_failed(own, utcnow()) == 1
+        assert resending.resend_failed(own, utcnow()) == 1
         db.session.commit()
     sweep()
 
@@ -172,7 +173,7 @@ def test_a_window_that_ends_during_a_pause_expires_what_waits(
         assert states(session, only_run(session)) == {"expired": 1}
         session.refresh(mailing)
         assert mailing.state is MailingState.FINISHED
-        with app.test_request_context(), pytest.raises(services.MailingError, match="Only a paused"):
+        with app.test_request_context(), pytest.raises(MailingError, match="mailing_not_paused"):
             services.resume_mailing(db.session.get_one(Mailing, mailing.id), utcnow())
 
 

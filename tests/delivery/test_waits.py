@@ -13,7 +13,7 @@ from skymailing.delivery import plan
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.retry import wait_after
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending
 from skymailing.models import Attempt, Delivery, DeliveryState, Mailing, Outcome, User
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import Start, Work
@@ -91,7 +91,7 @@ def test_a_letter_sent_again_by_its_owner_has_all_its_tries_again(
     later = utcnow() + timedelta(days=4)
     with time_machine.travel(later):
         with app.app_context():
-            assert services.resend_failed(db.session.get_one(Mailing, mailing.id), utcnow()) == 1
+            assert resending.resend_failed(db.session.get_one(Mailing, mailing.id), utcnow()) == 1
             db.session.commit()
         sweep()
     assert states(session, only_run(session)) == {"deferred": 1}

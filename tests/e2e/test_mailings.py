@@ -64,7 +64,7 @@ def test_two_clicks_from_the_list_tell_what_is_next_what_came_of_it_and_why(demo
 def test_a_mailing_that_never_started_says_why_in_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="How is your mug?")
-    expect(row).to_contain_text("Its window was over before it could start: nothing was sent.")
+    expect(row).to_contain_text("Its end came before it could start, so nothing was sent.")
 
 
 def test_the_report_draws_the_numbers_of_its_tables(demo: Window) -> None:
@@ -112,10 +112,10 @@ def test_the_form_foretells_what_it_is_filled_in_with(
     window.main.locator("summary", has_text="Only on certain days and hours").click()
     window.main.get_by_label("Monday").check()
     expect(forecast).to_contain_text("no sending hours are left before the end")
-    expect(forecast).to_contain_text("It does not fit into the window: about 3 letters")
+    expect(forecast).to_contain_text("Not enough time: about 3 letters")
     window.expect_to_fit()
     window.main.get_by_label("Monday").uncheck()
-    expect(forecast).not_to_contain_text("does not fit")
+    expect(forecast).not_to_contain_text("Not enough time")
     current.locator("[data-next]").click()
 
     window.main.get_by_role("button", name="Set up the mailing").click()

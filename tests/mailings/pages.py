@@ -1,4 +1,4 @@
-"""What tests of pages look for."""
+"""Helpers for tests of pages."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,20 +16,20 @@ def soup(answer: TestResponse) -> BeautifulSoup:
 
 
 def main(answer: TestResponse) -> str:
-    """Return the text of a page's main part, spaces made one."""
+    """Return the text of a page's main part, with single spaces."""
     part = soup(answer).find("main")
     assert isinstance(part, Tag)
     return " ".join(part.get_text(" ").split())
 
 
 def error_beside(answer: TestResponse, field: str) -> str:
-    """Return the error shown beside a field; empty when there is none."""
+    """Return the error shown beside a field; empty if there is none."""
     note = soup(answer).find(id=f"{field}-error")
     return " ".join(note.get_text(" ").split()) if note else ""
 
 
 def value_of(answer: TestResponse, field: str) -> str:
-    tag = soup(answer).find(attrs={"name": field})
+    tag = soup(answer).select_one(f'[name="{field}"]')
     assert isinstance(tag, Tag), field
     if tag.name == "select":
         chosen = tag.find("option", selected=True)

@@ -1,4 +1,4 @@
-"""The buttons of a mailing's page: each may be pressed twice, and what cannot be done is said."""
+"""The buttons of a mailing's page: pressing twice is harmless, and impossible actions are explained."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -30,9 +30,7 @@ def state_of(mailing: Mailing, session: Session) -> MailingState:
     return mailing.state
 
 
-def test_a_mailing_whose_window_is_open_goes_out_at_once(
-    browser: FlaskClient, user: User, smtp: SmtpServer, work: Work
-) -> None:
+def test_start_sends_at_once(browser: FlaskClient, user: User, smtp: SmtpServer, work: Work) -> None:
     clients = create_clients(user, 3)
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)))
     work()
@@ -83,7 +81,7 @@ def test_pause_and_resume_may_be_pressed_twice(browser: FlaskClient, user: User,
             assert state_of(mailing, session) is state
 
 
-def test_cancel_asks_first(browser: FlaskClient, user: User, session: Session) -> None:
+def test_cancel_asks_for_confirmation(browser: FlaskClient, user: User, session: Session) -> None:
     later = utcnow() + timedelta(hours=1)
     mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=later)
     assert mailing.name in browser.get(f"/mailings/{mailing.id}/cancel").text
@@ -93,23 +91,23 @@ def test_cancel_asks_first(browser: FlaskClient, user: User, session: Session) -
         assert state_of(mailing, session) is MailingState.CANCELLED
 
 
-def test_what_cannot_be_done_is_said(browser: FlaskClient, user: User, session: Session) -> None:
+def test_an_impossible_action_is_explained(browser: FlaskClient, user: User, session: Session) -> None:
     mailing = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
-    assert "window of this mailing is over" in page
+    assert "This mailing has ended" in page
     assert state_of(mailing, session) is MailingState.DRAFT
 
 
-def test_failed_letters_are_tried_again_once(
+def test_failed_letters_are_resent_once(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.FAILED: 2, DeliveryState.SENT: 1})
     page = browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True)
-    assert "2 letters are tried again" in page.text
+    assert "2 letters will be sent again" in page.text
     work()
     assert (
-        "nothing to resend"
+        "Nothing to resend"
         in browser.post(f"/mailings/{mailing.id}/resend-failed", follow_redirects=True).text
     )
     assert len(smtp.letters) == 2
@@ -126,7 +124,7 @@ def test_a_test_letter_goes_to_the_owner_alone(browser: FlaskClient, user: User,
     assert letter.params == {"message_id": mailing.message_id, "client_id": None}
 
 
-def test_a_disabled_mailing_is_out_of_its_owners_hands(
+def test_an_owner_cannot_act_on_a_disabled_mailing(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     create_clients(user, 1)

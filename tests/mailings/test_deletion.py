@@ -1,4 +1,4 @@
-"""Deleting a mailing: what asks first, what stays, and how it comes back as it was."""
+"""Deletion of a mailing: confirmation, history that is kept, and restoration."""
 
 from datetime import time, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def values_of(mailing: Mailing) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", [MailingState.DRAFT, MailingState.SCHEDULED])
-def test_a_mailing_comes_back_with_its_times_and_its_clients(
+def test_a_restored_mailing_keeps_its_times_and_clients(
     browser: FlaskClient, user: User, session: Session, state: MailingState
 ) -> None:
     start = utcnow() + timedelta(days=2)
@@ -66,7 +66,9 @@ def test_a_mailing_comes_back_with_its_times_and_its_clients(
     assert actions[-2:] == [AuditAction.MAILING_DELETED, AuditAction.MAILING_RESTORED]
 
 
-def test_without_its_message_it_cannot_come_back(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_mailing_without_its_message_cannot_be_restored(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     mailing = MailingFactory.create(owner=user)
     message_id = mailing.message_id
     page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
@@ -76,7 +78,7 @@ def test_without_its_message_it_cannot_come_back(browser: FlaskClient, user: Use
     assert session.scalars(select(Mailing)).all() == []
 
 
-def test_a_mailing_without_runs_is_deleted_after_a_question(
+def test_a_mailing_without_runs_is_deleted_after_confirmation(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     mailing = MailingFactory.create(owner=user)
@@ -91,6 +93,6 @@ def test_a_mailing_that_has_run_keeps_its_history(browser: FlaskClient, user: Us
     mailing = MailingFactory.create(owner=user, state=MailingState.PAUSED)
     create_run(mailing, {DeliveryState.SENT: 1})
     page = browser.post(f"/mailings/{mailing.id}/delete").text
-    assert "stays on record" in page
+    assert "must be kept" in page
     assert f"/mailings/{mailing.id}/cancel" in page
     assert session.scalar(select(Mailing.id)) == mailing.id

@@ -1,4 +1,4 @@
-"""Changing a mailing: what has started stays, what has not changes and moves its start."""
+"""Editing a mailing: a run keeps its content, and changed times move the next start."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ NOW = utcnow().replace(microsecond=0)
 
 
 def edit(browser: FlaskClient, mailing: Mailing, **changes: Any) -> TestResponse:
-    """Send the form as its page offers it, but for `changes`."""
+    """Submit the form as the page shows it, with `changes`."""
     url = f"/mailings/{mailing.id}/edit"
     page = soup(browser.get(url))
     fields: dict[str, Any] = {
@@ -46,7 +46,7 @@ def edit(browser: FlaskClient, mailing: Mailing, **changes: Any) -> TestResponse
         "on_unknown": mailing.on_unknown.value,
     }
     for name in ("starts_at", "ends_at"):
-        field = page.find(attrs={"name": name})
+        field = page.select_one(f'[name="{name}"]')
         fields[name] = str(field["value"]) if isinstance(field, Tag) else ""
     return browser.post(url, data=fields | changes)
 
@@ -60,19 +60,20 @@ def scheduled_start(app: Flask, mailing: Mailing) -> float | None:
 
 
 def daily(owner: User, **values: Any) -> Mailing:
-    """Create a daily mailing, at this time of day since ten days ago, for thirty days more."""
+    """Create a daily mailing that began ten days ago at this time and ends in thirty days."""
     defaults = {
         "periodicity": Periodicity.DAILY,
         "state": MailingState.RUNNING,
         "starts_at": NOW - timedelta(days=10, hours=1),
         "ends_at": NOW + timedelta(days=30),
     }
-    return MailingFactory.create(owner=owner, **defaults | values)
+    mailing: Mailing = MailingFactory.create(owner=owner, **defaults | values)
+    return mailing
 
 
 @pytest.mark.parametrize("has_run", [False, True])
 @pytest.mark.parametrize("state", list(MailingState))
-def test_all_but_the_cancelled_are_edited(
+def test_every_mailing_but_a_cancelled_one_can_be_edited(
     browser: FlaskClient, user: User, session: Session, state: MailingState, has_run: bool
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=state)
@@ -86,7 +87,7 @@ def test_all_but_the_cancelled_are_edited(
     assert ("cannot be changed" in answer.text) is not may
 
 
-def test_a_run_under_way_keeps_its_content_and_takes_the_new_end_and_hours_at_once(
+def test_a_current_run_keeps_its_content_and_uses_the_new_end_and_hours(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     mailing = daily(user, message=MessageFactory.create(owner=user, subject="Old"))
@@ -116,7 +117,7 @@ def test_a_run_under_way_keeps_its_content_and_takes_the_new_end_and_hours_at_on
     assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, NOW + timedelta(hours=23))
 
 
-def test_a_new_time_of_day_holds_from_the_next_one_on_and_makes_up_for_nothing(
+def test_a_new_time_of_day_applies_from_the_next_occurrence(
     app: Flask, browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
     running, waiting = daily(user), daily(user, state=MailingState.SCHEDULED)
@@ -134,7 +135,7 @@ def test_a_new_time_of_day_holds_from_the_next_one_on_and_makes_up_for_nothing(
     assert scheduled_start(app, waiting) == expected.timestamp()
 
 
-def test_what_waits_and_is_saved_unchanged_keeps_its_next_start(
+def test_a_waiting_mailing_saved_unchanged_keeps_its_next_start(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     for state in (MailingState.SCHEDULED, MailingState.PAUSED):
@@ -149,7 +150,7 @@ def test_what_waits_and_is_saved_unchanged_keeps_its_next_start(
         assert (mailing.name, mailing.starts_at) == ("Renamed", starts)
 
 
-def test_of_one_that_has_happened_forged_values_are_not_looked_at(
+def test_forged_values_for_a_mailing_that_has_run_are_ignored(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, sender_name="Лавка")
@@ -175,7 +176,7 @@ def test_of_one_that_has_happened_forged_values_are_not_looked_at(
     assert (mailing.name, mailing.state) == ("Renamed", MailingState.FINISHED)
 
 
-def test_a_page_that_was_open_while_the_mailing_ran_says_what_it_could_not_change(
+def test_a_form_opened_before_a_run_reports_what_was_not_changed(
     browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
     ClientFactory.create(owner=user)
@@ -183,7 +184,7 @@ def test_a_page_that_was_open_while_the_mailing_ran_says_what_it_could_not_chang
     again.next_run_at = NOW
     session.flush()
     other = MessageFactory.create(owner=user)
-    # Both are started, and the daily one is held, in another tab.
+    # In another tab both are started, and the daily one is paused.
     for mailing in (once, again):
         browser.post(f"/mailings/{mailing.id}/start")
     work()
@@ -198,15 +199,15 @@ def test_a_page_that_was_open_while_the_mailing_ran_says_what_it_could_not_chang
         fields = mailing_fields(other, name="Renamed", ends_at=end, **values)
         page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
         said[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
-    assert "has run meanwhile" in said[once]
-    assert "it keeps the text" in said[again]
+    assert "has already run" in said[once]
+    assert "keeps the text" in said[again]
     session.expire_all()
     assert (once.name, once.message_id != other.id) == ("Renamed", True)
     assert (again.name, again.message_id == other.id) == ("Renamed", True)
 
 
 @pytest.mark.parametrize("state", [MailingState.RUNNING, MailingState.PAUSED])
-def test_a_run_is_not_ended_by_an_end_in_the_past(
+def test_an_end_in_the_past_is_refused_during_a_run(
     browser: FlaskClient, user: User, session: Session, state: MailingState
 ) -> None:
     for make in (daily, MailingFactory.create):
@@ -219,7 +220,7 @@ def test_a_run_is_not_ended_by_an_end_in_the_past(
         assert mailing.ends_at == ends
 
 
-def test_a_later_end_lets_a_finished_mailing_go_on_at_its_next_occurrence(
+def test_a_later_end_reactivates_a_finished_recurring_mailing(
     app: Flask, browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     mailing = daily(user, state=MailingState.FINISHED, ends_at=NOW - timedelta(days=3))
@@ -234,7 +235,7 @@ def test_a_later_end_lets_a_finished_mailing_go_on_at_its_next_occurrence(
     assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, following)
     assert scheduled_start(app, mailing) == following.timestamp()
 
-    # Letters of the old run may go as well, and bring no new run before its time.
+    # Resending letters of the old run starts no new run early.
     browser.post(f"/mailings/{mailing.id}/resend-failed")
     work()
     session.refresh(mailing)
@@ -243,7 +244,7 @@ def test_a_later_end_lets_a_finished_mailing_go_on_at_its_next_occurrence(
     assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, following)
 
 
-def test_a_later_end_lets_failed_letters_of_a_finished_mailing_go_again(
+def test_a_later_end_allows_failed_letters_to_be_resent(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     values = {"starts_at": NOW - timedelta(days=2), "ends_at": NOW - timedelta(days=1)}
@@ -258,7 +259,7 @@ def test_a_later_end_lets_failed_letters_of_a_finished_mailing_go_again(
     assert mailing.state is MailingState.FINISHED
 
 
-def test_one_that_missed_its_window_starts_in_a_new_one(
+def test_a_mailing_that_missed_its_window_starts_in_a_new_one(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     values = {"starts_at": NOW - timedelta(days=2), "ends_at": NOW - timedelta(days=1)}
@@ -290,7 +291,7 @@ def test_editing_a_recurring_mailing_between_runs_does_not_repeat_the_last_one(
     browser.post(f"/mailings/{mailing.id}/edit", data=fields)
     session.refresh(mailing)
     assert mailing.next_run_at == starts + timedelta(weeks=2)
-    # Made to happen once, it has happened.
+    # Changed to a one-time mailing, it has already run.
     browser.post(f"/mailings/{mailing.id}/edit", data=fields | {"periodicity": "once"})
     session.refresh(mailing)
     assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)

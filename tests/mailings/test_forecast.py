@@ -1,4 +1,4 @@
-"""What the form says a mailing would come to: live, by a button, and as it then happens."""
+"""The forecast on the form: live, by a button, and compared with what then happens."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -30,7 +30,8 @@ NOW = at("2026-10-20T12:00")
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return UserFactory.create(timezone="Europe/Berlin")
+    user: User = UserFactory.create(timezone="Europe/Berlin")
+    return user
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 
 def preview(browser: FlaskClient, user: User, mailing: Mailing | None = None, **changes: Any) -> TestResponse:
-    """Ask for the forecast of a daily mailing at nine on the clock, as the form does by itself."""
+    """Request the forecast of a daily mailing at nine, as the form does while it is filled in."""
     message = mailing.message if mailing else MessageFactory.create(owner=user)
     window = {"starts_at": "2026-10-23T09:00", "ends_at": "2026-10-30T09:00", "periodicity": "daily"}
     fields = mailing_fields(message, **window | changes)
@@ -51,7 +52,7 @@ def preview(browser: FlaskClient, user: User, mailing: Mailing | None = None, **
 
 
 def starts(answer: TestResponse) -> list[datetime]:
-    """Return the starts that are listed."""
+    """Return the listed starts."""
     return [
         datetime.fromisoformat(str(tag["datetime"]))
         for tag in soup(answer).select("#forecast-list > li > time:first-child")
@@ -62,8 +63,8 @@ def text_of(answer: TestResponse) -> str:
     return " ".join(soup(answer).get_text(" ").split())
 
 
-def let_a_run_be_known(owner: User, per_second: int) -> None:
-    """Add a finished run of so many letters per second, from which the rate is told."""
+def add_measured_run(owner: User, per_second: int) -> None:
+    """Add a finished run with this rate."""
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED)
     run = create_run(mailing, {}, planned=per_second * 100, scheduled_for=NOW - timedelta(days=3))
     with changes_of(run) as changes:
@@ -73,7 +74,7 @@ def let_a_run_be_known(owner: User, per_second: int) -> None:
             changes.add("sent", per_second * 10, run.started_at + timedelta(seconds=second))
 
 
-def test_it_lists_five_starts_on_the_owners_clock_and_whom_each_reaches(
+def test_the_forecast_lists_five_local_starts_with_their_reach(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     clients = create_clients(user, 4)
@@ -88,11 +89,11 @@ def test_it_lists_five_starts_on_the_owners_clock_and_whom_each_reaches(
     ] * 5
     assert all("3 clients" in item.get_text(" ") for item in soup(answer).select("#forecast-list li"))
     assert "And so on until the end." in text_of(answer)
-    assert "1 client who has unsubscribed or is never mailed is not counted." in text_of(answer)
+    assert "1 client who has unsubscribed or is suppressed is not counted." in text_of(answer)
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 
-def test_only_those_who_are_selected_are_counted(browser: FlaskClient, user: User) -> None:
+def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> None:
     chosen = [client.id for client in create_clients(user, 4)[:2]]
     answer = preview(browser, user, audience="selected", clients=chosen, ends_at="2026-10-24T08:59")
     assert len(starts(answer)) == 1
@@ -100,40 +101,40 @@ def test_only_those_who_are_selected_are_counted(browser: FlaskClient, user: Use
     assert "And so on" not in text_of(answer)
 
 
-def test_nobody_to_write_to_is_said_before_it_is_saved(browser: FlaskClient, user: User) -> None:
-    assert "Nobody would get this letter." in text_of(preview(browser, user))
+def test_the_forecast_warns_if_no_one_gets_the_letter(browser: FlaskClient, user: User) -> None:
+    assert "No one will get this letter." in text_of(preview(browser, user))
 
 
-def test_it_warns_of_what_does_not_fit_into_the_window_at_the_rate_of_the_last_runs(
+def test_the_forecast_warns_if_the_window_is_too_short_at_the_measured_rate(
     browser: FlaskClient, user: User
 ) -> None:
     create_clients(user, 30)
-    let_a_run_be_known(user, per_second=5)
-    window = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
+    add_measured_run(user, per_second=5)
+    window: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
     fits = preview(browser, user, **window, ends_at="2026-10-23T09:00:10")
-    assert "Expected: 5 letters per second." in text_of(fits)
+    assert "Expected rate: 5 letters per second." in text_of(fits)
     assert "all sent about" in text_of(fits)
-    assert "does not fit" not in text_of(fits)
+    assert "Not enough time" not in text_of(fits)
     too_long = preview(browser, user, **window, ends_at="2026-10-23T09:00:02")
-    assert "It does not fit into the window: about 20 letters would not be sent" in text_of(too_long)
+    assert "Not enough time: about 20 letters will not be sent" in text_of(too_long)
 
 
-def test_a_limited_rate_is_what_is_expected(
+def test_a_configured_limit_is_the_expected_rate(
     app: Flask, browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_clients(user, 3)
-    let_a_run_be_known(user, per_second=5)
+    add_measured_run(user, per_second=5)
     monkeypatch.setitem(app.config, "MAIL_RATE_PER_MAILING", 0.5)
     answer = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
-    assert "Expected: 30 letters per minute." in text_of(answer)
-    assert "about 1 letter would not be sent before the end" in text_of(answer)
+    assert "Expected rate: 30 letters per minute." in text_of(answer)
+    assert "about 1 letter will not be sent before the end" in text_of(answer)
 
 
-def test_sending_hours_move_the_beginning_and_what_is_sent_by_when(browser: FlaskClient, user: User) -> None:
+def test_sending_hours_delay_the_first_and_last_letter(browser: FlaskClient, user: User) -> None:
     create_clients(user, 10)
-    let_a_run_be_known(user, per_second=5)
+    add_measured_run(user, per_second=5)
     # The 23rd is a Friday, after hours; the next opening is on Monday.
-    hours = {"weekdays": list("12345"), "opens_at": "08:00", "closes_at": "18:00"}
+    hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "08:00", "closes_at": "18:00"}
     answer = preview(browser, user, periodicity="once", starts_at="2026-10-23T19:00", **hours)
     assert (
         "Fri, 23 Oct 2026, 19:00 UTC+2 10 clients sending begins 26 Oct, 08:00 all sent about 08:00"
@@ -141,37 +142,37 @@ def test_sending_hours_move_the_beginning_and_what_is_sent_by_when(browser: Flas
     )
 
 
-def test_what_rests_until_the_same_opening_is_one_start(browser: FlaskClient, user: User) -> None:
+def test_starts_that_wait_for_the_same_hour_are_merged(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
-    hours = {"weekdays": list("12345"), "opens_at": "09:00", "closes_at": "18:00"}
+    hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "09:00", "closes_at": "18:00"}
     days = [start.day for start in starts(preview(browser, user, **hours))]
     assert days == [23, 24, 27, 28, 29], "Saturday, Sunday and Monday are Monday's"
 
 
-def test_hours_that_never_open_before_the_end_are_warned_of(browser: FlaskClient, user: User) -> None:
+def test_the_forecast_warns_if_no_sending_hour_is_left(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
-    hours = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
+    hours: dict[str, Any] = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
     answer = preview(browser, user, periodicity="once", ends_at="2026-10-25T09:00", **hours)
     assert "nothing is sent: no sending hours are left before the end" in text_of(answer)
-    assert "about 2 letters would not be sent before the end" in text_of(answer)
+    assert "about 2 letters will not be sent before the end" in text_of(answer)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"ends_at": ""}, "Say until when letters may be sent."),
+        ({"ends_at": ""}, "Choose when sending ends."),
         ({"ends_at": "2026-10-23T08:00"}, "The end must be after the start."),
         ({"starts_at": "2027-03-28T02:30", "ends_at": "2027-04-01T09:00"}, "does not exist on that day"),
         ({"ends_at": "2027-03-28T02:30"}, "does not exist on that day"),
         ({"starts_at": "soon"}, "Write a date and a time"),
-        ({"opens_at": "09:00"}, "Say both"),
+        ({"opens_at": "09:00"}, "Fill in both times"),
         ({"weekdays": ["9"]}, "not a valid choice"),
         ({"periodicity": "hourly"}, ""),
         ({"audience": "everybody", "on_late": "?", "on_unknown": "?"}, ""),
         ({"clients": "x", "audience": "selected"}, ""),
     ],
 )
-def test_what_is_wrong_is_said_instead(
+def test_errors_replace_the_forecast(
     browser: FlaskClient, user: User, changes: dict[str, Any], words: str
 ) -> None:
     create_clients(user, 2)
@@ -181,7 +182,7 @@ def test_what_is_wrong_is_said_instead(
     assert not (words and starts(answer))
 
 
-def test_without_javascript_a_button_shows_the_same_and_saves_nothing(
+def test_a_button_shows_the_forecast_without_javascript_and_without_saving(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     create_clients(user, 3)
@@ -215,7 +216,7 @@ def test_without_javascript_a_button_shows_the_same_and_saves_nothing(
     [{}, {"starts_at": "2026-10-18T10:30"}, {"periodicity": "weekly"}, {"starts_at": "2026-10-25T07:00"}],
     ids=["unchanged", "other hour", "weekly", "later start"],
 )
-def test_of_a_change_it_foretells_what_saving_brings(
+def test_the_forecast_of_a_change_matches_what_saving_does(
     browser: FlaskClient,
     user: User,
     session: Session,
@@ -249,6 +250,6 @@ def test_of_a_change_it_foretells_what_saving_brings(
         assert mailing.next_run_at == foretold[0]
 
 
-def test_somebody_elses_mailing_has_no_forecast(browser: FlaskClient, user: User) -> None:
+def test_another_owners_mailing_has_no_forecast(browser: FlaskClient, user: User) -> None:
     foreign = MailingFactory.create(opens_at=time(9), closes_at=time(10))
     assert preview(browser, user, foreign).status_code == 404

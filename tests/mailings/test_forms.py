@@ -1,4 +1,4 @@
-"""What the form of a mailing takes, and what it says about the rest."""
+"""The form of a mailing: what it saves and which errors it shows."""
 
 from datetime import timedelta
 from typing import Any
@@ -53,7 +53,7 @@ def test_a_mailing_is_saved_as_it_was_typed(browser: FlaskClient, user: User, se
     assert f'id="client-{clients[1].id}" checked' not in form
 
 
-def test_the_draft_button_keeps_a_draft(browser: FlaskClient, user: User, session: Session) -> None:
+def test_the_draft_button_saves_a_draft(browser: FlaskClient, user: User, session: Session) -> None:
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user), draft="1"))
     mailing = only_mailing(session)
     assert (mailing.state, mailing.next_run_at) == (MailingState.DRAFT, None)
@@ -84,7 +84,7 @@ def test_times_are_those_of_the_users_zone(sign_in: SignIn, session: Session) ->
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"name": " "}, "name", "required"),
+        ({"name": " "}, "name", "Enter a name"),
         ({"name": "x" * 201}, "name", "200"),
         ({"name": "two\nlines"}, "name", "one line"),
         ({"sender_name": "Evil\r\nBcc: x@example.com"}, "sender_name", "one line"),
@@ -95,14 +95,14 @@ def test_times_are_those_of_the_users_zone(sign_in: SignIn, session: Session) ->
         ({"periodicity": "hourly"}, "periodicity", "valid"),
         ({"on_unknown": "shrug"}, "on_unknown", "valid"),
         ({"starts_at": "tomorrow"}, "starts_at", "date and a time"),
-        ({"ends_at": ""}, "ends_at", "until when"),
+        ({"ends_at": ""}, "ends_at", "when sending ends"),
         ({"ends_at": "2027-02-30T10:00"}, "ends_at", "date and a time"),
         ({"starts_at": "2027-05-02T10:00", "ends_at": "2027-05-01T10:00"}, "ends_at", "after the start"),
         ({"starts_at": "2027-05-01T10:00", "ends_at": "2027-05-01T10:00"}, "ends_at", "after the start"),
         ({"ends_at": "2020-05-01T10:00"}, "ends_at", "in the future"),
     ],
 )
-def test_a_wrong_field_says_so_beside_it_and_nothing_changes(
+def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
     browser: FlaskClient, user: User, session: Session, changes: dict[str, Any], field: str, words: str
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), sender_name="Typed before") | changes
@@ -114,16 +114,14 @@ def test_a_wrong_field_says_so_beside_it_and_nothing_changes(
         assert value_of(answer, kept).split() == fields[kept].split()
 
 
-def test_a_message_of_somebody_else_does_not_exist(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_another_owners_message_does_not_exist(browser: FlaskClient, user: User, session: Session) -> None:
     MessageFactory.create(owner=user)
     answer = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
     assert "does not exist" in error_beside(answer, "message")
     assert nothing_was_saved(session)
 
 
-def test_a_message_that_was_deleted_while_the_form_was_open_is_asked_for_anew(
+def test_a_message_deleted_while_the_form_was_open_must_be_chosen_again(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     kept, message = MessageFactory.create(owner=user), MessageFactory.create(owner=user)
@@ -137,7 +135,7 @@ def test_a_message_that_was_deleted_while_the_form_was_open_is_asked_for_anew(
 
 
 @pytest.mark.parametrize("kind", ["foreign", "unknown", "words", "range"])
-def test_a_client_of_somebody_else_does_not_exist(
+def test_another_owners_client_does_not_exist(
     browser: FlaskClient, user: User, session: Session, kind: str
 ) -> None:
     own, foreign = ClientFactory.create(owner=user), ClientFactory.create()
@@ -149,7 +147,7 @@ def test_a_client_of_somebody_else_does_not_exist(
     assert foreign.email not in answer.text
 
 
-def test_selected_clients_need_somebody(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_selection_needs_at_least_one_client(browser: FlaskClient, user: User, session: Session) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
     assert "Choose at least one client" in browser.post("/mailings/new", data=fields).text
     assert nothing_was_saved(session)
@@ -183,7 +181,7 @@ def test_times_in_the_second_of_two_equal_hours_stay_when_the_form_is_saved_unch
     assert (mailing.starts_at, mailing.ends_at) == before
 
 
-def test_somebody_without_a_message_is_led_to_writing_one(browser: FlaskClient) -> None:
+def test_an_owner_without_messages_is_asked_to_write_one(browser: FlaskClient) -> None:
     page = browser.get("/mailings/new").text
     assert "/messages/new" in page
     assert "ends_at" not in page
@@ -208,7 +206,7 @@ def test_editing_changes_the_mailing_and_its_next_start(
     assert mailing.next_run_at == mailing.starts_at
 
 
-def test_a_wrong_edit_changes_nothing(browser: FlaskClient, user: User, session: Session) -> None:
+def test_an_invalid_edit_changes_nothing(browser: FlaskClient, user: User, session: Session) -> None:
     message = MessageFactory.create(owner=user)
     browser.post("/mailings/new", data=mailing_fields(message, draft="1"))
     mailing = only_mailing(session)
@@ -232,7 +230,7 @@ def test_the_owner_and_the_state_cannot_be_set_by_a_form(
 def test_an_old_message_stays_chosen_among_many_newer_ones(
     browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "MESSAGES_OFFERED", 2)
+    monkeypatch.setattr(queries, "MESSAGES_LISTED", 2)
     old = MessageFactory.create(owner=user)
     browser.post("/mailings/new", data=mailing_fields(old, draft="1"))
     mailing = session.scalars(select(Mailing)).one()
@@ -245,7 +243,7 @@ def test_an_old_message_stays_chosen_among_many_newer_ones(
     assert value_of(browser.get(f"/mailings/new?message={strange.id}"), "message") != str(strange.id)
 
 
-def test_clients_are_picked_by_an_international_domain_as_well(browser: FlaskClient, user: User) -> None:
+def test_clients_are_found_by_an_international_domain(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     ClientFactory.create(owner=user, email="ivan@xn--e1afmkfd.xn--p1ai")
 
@@ -260,7 +258,9 @@ def opened(browser: FlaskClient) -> str:
     return value_of(browser.get("/mailings/new"), "opened_at")
 
 
-def test_a_page_sent_twice_makes_one_mailing(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_form_submitted_twice_creates_one_mailing(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     message = MessageFactory.create(owner=user)
     fields = mailing_fields(message, opened_at=opened(browser))
 
@@ -275,7 +275,7 @@ def test_a_page_sent_twice_makes_one_mailing(browser: FlaskClient, session: Sess
 @pytest.mark.parametrize(
     "changes", [{"name": "Another"}, {"periodicity": "daily"}, {"draft": "1"}, {"opened_at": "x"}]
 )
-def test_a_page_sent_again_with_something_changed_makes_another_mailing(
+def test_a_changed_form_submitted_again_creates_another_mailing(
     browser: FlaskClient, session: Session, user: User, changes: dict[str, str]
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), opened_at=opened(browser))
@@ -286,7 +286,7 @@ def test_a_page_sent_again_with_something_changed_makes_another_mailing(
     assert len(session.scalars(select(Mailing)).all()) == 2
 
 
-def test_a_page_sent_again_for_other_clients_makes_another_mailing(
+def test_a_form_submitted_again_for_other_clients_creates_another_mailing(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)

@@ -1,4 +1,4 @@
-"""Days and hours on the form, on a mailing's page and in its forecast."""
+"""Sending days and hours: on the form, on a mailing's page and in its forecast."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -34,9 +34,7 @@ def only_mailing(session: Session) -> Mailing:
     return session.scalars(select(Mailing)).one()
 
 
-def test_days_and_hours_are_kept_shown_and_offered_again(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_days_and_hours_are_saved_and_shown(browser: FlaskClient, user: User, session: Session) -> None:
     page = post(browser, user, weekdays=["1", "2", "5"], opens_at="09:00", closes_at="18:30", on_late="skip")
     mailing = only_mailing(session)
     assert (mailing.weekdays, mailing.opens_at, mailing.closes_at) == ("125", time(9), time(18, 30))
@@ -50,14 +48,16 @@ def test_days_and_hours_are_kept_shown_and_offered_again(
 @pytest.mark.parametrize(
     ("ticked", "kept"), [(list("31") * 9, "13"), (list("7654321"), "1234567"), (["7"] * 7, "7")]
 )
-def test_days_are_kept_once_and_in_their_order_whatever_is_posted(
+def test_days_are_saved_once_and_in_order(
     browser: FlaskClient, user: User, session: Session, ticked: list[str], kept: str
 ) -> None:
     post(browser, user, weekdays=ticked)
     assert only_mailing(session).weekdays == kept
 
 
-def test_who_says_nothing_of_hours_has_no_limits(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_mailing_without_days_and_hours_has_no_limits(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     post(browser, user)
     mailing = only_mailing(session)
     assert (mailing.weekdays, mailing.opens_at, mailing.closes_at) == ("1234567", None, None)
@@ -67,26 +67,26 @@ def test_who_says_nothing_of_hours_has_no_limits(browser: FlaskClient, user: Use
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"opens_at": "09:00", "closes_at": ""}, "Say both, from when and until when; or neither."),
-        ({"opens_at": "", "closes_at": "18:00"}, "Say both, from when and until when; or neither."),
+        ({"opens_at": "09:00", "closes_at": ""}, "Fill in both times, or leave both empty."),
+        ({"opens_at": "", "closes_at": "18:00"}, "Fill in both times, or leave both empty."),
         ({"opens_at": "09:00", "closes_at": "09:00"}, "The hours end when they begin."),
         ({"opens_at": "nine", "closes_at": "18:00"}, "Not a valid time value."),
         ({"weekdays": ["8"]}, "not a valid choice"),
         ({"on_late": "perhaps"}, "Not a valid choice."),
     ],
 )
-def test_hours_that_make_no_sense_are_refused_where_they_stand(
+def test_invalid_hours_are_refused(
     browser: FlaskClient, user: User, session: Session, values: dict[str, Any], error: str
 ) -> None:
     assert error in post(browser, user, **values).text
     assert session.scalars(select(Mailing)).all() == []
 
 
-def test_a_resting_run_says_until_when(user: User, sign_in: SignIn) -> None:
+def test_a_run_outside_its_hours_shows_when_it_continues(user: User, sign_in: SignIn) -> None:
     hours = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
     window = {"starts_at": SATURDAY, "ends_at": SATURDAY + timedelta(days=5)}
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, **hours, **window)
     create_run(mailing, {DeliveryState.PENDING: 3}, state=RunState.SENDING)
     with time_machine.travel(SATURDAY):
         page = main(sign_in(user).get(f"/mailings/{mailing.id}"))
-    assert "it rests and goes on by itself at 23 Nov, 09:00" in page
+    assert "Sending continues automatically at 23 Nov, 09:00" in page

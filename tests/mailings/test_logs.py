@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
-from skymailing.models import Mailing, Outcome, User
+from skymailing.models import Mailing, Outcome, Run, User
 from tests.conftest import SignIn
 from tests.mailings.pages import main, soup
 from tests.support.factories import (
@@ -27,11 +27,12 @@ COLUMNS = ["time", "mailing", "run", "email", "attempt", "outcome", "code", "ans
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    return MailingFactory.create(owner=user, name="Осень")
+    mailing: Mailing = MailingFactory.create(owner=user, name="Осень")
+    return mailing
 
 
 def attempt_to(mailing: Mailing, email: str, **values: object) -> int:
-    run = RunFactory.create(mailing=mailing, scheduled_for=utcnow())
+    run: Run = RunFactory.create(mailing=mailing, scheduled_for=utcnow())
     client = ClientFactory.create(owner=mailing.owner, email=email)
     delivery = DeliveryFactory.create(run=run, client=client)
     AttemptFactory.create(delivery=delivery, **values)
@@ -103,14 +104,14 @@ def test_filters_narrow_page_and_file_alike(
         assert [row["email"] for row in rows(browser.get(f"{file}?{query}"))] == found[::-1]
 
 
-def test_one_mailing_is_picked_among_all(browser: FlaskClient, user: User, mailing: Mailing) -> None:
+def test_the_log_is_filtered_by_mailing(browser: FlaskClient, user: User, mailing: Mailing) -> None:
     attempt_to(mailing, "anna@example.com")
     attempt_to(MailingFactory.create(owner=user), "boris@example.com")
     assert addresses(browser.get(f"/logs/?mailing={mailing.id}")) == ["anna@example.com"]
     assert addresses(browser.get("/logs/?mailing=0")) == ["boris@example.com", "anna@example.com"]
 
 
-def test_wrong_filters_say_so_beside_the_field(browser: FlaskClient, mailing: Mailing) -> None:
+def test_an_invalid_filter_shows_an_error_beside_the_field(browser: FlaskClient, mailing: Mailing) -> None:
     attempt_to(mailing, "anna@example.com")
     for query in ("since=soon", "outcome=lost", "since=2026-05-02&until=2026-05-01", "since=0001-01-01"):
         page = browser.get(f"/logs/?{query}")
@@ -119,7 +120,7 @@ def test_wrong_filters_say_so_beside_the_field(browser: FlaskClient, mailing: Ma
         assert browser.get(f"/logs/log.csv?{query}").status_code == 400
 
 
-def test_somebody_elses_attempts_are_nowhere(browser: FlaskClient, mailing: Mailing) -> None:
+def test_another_owners_attempts_are_not_shown(browser: FlaskClient, mailing: Mailing) -> None:
     other = MailingFactory.create()
     attempt_to(other, "secret@example.com")
     assert "secret@" not in browser.get("/logs/").text
@@ -128,7 +129,7 @@ def test_somebody_elses_attempts_are_nowhere(browser: FlaskClient, mailing: Mail
     assert browser.get(f"/logs/log.csv?mailing={other.id}").status_code == 404
 
 
-def test_the_file_has_the_promised_columns_and_no_formulas(browser: FlaskClient, mailing: Mailing) -> None:
+def test_the_file_has_the_contract_columns_and_no_formulas(browser: FlaskClient, mailing: Mailing) -> None:
     run_id = attempt_to(
         mailing, "=cmd@example.com", code=550, answer='=HYPERLINK("x")', outcome=Outcome.FAILED, number=2
     )
@@ -153,6 +154,6 @@ def test_a_long_file_is_complete(
     assert len(emails) == len(set(emails)) == 22
 
 
-def test_an_empty_log_says_why(browser: FlaskClient, user: User) -> None:
+def test_an_empty_log_explains_why(browser: FlaskClient, user: User) -> None:
     assert "Nothing has been sent yet" in browser.get("/logs/").text
     assert "Nothing matches" in browser.get("/logs/?q=nobody").text

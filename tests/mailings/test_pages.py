@@ -29,7 +29,7 @@ def buttons(page_of: str) -> set[str]:
 # --- The list ---------------------------------------------------------------------------------
 
 
-def test_an_empty_list_says_what_to_do(browser: FlaskClient) -> None:
+def test_an_empty_list_explains_what_to_do(browser: FlaskClient) -> None:
     page = browser.get("/mailings/").text
     assert "No mailings yet" in page
     assert "/mailings/new" in page
@@ -85,7 +85,7 @@ def test_the_list_is_read_page_by_page(browser: FlaskClient, user: User) -> None
 # --- One mailing ------------------------------------------------------------------------------
 
 
-def test_a_page_says_what_to_whom_and_when(browser: FlaskClient, user: User) -> None:
+def test_the_page_shows_message_recipients_and_times(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Скидки {{ name }}")
     create_clients(user, 3)
     mailing = MailingFactory.create(owner=user, name="Осень", message=message, sender_name="Лавка")
@@ -94,27 +94,25 @@ def test_a_page_says_what_to_whom_and_when(browser: FlaskClient, user: User) -> 
         assert part in text, part
 
 
-def test_the_counts_of_a_run_add_up_in_sight(browser: FlaskClient, user: User) -> None:
+def test_the_page_shows_that_the_counts_add_up(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {state: number for number, state in enumerate(DeliveryState, 1)})
     answer = browser.get(f"/mailings/{mailing.id}")
     line = soup(answer).find(id="ledger-sum")
     assert line is not None
-    assert " ".join(line.text.split()) == "Planned 45 = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 adds up"
-    assert "6 letters nobody can know" in main(answer)
+    assert " ".join(line.text.split()) == "Planned 45 = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 all accounted for"
+    assert "It is unknown whether 6 letters were delivered" in main(answer)
 
 
-def test_a_ledger_that_does_not_close_is_called_so(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_a_ledger_that_does_not_close_is_reported(browser: FlaskClient, user: User, session: Session) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     run = create_run(mailing, {DeliveryState.SENT: 3})
     run.planned = 2
     session.flush()
-    assert "does not add up (3)" in main(browser.get(f"/mailings/{mailing.id}"))
+    assert "do not add up (3)" in main(browser.get(f"/mailings/{mailing.id}"))
 
 
-def test_the_latest_attempts_stand_on_the_page(browser: FlaskClient, user: User) -> None:
+def test_the_page_shows_the_latest_attempts(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     run = create_run(mailing, {})
     AttemptFactory.create(
@@ -135,7 +133,7 @@ def test_the_latest_attempts_stand_on_the_page(browser: FlaskClient, user: User)
         (MailingState.CANCELLED, True, set()),
     ],
 )
-def test_buttons_stand_where_they_apply(
+def test_only_possible_actions_have_buttons(
     browser: FlaskClient, user: User, session: Session, state: MailingState, has_run: bool, expected: set[str]
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=state)
@@ -167,13 +165,13 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("window-over", "window was over"),
-        ("no-clients", "nobody to send it to"),
-        ("refused: 550 5.7.1 go away", "refuses the sender, so the mailing paused itself: 550 5.7.1 go away"),
-        ("rejected: 554 spam", "with the same words, so the mailing paused itself: 554 spam"),
+        ("window-over", "end came before it could start"),
+        ("no-clients", "no clients to send it to"),
+        ("refused: 550 5.7.1 go away", "refuses the sender, so the mailing was paused: 550 5.7.1 go away"),
+        ("rejected: 554 spam", "with the same answer, so the mailing was paused: 554 spam"),
         (
             "not-writable: too long",
-            "can be written from this message, so the mailing paused itself: too long",
+            "cannot be created from this message, so the mailing was paused: too long",
         ),
         ("", ""),
     ],
@@ -199,12 +197,12 @@ def test_a_live_page_that_has_not_changed_is_not_sent_again(browser: FlaskClient
     assert browser.get(again).status_code == 200
 
 
-def test_the_live_page_tells_its_charts_as_tables(browser: FlaskClient, user: User) -> None:
+def test_the_charts_of_the_live_page_have_tables(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.PENDING: 1})
     page = soup(browser.get(f"/mailings/{mailing.id}"))
     drawn = {str(figure["data-chart-of"]) for figure in page.select("figure[data-chart-of]")}
     assert drawn == {"course", "outcomes"}
     cells = page.select("#outcomes tbody tr")
-    told = {row.select("th")[0].get_text(): int(row.select("td")[0].get_text()) for row in cells}
-    assert told == {"sent": 3, "failed": 2, "pending": 1}
+    shown = {row.select("th")[0].get_text(): int(row.select("td")[0].get_text()) for row in cells}
+    assert shown == {"sent": 3, "failed": 2, "pending": 1}

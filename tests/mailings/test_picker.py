@@ -1,5 +1,6 @@
-"""Choosing clients on the form, over several searches and without JavaScript."""
+"""The client picker: several searches, with and without JavaScript."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import pytest
@@ -56,9 +57,7 @@ def test_clients_are_chosen_over_several_searches_without_javascript(
     assert not chosen_ids(session) & {other.id for other in others}
 
 
-def test_enter_saves_nothing_by_a_slip_of_the_hand(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_enter_does_not_save(browser: FlaskClient, user: User, session: Session) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), name="Typed")
     step = soup(browser.post("/mailings/new", data=fields | {"pick": "stay"}))
     first = step.select("#mailing-form button[type=submit]")[0]
@@ -67,26 +66,26 @@ def test_enter_saves_nothing_by_a_slip_of_the_hand(
     assert session.scalar(select(Mailing.id)) is None
 
 
-def test_all_that_match_are_chosen_by_one_button(browser: FlaskClient, user: User, session: Session) -> None:
+def test_one_button_selects_all_matches(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(60)]
     create_clients(user, 5)
     ClientFactory.create(full_name="Fair of somebody else")
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", client_query="fair")
     step = browser.post("/mailings/new", data=fields | {"pick": "all"})
-    assert "60 chosen" in main(step)
+    assert "60 selected" in main(step)
     page = soup(step)
     ticked = [box["value"] for box in page.select("input[type=checkbox][name=clients][checked]")]
     hidden = [field["value"] for field in page.select("input[type=hidden][name=clients]")]
     assert len(ticked) == 50
     browser.post("/mailings/new", data=fields | {"clients": ticked + hidden})
     assert chosen_ids(session) == {client.id for client in fair}
-    assert "0 chosen" in main(
+    assert "0 selected" in main(
         browser.post("/mailings/new", data=fields | {"clients": hidden, "pick": "none"})
     )
 
 
-def carried(step: TestResponse, *, without: set[int] = frozenset()) -> list[str]:
-    """Return what the page would send of its clients, some boxes unticked."""
+def carried(step: TestResponse, *, without: Collection[int] = ()) -> list[str]:
+    """Return the client values that the page would submit, with some boxes unticked."""
     page = soup(step)
     ticked = page.select("input[type=checkbox][name=clients][checked]")
     hidden = page.select("input[type=hidden][name=clients]")
@@ -94,9 +93,7 @@ def carried(step: TestResponse, *, without: set[int] = frozenset()) -> list[str]
     return [value for value in values if value not in {str(id) for id in without}]
 
 
-def test_some_of_all_that_match_are_left_out_again(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_some_of_all_matches_can_be_excluded(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(55)]
     lone = ClientFactory.create(owner=user, full_name="Lone")
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
@@ -104,20 +101,22 @@ def test_some_of_all_that_match_are_left_out_again(
     step = browser.post(url, data=fields | {"client_query": "fair", "pick": "all"})
     left_out = {fair[3].id, fair[7].id}
     kept = carried(step, without=left_out)
-    # Another search and another tick in between change nothing of that.
+    # Another search and another selection in between do not change that.
     step = browser.post(url, data=fields | {"clients": kept, "client_query": "lone", "pick": "search"})
     kept = [*carried(step), str(lone.id)]
-    assert "53 chosen" in main(browser.post(url, data=fields | {"clients": carried(step), "pick": "chosen"}))
+    assert "53 selected" in main(
+        browser.post(url, data=fields | {"clients": carried(step), "pick": "chosen"})
+    )
 
     browser.post(url, data=fields | {"clients": kept})
     assert chosen_ids(session) == {client.id for client in fair} - left_out | {lone.id}
 
-    # Whoever was left out is in again when all that match are chosen once more.
+    # Excluded clients are selected again by “select all matches”.
     step = browser.post(url, data=fields | {"clients": kept, "client_query": "fair 3", "pick": "all"})
-    assert "55 chosen" in main(step)
+    assert "55 selected" in main(step)
 
 
-def test_a_large_choice_is_changed_without_carrying_it_along(
+def test_a_large_selection_is_changed_without_listing_it_in_the_form(
     browser: FlaskClient, user: User, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "LARGE", 3)
@@ -137,7 +136,7 @@ def test_a_large_choice_is_changed_without_carrying_it_along(
     assert chosen_ids(session) == {*chosen[1:], clients[58].id}
 
 
-def test_choosing_all_that_match_twice_over_makes_one_mailing(
+def test_two_searches_that_overlap_select_each_client_once(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     create_clients(user, 5)
@@ -148,7 +147,7 @@ def test_choosing_all_that_match_twice_over_makes_one_mailing(
     assert len(chosen_ids(session)) == 5
 
 
-def test_another_owners_mailing_gives_away_none_of_its_clients(
+def test_another_owners_mailing_reveals_no_clients(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     own = ClientFactory.create(owner=user)
@@ -157,7 +156,7 @@ def test_another_owners_mailing_gives_away_none_of_its_clients(
     session.execute(mailing_clients.insert().values(mailing_id=foreign.id, client_id=theirs.id))
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
     step = browser.post("/mailings/new", data=fields | {"clients": f"saved:{foreign.id}", "pick": "chosen"})
-    assert "0 chosen" in main(step)
+    assert "0 selected" in main(step)
     assert theirs.email not in step.text
     browser.post("/mailings/new", data=fields | {"clients": [own.id, f"saved:{foreign.id}"]})
     mailing = session.scalars(select(Mailing).where(Mailing.owner_id == user.id)).one()
@@ -166,7 +165,7 @@ def test_another_owners_mailing_gives_away_none_of_its_clients(
     ) == {own.id}
 
 
-def test_the_search_is_answered_alone_while_typing(browser: FlaskClient, user: User) -> None:
+def test_typing_a_search_returns_only_the_results(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Anna")
     fields = mailing_fields(MessageFactory.create(owner=user), client_query="ann", pick="search")
     step = browser.post("/mailings/new", data=fields, headers={"HX-Target": "picker-results"})
@@ -181,10 +180,10 @@ def test_more_matches_come_page_by_page(browser: FlaskClient, user: User) -> Non
     step = soup(browser.post("/mailings/new", data=data))
     values = [box["value"] for box in step.select("input[type=checkbox][name=clients]")]
     assert values == [str(client.id) for client in clients[50:]]
-    assert "1 chosen" in step.text
+    assert "1 selected" in step.text
 
 
-def test_the_picker_opens_with_who_is_chosen_and_shows_them_again(
+def test_the_picker_opens_with_the_selected_clients(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     clients = create_clients(user, 60)
@@ -199,8 +198,8 @@ def test_the_picker_opens_with_who_is_chosen_and_shows_them_again(
         assert all(box.has_attr("checked") for box in boxes)
 
 
-@pytest.mark.parametrize(("suppressed", "words"), [(1, "1 client has"), (2, "Nobody will get")])
-def test_suppressed_clients_are_pointed_out(
+@pytest.mark.parametrize(("suppressed", "words"), [(1, "1 client has"), (2, "No one will get")])
+def test_suppressed_clients_are_marked(
     browser: FlaskClient, user: User, session: Session, suppressed: int, words: str
 ) -> None:
     clients = create_clients(user, 2)
@@ -214,5 +213,5 @@ def test_suppressed_clients_are_pointed_out(
     )
     page = browser.post("/mailings/new", data=fields, follow_redirects=True)
     assert words in page.text
-    assert "gets no letters" in browser.get("/mailings/new").text
+    assert "suppressed" in browser.get("/mailings/new").text
     assert session.scalars(select(Mailing.audience)).one() is Audience.SELECTED

@@ -1,4 +1,4 @@
-"""Rate, forecast, possible duplicates: what a run's page and `status` tell of it."""
+"""Rate, forecast and possible duplicates on a run's page and in `status`."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from skymailing.extensions import db
 from skymailing.mailings import progress as progress_module
 from skymailing.mailings import queries
 from skymailing.mailings.progress import measure_progress
-from skymailing.mailings.progress_text import put_into_words
+from skymailing.mailings.progress_text import format_progress
 from skymailing.models import (
     Delivery,
     DeliveryState,
@@ -25,7 +25,7 @@ from skymailing.models import (
     User,
 )
 from tests.mailings.pages import main, soup
-from tests.mailings.under_way import (
+from tests.mailings.running import (
     DEFERRED,
     NOW,
     PENDING,
@@ -42,26 +42,26 @@ from tests.support.factories import AttemptFactory, DeliveryFactory
 
 def test_the_rate_is_that_of_the_last_minute(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 60})
-    # Of old, quick; then one each two seconds, and one that is not settled.
+    # Fast at first; then one every two seconds, and one that is not final.
     add_attempts(run, [200 + number / 10 for number in range(50)])
     add_attempts(run, [float(age) for age in range(0, 60, 2)])
     add_attempts(run, [1.0], Outcome.DEFERRED)
-    progress, words = measure(app, run)
+    progress, text = measure(app, run)
     assert progress.rate == pytest.approx(0.5, rel=0.02)
-    assert words.rate == "30 letters per minute"
+    assert text.rate == "30 letters per minute"
     assert progress.finishes_at is not None
     assert (progress.finishes_at - NOW).total_seconds() == pytest.approx(120, rel=0.02)
-    assert words.time_left == "about 2 minutes"
-    assert words.forecast == "At this rate finished at 12:02, before the end."
+    assert text.time_left == "about 2 minutes"
+    assert text.forecast == "At this rate, sending finishes at 12:02, before the end."
 
 
-def test_a_high_rate_is_told_by_the_second(app: Flask, session: Session, user: User) -> None:
+def test_a_high_rate_is_shown_per_second(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 1})
     add_attempts(run, [number / 10 for number in range(100)])
     assert measure(app, run)[1].rate == "10 letters per second"
 
 
-def test_only_the_newest_attempts_are_looked_at(
+def test_only_the_newest_attempts_are_examined(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_module, "RATE_SAMPLE", 100)
@@ -71,112 +71,114 @@ def test_only_the_newest_attempts_are_looked_at(
     assert measure(app, run)[0].rate == pytest.approx(50, rel=0.02), "fifty a second, for three seconds"
 
 
-def test_a_rate_over_a_moment_is_no_rate(app: Flask, session: Session, user: User) -> None:
+def test_no_rate_is_shown_for_a_short_moment(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 1000}, ends_at=NOW + timedelta(minutes=1))
     add_attempts(run, [1.0, 1.0, 1.0])
-    progress, words = measure(app, run)
-    assert (progress.rate, progress.would_expire, words.rate, words.forecast) == (None, 0, "", "")
+    progress, text = measure(app, run)
+    assert (progress.rate, progress.would_expire, text.rate, text.forecast) == (None, 0, "", "")
 
 
-def test_one_batch_and_then_nothing_counts_for_the_minute(app: Flask, session: Session, user: User) -> None:
+def test_one_batch_followed_by_silence_counts_for_the_whole_minute(
+    app: Flask, session: Session, user: User
+) -> None:
     run = running(user, {PENDING: 1})
     add_attempts(run, [40.0] * 30)
     assert measure(app, run)[0].rate == pytest.approx(0.5)
 
 
-def test_what_does_not_fit_before_the_end_is_counted(
+def test_letters_that_miss_the_end_are_counted(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
     run = running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
     add_attempts(run, [float(age) for age in range(60)])  # one a second
-    progress, words = measure(app, run)
+    progress, text = measure(app, run)
     assert progress.finishes_at is None
     assert progress.would_expire == pytest.approx(116, abs=2)
-    assert words.forecast == "Does not fit: about 120 letters would expire at the end, 12:01."
-    assert words.time_left == ""
+    assert text.forecast == "Not enough time: about 120 letters will not be sent before the end, 12:01."
+    assert text.time_left == ""
 
 
-def test_letters_due_after_the_end_do_not_fit_at_any_rate(app: Flask, session: Session, user: User) -> None:
+def test_letters_due_after_the_end_always_expire(app: Flask, session: Session, user: User) -> None:
     run = running(user, {SENT: 3}, ends_at=NOW + timedelta(hours=1))
     for hours in (0.5, 2, 3):
         add_deferred(run, NOW + timedelta(hours=hours))
-    progress, words = measure(app, run)
+    progress, text = measure(app, run)
     assert progress.would_expire == 2
-    assert words.forecast == "Does not fit: about 2 letters would expire at the end, 13:00."
-    assert words.deferred == "3 letters are tried again later: the next one at 12:30."
+    assert text.forecast == "Not enough time: about 2 letters will not be sent before the end, 13:00."
+    assert text.deferred == "3 letters will be tried again, the next one at 12:30."
 
 
-def test_while_all_wait_for_their_time_a_slow_minute_promises_nothing(
-    app: Flask, session: Session, user: User
-) -> None:
+def test_no_forecast_while_all_letters_wait_for_a_retry(app: Flask, session: Session, user: User) -> None:
     run = running(user, {}, ends_at=NOW + timedelta(hours=3))
     for _ in range(40):
         DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=2))
     add_attempts(run, [59.0, 30.0])
-    progress, words = measure(app, run)
-    assert (progress.finishes_at, progress.would_expire, words.forecast) == (None, 0, "")
-    assert words.deferred == "40 letters are tried again later: the next one at 14:00."
+    progress, text = measure(app, run)
+    assert (progress.finishes_at, progress.would_expire, text.forecast) == (None, 0, "")
+    assert text.deferred == "40 letters will be tried again, the next one at 14:00."
 
 
-def test_the_forecast_waits_for_the_last_retry(app: Flask, session: Session, user: User) -> None:
+def test_the_forecast_includes_the_last_retry(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 1})
     add_deferred(run, NOW + timedelta(hours=15))
     add_attempts(run, [float(age) for age in range(60)])
     tomorrow = NOW + timedelta(hours=15)
     assert measure(app, run)[0].finishes_at == tomorrow
     assert measure(app, run)[1].forecast == (
-        f"At this rate finished at {tomorrow.day} {tomorrow:%b}, 03:00, before the end."
+        f"At this rate, sending finishes at {tomorrow.day} {tomorrow:%b}, 03:00, before the end."
     )
 
 
 @pytest.mark.parametrize(
     "values", [{"state": MailingState.PAUSED}, {"state": MailingState.FINISHED}, {"disabled_at": NOW}]
 )
-def test_what_is_not_sending_has_no_rate(
+def test_a_mailing_that_is_not_sending_has_no_rate(
     app: Flask, session: Session, user: User, values: dict[str, Any]
 ) -> None:
     run = running(user, {PENDING: 5}, **values)
     add_attempts(run, [10.0, 5.0, 0.0])
-    progress, words = measure(app, run)
-    assert (progress.rate, progress.finishes_at, words.rate, words.routes) == (None, None, "", [])
+    progress, text = measure(app, run)
+    assert (progress.rate, progress.finishes_at, text.rate, text.routes) == (None, None, "", [])
 
 
-def test_numbers_and_plurals_are_russian_too(app: Flask, session: Session, user: User) -> None:
+def test_numbers_and_plurals_are_translated(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
     add_attempts(run, [float(age) for age in range(60)])
     with app.test_request_context(), force_locale("ru"):
         mailing = db.session.get_one(Mailing, run.mailing_id)
-        ledger = queries.last_run(mailing)
+        ledger = queries.count_last_run(mailing)
         assert ledger
-        words = put_into_words(measure_progress(mailing, ledger, NOW))
-    assert words.rate == "60 писем в минуту"
-    assert words.forecast == "Не успевает: к концу срока (12:01) не уйдут примерно 120 писем."
+        text = format_progress(measure_progress(mailing, ledger, NOW))
+    assert text.rate == "60 писем в минуту"
+    assert text.forecast == "Времени не хватит: до конца (12:01) не уйдёт примерно 120 писем."
 
 
 # --- Possible duplicates ----------------------------------------------------------------------
 
 
-def test_possible_duplicates_are_counted_by_what_follows(app: Flask, session: Session, user: User) -> None:
+def test_possible_duplicates_are_counted_by_what_happens_to_them(
+    app: Flask, session: Session, user: User
+) -> None:
     run = running(user, {PENDING: 1, SENT: 5, DeliveryState.UNKNOWN: 2})
     for minutes in (20, 25):
         due_at = NOW + timedelta(minutes=minutes)
         DeliveryFactory.create(run=run, state=DEFERRED, unknowns=1, due_at=due_at)
     DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(minutes=3))
     DeliveryFactory.create(run=run, state=SENT, unknowns=1, attempts=2)
-    # Of this one the mail server's log told later that it had been sent.
+    # The mail server's log showed later that this one had been sent.
     DeliveryFactory.create(run=run, state=SENT, unknowns=1, attempts=1)
     DeliveryFactory.create(run=run, state=DeliveryState.UNKNOWN, unknowns=2, finished_at=NOW)
-    progress, words = measure(app, run)
-    assert (progress.unclear.waiting, progress.unclear.left) == (2, 1)
-    assert "For 2 letters nobody can know" in words.waiting
-    assert words.unclear == [
-        "2 unclear letters are sent once more, the first at 12:20: they might arrive twice.",
-        "1 letter was unclear and was sent again: its client may have it twice.",
-        "1 unclear letter is left as it is.",
+    progress, text = measure(app, run)
+    assert (progress.unknowns.waiting, progress.unknowns.left) == (2, 1)
+    assert "It is unknown whether 2 letters were delivered" in text.waiting
+    assert text.unknowns == [
+        "2 letters with unknown delivery will be sent again from 12:20 and may arrive twice.",
+        "1 letter with unknown delivery was sent again, so the client may have it twice.",
+        "1 letter with unknown delivery will not be sent again.",
     ]
 
 
-def test_duplicates_are_found_by_an_index_of_their_own(app: Flask, session: Session, user: User) -> None:
+def test_duplicates_are_counted_by_their_partial_index(app: Flask, session: Session, user: User) -> None:
     if session.get_bind().dialect.name != "sqlite":
         pytest.skip("PostgreSQL plans by numbers of rows that a test does not have")
     plan = session.execute(
@@ -191,7 +193,7 @@ def test_duplicates_are_found_by_an_index_of_their_own(app: Flask, session: Sess
 # --- The page ---------------------------------------------------------------------------------
 
 
-def test_the_page_tells_times_in_its_readers_zone(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_page_shows_times_in_its_readers_zone(session: Session, user: User, browser: FlaskClient) -> None:
     user.timezone = "Asia/Yekaterinburg"
     session.flush()
     run = running(user, {PENDING: 5}, ends_at=utcnow() + timedelta(days=1))
@@ -219,5 +221,5 @@ def test_the_live_part_has_rate_forecast_and_warning(
     run.mailing.ends_at = now + timedelta(minutes=2)
     session.flush()
     answer = soup(browser.get(url))
-    assert "letters would expire" in answer.select("#does-not-fit")[0].get_text()
+    assert "letters will not be sent before the end" in answer.select("#does-not-fit")[0].get_text()
     assert "Time left" not in answer.select("#pace")[0].get_text()

@@ -1,4 +1,4 @@
-"""Two who change a mailing at once, tabs or a worker: whoever comes second sees what the first has done."""
+"""Two changes of a mailing at once, by tabs or a worker: the second sees what the first has done."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,8 +14,11 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending, services
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.run_queries import find_last_run
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
+from skymailing.web.error_texts import explain
 from tests.conftest import SignIn
 from tests.mailings.pages import main
 from tests.support.factories import ClientFactory, MailingFactory, create_run, due_mailing
@@ -26,12 +29,12 @@ PATIENCE = 30.0  # seconds
 
 
 def press(browser: FlaskClient, path: str) -> TestResponse:
-    # Whatever the button: only one of them asks for a decision.
+    # Only one of the buttons needs a decision; the others ignore it.
     return browser.post(path, data={"decision": "resend"}, follow_redirects=True)
 
 
 class Press(Thread):
-    """A button pressed in a browser of its own, and the page that follows."""
+    """A button pressed in a separate browser, and the resulting page."""
 
     def __init__(self, browser: FlaskClient, path: str, barrier: Barrier | None = None) -> None:
         super().__init__()
@@ -51,7 +54,7 @@ class Press(Thread):
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
-def test_a_mailing_that_ends_while_a_button_is_pressed_stays_ended(
+def test_a_mailing_that_finishes_while_a_button_is_pressed_stays_finished(
     app: Flask, session: Session, browser: FlaskClient, user: User, verb: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
@@ -71,7 +74,7 @@ def test_a_mailing_that_ends_while_a_button_is_pressed_stays_ended(
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
 
 
-def test_a_start_that_a_worker_has_just_made_is_not_made_again(
+def test_a_run_that_a_worker_has_just_started_is_not_started_again(
     app: Flask, session: Session, browser: FlaskClient, user: User, smtp: SmtpServer, work: Work
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -92,22 +95,23 @@ def test_a_start_that_a_worker_has_just_made_is_not_made_again(
     assert len(session.scalars(select(Run)).all()) == 1
 
 
-def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
+def test_a_service_refreshes_the_mailing_and_loses_no_change(
     app: Flask, session: Session, user: User
 ) -> None:
     if session.get_bind().dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer: whoever may change something reads nothing older")
+        pytest.skip("SQLite has one writer, which never reads older data")
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
     with app.app_context():
         loaded = db.session.get_one(Mailing, mailing.id)
-        run = services.last_run(loaded)
+        run = find_last_run(loaded)
         assert run
         assert plan.settle_run(run.id, utcnow())  # in a session of its own
         assert loaded.state is MailingState.RUNNING, "known from before"
-        with pytest.raises(services.MailingError, match="finished cannot become paused"):
+        with pytest.raises(MailingError, match="mailing_transition_not_allowed") as refused:
             services.pause_mailing(loaded, utcnow())
-        assert (loaded.state, services.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
+        assert "finished cannot become paused" in explain(refused.value)
+        assert (loaded.state, resending.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
         assert run.state is RunState.FINISHED
         db.session.commit()
     session.expire_all()
@@ -117,8 +121,8 @@ def test_a_verb_reads_the_mailing_anew_and_loses_no_ones_change(
 @pytest.mark.parametrize(
     ("verb", "state", "done"),
     [
-        ("resend-failed", DeliveryState.FAILED, "2 letters are tried again"),
-        ("settle-unknowns", DeliveryState.UNKNOWN, "2 unclear letters are sent once more"),
+        ("resend-failed", DeliveryState.FAILED, "2 letters will be sent again"),
+        ("settle-unknowns", DeliveryState.UNKNOWN, "2 letters with unknown delivery will be sent again"),
     ],
 )
 def test_resending_in_two_tabs_at_once_sends_once(

@@ -1,4 +1,4 @@
-"""A run's page: its numbers, its course, why letters were not taken, and its log alone."""
+"""A run's page: its numbers, its timeline, the servers' refusals and its log."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -41,13 +41,13 @@ def run(session: Session, user: User) -> Run:
     return run
 
 
-def test_it_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) -> None:
+def test_the_run_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) -> None:
     page = browser.get(f"/mailings/runs/{run.id}")
     text = main(page)
     assert "Planned 20 = 0 + 0 + 0 + 15 + 5 + 0 + 0 + 0 + 0" in text
     answers = soup(page).find(id="answers")
     assert answers is not None
-    assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [  # type: ignore[union-attr]
+    assert [" ".join(line.get_text(" ").split()) for line in answers.find_all("li")] == [
         "failed 4 550 5.1.1 … is nobody",
         "failed 1 552 5.2.2 mailbox full",
     ]
@@ -56,7 +56,7 @@ def test_it_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) -> No
     assert "slow.example 5 0 0" in " ".join(domains.get_text(" ").split())
 
 
-def test_its_course_is_drawn_and_told_as_a_table(browser: FlaskClient, run: Run) -> None:
+def test_the_timeline_is_a_chart_and_a_table(browser: FlaskClient, run: Run) -> None:
     page = soup(browser.get(f"/mailings/runs/{run.id}"))
     table = page.select_one("details table")
     assert table is not None
@@ -67,7 +67,7 @@ def test_its_course_is_drawn_and_told_as_a_table(browser: FlaskClient, run: Run)
     assert figure["data-chart-of"] == table["id"]
 
 
-def test_its_log_is_that_of_the_run_alone(browser: FlaskClient, user: User, run: Run) -> None:
+def test_the_log_of_a_run_shows_only_its_attempts(browser: FlaskClient, user: User, run: Run) -> None:
     other = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1))
     AttemptFactory.create(delivery__run=other, delivery__email="later@fast.example")
     log = f"/mailings/{run.mailing_id}/log"
@@ -80,9 +80,7 @@ def test_its_log_is_that_of_the_run_alone(browser: FlaskClient, user: User, run:
     assert browser.get(f"{log}?run={foreign.id}").status_code == 404
 
 
-def test_the_mailings_page_leads_to_it_and_a_skipped_one_says_so(
-    browser: FlaskClient, user: User, run: Run
-) -> None:
+def test_the_mailings_page_lists_runs_and_skipped_ones(browser: FlaskClient, user: User, run: Run) -> None:
     skipped = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1), state=RunState.SKIPPED)
     page = browser.get(f"/mailings/{run.mailing_id}")
     for one in (run, skipped):
@@ -91,7 +89,7 @@ def test_the_mailings_page_leads_to_it_and_a_skipped_one_says_so(
     assert "Planned 20 =" in main(page), "the last run is the last that was sent"
 
 
-def test_a_mailing_that_ran_for_years_shows_each_of_its_runs(
+def test_the_runs_of_many_years_are_paginated(
     browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "SHOWN_RUNS", 2)

@@ -1,4 +1,4 @@
-"""The form's steps, and the summary before a mailing is set up."""
+"""The steps of the form, and the summary before a mailing is set up."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,14 +26,12 @@ def summary(page: TestResponse) -> str:
     return " ".join(parts[0].get_text(" ").split())
 
 
-def test_a_new_mailing_begins_with_whom_it_is_for(browser: FlaskClient, user: User) -> None:
+def test_a_new_mailing_opens_with_the_recipients(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user)
     assert open_step(browser.get("/mailings/new")) == "who"
 
 
-def test_a_mailing_that_is_changed_opens_with_its_summary(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_a_saved_mailing_opens_with_its_summary(browser: FlaskClient, user: User, session: Session) -> None:
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user), draft="1"))
     page = browser.get(f"/mailings/{session.scalars(select(Mailing.id)).one()}/edit")
     assert open_step(page) == "check"
@@ -53,14 +51,14 @@ def test_a_mailing_that_is_changed_opens_with_its_summary(
         ({"pick": "search", "step": "who"}, "who"),
     ],
 )
-def test_the_form_comes_back_where_something_is_to_do(
+def test_the_form_opens_at_the_step_with_an_error(
     browser: FlaskClient, user: User, changes: dict[str, Any], step: str
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user)) | changes
     assert open_step(browser.post("/mailings/new", data=fields)) == step
 
 
-def test_the_summary_says_who_what_and_when(browser: FlaskClient, user: User) -> None:
+def test_the_summary_shows_who_what_and_when(browser: FlaskClient, user: User) -> None:
     clients = create_clients(user, 5)
     SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
     start = utcnow() + timedelta(hours=3)
@@ -72,14 +70,14 @@ def test_the_summary_says_who_what_and_when(browser: FlaskClient, user: User) ->
     assert "Autumn news" in words
     assert "from The Bakery" in words
     assert "daily" in words
-    assert "1 client who has unsubscribed or is never mailed is not counted" in words
+    assert "1 client who has unsubscribed or is suppressed is not counted" in words
     # The first client gets no letter, so the example is the second one's.
     (frame,) = soup(page).select("#example iframe[sandbox]")
     assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"
     assert browser.get(str(frame["src"])).status_code == 200
 
 
-def test_the_live_summary_names_what_is_missing_and_saves_nothing(
+def test_the_live_summary_lists_errors_without_saving(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     ClientFactory.create(owner=user)
@@ -87,13 +85,13 @@ def test_the_live_summary_names_what_is_missing_and_saves_nothing(
     answer = browser.post("/mailings/preview", data=fields | {"step": "who"})
     assert "Still to do" in answer.text
     assert {link["href"] for link in soup(answer).select("#problems a")} == {"#step-who", "#step-what"}
-    # The letter is fetched only where it is looked at.
+    # The letter is fetched only if its step is open.
     assert "iframe" not in answer.text
     assert "iframe" in browser.post("/mailings/preview", data=fields | {"step": "check"}).text
     assert session.scalar(select(Mailing.id)) is None
 
 
-def test_a_test_letter_is_sent_from_the_form_which_stays_as_it_is(
+def test_a_test_letter_is_sent_from_the_form_without_saving(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     message = MessageFactory.create(owner=user)
@@ -105,18 +103,20 @@ def test_a_test_letter_is_sent_from_the_form_which_stays_as_it_is(
     assert session.scalar(select(Mailing.id)) is None
 
 
-def test_another_owners_message_is_no_test_letter(browser: FlaskClient, user: User, session: Session) -> None:
+def test_another_owners_message_is_not_sent_as_a_test(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     MessageFactory.create(owner=user)
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(), check="test"))
     assert session.scalar(select(OutboxLetter.id)) is None
 
 
-def gap_sentences(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
-    lines = soup(browser.post("/mailings/preview", data=fields)).select("#gaps p")
-    return [line.get_text() for line in lines[:-1]]  # the last one leads to the message
+def missing_value_sentences(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
+    lines = soup(browser.post("/mailings/preview", data=fields)).select("#missing-values p")
+    return [line.get_text() for line in lines[:-1]]  # the last one links to the message
 
 
-def test_the_summary_tells_how_many_clients_lack_a_value_of_the_message(
+def test_the_summary_counts_clients_without_a_value_of_the_message(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = """{{ name }}, {{ client.city }}! {{ client.bonus | default: 0 }}
@@ -127,21 +127,21 @@ def test_the_summary_tells_how_many_clients_lack_a_value_of_the_message(
     ClientFactory.create(owner=user, full_name="Vera", attributes={"city": "Rome"})
     gone = ClientFactory.create(owner=user, full_name="", attributes={})
     SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
-    ClientFactory.create(full_name="")  # somebody else's
-    city = "nothing for {{ client.city }}: that place stays empty."
-    nobody = "1 client has nothing for {{ name }}: that place stays empty."
+    ClientFactory.create(full_name="")  # of another owner
+    city = "no value for {{ client.city }}, so it stays empty."
+    name = "1 client has no value for {{ name }}, so it stays empty."
 
     everybody = mailing_fields(message)
-    assert gap_sentences(browser, everybody) == [f"2 clients have {city}", nobody]
+    assert missing_value_sentences(browser, everybody) == [f"2 clients have {city}", name]
     chosen = everybody | {"audience": "selected", "clients": [str(anna.id)]}
-    assert gap_sentences(browser, chosen) == [f"1 client has {city}"]
+    assert missing_value_sentences(browser, chosen) == [f"1 client has {city}"]
     matching = everybody | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
-    assert gap_sentences(browser, matching) == [f"2 clients have {city}", nobody]
+    assert missing_value_sentences(browser, matching) == [f"2 clients have {city}", name]
     monkeypatch.setattr(missing_values, "EXAMINED", 1)
-    assert gap_sentences(browser, everybody)[-1] == "Only the first 1 clients were looked at."
+    assert missing_value_sentences(browser, everybody)[-1] == "Only the first 1 clients were checked."
 
 
-def test_a_message_that_every_client_can_fill_is_not_warned_of(browser: FlaskClient, user: User) -> None:
+def test_no_warning_if_every_client_has_the_values(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, body="{{ name }}, {{ client.city }}")
     ClientFactory.create(owner=user, full_name="Anna", attributes={"city": "Rome"})
-    assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#gaps")
+    assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#missing-values")

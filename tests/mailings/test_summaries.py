@@ -1,8 +1,9 @@
-"""The daily summary: at the owner's hour, of the day before, nothing on days without sending."""
+"""The daily summary: at the owner's hour, for the last day, none if nothing was sent."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 
 import pytest
 import time_machine
@@ -41,12 +42,16 @@ def want_summary(user: User, sign_in: SignIn, hour: str, now: datetime = NOON) -
 def letters_to(smtp: SmtpServer, user: User) -> list[str]:
     letters = [letter for letter in smtp.letters if letter.to == user.email]
     parsed = [message_from_bytes(letter.content, policy=policy.default) for letter in letters]
-    return [
-        f"{one['Subject']}\n{one.get_body(('plain',)).get_content()}".replace("\r\n", "\n") for one in parsed
-    ]  # type: ignore[union-attr]
+    return [f"{one['Subject']}\n{plain_text(one)}".replace("\r\n", "\n") for one in parsed]
 
 
-def test_it_comes_at_the_owners_hour_and_tells_of_the_day_before(
+def plain_text(letter: EmailMessage) -> str:
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def test_the_summary_comes_at_the_owners_hour_and_covers_the_last_day(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:
     owner = UserFactory.create(timezone="Asia/Kathmandu")  # 18:00 there is 12:15 in UTC
@@ -74,7 +79,7 @@ def test_it_comes_at_the_owners_hour_and_tells_of_the_day_before(
     assert len(letters_to(smtp, owner)) == 1, "nothing was sent since"
 
 
-def test_nobody_gets_it_without_asking_nor_while_blocked(
+def test_no_summary_without_asking_or_while_blocked(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:
     silent, blocked = UserFactory.create(), UserFactory.create()
@@ -88,7 +93,7 @@ def test_nobody_gets_it_without_asking_nor_while_blocked(
     assert letters_to(smtp, silent) == letters_to(smtp, blocked) == []
 
 
-def test_after_a_long_rest_it_tells_of_the_latest_day_alone(
+def test_after_a_long_downtime_the_summary_covers_the_latest_day(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:
     owner = UserFactory.create()
@@ -112,7 +117,7 @@ def test_a_summary_that_is_due_is_not_lost_when_the_profile_is_saved(
     assert [letter.split("\n")[0] for letter in letters_to(smtp, owner)] == ["The last day: 4 letters sent"]
 
 
-def test_an_hour_over_which_the_clock_is_put_forward_comes_when_it_is(
+def test_an_hour_skipped_by_a_clock_change_still_gets_its_summary(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:
     owner = UserFactory.create(timezone="Europe/Berlin")

@@ -1,4 +1,4 @@
-"""Unclear letters: asked about once, sent again or left, whatever word of them comes late."""
+"""Letters with unknown delivery: one question, resent or left, and late results."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -33,14 +33,14 @@ from tests.support.servers import SmtpServer
 Work = Callable[[], None]
 
 
-def test_what_the_mail_servers_log_tells_is_noted_as_sent(
+def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
     app: Flask, session: Session, mailing: Mailing
 ) -> None:
     run = last_run(session)
-    unclear_ones = session.scalars(
+    unknowns = session.scalars(
         select(Delivery).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.UNKNOWN)
     ).all()
-    known, other = unclear_ones
+    known, other = unknowns
 
     answer = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"],
@@ -61,37 +61,37 @@ def test_what_the_mail_servers_log_tells_is_noted_as_sent(
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave", "confirm"])
-def test_after_a_restore_the_page_stops_asking_once_all_is_decided(
+def test_the_restore_notice_disappears_once_everything_is_decided(
     app: Flask, session: Session, browser: FlaskClient, mailing: Mailing, decision: str
 ) -> None:
     mailing.state_reason = f"{StateReason.RESTORED}: {utcnow().isoformat(timespec='seconds')}"
     session.flush()
-    asking = "Nothing more leaves until you decide"
+    asking = "nothing is sent until you decide"
     assert asking in main(browser.get(f"/mailings/{mailing.id}"))
 
     if decision == "confirm":
-        is_unclear = Delivery.state == DeliveryState.UNKNOWN
+        is_unknown = Delivery.state == DeliveryState.UNKNOWN
         in_last = Delivery.run_id == last_run(session).id
-        for email in session.scalars(select(Delivery.email).where(in_last, is_unclear)).all():
+        for email in session.scalars(select(Delivery.email).where(in_last, is_unknown)).all():
             assert asking in main(browser.get(f"/mailings/{mailing.id}"))
             confirm = ["mailings", "confirm", str(mailing.id), "-"]
             assert app.test_cli_runner().invoke(args=confirm, input=email).exit_code == 0
     else:
-        settle(browser, mailing, decision)
+        decide(browser, mailing, decision)
 
     assert asking not in main(browser.get(f"/mailings/{mailing.id}"))
 
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    """A finished mailing of whose last run two letters are unclear."""
-    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    """A finished mailing; two letters of its last run have unknown delivery."""
+    mailing: Mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.UNKNOWN: 3}, scheduled_for=utcnow() - timedelta(days=7))
     create_run(mailing, {DeliveryState.UNKNOWN: 2, DeliveryState.SENT: 1}, scheduled_for=utcnow())
     return mailing
 
 
-def settle(browser: FlaskClient, mailing: Mailing, decision: str) -> str:
+def decide(browser: FlaskClient, mailing: Mailing, decision: str) -> str:
     path = f"/mailings/{mailing.id}/settle-unknowns"
     return main(browser.post(path, data={"decision": decision}, follow_redirects=True))
 
@@ -101,35 +101,33 @@ def last_run(session: Session) -> Run:
     return session.scalars(select(Run).order_by(Run.id.desc()).limit(1)).one()
 
 
-def unclear(session: Session) -> list[datetime | None]:
-    """Return when the unclear letters of the last run were settled."""
+def unknown_finished_at(session: Session) -> list[datetime | None]:
+    """Return when the last run's unknown deliveries were finished."""
     statement = select(Delivery.finished_at).where(
         Delivery.run_id == last_run(session).id, Delivery.state == DeliveryState.UNKNOWN
     )
     return list(session.scalars(statement))
 
 
-def test_the_question_names_how_many_and_that_a_copy_may_be_the_second(
-    browser: FlaskClient, mailing: Mailing
-) -> None:
+def test_the_question_shows_the_count_and_warns_of_duplicates(browser: FlaskClient, mailing: Mailing) -> None:
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
-    assert "2 unclear letters" in main(page)
-    assert "second copy" in main(page)
+    assert "2 letters with unknown delivery" in main(page)
+    assert "some may get it twice" in main(page)
     assert {button["value"] for button in soup(page).select("main button[name=decision]")} == {
         "resend",
         "leave",
     }
 
 
-def test_sent_again_they_go_out_once_and_nothing_else_does(
+def test_resent_letters_leave_once_and_no_others_do(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
-    assert "2 unclear letters are sent once more" in settle(browser, mailing, "resend")
+    assert "2 letters with unknown delivery will be sent again" in decide(browser, mailing, "resend")
     session.refresh(mailing)
     assert (mailing.state, last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
-    assert "No unclear letter waits" in settle(browser, mailing, "resend"), "pressed twice"
+    assert "No letters wait for your decision" in decide(browser, mailing, "resend"), "pressed twice"
     work()
-    assert "No unclear letter waits" in settle(browser, mailing, "resend")
+    assert "No letters wait for your decision" in decide(browser, mailing, "resend")
     work()
 
     assert len(smtp.letters) == 2
@@ -141,35 +139,35 @@ def test_sent_again_they_go_out_once_and_nothing_else_does(
     assert set(states) == {DeliveryState.SENT}
 
 
-def test_left_they_stay_unknown_and_nobody_is_asked_again(
+def test_left_letters_stay_unknown_and_are_not_asked_about_again(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     assert 'id="do-settle-unknowns"' in browser.get(f"/mailings/{mailing.id}").text
-    assert "2 unclear letters are left" in settle(browser, mailing, "leave")
-    settled = unclear(session)
+    assert "2 letters with unknown delivery will not be sent again" in decide(browser, mailing, "leave")
+    settled = unknown_finished_at(session)
     assert None not in settled
     for decision in ("leave", "resend"):
-        assert "No unclear letter waits" in settle(browser, mailing, decision), "a tab from before"
+        assert "No letters wait for your decision" in decide(browser, mailing, decision), "a tab from before"
     work()
 
-    assert unclear(session) == settled
+    assert unknown_finished_at(session) == settled
     assert not smtp.letters
     session.refresh(mailing)
     assert (mailing.state, last_run(session).state) == (MailingState.FINISHED, RunState.FINISHED)
     page = browser.get(f"/mailings/{mailing.id}")
     assert 'id="do-settle-unknowns"' not in page.text
-    assert "2 unclear letters are left as they are" in main(page)
+    assert "2 letters with unknown delivery will not be sent again" in main(page)
     assert browser.get(f"/mailings/{mailing.id}/settle-unknowns").status_code == 302
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"state": MailingState.CANCELLED}, "no run whose letters could be sent again"),
-        ({"ends_at": utcnow() - timedelta(seconds=1)}, "window of this mailing is over"),
+        ({"state": MailingState.CANCELLED}, "no run whose letters can be sent again"),
+        ({"ends_at": utcnow() - timedelta(seconds=1)}, "This mailing has ended"),
     ],
 )
-def test_a_mailing_that_is_over_lets_them_be_left_only(
+def test_unknown_letters_of_an_ended_mailing_can_only_be_left(
     browser: FlaskClient, mailing: Mailing, session: Session, changes: dict[str, object], words: str
 ) -> None:
     for name, value in changes.items():
@@ -178,58 +176,61 @@ def test_a_mailing_that_is_over_lets_them_be_left_only(
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
     assert 'value="resend"' not in page.text
     assert 'value="leave"' in page.text
-    assert words in settle(browser, mailing, "resend")
-    assert unclear(session) == [None, None]
-    settle(browser, mailing, "leave")
-    assert None not in unclear(session)
+    assert words in decide(browser, mailing, "resend")
+    assert unknown_finished_at(session) == [None, None]
+    decide(browser, mailing, "leave")
+    assert None not in unknown_finished_at(session)
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave"])
-def test_a_disabled_mailing_is_not_settled(
+def test_unknown_letters_of_a_disabled_mailing_cannot_be_decided(
     browser: FlaskClient, mailing: Mailing, session: Session, decision: str
 ) -> None:
     mailing.disabled_at, mailing.disabled_reason = utcnow(), "complaints"
     session.flush()
-    assert "complaints" in settle(browser, mailing, decision)
-    assert unclear(session) == [None, None]
+    assert "complaints" in decide(browser, mailing, decision)
+    assert unknown_finished_at(session) == [None, None]
     assert 'id="do-settle-unknowns"' not in browser.get(f"/mailings/{mailing.id}").text
 
 
-def test_no_decision_is_no_request(browser: FlaskClient, mailing: Mailing, session: Session) -> None:
+def test_a_request_without_a_decision_is_refused(
+    browser: FlaskClient, mailing: Mailing, session: Session
+) -> None:
     path = f"/mailings/{mailing.id}/settle-unknowns"
     assert browser.post(path, data={"decision": "burn"}).status_code == 400
     assert browser.post(path).status_code == 400
-    assert unclear(session) == [None, None]
+    assert unknown_finished_at(session) == [None, None]
 
 
-def test_a_deleted_client_gets_nothing_and_is_not_asked_about(
+def test_letters_to_deleted_clients_are_not_resent(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     run = last_run(session)
     for state in (DeliveryState.UNKNOWN, DeliveryState.FAILED):
         DeliveryFactory.create(run=run, client_id=None, email=f"{state}@gone.example", state=state)
-    assert "2 unclear letters are sent once more" in settle(browser, mailing, "resend")
+    assert "2 letters with unknown delivery will be sent again" in decide(browser, mailing, "resend")
     work()
     browser.post(f"/mailings/{mailing.id}/resend-failed")
     work()
     assert not [address for address in smtp.per_address() if address.endswith("gone.example")]
-    assert "No unclear letter waits" in settle(browser, mailing, "resend")
+    assert "No letters wait for your decision" in decide(browser, mailing, "resend")
 
 
 @pytest.mark.parametrize("before", ["waiting", "left", "to be resent"])
-def test_word_that_comes_late_settles_an_unknown_whatever_was_decided(
+def test_a_late_result_finishes_an_unknown_delivery_after_any_decision(
     app: Flask, session: Session, user: User, before: str
 ) -> None:
     now = utcnow()
-    decided: dict[str, object] = {
+    decisions: dict[str, dict[str, object]] = {
         "waiting": {},
         "left": {"finished_at": now - timedelta(minutes=1)},
         "to be resent": {"state": DeliveryState.DEFERRED, "due_at": now},
-    }[before]
+    }
     run = create_run(MailingFactory.create(owner=user, state=MailingState.RUNNING), {})
     delivery = DeliveryFactory.create(
         run=run,
-        **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1, "attempts": 1} | decided,
+        **{"state": DeliveryState.UNKNOWN, "lease_token": "ours", "unknowns": 1, "attempts": 1}
+        | decisions[before],
     )
     AttemptFactory.create(delivery=delivery, outcome=Outcome.UNKNOWN, code=None, answer="assumed")
     result = Result(Letter(delivery.id, 1, delivery.email, b""), Verdict.SENT, 250, "2.0.0 Ok")

@@ -1,4 +1,4 @@
-"""An owner who moves to another time zone: each occurrence comes once, at the hour of the new clock."""
+"""An owner moves to another time zone: each occurrence comes once, at the same hour of the new clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,8 @@ MOVE = TODAY + timedelta(minutes=90)
 
 @pytest.fixture
 def user(session: Session) -> User:
-    return UserFactory.create(timezone="Europe/Moscow")
+    user: User = UserFactory.create(timezone="Europe/Moscow")
+    return user
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 
 def daily(owner: User, state: MailingState, run_state: RunState, **values: Any) -> Mailing:
-    """Create a daily mailing to one client that has had today's run, or is at it."""
+    """Create a daily mailing to one client, whose run of today is finished or current."""
     is_over = run_state is RunState.FINISHED
     mailing: Mailing = MailingFactory.create(
         owner=owner,
@@ -75,7 +76,7 @@ def scheduled_start(app: Flask, mailing: Mailing) -> float | None:
         (MailingState.RUNNING, RunState.SENDING),
     ],
 )
-def test_who_has_had_todays_letter_gets_the_next_one_tomorrow(
+def test_a_client_with_todays_letter_gets_the_next_one_tomorrow(
     app: Flask,
     browser: FlaskClient,
     user: User,
@@ -107,7 +108,7 @@ def test_who_has_had_todays_letter_gets_the_next_one_tomorrow(
     assert len(smtp.letters) == (3 if state is MailingState.RUNNING else 2)
 
 
-def test_what_happens_once_and_what_is_due_by_hand_stays_where_it_is(
+def test_one_time_mailings_and_manual_starts_keep_their_time(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     later = TODAY + timedelta(days=2)
@@ -120,7 +121,7 @@ def test_what_happens_once_and_what_is_due_by_hand_stays_where_it_is(
     assert {mailing: mailing.next_run_at for mailing in before} == before
 
 
-def test_a_last_occurrence_that_moves_behind_the_end_ends_the_mailing(
+def test_a_last_occurrence_moved_past_the_end_finishes_the_mailing(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     mailing = daily(
@@ -141,7 +142,7 @@ ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu",
     st.sampled_from([Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]),
     st.integers(0, 400),
 )
-def test_every_occurrence_has_its_number_and_nothing_else_has_one(
+def test_only_occurrences_have_a_number(
     quarters: int, name: str, periodicity: Periodicity, number: int
 ) -> None:
     anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)

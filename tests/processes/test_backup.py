@@ -18,7 +18,7 @@ from config import TestingConfig
 from skymailing import create_app, queue
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending, services
 from skymailing.models import (
     Attempt,
     Delivery,
@@ -179,7 +179,7 @@ def test_what_may_have_left_since_the_backup_waits_for_its_owner(
         told_by_log = [row.email for row in find_unclear(after)][: unclear // 2]
         (tmp_path / "log").write_text("\n".join(told_by_log))
         run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
-        assert press(live, services.resend_unknowns) == unclear - len(told_by_log)
+        assert press(live, resending.resend_unknowns) == unclear - len(told_by_log)
         live.finish()
         assert states(after, only_run(after)) == {"sent": RECIPIENTS}
         twice = {address for address, count in sink.per_address().items() if count == 2}

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from skymailing import jobs
 from skymailing.clock import utcnow
 from skymailing.extensions import db
-from skymailing.mailings import services
+from skymailing.mailings import resending
+from skymailing.mailings.errors import MailingError
 from skymailing.mailings.queries import count_runs
 from skymailing.models import (
     Attempt,
@@ -158,8 +159,8 @@ def test_letters_of_a_run_without_details_cannot_be_sent_again(
     run = old_run(user, DAYS + 1, ends_at=utcnow() + timedelta(days=1))
     with app.app_context():
         sweep.remove_old(utcnow())
-        with pytest.raises(services.MailingError):
-            services._run_to_resend(db.session.get_one(Mailing, run.mailing_id), utcnow())
+        with pytest.raises(MailingError):
+            resending._find_run_to_resend(db.session.get_one(Mailing, run.mailing_id), utcnow())
     answer = browser.post(f"/mailings/{run.mailing_id}/resend-failed", follow_redirects=True)
     assert "details of the last run were removed" in answer.text
 
@@ -171,7 +172,7 @@ def test_pages_say_that_details_were_removed_and_after_how_long(
     with app.app_context():
         sweep.remove_old(utcnow())
 
-    told = f"removed {DAYS + 3} days after it had ended"
+    told = f"removed {DAYS + 3} days after it ended"
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     for who, path in ((browser, f"/mailings/runs/{run.id}"), (manager, f"/manager/runs/{run.id}/")):
         page = who.get(path).text

@@ -91,7 +91,7 @@ def profile() -> ResponseReturnValue:
     user_id = current_user.id
     db.session.commit()
     if has_moved:
-        tasks.announce_mailings_of(user_id, now)
+        tasks.dispatch_mailings_of(user_id, now)
     flash(_("Your profile is saved."), "success")
     return redirect(url_for("auth.profile"))
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from skymailing.db.engine import insert_into, is_one_of
+from skymailing.delivery.audience import recipients
 from skymailing.delivery.ledger.attempts import find_series, insert_attempts
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.ledger.late_results import settle_assumed
@@ -31,14 +32,12 @@ from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
     OPEN_STATES,
-    Audience,
     Client,
     Delivery,
     DeliveryState,
     Mailing,
     Suppression,
     SuppressionReason,
-    mailing_clients,
 )
 
 # RFC 3463 and 7505: the recipient's address itself is dead, not the mailbox full or the letter unwelcome.
@@ -153,7 +152,8 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
     """
     suppressed = Suppression.id.is_not(None)
     clients = (
-        select(
+        recipients(mailing)
+        .with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
             Client.id,
             Client.email,
@@ -161,16 +161,13 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
             case((suppressed, DeliveryState.SUPPRESSED.value), else_=DeliveryState.PENDING.value),
             case((suppressed, now)),
         )
-        .outerjoin(
+        .outerjoin_from(
+            Client,
             Suppression,
             (Suppression.owner_id == Client.owner_id) & (Suppression.email_key == Client.email_key),
         )
-        .where(Client.owner_id == mailing.owner_id)
         .order_by(Client.id)
     )
-    if mailing.audience is Audience.SELECTED:
-        members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
-        clients = clients.where(Client.id.in_(members))
     columns = ["run_id", "client_id", "email", "email_key", "state", "finished_at"]
     statement = insert(Delivery).from_select(columns, clients, include_defaults=False)
     # Without the option PostgreSQL's driver does not say how many rows there were.

@@ -1,4 +1,4 @@
-"""The buttons of a mailing's page: each calls one verb and may be pressed twice without harm."""
+"""The buttons of a mailing's page. Each calls one service, and pressing it twice is harmless."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,12 +11,13 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import clock, queue
-from skymailing.errors import IllegalTransition, SkyMailingError
+from skymailing.errors import IllegalTransition, UserError
 from skymailing.extensions import db
-from skymailing.mailings import queries, services, tasks
+from skymailing.mailings import queries, resending, services, tasks
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, User
 from skymailing.outbox import services as outbox
+from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_label
 
 T = TypeVar("T")
@@ -26,29 +27,29 @@ T = TypeVar("T")
 @login_required
 def start(mailing_id: int) -> Response:
     """Start a draft or scheduled mailing at once."""
-    return carry_out(mailing_id, services.start_now, say(_("The mailing starts now.")))
+    return carry_out(mailing_id, services.start_now, flash_done(_("The mailing starts now.")))
 
 
 @bp.post("/<int:mailing_id>/pause")
 @login_required
 def pause(mailing_id: int) -> Response:
-    """Stop handing over letters until it is resumed."""
-    return carry_out(mailing_id, services.pause_mailing, say(_("The mailing is paused.")))
+    """Stop sending until the mailing is resumed."""
+    return carry_out(mailing_id, services.pause_mailing, flash_done(_("The mailing is paused.")))
 
 
 @bp.post("/<int:mailing_id>/resume")
 @login_required
 def resume(mailing_id: int) -> Response:
-    """Go on where it was paused."""
-    return carry_out(mailing_id, services.resume_mailing, say(_("The mailing goes on.")))
+    """Continue where the mailing was paused."""
+    return carry_out(mailing_id, services.resume_mailing, flash_done(_("The mailing is resumed.")))
 
 
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])
 @login_required
 def cancel(mailing_id: int) -> str | Response:
-    """Cancel what has not been sent, for good; asks first."""
+    """Cancel for good what has not been sent; asks for confirmation."""
     if request.method == "POST":
-        return carry_out(mailing_id, services.cancel_mailing, say(_("The mailing is cancelled.")))
+        return carry_out(mailing_id, services.cancel_mailing, flash_done(_("The mailing is cancelled.")))
     mailing = get_own_mailing(mailing_id)
     if mailing.state in {MailingState.CANCELLED, MailingState.FINISHED}:
         return show(mailing_id)
@@ -58,21 +59,21 @@ def cancel(mailing_id: int) -> str | Response:
 @bp.post("/<int:mailing_id>/resend-failed")
 @login_required
 def resend_failed(mailing_id: int) -> Response:
-    """Try once more those that failed in the last run."""
-    return carry_out(mailing_id, services.resend_failed, tell_of_failed)
+    """Send the letters that failed in the last run again."""
+    return carry_out(mailing_id, resending.resend_failed, flash_failed)
 
 
 @bp.route("/<int:mailing_id>/settle-unknowns", methods=["GET", "POST"])
 @login_required
 def settle_unknowns(mailing_id: int) -> str | Response:
-    """Send the unclear letters of the last run once more, or leave them; asks which."""
+    """Send the unknown letters of the last run again, or leave them; asks which."""
     mailing = get_own_mailing(mailing_id)
     if request.method == "POST":
         match request.form.get("decision"):
             case "resend":
-                return carry_out(mailing_id, services.resend_unknowns, tell_of_resent)
+                return carry_out(mailing_id, resending.resend_unknowns, flash_resent)
             case "leave":
-                return carry_out(mailing_id, services.leave_unknowns, tell_of_left)
+                return carry_out(mailing_id, resending.leave_unknowns, flash_left)
             case _:
                 abort(400)
     count = queries.count_waiting_unknowns(mailing)
@@ -80,7 +81,7 @@ def settle_unknowns(mailing_id: int) -> str | Response:
         return show(mailing_id)
     can_resend = mailing.state is not MailingState.CANCELLED and mailing.ends_at > clock.utcnow()
     return render_template(
-        "mailings/settle_unknowns.html", mailing=mailing, count=count, can_resend=can_resend
+        "mailings/unknown_deliveries.html", mailing=mailing, count=count, can_resend=can_resend
     )
 
 
@@ -93,7 +94,7 @@ def test(mailing_id: int) -> Response:
 
 
 def send_test_letter(user: User, message_id: int) -> None:
-    """Send one of the user's messages to the user alone, and say so; commits."""
+    """Send one of the user's messages to the user alone; commits and flashes."""
     outbox.post(user, "test-letter", message_id=message_id, client_id=None)
     address = user.email
     db.session.commit()
@@ -101,73 +102,70 @@ def send_test_letter(user: User, message_id: int) -> None:
     flash(_("A test letter is on its way to %(address)s.", address=address), "success")
 
 
-def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], T], tell: Callable[[T], None]) -> Response:
-    """Do it, commit, tell the workers and the person; or say why it cannot be done."""
+def carry_out(
+    mailing_id: int, verb: Callable[[Mailing, datetime], T], flash_result: Callable[[T], None]
+) -> Response:
+    """Apply a service to the mailing, commit, and show the result or why it is not possible."""
     mailing = get_own_mailing(mailing_id)
     now = clock.utcnow()
     try:
         result = verb(mailing, now)
-    except SkyMailingError as error:
+    except (UserError, IllegalTransition) as error:
         return refuse(mailing_id, error)
-    db.session.commit()
-    tasks.announce(mailing, now)
-    tell(result)
+    tasks.commit_and_dispatch(mailing, now)
+    flash_result(result)
     return show(mailing_id)
 
 
-def say(done: str) -> Callable[[None], None]:
-    return lambda _nothing: flash(done, "success")
+def flash_done(text: str) -> Callable[[None], None]:
+    return lambda _nothing: flash(text, "success")
 
 
-def tell_of_failed(count: int) -> None:
+def flash_failed(count: int) -> None:
     if count:
-        flash(
-            ngettext("%(num)d letter is tried again.", "%(num)d letters are tried again.", count), "success"
-        )
+        text = ngettext("%(num)d letter will be sent again.", "%(num)d letters will be sent again.", count)
+        flash(text, "success")
     else:
-        flash(_("There is nothing to resend: no letter of the last run failed."), "warning")
+        flash(_("Nothing to resend: no letters failed in the last run."), "warning")
 
 
-def tell_of_resent(count: int) -> None:
+def flash_resent(count: int) -> None:
     if count:
-        flash(
-            ngettext(
-                "%(num)d unclear letter is sent once more.",
-                "%(num)d unclear letters are sent once more.",
-                count,
-            ),
-            "success",
+        text = ngettext(
+            "%(num)d letter with unknown delivery will be sent again.",
+            "%(num)d letters with unknown delivery will be sent again.",
+            count,
         )
+        flash(text, "success")
     else:
-        tell_of_nothing_unclear()
+        flash_no_unknowns()
 
 
-def tell_of_left(count: int) -> None:
+def flash_left(count: int) -> None:
     if count:
-        flash(
-            ngettext(
-                "%(num)d unclear letter is left as it is.",
-                "%(num)d unclear letters are left as they are.",
-                count,
-            ),
-            "success",
+        text = ngettext(
+            "%(num)d letter with unknown delivery will not be sent again.",
+            "%(num)d letters with unknown delivery will not be sent again.",
+            count,
         )
+        flash(text, "success")
     else:
-        tell_of_nothing_unclear()
+        flash_no_unknowns()
 
 
-def tell_of_nothing_unclear() -> None:
-    flash(_("No unclear letter waits for a decision any more."), "warning")
+def flash_no_unknowns() -> None:
+    flash(_("No letters wait for your decision."), "warning")
 
 
-def refuse(mailing_id: int, error: SkyMailingError) -> Response:
+def refuse(mailing_id: int, error: UserError | IllegalTransition) -> Response:
     db.session.rollback()
-    message = str(error)
-    if isinstance(error, IllegalTransition):
-        # Pressed twice, or the mailing has moved on since the page was shown.
+    if isinstance(error, UserError):
+        text = explain(error)
+    else:
+        # A double click, or the mailing has changed since the page was shown.
         state = state_label(get_own_mailing(mailing_id).state)
-        message = _("This is not possible now: the mailing is %(state)s.", state=state)
-    flash(message, "warning")
+        text = _("This is not possible now: the mailing is %(state)s.", state=state)
+    flash(text, "warning")
     return show(mailing_id)
 
 

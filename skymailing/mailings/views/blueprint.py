@@ -1,4 +1,4 @@
-"""The blueprint of mailings; three files of views share it."""
+"""The blueprint of mailings, which all modules of views share."""
 
 from flask import Blueprint, abort
 from flask_login import current_user
@@ -6,15 +6,16 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings import services
+from skymailing.mailings.errors import MailingError
 from skymailing.models import Mailing
 
 bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 
 
 def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
-    """Return the signed-in user's mailing; else 404.
+    """Return the signed-in user's mailing, or abort with 404.
 
-    The services' verbs lock it themselves; `to_change` is for what changes it without one.
+    `to_change` locks it already before a form is made from it; services lock it in any case.
     """
     mailing = db.session.scalar(
         select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == current_user.id)
@@ -24,6 +25,6 @@ def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
     if to_change:
         try:
             services.lock_mailing(mailing)
-        except services.MailingError:
+        except MailingError:
             abort(404)
     return mailing

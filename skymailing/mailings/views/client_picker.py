@@ -1,4 +1,4 @@
-"""Choosing clients one search at a time, also without JavaScript: each step posts the whole form."""
+"""The client picker: search and tick, step by step; each step posts the whole form."""
 
 from dataclasses import dataclass
 
@@ -7,38 +7,38 @@ from werkzeug.datastructures import MultiDict
 from skymailing.clients.queries import clean_search
 from skymailing.db.pagination import BoundedCount, count_up_to
 from skymailing.mailings import queries
-from skymailing.mailings.selection import Selection, add_matching, chosen_among, count_owned
+from skymailing.mailings.selection import Selection, add_matching, count_selected, find_selected
 from skymailing.models import Client, User
 
-# The button of a step; a form posted with any of them is shown again and nothing is saved.
+# The buttons of the steps: a form sent by one of them is shown again, and nothing is saved.
 STEP_FIELD = "pick"
 SEARCH, MORE, ALL, NONE, CHOSEN = "search", "more", "all", "none", "chosen"
-# What Enter does in any field of the form: nothing is sent by a slip of the hand.
+# The button that Enter presses in any field, so that Enter does not save by accident.
 STAY = "stay"
 
 
 @dataclass(frozen=True)
 class Picker:
-    """One step: what was searched for, some of the clients that match, and everything chosen so far."""
+    """One step: the search, some of the clients that match, and the selection so far."""
 
     query: str
     matches: list[Client]
     count: BoundedCount | int | None  # of the matches
     ticked: set[int]
     selection: Selection
-    chosen: int
+    selected: int
     suppressed: set[str]
     shows_chosen: bool
     has_more: bool
 
     @property
     def carried(self) -> list[str]:
-        """What is chosen but has no box on the page; kept in hidden fields."""
+        """Values for hidden fields: what is selected but has no box on the page."""
         return self.selection.to_values(client.id for client in self.matches)
 
 
 def is_step(form: MultiDict[str, str]) -> bool:
-    """Whether the form was sent by one of the picker's own buttons."""
+    """Whether the form was sent by a button of the picker."""
     return STEP_FIELD in form
 
 
@@ -55,25 +55,25 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
     )
     after = _read_id(form.get("shown_until", "")) if step == MORE else 0
     if shows_chosen:
-        found = queries.page_of_selection(owner, selection, after)
+        found = queries.list_selected_clients(owner, selection, after)
     else:
-        found = queries.page_of_clients(owner, query, after)
+        found = queries.list_matching_clients(owner, query, after)
     shown = found[: queries.MATCHES_SHOWN]
     return Picker(
         query=query,
         matches=shown,
         count=None if shows_chosen else count_matches(owner, query, found, after),
-        ticked=chosen_among(owner, selection, [client.id for client in shown]),
+        ticked=find_selected(owner, selection, [client.id for client in shown]),
         selection=selection,
-        chosen=count_owned(owner, selection),
-        suppressed=queries.suppressed_keys(owner, [client.email_key for client in shown]),
+        selected=count_selected(owner, selection),
+        suppressed=queries.find_suppressed_keys(owner, [client.email_key for client in shown]),
         shows_chosen=shows_chosen,
         has_more=len(found) > queries.MATCHES_SHOWN,
     )
 
 
 def count_matches(owner: User, query: str, found: list[Client], after: int) -> BoundedCount | int:
-    # When all of them are on the page, they are not looked for again.
+    # If all matches are on the page, no query is needed.
     is_all = not after and len(found) <= queries.MATCHES_SHOWN
     return len(found) if is_all else count_up_to(queries.matching_clients(owner, query))
 

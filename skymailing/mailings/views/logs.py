@@ -1,4 +1,4 @@
-"""The logs: every attempt with the mail server's own words, of one mailing or of all of mine."""
+"""The logs: every attempt with the mail server's answer, of one mailing or of all of a user's."""
 
 from flask import Blueprint, abort, render_template, request
 from flask_login import current_user, login_required
@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from skymailing import audit
 from skymailing.mailings import log_queries, run_queries
 from skymailing.mailings.forms import LogFilterForm
-from skymailing.mailings.log_queries import LogFilter, Offer
+from skymailing.mailings.log_queries import LogFilter, MailingChoices
 from skymailing.mailings.views.blueprint import bp as mailings_bp
 from skymailing.mailings.views.blueprint import get_own_mailing
 from skymailing.models import AuditAction, Mailing, Outcome
@@ -28,7 +28,7 @@ def index() -> str:
 @bp.get("/log.csv")
 @login_required
 def csv() -> Response:
-    """Download what the page shows, all of it."""
+    """Download all attempts that match the page's filter."""
     return download_log(None)
 
 
@@ -42,7 +42,7 @@ def log(mailing_id: int) -> str:
 @mailings_bp.get("/<int:mailing_id>/log.csv")
 @login_required
 def log_csv(mailing_id: int) -> Response:
-    """Download what the page shows, all of it."""
+    """Download all attempts that match the page's filter."""
     return download_log(get_own_mailing(mailing_id))
 
 
@@ -74,10 +74,14 @@ def download_log(mailing: Mailing | None) -> Response:
 
 
 def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
-    """Return the filter's form and what it asks for; a field with an error asks for nothing."""
+    """Return the form and its filter; a field with an error does not filter."""
     chosen = read_id(request.args.get("mailing"))
-    offer = Offer([], are_all=True) if mailing else log_queries.offered_mailings(current_user, chosen)
-    form = LogFilterForm(offer, formdata=request.args)
+    choices = (
+        MailingChoices([], is_complete=True)
+        if mailing
+        else log_queries.list_mailing_choices(current_user, chosen)
+    )
+    form = LogFilterForm(choices, formdata=request.args)
     form.validate()
     mailing_id = mailing.id if mailing else form.mailing.data or None
     if mailing is None and mailing_id is not None:

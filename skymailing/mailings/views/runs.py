@@ -1,4 +1,4 @@
-"""A run's own page: what came of it, when, and what the mail servers said."""
+"""The page of a run: its results, its timeline and the mail servers' answers."""
 
 from flask import abort, render_template
 from flask_login import current_user, login_required
@@ -14,7 +14,7 @@ RECENT_ATTEMPTS = 8
 @bp.get("/runs/<int:run_id>")
 @login_required
 def run(run_id: int) -> str:
-    """Show one occurrence of a mailing."""
+    """Show one run of a mailing."""
     found = run_queries.find_run(current_user, run_id)
     if found is None:
         abort(404)
@@ -29,8 +29,8 @@ def run(run_id: int) -> str:
         states=list(DeliveryState),
         refusals=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
         tones={state: state_tone(state) for state in DeliveryState},
-        course=run_queries.course_of(found),
-        answers=run_queries.top_answers(found),
-        domains=run_queries.worst_domains(found),
+        timeline=run_queries.build_timeline(found),
+        answers=run_queries.list_top_answers(found),
+        domains=run_queries.list_worst_domains(found),
         attempts=log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
     )

@@ -12,17 +12,20 @@ from flask_babel import ngettext
 
 from skymailing.audit import Actor, present_actor
 from skymailing.clock import utcnow
+from skymailing.delivery.audience import count_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
-from skymailing.errors import SkyMailingError
+from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.mailings import log_queries, services, tasks
 from skymailing.mailings import queries as mailing_queries
+from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
 from skymailing.manager.views.panel import PanelView, asked_ids
 from skymailing.messages.services import explain_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
+from skymailing.web.error_texts import explain
 
 # A letter can do nothing here, and fetches no pictures: nobody learns that a manager has looked.
 LETTER_POLICY = (
@@ -54,8 +57,8 @@ class MailingsView(PanelView):
         return self.render(
             "manager/mailing.html",
             mailing=mailing,
-            audience=services.audience_size(mailing),
-            progress=mailing_queries.last_run(mailing),
+            audience=count_recipients(mailing),
+            progress=mailing_queries.count_last_run(mailing),
             runs=queries.list_runs(mailing.id, None, (None, None), request.args.get("cursor")),
             states=list(DeliveryState),
             explain_state=explain_state,
@@ -65,7 +68,7 @@ class MailingsView(PanelView):
     def letter(self, mailing_id: int) -> ResponseReturnValue:
         """Return the letter, for a frame: the last run's, or as it would leave now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
-        source = services.last_run(mailing) or mailing.message
+        source = find_last_run(mailing) or mailing.message
         content = Content(source.subject, source.format, source.body)
         try:
             rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
@@ -128,14 +131,12 @@ class MailingsView(PanelView):
         try:
             for mailing in mailings:
                 act.verb(mailing, reason, now, present_actor())
-        except SkyMailingError as error:
+        except UserError as error:
             db.session.rollback()
-            flash(str(error), "warning")
+            flash(explain(error), "warning")
             return redirect(url_for("manager_mailings.index"))
         db.session.commit()
-        for mailing_id in ids:
-            if (marked := db.session.get(Mailing, mailing_id)) is not None:
-                tasks.announce(marked, now)
+        tasks.dispatch(ids, now)
         flash(act.done(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_mailings.show", mailing_id=ids[0]))

@@ -96,7 +96,7 @@ class UsersView(PanelView):
         db.session.commit()
         if not act.blocks:
             for user_id in ids:
-                tasks.announce_mailings_of(user_id, utcnow())
+                tasks.dispatch_mailings_of(user_id, utcnow())
         flash(act.done(len(ids)), "success")
         if len(ids) == 1:
             return redirect(url_for("manager_users.show", user_id=ids[0]))

@@ -1,4 +1,4 @@
-"""What a run's page says of the mail servers."""
+"""The state of the mail servers on a run's page."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.routing import routes
 from skymailing.models import BreakerState, Route, User
 from tests.mailings.pages import soup
-from tests.mailings.under_way import NOW, PENDING, add_attempts, measure, running
+from tests.mailings.running import NOW, PENDING, add_attempts, measure, running
 
 
 def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> None:
@@ -27,31 +27,33 @@ def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> N
     session.flush()
 
 
-def test_a_server_that_takes_nothing_is_told_with_its_words(app: Flask, session: Session, user: User) -> None:
+def test_a_server_that_accepts_no_letters_is_shown_with_its_answer(
+    app: Flask, session: Session, user: User
+) -> None:
     run = running(user, {PENDING: 5})
     add_attempts(run, [30.0, 20.0])
     assert measure(app, run)[1].routes == []
     open_route(session)
-    progress, words = measure(app, run)
-    assert words.routes == [
-        "The mail server takes no letters since 11:52, next try 12:05: 421 4.3.2 <shutting> down"
+    progress, text = measure(app, run)
+    assert text.routes == [
+        "The mail server has not accepted letters since 11:52, next try at 12:05: 421 4.3.2 <shutting> down"
     ]
-    assert (progress.is_held_up, progress.rate, words.forecast) == (True, None, "")
+    assert (progress.is_blocked, progress.rate, text.forecast) == (True, None, "")
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"state": BreakerState.PROBING}, "takes no letters since 11:52; now it is tried: 421"),
+        ({"state": BreakerState.PROBING}, "has not accepted letters since 11:52 and is being tested: 421"),
         (
             {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
-            "had a fault at 11:59 and is tried again: 421",
+            "had an error at 11:59 and is tried again: 421",
         ),
-        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try 12:05"),
-        ({"retry_at": NOW - timedelta(minutes=1)}, "next try 12:00"),
+        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try at 12:05"),
+        ({"retry_at": NOW - timedelta(minutes=1)}, "next try at 12:00"),
     ],
 )
-def test_every_state_of_a_server_has_its_words(
+def test_every_state_of_a_server_has_its_text(
     app: Flask, session: Session, user: User, values: dict[str, Any], words: str
 ) -> None:
     run = running(user, {PENDING: 5})
@@ -60,23 +62,25 @@ def test_every_state_of_a_server_has_its_words(
     assert words in sentence
 
 
-def test_the_second_server_is_named_while_it_stands_in(
+def test_the_second_server_is_mentioned_while_it_is_used(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_FALLBACK", SimpleNamespace())
     run = running(user, {PENDING: 5})
     add_attempts(run, [30.0, 20.0])
     open_route(session)
-    progress, words = measure(app, run)
-    assert words.routes[1:] == ["Meanwhile letters leave through the second mail server."]
+    progress, text = measure(app, run)
+    assert text.routes[1:] == ["Letters leave through the second mail server."]
     assert progress.rate, "letters leave"
     open_route(session, routes.FALLBACK, last_fault="refused")
-    progress, words = measure(app, run)
-    assert words.routes[1:] == ["Nor does the second one since 11:52, next try 12:05: refused"]
-    assert progress.is_held_up
+    progress, text = measure(app, run)
+    assert text.routes[1:] == [
+        "The second mail server has not accepted letters since 11:52, next try at 12:05: refused"
+    ]
+    assert progress.is_blocked
 
 
-def test_the_page_shows_the_servers_words_as_text(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_servers_answer_is_escaped(session: Session, user: User, browser: FlaskClient) -> None:
     run = running(user, {PENDING: 5})
     open_route(session, last_fault="554 <b>no</b>")
     page = browser.get(f"/mailings/{run.mailing_id}")

@@ -1,4 +1,4 @@
-"""Runs under way, and what is told of them."""
+"""Runs that are being sent, and their progress."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.progress import Progress, measure_progress
-from skymailing.mailings.progress_text import Words, put_into_words
+from skymailing.mailings.progress_text import ProgressText, format_progress
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome, Run, RunState, User
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 
@@ -46,10 +46,10 @@ def add_deferred(run: Run, due_at: datetime) -> None:
     run.planned += 1
 
 
-def measure(app: Flask, run: Run) -> tuple[Progress, Words]:
+def measure(app: Flask, run: Run) -> tuple[Progress, ProgressText]:
     with app.test_request_context():
         mailing = db.session.get_one(Mailing, run.mailing_id)
-        ledger = queries.last_run(mailing)
+        ledger = queries.count_last_run(mailing)
         assert ledger
         progress = measure_progress(mailing, ledger, NOW)
-        return progress, put_into_words(progress)
+        return progress, format_progress(progress)

@@ -1,0 +1,25 @@
+"""The errors of mailings. Their texts are in web/error_texts.py."""
+
+from collections.abc import Mapping
+
+from skymailing.errors import UserError
+
+
+class MailingError(UserError):
+    """The request does not fit the mailing's state or values."""
+
+
+class InvalidMailing(MailingError):
+    """Some values of a mailing are not valid; `errors` holds an error by field of MailingValues."""
+
+    def __init__(self, errors: Mapping[str, MailingError]) -> None:
+        super().__init__("mailing_invalid")
+        self.errors = errors
+
+
+class DuplicateSubmission(MailingError):
+    """The same form was submitted before; `mailing_id` is the mailing that it created."""
+
+    def __init__(self, mailing_id: int) -> None:
+        super().__init__("mailing_duplicate")
+        self.mailing_id = mailing_id

@@ -1,0 +1,122 @@
+"""Letters of a mailing's last run again: those that failed, and those whose delivery is unknown."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, exists, select, update
+
+from skymailing.delivery.ledger import late_results, record
+from skymailing.delivery.ledger.statistics import RunKey
+from skymailing.extensions import db
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.queries import WAITS_FOR_DECISION, count_waiting_unknowns
+from skymailing.mailings.run_queries import find_last_run
+from skymailing.mailings.services import lock_mailing, move_mailing, require_enabled
+from skymailing.models import (
+    RUN_TRANSITIONS,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Run,
+    RunState,
+    StateReason,
+    Suppression,
+)
+
+
+def resend_failed(mailing: Mailing, now: datetime) -> int:
+    """Put the failed deliveries of the last run back to pending; return how many there are."""
+    run = _find_run_to_resend(mailing, now)
+    # Clients who were suppressed since then stay failed, with the server's reason in the log.
+    suppressed = exists().where(
+        Suppression.owner_id == mailing.owner_id, Suppression.email_key == Delivery.email_key
+    )
+    failed = (Delivery.state == DeliveryState.FAILED) & Delivery.client_id.is_not(None) & ~suppressed
+    count = _requeue(mailing, run, failed, DeliveryState.PENDING, now)
+    if count:
+        _reopen(mailing, run)
+    return count
+
+
+def resend_unknowns(mailing: Mailing, now: datetime) -> int:
+    """Send the last run's unknown letters again; return how many waited for that decision.
+
+    A client may get the letter twice, with the same Message-ID.
+    """
+    run = _find_run_to_resend(mailing, now)
+    count = _requeue(mailing, run, WAITS_FOR_DECISION, DeliveryState.DEFERRED, now)
+    if count:
+        _reopen(mailing, run)
+    _clear_restore_notice(mailing)
+    return count
+
+
+def leave_unknowns(mailing: Mailing, now: datetime) -> int:
+    """Leave the last run's unknown letters as they are; return how many waited for that decision."""
+    lock_mailing(mailing)
+    require_enabled(mailing)
+    run = find_last_run(mailing)
+    if run is None:
+        return 0
+    # A row that another transaction has locked is being finished by it, for example by a late result.
+    rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
+    left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
+    count = db.session.connection().execute(left.values(finished_at=now)).rowcount
+    _clear_restore_notice(mailing)
+    return count
+
+
+def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime) -> int:
+    """Record as sent the last run's unknown letters that the mail server's log lists; return how many."""
+    lock_mailing(mailing)
+    run = find_last_run(mailing)
+    if run is None:
+        return 0
+    key = RunKey(run.id, mailing.id, mailing.owner_id, run.started_at)
+    count = late_results.note_accepted(db.session.connection(), key, email_keys, now)
+    _clear_restore_notice(mailing)
+    return count
+
+
+def _clear_restore_notice(mailing: Mailing) -> None:
+    """Stop showing that a backup was restored, once everything is decided and the mailing not paused."""
+    is_restored = mailing.state_reason.startswith(StateReason.RESTORED)
+    if is_restored and mailing.state is not MailingState.PAUSED and not count_waiting_unknowns(mailing):
+        mailing.state_reason = ""
+
+
+def _find_run_to_resend(mailing: Mailing, now: datetime) -> Run:
+    """Lock the mailing and return its last run; raises MailingError if its letters may not leave again."""
+    lock_mailing(mailing)
+    require_enabled(mailing)
+    if now >= mailing.ends_at:
+        raise MailingError("mailing_window_over")
+    run = find_last_run(mailing)
+    if run is None or mailing.state is MailingState.CANCELLED:
+        raise MailingError("mailing_no_run_to_resend")
+    if run.details_removed_at is not None:
+        raise MailingError("mailing_run_details_removed")
+    return run
+
+
+def _requeue(
+    mailing: Mailing, run: Run, condition: ColumnElement[bool], state: DeliveryState, now: datetime
+) -> int:
+    """Bring finished deliveries of the run back to an open state; return how many."""
+    db.session.flush()
+    return record.take_up(
+        db.session.connection(),
+        RunKey(run.id, mailing.id, mailing.owner_id, run.started_at),
+        condition,
+        state,
+        now,
+    )
+
+
+def _reopen(mailing: Mailing, run: Run) -> None:
+    if run.state is RunState.FINISHED:
+        RUN_TRANSITIONS.move(run, RunState.SENDING)
+        run.finished_at = None
+    if mailing.state in (MailingState.FINISHED, MailingState.SCHEDULED):
+        move_mailing(mailing, MailingState.RUNNING)

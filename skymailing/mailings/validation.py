@@ -1,0 +1,146 @@
+"""The rules for a mailing's values, for pages and the API alike."""
+
+import unicodedata
+from collections.abc import Callable, Collection
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy import select
+
+from skymailing.extensions import db
+from skymailing.mailings import scheduling
+from skymailing.mailings.errors import MailingError
+from skymailing.mailings.selection import Selection, count_selected
+from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
+from skymailing.models import EVERY_DAY, Mailing, Message, User
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
+
+NAME_MAX_LENGTH = 200
+SENDER_NAME_MAX_LENGTH = 200
+
+
+class MailingValidation:
+    """One validation of a mailing's values; `mailing` is the one to change, None for a new one.
+
+    `unread` names fields that a form could not read: they are neither checked nor compared with others.
+    """
+
+    def __init__(
+        self,
+        owner: User,
+        values: MailingValues,
+        now: datetime,
+        mailing: Mailing | None = None,
+        unread: Collection[str] = (),
+    ) -> None:
+        self.owner = owner
+        self.values = values
+        self.now = now
+        self.mailing = mailing
+        self.keeps_content = mailing is not None and scheduling.has_happened(mailing)
+        self.unread = set(unread)
+
+    @cached_property
+    def errors(self) -> dict[str, MailingError]:
+        """The errors by field; locks the chosen message against deletion until the transaction ends."""
+        skipped = self.unread | (set(CONTENT_FIELDS) if self.keeps_content else set())
+        found = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
+        return {name: error for name, error in found if error is not None}
+
+    @cached_property
+    def selected(self) -> int:
+        """How many clients are selected; counted once, as there may be a million."""
+        return count_selected(self.owner, self.values.clients)
+
+    def check_name(self) -> MailingError | None:
+        if not self.values.name.strip():
+            return MailingError("mailing_name_missing")
+        return check_line(self.values.name.strip(), NAME_MAX_LENGTH)
+
+    def check_sender_name(self) -> MailingError | None:
+        return check_line(self.values.sender_name.strip(), SENDER_NAME_MAX_LENGTH)
+
+    def check_message(self) -> MailingError | None:
+        """Treat the message of another owner as one that does not exist."""
+        if not self.values.message_id:
+            return MailingError("mailing_message_missing")
+        own = (Message.id == self.values.message_id) & (Message.owner_id == self.owner.id)
+        locked = select(Message.id).where(own).with_for_update(read=True, key_share=True)
+        return MailingError("mailing_message_unknown") if db.session.scalar(locked) is None else None
+
+    def check_clients(self) -> MailingError | None:
+        selection = self.values.selection
+        if selection is None:
+            return None
+        by_id = Selection(selection.ranges)
+        owned = self.selected if selection.is_by_id else count_selected(self.owner, by_id)
+        if owned != by_id.count_ids():
+            return MailingError("mailing_clients_unknown")
+        return None if self.selected else MailingError("mailing_clients_missing")
+
+    def check_starts_at(self) -> MailingError | None:
+        return check_year(self.values.starts_at)
+
+    def check_ends_at(self) -> MailingError | None:
+        ends_at = self.values.ends_at
+        if ends_at is None:
+            return MailingError("mailing_end_missing")
+        if error := check_year(ends_at):
+            return error
+        if self.mailing is not None and ends_at <= self.now and scheduling.has_open_run(self.mailing):
+            return MailingError("mailing_end_stops_run")
+        if self.keeps_content and self.mailing is not None:
+            start: datetime | None = self.mailing.starts_at
+        elif "starts_at" in self.unread:
+            return None
+        else:
+            start = self.values.starts_at
+        if ends_at > (start or self.now):
+            return None
+        return MailingError("mailing_end_before_start" if start else "mailing_end_past")
+
+    def check_weekdays(self) -> MailingError | None:
+        is_known = set(self.values.weekdays) <= set(EVERY_DAY)
+        return None if is_known else MailingError("mailing_weekdays_unknown")
+
+    def check_opens_at(self) -> MailingError | None:
+        return self._check_both_hours("opens_at", "closes_at")
+
+    def check_closes_at(self) -> MailingError | None:
+        if error := self._check_both_hours("closes_at", "opens_at"):
+            return error
+        closes_at = self.values.closes_at
+        is_empty = closes_at is not None and closes_at == self.values.opens_at
+        return MailingError("mailing_hours_empty") if is_empty else None
+
+    def _check_both_hours(self, given: str, other: str) -> MailingError | None:
+        is_alone = getattr(self.values, given) is not None and getattr(self.values, other) is None
+        return MailingError("mailing_hours_incomplete") if is_alone and other not in self.unread else None
+
+
+CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
+    "name": MailingValidation.check_name,
+    "message_id": MailingValidation.check_message,
+    "sender_name": MailingValidation.check_sender_name,
+    "clients": MailingValidation.check_clients,
+    "starts_at": MailingValidation.check_starts_at,
+    "ends_at": MailingValidation.check_ends_at,
+    "weekdays": MailingValidation.check_weekdays,
+    "opens_at": MailingValidation.check_opens_at,
+    "closes_at": MailingValidation.check_closes_at,
+}
+
+
+def check_line(text: str, max_length: int) -> MailingError | None:
+    """Check a text that becomes part of a letter's header: no line breaks, no control characters."""
+    if len(text) > max_length:
+        return MailingError("mailing_text_too_long", limit=max_length)
+    has_control = any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text)
+    return MailingError("mailing_text_not_one_line") if has_control else None
+
+
+def check_year(moment: datetime | None) -> MailingError | None:
+    """Check that databases and time zones can calculate with a moment."""
+    if moment is None or FIRST_YEAR <= moment.year <= LAST_YEAR:
+        return None
+    return MailingError("mailing_year_out_of_range")

@@ -1,0 +1,76 @@
+"""The plain values of a mailing, from which services create and update it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from skymailing.delivery.calendar.sending_hours import SendingHours
+from skymailing.mailings.selection import Selection
+from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, Periodicity
+
+# A mailing that happens once and has run keeps these: they describe what was sent.
+CONTENT_FIELDS = (
+    *("message_id", "sender_name", "audience", "clients"),
+    *("starts_at", "periodicity", "on_late"),
+)
+
+
+@dataclass(frozen=True)
+class MailingValues:
+    """What an owner chose for a mailing; None where a choice is missing or optional."""
+
+    name: str = ""
+    message_id: int | None = None
+    sender_name: str = ""  # empty: the name in the owner's profile
+    audience: Audience = Audience.ALL
+    clients: Selection = field(default_factory=Selection)  # for Audience.SELECTED
+    starts_at: datetime | None = None  # None: at once
+    ends_at: datetime | None = None
+    periodicity: Periodicity = Periodicity.ONCE
+    weekdays: str = EVERY_DAY  # digits, 1 is Monday; empty: every day
+    opens_at: time | None = None  # sending hours, on the owner's clock
+    closes_at: time | None = None
+    on_late: OnLate = OnLate.SEND
+    on_unknown: OnUnknown = OnUnknown.RESEND
+
+    @property
+    def selection(self) -> Selection | None:
+        """The selected clients; None when the mailing is for all."""
+        return self.clients if self.audience is Audience.SELECTED else None
+
+    def sending_hours(self, zone: ZoneInfo) -> SendingHours:
+        """Return the days and hours on which letters may leave."""
+        return SendingHours(self._sorted_weekdays(), self.opens_at, self.closes_at, zone)
+
+    def apply_to(self, mailing: Mailing, now: datetime, *, keeps_content: bool = False) -> None:
+        """Write valid values to a mailing, except its clients; `keeps_content` leaves CONTENT_FIELDS."""
+        mailing.name = self.name.strip()
+        mailing.on_unknown = self.on_unknown
+        self.apply_times_to(mailing, now, keeps_start=keeps_content)
+        if not keeps_content:
+            assert self.message_id is not None  # validated
+            mailing.message_id = self.message_id
+            mailing.sender_name = self.sender_name.strip()
+            mailing.audience = self.audience
+            mailing.on_late = self.on_late
+
+    def apply_times_to(self, mailing: Mailing, now: datetime, *, keeps_start: bool = False) -> None:
+        """Write the valid times to a mailing; `keeps_start` leaves the start and the periodicity."""
+        assert self.ends_at is not None  # validated
+        mailing.ends_at = self.ends_at
+        mailing.weekdays = self._sorted_weekdays()
+        mailing.opens_at, mailing.closes_at = self.opens_at, self.closes_at
+        if keeps_start:
+            return
+        mailing.periodicity = self.periodicity
+        starts_at = self.starts_at or now
+        # Pages show no fractions of a second, so equal seconds mean an unchanged start.
+        if mailing.starts_at is None or not is_same_second(mailing.starts_at, starts_at):
+            mailing.starts_at = starts_at
+
+    def _sorted_weekdays(self) -> str:
+        return "".join(sorted(set(self.weekdays))) or EVERY_DAY
+
+
+def is_same_second(one: datetime, other: datetime) -> bool:
+    return one.replace(microsecond=0) == other.replace(microsecond=0)
