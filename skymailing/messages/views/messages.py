@@ -1,4 +1,4 @@
-"""Pages of messages: list, new, edit, duplicate, delete, test message."""
+"""Pages of messages: list, new, edit, duplicate, delete, test letter."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -135,7 +135,7 @@ def delete(message_id: int) -> ResponseReturnValue:
 @bp.post("/<int:message_id>/test")
 @login_required
 def test(message_id: int) -> ResponseReturnValue:
-    """Send a test message to the user, with a client's values."""
+    """Send a test letter to the user, with a client's values."""
     message = get_own(Message, message_id)
     client_id = request.form.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, client_id)
@@ -151,5 +151,5 @@ def test(message_id: int) -> ResponseReturnValue:
     )
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("Test message sent to %(address)s.", address=current_user.email), "success")
+    flash(_("Test letter sent to %(address)s.", address=current_user.email), "success")
     return redirect(url_for("messages.show", message_id=message.id, client=client.id if client else None))
