@@ -4,6 +4,7 @@ from flask import Flask
 
 from skymailing import extensions
 from skymailing.caching import invalidation, middleware
+from skymailing.commands import CommandGroup
 from skymailing.db import engine
 from skymailing.logs import access
 from skymailing.web import compression, error_pages, i18n, responses, static_files
@@ -17,6 +18,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     """
     app = LazyPagesFlask(__name__)
     app.config.from_object(config)
+    app.cli = CommandGroup(app.name)
     compression.configure(app)  # first, so that it compresses finished responses
     middleware.configure(app)  # second, as cached pages need none of the following
     bind_extensions(app)
@@ -29,7 +31,6 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
         app.defer_pages(lambda: register_pages(app))
     else:
         register_pages(app)
-    register_commands(app)
     error_pages.register_error_pages(app)
     access.configure(app)  # around every layer that can answer
     responses.trust_proxies(app)  # last and outermost, so that all others see the visitor's address
@@ -81,9 +82,3 @@ def register_cached_pages(app: Flask) -> None:
 
     for feature in (home, blog):
         middleware.register_pages(app, feature.CACHED_PAGES)
-
-
-def register_commands(app: Flask) -> None:
-    from skymailing.commands import CommandGroup
-
-    app.cli = CommandGroup(app.name)
