@@ -8,6 +8,10 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.web.error_texts import explain
+
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5  # a restarting database is back by then
@@ -17,6 +21,7 @@ def register_error_pages(app: Flask) -> None:
     """Answer HTTP errors with a page in the site's design, or with plain text for programs."""
     app.register_error_handler(HTTPException, show_error)
     app.register_error_handler(OperationalError, show_database_unavailable)
+    app.register_error_handler(UserError, show_user_error)
 
 
 def show_database_unavailable(error: OperationalError) -> Response:
@@ -26,6 +31,14 @@ def show_database_unavailable(error: OperationalError) -> Response:
         raise error  # a bug of ours
     logger.error("The database is unavailable: %s", error.orig)
     return show_error(ServiceUnavailable(retry_after=RETRY_SECONDS))
+
+
+def show_user_error(error: UserError) -> Response:
+    """Answer 422 with the error's text, where no view shows it beside a field."""
+    db.session.rollback()
+    response = make_response(render_error(422, _("This is not possible"), explain(error)))
+    response.status_code = 422
+    return response
 
 
 def show_error(error: HTTPException) -> Response:
