@@ -1,4 +1,4 @@
-"""Deleted objects that can still be restored."""
+"""Model for deleted objects that can still be restored."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -17,11 +17,12 @@ from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_
 from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason
 
-# RFC 3463 and 7505: the address itself is dead; the mailbox is not just full or the letter unwelcome.
+# RFC 3463 and 7505: the address does not exist; other codes mean a full mailbox or an unwelcome letter.
 DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
 
-# Results that change their rows alike: the step, whether the attempt counts, whether it is unknown.
+# What results that change their rows in the same way share: the step, whether the attempt counts, and
+# whether it is unknown.
 Group = tuple[Step, bool, bool]
 
 
@@ -37,7 +38,7 @@ def record_results(  # noqa: PLR0913 - everything that is known about a lease
     """Record the results of a lease: new states, attempts, counts and suppressions of dead addresses.
 
     `unknowns` is the number of earlier unknowns of each delivery. A result still counts after the
-    lease was lost: it replaces the unknown that the sweep assumed.
+    lease has been lost: it replaces the unknown that the sweep assumed.
     """
     changes = Changes(run.key)
     tried: list[Result] = []

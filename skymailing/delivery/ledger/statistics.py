@@ -1,4 +1,4 @@
-"""The counts of a run, updated with its deliveries so that no page counts a million rows.
+"""Maintain the counts of a run together with its deliveries, so that no page counts a million rows.
 
 Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
 last step: all workers of a run share these rows, and they stay locked until the commit.
@@ -31,13 +31,13 @@ from skymailing.models.base import Model
 Answer = tuple[Outcome, int | None, str]
 
 # The width of an interval, in seconds, by its distance from the start of the run: a short run is
-# counted second by second, a run of days in a few hundred rows. Each width divides the next, and the
-# widest divides a day in every time zone.
+# counted second by second, a run that lasts days needs a few hundred rows. Each width divides the next,
+# and the widest divides a day in every time zone.
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
 FINEST = 1
 QUARTER = 900
 
-MOST_ANSWERS = 20  # different ones per window; limits the rows of a server that never repeats an answer
+MOST_ANSWERS = 20  # different ones per window; limits the rows if a server never repeats an answer
 WORDS_LENGTH = 200
 SEARCHED_LENGTH = 600  # characters of an answer that are searched, as VARIABLE takes quadratic time
 OTHER_WORDS = "…"

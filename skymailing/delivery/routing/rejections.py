@@ -4,7 +4,7 @@ import re
 
 from skymailing.delivery.smtp.session import Result, Stage, Verdict
 
-# Servers put queue ids, times and addresses into replies that are otherwise identical.
+# Servers put queue IDs, times and addresses into otherwise identical replies.
 VARYING = re.compile(r"[\d@]")
 
 
@@ -13,7 +13,7 @@ class Rejections:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # For runs whose last letter was rejected: the reply, and how often it came in a row.
+        # For runs whose last letter was rejected: the reply, and how often in a row it was received.
         self._streaks: dict[int, tuple[str, int]] = {}
 
     def record(self, run_id: int, result: Result) -> bool:
