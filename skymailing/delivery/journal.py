@@ -123,7 +123,7 @@ class Lease:
 
     token: str
     results: list[Result] = field(default_factory=list)
-    begun: dict[int, int] = field(default_factory=dict)  # delivery id -> attempt number
+    begun: dict[int, int] = field(default_factory=dict)  # delivery ID -> attempt number
 
     def answered(self, rows: Iterable[DeliveryRow]) -> list[Result]:
         """Return the results of those deliveries whose letters got a reply."""

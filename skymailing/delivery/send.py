@@ -55,7 +55,7 @@ class Dispatcher:
 
     def template(self, run: OpenRun) -> LetterTemplate:
         """Return the run's content, compiled at first use."""
-        # Identified by uuid: SQLite may reuse the id of a deleted run.
+        # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         if self._template is None or self._template[0] != run.uuid:
             content = Content(run.subject, run.format, run.body)
             sender = Sender(run.sender_name, self.sender, run.reply_to)

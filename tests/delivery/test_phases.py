@@ -20,7 +20,7 @@ from tests.faults.test_tls_auth import _trust, authority, server_context  # noqa
 from tests.monitoring.test_metrics import read
 from tests.support.factories import create_clients, due_mailing
 
-SLOWNESS = 0.5  # seconds; far more than everything else takes
+SLOWNESS = 0.5  # seconds; far more than all other phases take
 
 pytestmark = pytest.mark.one_engine
 
@@ -29,7 +29,7 @@ Sums = Callable[[], dict[str, float]]
 
 @pytest.fixture
 def sums(app: Flask, visitor: FlaskClient) -> Sums:
-    """Return a function that reads the seconds spent in each phase; they start at zero."""
+    """Return a function that reads the seconds spent in each phase since the start of the test."""
     with app.app_context():
         queue.connection().delete(KEY)
 

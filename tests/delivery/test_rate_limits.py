@@ -1,4 +1,4 @@
-"""Limits of letters per second hold for all workers together, and every recipient gets a letter."""
+"""All workers together keep to the limits of letters per second, and every recipient gets a letter."""
 
 import signal
 import time
@@ -98,7 +98,7 @@ def test_a_limited_mailing_keeps_its_rate_and_reaches_every_client(
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_redis_that_hangs_delays_the_letters_once_and_not_each(
+def test_a_hanging_redis_delays_letters_only_once(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():

@@ -1,4 +1,4 @@
-"""When a letter is retried, by our schedule or as the server asks, and for how long."""
+"""A letter is retried according to our schedule or as the server asks, for a limited time."""
 
 from datetime import timedelta
 
@@ -47,9 +47,7 @@ def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
         ("4.3.0 queue 12 minutes long", timedelta(minutes=1)),
     ],
 )
-def test_only_a_wait_that_the_server_asks_for_is_a_hint_and_at_most_a_day(
-    answer: str, wait: timedelta
-) -> None:
+def test_a_wait_is_taken_from_the_reply_and_limited_to_a_day(answer: str, wait: timedelta) -> None:
     for luck in (-1.0, 1.0):
         if wait == timedelta(minutes=1):
             assert wait_after(1, answer, SETTINGS, luck) == wait * (1 + luck / 5)

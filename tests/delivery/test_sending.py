@@ -1,4 +1,4 @@
-"""A mailing sent through real jobs, database and mail server: who gets what, and when."""
+"""A mailing sent with real jobs, a real database and a real mail server reaches the right clients on time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -54,7 +54,7 @@ def test_every_client_gets_their_own_letter(
         assert other.email.encode() not in letter.content
 
 
-def test_every_attempt_is_logged_with_the_servers_answer(
+def test_every_attempt_is_logged_with_the_servers_reply(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -152,7 +152,7 @@ def test_nothing_is_sent_after_the_end_and_open_deliveries_expire(
     assert set(smtp.per_address()) == {fine.email}
 
 
-def test_a_mailing_whose_window_ended_unsent_says_so(
+def test_a_mailing_whose_window_ended_before_it_was_sent_explains_that(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 2)

@@ -1,4 +1,4 @@
-"""Pause, cancel, disable and block; resume; resend failed letters."""
+"""Pausing, cancelling, disabling or blocking stops a mailing; resuming and resending continue it."""
 
 from datetime import timedelta
 
@@ -113,7 +113,7 @@ def test_a_pause_survives_restarts_and_no_letter_is_repeated(
     smtp: SmtpServer,
     redis_server: RedisServer,
 ) -> None:
-    """With sent, deferred and upcoming letters when all processes and Redis are restarted."""
+    """All processes and Redis are restarted while there are sent, deferred and pending letters."""
     fine, slow = create_clients(user, 2)
     smtp.rcpt_replies[slow.email] = "451 4.7.1 later"
     begin = utcnow().replace(microsecond=0)

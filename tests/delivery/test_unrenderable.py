@@ -1,4 +1,4 @@
-"""Messages that cannot be rendered, for all clients or for some."""
+"""A message that cannot be rendered pauses its mailing; a single letter that cannot be rendered fails."""
 
 import pytest
 from sqlalchemy import func, select

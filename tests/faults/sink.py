@@ -45,7 +45,7 @@ REPLIES = {
 
 @dataclass
 class Turn:
-    """The server's turn to reply; a script replies itself or leaves it to the default behaviour."""
+    """The server's turn to reply; a script either replies itself or leaves that to the default behaviour."""
 
     sink: "Sink"
     peer: Peer
@@ -83,7 +83,7 @@ def behave(turn: Turn) -> None:
 
 @dataclass
 class Sink:
-    """A context manager that runs the server; `letters` are the accepted ones, `times` counts each stage."""
+    """A context manager that runs the server; `letters` are those accepted, `times` counts each stage."""
 
     script: Script = behave
     extensions: tuple[str, ...] = ("PIPELINING",)
@@ -95,7 +95,6 @@ class Sink:
     begun: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds and recipient
     in_the_clear: list[str] = field(default_factory=list)  # every command that was not encrypted
     open_sessions: int = 0
-    most_sessions: int = 0
     _connections: list[socket.socket] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -140,7 +139,6 @@ class Sink:
             self._connections.append(connection)
             with self._lock:
                 self.open_sessions += 1
-                self.most_sessions = max(self.most_sessions, self.open_sessions)
                 self.times[Stage.GREETING] += 1
                 turn = Turn(self, Peer(connection), self.connections)
             threading.Thread(target=self._serve, args=(turn,), daemon=True).start()

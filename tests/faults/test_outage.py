@@ -1,4 +1,4 @@
-"""A long outage with waiting letters (fault 29): only probes during it, and no stampede afterwards."""
+"""During a long outage with pending letters (fault 29), only probes are sent, and no flood follows it."""
 
 import itertools
 import threading
@@ -22,7 +22,7 @@ LONGEST_WAIT = timedelta(minutes=15 * 1.2)
 
 
 class FailingServer:
-    """The script of a server that goes down in the middle of a run, until it is repaired."""
+    """The script of a server that fails in the middle of a run, until it is repaired."""
 
     def __init__(self) -> None:
         self.is_down = threading.Event()
@@ -56,7 +56,7 @@ class FailingServer:
         pytest.param(60, timedelta(minutes=5), id="long", marks=pytest.mark.soak),
     ],
 )
-def test_29_an_outage_sees_only_probes_and_ends_without_a_stampede(
+def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
     session: Session, user: User, engine: Engine, hours: int, step: timedelta
 ) -> None:
     add_clients(session, user, RECIPIENTS)

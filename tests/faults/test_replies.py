@@ -1,4 +1,4 @@
-"""All kinds of replies (faults 5 to 8, 13 to 17 and 20), to one recipient among several."""
+"""A server misbehaves for one of several recipients (faults 5 to 8, 13 to 17 and 20)."""
 
 import resource
 from collections import Counter
@@ -168,10 +168,10 @@ def test_13_a_server_that_shuts_down_for_a_while_costs_no_attempt(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_13_a_limit_of_letters_per_session_continues_in_a_new_session(
+def test_13_sending_continues_in_a_new_session_after_a_limit_of_letters_per_session(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """A 421 at MAIL after 20 letters, as Exim sends it, is no fault and needs no sweep."""
+    """A 421 at MAIL after 20 letters, as Exim sends it, is not a fault and needs no sweep."""
     clients = create_clients(user, 150)
     accepted: Counter[int] = Counter()
 
@@ -213,7 +213,7 @@ def test_15_any_2xx_after_the_dot_means_accepted(
 
 @pytest.mark.parametrize("text", ["999 what", "354 more please", b"\x00\xff garbage\r\n"])
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_14_16_a_meaningless_answer_after_the_dot_is_unknown(
+def test_14_16_a_meaningless_reply_after_the_dot_is_unknown(
     session: Session, user: User, engine: Engine, text: str | bytes, is_kept: bool
 ) -> None:
     create_clients(user, RECIPIENTS)

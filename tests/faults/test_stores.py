@@ -24,7 +24,7 @@ RECIPIENTS = 600
 
 
 def take_time(turn: Turn) -> None:
-    """Delay each answer like a distant server."""
+    """Delay each reply like a distant server."""
     if turn.stage is Stage.DOT:
         time.sleep(0.01)
 
@@ -148,7 +148,7 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
     mailing: Mailing,
     watch_pages: Watch,
 ) -> None:
-    """The disk of the workers: their journals, and with SQLite the database."""
+    """The workers' disk holds their journals and, with SQLite, the database."""
     with live_run(app, own_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
@@ -171,5 +171,5 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
 
 
 def limit_files(worker: subprocess.Popen[bytes], size: int) -> None:
-    """Limit the files of a process to `size` bytes, which it sees as a full disk."""
+    """Limit a process's files to `size` bytes, which looks like a full disk to it."""
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""Letters that may or may not have been accepted (faults 9 to 12 and 22), as the mailing's setting says."""
+"""Letters that may have been accepted (faults 9 to 12 and 22) are held or resent, as the mailing is set."""
 
 import time
 from email import message_from_bytes
@@ -113,7 +113,7 @@ def test_a_second_unknown_stays(
 
 
 @pytest.mark.usefixtures("short_timeouts")
-def test_12_a_slow_answer_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
+def test_12_a_slow_reply_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
     clients = create_clients(user, RECIPIENTS)
 
     def take_time(turn: Turn) -> None:
@@ -131,7 +131,7 @@ def test_12_a_slow_answer_within_the_deadline_counts(session: Session, user: Use
 def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
-    """The worker has every 250 and waits for the database when it is killed."""
+    """When the worker is killed, it has received every 250 and is waiting for the database."""
     clients = create_clients(user, RECIPIENTS)
     lock = lock_deliveries(session)
 
@@ -160,7 +160,7 @@ def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_after_a_kill_only_the_letter_between_dot_and_answer_is_unknown(
+def test_22_after_a_kill_only_the_letter_between_dot_and_reply_is_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
     clients = create_clients(user, RECIPIENTS)

@@ -97,7 +97,7 @@ def _move(  # noqa: PLR0913 - everything that a row needs to change
     is_unknown: bool,
     now: datetime,
 ) -> Sequence[int]:
-    """Update the rows that the lease still holds; return their ids."""
+    """Update the rows that the lease still holds; return their IDs."""
     values = step.columns(now)
     if is_counted:
         values["attempts"] = Delivery.attempts + 1

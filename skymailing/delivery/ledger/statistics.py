@@ -42,7 +42,7 @@ WORDS_LENGTH = 200
 SEARCHED_LENGTH = 600  # characters of an answer that are searched, as VARIABLE takes quadratic time
 OTHER_WORDS = "…"
 DOMAIN_LENGTH = 255
-# The parts of an answer that differ between letters: addresses, links, and ids, which are long numbers
+# The parts of an answer that differ between letters: addresses, links, and IDs, which are long numbers
 # or have at least six characters and a digit. Status codes such as 5.1.1 are shorter.
 VARIABLE = re.compile(
     r"<[^<>\s]*>|\S+@\S+|https?://\S+|\b(?=[\w-]*\d)[\w-]{6,}\b|\b\d{4,}\b|\b\d+\.\d+\.\d+\.\d+\b"

@@ -256,9 +256,7 @@ class Session:
         self.outgoing += b".\r\n" if accepted else b"RSET\r\n"
         reply = yield
         if not accepted and reply.code // 100 != 2:
-            raise SessionLost(
-                f"{reply.code} {reply.text}"
-            )  # RSET cannot fail, so the replies are out of step
+            raise SessionLost(f"{reply.code} {reply.text}")  # RSET cannot fail: replies are out of step
 
     def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         return (
@@ -279,9 +277,7 @@ class Session:
         if not self.pipelining:
             return False
         self._following = self._next_letter()
-        render_seconds = (
-            time.monotonic() - self._body_at
-        )  # spent on the next letter, not waiting for the server
+        render_seconds = time.monotonic() - self._body_at  # for the next letter, not the server's time
         self._switched_at += render_seconds
         self._body_at += render_seconds
         if self._following is None:
