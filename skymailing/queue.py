@@ -106,7 +106,7 @@ def clear_hint(name: str) -> None:
     try:
         connection().delete(f"skymailing:hint:{name}")
     except RedisError:
-        logger.warning("Redis is down, hint %s expires by itself", name)
+        logger.warning("Redis is down, hint %s remains until it expires", name)
 
 
 def others_are_waiting() -> bool:
@@ -195,7 +195,7 @@ def count_workers_by_host() -> Counter[str]:
     """Return how many workers on each host are connected to Redis; raises RedisError.
 
     Connections are counted, not rq's records: the record of a killed worker stays for minutes, and
-    the record of a living one is lost when Redis is emptied.
+    the record of a running one is lost when Redis is emptied.
     """
     names = {client["name"] for client in connection().client_list()}
     return Counter(

@@ -68,7 +68,7 @@ class SweepingScheduler(Scheduler):
 
 
 def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
-    """Return the scheduler; `run()` works until SIGTERM or until Redis goes down."""
+    """Return the scheduler; its `run()` returns after SIGTERM or when Redis goes down."""
     return SweepingScheduler(
         queue=queue.get_queue(queue.SYSTEM, redis),
         connection=redis if redis is not None else queue.connection(),

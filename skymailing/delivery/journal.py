@@ -1,6 +1,6 @@
 """Log the letters that a worker hands over, in a file that survives a crash of the worker.
 
-One file per worker, locked while the worker lives. Each line is written with one system call, so the
+One file per worker, locked while the worker runs. Each line is written with one system call, so the
 operating system keeps the lines of a killed process. If the lock is free, its holder is dead, and the
 journal covers its last lease; earlier ones have been recorded. It shows which letters were begun
 (unknown), which got a reply, and, by their absence, which were never begun.
@@ -36,7 +36,7 @@ def boot_id() -> str:
 
 
 class WorkerJournal:
-    """The journal that a living worker writes."""
+    """The journal of a running worker."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ class DeadJournal:
 
 
 def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
-    """Yield each journal without a living worker, for the caller to recover and remove."""
+    """Yield each journal without a running worker, for the caller to recover and remove."""
     for path in sorted(directory.glob("*.jsonl")):
         try:
             file = os.open(path, os.O_RDWR)
@@ -181,7 +181,7 @@ def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
 
 
 def known_leases(directory: Path) -> set[str]:
-    """Return the tokens of all leases in this host's journals, of living and of dead workers."""
+    """Return the tokens of all leases in this host's journals, of both running and dead workers."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
         with suppress(FileNotFoundError):  # its worker has just closed it

@@ -117,8 +117,8 @@ def finish_unsent(mailing: Mailing) -> None:
 def finish_run(run_id: int, now: datetime) -> bool:
     """Finish or cancel the run if it has no open deliveries; return whether it is over.
 
-    Waiting deliveries expire when the time window ends and are cancelled with the mailing. When the
-    run is finished, the mailing is scheduled for its next occurrence or finished too.
+    Pending and deferred deliveries expire when the time window ends and are cancelled with the mailing.
+    When the run is finished, the mailing is scheduled for its next occurrence or finished too.
     """
     while _close_waiting(run_id, now):
         pass
@@ -140,7 +140,7 @@ def finish_run(run_id: int, now: datetime) -> bool:
 
 
 def _close_waiting(run_id: int, now: datetime) -> int:
-    """Close a batch of waiting deliveries if the mailing is cancelled or over; return how many."""
+    """Close a batch of deliveries that wait, if the mailing is cancelled or over; return how many."""
     with Session(db.engine) as session, session.begin():
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None:

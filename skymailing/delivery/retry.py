@@ -76,7 +76,7 @@ def next_step(
 ) -> Step:
     """Return the step that follows `result`; `unknowns` counts the delivery's earlier unknowns.
 
-    `luck`, from -1 to 1, spreads the waits. Without `series` the letter is assumed to be as old as
+    `luck`, from -1 to 1, varies the waits. Without `series` the letter is assumed to be as old as
     the run.
     """
     match result.verdict:

@@ -219,11 +219,11 @@ def _hand_over(
     """Hand over as much of the batch as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
-        answer = f"{result.code} {result.answer}"
+        reply = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
-            batch.stop(StateReason.REFUSED, answer)
+            batch.stop(StateReason.REFUSED, reply)
         elif dispatcher.rejections.record(run.id, result):
-            batch.stop(StateReason.REJECTED, answer)
+            batch.stop(StateReason.REJECTED, reply)
         return batch.pause is not None
 
     left = min(dispatcher.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())

@@ -102,7 +102,7 @@ class RunDomain(Model):
 
 
 class ReportDay(ReportedCounts, Model):
-    """The sums of a day's intervals and answers, for one mailing or for all mailings of an owner.
+    """The sums of a day's intervals and replies, for one mailing or for all mailings of an owner.
 
     Days begin and end in the owner's time zone. The sums are valid while none of the day's intervals
     is fresh, and each interval that is not fresh lies in exactly one day of the row for all mailings.

@@ -48,7 +48,7 @@ def mailing_from(user: User) -> Callable[..., Mailing]:
     return make
 
 
-def test_a_run_waits_over_the_weekend_and_continues_by_itself(
+def test_a_run_pauses_over_the_weekend_and_continues_by_itself(
     session: Session,
     user: User,
     at: Callable[[datetime], None],

@@ -60,9 +60,9 @@ def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
 
     def interrupt(peer: Peer) -> None:
         peer.greet()
-        for answer in ("250 ok", "250 ok", "354 go on"):
+        for accepted in ("250 ok", "250 ok", "354 go on"):
             peer.read()
-            peer.send(answer)
+            peer.send(accepted)
         peer.read()
         peer.send(reply)
         received.append(read_until_closed(peer))

@@ -66,7 +66,7 @@ def slow_at(stage: Stage) -> Callable[[Turn], None]:
         (Stage.DOT, "content", False),
     ],
 )
-def test_only_the_slow_phase_and_its_total_are_slow(
+def test_a_delay_is_counted_in_its_phase_and_the_total_only(
     session: Session,
     user: User,
     engine: Engine,  # noqa: F811

@@ -147,11 +147,11 @@ def test_a_broken_conversation_is_unknown_only_after_the_dot(
     stage: str, misbehave: Callable[[Peer], None]
 ) -> None:
     with scripted_server(break_at(stage, misbehave)) as port:
-        verdict, code, answer = outcome(port, seconds=0.7)
+        verdict, code, reason = outcome(port, seconds=0.7)
 
     assert verdict is (Verdict.UNKNOWN if stage == "DOT" else Verdict.DEFERRED)
     assert code is None
-    assert answer
+    assert reason
 
 
 def test_a_slow_reply_within_the_deadline_counts() -> None:

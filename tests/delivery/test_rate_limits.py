@@ -70,7 +70,7 @@ def test_without_redis_each_worker_uses_only_its_share(
         rates = RateLimits(10, None, None)
         allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(10)]
 
-    assert 5 <= sum(allowed) <= 6, "one more if a second ends in between"
+    assert 5 <= sum(allowed) <= 6, "one more if the second changes in between"
 
 
 @pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN"])

@@ -115,7 +115,7 @@ def test_a_year_of_occurrences_agrees_with_calendar_and_clock(
     periodicity=st.sampled_from(RECURRING),
     later=st.timedeltas(timedelta(0), timedelta(800)),
 )
-def test_latest_and_next_are_neighbours(
+def test_the_next_occurrence_follows_the_latest_one(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:
     until = anchor + later

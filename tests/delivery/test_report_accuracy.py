@@ -38,9 +38,9 @@ Counts = dict[str, int]
 
 def hang_up_after_the_letter(peer: Peer) -> None:
     peer.greet()
-    for answer in ("250 sender ok", "250 recipient ok", "354 go on"):
+    for reply in ("250 sender ok", "250 recipient ok", "354 go on"):
         peer.read()
-        peer.send(answer)
+        peer.send(reply)
     peer.body()
 
 
@@ -168,8 +168,8 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
     times = seconds_of_sent(session)
     check_time(report.totals.median, 50, times)
     check_time(report.totals.p95, 95, times)
-    answers = Counter(session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.FAILED)).all())
-    assert {reason.words: reason.attempts for reason in report.reasons} == dict(answers)
+    replies = Counter(session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.FAILED)).all())
+    assert {reason.words: reason.attempts for reason in report.reasons} == dict(replies)
 
     scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in summed(raw, 1))]
     counted = [report_of(app, scope, period) for scope in scopes]

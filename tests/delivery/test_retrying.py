@@ -211,13 +211,13 @@ def test_an_expired_lease_without_a_journal_becomes_unknown(
     check_ledger(session, run, smtp.letters)
 
 
-@pytest.mark.parametrize("answer", ["550 5.1.8 sender domain not found", "553 5.1.7 bad sender syntax"])
+@pytest.mark.parametrize("reply", ["550 5.1.8 sender domain not found", "553 5.1.7 bad sender syntax"])
 def test_a_sender_refused_at_rcpt_does_not_suppress_the_recipient(
-    session: Session, user: User, start: Start, smtp: SmtpServer, answer: str
+    session: Session, user: User, start: Start, smtp: SmtpServer, reply: str
 ) -> None:
     """By default (smtpd_delay_reject), Postfix refuses a sender only at RCPT."""
     for client in create_clients(user, 3):
-        smtp.rcpt_replies[client.email] = answer
+        smtp.rcpt_replies[client.email] = reply
     mailing = due_mailing(user)
 
     start(mailing)

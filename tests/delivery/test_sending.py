@@ -166,7 +166,7 @@ def test_a_mailing_whose_window_ended_before_it_was_sent_explains_that(
     assert session.scalar(select(func.count()).select_from(Run)) == 0
 
 
-def test_an_empty_audience_gives_an_empty_run_and_a_reason(
+def test_a_mailing_without_clients_has_an_empty_run_and_a_reason(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     once = due_mailing(user)
@@ -194,7 +194,7 @@ def test_the_sweep_finds_a_missed_start(session: Session, user: User, sweep: Wor
     assert states(session, only_run(session)) == {"sent": 3}
 
 
-def test_a_future_mailing_waits(
+def test_a_future_mailing_is_not_sent_early(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 1)

@@ -88,7 +88,7 @@ def test_monday_to_friday_nine_to_six() -> None:
     )
 
 
-def test_without_hours_it_is_always_open() -> None:
+def test_without_hours_sending_is_always_allowed() -> None:
     hours = SendingHours("1234567", None, None, ZoneInfo("UTC"))
     now = datetime(2026, 11, 20, tzinfo=UTC)
     assert hours.is_open(now)

@@ -51,7 +51,7 @@ def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows()
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("reply", "words"),
     [
         ("5.1.1 <anna@example.org>: user unknown", "5.1.1 …: user unknown"),
         ("5.1.1 boris@example.org: see https://mail.example/x?id=1 for more", "5.1.1 … see … for more"),
@@ -60,8 +60,8 @@ def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows()
         ("", ""),
     ],
 )  # fmt: skip
-def test_answers_lose_their_variable_parts(answer: str, words: str) -> None:
-    assert common_words(answer) == words
+def test_variable_parts_are_removed_from_replies(reply: str, words: str) -> None:
+    assert common_words(reply) == words
 
 
 def stored_answers(session: Session) -> Counter[tuple[str, int | None, str]]:

@@ -74,7 +74,7 @@ def test_failed_letters_can_be_sent_again(
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
         assert resending.resend_failed(own, utcnow()) == 1
-        assert resending.resend_failed(own, utcnow()) == 0, "safe to press twice"
+        assert resending.resend_failed(own, utcnow()) == 0, "a second click changes nothing"
         db.session.commit()
     sweep()
 

@@ -1,4 +1,4 @@
-"""An SMTP server that stores accepted letters and misbehaves at any step as a script defines."""
+"""An SMTP server that stores accepted letters and can misbehave at any step, according to a script."""
 
 import socket
 import ssl
@@ -145,7 +145,7 @@ class Sink:
 
     def _serve(self, turn: Turn) -> None:
         try:
-            self._answer(turn)
+            self._reply(turn)
             while turn.stage is not Stage.QUIT:
                 self._handle_command(turn)
         except (OSError, ValueError):  # ValueError if the sink is closed while a line is read
@@ -171,20 +171,20 @@ class Sink:
         elif turn.stage is Stage.DATA and not turn.recipient:
             turn.say("554 no valid recipients")
             return
-        self._answer(turn)
+        self._reply(turn)
         if turn.stage is Stage.RCPT and not turn.said.startswith("2"):
             turn.recipient = ""
         elif turn.stage is Stage.DATA and turn.said.startswith("354"):
             turn.content = _read_body(turn.peer)
             turn.stage = Stage.DOT
-            self._answer(turn)
+            self._reply(turn)
         elif turn.stage is Stage.STARTTLS and self.tls and turn.said.startswith("220"):
             connection = self.tls.wrap_socket(turn.peer.connection, server_side=True)
             self._connections.append(connection)
             turn.peer = Peer(connection)
             turn.encrypted = True
 
-    def _answer(self, turn: Turn) -> None:
+    def _reply(self, turn: Turn) -> None:
         turn.said = ""
         self.script(turn)
         if turn.said:

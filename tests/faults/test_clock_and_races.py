@@ -48,7 +48,7 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
-def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_living_worker(
+def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_running_worker(
     app: Flask,
     environment: dict[str, str],
     session: Session,
@@ -56,7 +56,7 @@ def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_living_worker(
     sink: Sink,
     jump: timedelta,
 ) -> None:
-    """Only the sweep uses the new time, so living workers' leases seem to have expired or to have just begun."""
+    """Only the sweep uses the new time, so leases of running workers seem to have expired or just begun."""
     own = environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
     with live_run(app, own, session, long_mailing) as run:
         for share in (0.1, 0.3, 0.6):
@@ -162,7 +162,7 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
         with app.app_context():
             for run_id in started:
                 hints.hint_run(run_id)
-        wait_until(lambda: session.scalar(select(func.count()).select_from(Run)), "the run")
+        wait_until(lambda: session.scalar(select(func.count()).select_from(Run)), "the run is planned")
         run.finish()
 
     assert len(started) <= 1

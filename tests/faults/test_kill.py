@@ -82,4 +82,4 @@ def test_21_killed_workers_neither_break_a_domains_limit_nor_delay_other_domains
     assert set(sink.per_address().values()) == {1}
     times = [moment for moment, recipient in sink.begun if recipient.endswith("slow.example")]
     gaps = [later - earlier for earlier, later in zip(times, times[2 * rate :], strict=False)]
-    assert min(gaps) > 0.5, "any second overlaps at most two clock seconds"
+    assert min(gaps) > 0.5, "any period of a second overlaps at most two calendar seconds"

@@ -76,7 +76,7 @@ def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
         check_probes(server.connected, hours, step)
         assert len(sink.letters) == letters_before
         attempts = session.scalar(select(func.count()).select_from(Attempt)) or 0
-        assert attempts == letters_before + unknowns(session), "no attempt was spent on the outage"
+        assert attempts == letters_before + unknowns(session), "the outage cost no attempts"
 
         server.repair()
         engine.finish(timedelta(minutes=1), most=60)
@@ -90,7 +90,7 @@ def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
 
 def check_probes(connected: list[datetime], hours: int, step: timedelta) -> None:
     pauses = [later - earlier for earlier, later in itertools.pairwise(connected)]
-    assert len(connected) <= 6 + hours * 6, "a probe every 12 minutes at most, after the first few"
+    assert len(connected) <= 6 + hours * 6, "after the first few, at most one probe every 12 minutes"
     assert all(pause <= LONGEST_WAIT + 2 * step for pause in pauses), "probes continue"
 
 

@@ -122,7 +122,7 @@ def test_7_a_refusal_after_the_dot_affects_one_letter(
     "act",
     [pytest.param(Turn.hang_up, id="8-hangs-up"), pytest.param(reply(b"\x00\xff\xfe?\r\n"), id="14-garbage")],
 )
-def test_8_14_a_session_that_breaks_before_the_body_is_repeated(
+def test_8_14_a_letter_whose_session_breaks_before_the_body_is_retried(
     session: Session, user: User, engine: Engine, stage: Stage, act: Script
 ) -> None:
     clients = create_clients(user, RECIPIENTS)

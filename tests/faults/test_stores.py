@@ -164,7 +164,7 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
 
     run_row = only_run(session)
     counts = states(session, run_row)
-    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between dot and answer"
+    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between the dot and its reply"
     assert set(counts) == {"sent"}
     assert set(sink.per_address().values()) == {1}
     check_ledger(session, run_row, sink.letters)

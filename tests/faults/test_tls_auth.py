@@ -1,4 +1,4 @@
-"""Nothing is sent without trust (faults 18 and 19): certificates, missing STARTTLS, refused passwords."""
+"""Nothing is sent after an invalid certificate, a missing STARTTLS or a refused password (faults 18, 19)."""
 
 import ssl
 from collections.abc import Iterator

@@ -97,7 +97,7 @@ def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "stored"), FAULTS)
-def test_a_second_unknown_stays(
+def test_a_second_unknown_is_not_resent(
     session: Session, user: User, engine: Engine, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)

@@ -26,7 +26,7 @@ NOTE_LENGTH = 500
 Group = tuple[Step, bool, bool]
 
 
-def record_results(  # noqa: PLR0913 - everything that is known about a lease
+def record_results(  # noqa: PLR0913 - all data of a lease
     connection: Connection,
     run: OpenRun,
     token: str,
@@ -70,7 +70,7 @@ def _group(
         connection, [result for result in results if may_be_too_old(result, run.policy, now)], now
     )
     # The same for the whole window, so that its deferred deliveries are one group.
-    luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, guards nothing
+    luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, not used for security
     groups: dict[Group, dict[int, Result]] = defaultdict(dict)
     for result in results:
         id = result.letter.delivery_id
@@ -88,7 +88,7 @@ def _count_attempts(changes: Changes, tried: list[Result], now: datetime) -> Non
             changes.add_refusal(outcome, result.code, result.answer, result.letter.recipient, now)
 
 
-def _move(  # noqa: PLR0913 - everything that a row needs to change
+def _move(  # noqa: PLR0913 - all values that change a row
     connection: Connection,
     token: str,
     ids: list[int],

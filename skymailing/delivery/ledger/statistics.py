@@ -37,12 +37,12 @@ WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(min
 FINEST = 1
 QUARTER = 900
 
-MOST_ANSWERS = 20  # different ones per window; limits the rows if a server never repeats an answer
+MOST_ANSWERS = 20  # different ones per window; limits the rows if a server never repeats a reply
 WORDS_LENGTH = 200
-SEARCHED_LENGTH = 600  # characters of an answer that are searched, as VARIABLE takes quadratic time
+SEARCHED_LENGTH = 600  # characters of a reply that are searched, as VARIABLE takes quadratic time
 OTHER_WORDS = "…"
 DOMAIN_LENGTH = 255
-# The parts of an answer that differ between letters: addresses, links, and IDs, which are long numbers
+# The parts of a reply that differ between letters: addresses, links, and IDs, which are long numbers
 # or have at least six characters and a digit. Status codes such as 5.1.1 are shorter.
 VARIABLE = re.compile(
     r"<[^<>\s]*>|\S+@\S+|https?://\S+|\b(?=[\w-]*\d)[\w-]{6,}\b|\b\d{4,}\b|\b\d+\.\d+\.\d+\.\d+\b"
@@ -132,7 +132,7 @@ def interval_seconds(at: datetime, started_at: datetime) -> int:
 
 
 def common_words(answer: str) -> str:
-    """Return an answer without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
+    """Return a reply without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
     answer = answer[:SEARCHED_LENGTH]
     status, space, text = answer.partition(" ")
     if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):

@@ -88,7 +88,7 @@ def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
 def recover_lost_leases(journals: Path, now: datetime) -> None:
     """Mark unknown the deliveries of expired leases that are in no journal.
 
-    A lease in a journal either belongs to a living worker, which only seems dead because the clock
+    A lease in a journal either belongs to a running worker, which only seems dead because the clock
     jumped, or is recovered from the journal.
     """
     while True:

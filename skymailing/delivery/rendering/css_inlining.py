@@ -17,9 +17,8 @@ from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 120
-MAX_MISNESTED = (
-    20  # such as a <b> that ends with its paragraph: parsers repeat it in each following paragraph
-)
+# Elements such as a <b> that ends with its paragraph: parsers repeat it in each following paragraph.
+MAX_MISNESTED = 20
 MAX_CSS = 100_000  # characters
 MAX_BRACKETS = 12  # nested, in a style sheet
 MAX_MATCHES = 500_000  # elements times selectors; a few tenths of a second

@@ -21,12 +21,12 @@ class Rejections:
         is_unrendered = result.verdict is Verdict.FAILED and result.code is None
         if result.stage is not Stage.DOT and not is_unrendered:
             return False
-        answer, count = self._streaks.pop(run_id, ("", 0))
+        reply, count = self._streaks.pop(run_id, ("", 0))
         if result.verdict is not Verdict.FAILED:
             return False
         constant = [word for word in result.answer.split() if not VARYING.search(word)]
         current = f"{result.code} {' '.join(constant)}"
-        count = count + 1 if current == answer else 1
+        count = count + 1 if current == reply else 1
         if count >= self._most:
             return True
         self._streaks[run_id] = current, count

@@ -160,7 +160,7 @@ def _open(route: Route, code: int | None, now: datetime) -> None:
     route.open_seconds = settings.breaker_longest_pause if code == CREDENTIALS_REFUSED else doubled
     route.opened_at = route.opened_at or now
     route.state = BreakerState.OPEN
-    spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, guards nothing
+    spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, not used for security
     route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
     level = logging.ERROR if code == CREDENTIALS_REFUSED else logging.WARNING
     logger.log(

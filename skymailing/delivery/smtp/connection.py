@@ -170,7 +170,7 @@ def _connect_and_log_in(smtp: PlainSession | TlsSession, settings: SmtpSettings)
     if settings.use_tls:
         smtp.phases.enter(Phase.TLS)
         smtp.starttls(context=verifying_context())
-        # RFC 3207: discard what the server said before encryption.
+        # RFC 3207: discard what the server announced before encryption.
         smtp.phases.enter(Phase.EHLO)
         smtp.ehlo_or_helo_if_needed()
     if settings.username and settings.password:

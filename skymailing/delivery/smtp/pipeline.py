@@ -32,7 +32,7 @@ class Channel:
         self._letter: Letter | None = None
 
     def renew_deadline(self, seconds: float) -> None:
-        """Give each new letter of the session `seconds` for all its replies together."""
+        """Give each new letter in the session `seconds` in total for its replies."""
         if self.session.letter is not self._letter:
             self._letter = self.session.letter
             self.deadline = time.monotonic() + seconds

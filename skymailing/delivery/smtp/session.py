@@ -92,7 +92,7 @@ def classify(stage: Stage, code: int, text: str = "") -> Verdict:
         return Verdict.SENDER_REFUSED if is_about_sender else Verdict.FAILED
     if 200 <= code < 300 and stage is Stage.DOT:
         return Verdict.SENT
-    # An invalid code at this stage says nothing about the letter.
+    # An invalid code at this stage is not about the letter.
     return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
 
 
@@ -113,7 +113,7 @@ class Session:
         # Bytes still to be written up to and including the current body's final dot.
         self._body_left = 0
         self._following: Letter | None = None
-        # Bytes of `outgoing` that may be unwritten when the next reply comes: those after its command.
+        # Bytes of `outgoing` that may be unwritten when the next reply arrives: those after its command.
         self._behind = 0
         self._switch_to(None)
 
