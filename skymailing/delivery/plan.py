@@ -140,7 +140,7 @@ def finish_run(run_id: int, now: datetime) -> bool:
 
 
 def _close_waiting(run_id: int, now: datetime) -> int:
-    """Close a batch of deliveries that wait, if the mailing is cancelled or over; return how many."""
+    """Close a batch of unsent deliveries if the mailing is cancelled or over; return how many."""
     with Session(db.engine) as session, session.begin():
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None:

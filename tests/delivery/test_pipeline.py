@@ -143,7 +143,7 @@ def fall_silent(peer: Peer) -> None:
 
 @pytest.mark.parametrize("misbehave", [hang_up, say_garbage, never_end, drip, fall_silent])
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "DOT"])
-def test_a_broken_conversation_is_unknown_only_after_the_dot(
+def test_a_broken_session_is_unknown_only_after_the_dot(
     stage: str, misbehave: Callable[[Peer], None]
 ) -> None:
     with scripted_server(break_at(stage, misbehave)) as port:

@@ -184,9 +184,7 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
 
 
 @pytest.mark.parametrize("mailed", ["Asia/Kathmandu"], indirect=True)
-def test_reports_of_one_mailing_or_day_count_nothing_else(
-    app: Flask, session: Session, mailed: Scope
-) -> None:
+def test_a_report_on_one_mailing_or_day_counts_only_that(app: Flask, session: Session, mailed: Scope) -> None:
     zone, day = ZoneInfo("Asia/Kathmandu"), DAYS["Asia/Kathmandu"]
     raw = recompute(session, zone)
     (first, second) = sorted({mailing for _day, mailing in raw})

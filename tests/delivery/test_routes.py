@@ -202,7 +202,7 @@ def test_the_second_route_takes_over_until_the_first_one_recovers(
     assert len(smtp.letters) == 5 + 7
 
 
-def test_after_an_outage_one_letter_probes_and_the_rest_follows(
+def test_after_an_outage_a_probe_succeeds_and_the_rest_is_sent(
     app: Flask, session: Session, user: User, due: Mailing, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 30)

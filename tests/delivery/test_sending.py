@@ -244,7 +244,7 @@ def test_a_run_sends_the_content_that_it_started_with(
     assert smtp.letters[0].parsed["Subject"].startswith("Привет")
 
 
-def test_an_emptied_redis_loses_nothing(
+def test_nothing_is_lost_when_redis_is_emptied(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer, redis_server: RedisServer
 ) -> None:
     create_clients(user, 3)

@@ -101,10 +101,10 @@ def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_correc
     add_clients(session, user, 3)
 
     def refuse_until_repaired(turn: Turn) -> None:
-        if turn.stage is Stage.GREETING and not is_well.is_set():
+        if turn.stage is Stage.GREETING and not is_repaired.is_set():
             turn.say("421 4.3.2 busy")
 
-    is_well = threading.Event()
+    is_repaired = threading.Event()
     with Sink(refuse_until_repaired) as sink:
         engine.use_server(sink.port)
         mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=5))
@@ -113,7 +113,7 @@ def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_correc
         engine.pass_time(days=1)
         for _ in range(6):
             engine.sweep()
-        is_well.set()
+        is_repaired.set()
         engine.pass_time(days=-1)
         engine.pass_time(minutes=20)
 

@@ -29,7 +29,7 @@ MEMORY_GROWTH = 64 * 1024  # KiB
 
 
 def once(stage: Stage, act: Script) -> Script:
-    """Return a script that misbehaves once, at the first letter that reaches `stage`."""
+    """Return a script that misbehaves once, when the first letter reaches `stage`."""
     left = [1]
 
     def script(turn: Turn) -> None:

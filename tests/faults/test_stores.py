@@ -119,7 +119,7 @@ def test_24_a_database_crash_loses_and_repeats_nothing(
 @pytest.mark.parametrize(
     "seconds", [pytest.param(6, id="short"), pytest.param(75, id="long", marks=pytest.mark.soak)]
 )
-def test_25_a_locked_ledger_only_delays(
+def test_25_a_locked_ledger_only_delays_letters(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,

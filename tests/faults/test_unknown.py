@@ -37,7 +37,7 @@ def keep_and_fall_silent(turn: Turn) -> None:
 
 
 def at_dot(victim: Client, act: Script, times: int = 1000) -> Script:
-    """Return a script that misbehaves after the body of one client's letter, `times` times."""
+    """Return a script that misbehaves `times` times after the body of one client's letter."""
     left = [times]
 
     def script(turn: Turn) -> None:
@@ -128,18 +128,18 @@ def test_12_a_slow_reply_within_the_deadline_counts(session: Session, user: User
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown(
+def test_22_letters_accepted_but_not_recorded_before_a_kill_count_as_sent(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
     """When the worker is killed, it has received every 250 and is waiting for the database."""
     clients = create_clients(user, RECIPIENTS)
     lock = lock_deliveries(session)
 
-    def hold_the_record(turn: Turn) -> None:
+    def lock_ledger(turn: Turn) -> None:
         if turn.stage is Stage.DATA:
             lock.acquire()
 
-    with Sink(hold_the_record) as sink:
+    with Sink(lock_ledger) as sink:
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)

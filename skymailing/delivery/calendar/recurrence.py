@@ -12,7 +12,7 @@ def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, numbe
 
     The local time stays the same across clock changes, and each month uses the anchor's day or, if it
     is shorter, its last day: 31 January, 28 February, 31 March. If the clock shows the time twice, the first
-    one counts; if it skips the time, the occurrence is at the moment when that time would have been.
+    one counts; if it skips the time, the occurrence is when that time would have been.
     """
     if number == 0 or periodicity is Periodicity.ONCE:
         return anchor.astimezone(UTC)

@@ -43,7 +43,7 @@ def reconcile_late_results(
             return []
         step = Step(DeliveryState.FAILED)
     elif not is_counted:
-        # It was never handed over, so it can be sent without waiting as for a second attempt.
+        # It was never handed over, so it can be sent at once, without the wait before a second attempt.
         step = Step(DeliveryState.DEFERRED, now)
     connection.execute(
         update(Delivery)

@@ -147,7 +147,7 @@ def open_smtp(
     except UnicodeError as error:
         smtp.close()
         # Omit the text of the error: it may contain characters of the password.
-        raise OSError("the settings MAIL_* contain characters that SMTP cannot carry") from error
+        raise OSError("the settings MAIL_* contain characters that SMTP cannot transmit") from error
     except ValueError as error:  # from smtplib, for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
