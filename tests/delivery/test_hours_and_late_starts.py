@@ -67,7 +67,7 @@ def test_a_run_pauses_over_the_weekend_and_continues_by_itself(
 
 
 @pytest.mark.parametrize(("hour", "letters"), [(0, 5), (6, 5), (9, 6)], ids=["night", "opening", "noon"])
-def test_days_that_wait_for_the_same_opening_send_one_letter(
+def test_occurrences_before_the_same_opening_send_one_letter(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
