@@ -1,4 +1,4 @@
-"""Follow up a change of a mailing: commit, move its start job, wake workers."""
+"""Follow up on a change to a mailing: commit it, reschedule its start job, notify workers."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,21 +11,21 @@ from skymailing.models import OPEN_RUN_STATES, Mailing, MailingState, Run
 
 
 def commit_and_dispatch(mailing: Mailing, now: datetime) -> None:
-    """Commit what a service changed, then pass the mailing to the scheduler and the workers."""
+    """Commit a service's changes, then pass the mailing to the scheduler and the workers."""
     mailing_id = mailing.id
     db.session.commit()
     dispatch_mailings([mailing_id], now)
 
 
 def dispatch_mailings_of(owner_id: int, now: datetime) -> None:
-    """Dispatch all active mailings of a user, who was unblocked for example; call after the commit."""
+    """Dispatch all active mailings of a user, for example after unblocking; call after the commit."""
     is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING])
     own = select(Mailing.id).where(Mailing.owner_id == owner_id, is_active)
     dispatch_mailings(db.session.scalars(own).all(), now)
 
 
 def dispatch_mailings(mailing_ids: Iterable[int], now: datetime) -> None:
-    """Move the mailings' start jobs, and wake workers if there is work at once; call after the commit."""
+    """Reschedule the mailings' start jobs and notify workers of work due now; call after the commit."""
     for mailing_id in mailing_ids:
         mailing = db.session.get(Mailing, mailing_id, populate_existing=True)
         if mailing is not None:
@@ -44,6 +44,6 @@ def _dispatch(mailing: Mailing, now: datetime) -> None:
         return
     if mailing.state is MailingState.SCHEDULED and mailing.next_run_at and mailing.next_run_at <= now:
         queue.enqueue("start_mailing", mailing.id)
-    # Also for a cancelled one: a worker closes its ledger.
+    # Also for a cancelled mailing: a worker closes its remaining deliveries.
     if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:
         hints.hint_run(run_id)

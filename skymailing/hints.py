@@ -1,7 +1,7 @@
 """Hints to workers: look at this mailing, run, import or account now instead of at the next sweep.
 
-Each hint waits at most once under its name. Give hints after the commit. When a job starts, it calls
-`queue.clear_hint` with the same name.
+Each hint is in the queue at most once under its name. Give hints after the commit. When a job starts, it
+calls `queue.clear_hint` with the same name.
 """
 
 from flask import current_app
@@ -27,7 +27,7 @@ def hint_run(run_id: int) -> None:
     try:
         workers = queue.count_workers()
     except RedisError:
-        return  # no hint would arrive; the sweep repeats them
+        return  # no hint could be stored; the sweep repeats them
     for slot in range(max(workers, current_app.config["WORKERS"])):
         hint_slice(run_id, slot)
 

@@ -1,4 +1,4 @@
-"""The jobs of rq workers. Each accepts ids, calls one service, and can run twice without harm."""
+"""The jobs of rq workers. Each takes IDs, calls one service, and can safely run twice."""
 
 import functools
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def send_outbox() -> None:
 
 @job
 def import_clients(import_id: int) -> None:
-    """Import rows of a file for some seconds, then requeue behind other jobs."""
+    """Import rows of a file for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.import_name(import_id))
     if import_tasks.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
@@ -57,7 +57,7 @@ def import_clients(import_id: int) -> None:
 
 @job
 def start_mailing(mailing_id: int) -> None:
-    """Plan the run of a due mailing and let workers send it."""
+    """Plan the run of a due mailing and ask workers to send it."""
     queue.clear_hint(hints.start_name(mailing_id))
     context.bind(mailing_id=mailing_id)
     run_id = plan.start_due_run(mailing_id, utcnow())
@@ -68,13 +68,13 @@ def start_mailing(mailing_id: int) -> None:
 
 @job
 def wake_run(run_id: int) -> None:
-    """Let workers continue a run that paused outside its sending hours."""
+    """Ask workers to continue a run that paused outside its sending hours."""
     hints.hint_run(run_id)
 
 
 @job
 def send_slice(run_id: int, slot: int) -> None:
-    """Send a run's letters for some seconds, then requeue behind other jobs."""
+    """Send a run's letters for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.slice_name(run_id, slot))
     context.bind(run_id=run_id)
     if send.send_slice(run_id, _should_yield):
@@ -83,7 +83,7 @@ def send_slice(run_id: int, slot: int) -> None:
 
 @job
 def erase_account(user_id: int) -> None:
-    """Delete part of a due account for some seconds, then requeue behind other jobs."""
+    """Delete part of a due account for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.erasure_name(user_id))
     if deletion.erase_slice(user_id, utcnow(), _should_yield):
         hints.hint_erasure(user_id)
@@ -91,14 +91,15 @@ def erase_account(user_id: int) -> None:
 
 @job
 def sweep() -> None:
-    """Find work in the database that was left by lost hints, dead workers or an emptied Redis."""
+    """Find unfinished work in the database after lost hints, dead workers or an emptied Redis."""
     run_sweep(utcnow())
 
 
 def run_sweep(now: datetime) -> DueWork:
     """Repair the ledger, repeat all hints and run the periodic tasks.
 
-    Return the findings of the ledger's sweep. Raises RedisError after the database is repaired.
+    Return what the ledger's sweep found. If Redis is unavailable, raise RedisError after the database
+    has been repaired.
     """
     found = sweep_ledger(current_app.config["DATA_DIR"] / "journal", now)
     # Letters first: they are sent even if a task below fails.
@@ -142,7 +143,7 @@ def _record_sweep(_now: datetime) -> None:
     db.session.rollback()  # an open transaction would block other writers on SQLite
 
 
-# Run in this order with every sweep. Each accepts the time, limits its own work and can run twice.
+# Run in this order with every sweep. Each takes the time, limits its own work and can safely run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
     unused_images.delete_unused_images,

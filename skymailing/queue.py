@@ -1,6 +1,6 @@
 """rq queues: hints to look at the database now instead of at the next sweep.
 
-The only module that imports rq. Jobs are named by their import path and accept plain JSON values.
+The only module that imports rq. Jobs are identified by their import path and take plain JSON values.
 Enqueue after the commit. While Redis is down, hints are lost and the sweep finds the work later.
 """
 
@@ -36,9 +36,8 @@ JOB_TIMEOUT = 600  # seconds; a job takes about 20, so this only ends one that h
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
 HINT_LIFETIME = 15  # seconds after which a hint can be repeated: its worker may have died or be busy
-WORKER_NAME = (
-    "skymailing-worker-"  # prefix of a worker and all its connections, followed by host and a random part
-)
+# Prefix of the names of a worker and its connections; the host and a random part follow.
+WORKER_NAME = "skymailing-worker-"
 REDIS_START_TIMEOUT = 15  # seconds that a starting process waits for Redis
 
 _stop_requested = threading.Event()
@@ -87,13 +86,13 @@ def enqueue(job: str, *args: Any, queue: str = SYSTEM) -> bool:
     try:
         get_queue(queue).enqueue(f"skymailing.jobs.{job}", *args, result_ttl=0, failure_ttl=86_400)
     except RedisError as error:
-        logger.warning("Redis is down, %s%r waits for the sweep: %s", job, args, error)
+        logger.warning("Redis is down, the sweep will enqueue %s%r: %s", job, args, error)
         return False
     return True
 
 
 def hint(name: str, job: str, *args: Any, queue: str = DELIVERY) -> bool:
-    """Enqueue like `enqueue`, unless the same hint is still waiting; `clear_hint` ends the waiting."""
+    """Enqueue like `enqueue`, unless the same hint is already in the queue; `clear_hint` allows it again."""
     try:
         if not connection().set(f"skymailing:hint:{name}", 1, nx=True, ex=HINT_LIFETIME):
             return False
@@ -103,11 +102,11 @@ def hint(name: str, job: str, *args: Any, queue: str = DELIVERY) -> bool:
 
 
 def clear_hint(name: str) -> None:
-    """Allow the hint to be given again; called when its job starts."""
+    """Allow giving the hint again; called when its job starts."""
     try:
         connection().delete(f"skymailing:hint:{name}")
     except RedisError:
-        logger.warning("Redis is down, hint %s expires by itself", name)
+        logger.warning("Redis is down, hint %s remains until it expires", name)
 
 
 def others_are_waiting() -> bool:
@@ -121,14 +120,14 @@ def others_are_waiting() -> bool:
 class Worker(SimpleWorker):
     """A worker that runs jobs in its own process.
 
-    There is no fork per job. So sessions with the mail server stay open between slices, and kill -9
-    ends worker and job together, so that a lease never has two holders.
+    There is no fork per job, so sessions with the mail server stay open between slices, and kill -9
+    ends the worker together with its job: a lease never has two holders.
     """
 
     max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
 
     def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
-        """Run a job and log one line about it. All log lines of the job have its id."""
+        """Run a job and log one line about it. All log lines of the job contain its ID."""
         context.reset(job_id=job.id)
         begun = time.perf_counter()
         is_done = False
@@ -144,8 +143,8 @@ class Worker(SimpleWorker):
         return is_done
 
     def unsubscribe(self) -> None:
-        # rq unsubscribes before it stops the listening thread. The thread could then wait for a minute,
-        # and rq for a second.
+        # rq unsubscribes before it stops the listening thread, which could then block for a minute, and rq
+        # for a second.
         if self.pubsub_thread:
             self.pubsub_thread.stop()
         super().unsubscribe()  # type: ignore[no-untyped-call]
@@ -154,7 +153,7 @@ class Worker(SimpleWorker):
         _stop_requested.set()
 
     def set_shutdown_requested_date(self) -> None:
-        # Called by a signal, perhaps during a job, which does not need Redis.
+        # Called by a signal handler, perhaps during a job; without Redis the job must still continue.
         with contextlib.suppress(RedisError):
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
@@ -193,10 +192,10 @@ def count_workers() -> int:
 
 
 def count_workers_by_host() -> Counter[str]:
-    """Return how many workers of each host are connected to Redis; raises RedisError.
+    """Return how many workers on each host are connected to Redis; raises RedisError.
 
-    Asked of the connections, because what rq keeps of a killed worker stays for minutes, and what
-    it keeps of a living one is gone when Redis is emptied.
+    Connections are counted, not rq's records: the record of a killed worker stays for minutes, and
+    the record of a running one is lost when Redis is emptied.
     """
     names = {client["name"] for client in connection().client_list()}
     return Counter(
@@ -210,7 +209,7 @@ def count_waiting() -> dict[str, int]:
 
 
 def wait_for_redis() -> None:
-    """Return as soon as Redis answers; raises RedisError when it does not within its time to start."""
+    """Return as soon as Redis is available; raises RedisError after REDIS_START_TIMEOUT."""
     deadline = time.monotonic() + REDIS_START_TIMEOUT
     while True:
         try:

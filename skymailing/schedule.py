@@ -22,32 +22,32 @@ from skymailing.models import EVERY_DAY, OPEN_RUN_STATES, Mailing, MailingState,
 logger = logging.getLogger(__name__)
 
 TICK = 1  # seconds between checks for due jobs: the maximum delay of a start
-LOCK_LIFETIME = 1500  # milliseconds; the maximum delay after a scheduler was killed while it held the lock
+LOCK_LIFETIME = 1500  # milliseconds; the maximum delay after a scheduler is killed while it holds the lock
 HEARTBEAT_LIFETIME = 10  # seconds after which a silent scheduler counts as dead
 SWEEP_INTERVAL = 15  # seconds
 SWEEP_ID = "sweep"
-# Later starts are not scheduled yet; a later sweep does it.
+# Starts beyond this horizon are left to a later sweep.
 HORIZON = timedelta(days=2)
 
 
 class SweepingScheduler(Scheduler):
     """A scheduler that reschedules the periodic sweep when it is missing or too far ahead.
 
-    This happens at the first start, after Redis was emptied, and after a fast clock was corrected.
+    This happens at the first start, after Redis has been emptied, and after a fast clock has been corrected.
     """
 
     def acquire_lock(self) -> bool:
         """Acquire the lock as rq_scheduler does, but for a shorter time.
 
         When a check for due jobs takes longer than the lock, two schedulers may enqueue the same start.
-        The keys of the database make that harmless.
+        Unique constraints in the database make that harmless.
         """
         was_set = self.connection.set(self.scheduler_lock_key, self.name, px=LOCK_LIFETIME, nx=True)
         self._lock_acquired = bool(was_set)
         return self._lock_acquired
 
     def heartbeat(self) -> None:
-        """Renew the heartbeat, also after Redis was emptied."""
+        """Renew the heartbeat, even after Redis has been emptied."""
         with self.connection.pipeline() as pipeline:
             pipeline.hsetnx(self.key, "birth", utcnow().timestamp())
             pipeline.expire(self.key, HEARTBEAT_LIFETIME)
@@ -68,7 +68,7 @@ class SweepingScheduler(Scheduler):
 
 
 def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
-    """Return the scheduler; `run()` works until SIGTERM or until Redis goes down."""
+    """Return the scheduler; its `run()` returns after SIGTERM or when Redis goes down."""
     return SweepingScheduler(
         queue=queue.get_queue(queue.SYSTEM, redis),
         connection=redis if redis is not None else queue.connection(),
@@ -79,7 +79,7 @@ def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
 
 @dataclass(frozen=True)
 class Wake:
-    """A job to enqueue at a time, under a fixed id; scheduling it again changes the time."""
+    """A job to enqueue at a time, under a fixed ID; scheduling it again changes the time."""
 
     name: str
     function: str
@@ -88,17 +88,17 @@ class Wake:
 
     @classmethod
     def start(cls, mailing_id: int, at: datetime) -> "Wake":
-        """Start a mailing's run."""
+        """Return the job that starts a mailing's run."""
         return cls(f"mailing-{mailing_id}", "start_mailing", mailing_id, at)
 
     @classmethod
     def resume(cls, run_id: int, at: datetime) -> "Wake":
-        """Continue a run that paused outside its sending hours."""
+        """Return the job that continues a run that paused outside its sending hours."""
         return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 
 def schedule_start(mailing: Mailing) -> None:
-    """Schedule or cancel a mailing's start, as its `next_run_at` says. Call after the commit."""
+    """Schedule or cancel a mailing's start, according to its `next_run_at`. Call after the commit."""
     try:
         scheduler = make_scheduler()
         start = mailing.next_run_at
@@ -141,7 +141,7 @@ def _starts() -> list[Wake]:
 def _openings() -> list[Wake]:
     """Return the next openings of runs that are outside their sending hours."""
     now = utcnow()
-    resting = (
+    outside_hours = (
         select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
@@ -151,7 +151,7 @@ def _openings() -> list[Wake]:
             may_send(now),
         )
     )
-    openings = [(run.id, hours_of(run).next_opening(now)) for run in db.session.execute(resting)]
+    openings = [(run.id, hours_of(run).next_opening(now)) for run in db.session.execute(outside_hours)]
     return [Wake.resume(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
 
 
@@ -172,7 +172,7 @@ def _wants_start(mailing: Mailing) -> bool:
 
 
 def _schedule(scheduler: Scheduler, wake: Wake) -> None:
-    # The scheduler drops fractions of a second; a start that is too early would find nothing due.
+    # The scheduler drops fractions of a second; an early start would find nothing due.
     whole = wake.at.replace(microsecond=0)
     scheduler.enqueue_at(
         whole if whole == wake.at else whole + timedelta(seconds=1),

@@ -1,4 +1,4 @@
-"""Undo for deletions: what was deleted is stored for an hour, and its owner can restore it."""
+"""Undo deletions: deleted objects are stored for an hour, during which their owner can restore them."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ UNDO_WINDOW = timedelta(hours=1)
 
 
 class CannotRestore(UserError):
-    """A deletion cannot be undone; the code says why."""
+    """A deletion cannot be undone; the error code gives the reason."""
 
 
 def save_removal(owner_id: int, kind: RemovalKind, content: dict[str, Any], now: datetime) -> Removal:
@@ -25,9 +25,9 @@ def save_removal(owner_id: int, kind: RemovalKind, content: dict[str, Any], now:
 
 
 def pop_removal(owner_id: int, kind: RemovalKind, removal_id: int, now: datetime) -> dict[str, Any] | None:
-    """Return what was deleted, and remove it from the store.
+    """Return the deleted content, and remove it from the store.
 
-    None when the removal belongs to another owner, is older than UNDO_WINDOW, or was undone already.
+    Return None if the removal belongs to another owner, is older than UNDO_WINDOW, or has been undone.
     """
     own = (Removal.id == removal_id) & (Removal.owner_id == owner_id) & (Removal.kind == kind)
     found = db.session.scalar(
@@ -44,6 +44,6 @@ def pop_removal(owner_id: int, kind: RemovalKind, removal_id: int, now: datetime
 def delete_expired(now: datetime) -> None:
     """Delete removals that can no longer be undone."""
     expired = Removal.removed_at <= now - UNDO_WINDOW
-    # On SQLite even a DELETE that finds nothing takes the write lock, so look first.
+    # On SQLite even a DELETE that finds nothing takes the write lock, so check first.
     if db.session.scalar(select(Removal.id).where(expired).limit(1)) is not None:
         db.session.execute(delete(Removal).where(expired))

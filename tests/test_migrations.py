@@ -1,4 +1,4 @@
-"""Migrations keep the running version working: they only expand, and a later one contracts."""
+"""Migrations keep the running version working: they only expand the schema, and a later one contracts it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # The last migration of the first released version: from there on, the service keeps running during
 # upgrades. 0006 itself is older and shows what a harmful migration looks like.
 FIRST_VERSION = "0006"
-# Marks a migration, in its docstring, that removes what the previous version no longer uses.
+# In its docstring, marks a migration that removes what the previous version no longer uses.
 CONTRACTS = "Contracts:"
 
 
@@ -42,7 +42,7 @@ class Schema:
 
 
 def find_breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """Return the changes that break a version which knows only the old schema."""
+    """Return the changes that break a version which expects the old schema."""
     found = [f"{table}.{name} is gone" for table, name in old.columns.keys() - new.columns.keys()]
     for (table, name), column in new.columns.items():
         before = old.columns.get((table, name))
@@ -93,16 +93,14 @@ def test_each_migration_keeps_the_previous_version_working(empty_app: Flask) -> 
     assert harmful == {}
 
 
-def test_a_version_stays_ready_while_the_tables_belong_to_the_next_one(
-    visitor: FlaskClient, session: Session
-) -> None:
+def test_a_version_stays_ready_while_the_schema_is_newer(visitor: FlaskClient, session: Session) -> None:
     current = session.scalar(text("SELECT version_num FROM alembic_version"))
     session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     try:
-        answer = visitor.get("/readyz")
+        response = visitor.get("/readyz")
     finally:
         session.execute(text("UPDATE alembic_version SET version_num = :current"), {"current": current})
 
-    assert answer.status_code == 200
-    assert answer.json is not None
-    assert "of a newer version" in answer.json["checks"]["database"]["reason"]
+    assert response.status_code == 200
+    assert response.json is not None
+    assert "of a newer version" in response.json["checks"]["database"]["reason"]

@@ -1,4 +1,4 @@
-"""The schema on both databases, and the state machines."""
+"""Test the schema on both databases, and the state machines."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
@@ -46,7 +46,9 @@ def test_migrations_upgrade_match_the_models_and_downgrade(empty_app: Flask) -> 
         db.engine.dispose()
 
 
-def test_an_owner_has_an_address_only_once_regardless_of_case(session: Session, user: User) -> None:
+def test_an_owner_cannot_have_two_clients_with_the_same_address_in_different_case(
+    session: Session, user: User
+) -> None:
     ClientFactory.create(owner=user, email="Anna@example.org")
 
     with pytest.raises(IntegrityError):
@@ -79,7 +81,7 @@ def test_the_database_rejects_a_value_outside_the_enum(session: Session, user: U
     session.rollback()
 
 
-def test_deleting_a_user_deletes_what_they_own(session: Session, user: User) -> None:
+def test_deleting_a_user_deletes_their_clients(session: Session, user: User) -> None:
     ClientFactory.create(owner=user)
     session.execute(text("DELETE FROM users WHERE id = :id"), {"id": user.id})
 
@@ -102,5 +104,5 @@ def test_a_delivery_changes_state_only_as_the_table_allows(old: DeliveryState, n
         assert row.state is old
 
 
-def test_nothing_follows_a_sent_letter() -> None:
+def test_sent_is_a_final_state() -> None:
     assert not any(DELIVERY_TRANSITIONS.allows(DeliveryState.SENT, new) for new in DeliveryState)

@@ -1,4 +1,4 @@
-"""The scheduler's own life: its lock and its heartbeat (start times: see mailings)."""
+"""Test the scheduler's lock, heartbeat and sweeps (for start times, see tests/mailings)."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def test_a_scheduler_killed_with_the_lock_delays_the_next_by_less_than_two_secon
         assert time.monotonic() - began < 2
 
 
-def test_a_scheduler_is_alive_again_after_redis_was_emptied(
+def test_a_scheduler_is_alive_again_after_redis_has_been_emptied(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():
@@ -44,7 +44,7 @@ def test_a_scheduler_is_alive_again_after_redis_was_emptied(
         assert schedule.is_alive()
 
 
-def test_the_sweep_is_scheduled_again_after_redis_was_emptied(
+def test_the_sweep_is_scheduled_again_after_redis_has_been_emptied(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():
@@ -56,7 +56,7 @@ def test_the_sweep_is_scheduled_again_after_redis_was_emptied(
             assert queue.get_queue(queue.SYSTEM).job_ids == [schedule.SWEEP_ID]
 
 
-def test_workers_are_counted_also_after_redis_was_emptied(
+def test_workers_are_counted_even_after_redis_has_been_emptied(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():
@@ -87,7 +87,7 @@ def test_a_mailing_never_starts_early(app: Flask, session: Session) -> None:
 def test_a_sweep_continues_letters_even_when_another_task_fails(
     app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
-    """The failing task is a daily summary for a time zone that no longer exists."""
+    """The failing task is a daily summary in a time zone that does not exist."""
     mailing = due_mailing(UserFactory.create())
     create_clients(mailing.owner, 2)
     UserFactory.create(timezone="Mars/Olympus", summary_hour=8, next_summary_at=utcnow())

@@ -1,4 +1,4 @@
-"""Who gets a mailing. The engine plans runs with it, and pages count with it."""
+"""Select and count a mailing's recipients, for the engine and for pages."""
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
 
@@ -7,7 +7,7 @@ from skymailing.models import Audience, Client, Mailing, Suppression, mailing_cl
 
 
 def recipients(mailing: Mailing) -> Select[tuple[Client]]:
-    """Select the clients for whom a run that starts now is planned, suppressed ones included."""
+    """Select the clients that a run starting now would include, suppressed ones among them."""
     statement = select(Client).where(Client.owner_id == mailing.owner_id)
     if mailing.audience is Audience.SELECTED:
         members = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
@@ -23,7 +23,7 @@ def is_suppressed() -> ColumnElement[bool]:
 def count_recipients(mailing: Mailing) -> int:
     """Return how many clients a mailing is for, suppressed ones included."""
     if mailing.audience is Audience.SELECTED:
-        # The same number as of `recipients`, from one index: a deleted client is no member any more.
+        # The same number as `recipients` gives, from one index: deleting a client ends its membership.
         statement = select(func.count()).where(mailing_clients.c.mailing_id == mailing.id)
     else:
         statement = recipients(mailing).with_only_columns(func.count())

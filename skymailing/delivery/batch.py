@@ -1,4 +1,4 @@
-"""The letters that a worker claimed together, their results, and recording them."""
+"""Keep the letters that a worker claimed together, and record their results."""
 
 import logging
 import time
@@ -26,7 +26,7 @@ class Batch:
     token: str
     claimed: list[Claimed]
     results: list[Result] = field(default_factory=list)
-    # Why further letters of the mailing would fail too, with the server's answer.
+    # Why further letters of the mailing would fail too, and the server's reply.
     pause: tuple[StateReason, str] | None = None
 
     def untried(self) -> list[Claimed]:
@@ -35,18 +35,18 @@ class Batch:
         return [claimed for claimed in self.claimed if claimed.id not in tried]
 
     def stop(self, reason: StateReason, detail: str) -> None:
-        """Begin no further letter, and pause the mailing once the results are recorded."""
+        """Start no further letter, and pause the mailing once the results are recorded."""
         self.pause = self.pause or (reason, detail)
 
     def add_journaled(self, journal: WorkerJournal) -> None:
-        """Add results that only the journal has, because an exception interrupted adding them here."""
+        """Add results that are only in the journal, because an exception prevented adding them here."""
         missing = self._without_result()
         lease = journal.read_lease()
         if lease and lease.token == self.token:
             self.results += lease.answered(missing) + lease.unanswered(missing)
 
     def record(self, run: OpenRun, route: str) -> None:
-        """Record all results and release letters that were not begun; wait for an unavailable database."""
+        """Record all results and release the other letters; retry while the database is unavailable."""
         not_begun = [
             Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), Verdict.RELEASED)
             for claimed in self._without_result()
@@ -62,7 +62,7 @@ class Batch:
             except OperationalError as error:
                 if time.monotonic() > give_up:
                     raise
-                logger.warning("the database is unavailable, recording waits: %s", error.orig)
+                logger.warning("the database is unavailable, recording is retried: %s", error.orig)
                 time.sleep(1)
 
     def _without_result(self) -> list[Claimed]:

@@ -1,6 +1,6 @@
-"""Which mailings may start or send now, as one definition for the engine, the scheduler and the metrics.
+"""Define which mailings may start or send now, for the engine, the scheduler and the metrics.
 
-The conditions refer to Mailing and its owner: the statement joins User.
+The conditions refer to Mailing and its owner, so a statement that uses them must join User.
 """
 
 from datetime import datetime

@@ -1,9 +1,9 @@
-"""A worker's own log of the letters it hands over, which survives the worker's death.
+"""Log the letters that a worker hands over, in a file that survives a crash of the worker.
 
-One file per worker, locked while the worker lives. Each line is written with one system call, so the
-lines of a killed process are safe with the operating system. If the lock is free, its holder is dead,
-and the journal covers its last lease; earlier ones were recorded. It shows which letters were begun
-(unknown), which had an answer, and, by their absence, which were never begun.
+One file per worker, locked while the worker runs. Each line is written with one system call, so the
+operating system keeps the lines of a killed process. If the lock is free, its holder is dead, and the
+journal covers its last lease; earlier ones have been recorded. It shows which letters were begun
+(unknown), which got a reply, and, by their absence, which were never begun.
 """
 
 import errno
@@ -24,11 +24,11 @@ from skymailing.delivery.smtp.session import Letter, Result, Verdict
 logger = logging.getLogger(__name__)
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-NO_ANSWER = "the sending process ended after handing the letter over and before the server's answer"
+NO_ANSWER = "the sending process ended after the letter was handed over and before the server replied"
 
 
 def boot_id() -> str:
-    """Return an id that changes with every boot of the operating system; empty if unavailable."""
+    """Return an ID that changes with every boot of the operating system; empty if unavailable."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
@@ -36,12 +36,12 @@ def boot_id() -> str:
 
 
 class WorkerJournal:
-    """The journal that a living worker writes."""
+    """The journal of a running worker."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / f"{uuid4().hex}.jsonl"
-        # Locked before it gets the name under which a sweep would look for dead workers' journals.
+        # Locked before it gets the name that a sweep looks for.
         unfinished = self.path.with_suffix(".new")
         self._file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
@@ -79,7 +79,7 @@ class WorkerJournal:
             logger.warning("the journal cannot be written: %s", error)
 
     def read_lease(self) -> "Lease | None":
-        """Return what is recorded of the current lease."""
+        """Return what the journal contains about the current lease."""
         return _read(self.path).lease
 
     def clear(self) -> None:
@@ -119,14 +119,14 @@ class DeliveryRow(Protocol):
 
 @dataclass
 class Lease:
-    """What a journal says about a lease."""
+    """What a journal contains about a lease."""
 
     token: str
     results: list[Result] = field(default_factory=list)
-    begun: dict[int, int] = field(default_factory=dict)  # delivery id -> attempt number
+    begun: dict[int, int] = field(default_factory=dict)  # delivery ID -> attempt number
 
     def answered(self, rows: Iterable[DeliveryRow]) -> list[Result]:
-        """Return the results of those deliveries whose letters had an answer."""
+        """Return the results of those deliveries whose letters got a reply."""
         results = {result.letter.delivery_id: result for result in self.results}
         return [replace(results[row.id], letter=_letter(row)) for row in rows if row.id in results]
 
@@ -165,7 +165,7 @@ class DeadJournal:
 
 
 def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
-    """Yield each journal without a living worker, for the caller to recover and remove."""
+    """Yield each journal without a running worker, for the caller to recover and remove."""
     for path in sorted(directory.glob("*.jsonl")):
         try:
             file = os.open(path, os.O_RDWR)
@@ -181,7 +181,7 @@ def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
 
 
 def known_leases(directory: Path) -> set[str]:
-    """Return the tokens of all leases in this host's journals, of living and of dead workers."""
+    """Return the tokens of all leases in this host's journals, of both running and dead workers."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
         with suppress(FileNotFoundError):  # its worker has just closed it

@@ -1,4 +1,4 @@
-"""The engine's contribution to the counters that /metrics shows."""
+"""Update the engine's counters, which /metrics exports."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -18,7 +18,7 @@ PHASES = ("open", *Phase, "letter", "envelope", "content")
 
 
 def count_results(results: Iterable[Result]) -> None:
-    """Count attempts by outcome and class of the server's code, and the time they took."""
+    """Count attempts by outcome and class of the reply code, and the time they took."""
     amounts: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {"letter": [], "envelope": [], "content": []}
     for result in results:
@@ -37,7 +37,7 @@ def count_results(results: Iterable[Result]) -> None:
 
 
 def count_opening(seconds: Mapping[Phase, float]) -> None:
-    """Count the time it took to open a session, by phase; the last phase may have failed."""
+    """Record how long it took to open a session, by phase; the last phase may have failed."""
     counters.add(
         _histograms({"open": [sum(seconds.values())]} | {phase: [s] for phase, s in seconds.items()})
     )

@@ -1,4 +1,4 @@
-"""Plan the run of a due mailing, and finish a run and its mailing when they are over."""
+"""Plan the run of a due mailing, and finish runs and mailings that are over."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ from skymailing.settings.engine import engine_settings
 
 
 def start_due_run(mailing_id: int, now: datetime) -> int | None:
-    """Plan the run of a mailing that is due; return its id, or None if there is nothing to start.
+    """Plan the run of a mailing that is due; return its ID, or None if there is nothing to start.
 
     Safe to call at any time and concurrently: the mailing's row is locked, and a second caller finds
     it running.
@@ -55,7 +55,7 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
 
 
 def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
-    """Skip a start that comes too late, and list it among the mailing's runs."""
+    """Skip a start that is too late, and store it as a skipped run."""
     run = _new_run(session, mailing, now)
     run.state, run.finished_at = RunState.SKIPPED, now
     session.add(run)
@@ -92,9 +92,9 @@ def _plan_run(session: Session, mailing: Mailing, now: datetime) -> int:
 
 
 def _occurrence_of_start(session: Session, mailing: Mailing, now: datetime) -> datetime:
-    """Return the occurrence that a run starting now belongs to: the latest of several missed ones.
+    """Return the occurrence to which a run starting now belongs: the latest of several missed ones.
 
-    If that occurrence already had its run, the start was requested by hand and is its own occurrence.
+    If that occurrence already had its run, the start was requested by a person and is an occurrence itself.
     """
     assert mailing.next_run_at is not None
     latest = latest_occurrence(mailing.starts_at, mailing.periodicity, _zone(mailing), now)
@@ -115,10 +115,10 @@ def finish_unsent(mailing: Mailing) -> None:
 
 
 def finish_run(run_id: int, now: datetime) -> bool:
-    """Finish or cancel the run if nothing of it is open; return whether it is over.
+    """Finish or cancel the run if it has no open deliveries; return whether it is over.
 
-    Waiting deliveries expire when the time window ends and are cancelled with the mailing. When the
-    run is finished, the mailing is scheduled for its next occurrence or finished too.
+    Pending and deferred deliveries expire when the time window ends and are cancelled with the mailing.
+    When the run is finished, the mailing is scheduled for its next occurrence or finished too.
     """
     while _close_waiting(run_id, now):
         pass
@@ -140,7 +140,7 @@ def finish_run(run_id: int, now: datetime) -> bool:
 
 
 def _close_waiting(run_id: int, now: datetime) -> int:
-    """Close a batch of waiting deliveries if the mailing is cancelled or over; return how many."""
+    """Close a batch of unsent deliveries if the mailing is cancelled or over; return how many."""
     with Session(db.engine) as session, session.begin():
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None:
@@ -165,10 +165,10 @@ def _lock_run(session: Session, run_id: int) -> tuple[Run | None, Mailing | None
 
 
 def next_start(mailing: Mailing, hours: SendingHours, occurrence: datetime) -> datetime | None:
-    """Return the first occurrence after `occurrence` whose letters would be sent later than its own.
+    """Return the first later occurrence that would not be sent together with `occurrence`.
 
-    Occurrences that wait for the same sending hours are one run: a daily mailing that sends from
-    Monday to Friday sends one letter on Monday morning, not also those of Saturday and Sunday.
+    Occurrences that wait for the same sending hours share one run: a daily mailing that sends from
+    Monday to Friday sends one letter on Monday morning, not three.
     """
     opening = hours.next_opening(occurrence)
     following = next_occurrence(mailing.starts_at, mailing.periodicity, hours.zone, occurrence)
@@ -179,7 +179,7 @@ def next_start(mailing: Mailing, hours: SendingHours, occurrence: datetime) -> d
 
 def _schedule_next_run(mailing: Mailing, run: Run, now: datetime) -> None:
     """Schedule the mailing's next run after `run`, or finish the mailing if there is none."""
-    # The next start may be set already: the schedule changed during the run, or the run was reopened.
+    # The next start may already be set, if the schedule changed during the run or the run was reopened.
     following = mailing.next_run_at or next_start(mailing, SendingHours.of(mailing), run.scheduled_for)
     if following is not None and following <= now:
         # Occurrences missed during the run are replaced by a single run.

@@ -1,4 +1,4 @@
-"""What follows each outcome of an attempt, and when to try again."""
+"""Decide what follows an attempt, and when to try again."""
 
 import re
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ OUTCOMES = {
 }
 # Not the recipient's fault: no attempt is counted or logged.
 UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
-# An unknown is not final: it waits for its owner's decision.
+# An unknown is not final: its owner decides.
 FINAL_STATES = [
     state
     for state in DeliveryState
@@ -34,7 +34,7 @@ FINAL_STATES = [
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What decides about a run's deliveries: its start, sending hours, choice for unknowns, and settings."""
+    """The start, sending hours, choice for unknowns and settings that decide about a run's deliveries."""
 
     started_at: datetime
     hours: SendingHours
@@ -42,7 +42,7 @@ class Policy:
     settings: EngineSettings
 
     def gives_up(self, first_try: datetime, due_at: datetime) -> bool:
-        """Whether a letter is too old to be tried at `due_at`; only sending hours count."""
+        """Whether a letter would be too old at `due_at` to be tried again; only sending hours count."""
         return self.hours.open_time(first_try, due_at) > timedelta(hours=self.settings.most_hours)
 
 
@@ -54,7 +54,7 @@ class Step:
     due_at: datetime | None = None
 
     def columns(self, now: datetime) -> dict[str, Any]:
-        """Return the column values of a delivery that takes this step and gives up its lease."""
+        """Return the column values of a delivery after this step, which ends its lease."""
         return {
             "state": self.state,
             "due_at": self.due_at,
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A letter's attempts since the first one, or since its owner last had it sent again."""
+    """A letter's attempts since the first one, or since its owner last resent it."""
 
     count: int
     since: datetime
@@ -76,8 +76,8 @@ def next_step(
 ) -> Step:
     """Return the step that follows `result`; `unknowns` counts the delivery's earlier unknowns.
 
-    `luck`, from -1 to 1, spreads the waits. Without `series` the letter is assumed to be as old as
-    its run.
+    `luck`, from -1 to 1, varies the waits. Without `series` the letter is assumed to be as old as
+    the run.
     """
     match result.verdict:
         case Verdict.SENT:
@@ -100,20 +100,20 @@ def next_step(
 
 
 def may_be_too_old(result: Result, policy: Policy, now: datetime) -> bool:
-    """Whether the letter's series of attempts is needed to decide if it is tried again."""
+    """Whether the letter's series of attempts is needed to decide whether to try again."""
     margin = timedelta(hours=policy.settings.most_hours - policy.settings.longest_hint_hours)
     is_old = result.letter.number >= policy.settings.most_attempts or now > policy.started_at + margin
     return result.verdict is Verdict.DEFERRED and is_old
 
 
 def as_logged(result: Result, step: Step) -> Result:
-    """Return the result as it is logged: a deferred attempt that is not repeated has failed."""
+    """Return the result to log: a deferred attempt that will not be repeated has failed."""
     is_last = step.state is DeliveryState.FAILED and result.verdict is Verdict.DEFERRED
     return replace(result, verdict=Verdict.FAILED) if is_last else result
 
 
 def wait_after(attempt: int, answer: str, settings: EngineSettings, luck: float) -> timedelta:
-    """Return how long to wait after an attempt (from 1): as the server asks, or by our schedule."""
+    """Return how long to wait after an attempt (from 1): as the server asks, or according to our schedule."""
     hint = WAIT_HINT.search(answer)
     if hint:
         longest = timedelta(hours=settings.longest_hint_hours)

@@ -33,18 +33,18 @@ from skymailing.web.urls import unsubscribe_url
 
 logger = logging.getLogger(__name__)
 
-MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its place
+MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
 
 
 class Dispatcher:
-    """What a worker keeps between slices: its journal, its sessions, what it learned."""
+    """What a worker keeps between slices: its journal, its sessions, and what it has learned."""
 
-    def __init__(self, data_dir: Path, most_sessions: int, sender: str) -> None:
+    def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
         self.journal = WorkerJournal(data_dir / "journal")
         self.sender = sender
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        self.pools = {name: SessionPool(name, most_sessions) for name in routes.list_configured()}
+        self.pools = {name: SessionPool(name, max_sessions) for name in routes.list_configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
         self._queues: dict[UUID, DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
@@ -55,7 +55,7 @@ class Dispatcher:
 
     def template(self, run: OpenRun) -> LetterTemplate:
         """Return the run's content, compiled at first use."""
-        # Identified by uuid: SQLite may reuse the id of a deleted run.
+        # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         if self._template is None or self._template[0] != run.uuid:
             content = Content(run.subject, run.format, run.body)
             sender = Sender(run.sender_name, self.sender, run.reply_to)
@@ -64,7 +64,7 @@ class Dispatcher:
         return self._template[1]
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:
-        """Return this worker's place in the run's queue; None if domains have no limit."""
+        """Return this worker's position in the run's queue; None if domains have no limit."""
         if not self.rates.per_domain:
             return None
         # Moved to the end, so that the least recently used one is dropped.
@@ -116,10 +116,10 @@ def _abandon(dispatcher: Dispatcher) -> None:
         pool.disconnect()
 
 
-def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
-    """Send letters of a run for a while; return whether there may be more to send right now.
+def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
+    """Send letters of a run for a while; return whether more may be due now.
 
-    Stops when `hand_back(elapsed seconds)` is true, at the first fault of the route, or when nothing
+    Stops when `should_yield(elapsed seconds)` is true, at the first fault of the route, or when nothing
     is due. Every claimed letter is recorded before this returns.
     """
     started = time.monotonic()
@@ -127,10 +127,11 @@ def send_slice(run_id: int, hand_back: Callable[[float], bool]) -> bool:
     try:
         dispatcher.journal.clear()
         while _send_window(run_id, dispatcher):
-            if hand_back(time.monotonic() - started):
+            if should_yield(time.monotonic() - started):
                 return True
     except BaseException:
-        # A lease may be held, or its claim or record be in doubt: the sweep recovers it from the journal.
+        # A lease may be held, or its claim or results may not have been committed; the sweep recovers it
+        # from the journal.
         _abandon(dispatcher)
         raise
     plan.finish_run(run_id, utcnow())
@@ -161,14 +162,17 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
     dispatcher.adapt(pool, batch.results, time.monotonic() - begun)
     metrics.count_results(batch.results)
-    is_fit = pool.report_results(batch.results, is_probe)
+    is_usable = pool.report_results(batch.results, is_probe)
     if batch.pause:
         plan.pause_mailing(run.id, *batch.pause)
-    return is_fit and not batch.pause
+    return is_usable and not batch.pause
 
 
 def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
-    """Return open sessions over the route; None if it cannot be used, which its breaker learns."""
+    """Return open sessions over the route.
+
+    None if it cannot be used; this is reported to its circuit breaker.
+    """
     if is_probe:
         pool.reset()
     try:
@@ -199,7 +203,7 @@ def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: DomainQueue 
 def _process(
     run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool, pipeline: Pipeline
 ) -> None:
-    """Hand over the batch and record it, even if this worker is stopped in between."""
+    """Hand over the batch and record its results, even if this worker is stopped in between."""
     try:
         _hand_over(run, batch, dispatcher, pool, pipeline)
     except BaseException:
@@ -215,11 +219,11 @@ def _hand_over(
     """Hand over as much of the batch as time, rates and the mail server allow."""
 
     def is_refused(result: Result) -> bool:
-        answer = f"{result.code} {result.answer}"
+        reply = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
-            batch.stop(StateReason.REFUSED, answer)
+            batch.stop(StateReason.REFUSED, reply)
         elif dispatcher.rejections.record(run.id, result):
-            batch.stop(StateReason.REJECTED, answer)
+            batch.stop(StateReason.REJECTED, reply)
         return batch.pause is not None
 
     left = min(dispatcher.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
@@ -228,7 +232,7 @@ def _hand_over(
 
 
 def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool) -> Iterator[Letter]:
-    """Yield the letters that the rates allow, each rendered when a session is free for it."""
+    """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
         template = dispatcher.template(run)
     except TemplateError as error:
@@ -249,7 +253,7 @@ def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPo
         try:
             content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:
-            # The values of this client break the letter; letters to others may be fine.
+            # This client's data breaks the letter; letters to other clients may be fine.
             letter = Letter(claimed.id, number, claimed.email, b"")
             result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
             batch.results.append(result)

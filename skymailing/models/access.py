@@ -1,4 +1,4 @@
-"""Sign-in: sessions, known devices and recovery codes."""
+"""Models for sign-in: sessions, known devices and recovery codes."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ class UserSession(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # Names this session in the signed cookies.
+    # Identifies this session in the signed cookies.
     key: Mapped[str] = mapped_column(String(32), unique=True)
     # Browser and operating system; the User-Agent header itself is not stored.
     device: Mapped[str] = mapped_column(String(100), default="")
@@ -28,7 +28,7 @@ class UserSession(Model):
 
 
 class KnownDevice(Model):
-    """A browser that signed in to the account before, recognized by the hash of its cookie."""
+    """A browser that has signed in to the account before, recognized by the hash of its cookie."""
 
     __tablename__ = "known_devices"
 

@@ -1,4 +1,4 @@
-"""Blog articles and their view counts."""
+"""Models for blog articles and their view counts."""
 
 from datetime import datetime
 

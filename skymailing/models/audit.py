@@ -51,7 +51,7 @@ class AuditKind(StrEnum):
 
 
 def text_column(enum: type[StrEnum]) -> Enum:
-    # Without a check constraint: a new action needs no migration of a large table.
+    # No check constraint, so that a new action does not require migrating a large table.
     return Enum(
         enum,
         native_enum=False,
@@ -65,14 +65,14 @@ class AuditEntry(Model):
     """One entry of the audit log; written once, never changed.
 
     Names are copied, not referenced, so that the entry outlives the people and objects that it is
-    about. The guards below and database triggers reject changes outside of `audit.allow_changes`.
+    about. The guards below and database triggers reject changes outside `audit.allow_changes`.
     """
 
     __tablename__ = "audit_entries"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
-    # None for the command line, where `actor` is the account of the operating system.
+    # None for the command line, where `actor` is the operating system account.
     actor_id: Mapped[int | None]
     actor: Mapped[str] = mapped_column(String(320))
     # The network address of the request; empty for the command line.

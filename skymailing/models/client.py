@@ -1,4 +1,4 @@
-"""Clients and their imports."""
+"""Models for clients and their imports."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from skymailing.models.user import User
 
 
 class Client(Timestamps, Model):
-    """A contact in one user's address book."""
+    """A contact in a user's address book."""
 
     __tablename__ = "clients"
 
@@ -64,12 +64,12 @@ class ClientImport(Timestamps, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
-    # In the database, so that a worker on another host can read it; cleared when the import ends.
+    # Stored here so that a worker on another host can read it; cleared when the import ends.
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     # The column names of the file, repeated in the download of rejected rows.
     headers: Mapped[list[str]] = mapped_column(JsonObject, default=list)
     state: Mapped[ImportState] = mapped_column(enum_column(ImportState, "state"), default=ImportState.PENDING)
-    # Rows processed, committed together with their effect: a restarted import continues after them.
+    # Rows processed, committed together with their effects: a restarted import continues after them.
     rows_done: Mapped[int] = mapped_column(default=0)
     rows_total: Mapped[int | None]
     created: Mapped[int] = mapped_column(default=0)

@@ -1,4 +1,4 @@
-"""Counts of deliveries and attempts, kept up to date so that no page counts the rows themselves.
+"""Models for counts of deliveries and attempts, kept up to date so that no page has to count the rows.
 
 `skymailing.delivery.ledger.statistics` writes the counts of runs, in the transactions that change
 the ledger; `skymailing.reports.daily_rollup` adds them up by day.
@@ -27,7 +27,7 @@ class ReportedCounts:
     attempts: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-# The names of these columns, for everything that reads or adds up all of them.
+# The names of these columns, for code that reads or adds up all of them.
 REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
 
 
@@ -48,7 +48,7 @@ class RunInterval(ReportedCounts, Model):
     # Seconds from the start of the run to the start of the interval.
     elapsed: Mapped[int]
     deferred: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Whether it changed since its day was added up; a database trigger sets it on every change.
+    # Whether it has changed since its day was added up; a database trigger sets it on every change.
     is_fresh: Mapped[bool] = mapped_column(server_default=true())
 
     __table_args__ = (
@@ -70,7 +70,7 @@ COUNTED_STATES = tuple(state for state in DeliveryState if state.value in RunInt
 
 
 class RunAnswer(Model):
-    """How often servers gave the same answer to letters that they did not accept, by quarter of an hour."""
+    """How often servers gave the same reply to letters that they did not accept, by quarter of an hour."""
 
     __tablename__ = "run_answers"
 
@@ -82,7 +82,7 @@ class RunAnswer(Model):
     owner_id: Mapped[int]
     outcome: Mapped[Outcome] = mapped_column(enum_column(Outcome, "outcome"))
     code: Mapped[int | None]
-    # The answer without the parts that differ between letters, such as addresses and queue ids.
+    # The reply without the parts that differ between letters, such as addresses and queue IDs.
     words: Mapped[str] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(BigInteger, default=0)
 
@@ -90,7 +90,7 @@ class RunAnswer(Model):
 
 
 class RunDomain(Model):
-    """How many attempts of a run a recipient domain did not accept, by outcome."""
+    """How many of a run's attempts a recipient domain did not accept, by outcome."""
 
     __tablename__ = "run_domains"
 
@@ -102,7 +102,7 @@ class RunDomain(Model):
 
 
 class ReportDay(ReportedCounts, Model):
-    """The sums of a day's intervals and answers, for one mailing or for all mailings of an owner.
+    """The sums of a day's intervals and replies, for one mailing or for all mailings of an owner.
 
     Days begin and end in the owner's time zone. The sums are valid while none of the day's intervals
     is fresh, and each interval that is not fresh lies in exactly one day of the row for all mailings.
@@ -122,6 +122,6 @@ class ReportDay(ReportedCounts, Model):
 
     __table_args__ = (
         UniqueConstraint("owner_id", "mailing_id", "begins_at"),
-        # Answers which mailings are the largest without reading the table.
+        # Finds the largest mailings without reading the table.
         Index("ix_report_days_planned", "owner_id", "begins_at", "mailing_id", "planned"),
     )

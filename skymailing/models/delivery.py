@@ -1,4 +1,4 @@
-"""The ledger of deliveries and their attempts, and the routes."""
+"""Models for the ledger of deliveries and their attempts, and for routes."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -49,13 +49,13 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.SENDING,
             DeliveryState.FAILED,
             DeliveryState.UNKNOWN,
-            # Waiting to be sent again after an assumed unknown; then a result arrives that it was accepted.
+            # Assumed unknown and waiting to be sent again, when a late result shows that it was accepted.
             DeliveryState.SENT,
             DeliveryState.SUPPRESSED,
             DeliveryState.EXPIRED,
             DeliveryState.CANCELLED,
         },
-        # The owner or the mailing's setting decides: sent after all, or tried again.
+        # The owner or the mailing's setting decides whether it counts as sent or is tried again.
         DeliveryState.UNKNOWN: {DeliveryState.DEFERRED, DeliveryState.SENT, DeliveryState.FAILED},
         # The owner resends to failed addresses.
         DeliveryState.FAILED: {DeliveryState.PENDING},
@@ -77,14 +77,14 @@ class Outcome(StrEnum):
 
 
 class Delivery(Model):
-    """One client in one run: a row of the ledger."""
+    """One client's letter in one run: a row of the ledger."""
 
     __tablename__ = "deliveries"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     # NULL once the client is deleted; the address below keeps the history readable. No foreign key:
-    # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half of
+    # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half
     # the time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned at the same
     # moment refers to a missing client and is cancelled when it is claimed.
     client_id: Mapped[int | None] = mapped_column(BigId)
@@ -95,14 +95,14 @@ class Delivery(Model):
     )
     # Attempts that count against the recipient; a fault of the route does not.
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    # How often it was unknown whether the server accepted the letter: limits possible duplicates.
+    # How often it was unknown whether the server had accepted the letter; limits possible duplicates.
     unknowns: Mapped[int] = mapped_column(default=0, server_default="0")
     # When a deferred delivery is tried again.
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The lease: which claim holds a row that is being sent, and until when it is trusted.
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # An unknown without it waits for its owner's decision; with it, the owner left it as unknown.
+    # For an unknown: NULL until its owner decides, set once the owner has decided to leave it unknown.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()
@@ -118,7 +118,7 @@ class Delivery(Model):
             postgresql_where=text("state = 'deferred'"),
             sqlite_where=text("state = 'deferred'"),
         ),
-        # For claiming a run's due retries, however many others wait.
+        # For claiming a run's due retries, no matter how many others are deferred.
         Index(
             "ix_deliveries_retry",
             "run_id",
@@ -158,7 +158,7 @@ class Attempt(Model):
     number: Mapped[int]
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     outcome: Mapped[Outcome] = mapped_column(enum_column(Outcome, "outcome"))
-    # The server's reply: code and text; no code without an intelligible reply.
+    # The server's reply: code and text. NULL if there was no valid reply.
     code: Mapped[int | None]
     answer: Mapped[str] = mapped_column(Text, default="")
     route: Mapped[str] = mapped_column(String(64), default="")

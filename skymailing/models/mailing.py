@@ -1,4 +1,4 @@
-"""Mailings and their runs."""
+"""Models for mailings and their runs."""
 
 from datetime import datetime, time
 from enum import StrEnum
@@ -84,7 +84,7 @@ MAILING_TRANSITIONS = Transitions(
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },
-        # Resending to failed addresses reopens the last run; a later end continues a recurring mailing.
+        # Resending to failed addresses reopens the last run; moving the end continues a recurring mailing.
         MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
         MailingState.CANCELLED: set(),
     },
@@ -109,7 +109,7 @@ class RunState(StrEnum):
     SENDING = "sending"
     FINISHED = "finished"
     CANCELLED = "cancelled"
-    # It could not start on time and the mailing sends nothing late; it has no deliveries.
+    # It could not start on time, and the mailing skips late starts; it has no deliveries.
     SKIPPED = "skipped"
 
 
@@ -161,7 +161,7 @@ class Mailing(Timestamps, Model):
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
     # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which last
-    # past midnight if they close before they open. Without hours: the whole day.
+    # past midnight if they close before they open. NULL hours mean the whole day.
     weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
     opens_at: Mapped[time | None] = mapped_column(Time)
     closes_at: Mapped[time | None] = mapped_column(Time)
@@ -183,7 +183,7 @@ class Mailing(Timestamps, Model):
 
     __table_args__ = (
         Index(None, "owner_id", "id"),
-        # The start page lists current and upcoming mailings, which are few among all finished ones.
+        # The start page lists current and upcoming mailings, which are few compared to finished ones.
         Index(None, "owner_id", "state"),
         # The sweep looks for due mailings; few are scheduled at any time.
         Index("ix_mailings_due", "next_run_at"),
@@ -201,7 +201,7 @@ class Run(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"))
-    # Message-IDs derive from it: uuid5(run.uuid, delivery id), the same on every attempt.
+    # Message-IDs are derived from it: uuid5(run.uuid, delivery ID), the same on every attempt.
     uuid: Mapped[UUID] = mapped_column(Uuid, default=uuid4)
     scheduled_for: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[RunState] = mapped_column(enum_column(RunState, "state"), default=RunState.PLANNED)
@@ -229,7 +229,7 @@ class Run(Model):
         return (self.details_removed_at - self.finished_at).days
 
     __table_args__ = (
-        # Prevents a second run by a double click, two schedulers or a repeated command.
+        # Prevents a second run after a double click, with two schedulers or after a repeated command.
         UniqueConstraint("mailing_id", "scheduled_for"),
         Index(None, "state"),
         # Retention looks for runs that ended long ago.

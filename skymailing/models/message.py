@@ -1,4 +1,4 @@
-"""Messages, their drafts and their pictures."""
+"""Models for messages, their drafts and their pictures."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ class MessageFormat(StrEnum):
 
 
 class Message(Timestamps, Model):
-    """Subject and body with Liquid placeholders; each run copies them when it starts."""
+    """A subject and body with Liquid placeholders; each run copies them when it starts."""
 
     __tablename__ = "messages"
 
@@ -47,18 +47,18 @@ class MessageDraft(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    # None for a message that was never saved or was deleted.
+    # None for a message that was never saved or has been deleted.
     message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     subject: Mapped[str] = mapped_column(Text, default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text, default="")
     # The version of the message that was opened for editing.
     base_version: Mapped[int | None]
-    # Incremented with every save of the draft, so that two open windows notice each other.
+    # Incremented with every save of the draft, so that two open windows detect each other's changes.
     revision: Mapped[int] = mapped_column(default=1)
     saved_at: Mapped[datetime] = mapped_column(UTCDateTime)
     discarded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether this was a saved message, which a restore turns into one again.
+    # Whether this was a saved message; if so, restoring it creates a message again.
     was_message: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (
@@ -75,13 +75,13 @@ class MessageDraft(Model):
 
 
 class MessagePicture(Model):
-    """An uploaded picture: its owner, its size and when it was last found in use."""
+    """An uploaded picture with its owner, its size and the time when it was last found in use."""
 
     __tablename__ = "message_pictures"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # Its file name and the end of its URL; impossible to guess.
+    # Its file name and the last part of its URL; impossible to guess.
     name: Mapped[str] = mapped_column(String(64), unique=True)
     size: Mapped[int]  # bytes
     uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -1,4 +1,4 @@
-"""Account letters waiting to be sent."""
+"""Model for account letters waiting to be sent."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,7 @@ class LetterState(StrEnum):
 class OutboxLetter(Model):
     """A letter from the service itself: confirmation, password reset, test letter.
 
-    Created in the transaction that causes it and rendered when it is sent, so that no token or
+    Created in the same transaction as its cause and rendered when it is sent, so that no token or
     link is ever stored.
     """
 

@@ -1,4 +1,4 @@
-"""Deleted objects that can still be restored."""
+"""Model for deleted objects that can still be restored."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ class RemovalKind(StrEnum):
 
 
 class Removal(Model):
-    """Everything that one delete action removed, complete enough to restore it."""
+    """All data that one delete action removed, so that it can be restored."""
 
     __tablename__ = "removals"
 

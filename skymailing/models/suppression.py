@@ -1,4 +1,4 @@
-"""Suppressed addresses."""
+"""Model for suppressed addresses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ class SuppressionReason(StrEnum):
 
 
 class Suppression(Model):
-    """An address that an owner never mails again, whether or not it belongs to a client."""
+    """An address to which an owner sends no more letters, whether or not it belongs to a client."""
 
     __tablename__ = "suppressions"
 
@@ -27,7 +27,7 @@ class Suppression(Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     email_key: Mapped[str] = mapped_column(String(320))
     reason: Mapped[SuppressionReason] = mapped_column(enum_column(SuppressionReason, "reason"))
-    # The mail server's answer, or a person's remark.
+    # The mail server's reply, or a comment by a person.
     note: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 

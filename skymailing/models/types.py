@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 
 from skymailing.errors import IllegalTransition
 
-# SQLite assigns ids only in a column whose type is exactly INTEGER.
+# SQLite assigns IDs only in a column whose type is exactly INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 JsonObject = JSON().with_variant(JSONB(), "postgresql")
 
@@ -50,7 +50,7 @@ def enum_column(enum: type[StrEnum], name: str) -> Enum:
 
 
 class Transitions(Generic[S]):
-    """A state machine: which state may follow which."""
+    """A state machine: the allowed transitions between states."""
 
     def __init__(self, thing: str, arrows: dict[S, set[S]]) -> None:
         self.thing = thing

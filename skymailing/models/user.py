@@ -1,4 +1,4 @@
-"""User accounts."""
+"""Model for user accounts."""
 
 import secrets
 from datetime import datetime
@@ -42,20 +42,20 @@ class User(UserMixin, Timestamps, Model):
     summary_hour: Mapped[int | None]
     next_summary_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     # Part of every session's identity: incrementing it signs the user out everywhere. It starts at a
-    # random number: after a restore an id may be reused, and old cookies must not open the new account.
+    # random number: an ID may be reused after a restore, and old cookies must not work for the new account.
     session_epoch: Mapped[int] = mapped_column(default=lambda: secrets.randbelow(1_000_000_000))
-    # When the account and everything it owns is deleted; until then its owner can cancel that.
+    # When the account and everything it owns will be deleted; until then, its owner can cancel.
     deletion_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # When the deletion began; it can no longer be cancelled.
     erasure_began_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Whether to send a letter about a sign-in from a new device.
+    # Whether to send a letter when a new device signs in.
     wants_login_letters: Mapped[bool] = mapped_column(default=True, server_default=true())
     # The encrypted key of the one-time codes, or empty. In use once `second_factor_at` is set.
     totp_secret: Mapped[str] = mapped_column(String(255), default="", server_default="")
     second_factor_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The 30-second step of the last accepted code; codes of this step or earlier are rejected.
     totp_last_step: Mapped[int] = mapped_column(default=0, server_default="0")
-    # The guide on the start page: the steps that the user skipped, and whether the user closed it.
+    # For the guide on the start page: the steps that the user skipped, and whether the user closed it.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Not a column: the key of the current session, so that one can end without the others.
@@ -68,7 +68,7 @@ class User(UserMixin, Timestamps, Model):
             postgresql_where=text("deletion_at IS NOT NULL"),
             sqlite_where=text("deletion_at IS NOT NULL"),
         ),
-        # Links in letters contain the owner's id, so the id of a deleted account is never reused.
+        # Links in letters contain the owner's ID, so the ID of a deleted account is never reused.
         {"sqlite_autoincrement": True},
     )
 

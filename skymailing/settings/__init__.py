@@ -1,1 +1,1 @@
-"""Settings that `config.py` reads from the environment: the engine's, retention's, and helpers."""
+"""Read settings from the environment for `config.py`: the engine's, those for retention, and helpers."""

@@ -1,4 +1,4 @@
-"""The settings of the delivery engine with their defaults; the environment sets them as ENGINE_<NAME>."""
+"""Define the delivery engine's settings; ENGINE_<NAME> in the environment overrides a default."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -17,26 +17,26 @@ class EngineSettings:
     # A window: letters that are claimed together and recorded together.
     first_window: int = 20
     largest_window: int = 500
-    window_seconds: float = 1.0  # no letter is begun later; limits what a pause cannot stop
+    window_seconds: float = 1.0  # no letter is begun later; limits letters sent after a mailing is paused
     letter_seconds: float = 60.0  # for all replies of the server to one letter
     lease_margin_seconds: float = 120.0  # in addition to both, before a claim is considered lost
-    record_patience_seconds: float = 90.0  # of retries while the database is unavailable
+    record_patience_seconds: float = 90.0  # for retries while the database is unavailable
     # Sessions with the mail server.
     session_growth_letters: int = 10  # accepted letters per additional session
     session_pause_seconds: float = 60.0  # after a session could not be opened, before more are tried
     session_idle_seconds: float = 30.0  # idle sessions are replaced after this time
     # A slice: how long a worker stays with one run.
     slice_seconds: float = 20.0
-    least_slice_seconds: float = 1.0  # while others wait
-    late_minutes: float = 10.0  # delay of a start after which the mailing may choose to skip it
+    least_slice_seconds: float = 1.0  # while other jobs wait
+    late_minutes: float = 10.0  # delay after which a start is skipped, if the mailing skips late starts
     # Retries.
     retry_minutes: tuple[float, ...] = (1, 5, 15, 30, 60, 120, 240)  # the last one repeats
     retry_jitter: float = 0.2  # random variation of a wait, as a share of it
     most_attempts: int = 20
-    most_hours: float = 72.0  # of sending hours since the first attempt
+    most_hours: float = 72.0  # sending hours since the first attempt
     longest_hint_hours: float = 24.0  # the longest wait that a server can ask for
     unknown_minutes: float = 30.0
-    most_unknowns: int = 2  # of one delivery; the last one is not sent again
+    most_unknowns: int = 2  # per delivery; the last one is not sent again
     # The circuit breaker of a route.
     breaker_faults_in_a_row: int = 5
     breaker_fault_share: float = 0.5

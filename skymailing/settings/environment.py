@@ -1,4 +1,4 @@
-"""Reading single values from environment variables."""
+"""Read single values from environment variables."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from skymailing.errors import ConfigurationError
 
 
 class EnvironmentReader:
-    """Reads values from a mapping of environment variables; each method raises ConfigurationError."""
+    """Read and check values in a mapping of environment variables; each method raises ConfigurationError."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

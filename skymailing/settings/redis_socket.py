@@ -1,4 +1,4 @@
-"""Where the embedded Redis listens: a private unix socket below DATA_DIR."""
+"""Locate the embedded Redis: a private Unix socket below DATA_DIR."""
 
 import hashlib
 import os
@@ -6,14 +6,14 @@ import re
 import tempfile
 from pathlib import Path
 
-# A unix socket's path is limited to 104 bytes on macOS and 108 on Linux.
+# A Unix socket's path is limited to 104 bytes on macOS and 108 on Linux.
 MAX_SOCKET_PATH = 100
-# Other characters have a meaning in a URL, and redis-py cannot parse a client's address with a space.
+# Other characters have a meaning in URLs, and redis-py cannot parse a client address with a space.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
 
 def redis_socket(data_dir: Path) -> Path:
-    """Return the socket's path; one outside DATA_DIR when that path is too long or has special characters."""
+    """Return the socket's path, which is outside DATA_DIR if that is too long or has special characters."""
     path = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH and PLAIN_PATH.fullmatch(str(path)):
         return path

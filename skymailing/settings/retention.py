@@ -1,4 +1,4 @@
-"""How many days data is kept. KEEP_<NAME>_DAYS in the environment sets it; 0 means forever."""
+"""Define how many days data is kept. KEEP_<NAME>_DAYS in the environment sets it; 0 means forever."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,9 +13,9 @@ MAX_DAYS = 36_500
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    """Retention in days. Data of users and auditors is removed only when the operator chooses so."""
+    """Retention in days. Data of users and auditors is removed only if the operator chooses to."""
 
-    run_details: int = 0  # since the run ended: its deliveries, attempts and text; counts stay
+    run_details: int = 0  # deliveries, attempts and text, since the run ended; counts stay
     audit: int = 0  # lines of the audit log
     account_letters: int = 30  # confirmations, resets and test letters, once sent or failed
     imports: int = 30  # an import's result and the rows that it rejected

@@ -21,7 +21,7 @@ ServeFrom = Callable[..., None]
 
 @pytest.fixture
 def start(app: Flask, work: Work) -> Callable[[Mailing], None]:
-    """Return a function that starts a mailing and runs all jobs that follow at once."""
+    """Return a function that starts a mailing and runs all jobs that this leads to."""
 
     def do(mailing: Mailing) -> None:
         with app.app_context():
@@ -33,7 +33,7 @@ def start(app: Flask, work: Work) -> Callable[[Mailing], None]:
 
 @pytest.fixture
 def sweep(app: Flask, work: Work) -> Work:
-    """Return a function that runs one sweep and all jobs that follow from it."""
+    """Return a function that runs one sweep and all jobs that this leads to."""
 
     def do() -> None:
         with app.app_context():

@@ -1,4 +1,4 @@
-"""Invariants of every run at every moment, checked against the rows and the mail server's letters."""
+"""Check the invariants of a run against the rows and the letters that the mail server accepted."""
 
 from collections import Counter
 from email import message_from_bytes
@@ -46,7 +46,7 @@ def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
     counts = states(session, run)
     assert sum(counts.values()) == run.planned
     if run.state in (RunState.FINISHED, RunState.CANCELLED):
-        assert not counts.keys() & set(OPEN_DELIVERY_STATES), "a run that is over has no open delivery"
+        assert not counts.keys() & set(OPEN_DELIVERY_STATES), "a run that is over has no open deliveries"
     assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED_STATES}
     got = Counter(letter.to for letter in letters)
     identities = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)

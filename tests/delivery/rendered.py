@@ -25,7 +25,7 @@ def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER
 
 
 def read(letter: bytes) -> EmailMessage:
-    """Parse a letter after checking what holds for every letter."""
+    """Parse a letter after checking what must be true for every letter."""
     assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
     assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
     parsed = message_from_bytes(letter, policy=policy.default)
@@ -43,7 +43,7 @@ def body_of(parsed: EmailMessage, kind: str) -> str:
 def name_of(letter: bytes, header: str) -> str:
     """Return a display name.
 
-    The newer parser of Python 3.11 leaves a space between encoded words in names, against RFC 2047
+    The newer parser in Python 3.11 leaves a space between encoded words in names, contrary to RFC 2047
     section 6.2; the older one does not.
     """
     name, _ = parseaddr(message_from_bytes(letter)[header])

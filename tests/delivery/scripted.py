@@ -1,4 +1,4 @@
-"""A small SMTP server that follows a test's script, also against the protocol."""
+"""A small SMTP server that follows a test's script, even if that violates the protocol."""
 
 import socket
 import threading
@@ -63,7 +63,7 @@ class Peer:
 def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
     """Serve each connection with its own dialogue; the last one repeats. Yield the port.
 
-    At the end the dialogues have CLOSING_SECONDS to read what the client sent last.
+    At the end, the dialogues have CLOSING_SECONDS to read the last data from the client.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     open_connections: list[socket.socket] = []

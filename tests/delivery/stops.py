@@ -1,4 +1,4 @@
-"""All ways to stop a mailing, and how each is undone."""
+"""All ways to stop a mailing, and to undo each of them."""
 
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow

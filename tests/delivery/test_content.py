@@ -40,7 +40,7 @@ def test_an_error_is_reported_with_its_line(written: MessageFormat, body: str, l
     assert not caught.value.in_subject
 
 
-def test_an_error_in_the_subject_is_marked_as_such() -> None:
+def test_an_error_in_the_subject_is_reported_as_one() -> None:
     with pytest.raises(TemplateError) as caught:
         check_content(Content("Hello {{ name", MessageFormat.TEXT, "fine"))
 
@@ -82,7 +82,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("body", HOSTILE)
-def test_a_hostile_template_soon_ends_with_an_error(body: str) -> None:
+def test_a_hostile_template_is_rejected_quickly(body: str) -> None:
     start = time.monotonic()
 
     with pytest.raises(TemplateError):

@@ -1,4 +1,4 @@
-"""Styles are inlined into the elements, and nothing else in an author's HTML changes."""
+"""Styles are inlined into the elements, and the rest of the author's HTML stays unchanged."""
 
 import re
 import time
@@ -72,7 +72,7 @@ def test_nothing_but_the_styles_changes(html: str) -> None:
     rest, source = strip_styles(inlined), strip_styles(html)
     assert rest == source
     assert [tag.text for tag in find_tags(rest)] == [tag.text for tag in find_tags(source)]
-    # None of the author's tags is missing; rules may add some of their own.
+    # None of the author's tags is missing; the inliner may add some.
     found = iter(tag.text for tag in find_tags(inlined))
     assert all(tag in found for tag in tags)
 
@@ -89,7 +89,7 @@ def inlined(css: str, html: str) -> str:
         ("p { font: 1px 'A' }", "<p style='margin: 0'>x", "<p style='font: 1px &#39;A&#39;; margin: 0'>x"),
         ("p { color: red }", "<p style=margin:0>x", '<p style="color: red; margin:0">x'),
         ("p { color: {{ client.c }} }", "<p>x", '<p style="color: {{ client.c }};">x'),
-        # Unknown until values are filled in.
+        # A value that is unknown until it is filled in.
         (".a { color: red }", "<p {% if name %}class=a{% endif %}>x", "<p {% if name %}class=a{% endif %}>x"),
         (
             ".a { color: red }",
@@ -103,7 +103,7 @@ def test_rules_are_inlined_where_they_match(css: str, html: str, expected: str) 
     assert inlined(css, html) == expected
 
 
-def test_rules_of_media_queries_and_states_still_win() -> None:
+def test_rules_in_media_queries_and_for_states_still_apply() -> None:
     css = (
         "a { color: red; } a:hover { color: blue; margin: 0 !important } "
         '@media (max-width: 9px) { a { background: url("x;}y"); color: red } } @font-face { src: x }'
@@ -144,7 +144,7 @@ def test_hostile_html_is_returned_quickly(piece: str) -> None:
 
     assert len(inline_styles(html)) < 2 * len(html)
 
-    assert time.monotonic() - start < 5, "usually some tenths of a second"
+    assert time.monotonic() - start < 5, "usually a few tenths of a second"
 
 
 def test_deep_html_is_inlined_up_to_a_limit() -> None:

@@ -1,4 +1,4 @@
-"""Reading a dead worker's journal while its last transaction is still in progress, or long after."""
+"""A dead worker's journal is read while its last transaction is in progress, or long afterwards."""
 
 from datetime import timedelta
 
@@ -19,9 +19,9 @@ from tests.support.servers import SmtpServer
 def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work, smtp: SmtpServer
 ) -> None:
-    """Killed between COMMIT and its answer: the journal is read before the claim is visible."""
+    """The worker is killed before COMMIT returns; the journal is read before the claim is visible."""
     if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite commits in the worker's own process, which is dead")
+        pytest.skip("SQLite commits in the worker's own process, which has ended")
     worker = new_worker()
     worker.journal.claim(worker.token)
     with app.app_context(), db.engine.begin() as connection:
@@ -39,9 +39,9 @@ def test_a_claim_that_is_committed_after_its_worker_died_is_not_lost(
 def test_results_rolled_back_after_the_worker_died_are_recorded_from_the_journal(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work
 ) -> None:
-    """Killed before COMMIT: the journal is read while the rows are locked, which sweeps skip."""
+    """The worker is killed before COMMIT; the journal is read while its rows are locked and skipped."""
     if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite rolls back with the worker's own process, which is dead")
+        pytest.skip("SQLite rolls back when the worker's own process ends")
     worker = new_worker()
     worker.claim()
     results = worker.results(Verdict.SENT)

@@ -1,4 +1,4 @@
-"""A limit of letters per second and recipient domain delays no other domain."""
+"""A rate limit for one recipient domain does not delay other domains."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ RATE = 6
 
 
 def add_clients(session: Session, owner: User, slow: int, others: int) -> None:
-    """Give `owner` clients of one slow domain, followed by others with a domain each."""
+    """Create clients at one slow domain, followed by others that each have their own domain."""
     addresses = [f"c{number}@{SLOW}" for number in range(slow)]
     addresses += [f"c{number}@{number}.example" for number in range(others)]
     for address in addresses:
@@ -52,7 +52,7 @@ def test_other_domains_get_their_letters_while_a_limited_one_waits(
     limit: Callable[..., None],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The letters to the limited domain come first, and are more than a window holds."""
+    """Letters to the limited domain come first, and there are more of them than fit into a window."""
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], largest_window=20))
     add_clients(session, user, slow=24, others=80)
     with Sink() as sink:
@@ -64,12 +64,12 @@ def test_other_domains_get_their_letters_while_a_limited_one_waits(
     assert states(session, run) == {"sent": 104}
     check_ledger(session, run, sink.letters)
     arrived = [(moment, is_slow(recipient)) for moment, recipient in sink.begun]
-    # After three seconds, at any speed of the machine. In plain order, 24 of the others would have been sent.
+    # Within three seconds, however slow the machine is. In order of ID, only 24 others would have been sent.
     places = [number for number, (_, slow) in enumerate(arrived) if slow]
-    others_by_then = places[3 * RATE] - 3 * RATE
-    assert others_by_then > 40, "the others waited for the limited domain"
+    others_sent = places[3 * RATE] - 3 * RATE
+    assert others_sent > 40, "the others waited for the limited domain"
     slow_times = [moment for moment, slow in arrived if slow]
-    # Any period of one second may overlap two of the counted seconds.
+    # Any period of one second may overlap two calendar seconds.
     gaps = [later - earlier for earlier, later in zip(slow_times, slow_times[2 * RATE :], strict=False)]
     assert min(gaps) > 0.5
 
@@ -94,7 +94,7 @@ class Claimant:
         return [one.email for one in claimed]
 
     def start(self, addresses: list[str]) -> list[str]:
-        """Return the addresses that the limits allow to start now."""
+        """Return the addresses to which the limits allow sending now."""
         return [one for one in addresses if self.rates.allow("primary", self.run.mailing_id, one)]
 
     def use_up_second(self) -> None:
@@ -106,7 +106,7 @@ Engage = Callable[[], Claimant]
 
 @pytest.fixture
 def engage(app: Flask, session: Session, user: User) -> Iterator[Engage]:
-    """Return a function that makes workers for one run, whose first 200 letters go to a limited domain."""
+    """Return a function that creates workers for a run whose first 200 letters go to a limited domain."""
     add_clients(session, user, slow=200, others=30)
     mailing = due_mailing(user)
     with app.app_context():
@@ -119,12 +119,12 @@ def engage(app: Flask, session: Session, user: User) -> Iterator[Engage]:
 
 @pytest.fixture
 def seconds() -> Iterator[Callable[[], None]]:
-    """Return a function that starts the next second; time stands still in between."""
+    """Return a function that advances a frozen clock by one second."""
     with time_machine.travel(datetime.now(UTC).replace(microsecond=0), tick=False) as clock:
         yield lambda: clock.shift(1)
 
 
-def test_each_letter_is_read_once_even_behind_many_limited_ones(
+def test_each_letter_is_read_only_once_even_after_many_limited_ones(
     engage: Engage, seconds: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain_queue, "ROWS_PER_QUERY", 50)
@@ -147,14 +147,14 @@ def test_each_letter_is_read_once_even_behind_many_limited_ones(
         event.remove(db.engine, "after_cursor_execute", count_read)
 
     assert sum(map(is_slow, at_once)) == RATE
-    assert len(at_once) == RATE + 30, "the others come at once"
+    assert len(at_once) == RATE + 30, "the others are sent at once"
     assert len(later) == 20 * RATE
     assert all(map(is_slow, later))
     assert first <= 230 / 50 + 3
-    assert len(reads) == first, "later seconds know which letters wait"
+    assert len(reads) == first, "later claims remember the skipped letters"
 
 
-def test_a_letter_that_returns_behind_the_workers_position_is_found_by_the_next_scan(
+def test_a_letter_returned_to_pending_before_the_workers_position_is_found_by_the_next_scan(
     session: Session, engage: Engage, seconds: Callable[[], None]
 ) -> None:
     """Another worker claimed letters and died, and the sweep returned them to pending."""

@@ -20,14 +20,14 @@ from tests.delivery.ledger import check_ledger, only_run, states
 from tests.support.factories import ClientFactory, MailingFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
-# A Friday and the Monday after it, in UTC; Moscow's clock is three hours ahead.
+# A Friday and the Monday after it, in UTC; Moscow is three hours ahead.
 FRIDAY, MONDAY = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 OFFICE_HOURS = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
 
 
 @pytest.fixture
 def at(sweep: Work) -> Callable[[datetime], None]:
-    """Return a function that runs the service at a given moment."""
+    """Return a function that runs a sweep and its jobs at a given time."""
 
     def do(moment: datetime) -> None:
         with time_machine.travel(moment):
@@ -38,7 +38,7 @@ def at(sweep: Work) -> Callable[[datetime], None]:
 
 @pytest.fixture
 def mailing_from(user: User) -> Callable[..., Mailing]:
-    """Return a function that creates a mailing of an owner in Moscow with a window of ten days."""
+    """Return a function that creates a ten-day mailing whose owner is in Moscow."""
 
     def make(start: datetime, **values: Any) -> Mailing:
         user.timezone = "Europe/Moscow"
@@ -48,7 +48,7 @@ def mailing_from(user: User) -> Callable[..., Mailing]:
     return make
 
 
-def test_a_run_waits_over_the_weekend_and_continues_by_itself(
+def test_a_run_pauses_over_the_weekend_and_continues_by_itself(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -67,7 +67,7 @@ def test_a_run_waits_over_the_weekend_and_continues_by_itself(
 
 
 @pytest.mark.parametrize(("hour", "letters"), [(0, 5), (6, 5), (9, 6)], ids=["night", "opening", "noon"])
-def test_days_that_wait_for_the_same_opening_send_one_letter(
+def test_occurrences_before_the_same_opening_send_one_letter(
     session: Session,
     user: User,
     at: Callable[[datetime], None],
@@ -76,7 +76,7 @@ def test_days_that_wait_for_the_same_opening_send_one_letter(
     hour: int,
     letters: int,
 ) -> None:
-    """Daily, Monday to Friday: one letter on Monday at nine, another at noon if it starts then."""
+    """A daily mailing sends one letter on Monday at nine, and another at noon if that is its start time."""
     client = ClientFactory.create(owner=user)
     first = FRIDAY + timedelta(hours=hour)
     mailing_from(first, **OFFICE_HOURS, periodicity=Periodicity.DAILY)
@@ -152,7 +152,7 @@ def test_hours_past_midnight_are_open_before_and_after_it(
     mailing_from: Callable[..., Mailing],
     smtp: SmtpServer,
 ) -> None:
-    """Fridays from 22:00 to 02:00 in Moscow: the first hours of Saturday belong to Friday."""
+    """On Fridays from 22:00 to 02:00 in Moscow, the first hours of Saturday belong to Friday."""
     late, never = create_clients(user, 2)
     smtp.rcpt_replies = dict.fromkeys((late.email, never.email), "451 4.7.1 later")
     mailing_from(FRIDAY + timedelta(hours=19), weekdays="5", opens_at=time(22), closes_at=time(2))
@@ -211,7 +211,7 @@ def test_the_scheduler_wakes_a_waiting_run_when_its_hours_open(
 
 
 @pytest.mark.parametrize("periodicity", [Periodicity.ONCE, Periodicity.DAILY])
-def test_a_late_start_is_skipped_and_explained_if_the_mailing_is_set_so(
+def test_a_late_start_is_skipped_and_explained_if_the_mailing_is_set_to_skip_it(
     app: Flask,
     session: Session,
     user: User,
@@ -236,7 +236,7 @@ def test_a_late_start_is_skipped_and_explained_if_the_mailing_is_set_so(
         return
     assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, MONDAY + timedelta(days=3))
     at(MONDAY + timedelta(days=3, minutes=9))
-    assert len(smtp.letters) == 1, "on time again"
+    assert len(smtp.letters) == 1, "the next start is on time"
     session.refresh(mailing)
     assert mailing.state_reason == ""
 

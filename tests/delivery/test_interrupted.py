@@ -1,4 +1,4 @@
-"""Results of letters when handing over is interrupted on our side."""
+"""Every letter gets a result even when handing over is interrupted on our side."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.faults.sink import Sink
 
 
 def check_results(results: list[Result], sink: Sink) -> None:
-    """Assert that no letter that may have arrived would be sent again."""
+    """Assert that no letter that may have arrived will be sent again."""
     assert len(results) == len({result.letter.delivery_id for result in results})
     sent = {result.letter.delivery_id for result in results if result.verdict is Verdict.SENT}
     unknown = {result.letter.delivery_id for result in results if result.verdict is Verdict.UNKNOWN}

@@ -1,4 +1,4 @@
-"""Results that arrive after the sweep marked their deliveries unknown."""
+"""Results are reconciled when they arrive after the sweep marked their deliveries unknown."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,13 +21,13 @@ from tests.support.servers import SmtpServer
 
 
 def by_record(worker: Worker, results: list[Result]) -> None:
-    """The worker was only stalled."""
+    """Record the results twice, as a worker does that was only stalled."""
     worker.record(results)
-    worker.record(results)  # as after a commit whose answer was lost
+    worker.record(results)  # as if the connection broke during the first commit
 
 
 def by_journal(worker: Worker, results: list[Result]) -> None:
-    """The worker is dead, and the sweep did not see its journal."""
+    """Recover the results twice from the journal of a dead worker, which the first sweep did not see."""
     worker.write_journal([result for result in results if result.verdict is not Verdict.RELEASED])
     worker.die()
     read_journals(worker.app)
@@ -68,7 +68,7 @@ def log(session: Session) -> set[tuple[object, ...]]:
     [
         (Verdict.SENT, 250, "sent", "sent"),
         (Verdict.FAILED, 550, "failed", "failed"),
-        # With unknowns held the run is over, and nothing may stay open in it.
+        # If unknowns are held, the run is over, and none of its deliveries may stay open.
         (Verdict.DEFERRED, 451, "failed", "deferred"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_late_result_replaces_an_assumed_unknown_and_is_logged(
     assert states(session, only_run(session)) == {state: 3}
     outcome = Outcome.FAILED if state == "failed" else Outcome(verdict)
     assert log(session) == {(2, outcome, code, "words")}
-    if verdict is not Verdict.SENT:  # otherwise the letters would have to be at the server
+    if verdict is not Verdict.SENT:  # otherwise the server would need to have the letters
         check_ledger(session, only_run(session), smtp.letters)
 
 
@@ -131,7 +131,7 @@ def test_letters_that_were_never_begun_are_sent_at_once_while_their_run_is_open(
     by_record(worker, worker.results(Verdict.RELEASED, None, ""))
     sweep()
 
-    # A run that is over keeps its unknowns: the owner decides.
+    # A run that is over keeps its unknowns, since the owner decides.
     held = policy is OnUnknown.HOLD
     assert states(session, only_run(session)) == ({"unknown": 3} if held else {"sent": 3})
     assert only_run(session).state is RunState.FINISHED
@@ -156,7 +156,7 @@ def test_late_results_of_an_older_lease_are_ignored(
 def test_a_run_ends_only_after_late_results_that_are_being_recorded(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work
 ) -> None:
-    """Its last letters return to be sent just when it would have ended."""
+    """The run's last letters become deferred just when the run would have ended."""
     worker = new_worker(on_unknown=OnUnknown.HOLD)
     reopen_with_unknowns(worker, session, sweep)
     results = worker.results(Verdict.DEFERRED, 451)

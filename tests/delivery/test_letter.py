@@ -1,4 +1,4 @@
-"""Any text reaches a mail client that follows the RFCs unchanged."""
+"""Any text arrives unchanged at a mail client that follows the RFCs."""
 
 import pytest
 from flask import Flask
@@ -34,7 +34,7 @@ from tests.delivery.rendered import (
 )
 from tests.support.factories import ClientFactory, MessageFactory
 
-# No lone surrogates: the databases cannot store them.
+# Without lone surrogates, which the databases cannot store.
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 NASTY = st.sampled_from(
     [

@@ -1,4 +1,4 @@
-"""Servers that reply too early, contradict themselves, or send long strange replies."""
+"""Servers may reply too early, contradict themselves, or send long unusual replies."""
 
 import time
 import tracemalloc
@@ -24,7 +24,7 @@ def read_until_closed(peer: Peer) -> bytes:
 
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
 def test_an_acceptance_before_the_letter_does_not_count(extensions: tuple[str, ...]) -> None:
-    """Nothing was written that the server could have accepted."""
+    """Nothing that the server could have accepted was written."""
     received: list[bytes] = []
 
     def agree_to_everything(peer: Peer) -> None:
@@ -54,15 +54,15 @@ def test_an_acceptance_before_the_letter_does_not_count(extensions: tuple[str, .
 def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
     reply: str, verdict: Verdict
 ) -> None:
-    # More than a socket accepts at once.
+    # More data than a socket accepts at once.
     large = Letter(1, 1, "c@example.org", (b"x" * 998 + b"\r\n") * 16_000)
     received: list[bytes] = []
 
     def interrupt(peer: Peer) -> None:
         peer.greet()
-        for answer in ("250 ok", "250 ok", "354 go on"):
+        for accepted in ("250 ok", "250 ok", "354 go on"):
             peer.read()
-            peer.send(answer)
+            peer.send(accepted)
         peer.read()
         peer.send(reply)
         received.append(read_until_closed(peer))
@@ -82,17 +82,17 @@ def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
     ("reply", "verdict"),
     [("550 5.1.1 no such user", Verdict.FAILED), ("451 4.7.1 greylisted", Verdict.DEFERRED)],
 )
-def test_a_refusal_counts_although_the_server_hangs_up_after_it(
+def test_a_refusal_counts_even_if_the_server_then_hangs_up(
     extensions: tuple[str, ...], reply: str, verdict: Verdict
 ) -> None:
-    def refuse_and_leave(peer: Peer) -> None:
+    def refuse_and_hang_up(peer: Peer) -> None:
         peer.greet(*extensions)
         peer.read()
         peer.send("250 ok")
         peer.read()
         peer.send(reply)
 
-    with scripted_server(refuse_and_leave) as port:
+    with scripted_server(refuse_and_hang_up) as port:
         (result,), _ = hand_over(port)
 
     assert (result.verdict, result.code, result.stage) == (verdict, int(reply[:3]), Stage.RCPT)
@@ -100,7 +100,7 @@ def test_a_refusal_counts_although_the_server_hangs_up_after_it(
 
 
 def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -> None:
-    """It sent one reply too many, so each reply would be matched to the next command."""
+    """The server sent one reply too many, so each reply would be matched to the wrong command."""
 
     def stutter(peer: Peer) -> None:
         peer.greet()
@@ -121,7 +121,7 @@ def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -
 
 
 @pytest.mark.parametrize("reply", ["a" * 16_000, "a-" * 8_000, "<" * 16_000, "1." * 8_000])
-def test_a_long_strange_reply_is_processed_quickly(reply: str) -> None:
+def test_a_long_unusual_reply_is_processed_quickly(reply: str) -> None:
     begun = time.monotonic()
     common_words(reply)
     rejections = Rejections(10)

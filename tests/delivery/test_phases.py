@@ -20,7 +20,7 @@ from tests.faults.test_tls_auth import _trust, authority, server_context  # noqa
 from tests.monitoring.test_metrics import read
 from tests.support.factories import create_clients, due_mailing
 
-SLOWNESS = 0.5  # seconds; far more than everything else takes
+SLOWNESS = 0.5  # seconds; far more than all other phases take
 
 pytestmark = pytest.mark.one_engine
 
@@ -29,7 +29,7 @@ Sums = Callable[[], dict[str, float]]
 
 @pytest.fixture
 def sums(app: Flask, visitor: FlaskClient) -> Sums:
-    """Return a function that reads the seconds spent in each phase; they start at zero."""
+    """Return a function that reads the seconds spent in each phase since the start of the test."""
     with app.app_context():
         queue.connection().delete(KEY)
 
@@ -66,7 +66,7 @@ def slow_at(stage: Stage) -> Callable[[Turn], None]:
         (Stage.DOT, "content", False),
     ],
 )
-def test_only_the_slow_phase_and_its_total_are_slow(
+def test_a_delay_is_counted_in_its_phase_and_the_total_only(
     session: Session,
     user: User,
     engine: Engine,  # noqa: F811

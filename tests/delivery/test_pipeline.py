@@ -1,4 +1,4 @@
-"""Hand letters over, through one or more sessions, to correct and to faulty servers."""
+"""Letters are handed over through one or more sessions, to correct and to faulty servers."""
 
 import time
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_with_pipelining_the_next_envelope_follows_a_body_at_once() -> None:
         for number in range(3):
             seen.append(peer.read())
             if number:
-                peer.send("250 accepted")  # only now: the client has not waited for it
+                peer.send("250 accepted")  # only now, since the client has not waited for it
             peer.read()
             peer.read()
             peer.send("250 ok\r\n250 ok\r\n354 go")
@@ -96,7 +96,7 @@ def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
         ("DOT", "999 what", Verdict.UNKNOWN),
     ],
 )
-def test_a_reply_means_what_the_table_says(stage: str, reply: str, verdict: Verdict) -> None:
+def test_each_reply_leads_to_its_verdict(stage: str, reply: str, verdict: Verdict) -> None:
     with scripted_server(refuse_at(stage, reply)) as port:
         assert outcome(port) == (verdict, int(reply[:3]), reply[4:])
 
@@ -143,15 +143,15 @@ def fall_silent(peer: Peer) -> None:
 
 @pytest.mark.parametrize("misbehave", [hang_up, say_garbage, never_end, drip, fall_silent])
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "DOT"])
-def test_a_broken_conversation_is_unknown_only_after_the_dot(
+def test_a_broken_session_is_unknown_only_after_the_dot(
     stage: str, misbehave: Callable[[Peer], None]
 ) -> None:
     with scripted_server(break_at(stage, misbehave)) as port:
-        verdict, code, answer = outcome(port, seconds=0.7)
+        verdict, code, reason = outcome(port, seconds=0.7)
 
     assert verdict is (Verdict.UNKNOWN if stage == "DOT" else Verdict.DEFERRED)
     assert code is None
-    assert answer
+    assert reason
 
 
 def test_a_slow_reply_within_the_deadline_counts() -> None:
@@ -167,7 +167,7 @@ def test_a_slow_reply_within_the_deadline_counts() -> None:
         assert outcome(port, seconds=3)[0] is Verdict.SENT
 
 
-def test_a_reply_counts_although_garbage_follows_it_at_once() -> None:
+def test_a_reply_counts_even_if_garbage_follows_it_immediately() -> None:
     def chatter(peer: Peer) -> None:
         peer.send(b"250 2.0.0 queued as 17\r\n\xff\xfe\r\n")
 
@@ -175,8 +175,8 @@ def test_a_reply_counts_although_garbage_follows_it_at_once() -> None:
         assert outcome(port) == (Verdict.SENT, 250, "2.0.0 queued as 17")
 
 
-def test_an_empty_letter_ends_a_354_without_a_recipient() -> None:
-    """RFC 2920 allows a server to reply 354 to DATA although it refused every recipient."""
+def test_an_empty_body_follows_a_354_without_a_recipient() -> None:
+    """RFC 2920 allows a server to reply 354 to DATA even if it has refused every recipient."""
     accepted: list[str] = []
 
     def serve(peer: Peer) -> None:
@@ -215,7 +215,7 @@ def test_a_route_fault_stops_the_rest_of_the_window() -> None:
 
 
 def test_a_server_that_asks_for_more_after_the_dot_gets_no_further_letter() -> None:
-    """It might read our commands as a body."""
+    """Such a server might read our commands as a body."""
     received: list[str] = []
 
     def ask_for_more(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Limits of letters per second hold for all workers together, and every recipient gets a letter."""
+"""All workers together keep to the limits of letters per second, and every recipient gets a letter."""
 
 import signal
 import time
@@ -70,7 +70,7 @@ def test_without_redis_each_worker_uses_only_its_share(
         rates = RateLimits(10, None, None)
         allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(10)]
 
-    assert 5 <= sum(allowed) <= 6, "one more if a second ends in between"
+    assert 5 <= sum(allowed) <= 6, "one more if the second changes in between"
 
 
 @pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN"])
@@ -98,7 +98,7 @@ def test_a_limited_mailing_keeps_its_rate_and_reaches_every_client(
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_redis_that_hangs_delays_the_letters_once_and_not_each(
+def test_a_hanging_redis_delays_letters_only_once(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():

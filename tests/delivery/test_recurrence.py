@@ -1,4 +1,4 @@
-"""Occurrences in the owner's time zone, checked by a day-by-day walk and an observed clock."""
+"""Occurrences in the owner's time zone agree with a day-by-day search and an observed clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,7 +17,7 @@ ZONES = ["UTC", "Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kath
 BERLIN = ZoneInfo("Europe/Berlin")
 RECURRING = [Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]
 COUNTS = {Periodicity.DAILY: 368, Periodicity.WEEKLY: 54, Periodicity.MONTHLY: 27}
-# All these zones change their clocks by whole quarters, at whole quarters.
+# All these zones change their clocks at, and by, full quarters of an hour.
 QUARTER = timedelta(minutes=15)
 
 moments = st.builds(
@@ -60,7 +60,7 @@ def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
 
 
 def walk(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, first: date) -> Iterator[datetime]:
-    """Yield the occurrences from `first` on, day by day on the observed clock."""
+    """Yield the occurrences from `first` on, found day by day on the observed clock."""
     local = anchor.astimezone(zone)
     day = first
     while True:
@@ -115,7 +115,7 @@ def test_a_year_of_occurrences_agrees_with_calendar_and_clock(
     periodicity=st.sampled_from(RECURRING),
     later=st.timedeltas(timedelta(0), timedelta(800)),
 )
-def test_latest_and_next_are_neighbours(
+def test_the_next_occurrence_follows_the_latest_one(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:
     until = anchor + later

@@ -1,4 +1,4 @@
-"""Recurring mailings."""
+"""Recurring mailings run at each occurrence and make up for missed ones once."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -88,14 +88,14 @@ def test_a_run_that_lasts_for_days_is_followed_by_one_run_for_all_missed_days(
         with time_machine.travel(begin + timedelta(hours=62)):
             sweep()
     slots = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
-    assert slots == [begin, begin + timedelta(days=2)], "one run for the two that were missed"
+    assert slots == [begin, begin + timedelta(days=2)], "one run for both missed occurrences"
     assert smtp.per_address() == {client.email: 2}
     session.refresh(mailing)
     assert mailing.next_run_at == begin + timedelta(days=3)
 
 
 @pytest.mark.parametrize("periodicity", [Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY])
-def test_fifty_missed_occurrences_are_one_run(
+def test_fifty_missed_occurrences_lead_to_one_run(
     session: Session, user: User, sweep: Work, smtp: SmtpServer, periodicity: Periodicity
 ) -> None:
     client = ClientFactory.create(owner=user)

@@ -12,7 +12,7 @@ from tests.faults.sink import Sink, Turn
 from tests.faults.sink import Stage as At
 from tests.support.factories import create_clients, due_mailing
 
-SESSIONS = 20  # of a worker, at most
+SESSIONS = 20  # the maximum per worker
 
 
 def reject_each(peer: Peer) -> None:

@@ -26,7 +26,7 @@ from tests.delivery.scripted import Peer, scripted_server
 from tests.support.factories import UserFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
-# Zones with an ordinary day, an offset of 5:45, a day of 23.5 hours, and one of 25.
+# Zones with an ordinary day, an offset of 5:45, a day of 23.5 hours, and a day of 25 hours.
 DAYS = {
     "UTC": date(2026, 5, 1),
     "Asia/Kathmandu": date(2026, 5, 1),
@@ -38,14 +38,14 @@ Counts = dict[str, int]
 
 def hang_up_after_the_letter(peer: Peer) -> None:
     peer.greet()
-    for answer in ("250 sender ok", "250 recipient ok", "354 go on"):
+    for reply in ("250 sender ok", "250 recipient ok", "354 go on"):
         peer.read()
-        peer.send(answer)
+        peer.send(reply)
     peer.body()
 
 
 def recompute(session: Session, zone: ZoneInfo) -> dict[tuple[date, int], Counts]:
-    """Return the counts of each mailing on each day of the zone, from the attempts alone."""
+    """Return the counts for each mailing and each day in the zone, from the attempts alone."""
     counts: dict[tuple[date, int], Counts] = defaultdict(Counter)
     last: dict[int, Attempt] = {}
     for attempt in session.scalars(select(Attempt).order_by(Attempt.id)):
@@ -59,7 +59,7 @@ def recompute(session: Session, zone: ZoneInfo) -> dict[tuple[date, int], Counts
 
 
 def seconds_of_sent(session: Session) -> list[tuple[float, int]]:
-    """Return, in order, how long after the start each letter was accepted, and the width of its interval."""
+    """Return, in order, how long after the start each letter was accepted, and how wide its interval is."""
     rows = session.execute(
         select(Attempt.at, Run.started_at)
         .join(Run, Run.id == Attempt.run_id)
@@ -72,7 +72,7 @@ def check_time(reported: int | None, percent: int, times: list[tuple[float, int]
     rank = -(-len(times) * percent // 100)
     seconds, width = times[rank - 1]
     assert reported is not None
-    # Reports know the beginning of an interval, and the start of a run to the second.
+    # Reports only know the beginning of an interval, and the start of a run only to the second.
     assert reported - 1 < seconds < reported + width + 1
 
 
@@ -113,7 +113,7 @@ def mailed(
     serve_from: ServeFrom,
     request: pytest.FixtureRequest,
 ) -> Scope:
-    """Send two mailings around midnight: refusals, delays, broken sessions, resent failures."""
+    """Send two mailings around midnight, with refusals, delays, broken sessions and resent failures."""
     zone: str = request.param
     owner = UserFactory.create(timezone=zone)
     midnight = datetime.combine(DAYS[zone], datetime.min.time(), ZoneInfo(zone))
@@ -168,8 +168,8 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
     times = seconds_of_sent(session)
     check_time(report.totals.median, 50, times)
     check_time(report.totals.p95, 95, times)
-    answers = Counter(session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.FAILED)).all())
-    assert {reason.words: reason.attempts for reason in report.reasons} == dict(answers)
+    replies = Counter(session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.FAILED)).all())
+    assert {reason.words: reason.attempts for reason in report.reasons} == dict(replies)
 
     scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in summed(raw, 1))]
     counted = [report_of(app, scope, period) for scope in scopes]
@@ -184,9 +184,7 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
 
 
 @pytest.mark.parametrize("mailed", ["Asia/Kathmandu"], indirect=True)
-def test_reports_of_one_mailing_or_day_count_nothing_else(
-    app: Flask, session: Session, mailed: Scope
-) -> None:
+def test_a_report_on_one_mailing_or_day_counts_only_that(app: Flask, session: Session, mailed: Scope) -> None:
     zone, day = ZoneInfo("Asia/Kathmandu"), DAYS["Asia/Kathmandu"]
     raw = recompute(session, zone)
     (first, second) = sorted({mailing for _day, mailing in raw})

@@ -1,4 +1,4 @@
-"""When a letter is retried, by our schedule or as the server asks, and for how long."""
+"""A letter is retried according to our schedule or as the server asks, for a limited time."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "wait"),
+    ("reply", "wait"),
     [
         ("4.2.0 Greylisted, try again in 5 min", timedelta(minutes=5)),
         ("4.7.1 retry after 300 seconds", timedelta(seconds=300)),
@@ -47,14 +47,12 @@ def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
         ("4.3.0 queue 12 minutes long", timedelta(minutes=1)),
     ],
 )
-def test_only_a_wait_that_the_server_asks_for_is_a_hint_and_at_most_a_day(
-    answer: str, wait: timedelta
-) -> None:
+def test_a_wait_is_taken_from_the_reply_and_limited_to_a_day(reply: str, wait: timedelta) -> None:
     for luck in (-1.0, 1.0):
         if wait == timedelta(minutes=1):
-            assert wait_after(1, answer, SETTINGS, luck) == wait * (1 + luck / 5)
+            assert wait_after(1, reply, SETTINGS, luck) == wait * (1 + luck / 5)
         else:
-            assert wait_after(7, answer, SETTINGS, luck) == wait
+            assert wait_after(7, reply, SETTINGS, luck) == wait
 
 
 def test_a_run_that_waited_for_days_still_retries_for_three_days(
@@ -104,7 +102,7 @@ def test_a_resent_letter_gets_a_new_series_of_attempts(
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_after_twenty_attempts_a_letter_has_failed(
+def test_a_letter_has_failed_after_twenty_attempts(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)

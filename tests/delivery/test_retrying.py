@@ -1,4 +1,4 @@
-"""What is retried, when, and what is left to the owner."""
+"""Some letters are retried, some fail, and some are left to the owner's decision."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -149,7 +149,7 @@ def test_an_unavailable_server_costs_no_attempt_and_later_gets_every_letter(
     serve_from: ServeFrom,
 ) -> None:
     clients = create_clients(user, 3)
-    serve_from(9)  # no server listens there
+    serve_from(9)  # a port without a server
     start(due_mailing(user))
     for _ in range(5):
         sweep()
@@ -211,13 +211,13 @@ def test_an_expired_lease_without_a_journal_becomes_unknown(
     check_ledger(session, run, smtp.letters)
 
 
-@pytest.mark.parametrize("answer", ["550 5.1.8 sender domain not found", "553 5.1.7 bad sender syntax"])
+@pytest.mark.parametrize("reply", ["550 5.1.8 sender domain not found", "553 5.1.7 bad sender syntax"])
 def test_a_sender_refused_at_rcpt_does_not_suppress_the_recipient(
-    session: Session, user: User, start: Start, smtp: SmtpServer, answer: str
+    session: Session, user: User, start: Start, smtp: SmtpServer, reply: str
 ) -> None:
-    """Postfix does this by default: smtpd_delay_reject."""
+    """By default (smtpd_delay_reject), Postfix refuses a sender only at RCPT."""
     for client in create_clients(user, 3):
-        smtp.rcpt_replies[client.email] = answer
+        smtp.rcpt_replies[client.email] = reply
     mailing = due_mailing(user)
 
     start(mailing)

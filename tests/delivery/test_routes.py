@@ -1,4 +1,4 @@
-"""The circuit breaker of a route, its probes, the second route, and the number of sessions."""
+"""Test circuit breakers, probes, the second route, and the number of sessions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -69,7 +69,7 @@ def test_a_success_in_between_resets_the_count(app: Flask, session: Session) -> 
 def test_letters_in_progress_when_the_breaker_opens_do_not_close_it(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
-    """A server that refuses our credentials still serves the sessions that are open."""
+    """A server that refuses our credentials may still serve sessions that are already open."""
     fault(app, 535)
     with app.app_context():
         routes.report_success(routes.PRIMARY)
@@ -141,7 +141,7 @@ def test_faults_in_half_of_ten_attempts_within_a_minute_are_too_many() -> None:
     assert not share.is_too_high()
 
 
-def test_faults_of_a_minute_ago_do_not_count() -> None:
+def test_faults_older_than_a_minute_do_not_count() -> None:
     clock = [1000.0]
     share = routes.FaultShare(EngineSettings(), lambda: clock[0])
     share.record(faults=10, others=0)
@@ -153,7 +153,7 @@ def test_faults_of_a_minute_ago_do_not_count() -> None:
 def test_many_refused_sessions_at_once_open_the_breaker(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
-    """Half of ten attempts within a minute; the letter of each session counts, in any window."""
+    """Half of ten attempts within a minute are faults, no matter in which window."""
     faults = ended(Verdict.ROUTE_FAULT, 9, 421)
     with app.app_context():
         pool = SessionPool(routes.PRIMARY, 20)
@@ -183,7 +183,7 @@ def test_the_second_route_takes_over_until_the_first_one_recovers(
     route: Callable[[], Route],
 ) -> None:
     create_clients(user, 5)
-    serve_from(9, second=smtp.port)  # nothing listens on port 9
+    serve_from(9, second=smtp.port)  # a port without a server, and a working one
     for _ in range(6):
         sweep()
 
@@ -202,7 +202,7 @@ def test_the_second_route_takes_over_until_the_first_one_recovers(
     assert len(smtp.letters) == 5 + 7
 
 
-def test_after_an_outage_one_letter_probes_and_the_rest_follows(
+def test_after_an_outage_a_probe_succeeds_and_the_rest_is_sent(
     app: Flask, session: Session, user: User, due: Mailing, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 30)

@@ -1,4 +1,4 @@
-"""A mailing sent through real jobs, database and mail server: who gets what, and when."""
+"""A mailing sent with real jobs, a real database and a real mail server reaches the right clients on time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -54,7 +54,7 @@ def test_every_client_gets_their_own_letter(
         assert other.email.encode() not in letter.content
 
 
-def test_every_attempt_is_logged_with_the_servers_answer(
+def test_every_attempt_is_logged_with_the_servers_reply(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -152,7 +152,7 @@ def test_nothing_is_sent_after_the_end_and_open_deliveries_expire(
     assert set(smtp.per_address()) == {fine.email}
 
 
-def test_a_mailing_whose_window_ended_unsent_says_so(
+def test_a_mailing_whose_window_ended_before_it_was_sent_explains_that(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 2)
@@ -166,7 +166,7 @@ def test_a_mailing_whose_window_ended_unsent_says_so(
     assert session.scalar(select(func.count()).select_from(Run)) == 0
 
 
-def test_an_empty_audience_gives_an_empty_run_and_a_reason(
+def test_a_mailing_without_clients_has_an_empty_run_and_a_reason(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     once = due_mailing(user)
@@ -194,7 +194,7 @@ def test_the_sweep_finds_a_missed_start(session: Session, user: User, sweep: Wor
     assert states(session, only_run(session)) == {"sent": 3}
 
 
-def test_a_future_mailing_waits(
+def test_a_future_mailing_is_not_sent_early(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 1)
@@ -244,7 +244,7 @@ def test_a_run_sends_the_content_that_it_started_with(
     assert smtp.letters[0].parsed["Subject"].startswith("Привет")
 
 
-def test_an_emptied_redis_loses_nothing(
+def test_nothing_is_lost_when_redis_is_emptied(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer, redis_server: RedisServer
 ) -> None:
     create_clients(user, 3)

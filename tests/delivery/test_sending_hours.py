@@ -1,4 +1,4 @@
-"""Sending hours, checked against a clock that is read minute by minute."""
+"""Sending hours agree with a clock that is read minute by minute."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -28,8 +28,8 @@ weekdays = st.sets(st.sampled_from("1234567"), min_size=1).map(lambda days: "".j
 def observe(hours: SendingHours, day: date) -> list[bool]:
     """Read the local clock for a week from `day`; return for each minute whether letters may be sent.
 
-    An opening begins when the clock of one of the weekdays first shows its hour or a later one, and
-    ends likewise. This follows the definition and uses none of the arithmetic under test.
+    An opening begins when, on one of the weekdays, the clock first shows the opening hour or a later
+    time, and ends in the same way. This follows the definition and uses none of the code under test.
     """
     assert hours.opens is not None
     assert hours.closes is not None
@@ -55,7 +55,7 @@ def observe(hours: SendingHours, day: date) -> list[bool]:
     return is_open_at
 
 
-# Reading the clock of a week takes long on a busy machine.
+# Reading a week of clock times takes long on a busy machine.
 @settings(deadline=None, max_examples=60)
 @given(weekdays, clock_times, clock_times, st.sampled_from(ZONES), st.sampled_from(WEEKS))
 def test_hours_agree_with_a_clock_read_minute_by_minute(
@@ -88,7 +88,7 @@ def test_monday_to_friday_nine_to_six() -> None:
     )
 
 
-def test_without_hours_it_is_always_open() -> None:
+def test_without_hours_sending_is_always_allowed() -> None:
     hours = SendingHours("1234567", None, None, ZoneInfo("UTC"))
     now = datetime(2026, 11, 20, tzinfo=UTC)
     assert hours.is_open(now)

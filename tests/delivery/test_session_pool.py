@@ -31,7 +31,7 @@ def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> 
 def test_slow_sessions_are_opened_one_per_window_and_stay_open(
     pool: SessionPool, serve_from: ServeFrom
 ) -> None:
-    """As with postscreen, or a distant server: sessions that are already open continue to send."""
+    """With postscreen or a distant server, sessions that are already open continue to send."""
 
     def delay_greeting(turn: Turn) -> None:
         if turn.stage is Stage.GREETING:
@@ -43,13 +43,13 @@ def test_slow_sessions_are_opened_one_per_window_and_stay_open(
         for _ in range(7):
             begun = time.monotonic()
             counts.append(len(pool.connect("b@sky.example", MemoryJournal())))
-            assert time.monotonic() - begun < 3 * OPENING, "letters wait for sessions"
+            assert time.monotonic() - begun < 3 * OPENING, "letters do not wait for all sessions"
 
         assert counts == [1, 2, 3, 4, 5, 5, 5]
         assert sink.connections == 5, "no open session was dropped while others were being opened"
 
 
-def test_a_session_limit_of_the_server_is_not_tried_again_in_every_window(
+def test_the_servers_session_limit_is_not_tested_again_in_every_window(
     pool: SessionPool, serve_from: ServeFrom
 ) -> None:
     def refuse_third(turn: Turn) -> None:
@@ -60,6 +60,6 @@ def test_a_session_limit_of_the_server_is_not_tried_again_in_every_window(
         serve_from(sink.port)
         for _ in range(5):
             assert len(pool.connect("b@sky.example", MemoryJournal())) == 2
-            pool.concurrency.target += 3  # as after accepted letters
+            pool.concurrency.target += 3  # as if letters had been accepted
 
         assert sink.connections == 3

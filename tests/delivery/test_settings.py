@@ -1,4 +1,4 @@
-"""The engine's settings: each can be set by the environment and is documented."""
+"""Each engine setting can be set in the environment and is documented."""
 
 from dataclasses import Field, fields
 from pathlib import Path

@@ -51,7 +51,7 @@ def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows()
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("reply", "words"),
     [
         ("5.1.1 <anna@example.org>: user unknown", "5.1.1 …: user unknown"),
         ("5.1.1 boris@example.org: see https://mail.example/x?id=1 for more", "5.1.1 … see … for more"),
@@ -60,8 +60,8 @@ def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows()
         ("", ""),
     ],
 )  # fmt: skip
-def test_answers_lose_their_variable_parts(answer: str, words: str) -> None:
-    assert common_words(answer) == words
+def test_variable_parts_are_removed_from_replies(reply: str, words: str) -> None:
+    assert common_words(reply) == words
 
 
 def stored_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
@@ -73,7 +73,7 @@ def stored_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
 
 
 def all_counts(session: Session) -> list[list[str]]:
-    """Return all stored counts except `deferred`, which is counted up and down at different times."""
+    """Return all stored counts except `deferred`, which is increased and decreased at different times."""
     columns = [column for column in RunInterval.__table__.c if column.name != "deferred"]
     is_used = or_(*(column != 0 for column in columns if column.default is not None))
     statements = (
@@ -110,7 +110,7 @@ def test_counts_stored_during_a_run_agree_with_its_rows(
     (domain,) = session.scalars(select(RunDomain))
     assert (domain.domain, domain.failed, domain.deferred, domain.unknown) == ("example.org", 8, 7, 0)
 
-    # Two deferred clients are deleted, the full mailboxes are tried again, the others are accepted.
+    # Two deferred clients are deleted, the full mailboxes are retried, and the others are accepted.
     smtp.data_replies.clear()
     smtp.rcpt_replies = {people[5].email: "552 5.2.2 mailbox full"}
     with app.test_request_context():

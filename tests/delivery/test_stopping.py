@@ -1,4 +1,4 @@
-"""Pause, cancel, disable and block; resume; resend failed letters."""
+"""Pausing, cancelling, disabling or blocking stops a mailing; resuming and resending continue it."""
 
 from datetime import timedelta
 
@@ -74,7 +74,7 @@ def test_failed_letters_can_be_sent_again(
     with app.app_context():
         own = db.session.get_one(Mailing, mailing.id)
         assert resending.resend_failed(own, utcnow()) == 1
-        assert resending.resend_failed(own, utcnow()) == 0, "safe to press twice"
+        assert resending.resend_failed(own, utcnow()) == 0, "a second click changes nothing"
         db.session.commit()
     sweep()
 
@@ -113,7 +113,7 @@ def test_a_pause_survives_restarts_and_no_letter_is_repeated(
     smtp: SmtpServer,
     redis_server: RedisServer,
 ) -> None:
-    """With sent, deferred and upcoming letters when all processes and Redis are restarted."""
+    """All processes and Redis are restarted while there are sent, deferred and pending letters."""
     fine, slow = create_clients(user, 2)
     smtp.rcpt_replies[slow.email] = "451 4.7.1 later"
     begin = utcnow().replace(microsecond=0)

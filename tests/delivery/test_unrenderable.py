@@ -1,4 +1,4 @@
-"""Messages that cannot be rendered, for all clients or for some."""
+"""A message that cannot be rendered pauses its mailing; a single letter that cannot be rendered fails."""
 
 import pytest
 from sqlalchemy import func, select
@@ -30,7 +30,7 @@ def test_a_message_that_cannot_be_compiled_pauses_the_mailing_before_any_attempt
     check_ledger(session, only_run(session), smtp.letters)
 
 
-def test_a_client_whose_letter_cannot_be_rendered_fails_alone(
+def test_only_the_letter_that_cannot_be_rendered_fails(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     create_clients(user, 15)

@@ -1,4 +1,4 @@
-"""A year of a daily, a weekly and a monthly mailing with the real scheduler and real jobs."""
+"""A daily, a weekly and a monthly mailing run for a year with the real scheduler and real jobs."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
@@ -51,7 +51,7 @@ def test_every_occurrence_of_a_year_has_exactly_one_run(
     }
     days = days_of_the_year()
     for day in days:
-        # On days with several starts also before the hour, when nothing may be sent.
+        # On days with several starts, also shortly before the hour, when nothing may be sent.
         early = [nine_o_clock(day) - timedelta(minutes=1)] if is_last_of_month(day) else []
         for moment in (*early, nine_o_clock(day) + timedelta(seconds=1)):
             run_jobs_at(moment, app, work)

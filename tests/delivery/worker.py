@@ -1,4 +1,4 @@
-"""A worker that a test drives step by step, and the sweep's part that recovers it."""
+"""A worker that a test drives step by step, and the part of the sweep that recovers its lease."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.support.factories import due_mailing
 
 
 class Worker:
-    """A worker driven step by step, so that a test can let it die or stall between two steps."""
+    """A worker that a test can stall or kill between any two steps."""
 
     def __init__(self, app: Flask, owner: User, **values: Any) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""The engine as fault tests drive it, and an owner who keeps reading pages."""
+"""Fixtures for fault tests: drive the engine, and let an owner keep reading pages."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ SLOWEST_PAGE = 5.0  # seconds, on a machine that is busy with other tests
 
 
 class Engine:
-    """Starts mailings, does the work of the workers, and lets time pass."""
+    """Start mailings, do the workers' jobs, and let time pass."""
 
     def __init__(self, app: Flask, session: Session, work: Callable[[], None]) -> None:
         self.app = app
@@ -44,13 +44,13 @@ class Engine:
             setattr(self.app.extensions["mail"], name, value)
 
     def start(self, mailing: Mailing) -> None:
-        """Start a mailing and run all jobs that follow at once."""
+        """Start a mailing and run all jobs that this leads to."""
         with self.app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         self._work()
 
     def sweep(self) -> None:
-        """Run one sweep and all jobs that follow from it."""
+        """Run one sweep and all jobs that this leads to."""
         with time_machine.travel(self.now):
             with self.app.app_context():
                 jobs.sweep()

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 
 class DatabaseLock:
-    """A lock that is taken once, by the first caller, and held until released."""
+    """A lock that the first caller acquires, and that is held until it is released."""
 
     def __init__(self, session: Session) -> None:
         self._engine = create_engine(session.get_bind().engine.url)

@@ -1,4 +1,4 @@
-"""An SMTP server that stores accepted letters and misbehaves at any step as a script defines."""
+"""An SMTP server that stores accepted letters and can misbehave at any step, according to a script."""
 
 import socket
 import ssl
@@ -45,7 +45,7 @@ REPLIES = {
 
 @dataclass
 class Turn:
-    """The server's turn to reply; a script replies itself or leaves it to the default behaviour."""
+    """The server's turn to reply; a script either replies itself or leaves that to the default behaviour."""
 
     sink: "Sink"
     peer: Peer
@@ -83,7 +83,7 @@ def behave(turn: Turn) -> None:
 
 @dataclass
 class Sink:
-    """A context manager that runs the server; `letters` are the accepted ones, `times` counts each stage."""
+    """A context manager that runs the server; `letters` are those accepted, `times` counts each stage."""
 
     script: Script = behave
     extensions: tuple[str, ...] = ("PIPELINING",)
@@ -95,7 +95,6 @@ class Sink:
     begun: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds and recipient
     in_the_clear: list[str] = field(default_factory=list)  # every command that was not encrypted
     open_sessions: int = 0
-    most_sessions: int = 0
     _connections: list[socket.socket] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -140,14 +139,13 @@ class Sink:
             self._connections.append(connection)
             with self._lock:
                 self.open_sessions += 1
-                self.most_sessions = max(self.most_sessions, self.open_sessions)
                 self.times[Stage.GREETING] += 1
                 turn = Turn(self, Peer(connection), self.connections)
             threading.Thread(target=self._serve, args=(turn,), daemon=True).start()
 
     def _serve(self, turn: Turn) -> None:
         try:
-            self._answer(turn)
+            self._reply(turn)
             while turn.stage is not Stage.QUIT:
                 self._handle_command(turn)
         except (OSError, ValueError):  # ValueError if the sink is closed while a line is read
@@ -173,20 +171,20 @@ class Sink:
         elif turn.stage is Stage.DATA and not turn.recipient:
             turn.say("554 no valid recipients")
             return
-        self._answer(turn)
+        self._reply(turn)
         if turn.stage is Stage.RCPT and not turn.said.startswith("2"):
             turn.recipient = ""
         elif turn.stage is Stage.DATA and turn.said.startswith("354"):
             turn.content = _read_body(turn.peer)
             turn.stage = Stage.DOT
-            self._answer(turn)
+            self._reply(turn)
         elif turn.stage is Stage.STARTTLS and self.tls and turn.said.startswith("220"):
             connection = self.tls.wrap_socket(turn.peer.connection, server_side=True)
             self._connections.append(connection)
             turn.peer = Peer(connection)
             turn.encrypted = True
 
-    def _answer(self, turn: Turn) -> None:
+    def _reply(self, turn: Turn) -> None:
         turn.said = ""
         self.script(turn)
         if turn.said:

@@ -1,4 +1,4 @@
-"""A clock that jumps (fault 26), and many simultaneous starts (fault 27)."""
+"""The clock jumps (fault 26), and many starts are simultaneous (fault 27)."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def long_mailing(session: Session, user: User) -> Mailing:
-    """A due mailing whose window outlasts the jumps of the clock."""
+    """Create a due mailing whose window is longer than the clock jumps."""
     add_clients(session, user, RECIPIENTS)
     return due_mailing(user, ends_at=utcnow() + timedelta(days=5), on_unknown=OnUnknown.HOLD)
 
@@ -48,7 +48,7 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
-def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_living_worker(
+def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_running_worker(
     app: Flask,
     environment: dict[str, str],
     session: Session,
@@ -56,7 +56,7 @@ def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_living_worker(
     sink: Sink,
     jump: timedelta,
 ) -> None:
-    """The sweep sees the new time first: leases of living workers seem expired, or just begun."""
+    """Only the sweep uses the new time, so leases of running workers seem to have expired or just begun."""
     own = environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
     with live_run(app, own, session, long_mailing) as run:
         for share in (0.1, 0.3, 0.6):
@@ -70,10 +70,10 @@ def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_living_worker(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_26_a_clock_a_day_ahead_and_back_again_loses_nothing(
+def test_26_a_clock_that_is_a_day_ahead_for_a_while_loses_no_letters(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """With a deferred letter, an open breaker and the start of a mailing waiting."""
+    """There are a deferred letter, an open breaker and a mailing that is about to start."""
     add_clients(session, user, 6)
     refusals = ["451 4.7.1 greylisted", "421 4.3.2 busy"]
 
@@ -100,12 +100,12 @@ def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_correc
 ) -> None:
     add_clients(session, user, 3)
 
-    def refuse_until_well(turn: Turn) -> None:
-        if turn.stage is Stage.GREETING and not is_well.is_set():
+    def refuse_until_repaired(turn: Turn) -> None:
+        if turn.stage is Stage.GREETING and not is_repaired.is_set():
             turn.say("421 4.3.2 busy")
 
-    is_well = threading.Event()
-    with Sink(refuse_until_well) as sink:
+    is_repaired = threading.Event()
+    with Sink(refuse_until_repaired) as sink:
         engine.use_server(sink.port)
         mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=5))
         with time_machine.travel(utcnow() + DAY):
@@ -113,7 +113,7 @@ def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_correc
         engine.pass_time(days=1)
         for _ in range(6):
             engine.sweep()
-        is_well.set()
+        is_repaired.set()
         engine.pass_time(days=-1)
         engine.pass_time(minutes=20)
 
@@ -162,7 +162,7 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
         with app.app_context():
             for run_id in started:
                 hints.hint_run(run_id)
-        wait_until(lambda: session.scalar(select(func.count()).select_from(Run)), "the run")
+        wait_until(lambda: session.scalar(select(func.count()).select_from(Run)), "the run is planned")
         run.finish()
 
     assert len(started) <= 1

@@ -1,4 +1,4 @@
-"""A worker that ends between any two statements (faults 21 and 22), tested one by one."""
+"""A worker may end between any two statements (faults 21 and 22), tested one by one."""
 
 import gc
 import os
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.soak  # tracing every line is slow
 
 
 class Steps:
-    """Counts the engine's lines that this thread executes, and acts before one of them."""
+    """Count the lines of the engine that this thread executes, and act before one of them."""
 
     def __init__(self, number: int = 0, act: Act | None = None) -> None:
         self.number = number
@@ -88,14 +88,14 @@ def stop_worker(app: Flask, run_id: int, step: int) -> None:
         raise SystemExit
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # of a socket that was just opened
+        warnings.simplefilter("ignore", ResourceWarning)  # for a socket that has just been opened
         with suppress(SystemExit), Steps(step, end):
             send_all(app, run_id)
         gc.collect()
 
 
 def kill_worker(app: Flask, run_id: int, step: int) -> None:
-    """Run in a child process, which is killed at the step."""
+    """Send in a child process that is killed at the step."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -149,7 +149,7 @@ def test_21_22_a_worker_may_end_before_any_statement(
             engine.sweep()
 
             outcome = f"ended before step {step} of {count}: {states(session, run)}"
-            # Letters of the run before may arrive this late.
+            # Letters of the previous run may still arrive at this point.
             letters = [letter for letter in sink.letters if run.uuid.hex.encode() in letter.content]
             check_ledger(session, run, letters)
             assert set(states(session, run)) <= {"sent", "unknown"}, outcome

@@ -1,4 +1,4 @@
-"""Workers killed in the middle of their work (fault 21): the ledger is right and no letter is repeated."""
+"""Workers are killed while they work (fault 21): the ledger stays correct and no letter is repeated."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from tests.faults.workers import add_clients, kill, live_run, wait_for_letters
 from tests.support.factories import due_mailing
 from tests.support.servers import SmtpServer
 
-SESSIONS = 20  # of a worker, at most
+SESSIONS = 20  # the maximum per worker
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_21_a_run_survives_the_death_of_its_workers(
     add_clients(session, user, recipients)
     with live_run(app, environment, session, due_mailing(user, on_unknown=OnUnknown.HOLD)) as run:
         for number in range(kills):
-            # Spread over the run, so that letters are always being sent.
+            # Spread over the run, so that letters are being sent at each kill.
             goal = recipients * (number + 1) // (kills + 2)
             wait_for_letters(smtp, goal)
             time.sleep(random.uniform(0, 0.05))
@@ -49,7 +49,7 @@ def test_21_a_run_survives_the_death_of_its_workers(
     run_row = only_run(session)
     counts = states(session, run_row)
     check_ledger(session, run_row, smtp.letters)
-    # One letter per session at most was between DATA and its reply when its worker was killed.
+    # At most one letter per session was between DATA and the reply when its worker was killed.
     assert counts.get("unknown", 0) <= kills * SESSIONS
     assert counts["sent"] + counts.get("unknown", 0) == recipients
     assert set(smtp.per_address().values()) == {1}
@@ -82,4 +82,4 @@ def test_21_killed_workers_neither_break_a_domains_limit_nor_delay_other_domains
     assert set(sink.per_address().values()) == {1}
     times = [moment for moment, recipient in sink.begun if recipient.endswith("slow.example")]
     gaps = [later - earlier for earlier, later in zip(times, times[2 * rate :], strict=False)]
-    assert min(gaps) > 0.5, "any second overlaps at most two clock seconds"
+    assert min(gaps) > 0.5, "any period of a second overlaps at most two calendar seconds"

@@ -1,4 +1,4 @@
-"""A long outage with waiting letters (fault 29): only probes during it, and no stampede afterwards."""
+"""During a long outage with pending letters (fault 29), only probes are sent, and no flood follows it."""
 
 import itertools
 import threading
@@ -22,7 +22,7 @@ LONGEST_WAIT = timedelta(minutes=15 * 1.2)
 
 
 class FailingServer:
-    """The script of a server that goes down in the middle of a run, until it is repaired."""
+    """The script of a server that fails in the middle of a run, until it is repaired."""
 
     def __init__(self) -> None:
         self.is_down = threading.Event()
@@ -56,7 +56,7 @@ class FailingServer:
         pytest.param(60, timedelta(minutes=5), id="long", marks=pytest.mark.soak),
     ],
 )
-def test_29_an_outage_sees_only_probes_and_ends_without_a_stampede(
+def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
     session: Session, user: User, engine: Engine, hours: int, step: timedelta
 ) -> None:
     add_clients(session, user, RECIPIENTS)
@@ -76,7 +76,7 @@ def test_29_an_outage_sees_only_probes_and_ends_without_a_stampede(
         check_probes(server.connected, hours, step)
         assert len(sink.letters) == letters_before
         attempts = session.scalar(select(func.count()).select_from(Attempt)) or 0
-        assert attempts == letters_before + unknowns(session), "no attempt was spent on the outage"
+        assert attempts == letters_before + unknowns(session), "the outage cost no attempts"
 
         server.repair()
         engine.finish(timedelta(minutes=1), most=60)
@@ -84,13 +84,13 @@ def test_29_an_outage_sees_only_probes_and_ends_without_a_stampede(
     assert states(session, only_run(session)) == {"sent": RECIPIENTS}
     assert server.sessions_at[0] == 1, "a probe is one letter over one session"
     first_letters = server.sessions_at[: RECIPIENTS // 10]
-    assert max(first_letters) <= 3, f"a stampede: {server.sessions_at}"
+    assert max(first_letters) <= 3, f"too many sessions: {server.sessions_at}"
     check_ledger(session, only_run(session), sink.letters)
 
 
 def check_probes(connected: list[datetime], hours: int, step: timedelta) -> None:
     pauses = [later - earlier for earlier, later in itertools.pairwise(connected)]
-    assert len(connected) <= 6 + hours * 6, "a probe every 12 minutes at most, after the first few"
+    assert len(connected) <= 6 + hours * 6, "after the first few, at most one probe every 12 minutes"
     assert all(pause <= LONGEST_WAIT + 2 * step for pause in pauses), "probes continue"
 
 

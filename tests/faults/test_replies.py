@@ -1,4 +1,4 @@
-"""All kinds of replies (faults 5 to 8, 13 to 17 and 20), to one recipient among several."""
+"""A server misbehaves for one of several recipients (faults 5 to 8, 13 to 17 and 20)."""
 
 import resource
 from collections import Counter
@@ -29,7 +29,7 @@ MEMORY_GROWTH = 64 * 1024  # KiB
 
 
 def once(stage: Stage, act: Script) -> Script:
-    """Return a script that misbehaves once, at the first letter that reaches `stage`."""
+    """Return a script that misbehaves once, when the first letter reaches `stage`."""
     left = [1]
 
     def script(turn: Turn) -> None:
@@ -122,7 +122,7 @@ def test_7_a_refusal_after_the_dot_affects_one_letter(
     "act",
     [pytest.param(Turn.hang_up, id="8-hangs-up"), pytest.param(reply(b"\x00\xff\xfe?\r\n"), id="14-garbage")],
 )
-def test_8_14_a_session_that_breaks_before_the_body_is_repeated(
+def test_8_14_a_letter_whose_session_breaks_before_the_body_is_retried(
     session: Session, user: User, engine: Engine, stage: Stage, act: Script
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -168,10 +168,10 @@ def test_13_a_server_that_shuts_down_for_a_while_costs_no_attempt(
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_13_a_limit_of_letters_per_session_continues_in_a_new_session(
+def test_13_sending_continues_in_a_new_session_after_a_limit_of_letters_per_session(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """A 421 at MAIL after 20 letters, as Exim sends it, is no fault and needs no sweep."""
+    """A 421 at MAIL after 20 letters, as Exim sends it, is not a fault and needs no sweep."""
     clients = create_clients(user, 150)
     accepted: Counter[int] = Counter()
 
@@ -213,7 +213,7 @@ def test_15_any_2xx_after_the_dot_means_accepted(
 
 @pytest.mark.parametrize("text", ["999 what", "354 more please", b"\x00\xff garbage\r\n"])
 @pytest.mark.parametrize("is_kept", [True, False])
-def test_14_16_a_meaningless_answer_after_the_dot_is_unknown(
+def test_14_16_a_meaningless_reply_after_the_dot_is_unknown(
     session: Session, user: User, engine: Engine, text: str | bytes, is_kept: bool
 ) -> None:
     create_clients(user, RECIPIENTS)

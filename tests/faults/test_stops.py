@@ -1,4 +1,4 @@
-"""A run stopped while sending (fault 28): nothing is sent after the letters in flight."""
+"""A run is stopped while sending (fault 28): nothing is sent after the letters in flight."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.processes.service import wait_until
 from tests.support.factories import SuppressionFactory, due_mailing
 
 RECIPIENTS = 250
-IN_FLIGHT = 2.0  # seconds after the commit: one for a window, one for a busy machine
+IN_FLIGHT = 2.0  # seconds after the commit: one for a window, and one because the machine may be busy
 
 
 class SlowSink(Sink):

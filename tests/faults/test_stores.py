@@ -24,7 +24,7 @@ RECIPIENTS = 600
 
 
 def take_time(turn: Turn) -> None:
-    """Delay each answer like a distant server."""
+    """Delay each reply like a distant server."""
     if turn.stage is Stage.DOT:
         time.sleep(0.01)
 
@@ -119,7 +119,7 @@ def test_24_a_database_crash_loses_and_repeats_nothing(
 @pytest.mark.parametrize(
     "seconds", [pytest.param(6, id="short"), pytest.param(75, id="long", marks=pytest.mark.soak)]
 )
-def test_25_a_locked_ledger_only_delays(
+def test_25_a_locked_ledger_only_delays_letters(
     app: Flask,
     own_environment: dict[str, str],
     session: Session,
@@ -148,7 +148,7 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
     mailing: Mailing,
     watch_pages: Watch,
 ) -> None:
-    """The disk of the workers: their journals, and with SQLite the database."""
+    """The workers' disk holds their journals and, with SQLite, the database."""
     with live_run(app, own_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
@@ -164,12 +164,12 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
 
     run_row = only_run(session)
     counts = states(session, run_row)
-    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between dot and answer"
+    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between the dot and its reply"
     assert set(counts) == {"sent"}
     assert set(sink.per_address().values()) == {1}
     check_ledger(session, run_row, sink.letters)
 
 
 def limit_files(worker: subprocess.Popen[bytes], size: int) -> None:
-    """Limit the files of a process to `size` bytes, which it sees as a full disk."""
+    """Limit a process's files to `size` bytes, which looks like a full disk to it."""
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""Nothing is sent without trust (faults 18 and 19): certificates, missing STARTTLS, refused passwords."""
+"""Nothing is sent after an invalid certificate, a missing STARTTLS or a refused password (faults 18, 19)."""
 
 import ssl
 from collections.abc import Iterator
@@ -130,7 +130,7 @@ def test_19_a_password_that_smtp_cannot_encode_is_a_fault_of_the_route_and_stays
     assert states(session, only_run(session)) == {"pending": RECIPIENTS}
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
-    assert route.last_fault == "the settings MAIL_* contain characters that SMTP cannot carry"
+    assert route.last_fault == "the settings MAIL_* contain characters that SMTP cannot transmit"
 
 
 def test_19_a_server_that_requires_authentication_is_a_fault_of_the_route(

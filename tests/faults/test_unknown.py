@@ -1,4 +1,4 @@
-"""Letters that may or may not have been accepted (faults 9 to 12 and 22), as the mailing's setting says."""
+"""Letters that may have been accepted (faults 9 to 12 and 22) are held or resent, as the mailing is set."""
 
 import time
 from email import message_from_bytes
@@ -37,7 +37,7 @@ def keep_and_fall_silent(turn: Turn) -> None:
 
 
 def at_dot(victim: Client, act: Script, times: int = 1000) -> Script:
-    """Return a script that misbehaves after the body of one client's letter, `times` times."""
+    """Return a script that misbehaves `times` times after the body of one client's letter."""
     left = [times]
 
     def script(turn: Turn) -> None:
@@ -97,7 +97,7 @@ def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "stored"), FAULTS)
-def test_a_second_unknown_stays(
+def test_a_second_unknown_is_not_resent(
     session: Session, user: User, engine: Engine, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
@@ -113,7 +113,7 @@ def test_a_second_unknown_stays(
 
 
 @pytest.mark.usefixtures("short_timeouts")
-def test_12_a_slow_answer_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
+def test_12_a_slow_reply_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
     clients = create_clients(user, RECIPIENTS)
 
     def take_time(turn: Turn) -> None:
@@ -128,18 +128,18 @@ def test_12_a_slow_answer_within_the_deadline_counts(session: Session, user: Use
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown(
+def test_22_letters_accepted_but_not_recorded_before_a_kill_count_as_sent(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
-    """The worker has every 250 and waits for the database when it is killed."""
+    """When the worker is killed, it has received every 250 and is waiting for the database."""
     clients = create_clients(user, RECIPIENTS)
     lock = lock_deliveries(session)
 
-    def hold_the_record(turn: Turn) -> None:
+    def lock_ledger(turn: Turn) -> None:
         if turn.stage is Stage.DATA:
             lock.acquire()
 
-    with Sink(hold_the_record) as sink:
+    with Sink(lock_ledger) as sink:
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
@@ -160,7 +160,7 @@ def test_22_letters_accepted_before_a_kill_but_not_recorded_are_sent_not_unknown
     check_ledger(session, only_run(session), sink.letters)
 
 
-def test_22_after_a_kill_only_the_letter_between_dot_and_answer_is_unknown(
+def test_22_after_a_kill_only_the_letter_between_dot_and_reply_is_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
     clients = create_clients(user, RECIPIENTS)

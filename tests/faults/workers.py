@@ -1,4 +1,4 @@
-"""Worker processes that a test can kill, and a run that they send."""
+"""Start worker processes that a test can kill, and a run that they send."""
 
 import logging
 import os
@@ -80,7 +80,7 @@ def add_clients(session: Session, owner: User, count: int) -> None:
 
 @dataclass
 class LiveRun:
-    """A mailing that workers send while a test disturbs them; sweeps restart dead workers."""
+    """A mailing that workers send while a test interferes with them; sweeps restart dead workers."""
 
     app: Flask
     environment: dict[str, str]
@@ -92,7 +92,7 @@ class LiveRun:
             queue.enqueue("start_mailing", mailing.id)
 
     def sweep(self) -> None:
-        """Sweep like the scheduler, and restart workers that ended like the supervisor."""
+        """Sweep like the scheduler, and restart ended workers like the supervisor."""
         with self.app.app_context():
             try:
                 jobs.sweep()

@@ -1,1 +1,1 @@
-"""When a mailing runs: recurrence and sending hours."""
+"""Calculate when a mailing runs: recurrence and sending hours."""

@@ -1,4 +1,4 @@
-"""The occurrences of a mailing: calendar days, weeks and months in its owner's time zone."""
+"""Calculate a mailing's occurrences by calendar days, weeks and months in its owner's time zone."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
@@ -8,11 +8,11 @@ from skymailing.models import Periodicity
 
 
 def occurrence(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, number: int) -> datetime:
-    """Return the occurrence `number` (0 is the anchor itself), in UTC.
+    """Return the occurrence with this number (0 is the anchor itself), in UTC.
 
-    The local time stays the same across clock changes, and each month uses the anchor's day or its own
-    last day: 31 January, 28 February, 31 March. If the clock shows the hour twice, the first one counts;
-    if it skips the hour, the moment is the one the hour would have had.
+    The local time stays the same across clock changes, and each month uses the anchor's day or, if it
+    is shorter, its last day: 31 January, 28 February, 31 March. If the clock shows the time twice, the first
+    one counts; if it skips the time, the occurrence is when that time would have been.
     """
     if number == 0 or periodicity is Periodicity.ONCE:
         return anchor.astimezone(UTC)
@@ -55,7 +55,7 @@ def latest_occurrence(
 def occurrence_number(
     anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, moment: datetime
 ) -> int | None:
-    """Return the number of the occurrence at exactly `moment`; None if there is none."""
+    """Return the number of the occurrence exactly at `moment`; None if there is none."""
     number = _number_near(anchor, periodicity, zone, moment)
     while (candidate := occurrence(anchor, periodicity, zone, number)) < moment:
         number += 1

@@ -1,4 +1,4 @@
-"""The hours in which a mailing may send, in its owner's time zone."""
+"""Calculate the hours in which a mailing may send, in its owner's time zone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class SendingHours:
     """Days of the week (1 is Monday) and hours; hours that close before they open last past midnight.
 
     Each opening belongs to the day on which it begins. It begins and ends when the clock first shows
-    its hour, or skips it: a clock set back never opens twice, a clock set forward loses no opening.
+    its hour, or skips it: setting the clock back never opens twice, and setting it forward skips no opening.
     """
 
     weekdays: str
@@ -55,14 +55,14 @@ class SendingHours:
         return None if begin is None else max(begin, moment)
 
     def open_time(self, start: datetime, end: datetime) -> timedelta:
-        """Return how much of the time between is open; looks at no more than 400 days."""
+        """Return how much of the time from `start` to `end` is open, up to 400 days after `start`."""
         if not self.is_limited:
             return max(timedelta(), end - start)
         openings = takewhile(lambda opening: opening[0] < end, self._openings(start))
         return sum((min(close, end) - max(begin, start) for begin, close in openings), timedelta())
 
     def after_open_time(self, start: datetime, needed: timedelta) -> datetime | None:
-        """Return when `needed` open time has passed since `start`; None if not within 400 days."""
+        """Return when `needed` open time will have passed since `start`; None if not within 400 days."""
         if not self.is_limited:
             return start + needed
         for begin, end in self._openings(start):

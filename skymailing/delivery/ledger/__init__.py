@@ -1,1 +1,1 @@
-"""The ledger: every change of a delivery's state, its attempts and its counts."""
+"""The ledger: all changes to deliveries, their attempts and their counts."""

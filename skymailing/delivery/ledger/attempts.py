@@ -26,7 +26,7 @@ VARYING_COLUMNS: dict[str, Any] = {
 def insert_attempts(
     connection: Connection, run: OpenRun, results: Sequence[Result], route: str, now: datetime
 ) -> None:
-    """Insert one attempt per result; a result that a journal repeats is inserted once."""
+    """Insert one attempt per result; a result that a journal repeats is inserted only once."""
     same = {
         "run_id": run.id,
         "mailing_id": run.mailing_id,
@@ -46,7 +46,7 @@ def insert_attempts(
 def find_series(connection: Connection, results: Sequence[Result], now: datetime) -> dict[int, Series]:
     """Return the series of attempts to which each result belongs, by delivery.
 
-    A failed attempt ends a series: the next one is a resend by the owner.
+    A failed attempt ends a series: the next attempt is a resend by the owner.
     """
     if not results:
         return {}
@@ -66,7 +66,7 @@ def find_series(connection: Connection, results: Sequence[Result], now: datetime
 
 
 def _insert_arrays(connection: Connection, results: Sequence[Result], same: dict[str, Any]) -> None:
-    """Insert from one array per column: a statement per row costs PostgreSQL twice as much."""
+    """Insert from one array per column: a statement per row takes PostgreSQL twice as long."""
     arrays = [bindparam(f"{name}_array", type_=ARRAY(type_)) for name, type_ in VARYING_COLUMNS.items()]
     rows = func.unnest(*arrays).table_valued(*VARYING_COLUMNS).render_derived()
     constants = [bindparam(name, type_=Attempt.__table__.c[name].type) for name in same]

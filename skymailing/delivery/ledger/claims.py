@@ -1,8 +1,8 @@
 """Claim deliveries to hand over: load a run that may send, and lease a window of its deliveries.
 
 Each function works in the caller's transaction. Unlike an import or an account letter
-(`skymailing.db.leases`), a delivery is leased by a token: a worker's journal proves by it which rows
-the worker held, even if the clock jumps.
+(`skymailing.db.leases`), a delivery is leased with a token, by which a worker's journal proves which
+rows the worker held, even if the clock jumps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from skymailing.settings.engine import engine_settings
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """What sending needs to know about a run."""
+    """The data of a run that sending needs."""
 
     id: int
     uuid: UUID
@@ -127,13 +127,13 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
     pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in their order, or as `choice` offers them.
+    deliveries follow in order of ID, or as `choice` offers them.
     """
     allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
     row = connection.execute(allowed).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
-    # If no recipient of a window may be mailed any more, the next window is claimed.
+    # If no recipient in a window may be mailed any longer, the next window is claimed.
     changes = Changes(run.key)
     claimed: list[Any] = []
     while not claimed and (rows := _next_rows(connection, run, limit, now, choice)):
@@ -162,8 +162,8 @@ def _next_rows(
 
 
 def _due_rows(connection: Connection, run: OpenRun, limit: int, now: datetime) -> list[Any]:
-    # A literal instead of a parameter, so that both databases see that the partial index applies.
-    # Hundreds of thousands may be deferred, and SQLite would read them all to sort them.
+    # A literal instead of a parameter, so that both databases use the partial index.
+    # Hundreds of thousands of deliveries may be deferred, and SQLite would read them all to sort them.
     is_due = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
     statement = _candidates(run, is_due).order_by(Delivery.due_at).limit(limit)
     return list(connection.execute(statement.with_hint(Delivery, "INDEXED BY ix_deliveries_retry", "sqlite")))
@@ -210,7 +210,7 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
             Delivery.unknowns,
             Client.full_name,
             Client.attributes,
-            # Deleted while its letter was being sent, which then returned to pending.
+            # Deleted while the letter was being sent; the delivery then returned to pending.
             Client.id.is_(None).label("is_deleted"),
             exists()
             .where(Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key)
@@ -218,7 +218,7 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
         )
         .outerjoin(Client, Client.id == Delivery.client_id)
         .where(Delivery.run_id == run.id, condition)
-        # Left out on SQLite, where this transaction is the only writer.
+        # SQLAlchemy omits this on SQLite, where this transaction is the only writer.
         .with_for_update(of=Delivery, skip_locked=True)
     )
 

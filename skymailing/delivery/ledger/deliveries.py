@@ -62,7 +62,7 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
 
 
 def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:
-    """Move up to BATCH waiting deliveries of the run to a final `state`; return how many."""
+    """Move up to BATCH pending or deferred deliveries of the run to a final `state`; return how many."""
     waiting = connection.execute(
         select(Delivery.id, Delivery.state)
         .where(

@@ -28,7 +28,7 @@ KEYS_AT_ONCE = 500
 def reconcile_late_results(
     connection: Connection, token: str, late: list[Result], step: Step, changes: Changes, now: datetime
 ) -> list[Result]:
-    """Apply late results, which all lead to `step`, to assumed unknowns; return those to be logged.
+    """Apply late results, which all lead to `step`, to assumed unknowns; return those to log.
 
     The assumed unknown stays in the log, so a late result is one more attempt there. A repeated
     result is ignored: the delivery is no longer unknown.
@@ -38,12 +38,12 @@ def reconcile_late_results(
         return []
     is_counted = late[0].verdict not in UNCOUNTED
     if step.state in OPEN_DELIVERY_STATES and not _is_run_open(connection, changes.run.id):
-        # Nothing may stay open in a run that is over, since it would never be sent.
+        # No delivery may stay open in a run that is over, since it would never be sent.
         if not is_counted:
             return []
         step = Step(DeliveryState.FAILED)
     elif not is_counted:
-        # It was never handed over, so it can be sent without the wait before a second attempt.
+        # It was never handed over, so it can be sent at once, without the wait before a second attempt.
         step = Step(DeliveryState.DEFERRED, now)
     connection.execute(
         update(Delivery)
@@ -67,7 +67,7 @@ def reconcile_late_results(
 def mark_accepted(connection: Connection, run: RunKey, email_keys: Iterable[str], now: datetime) -> int:
     """Mark the run's unknown deliveries to these addresses as sent, according to the mail server's log.
 
-    Returns how many there were. The unknown attempt stays in our log: it is what we observed.
+    Return how many there were. The unknown attempt stays in our log: it is what we observed.
     """
     changes = Changes(run)
     total = 0

@@ -1,4 +1,4 @@
-"""Check a run's counts against its deliveries and attempts, and rebuild them from there."""
+"""Check a run's counts against its deliveries and attempts, and rebuild them if they differ."""
 
 import logging
 
@@ -35,8 +35,8 @@ def verify(connection: Connection, run: RunKey) -> bool:
 def _compare(connection: Connection, run: RunKey) -> tuple[list[int], dict[DeliveryState, int]]:
     """Return the stored counts and the number of rows by state.
 
-    A single statement sees a single moment: between two, a late result or a resend could change rows
-    and counts together.
+    A single statement reads one consistent state: between two statements, a late result or a resend
+    could change rows and counts.
     """
     sums = [
         func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0).label(f"stored_{state}")
@@ -60,7 +60,7 @@ def recount(connection: Connection, run: RunKey) -> None:
     if connection.dialect.name == "postgresql":
         # Concurrent changes wait and are added to the rebuilt counts, so none is counted twice.
         connection.exec_driver_sql("LOCK TABLE run_intervals IN SHARE ROW EXCLUSIVE MODE")
-    # Intervals stay as rows of zeros: a deleted row could not mark its day's sums as outdated.
+    # Intervals stay as rows of zeros: deleting a row would not mark its day's sums as outdated.
     columns = RunInterval.__table__.columns
     zeros = {column.name: 0 for column in columns if column.default is not None}
     connection.execute(update(RunInterval).where(RunInterval.run_id == run.id).values(zeros))

@@ -17,15 +17,16 @@ from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_
 from skymailing.delivery.smtp.session import Result, Verdict
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason
 
-# RFC 3463 and 7505: the address itself is dead; the mailbox is not just full or the letter unwelcome.
+# RFC 3463 and 7505: the address does not exist; other codes mean a full mailbox or an unwelcome letter.
 DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
 
-# Results that change their rows alike: the step, whether the attempt counts, whether it is unknown.
+# What results that change their rows in the same way share: the step, whether the attempt counts, and
+# whether it is unknown.
 Group = tuple[Step, bool, bool]
 
 
-def record_results(  # noqa: PLR0913 - everything that is known about a lease
+def record_results(  # noqa: PLR0913 - all data of a lease
     connection: Connection,
     run: OpenRun,
     token: str,
@@ -37,7 +38,7 @@ def record_results(  # noqa: PLR0913 - everything that is known about a lease
     """Record the results of a lease: new states, attempts, counts and suppressions of dead addresses.
 
     `unknowns` is the number of earlier unknowns of each delivery. A result still counts after the
-    lease was lost: it replaces the unknown that the sweep assumed.
+    lease has been lost: it replaces the unknown that the sweep assumed.
     """
     changes = Changes(run.key)
     tried: list[Result] = []
@@ -69,7 +70,7 @@ def _group(
         connection, [result for result in results if may_be_too_old(result, run.policy, now)], now
     )
     # The same for the whole window, so that its deferred deliveries are one group.
-    luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, guards nothing
+    luck = random.uniform(-1, 1)  # noqa: S311 - spreads load, not used for security
     groups: dict[Group, dict[int, Result]] = defaultdict(dict)
     for result in results:
         id = result.letter.delivery_id
@@ -87,7 +88,7 @@ def _count_attempts(changes: Changes, tried: list[Result], now: datetime) -> Non
             changes.add_refusal(outcome, result.code, result.answer, result.letter.recipient, now)
 
 
-def _move(  # noqa: PLR0913 - everything that a row needs to change
+def _move(  # noqa: PLR0913 - all values that change a row
     connection: Connection,
     token: str,
     ids: list[int],
@@ -96,7 +97,7 @@ def _move(  # noqa: PLR0913 - everything that a row needs to change
     is_unknown: bool,
     now: datetime,
 ) -> Sequence[int]:
-    """Update the rows that the lease still holds; return their ids."""
+    """Update the rows that the lease still holds; return their IDs."""
     values = step.columns(now)
     if is_counted:
         values["attempts"] = Delivery.attempts + 1

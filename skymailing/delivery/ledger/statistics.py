@@ -1,4 +1,4 @@
-"""The counts of a run, updated with its deliveries so that no page counts a million rows.
+"""Maintain the counts of a run together with its deliveries, so that no page counts a million rows.
 
 Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
 last step: all workers of a run share these rows, and they stay locked until the commit.
@@ -31,18 +31,18 @@ from skymailing.models.base import Model
 Answer = tuple[Outcome, int | None, str]
 
 # The width of an interval, in seconds, by its distance from the start of the run: a short run is
-# counted second by second, a run of days in a few hundred rows. Each width divides the next, and the
-# widest divides a day in every time zone.
+# counted second by second, a run that lasts days needs a few hundred rows. Each width divides the next,
+# and the widest divides a day in every time zone.
 WIDTHS = ((timedelta(hours=2), 900), (timedelta(minutes=10), 60), (timedelta(minutes=1), 10))
 FINEST = 1
 QUARTER = 900
 
-MOST_ANSWERS = 20  # different ones per window; limits the rows of a server that never repeats an answer
+MOST_ANSWERS = 20  # different ones per window; limits the rows if a server never repeats a reply
 WORDS_LENGTH = 200
-SEARCHED_LENGTH = 600  # characters of an answer that are searched, as VARIABLE takes quadratic time
+SEARCHED_LENGTH = 600  # characters of a reply that are searched, as VARIABLE takes quadratic time
 OTHER_WORDS = "…"
 DOMAIN_LENGTH = 255
-# The parts of an answer that differ between letters: addresses, links, and ids, which are long numbers
+# The parts of a reply that differ between letters: addresses, links, and IDs, which are long numbers
 # or have at least six characters and a digit. Status codes such as 5.1.1 are shorter.
 VARIABLE = re.compile(
     r"<[^<>\s]*>|\S+@\S+|https?://\S+|\b(?=[\w-]*\d)[\w-]{6,}\b|\b\d{4,}\b|\b\d+\.\d+\.\d+\.\d+\b"
@@ -132,7 +132,7 @@ def interval_seconds(at: datetime, started_at: datetime) -> int:
 
 
 def common_words(answer: str) -> str:
-    """Return an answer without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
+    """Return a reply without its variable parts: "5.1.1 <anna@example.org> no" gives "5.1.1 … no"."""
     answer = answer[:SEARCHED_LENGTH]
     status, space, text = answer.partition(" ")
     if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", status):

@@ -1,1 +1,1 @@
-"""Repair of what a crash, a restore or a lost hint left behind."""
+"""Repair the ledger after a crash, a restore or a lost hint."""

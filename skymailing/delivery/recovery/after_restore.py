@@ -1,4 +1,4 @@
-"""The ledger after a restore: open deliveries may have been sent after the backup was made."""
+"""Correct the ledger after a restore: open deliveries may have been sent after the backup was made."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ ANSWER = "restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC: it may have be
 def mark_open_unknown(connection: Connection, made_at: datetime, now: datetime) -> dict[int, int]:
     """Mark every open delivery unknown, for its owner to decide; return how many by mailing.
 
-    Each gets an attempt of unknown outcome in the log, since its actual log entry may be lost.
+    Each gets an attempt with an unknown outcome in the log, since its actual log entry may be lost.
     """
     for state in OPEN_DELIVERY_STATES:
         DELIVERY_TRANSITIONS.check(state, DeliveryState.UNKNOWN)
@@ -61,7 +61,7 @@ def _insert_unknown_attempts(connection: Connection, run_id: int, answer: str, n
 
 
 def _mark_unknown(connection: Connection, run_id: int) -> int:
-    # The lease token stays, so that a result in a journal of that time is still applied.
+    # The lease token stays, so that a result in a journal from that time can still be applied.
     statement = (
         update(Delivery)
         .where(Delivery.run_id == run_id, Delivery.state.in_(OPEN_DELIVERY_STATES))

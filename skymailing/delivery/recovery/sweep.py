@@ -1,4 +1,4 @@
-"""The sweep: find in the database what lost hints and dead workers left behind, and repair it."""
+"""Sweep: find and repair in the database what lost hints and dead workers left behind."""
 
 import logging
 from collections.abc import Iterable
@@ -71,8 +71,8 @@ def recover_journal(journal: DeadJournal, now: datetime) -> None:
 def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
     """Whether no statement of the dead worker can still take effect in the database.
 
-    A claim or a record may still be in progress there after the worker's death: a claim that is not
-    visible yet, or results that may be rolled back.
+    A transaction may still be in progress after the worker's death: a claim that is not visible yet, or
+    results that may be rolled back.
     """
     if journal.lease is None:
         return True
@@ -88,8 +88,8 @@ def _is_obsolete(journal: DeadJournal, now: datetime) -> bool:
 def recover_lost_leases(journals: Path, now: datetime) -> None:
     """Mark unknown the deliveries of expired leases that are in no journal.
 
-    A lease in a journal belongs to a living worker, which only seems dead because the clock jumped,
-    or is recovered from the journal.
+    A lease in a journal either belongs to a running worker, which only seems dead because the clock
+    jumped, or is recovered from the journal.
     """
     while True:
         with Session(db.engine) as session, session.begin():
@@ -124,7 +124,7 @@ def _lock_sending(session: Session, condition: ColumnElement[bool]) -> list[Deli
 
 
 def _assumed_unknowns(session: Session, lease: Lease) -> list[Delivery]:
-    """Return the lease's deliveries that had an answer but have been marked unknown since."""
+    """Return the lease's deliveries that got a reply but have since been marked unknown."""
     answered = [result.letter.delivery_id for result in lease.results]
     is_assumed = Delivery.state.in_([DeliveryState.UNKNOWN, DeliveryState.DEFERRED])
     statement = select(Delivery).where(
@@ -147,7 +147,7 @@ def _record(
 
 
 def finish_expired_mailings(now: datetime) -> None:
-    """Finish mailings whose time window ended while none of their runs was open."""
+    """Finish mailings without an open run whose time window has ended."""
     open_run = exists().where(Run.mailing_id == Mailing.id, Run.state.in_(OPEN_RUN_STATES))
     with Session(db.engine) as session, session.begin():
         expired = session.scalars(
@@ -177,7 +177,7 @@ def _due_mailings(now: datetime) -> list[int]:
 
 
 def _finish_runs(now: datetime) -> list[int]:
-    """Finish the open runs that are over, and return those with something to send now."""
+    """Finish the open runs that are over, and return those with letters to send now."""
     open_runs = (
         select(Run.id, may_send(now).label("may_send"), *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)

@@ -1,4 +1,4 @@
-"""Compile a template so that its constant text is encoded once, and only values per letter."""
+"""Compile a template so that its constant text is encoded once, and only values for each letter."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,12 +14,12 @@ from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed, ex
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 Values = Mapping[str, object]
-# Values that are always text or None: a placeholder with only such a name needs no Liquid.
+# Values that are always text or None: a placeholder with only such a name does not need Liquid.
 TEXTS = frozenset({"name", "email", "unsubscribe_url", "sender_name"})
 
 
 def encode(text: str) -> bytes:
-    """Encode text for a letter: UTF-8 with CRLF line ends and without control characters."""
+    """Encode text for a letter: UTF-8 with CRLF line endings and without control characters."""
     if not text.isprintable():
         text = clean(text).replace("\n", "\r\n")
     return text.encode("utf-8", "replace")
@@ -97,7 +97,7 @@ class CompiledPart:
                 node.render(context, buffer)
             except LiquidError as error:
                 raise explain(error, "") from error
-            except Exception as error:  # odd values may break a filter in any way, for this letter only
+            except Exception as error:  # unusual values may break a filter in any way, for this letter only
                 raise TemplateError(N_("The template cannot be rendered")) from error
             piece = pieces[place] = encode(buffer.getvalue())
             total += len(piece)

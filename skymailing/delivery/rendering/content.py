@@ -64,7 +64,7 @@ HTML_FOOTER = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Subject and body as the author wrote them."""
+    """The subject and body as the author wrote them."""
 
     subject: str
     format: MessageFormat
@@ -81,7 +81,7 @@ class Compiled:
 
 
 def clean(text: str) -> str:
-    """Convert line ends to LF and remove control characters other than tabs."""
+    """Convert line endings to LF and remove control characters other than tabs."""
     return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -108,8 +108,8 @@ def compile_content(content: Content) -> Compiled:
 
 
 def guess_language(body: str) -> str:
-    """Return "ru" if the text is mostly Cyrillic, else "en"; used for `lang` and the footer."""
-    # No < inside an HTML tag: otherwise a body of nothing but < would take a minute.
+    """Return "ru" if the text is mostly Cyrillic, else "en"; for `lang` and the footer."""
+    # Do not match < inside an HTML tag: otherwise a body consisting only of < would take a minute.
     text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>", body))
     cyrillic = len(re.findall(r"[а-яё]", text, re.IGNORECASE))
     return "ru" if cyrillic > len(re.findall(r"[a-z]", text, re.IGNORECASE)) else "en"
@@ -145,7 +145,7 @@ def convert_markdown(body: str) -> str:
     statements, item = masked.statements, r"[ ]{0,3}(?:[-*+>#|]|\d+[.)])"
 
     def write_autolink(match: re.Match[str]) -> str:
-        # The value is not known yet: only the name shows whether <{{ ... }}> is a link.
+        # The value is not known yet: only the name indicates whether <{{ ... }}> is a link.
         word = match.group(1)
         return f"[{word}]({word})" if "url" in masked.find_tag(word).text else f"&lt;{word}&gt;"
 
@@ -154,7 +154,7 @@ def convert_markdown(body: str) -> str:
     source = re.sub(rf"(?m)^[ ]{{0,9}}({statements})\n(?={item})", r"\n\1\n\n", source)
     source = re.sub(rf"(?m)^({item}.*\n)[ ]{{0,9}}({statements})$", r"\1\n\2\n", source)
     html = MARKDOWN.render(source)
-    # A line of only statements is no line of the letter.
+    # A line that contains only statements does not appear in the letter.
     html = re.sub(rf"(?m)^((?:<p>)?{statements})<br />\n", r"\1", html)
     html = re.sub(rf"<p>({statements}(?:\n|<br />|{statements})*)</p>", r"\1", html)
     return masked.unmask_converted(html, "&#123;")

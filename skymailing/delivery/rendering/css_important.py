@@ -6,7 +6,7 @@ dark mode or :hover have no effect unless they say `!important`.
 
 import re
 
-# Strings and comments are matched as a whole and skipped.
+# Strings and comments are matched whole and skipped.
 TOKEN = re.compile(r"""/\*.*?(?:\*/|\Z)|"[^"\n]*+"|'[^'\n]*+'|[{}();]""", re.DOTALL)
 MEDIA = re.compile(r"@media\b", re.IGNORECASE)
 AT_RULE = re.compile(r"\s*@")

@@ -3,7 +3,7 @@
 css-inline computes each element's style, but never rewrites the document: an HTML parser would move Liquid
 tags and escape their content. So css-inline gets a skeleton that contains only the tags, and the resulting
 styles are inserted into the tags of the source; all other bytes stay as they are. The skeleton has limits:
-the parser is recursive, and some ten thousand open tags would end the process.
+the parser is recursive, and about ten thousand open tags would crash the process.
 """
 
 import re
@@ -17,15 +17,15 @@ from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 120
-MAX_MISNESTED = 20  # such as <b> that ends with its paragraph: parsers repeat it in each following one
+# Elements such as a <b> that ends with its paragraph: parsers repeat it in each following paragraph.
+MAX_MISNESTED = 20
 MAX_CSS = 100_000  # characters
 MAX_BRACKETS = 12  # nested, in a style sheet
-MAX_MATCHES = 500_000  # elements times selectors; some tenths of a second
+MAX_MATCHES = 500_000  # elements times selectors; a few tenths of a second
 
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-IMPLIED = frozenset(
-    "p li dt dd tr td th tbody thead tfoot option".split()
-)  # ended by the next element of the same name
+# Elements that end where the next one of the same name begins.
+IMPLIED = frozenset("p li dt dd tr td th tbody thead tfoot option".split())
 # Not in the skeleton: elements that load something or change how the rest is parsed.
 LEFT_OUT = frozenset("base link meta plaintext frameset frame select".split())
 PIECE = re.compile(
@@ -138,7 +138,7 @@ def write_attribute(attribute: re.Match[str], statement: re.Pattern[str]) -> str
 
 
 def is_bounded(outline: Outline, css: str) -> bool:
-    """Whether the source is within the limits: css-inline uses the web process's time and stack."""
+    """Whether the source is within the limits: css-inline runs in the web process, on its time and stack."""
     if outline.is_too_deep or outline.misnested > MAX_MISNESTED or len(css) > MAX_CSS:
         return False
     depth = 0
@@ -176,7 +176,7 @@ def list_style_changes(outline: Outline, styles: dict[int, str]) -> list[tuple[i
         if element.style is None:
             changes.append((element.attributes_at, element.attributes_at, f' style="{style}"'))
             continue
-        # The author's own declarations come last, so that they override.
+        # The author's own declarations come last, so that they override the rules.
         start, end = element.style.span("value")
         value = element.style["value"]
         if value[0] in "\"'":

@@ -89,7 +89,7 @@ def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) ->
 def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple[str, ...]]:
     """Return the `paths` whose values are empty for `recipient`."""
     values = make_values(recipient, "sender", "url")
-    # `now` and `today` come from Liquid; `client` alone is looped over, not printed.
+    # Liquid provides `now` and `today`; `client` alone is looped over, not printed.
     known = [path for path in paths if path[0] not in {"now", "today"} and path != ("client",)]
     return [path for path in known if not look_up(path, values).strip()]
 
@@ -126,7 +126,7 @@ def preview(
     sender_name: str = "",
     unsubscribe_url: str = EXAMPLE_UNSUBSCRIBE_URL,
 ) -> Rendered:
-    """Render the letter that `recipient` would get; raises TemplateError."""
+    """Render the letter that `recipient` would receive; raises TemplateError."""
     return CompiledContent(content).render(make_values(recipient, sender_name, unsubscribe_url))
 
 
@@ -135,7 +135,7 @@ def decode_body(body: bytes) -> str:
 
 
 class LetterTemplate:
-    """A run's content, compiled once; for each recipient only values are filled in and encoded.
+    """A run's content, compiled once; for each recipient, only the values are filled in and encoded.
 
     `list_id` is a dotted name without angle brackets (RFC 2919). There is no Auto-Submitted header: a
     person wrote the letter (RFC 3834, section 5.1). List-Id and Precedence already prevent auto-replies.
@@ -169,7 +169,7 @@ class LetterTemplate:
             self.after = b"\r\n--" + boundary + b"--\r\n"
 
     def render(self, delivery_id: int, recipient: Recipient, unsubscribe_url: str, now: datetime) -> bytes:
-        """Render one delivery's letter with CRLF line ends; raises TemplateError."""
+        """Render one delivery's letter with CRLF line endings; raises TemplateError."""
         values = make_values(recipient, self.sender_name, unsubscribe_url)
         identity = make_message_id(self.run_uuid, delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)

@@ -1,7 +1,7 @@
 """Liquid with limits: users' templates cannot reach Python or exhaust the machine.
 
-python-liquid limits loops, output and memory per statement. This module limits the cost of single filters
-and ranges, with one budget per letter.
+python-liquid limits loops, output and memory per statement. This module limits the cost of individual
+filters and ranges, with one budget per letter.
 """
 
 import functools
@@ -28,9 +28,9 @@ from skymailing.delivery.rendering.liquid_tags import (
 )
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
-MAX_TAGS = 5_000  # of one template; parsing one takes 0.1 ms
+MAX_TAGS = 5_000  # in one template; parsing a tag takes 0.1 ms
 MAX_LOCALS = 200_000  # bytes in a template's own variables
-MAX_WORK = 1_000_000  # steps of one rendering; at worst some tenths of a second
+MAX_WORK = 1_000_000  # steps per rendering; at worst a few tenths of a second
 MAX_RANGE = 10_000
 MAX_INTEGER_BITS = 4_096
 MAX_EXPONENT = 100
@@ -39,11 +39,11 @@ TAGS = frozenset(
     "content output illegal if comment unless case for break continue capture cycle assign "
     "increment decrement echo ifchanged #".split()
 )
-# `safe` would let a client's own data into the HTML unescaped; `escapejs` has no place in a letter.
+# `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
 REFUSED_FILTERS = frozenset({"safe", "escapejs"})
 
 
-# The library's error message for a block that does not end where it should.
+# The library's error messages for a block that does not end where it should.
 NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 
 
@@ -59,7 +59,7 @@ def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
 
 
 # A long range is cheap to create but expensive to join, sort or search; the library has no limit for it.
-# Any expression may contain one, so the limit is where the library creates all ranges.
+# Any expression may contain one, so the limit applies where the library creates all ranges.
 RangeLiteral._make_range = limit_ranges(RangeLiteral._make_range)  # type: ignore[method-assign]
 
 
@@ -160,7 +160,7 @@ HTML = LetterEnvironment(autoescape=True)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A parsed template and the facts that need no rendering."""
+    """A parsed template and what is known without rendering it."""
 
     template: BoundTemplate
     tag_count: int
@@ -197,7 +197,7 @@ def parse(source: str, *, escape: bool) -> Parsed:
 
 
 def find_line(error: LiquidError, source: str) -> int | None:
-    """Return the line of an error, also when the library gives no position."""
+    """Return the line of an error, even if the library gives no position."""
     index = error.token.start_index if error.token is not None else -1
     if source and 0 <= index <= len(source):
         return line_at(source, index)
@@ -211,7 +211,7 @@ def find_line(error: LiquidError, source: str) -> int | None:
 
 
 def explain(error: LiquidError, source: str) -> TemplateError:
-    """Convert an error of the library to a TemplateError."""
+    """Convert an error from the library to a TemplateError."""
     if NO_END.search(str(error.message)) and (tag := find_unclosed(source)):
         name = NAME.match(tag.text)
         return TemplateError(

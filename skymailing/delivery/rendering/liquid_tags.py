@@ -1,4 +1,4 @@
-"""Find the Liquid tags of a source in linear time, and report malformed ones.
+"""Find the Liquid tags in a source in linear time, and report malformed ones.
 
 The library's lexer takes quadratic time on hostile sources, so every source is checked here first.
 """
@@ -14,7 +14,7 @@ MAX_BRACKETS = 20  # in one tag
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
-    """Mark a message for translation where it is shown."""
+    """Mark a text that is translated where it is shown."""
     return text
 
 
@@ -75,7 +75,7 @@ def find_tags(source: str) -> Iterator[Tag]:
                 closing=closing,
             )
         position += 2
-        # On many spaces or deep brackets the library's parser takes quadratic time.
+        # With many spaces or deeply nested brackets, the library's parser takes quadratic time.
         if SPACES.search(source, start, position) or source.count("[", start, position) > MAX_BRACKETS:
             raise TemplateError(N_("A placeholder is too long"), line_at(source, start))
         if block := RAW.match(source, start):

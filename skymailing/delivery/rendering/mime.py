@@ -1,6 +1,6 @@
 """Format headers and parts of a letter as bytes (RFC 5322, 2045, 2047), faster than `email.message`.
 
-All output has short lines that end with CRLF. Line ends and control characters in values are never copied.
+All output has short lines that end with CRLF. Line endings and control characters in values are never copied.
 """
 
 import re
@@ -12,10 +12,10 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
-WORD = 42  # bytes in an encoded word, so that one fits behind "Subject: " in 78 columns
+WORD = 42  # bytes in an encoded word, so that one fits after "Subject: " in 78 columns
 PLAIN_LENGTH = 64  # characters up to which a value is written unencoded
 
-# ASCII that needs no quoting in an unstructured header, nor looks like an encoded word.
+# ASCII that neither needs quoting in an unstructured header nor looks like an encoded word.
 PLAIN = re.compile(r"(?!.*=\?)[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=^_`{|}~-]+)*")
 ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}")
@@ -27,13 +27,13 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 def clean_line(text: str) -> str:
     """Collapse white space and remove control characters, so that `text` is one line."""
     if not text.isprintable():
-        # White space among control characters separates words, like a line end.
+        # Control characters that include white space separate words, like a line ending.
         text = CONTROLS.sub(lambda match: " " if set(match.group()) & set("\t\n\r\v\f\x85") else "", text)
     return " ".join(text.split())
 
 
 def encode_words(text: str) -> bytes:
-    """Encode `text` as folded encoded words, each of whole characters (RFC 2047)."""
+    """Encode `text` as folded encoded words, each containing only whole characters (RFC 2047)."""
     words: list[bytes] = []
     data = text.encode("utf-8", "replace")
     start = 0

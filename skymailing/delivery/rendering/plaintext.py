@@ -26,7 +26,7 @@ ATTRIBUTE = re.compile(
 
 
 def strip_comments(html: str) -> str:
-    """Remove comments; one that is not closed hides the rest, as in a browser."""
+    """Remove comments; an unclosed comment hides the rest, as in a browser."""
     pieces, end = [], 0
     while (start := html.find("<!--", end)) >= 0:
         pieces.append(html[end:start])
@@ -99,7 +99,7 @@ class TextWriter:
         if self.hidden:
             return
         data = unescape(data)
-        # Spaces that must stay are no-break spaces until the end.
+        # Spaces that must stay are no-break spaces until `get_text` converts them back.
         self.pieces.append(data.replace(" ", "\u00a0") if self.preformatted else SPACE.sub(" ", data))
 
     def break_line(self, tag: str) -> None:

@@ -1,9 +1,9 @@
-"""Choose letters where recipient domains have a rate limit, so that a slow domain delays no other.
+"""Choose letters when recipient domains have a rate limit, so that a limited domain delays no other.
 
-A worker reads a run's pending letters once, in the order of their ids. It remembers the ids that it has to
-skip because their domain has reached its limit for this second. So each letter is read once, and those of a
-limited domain are at hand in the next second. The remembered ids are only a hint: the rows say which letters
-are still pending. A letter that returns to pending behind the worker's position is found by the next scan.
+A worker reads a run's pending letters once, in order of ID. It remembers the IDs that it has to skip because
+their domain has reached its limit for this second. So each letter is read once, and letters to a limited
+domain are available in the next second. The remembered IDs are only a hint: the rows show which letters are
+still pending. A letter that returns to pending behind the worker's position is found by the next scan.
 """
 
 import time
@@ -18,9 +18,10 @@ from skymailing.delivery.routing.rate_limits import RateLimits, get_domain, wait
 from skymailing.models import Delivery, DeliveryState
 
 ROWS_PER_QUERY = 5_000
-MAX_ROWS_PER_CLAIM = 20_000  # so that the worker notices a pause in between
+MAX_ROWS_PER_CLAIM = 20_000  # so that the worker notices when the mailing is paused
 IDS_PER_CHECK = 1_000
-RESCAN_SECONDS = 60.0  # between scans while only limited domains wait, to find letters that came back
+# Between scans while only limited domains have letters left, to find letters that returned to pending.
+RESCAN_SECONDS = 60.0
 
 
 class DomainQueue:
@@ -37,27 +38,27 @@ class DomainQueue:
         self._rescan()
 
     def _rescan(self) -> None:
-        # The ids of skipped letters, by domain; eight bytes each.
+        # The IDs of skipped letters, by domain; eight bytes each.
         self._skipped: dict[str, array[int]] = {}
         self._position = 0
         self._is_at_end = False
         self._scan_began_at = self._monotonic()
 
     def wait_for_more(self) -> bool:
-        """Return whether letters may be left although a claim found none; sleep until they may be sent."""
+        """Return whether letters may be left although a claim found none; sleep until they can be sent."""
         if self._is_at_end and self._skipped:
             wait_for_next_second()
         return not self._is_at_end or bool(self._skipped)
 
     def begin_claim(self) -> None:
-        """Start a new scan if all letters were picked, and regularly while only limited domains wait."""
+        """Start a new scan if all letters were picked, and regularly while only limited domains are left."""
         is_overdue = self._monotonic() - self._scan_began_at > RESCAN_SECONDS
         if self._is_at_end and (is_overdue or not self._skipped):
             self._rescan()
         self._rows_left = MAX_ROWS_PER_CLAIM
 
     def pick(self, connection: Connection, limit: int) -> list[int]:
-        """Return the ids of up to `limit` letters that were pending, within each domain's limit."""
+        """Return the IDs of up to `limit` letters that were pending, within each domain's limit."""
         picked: list[int] = []
         counts: Counter[str] = Counter()
         for domain in [name for name in self._skipped if self._has_room(name)]:
@@ -70,7 +71,7 @@ class DomainQueue:
         return picked
 
     def requeue(self, letters: Iterable[tuple[int, str]]) -> None:
-        """Return picked letters (id and address) that are still pending to the front of the queue."""
+        """Return picked letters (ID and address) that are still pending to the front of the queue."""
         returned: dict[str, list[int]] = {}
         for id, email in letters:
             returned.setdefault(get_domain(email), []).append(id)
@@ -78,7 +79,7 @@ class DomainQueue:
             self._replace_first(domain, 0, ids)
 
     def drop_claimed(self, connection: Connection) -> None:
-        """Remove the letters next in each domain's queue that other workers have claimed."""
+        """Remove letters that other workers have claimed from the front of each domain's queue."""
         for domain in list(self._skipped):
             pending: Sequence[int] = []
             while not pending and (first := self._skipped.get(domain, array("q"))[:IDS_PER_CHECK]):

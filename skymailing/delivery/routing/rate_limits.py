@@ -1,4 +1,4 @@
-"""Limits of letters per second: per route, per mailing and per recipient domain.
+"""Limit letters per second: per route, per mailing and per recipient domain.
 
 Letters are counted in Redis, so that all workers share each limit. While Redis is unavailable, each worker
 uses only its own share of the limit.
@@ -15,9 +15,8 @@ from redis import RedisError
 
 logger = logging.getLogger(__name__)
 
-REDIS_PAUSE = (
-    5.0  # seconds without a request to an unavailable Redis; if it hangs, each request costs a timeout
-)
+# Seconds without a request to an unavailable Redis; if it hangs, each request takes a full timeout.
+REDIS_PAUSE = 5.0
 
 
 class RateLimits:
@@ -32,9 +31,9 @@ class RateLimits:
         )
         self._alone = FixedWindowRateLimiter(MemoryStorage())
         self._alone_until = 0.0
-        # Whether the mailing or the route reached its limit in a second.
+        # Whether the mailing or the route reached its limit in the last window.
         self.was_held_back = False
-        # The domains that reached theirs in the current second.
+        # The domains that reached their limits in the current second.
         self._second = 0
         self._full_domains: set[str] = set()
 
@@ -49,14 +48,14 @@ class RateLimits:
         return self._limits["domain"]
 
     def cap_window(self, size: int) -> int:
-        """Return `size`, reduced to the letters that can be sent within a second."""
+        """Return `size`, reduced to the number of letters that may be sent within a second."""
         rates = [rate for name, rate in self._limits.items() if rate and name != "domain"]
         return min([size, *rates])
 
     def allow(self, route: str, mailing_id: int, recipient: str) -> bool:
         """Return whether a letter to this address may start now; if so, count it."""
         domain = get_domain(recipient)
-        # The narrowest limit first: what it refuses does not count against the wider ones.
+        # The narrowest limit first: a letter that it rejects does not count against the wider ones.
         if not self.has_room(domain):
             return False
         if (rate := self._limits["domain"]) and not self._hit("domain", domain, rate):
@@ -70,7 +69,7 @@ class RateLimits:
         return allowed
 
     def has_room(self, domain: str) -> bool:
-        """Whether the domain may get more letters this second, as far as this worker knows."""
+        """Whether the domain may receive more letters this second, as far as this worker knows."""
         if (second := int(time.time())) != self._second:
             self._second = second
             self._full_domains.clear()

@@ -4,7 +4,7 @@ import re
 
 from skymailing.delivery.smtp.session import Result, Stage, Verdict
 
-# Servers put queue ids, times and addresses into replies that are otherwise identical.
+# Servers put queue IDs, times and addresses into otherwise identical replies.
 VARYING = re.compile(r"[\d@]")
 
 
@@ -13,7 +13,7 @@ class Rejections:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # For runs whose last letter was rejected: the reply, and how often it came in a row.
+        # For runs whose last letter was rejected: the reply, and how often in a row it was received.
         self._streaks: dict[int, tuple[str, int]] = {}
 
     def record(self, run_id: int, result: Result) -> bool:
@@ -21,12 +21,12 @@ class Rejections:
         is_unrendered = result.verdict is Verdict.FAILED and result.code is None
         if result.stage is not Stage.DOT and not is_unrendered:
             return False
-        answer, count = self._streaks.pop(run_id, ("", 0))
+        reply, count = self._streaks.pop(run_id, ("", 0))
         if result.verdict is not Verdict.FAILED:
             return False
         constant = [word for word in result.answer.split() if not VARYING.search(word)]
         current = f"{result.code} {' '.join(constant)}"
-        count = count + 1 if current == answer else 1
+        count = count + 1 if current == reply else 1
         if count >= self._most:
             return True
         self._streaks[run_id] = current, count

@@ -1,6 +1,6 @@
 """Routes to mail servers, each with a circuit breaker (open = shut off, closed = healthy).
 
-The state of a route is in its row, which all workers share. Each change is a short transaction of its own.
+All workers share a route's state, which is stored in its row. Each change is a short transaction of its own.
 """
 
 import logging
@@ -56,7 +56,7 @@ class Concurrency:
             self.target = min(self.most, grown)
 
     def reset(self) -> None:
-        """Return to one session, as after an outage."""
+        """Return to one session, for example after an outage."""
         self.target = 1
 
 
@@ -69,13 +69,13 @@ class FaultShare:
         self._events: deque[tuple[float, bool]] = deque(maxlen=1000)
 
     def record(self, faults: int, others: int) -> None:
-        """Add the latest attempts: those with a fault of the route, and the others."""
+        """Add the latest attempts: the number with a fault of the route, and the number of others."""
         now = self._monotonic()
         self._events.extend([(now, False)] * min(others, self._events.maxlen or 0))
         self._events.extend([(now, True)] * faults)
 
     def is_too_high(self) -> bool:
-        """Whether faults are (by default) at least half of ten or more attempts within the last minute."""
+        """Whether (by default) at least half of ten or more attempts in the last minute were faults."""
         since = self._monotonic() - self._settings.breaker_window_seconds
         recent = [is_fault for moment, is_fault in self._events if moment >= since]
         is_enough = len(recent) >= self._settings.breaker_least_attempts
@@ -108,7 +108,7 @@ def admit(name: str, now: datetime) -> Admission:
             return Admission.FREE
         if _must_wait(route, now):
             return Admission.REFUSED
-        # This caller is the probe. If it dies, another may follow after breaker_probe_seconds.
+        # This caller probes. If it dies, another one may probe after breaker_probe_seconds.
         route.state = BreakerState.PROBING
         route.retry_at = now + timedelta(seconds=engine_settings().breaker_probe_seconds)
         return Admission.PROBE
@@ -123,7 +123,7 @@ def release_probe(name: str, now: datetime) -> None:
 
 
 def _must_wait(route: Route, now: datetime) -> bool:
-    """Whether a probe must still wait; never longer than the longest pause, in case the clock was ahead."""
+    """Whether a probe must still wait; at most the longest pause, in case the clock was ahead."""
     settings = engine_settings()
     longest = timedelta(seconds=settings.breaker_longest_pause * (1 + settings.breaker_jitter))
     return route.retry_at is not None and now < route.retry_at <= now + longest
@@ -134,8 +134,8 @@ def report_fault(
 ) -> None:
     """Record a fault of the route itself, and open the breaker if needed.
 
-    It opens after too many faults in a row, at too high a share of faults, after a failed probe, and
-    at once if the server refuses our credentials.
+    It opens after too many faults in a row, when the share of faults is too high, after a failed probe,
+    and at once if the server refuses our credentials.
     """
     with Session(db.engine) as session, session.begin():
         route = _locked(session, name)
@@ -160,7 +160,7 @@ def _open(route: Route, code: int | None, now: datetime) -> None:
     route.open_seconds = settings.breaker_longest_pause if code == CREDENTIALS_REFUSED else doubled
     route.opened_at = route.opened_at or now
     route.state = BreakerState.OPEN
-    spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, guards nothing
+    spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, not used for security
     route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
     level = logging.ERROR if code == CREDENTIALS_REFUSED else logging.WARNING
     logger.log(

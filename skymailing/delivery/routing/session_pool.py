@@ -1,4 +1,4 @@
-"""A worker's sessions on one route, and how many of them the mail server accepts."""
+"""Keep a worker's sessions on one route, as many as the mail server accepts."""
 
 import smtplib
 import time
@@ -17,18 +17,18 @@ from skymailing.settings.engine import engine_settings
 class SessionPool:
     """Open sessions on one route, kept between windows; as many as the server handles well."""
 
-    def __init__(self, route: str, most_sessions: int) -> None:
+    def __init__(self, route: str, max_sessions: int) -> None:
         self.route = route
         self.settings = engine_settings()
-        self.concurrency = routes.Concurrency(most_sessions, self.settings.session_growth_letters)
+        self.concurrency = routes.Concurrency(max_sessions, self.settings.session_growth_letters)
         self._faults = routes.FaultShare(self.settings)
         self._pipeline: Pipeline | None = None
         self._last_used = time.monotonic()
-        # The number of sessions that the server accepted, and until when no more are tried.
-        self._accepted, self._accepted_until = most_sessions, 0.0
+        # The number of sessions that the server accepted, and until when no more than that are tried.
+        self._accepted, self._accepted_until = max_sessions, 0.0
 
     def reset(self) -> None:
-        """Start again with one new session, as after an outage."""
+        """Start again with one new session, for example after an outage."""
         self.disconnect()
         self.concurrency.reset()
 

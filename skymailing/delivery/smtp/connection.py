@@ -16,7 +16,7 @@ from flask import current_app
 from flask_mail import Connection
 
 MAX_REPLY_BYTES = 16_384
-# Replies are stored and shown. smtplib separates the lines of a reply with \n.
+# Replies are stored and shown, so they may not contain these. smtplib separates a reply's lines with \n.
 CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
 TO_SPACES = bytes.maketrans(CONTROLS, b" " * len(CONTROLS))
 
@@ -66,7 +66,7 @@ class CountingReader:
 
 
 class BoundedReplies:
-    """Reject a reply without end, whose lines smtplib would collect until memory or time runs out.
+    """Reject endless replies, whose lines smtplib would collect until memory or time runs out.
 
     Also replace control characters, which the databases cannot store.
     """
@@ -129,7 +129,7 @@ def open_smtp(
     """Open a session: greeting, encryption and login as in `settings` (default: Flask-Mail's).
 
     `timeout` (seconds) limits opening as a whole, and each later operation. `phases` records how long
-    each step took. Raises OSError, which includes smtplib's errors and rejected certificates. With
+    each phase took. Raises OSError, which includes smtplib's errors and rejected certificates. With
     MAIL_USE_TLS the session never continues unencrypted, even if the server does not offer STARTTLS.
     """
     settings = settings or current_app.extensions["mail"]
@@ -139,20 +139,20 @@ def open_smtp(
         else PlainSession(local_hostname=own_hostname(), timeout=timeout)
     )
     smtp.phases = phases or Phases()
-    # The certificate is checked against this name. smtplib sets it only if it connects in __init__.
+    # The certificate is checked against this name, which smtplib sets only when it connects in __init__.
     smtp._host = settings.server  # type: ignore[union-attr]
     try:
         with time_limit(smtp, timeout):
             _connect_and_log_in(smtp, settings)
     except UnicodeError as error:
         smtp.close()
-        # Not the text of the error: it may contain characters of the password.
-        raise OSError("the settings MAIL_* contain characters that SMTP cannot carry") from error
+        # Omit the text of the error: it may contain characters of the password.
+        raise OSError("the settings MAIL_* contain characters that SMTP cannot transmit") from error
     except ValueError as error:  # from smtplib, for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
     except BaseException:
-        # For any reason, including a job that runs out of time: leave no socket open.
+        # For any reason, including a job that exceeds its time limit: leave no socket open.
         smtp.close()
         raise
     finally:
@@ -170,7 +170,7 @@ def _connect_and_log_in(smtp: PlainSession | TlsSession, settings: SmtpSettings)
     if settings.use_tls:
         smtp.phases.enter(Phase.TLS)
         smtp.starttls(context=verifying_context())
-        # RFC 3207: discard what the server said before encryption.
+        # RFC 3207: discard what the server announced before encryption.
         smtp.phases.enter(Phase.EHLO)
         smtp.ehlo_or_helo_if_needed()
     if settings.username and settings.password:
@@ -180,7 +180,7 @@ def _connect_and_log_in(smtp: PlainSession | TlsSession, settings: SmtpSettings)
 
 @contextmanager
 def time_limit(smtp: smtplib.SMTP, seconds: float) -> Iterator[None]:
-    """Hang up after `seconds`: a server that sends one line a second never reaches the socket timeout."""
+    """Hang up after `seconds`: if a server sends one line a second, the socket timeout is never reached."""
     timer = threading.Timer(seconds, _hang_up, [smtp])
     timer.daemon = True
     timer.start()
@@ -227,7 +227,7 @@ class SecureConnection(Connection):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The letters before QUIT are accepted, even if QUIT fails.
+        # Letters sent before QUIT have been accepted, even if QUIT fails.
         with suppress(OSError):
             self.session.quit()
         self.session.close()

@@ -19,11 +19,11 @@ READ_SIZE = 65_536
 
 
 class Channel:
-    """A session and its socket."""
+    """A session with its socket."""
 
     def __init__(self, smtp: smtplib.SMTP, sender: str) -> None:
         assert smtp.sock is not None
-        self._smtp = smtp  # has its own handle to the socket, which must be closed too
+        self._smtp = smtp  # has its own handle to the socket, which must also be closed
         self.socket: socket.socket = smtp.sock
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -32,7 +32,7 @@ class Channel:
         self._letter: Letter | None = None
 
     def renew_deadline(self, seconds: float) -> None:
-        """Give each new letter of the session `seconds` for all its replies together."""
+        """Give each new letter in the session `seconds` in total for its replies."""
         if self.session.letter is not self._letter:
             self._letter = self.session.letter
             self.deadline = time.monotonic() + seconds
@@ -50,7 +50,7 @@ class Channel:
             raise SessionLost(f"connection lost: {error}") from error
 
     def read(self) -> None:
-        """Read all available data: TLS may buffer data that `select` does not see."""
+        """Read all available data, since TLS may buffer data that `select` does not see."""
         while True:
             try:
                 data = self.socket.recv(READ_SIZE)
@@ -65,7 +65,7 @@ class Channel:
                 return
 
     def has_ended(self) -> bool:
-        """Whether the server ended the idle session, with or without a reply."""
+        """Whether the server has ended the idle session, with or without a reply."""
         try:
             self.socket.recv(READ_SIZE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -75,7 +75,7 @@ class Channel:
         return True
 
     def close(self) -> None:
-        """Send QUIT and close without waiting for the reply, which changes nothing."""
+        """Send QUIT and close without waiting for the reply, which would change nothing."""
         try:
             if self.session.idle:
                 self.socket.send(b"QUIT\r\n")
@@ -113,7 +113,7 @@ class Pipeline:
             self._drop(channel)
         while len(self._channels) < target and not (self._channels and time.monotonic() >= until):
             channel = Channel(self._open_smtp(), self._sender)
-            # Register first: _drop needs every listed channel registered, even if an exception comes between.
+            # Register first: _drop needs every listed channel registered, even after an exception in between.
             self._selector.register(channel.socket, selectors.EVENT_READ, channel)
             self._channels.append(channel)
         while len(self._channels) > target:
@@ -129,8 +129,8 @@ class Pipeline:
         """Hand over `letters`; start none after `until` (monotonic seconds) or once `must_stop` is true.
 
         Takes letters from the iterable one by one as sessions become free, so it may render them lazily.
-        Returns exactly one result per letter taken, none for the rest. If `results` is given, it also
-        contains them when an exception ends the call.
+        Returns exactly one result for each letter taken and none for the rest. If `results` is given, the
+        results are added to it, and are there even when an exception ends the call.
         """
         waiting = iter(letters)
         results = [] if results is None else results
@@ -153,7 +153,7 @@ class Pipeline:
             while busy := [channel for channel in self._channels if not channel.session.idle]:
                 self._poll(busy)
         except BaseException:
-            # A full disk or a job timeout: letters in progress still need a result, perhaps unknown.
+            # Such as a full disk or a job timeout: letters in progress still need a result, perhaps unknown.
             for channel in [channel for channel in self._channels if not channel.session.idle]:
                 channel.session.abort("the sending process failed", is_interrupted=True)
                 self._drop(channel)
@@ -183,10 +183,10 @@ class Pipeline:
         now = time.monotonic()
         for channel in alive:
             if channel in self._channels and not channel.session.idle and now >= channel.deadline:
-                # Replies in this turn may have moved the session to the next letter.
+                # The replies just read may have moved the session on to the next letter.
                 channel.renew_deadline(self._letter_seconds)
                 if now >= channel.deadline:
-                    self._abort(channel, f"no answer within {self._letter_seconds:g} s")
+                    self._abort(channel, f"no reply within {self._letter_seconds:g} s")
 
     def _run_step(self, channel: Channel, step: Callable[[], None]) -> None:
         try:

@@ -42,7 +42,7 @@ class ReplyReader:
             raise SessionLost("the server's reply does not end")
         parsed = parse_line(line)
         if parsed is None:
-            raise SessionLost(f"the server answered {line[:200]!r}, which is not SMTP")
+            raise SessionLost(f"the server replied {line[:200]!r}, which is not SMTP")
         code, is_continued, text = parsed
         if is_continued:
             self._size += len(line)

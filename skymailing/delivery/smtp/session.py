@@ -13,7 +13,7 @@ from typing import Protocol
 
 from skymailing.delivery.smtp.replies import Reply, ReplyReader, SessionLost
 
-# These codes are about the session or the credentials, not about the letter.
+# Codes that refer to the session or the credentials, not to the letter.
 ROUTE_FAULT_CODES = {421, 454, 530, 535}
 CLOSING = 421
 # RFC 3463: the sender's address is at fault. Some servers report this only after RCPT.
@@ -33,12 +33,12 @@ class Verdict(StrEnum):
     SENDER_REFUSED = "sender-refused"
 
 
-# After these the session hands over no more letters.
+# After these, the session hands over no more letters.
 ENDS_SESSION = {Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 
 
 class Stage(StrEnum):
-    """The command that a reply answers."""
+    """The command to which a reply belongs."""
 
     MAIL = "MAIL"
     RCPT = "RCPT"
@@ -69,8 +69,8 @@ class Result:
     answer: str = ""
     # The command that the server replied to; None without a reply.
     stage: "Stage | None" = None
-    seconds: float = 0.0  # since the session turned to this letter
-    content_seconds: float | None = None  # the part of them since its body was started, if it was
+    seconds: float = 0.0  # since the session began with this letter
+    content_seconds: float | None = None  # the part of them since the body was started, if it was
 
 
 class Journal(Protocol):
@@ -92,7 +92,7 @@ def classify(stage: Stage, code: int, text: str = "") -> Verdict:
         return Verdict.SENDER_REFUSED if is_about_sender else Verdict.FAILED
     if 200 <= code < 300 and stage is Stage.DOT:
         return Verdict.SENT
-    # An invalid code at this stage says nothing about the letter.
+    # An invalid code at this stage is not about the letter.
     return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
 
 
@@ -110,10 +110,10 @@ class Session:
         self.idle = True
         self.letters_done = 0
         self._reader = ReplyReader()
-        # Bytes to write until the current body's final dot has left this process.
+        # Bytes still to be written up to and including the current body's final dot.
         self._body_left = 0
         self._following: Letter | None = None
-        # Bytes of `outgoing` that may be unwritten when the next reply comes: those after its command.
+        # Bytes of `outgoing` that may be unwritten when the next reply arrives: those after its command.
         self._behind = 0
         self._switch_to(None)
 
@@ -123,7 +123,7 @@ class Session:
         report: Callable[[Result], None],
         journal: Journal,
     ) -> None:
-        """Start to hand over letters from `next_letter`; report each of them exactly once."""
+        """Start handing over letters from `next_letter`; report each of them exactly once."""
         self._next_letter, self._report, self._journal = next_letter, report, journal
         self.idle = False
         self._conversation = self._converse()
@@ -131,7 +131,7 @@ class Session:
 
     @property
     def letter(self) -> Letter | None:
-        """The letter that waits for replies."""
+        """The letter whose replies are awaited."""
         return self._current
 
     def confirm_written(self, count: int) -> None:
@@ -157,14 +157,14 @@ class Session:
         """Report the letters of a session that cannot continue.
 
         The current letter is unknown if all of it was written, otherwise deferred. With
-        `is_interrupted` our own process failed, perhaps between a write and its confirmation: the
-        letter is unknown once its body was started, otherwise released.
+        `is_interrupted`, our own process failed, perhaps between a write and its confirmation: the
+        letter is unknown if its body was started, otherwise released.
         """
         letter, following, refused = self._current, self._following, self._refused
         if letter and self._begun and (self._body_left == 0 or is_interrupted):
             verdict = Verdict.UNKNOWN
         elif self.letters_done and not self._answered:
-            # A server may end a session between two letters; it never saw this one.
+            # A server may end a session between two letters; it has not replied to this one.
             verdict = Verdict.RELEASED
         else:
             verdict = Verdict.RELEASED if is_interrupted else Verdict.DEFERRED
@@ -192,7 +192,7 @@ class Session:
     def _switch_to(self, letter: Letter | None) -> None:
         self._current = letter
         self._switched_at = time.monotonic()
-        self._begun = False  # whether its body was started
+        self._begun = False  # whether the letter's body was started
         self._body_at = self._switched_at  # when that was
         self._answered = False  # whether the server has replied to it
         self._refused: Result | None = None  # the result, if it was refused before the body
@@ -216,7 +216,7 @@ class Session:
     def _classify_reply(self, letter: Letter, stage: Stage, reply: Reply) -> Result:
         verdict = classify(stage, reply.code, reply.text)
         if stage is Stage.MAIL and reply.code == CLOSING and self.letters_done:
-            # The server limits the letters in a session; the next session sends this one.
+            # The server limits the number of letters per session; the next session sends this one.
             verdict = Verdict.RELEASED
         return Result(letter, verdict, reply.code, reply.text, stage, *self._times())
 
@@ -256,7 +256,7 @@ class Session:
         self.outgoing += b".\r\n" if accepted else b"RSET\r\n"
         reply = yield
         if not accepted and reply.code // 100 != 2:
-            raise SessionLost(f"{reply.code} {reply.text}")  # RSET cannot fail: the replies are out of step
+            raise SessionLost(f"{reply.code} {reply.text}")  # RSET cannot fail: replies are out of step
 
     def _commands(self, letter: Letter) -> tuple[bytes, bytes, bytes]:
         return (
