@@ -1,4 +1,4 @@
-"""Fields that a form does not have are posted to every form, and change nothing."""
+"""Posting fields that a form does not have changes nothing, for any form."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,8 +90,8 @@ def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: Us
         ("/auth/profile", {"name": "A", "locale": "en", "timezone": "UTC", "email": "x@example.com"}, user),
     ):
         before = guarded_values(session, type(row), row.id)
-        answer = browser.post(path, data=forged | form)
-        assert answer.status_code == 302, answer.text
+        response = browser.post(path, data=forged | form)
+        assert response.status_code == 302, response.text
         after = guarded_values(session, type(row), row.id)
         if row is mailing:  # saving schedules it for the time in the form
             assert after["state"] == "scheduled"
@@ -135,7 +135,7 @@ def test_new_objects_belong_to_the_user_and_start_in_their_first_state(
 def test_no_form_changes_guarded_columns_of_a_user(
     app: Flask, sign_in: SignIn, session: Session, world: World
 ) -> None:
-    """Every route with a form gets all fields, for own objects and for those of others."""
+    """Post all fields to every route with a form, for the user's own objects and those of others."""
     user = UserFactory.create()
     browser = sign_in(user)
     own: dict[str, Any] = {"client": ClientFactory, "message": MessageFactory, "mailing": MailingFactory}
@@ -154,7 +154,7 @@ def test_no_form_changes_guarded_columns_of_a_user(
         )
         assert browser.post(path, data=form | {"role": "admin"}).status_code < 500, path
     after = guarded_values(session, User, user.id)
-    # The profile has a summary hour, from which the time of the next summary follows.
+    # The profile form has a summary hour, which determines the time of the next summary.
     assert {name: value for name, value in after.items() if name != "next_summary_at"} == {
         name: value for name, value in before.items() if name != "next_summary_at"
     }
