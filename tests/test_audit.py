@@ -1,4 +1,4 @@
-"""Record actions in the audit log, and refuse changes of its entries."""
+"""Record actions in the audit log, and refuse changes to its entries."""
 
 import pytest
 from flask import Flask

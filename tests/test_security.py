@@ -144,7 +144,7 @@ def test_get_own_returns_only_rows_of_the_user(app: Flask, user: User, session: 
     ("role", "allowed"),
     [(Role.MANAGER, True), (Role.ADMIN, True), (Role.USER, False), (Role.CONTENT, False)],
 )
-def test_role_check_admits_the_role_and_administrators(
+def test_role_check_allows_the_given_role_and_administrators(
     app: Flask, session: Session, role: Role, allowed: bool
 ) -> None:
     view = security.role_required(Role.MANAGER)(lambda: "shown")

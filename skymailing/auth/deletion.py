@@ -117,7 +117,7 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
         runs = session.scalars(
             select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUN_STATES))
         ).all()
-    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # finish every run, also after a False
+    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # a list, so that every run is finished
     return all(have_ended)
 
 

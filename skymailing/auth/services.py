@@ -81,7 +81,7 @@ def authenticate(email: str, password: str) -> User | None:
 def register_user(email: str, password_hash: str, locale: str) -> User | None:
     """Create an account and send its confirmation link.
 
-    If the address already has an account, inform its owner by a different letter and return None.
+    If the address already has an account, send its owner a different letter and return None.
     """
     known = find_user(email)
     if known is None:

@@ -1,4 +1,4 @@
-"""Render outbox letters from templates/emails/; their links are not created before this."""
+"""Render outbox letters from templates/emails/, and create the links in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Create data of a user in every table, and list what is stored about the user."""
+"""Create data for a user in every table, and list what is stored about the user."""
 
 from datetime import timedelta
 from typing import Any

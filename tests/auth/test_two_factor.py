@@ -131,7 +131,7 @@ def test_the_qr_code_has_no_style_and_is_not_cached(
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_turning_it_on_needs_the_password_and_a_code_within_15_minutes(
+def test_turning_on_two_factor_needs_the_password_and_a_code_within_15_minutes(
     clock: time_machine.Traveller, browser: FlaskClient, user: User, session: Session
 ) -> None:
     assert "not your current password" in browser.post(PAGE, data={"current_password": "guess"}).text
@@ -152,7 +152,7 @@ def test_an_unfinished_setup_does_not_affect_sign_in(
     assert is_signed_in(visitor)
 
 
-def test_turning_it_on_signs_out_other_devices_and_sends_a_letter(
+def test_turning_on_two_factor_signs_out_other_devices_and_sends_a_letter(
     clock: time_machine.Traveller, sign_in: SignIn, browser: FlaskClient, user: User, session: Session
 ) -> None:
     other = sign_in(user)
@@ -170,7 +170,7 @@ def test_a_new_setup_does_not_replace_a_confirmed_key(browser: FlaskClient, user
     assert response.status_code == 302
 
 
-def test_turning_it_off_needs_the_password_and_a_code(
+def test_turning_off_two_factor_needs_the_password_and_a_code(
     app: Flask, browser: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
     for guess in (
@@ -278,7 +278,7 @@ def test_a_reset_by_command_is_audited(
     assert "does not use two-factor authentication" in again.output
 
 
-def test_managers_are_advised_to_use_two_factor_authentication(sign_in: SignIn, session: Session) -> None:
+def test_managers_are_advised_to_turn_on_two_factor(sign_in: SignIn, session: Session) -> None:
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     assert f'href="{PAGE}"' in manager.get("/manager/users/").text
     App(manager)

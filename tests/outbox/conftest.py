@@ -34,13 +34,13 @@ def settings(app: Flask) -> Iterator[MailSettings]:
 
 @pytest.fixture
 def send(app: Flask, session: Session) -> Send:
-    """Return a function that sends the letters that are due after some time."""
+    """Return a function that sends the letters that are due after a given delay."""
 
-    def do(after: timedelta = timedelta()) -> int:
+    def send_due(after: timedelta = timedelta()) -> int:
         with app.app_context():
             return tasks.send_due_letters(utcnow() + after)
 
-    return do
+    return send_due
 
 
 @pytest.fixture

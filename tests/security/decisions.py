@@ -47,7 +47,7 @@ class Person(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a request leads to."""
+    """The result of a request."""
 
     OPEN = "open"  # any response of the page itself, including form errors
     LOGIN = "login"

@@ -26,7 +26,7 @@ SAFE = {"GET", "HEAD"}
 def sign_in_person(
     person: Person, app: Flask, session: Session, sign_in: SignIn
 ) -> tuple[FlaskClient, User | None]:
-    """Return a person's browser and account. Blocked and unconfirmed people are signed in first."""
+    """Return a person's browser and account. Blocked and unconfirmed people lose access afterwards."""
     if person is Person.VISITOR:
         return app.test_client(), None
     user = UserFactory.create(role=person.role)
@@ -44,14 +44,14 @@ class OwnedObjects:
 
     def __init__(self, app: Flask, session: Session, owner: User) -> None:
         self.app, self.session, self.owner = app, session, owner
-        self.made: dict[Any, Any] = {}
+        self.created: dict[Any, Any] = {}
 
-    def make(self, how: Any) -> Any:
+    def make(self, factory: Any) -> Any:
         """Return the owner's object of a kind; the same object each time."""
-        if how not in self.made:
-            self.made[how] = how(self.owner)
+        if factory not in self.created:
+            self.created[factory] = factory(self.owner)
             self.session.flush()
-        return self.made[how]
+        return self.created[factory]
 
     def row_of(self, endpoint: str) -> Any:
         """Return the object that the route is about, or None."""
@@ -84,7 +84,7 @@ class OwnedObjects:
         return {}
 
     def form(self, endpoint: str) -> dict[str, Any]:
-        """Return the fields of all forms together, so that each route does its work."""
+        """Return the fields of all forms together, so that each route performs its action."""
         mailing: Mailing = self.make(make_mailing)
         is_about_users = endpoint.startswith("manager_users.")
         return {

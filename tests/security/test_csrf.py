@@ -15,7 +15,7 @@ from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs post on their own; the signed link is the permission.
+# RFC 8058: mail programs send this request themselves; the signed link is the permission.
 WITHOUT_TOKEN = {"unsubscribe.page"}
 # Exports are recorded in the audit log.
 WRITES_AUDIT = {"account.export", "clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
@@ -128,6 +128,6 @@ def test_only_one_click_unsubscribe_needs_no_token(
         token = unsubscribe_token(user.id, client.email_key)
     response = guarded.test_client().post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
     assert response.status_code == 200
-    (made,) = session.scalars(select(Suppression))
-    assert (made.owner_id, made.email_key) == (user.id, client.email_key)
-    assert made.reason is SuppressionReason.UNSUBSCRIBED
+    (suppression,) = session.scalars(select(Suppression))
+    assert (suppression.owner_id, suppression.email_key) == (user.id, client.email_key)
+    assert suppression.reason is SuppressionReason.UNSUBSCRIBED

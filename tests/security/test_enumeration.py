@@ -51,11 +51,11 @@ def costly(make_app: MakeApp) -> Flask:
 def test_a_wrong_password_takes_the_same_time_for_every_address(costly: Flask, session: Session) -> None:
     browser = costly.test_client()
     with costly.app_context():
-        made = hash_password(PASSWORD)
-    known = UserFactory.create(password_hash=made)
-    blocked = UserFactory.create(password_hash=made, blocked_at=utcnow())
-    unconfirmed = UserFactory.create(password_hash=made, confirmed_at=None)
-    with_two_factor = UserFactory.create(password_hash=made, second_factor_at=utcnow())
+        hashed = hash_password(PASSWORD)
+    known = UserFactory.create(password_hash=hashed)
+    blocked = UserFactory.create(password_hash=hashed, blocked_at=utcnow())
+    unconfirmed = UserFactory.create(password_hash=hashed, confirmed_at=None)
+    with_two_factor = UserFactory.create(password_hash=hashed, second_factor_at=utcnow())
 
     def attempt(email: str) -> Callable[[], object]:
         return lambda: browser.post("/auth/login", data={"email": email, "password": "guessed at"})

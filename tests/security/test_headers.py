@@ -37,23 +37,23 @@ def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
     config = ProductionConfig(settings)
     # The extension is shared with the app of the test run, where it is turned off.
     vars(config)["RATELIMIT_ENABLED"] = True
-    made = create_app(config)
+    production_app = create_app(config)
 
-    @made.route("/refused/<int:code>")
+    @production_app.route("/refused/<int:code>")
     def refused(code: int) -> str:
         abort(code)
 
-    @made.route("/broken")
+    @production_app.route("/broken")
     def broken() -> str:
         raise RuntimeError("a fault with password=hunter2")
 
-    @made.route("/upload", methods=["GET", "POST"])
+    @production_app.route("/upload", methods=["GET", "POST"])
     def upload() -> str:
         return str(len(request.get_data()))
 
-    yield made
+    yield production_app
     limiter.enabled = False
-    with made.app_context():
+    with production_app.app_context():
         db.engine.dispose()
 
 

@@ -41,7 +41,7 @@ class Endless(io.RawIOBase):
     def __init__(self, size: int, head: bytes, piece: bytes) -> None:
         self.size, self.head = size, head
         self.piece = piece * max(1, 65_536 // len(piece))
-        self.place = 0
+        self.position = 0
 
     def readable(self) -> bool:
         return True
@@ -50,23 +50,23 @@ class Endless(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self.place
+        return self.position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self.place = offset if whence == os.SEEK_SET else self.place + offset
-        return self.place
+        self.position = offset if whence == os.SEEK_SET else self.position + offset
+        return self.position
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
-        wanted = min(len(buffer), self.size - self.place)
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed expects any buffer
+        wanted = min(len(buffer), self.size - self.position)
         if wanted <= 0:
             return 0
-        if self.place < len(self.head):
-            part = self.head[self.place : self.place + wanted]
+        if self.position < len(self.head):
+            part = self.head[self.position : self.position + wanted]
         else:
-            start = (self.place - len(self.head)) % len(self.piece)
+            start = (self.position - len(self.head)) % len(self.piece)
             part = self.piece[start : start + wanted]
         buffer[: len(part)] = part
-        self.place += len(part)
+        self.position += len(part)
         return len(part)
 
 
@@ -229,7 +229,7 @@ class UploadStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed expects any buffer
         self.bytes_read += len(buffer)
         buffer[:] = b"x" * len(buffer)
         return len(buffer)

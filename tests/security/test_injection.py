@@ -78,7 +78,7 @@ def test_mailing_letters_contain_no_injected_headers(
 ) -> None:
     """Sender, subject, and the client's name and values are stored directly, without a form."""
     evil = f"x{end}{INJECTED_HEADER}{end}{end}<script>"
-    # PostgreSQL cannot store NUL in a text.
+    # PostgreSQL cannot store NUL in text.
     stored = evil.replace("\0", "")
     owner = UserFactory.create(name=stored[:200])
     client = ClientFactory.create(owner=owner, full_name=stored, attributes={"city": stored})

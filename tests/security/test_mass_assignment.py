@@ -1,4 +1,4 @@
-"""Posting fields that a form does not have changes nothing, for any form."""
+"""Fields that do not belong to a form change nothing when they are posted to it."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,7 +107,7 @@ def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: Us
 @pytest.mark.parametrize(
     ("path", "model"), [("/clients/new", Client), ("/messages/new", Message), ("/mailings/new", Mailing)]
 )
-def test_new_objects_belong_to_the_user_and_start_in_their_first_state(
+def test_new_objects_belong_to_the_user_and_start_in_their_initial_state(
     browser: FlaskClient, user: User, session: Session, path: str, model: type[Any]
 ) -> None:
     other = UserFactory.create()
@@ -121,15 +121,15 @@ def test_new_objects_belong_to_the_user_and_start_in_their_first_state(
     form = forms[model]
     forged = FORGED_FIELDS | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
     assert browser.post(path, data=forged | form).status_code == 302
-    (made,) = [row for row in session.scalars(select(model)) if row.id not in known]
-    assert made.owner_id == user.id
-    assert made.id != 999
-    assert made.created_at > utcnow() - timedelta(minutes=1)
-    if isinstance(made, Client):
-        assert made.email_key == "anna@example.com"
-    if isinstance(made, Mailing):
-        assert made.state == "scheduled"
-        assert made.next_run_at is None or made.next_run_at > utcnow()
+    (created,) = [row for row in session.scalars(select(model)) if row.id not in known]
+    assert created.owner_id == user.id
+    assert created.id != 999
+    assert created.created_at > utcnow() - timedelta(minutes=1)
+    if isinstance(created, Client):
+        assert created.email_key == "anna@example.com"
+    if isinstance(created, Mailing):
+        assert created.state == "scheduled"
+        assert created.next_run_at is None or created.next_run_at > utcnow()
 
 
 def test_no_form_changes_guarded_columns_of_a_user(
@@ -168,11 +168,11 @@ def test_registration_creates_an_unconfirmed_ordinary_account(visitor: FlaskClie
     data = FORGED_FIELDS | {"email": "new@example.com"}
     data |= {"password": "three odd words", "password_confirm": "three odd words"}
     assert visitor.post("/auth/register", data=data).status_code == 302
-    made = session.scalars(select(User)).one()
-    assert (made.role, made.confirmed_at, made.second_factor_at) == (Role.USER, None, None)
-    assert made.password_hash.startswith("$argon2id$")
-    assert str(made.session_epoch) not in FORGED_FIELDS.values()
-    assert made.totp_secret == ""
+    created = session.scalars(select(User)).one()
+    assert (created.role, created.confirmed_at, created.second_factor_at) == (Role.USER, None, None)
+    assert created.password_hash.startswith("$argon2id$")
+    assert str(created.session_epoch) not in FORGED_FIELDS.values()
+    assert created.totp_secret == ""
     assert session.scalar(select(UserSession)) is None
 
 

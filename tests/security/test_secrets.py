@@ -135,8 +135,8 @@ def test_passwords_are_argon2id_with_the_current_cost(
     assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's minimum for t = 2
     assert Config.PASSWORD_HASH_COST["time_cost"] >= 2
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
-    made = session.scalars(select(User.password_hash)).one()
-    assert made.startswith("$argon2id$v=19$")
+    password_hash = session.scalars(select(User.password_hash)).one()
+    assert password_hash.startswith("$argon2id$v=19$")
 
 
 def test_repr_of_a_user_contains_no_secret(session: Session) -> None:

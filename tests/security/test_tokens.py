@@ -94,7 +94,7 @@ def test_a_signed_token_with_unexpected_content_is_refused(
 ) -> None:
     """A valid signature is not enough."""
     with app.app_context():
-        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # on purpose
+        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # wrong on purpose
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
     assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
@@ -143,8 +143,8 @@ def test_an_unsubscribe_link_is_valid_for_one_address_of_one_owner(
     assert visitor.post(f"/u/{forged}.{signature}").status_code == 404
     assert visitor.post(f"/u/{value}").status_code == 404
     assert visitor.post(f"/u/{token}").status_code == 200
-    (made,) = session.scalars(select(Suppression))
-    assert (made.owner_id, made.email_key) == (user.id, "anna@example.com")
+    (suppression,) = session.scalars(select(Suppression))
+    assert (suppression.owner_id, suppression.email_key) == (user.id, "anna@example.com")
 
 
 def forge_session(app: Flask, content: dict[str, object], key: str) -> str:
@@ -203,8 +203,8 @@ def test_a_session_cookie_contains_no_secret(
 
 @pytest.fixture
 def login(visitor: FlaskClient, user: User) -> Callable[[], None]:
-    def do() -> None:
+    def log_in() -> None:
         response = visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD})
         assert response.status_code == 302
 
-    return do
+    return log_in

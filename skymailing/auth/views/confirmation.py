@@ -1,4 +1,4 @@
-"""Confirm the password and a two-factor code before an action that a stolen session must not permit."""
+"""Confirm the password and a two-factor code before an action for which a signed-in session is not enough."""
 
 from flask_babel import gettext as _
 from flask_login import current_user

@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.security import BadToken, make_token, read_token
 
-# Session keys of values that are needed before sign-in.
+# Keys of the session values that are needed before sign-in.
 VERIFY_TOKEN = "verify_token"  # noqa: S105 - a key's name
 UNCONFIRMED = "unconfirmed"
 LETTER_TO = "letter_to"
