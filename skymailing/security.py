@@ -191,7 +191,7 @@ def _serializer(purpose: str) -> URLSafeTimedSerializer:
 
 
 def account_token(purpose: str, user: User, **more: str) -> str:
-    """Return a token that works once: it names a state of the account that its use changes."""
+    """Return a token that works once: it is bound to a state of the account that its use changes."""
     return make_token(purpose, {"user": user.id, "stamp": _stamp(user), **more})
 
 
