@@ -1,4 +1,4 @@
-"""The audit log: exports, deletions and actions of managers, recorded in the transaction that does them."""
+"""Record exports, deletions and managers' actions in the audit log, in the transaction that performs them."""
 
 import getpass
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Target = User | Mailing | Message | Client | Article
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person who acts, and their network address; `id` and `role` are None on the command line."""
+    """The person who acts, and their network address; on the command line, `id` and `role` are None."""
 
     id: int | None
     name: str
@@ -38,7 +38,7 @@ class Actor:
 
 
 def current_actor() -> Actor:
-    """Return the signed-in user of this request, or the operating system's user who runs this command."""
+    """Return the signed-in user, or the operating system user who runs the command."""
     if has_request_context() and current_user.is_authenticated:
         return Actor(current_user.id, current_user.email, request.remote_addr or "", current_user.role)
     return Actor(None, _operator_name())
@@ -47,20 +47,20 @@ def current_actor() -> Actor:
 def _operator_name() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+    except (OSError, KeyError):  # a container user without a name
         return ""
 
 
 def record(action: AuditAction, actor: Actor, target: Target, reason: str = "") -> None:
-    """Add an entry in the caller's transaction."""
+    """Add an entry to the caller's transaction."""
     db.session.add(_make_entry(action, actor, target, reason))
 
 
 def record_export(action: AuditAction, actor: Actor, target: Target) -> None:
-    """Add an entry about exported data in a new transaction, which the caller commits at once.
+    """Add an entry about exported data in a new transaction, which the caller must commit immediately.
 
-    The old transaction is rolled back because it has only read: on SQLite such a transaction cannot
-    always write afterwards.
+    The current transaction is rolled back first: it has only read so far, and on SQLite such a
+    transaction cannot always start writing.
     """
     entry = _make_entry(action, actor, target, "")
     db.session.rollback()
@@ -82,7 +82,7 @@ def _make_entry(action: AuditAction, actor: Actor, target: Target, reason: str) 
 
 
 def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
-    # `current_user` is a proxy, which `match` does not see through.
+    # `match` does not look through the proxy `current_user`.
     target = cast(Target, getattr(target, "_get_current_object", lambda: target)())
     match target:
         case User():
@@ -101,8 +101,8 @@ def _kind_and_name(target: Target) -> tuple[AuditKind, str]:
 def allow_changes(connection: Connection) -> Iterator[None]:
     """Allow this connection's transaction to change or delete entries inside the `with` block.
 
-    For two cases only: a person who deletes their account has a right to be removed from the log, and
-    the operator may limit how long entries are kept.
+    Two cases need this: users who delete their account have the right to be removed from the log, and
+    operators can limit how long entries are kept.
     """
     permit = connection.execute(insert(AuditPermit)).inserted_primary_key
     assert permit is not None

@@ -36,7 +36,7 @@ M = TypeVar("M")
 
 
 class BadToken(UserError):
-    """The token of a link is forged or damaged (`invalid`), too old, or was used already."""
+    """The token in a link is forged or damaged (`invalid`), too old, or already used."""
 
     def __init__(self, reason: Literal["invalid", "expired", "used"] = "invalid") -> None:
         super().__init__(f"link_{reason}")
@@ -55,7 +55,7 @@ login.session_protection = "basic"
 def load_user(identity: str) -> User | None:
     """Return the user of a session.
 
-    None when the session has expired or was ended, or when the user is blocked or unconfirmed.
+    Returns None if the session has expired or been ended, or if the user is blocked or unconfirmed.
     """
     key = identity.rpartition(".")[2]
     now = utcnow()
@@ -67,7 +67,7 @@ def load_user(identity: str) -> User | None:
     if found is None:
         return None
     user, session_id = found
-    # The cookie also names the account and its epoch; both must match the session's row.
+    # The cookie also names the account and its epoch; both must match the database.
     if not user.is_active or identity != f"{user.id}.{user.session_epoch}.{key}":
         return None
     user.session_key = key
@@ -87,7 +87,7 @@ login.user_loader(load_user)
 
 
 def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Allow the view for these roles and for administrators; answer 403 to others."""
+    """Restrict the view to these roles and administrators; abort with 403 for others."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
@@ -102,7 +102,7 @@ def role_required(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def get_own(model: type[M], id: int) -> M:
-    """Return the row with this id if the signed-in user owns it, else abort with 404."""
+    """Return the row with this ID if the signed-in user owns it, else abort with 404."""
     columns = cast(Any, model)
     row = db.session.scalar(select(model).where(columns.id == id, columns.owner_id == current_user.id))
     if row is None:
@@ -113,7 +113,7 @@ def get_own(model: type[M], id: int) -> M:
 def is_safe_next(target: str | None) -> bool:
     """Whether `target` is a plain path, so that a redirect to it stays on this site.
 
-    Browsers drop tabs and line breaks and read a backslash as a slash: `/\\evil.example` is another site.
+    Browsers drop tabs and line breaks and read a backslash as a slash: `/\\evil.example` leaves the site.
     """
     if not target or not target.startswith("/") or target.startswith("//"):
         return False
@@ -144,7 +144,7 @@ def hash_password(password: str) -> str:
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Whether the password matches.
 
-    With None (no such account) the answer is always False, but takes as long as a real check.
+    With None (no such account), it never matches, but the check takes just as long.
     """
     hasher = password_hasher()
     account_exists = password_hash is not None
@@ -156,7 +156,7 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with parameters that are no longer current."""
+    """Whether the hash was created with outdated parameters."""
     return password_hasher().check_needs_rehash(password_hash)
 
 
@@ -191,12 +191,12 @@ def _serializer(purpose: str) -> URLSafeTimedSerializer:
 
 
 def account_token(purpose: str, user: User, **more: str) -> str:
-    """Return a token that works once: it names the account's state, which its use changes."""
+    """Return a token that works once: it is bound to a state of the account that its use changes."""
     return make_token(purpose, {"user": user.id, "stamp": _stamp(user), **more})
 
 
 def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
-    """Return the user of an account token. Raises BadToken, also when the token was used already."""
+    """Return the user of an account token. Raises BadToken, also if the token has already been used."""
     payload = read_token(purpose, token, max_age)
     user_id = payload.get("user")
     user = db.session.get(User, user_id) if type(user_id) is int and user_id <= LARGEST_ID else None
@@ -208,7 +208,7 @@ def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
 
 
 def _stamp(user: User) -> str:
-    # The epoch changes with each new password. The hash is left out: a rehash at sign-in changes it.
+    # The epoch changes with each new password. The password hash is left out, since sign-in may renew it.
     state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
@@ -220,7 +220,7 @@ def unsubscribe_token(owner_id: int, email_key: str) -> str:
 
 
 def read_unsubscribe_token(token: str) -> tuple[int, str]:
-    """Return the owner's id and the address key. Raises BadToken."""
+    """Return the owner's ID and the address key. Raises BadToken."""
     try:
         value = base64_decode(_unsubscribe_signer().unsign(token)).decode()
         owner_id, _, email_key = value.partition(":")

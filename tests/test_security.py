@@ -1,4 +1,4 @@
-"""Permissions, tokens and passwords."""
+"""Check permissions, tokens and passwords."""
 
 import time
 from collections.abc import Callable
@@ -116,8 +116,8 @@ def test_unsubscribe_tokens_are_created_fast(app: Flask) -> None:
         started = time.perf_counter()
         for number in range(2000):
             security.unsubscribe_token(number, "somebody@example.com")
-        each = (time.perf_counter() - started) / 2000
-    assert each < 200e-6, "a whole letter costs little more than this"
+        duration = (time.perf_counter() - started) / 2000
+    assert duration < 200e-6, "rendering a whole letter takes little longer than this"
 
 
 def test_only_the_right_password_matches(app: Flask) -> None:
@@ -144,7 +144,7 @@ def test_get_own_returns_only_rows_of_the_user(app: Flask, user: User, session: 
     ("role", "allowed"),
     [(Role.MANAGER, True), (Role.ADMIN, True), (Role.USER, False), (Role.CONTENT, False)],
 )
-def test_role_decides_and_administrators_pass_every_check(
+def test_role_check_allows_the_given_role_and_administrators(
     app: Flask, session: Session, role: Role, allowed: bool
 ) -> None:
     view = security.role_required(Role.MANAGER)(lambda: "shown")
@@ -161,8 +161,8 @@ def test_role_decides_and_administrators_pass_every_check(
 def test_role_check_redirects_visitors_to_the_login_page(app: Flask, session: Session) -> None:
     view = security.role_required(Role.MANAGER)(lambda: Response())
     with app.test_request_context("/somewhere"):
-        answer = view()
-        assert answer.location == "/auth/login?next=%2Fsomewhere"
+        response = view()
+        assert response.location == "/auth/login?next=%2Fsomewhere"
 
 
 @pytest.mark.parametrize("identity", ["", "x", "1", "1.", ".1", "1.x", "999999.0", "1.x.0"])

@@ -1,1 +1,1 @@
-"""Accounts: sign-up, sign-in, devices, two-factor authentication, export and deletion."""
+"""Accounts: sign-up, sign-in, devices, two-factor authentication, data export and deletion."""

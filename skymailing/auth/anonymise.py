@@ -1,8 +1,7 @@
 """Remove a deleted user from the audit log.
 
-What they did and when remains, under a label such as "user 17". Their address, their network addresses
-and the addresses of their clients are removed. Reasons that others gave, names of mailings and titles of
-articles remain.
+Their actions are kept under a label such as "user 17". Their e-mail address, their network addresses and
+their clients' addresses are removed. Reasons given by others, mailing names and article titles are kept.
 """
 
 from typing import Any
@@ -14,12 +13,12 @@ from skymailing.models import AuditEntry, AuditKind
 
 
 def anonymous_label(user_id: int) -> str:
-    """Return the label of a deleted user; the same in all entries, so that they still belong together."""
+    """Return the label of a deleted user, the same in all entries so that they can still be linked."""
     return f"user {user_id}"
 
 
-def anonymise_audit_lines(connection: Connection, user_id: int, limit: int) -> int:
-    """Remove the user from up to `limit` entries; return the number of entries changed."""
+def anonymise_audit_entries(connection: Connection, user_id: int, limit: int) -> int:
+    """Remove the user from up to `limit` entries; return how many were changed."""
     table: Any = AuditEntry.__table__
     label = anonymous_label(user_id)
     by_them = table.c.actor_id == user_id
@@ -31,9 +30,9 @@ def anonymise_audit_lines(connection: Connection, user_id: int, limit: int) -> i
         (about_their_client & (table.c.target != ""), {"target": ""}),
     ]
     for condition, values in changes:
-        some = select(table.c.id).where(condition).limit(limit)
+        batch = select(table.c.id).where(condition).limit(limit)
         with audit.allow_changes(connection):
-            changed = connection.execute(update(table).where(table.c.id.in_(some)).values(values)).rowcount
+            changed = connection.execute(update(table).where(table.c.id.in_(batch)).values(values)).rowcount
         if changed:
             return changed
     return 0

@@ -1,7 +1,7 @@
 """Delete an account with all its data, in small transactions that can be interrupted and continued.
 
-No progress is stored: what still exists is what remains to be deleted. The first transaction removes the
-person's name, address and password, and cannot be undone. The account's own row is deleted last.
+No progress is stored: the rows that still exist are the ones left to delete. The first transaction removes
+the person's name, address and password, and cannot be undone. The account's row is deleted last.
 """
 
 import time
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import Session
 
 from skymailing import counters
-from skymailing.auth.anonymise import anonymise_audit_lines, anonymous_label
+from skymailing.auth.anonymise import anonymise_audit_entries, anonymous_label
 from skymailing.db.engine import let_others_write, reading_engine
 from skymailing.delivery import plan
 from skymailing.extensions import db
@@ -51,19 +51,19 @@ OWNED: tuple[tuple[type[Model], Any], ...] = (
 
 
 def list_due_accounts(now: datetime) -> list[int]:
-    """Return the ids of accounts whose grace period is over, including partly deleted ones."""
+    """Return the IDs of accounts whose grace period is over, including partly deleted ones."""
     due = select(User.id).where(User.deletion_at.is_not(None), User.deletion_at <= now)
     with Session(reading_engine()) as session:
         return list(session.scalars(due.order_by(User.deletion_at).limit(BATCH)))
 
 
 def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float], bool]) -> bool:
-    """Delete for a while; return whether more can be deleted right now.
+    """Delete data of the account for a limited time; return whether more can be deleted now.
 
-    While workers are sending letters of the account, nothing can be deleted; a later sweep continues.
+    Nothing can be deleted while workers are sending letters of the account; a later sweep continues.
     """
     started = time.monotonic()
-    if not _start(user_id, now) or not _stop_sending(user_id, now):
+    if not _anonymise_account(user_id, now) or not _stop_sending(user_id, now):
         return False
     while True:
         batch_started = time.monotonic()
@@ -80,13 +80,13 @@ def erase_slice(user_id: int, now: datetime, should_hand_back: Callable[[float],
 
 
 def _lock_account(session: Session, user_id: int) -> bool:
-    """Lock the account until the transaction ends; return False when another worker holds it."""
+    """Lock the account until the transaction ends; return False if it is gone or locked by another worker."""
     own = select(User.id).where(User.id == user_id, User.erasure_began_at.is_not(None))
     return session.scalar(own.with_for_update(skip_locked=True)) is not None
 
 
-def _start(user_id: int, now: datetime) -> bool:
-    """Anonymise the account's row; return False when its deletion is not due."""
+def _anonymise_account(user_id: int, now: datetime) -> bool:
+    """Anonymise the account's row; return False if its deletion is not due."""
     with Session(db.engine) as session, session.begin():
         user = session.scalar(select(User).where(User.id == user_id).with_for_update())
         if user is None or user.deletion_at is None or user.deletion_at > now:
@@ -102,7 +102,7 @@ def _start(user_id: int, now: datetime) -> bool:
 
 
 def _stop_sending(user_id: int, now: datetime) -> bool:
-    """Cancel all mailings and close their ledgers; return False while a worker holds letters of them."""
+    """Cancel all mailings and finish their runs; return False while workers are still sending letters."""
     while True:
         with Session(db.engine) as session, session.begin():
             active = select(Mailing).where(Mailing.owner_id == user_id, Mailing.state.not_in(ENDED))
@@ -117,19 +117,19 @@ def _stop_sending(user_id: int, now: datetime) -> bool:
         runs = session.scalars(
             select(Run.id).where(Run.mailing_id.in_(own), Run.state.in_(OPEN_RUN_STATES))
         ).all()
-    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # every one
+    have_ended = [plan.finish_run(run_id, now) for run_id in runs]  # a list, so that every run is finished
     return all(have_ended)
 
 
 def _delete_batch(connection: Connection, user_id: int, now: datetime) -> int:
-    """Delete some of what remains, referring rows before the rows that they refer to."""
+    """Delete a batch of the remaining rows, starting with those that refer to others."""
     for delete_rows in (_delete_runs, _delete_mailings, _delete_imports):
         if removed := delete_rows(connection, user_id):
             return removed
     for model, owner in OWNED:
         if removed := _delete_rows(connection, model, owner == user_id):
             return removed
-    if changed := anonymise_audit_lines(connection, user_id, BATCH):
+    if changed := anonymise_audit_entries(connection, user_id, BATCH):
         return changed
     _delete_user(connection, user_id, now)
     return 0
@@ -137,8 +137,8 @@ def _delete_batch(connection: Connection, user_id: int, now: datetime) -> int:
 
 def _delete_rows(connection: Connection, model: type[Model], condition: object) -> int:
     key = model.__table__.c.id
-    some = select(key).where(condition).limit(BATCH)  # type: ignore[arg-type]  # a SQL condition
-    return connection.execute(delete(model).where(key.in_(some))).rowcount
+    batch = select(key).where(condition).limit(BATCH)  # type: ignore[arg-type]  # a SQL condition
+    return connection.execute(delete(model).where(key.in_(batch))).rowcount
 
 
 def _delete_runs(connection: Connection, user_id: int) -> int:
@@ -149,17 +149,21 @@ def _delete_runs(connection: Connection, user_id: int) -> int:
     letters, attempts = remove_letters_in(connection, run_id)
     if letters:
         return letters + attempts
-    return connection.execute(delete(Run).where(Run.id == run_id)).rowcount  # and its counts, by cascade
+    return connection.execute(
+        delete(Run).where(Run.id == run_id)
+    ).rowcount  # its counts are deleted by cascade
 
 
 def _delete_mailings(connection: Connection, user_id: int) -> int:
     mailing_id = connection.scalar(select(Mailing.id).where(Mailing.owner_id == user_id).limit(1))
     if mailing_id is None:
         return 0
-    chosen = mailing_clients.c
-    some = select(chosen.client_id).where(chosen.mailing_id == mailing_id).limit(BATCH)
-    chosen_rows = delete(mailing_clients).where(chosen.mailing_id == mailing_id, chosen.client_id.in_(some))
-    if removed := connection.execute(chosen_rows).rowcount:
+    selected = mailing_clients.c
+    batch = select(selected.client_id).where(selected.mailing_id == mailing_id).limit(BATCH)
+    selected_rows = delete(mailing_clients).where(
+        selected.mailing_id == mailing_id, selected.client_id.in_(batch)
+    )
+    if removed := connection.execute(selected_rows).rowcount:
         return removed
     return connection.execute(delete(Mailing).where(Mailing.id == mailing_id)).rowcount
 

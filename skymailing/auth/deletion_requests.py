@@ -29,7 +29,7 @@ ACTIVE = (MailingState.SCHEDULED, MailingState.RUNNING)
 
 
 class TooLate(UserError):
-    """The account is being deleted already."""
+    """The account is already being deleted."""
 
     def __init__(self) -> None:
         super().__init__("account_deletion_started")
@@ -38,7 +38,7 @@ class TooLate(UserError):
 def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | None = None) -> datetime:
     """Schedule the deletion of the account after its grace period; return the time of the deletion.
 
-    Its mailings are paused at once, and it is signed out everywhere. Raises LastAdmin.
+    Pauses its mailings and signs the user out everywhere. Raises LastAdmin.
     """
     is_last = user.role is Role.ADMIN and not has_other_admin(user)
     lock_user(user)
@@ -62,7 +62,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
 
 
 def cancel_deletion(user: User, now: datetime, actor: Actor) -> None:
-    """Keep the account. Its mailings stay paused until their owner resumes them. Raises TooLate."""
+    """Cancel the deletion; the mailings stay paused until their owner resumes them. Raises TooLate."""
     lock_user(user)
     if user.deletion_at is None:
         return

@@ -1,6 +1,6 @@
-"""The devices on which an account is signed in, and the devices that it was signed in on before.
+"""List and end an account's sessions, and remember the devices on which it has been signed in.
 
-The time of a session's last use is stored in Redis alone, so that viewing pages writes nothing to the
+The time of a session's last use is stored only in Redis, so that viewing pages does not write to the
 database.
 """
 
@@ -20,11 +20,11 @@ from skymailing.models import KnownDevice, User, UserSession
 from skymailing.security import last_seen_key
 
 REMEMBERED_LIFETIME = timedelta(days=30)
-# A session without "keep me signed in" ends with the browser, at the latest after this time.
+# Without "Keep me signed in", a session ends when the browser is closed, or after this time at the latest.
 SESSION_LIFETIME = timedelta(days=7)
-DEVICE_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
+DEVICE_LIFETIME = timedelta(days=400)  # browsers keep cookies no longer than this
 
-# The first match wins: browsers also name the browsers that they are based on.
+# The first match wins, since browsers also name the browsers that they are based on.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -50,15 +50,15 @@ SYSTEMS = (
 
 
 def device_name(user_agent: str) -> str:
-    """Return browser and system, such as "Firefox, Windows", in our own words; empty when unknown."""
+    """Return the browser and system, such as "Firefox, Windows", by the names above; empty if unknown."""
     found = [
-        next((name for sign, name in signs if sign in user_agent), None) for signs in (BROWSERS, SYSTEMS)
+        next((name for part, name in known if part in user_agent), None) for known in (BROWSERS, SYSTEMS)
     ]
     return ", ".join(name for name in found if name)
 
 
 def mask_address(address: str | None) -> str:
-    """Return the network of an address, which shows the place but not the person; empty when unknown."""
+    """Return the network of an address, which does not identify a person; empty if unknown."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
@@ -98,7 +98,7 @@ def end_session_by_id(user: User, session_id: int) -> bool:
 
 
 def end_other_sessions(user: User, key: str) -> int:
-    """End all sessions of the user but the one with this key; return their number."""
+    """End all sessions of the user except the one with this key; return how many were ended."""
     ended = delete(UserSession).where(UserSession.user_id == user.id, UserSession.key != key)
     return len(db.session.execute(ended.returning(UserSession.id)).all())
 
@@ -110,7 +110,7 @@ def list_sessions(user: User, now: datetime) -> Sequence[UserSession]:
 
 
 def last_seen_times(sessions: Sequence[UserSession]) -> dict[int, datetime]:
-    """Return the time of each session's last use by its id; the sign-in when Redis has no later time."""
+    """Return when each session was last used, by ID; the time of the sign-in if Redis has no later one."""
     times = shared_cache().get_many(*(last_seen_key(session.id) for session in sessions)) if sessions else []
     return {
         session.id: datetime.fromtimestamp(time, UTC) if time else session.created_at
@@ -119,13 +119,13 @@ def last_seen_times(sessions: Sequence[UserSession]) -> dict[int, datetime]:
 
 
 def is_known_device(user_id: int, device_key: str) -> bool:
-    """Whether the account was signed in to on this device before."""
+    """Whether the account has been signed in on this device before."""
     known = exists().where(KnownDevice.user_id == user_id, KnownDevice.key_hash == _hash(device_key))
     return bool(db.session.scalar(select(known)))
 
 
 def remember_device(user: User, device_key: str, device: str, address: str, now: datetime) -> bool:
-    """Remember the device; notify the user by a letter when it is new, but not the account's first.
+    """Remember the device, and add a letter to the user if it is new and not the account's first one.
 
     Return whether a letter was added.
     """

@@ -1,7 +1,7 @@
-"""Export all data of an account as one ZIP file, created while it is downloaded.
+"""Export all data of an account as one ZIP file, which is created while it is being downloaded.
 
-The file is stored nowhere: web and workers may run on hosts without a shared disk, and a file with all
-data of a person should not be left behind. A slow download holds no transaction open and uses no more
+The file is never stored: the web server and workers may run on hosts without a shared disk, and a file with
+all of a person's data should not be left behind. A slow download keeps no transaction open and uses no more
 memory than a fast one.
 """
 
@@ -23,13 +23,13 @@ from skymailing.mailings.log_queries import LogFilter, export_attempts, format_t
 from skymailing.models import User
 from skymailing.web.csv import stream_csv
 
-README = "account/export-readme.txt"  # lists every file below with its description
+README = "account/export-readme.txt"  # describes every file listed below
 
 Pieces = Iterable[str]
 
 
 class OutputBuffer(io.RawIOBase):
-    """A file that cannot be rewound, like a download; what was written is taken out piece by piece."""
+    """A file that cannot be rewound, like a download; `pop` returns and removes what has been written."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -49,7 +49,7 @@ class OutputBuffer(io.RawIOBase):
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """A file of the archive: its name and its text."""
+    """A file in the archive: its name, and a function that returns its text in pieces."""
 
     name: str
     pieces: Callable[[], Pieces]
@@ -58,7 +58,7 @@ class ArchiveFile:
 def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
     """Yield the archive piece by piece, with a readme in the given language.
 
-    Rolls the caller's transaction back.
+    Rolls back the caller's transaction.
     """
     user_id, email = user.id, user.email
     profile = export_queries.read_profile(user)
@@ -69,7 +69,7 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
         for file in [ArchiveFile("readme.txt", lambda: [readme]), *list_files(user_id, profile)]:
             info = zipfile.ZipInfo(file.name, now.timetuple()[:6])
             info.compress_type = zipfile.ZIP_DEFLATED
-            # A file that may exceed four gigabytes has to be marked in advance.
+            # A file that may exceed four gigabytes must be marked in advance.
             with archive.open(info, "w", force_zip64=True) as entry:
                 for piece in file.pieces():
                     entry.write(piece.encode())
@@ -79,7 +79,7 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
 
 
 def list_files(user_id: int, profile: dict[str, Any]) -> list[ArchiveFile]:
-    """Return the files of the archive."""
+    """Return the files of the archive except the readme."""
 
     def file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
         write: Callable[[Iterable[Any]], Pieces] = stream_csv if name.endswith(".csv") else _json_list
@@ -107,7 +107,7 @@ def list_files(user_id: int, profile: dict[str, Any]) -> list[ArchiveFile]:
 
 def _render_readme(email: str, now: datetime, locale: str) -> str:
     with force_locale(locale):
-        # Not render_template(): its context processors need a request, which a command has not.
+        # Not render_template(): its context processors need a request, which a command does not have.
         return current_app.jinja_env.get_template(README).render(email=email, time=format_time(now)) + "\n"
 
 

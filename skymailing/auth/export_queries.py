@@ -1,4 +1,4 @@
-"""Read all data of an account row by row, in chunks by key, each in its own short transaction."""
+"""Read all data of an account in chunks ordered by key, each in its own short transaction."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -31,7 +31,7 @@ CHUNK = 1000  # rows per transaction
 
 
 def read_profile(user: User) -> dict[str, Any]:
-    """Return the data of the account itself."""
+    """Return the profile and the settings of the account."""
     return {
         "email": user.email,
         "name": user.name,
@@ -49,14 +49,14 @@ def read_profile(user: User) -> dict[str, Any]:
 
 
 def to_text(value: Any) -> Any:
-    """Return a value in the form that JSON and CSV files contain."""
+    """Convert a value to its form in JSON and CSV files."""
     if isinstance(value, datetime):
         return format_time(value)
     return value.value if isinstance(value, Enum) else str(value)
 
 
 def _read_in_chunks(statement: Select[Any], key: ColumnElement[int]) -> Iterator[Any]:
-    """Yield the rows of a statement whose first column is `key`, in its order."""
+    """Yield the rows of a statement ordered by `key`, which must be its first column."""
     last = 0
     while True:
         chunk = statement.where(key > last).order_by(key).limit(CHUNK)
@@ -103,12 +103,12 @@ def read_selected_clients(user_id: int) -> Iterator[Sequence[Any]]:
     yield ("mailing_id", "email")
     own = _read_in_chunks(select(Mailing.id).where(Mailing.owner_id == user_id), Mailing.__table__.c.id)
     for (mailing_id,) in own:
-        chosen = (
+        selected = (
             select(Client.id, Client.email)
             .join(mailing_clients, mailing_clients.c.client_id == Client.id)
             .where(mailing_clients.c.mailing_id == mailing_id)
         )
-        for _id, email in _read_in_chunks(chosen, Client.__table__.c.id):
+        for _id, email in _read_in_chunks(selected, Client.__table__.c.id):
             yield (mailing_id, email)
 
 
@@ -118,7 +118,7 @@ def _read_run_ids(user_id: int) -> Iterator[int]:
 
 
 def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield each run with its text and its counts."""
+    """Yield each run with its content and counts."""
     for run_id in _read_run_ids(user_id):
         run = db.session.get(Run, run_id)
         if run is None:
@@ -148,7 +148,7 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
     yield ("run_id", "email", "state", "attempts", "due_at", "finished_at")
     columns = (Delivery.run_id, Delivery.email, Delivery.state, Delivery.attempts, Delivery.due_at)
     for run_id in _read_run_ids(user_id):
-        for state in DeliveryState:  # uses the index on run, state and id
+        for state in DeliveryState:  # one query per state, to use the index on run, state and ID
             own = select(Delivery.id, *columns, Delivery.finished_at)
             own = own.where(Delivery.run_id == run_id, Delivery.state == state)
             for row in _read_in_chunks(own, Delivery.__table__.c.id):
@@ -156,7 +156,7 @@ def read_letters(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the addresses that are never mailed."""
+    """Yield the suppressed addresses."""
     yield ("email", "reason", "note", "since")
     columns = (Suppression.email_key, Suppression.reason, Suppression.note, Suppression.created_at)
     own = select(Suppression.id, *columns).where(Suppression.owner_id == user_id)
@@ -164,7 +164,7 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_imports(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the imports of clients."""
+    """Yield the client imports."""
     yield ("time", "file", "state", "rows", "created", "updated", "rejected", "error")
     numbers = (ClientImport.rows_done, ClientImport.created, ClientImport.updated, ClientImport.rejected)
     own = select(
@@ -179,14 +179,14 @@ def read_imports(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_articles(user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield the articles that the user wrote."""
+    """Yield the user's articles."""
     table = Article.__table__.c
     columns = [column for column in table if column.name != "author_id"]
     return map(_as_dict, _read_in_chunks(select(*columns).where(table.author_id == user_id), table.id))
 
 
 def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the letters that the service sent to the user."""
+    """Yield the letters that the service has sent to the user."""
     yield ("time", "to", "letter", "state", "sent_at")
     columns = (OutboxLetter.created_at, OutboxLetter.to, OutboxLetter.template, OutboxLetter.state)
     own = select(OutboxLetter.id, *columns, OutboxLetter.sent_at).where(OutboxLetter.user_id == user_id)
@@ -194,7 +194,7 @@ def read_account_letters(user_id: int) -> Iterator[Sequence[Any]]:
 
 
 def read_audit_entries(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield actions of the user, and actions on their account without the names of managers."""
+    """Yield the user's actions, and actions of others on the account, without naming the managers."""
     yield ("time", "by", "network_address", "action", "about", "reason")
     columns = (AuditEntry.at, AuditEntry.actor, AuditEntry.address, AuditEntry.action, AuditEntry.target)
     about = (AuditEntry.kind == AuditKind.USER) & (AuditEntry.target_id == user_id)

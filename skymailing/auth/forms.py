@@ -1,4 +1,4 @@
-"""The forms of accounts: sign-up, sign-in, profile, passwords and two-factor authentication."""
+"""Account forms: sign-up, sign-in, profile, passwords and two-factor authentication."""
 
 from functools import cache
 from zoneinfo import available_timezones
@@ -18,7 +18,7 @@ from skymailing.web.i18n import LANGUAGE_NAMES
 
 
 def normalize_address(_form: FlaskForm, field: Field) -> None:
-    """Replace the typed address by the form in which accounts store it, or report what is wrong."""
+    """Convert the entered address to the form that accounts store, or report what is wrong with it."""
     try:
         field.data = address_key(parse_address(field.data))
     except InvalidEmail as error:
@@ -94,13 +94,13 @@ class ResetPasswordForm(FlaskForm):
 
 
 class ProfileForm(FlaskForm):
-    """Name, language, time zone and notifications."""
+    """Edit the name, language, time zone and notifications."""
 
     name = StringField(
         _l("Name"),
         validators=[Length(max=200, message=_l("The name is longer than 200 characters."))],
         filters=[lambda text: clean_line(text or "")],
-        description=_l("Default sender name of new mailings: your name or your company's."),
+        description=_l("Default sender name for new mailings: your name or your company's."),
         render_kw={"autocomplete": "organization"},
     )
     locale = SelectField(
@@ -118,7 +118,7 @@ class ProfileForm(FlaskForm):
             *(SelectChoice(str(hour), f"{hour:02}:00") for hour in range(24)),
         ],
         coerce=lambda text: int(text) if text not in ("", None) else None,
-        description=_l("Results of the last 24 hours. Not sent when there were no mailings."),
+        description=_l("Results for the last 24 hours. Not sent if there were no mailings."),
     )
     wants_login_letters = BooleanField(_l("E-mail me when someone signs in to my account on a new device"))
 
@@ -163,7 +163,7 @@ class CurrentPasswordForm(FlaskForm):
 
 
 class NewEmailForm(FlaskForm):
-    """Change the account's address."""
+    """Request a change of the account's address."""
 
     email = email_field(_l("New e-mail"))
     current_password = current_password_field()
@@ -191,7 +191,7 @@ class ChangePasswordForm(FlaskForm):
 
 @cache
 def timezone_choices() -> list[SelectChoice]:
-    """Return UTC and the time zones of the IANA database that name a place, grouped by region."""
+    """Return UTC and the IANA time zones that are named after a place, grouped by region."""
     choices = [SelectChoice("UTC", "UTC")]
     for name in sorted(available_timezones()):
         region, _, place = name.partition("/")

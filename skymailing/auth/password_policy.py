@@ -1,4 +1,4 @@
-"""Which passwords are accepted."""
+"""Check that a new password is strong enough."""
 
 from functools import cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from skymailing.errors import UserError
 
 MIN_LENGTH = 8
-MAX_LENGTH = 1000  # characters; longer ones would only cost hashing time
+MAX_LENGTH = 1000  # characters; longer passwords would only take longer to hash
 MIN_DIFFERENT_LETTERS = 3
 COMMON_PASSWORDS = Path(__file__).with_name("common-passwords.txt")
 

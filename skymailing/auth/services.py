@@ -1,7 +1,7 @@
 """Create, confirm, change and block accounts.
 
-Hashing a password takes about 50 ms, during which no one else could write to SQLite. These functions
-therefore accept finished hashes, which the caller computes outside of a transaction.
+Hashing a password takes about 50 ms; inside a transaction, it would block all other writers on SQLite.
+These functions therefore accept hashes that the caller has computed outside of a transaction.
 """
 
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ from skymailing.security import (
     verify_password,
 )
 
-# Letters of one kind to one account: enough for an impatient owner, too few to flood someone's mailbox.
+# Per account and kind of letter: enough for an impatient user, too few to flood a mailbox.
 LETTERS_PER_HOUR = 5
 
 
@@ -42,14 +42,14 @@ class AddressTaken(UserError):
 
 
 class NotAllowed(UserError):
-    """The actor may not change this account: it is their own, or a manager's or administrator's."""
+    """The actor may not change this account: it is their own, or belongs to a manager or administrator."""
 
     def __init__(self) -> None:
         super().__init__("account_forbidden")
 
 
 class LastAdmin(UserError):
-    """Without this administrator, no one could assign roles any more."""
+    """This is the last administrator, without whom no one could assign roles."""
 
     def __init__(self) -> None:
         super().__init__("account_last_admin")
@@ -61,15 +61,15 @@ def find_user(email: str) -> User | None:
 
 
 def list_users() -> list[User]:
-    """Return all accounts in the order of their addresses."""
+    """Return all accounts, ordered by address."""
     return list(db.session.scalars(select(User).order_by(User.email)))
 
 
 def authenticate(email: str, password: str) -> User | None:
     """Return the account with this address and password.
 
-    Takes the same time whether the address or the password is wrong. Rolls the transaction back before
-    hashing, so that no lock is held: call it before you change anything.
+    Takes the same time whether the address or the password is wrong. Rolls back the transaction before
+    hashing, so that no lock is held; call it before changing anything.
     """
     password_hash = db.session.scalar(select(User.password_hash).where(User.email == email))
     db.session.rollback()
@@ -81,7 +81,7 @@ def authenticate(email: str, password: str) -> User | None:
 def register_user(email: str, password_hash: str, locale: str) -> User | None:
     """Create an account and send its confirmation link.
 
-    When the address has an account already, return None and inform its owner by another letter.
+    If the address already has an account, send its owner a different letter and return None.
     """
     known = find_user(email)
     if known is None:
@@ -103,7 +103,7 @@ def create_user(
     locale: str = "",
     confirmed_at: datetime | None = None,
 ) -> User:
-    """Add an account. Raises AddressTaken, after which the transaction can still be used."""
+    """Create an account. Raises AddressTaken, after which the transaction can still be used."""
     user = User(
         email=email,
         password_hash=password_hash,
@@ -131,7 +131,7 @@ def read_reset_token(token: str) -> User:
 
 
 def confirm_user(token: str, now: datetime) -> User:
-    """Confirm the address that the token was sent to. Raises BadToken, also on a second use."""
+    """Confirm the address that the token was sent to. Raises BadToken, also if it has already been used."""
     lock_user(read_verification_token(token))
     user = read_verification_token(token)
     user.confirmed_at = now
@@ -153,16 +153,16 @@ def request_reset(email: str) -> None:
 
 
 def reset_password(token: str, password_hash: str, now: datetime) -> User:
-    """Set the password with a mailed token, which confirms the address too. Raises BadToken."""
+    """Set the password using a mailed token, and confirm the address. Raises BadToken."""
     lock_user(read_reset_token(token))
-    user = read_reset_token(token)  # again: of two simultaneous uses, the second now fails
+    user = read_reset_token(token)  # read again, so that the second of two uses fails
     user.confirmed_at = user.confirmed_at or now
     change_password(user, password_hash)
     return user
 
 
 def request_new_email(user: User, email: str) -> None:
-    """Send a confirmation link to the new address, unless that address has an account."""
+    """Send a confirmation link to the new address, unless that address already has an account."""
     if find_user(email) is None:
         add_letter_within_limit(user, NEW_EMAIL, to=email)
 
@@ -179,7 +179,7 @@ def read_new_email_token(token: str) -> tuple[User, str]:
 def change_email(token: str) -> User:
     """Change the account's address to the one that the token was sent to; notify the old address.
 
-    Raises BadToken, and AddressTaken when another account was registered with the address since.
+    Raises BadToken, and AddressTaken if another account has been registered with the address since.
     """
     lock_user(read_new_email_token(token)[0])
     user, email = read_new_email_token(token)
@@ -197,7 +197,7 @@ def change_email(token: str) -> User:
 
 
 def change_password(user: User, password_hash: str) -> None:
-    """Set the password, sign the user out everywhere, and notify them by a letter."""
+    """Set the password, sign the user out everywhere, and notify them by letter."""
     user.password_hash = password_hash
     sign_out_everywhere(user)
     outbox.add_letter(user, "password-changed")
@@ -214,7 +214,7 @@ def may_block(user: User, actor: Actor) -> bool:
     """Whether the actor may block or unblock this user.
 
     On the web, managers and administrators cannot be blocked until an administrator removes their
-    role. The command line may block anyone.
+    role. On the command line, anyone can be blocked.
     """
     return actor.id is None or (user.id != actor.id and user.role not in (Role.MANAGER, Role.ADMIN))
 
@@ -232,7 +232,7 @@ def block_user(user: User, reason: str, now: datetime, actor: Actor) -> None:
 
 
 def unblock_user(user: User, reason: str, actor: Actor) -> None:
-    """Let the user sign in again and continue their mailings. Raises NotAllowed."""
+    """Allow the user to sign in and their mailings to continue. Raises NotAllowed."""
     lock_user(user)
     if not may_block(user, actor):
         raise NotAllowed
@@ -245,7 +245,7 @@ def unblock_user(user: User, reason: str, actor: Actor) -> None:
 def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
     """Change the user's role.
 
-    Raises NotAllowed for the actor's own role, and LastAdmin when no other administrator is left.
+    Raises NotAllowed if the role is the actor's own, and LastAdmin if no other administrator is left.
     """
     has_others = has_other_admin(user)
     lock_user(user)
@@ -263,19 +263,19 @@ def change_role(user: User, role: Role, reason: str, actor: Actor) -> None:
 
 def has_other_admin(user: User) -> bool:
     """Whether there is another active administrator; locks all of them until the transaction ends."""
-    # Locked in one order, so that two administrators cannot demote each other or leave at the same time.
+    # Locked in a fixed order, so that two administrators cannot demote each other or leave at the same time.
     admins = select(User).where(User.role == Role.ADMIN).order_by(User.id).with_for_update()
     found = db.session.scalars(admins.execution_options(populate_existing=True)).all()
     return any(admin.id != user.id and admin.is_active and not admin.deletion_at for admin in found)
 
 
 def lock_user(user: User) -> None:
-    """Read the account again and lock it until the transaction ends."""
+    """Reload the account and lock it until the transaction ends."""
     db.session.refresh(user, with_for_update=True)
 
 
 def add_letter_within_limit(user: User, template: str, *, to: str = "", **params: Any) -> None:
-    """Add a letter unless the account got LETTERS_PER_HOUR of its kind within the last hour."""
+    """Add a letter unless LETTERS_PER_HOUR of its kind were added for the account in the last hour."""
     recent = select(func.count()).where(
         OutboxLetter.user_id == user.id,
         OutboxLetter.template == template,

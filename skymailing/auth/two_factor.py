@@ -1,7 +1,7 @@
-"""Two-factor authentication: codes of an app (TOTP, RFC 6238), and recovery codes for a lost phone.
+"""Two-factor authentication: codes from an app (TOTP, RFC 6238), and recovery codes for a lost phone.
 
-The app's key is stored encrypted with SECRET_KEY, and is shown only until its owner has entered a code
-from the app. Recovery codes are stored as hashes alone, so they still work when SECRET_KEY changes.
+The app's key is stored encrypted with SECRET_KEY, and is shown only until the user has entered a code
+from the app. Recovery codes are stored only as hashes, so they still work after SECRET_KEY has changed.
 """
 
 import base64
@@ -27,11 +27,11 @@ from skymailing.outbox import services as outbox
 ISSUER = "SkyMailing"
 LETTER = "second-factor-changed"  # stored in the outbox, so the name must not change
 STEP = 30  # seconds for which a code is valid; apps assume this value
-DRIFT = 1  # steps by which a phone's clock may be wrong
+DRIFT = 1  # steps by which a phone's clock may be off
 SETUP_LIFETIME = timedelta(minutes=15)
 CODE_COUNT = 10
-CODE_BYTES = 10  # 80 bits each: too many to try, so a plain hash is enough
-LONGEST_CODE = 40  # characters; the rest is ignored
+CODE_BYTES = 10  # 80 bits cannot be guessed, so a plain hash is enough
+MAX_CODE_LENGTH = 40  # characters; the rest is ignored
 
 
 def start_setup(user: User, now: datetime) -> None:
@@ -39,24 +39,24 @@ def start_setup(user: User, now: datetime) -> None:
     lock_user(user)
     if not user.has_two_factor:
         user.totp_secret = _encrypt(pyotp.random_base32(), now)
-        user.totp_last_step = 0  # it counted the codes of the previous key
+        user.totp_last_step = 0  # the old value is about the previous key
         db.session.flush()
 
 
 def pending_secret(user: User, now: datetime) -> str | None:
-    """Return the key that waits for its confirmation; None when there is none or it has expired."""
+    """Return the unconfirmed key; None if there is none or it has expired."""
     if user.has_two_factor:
         return None
     return _decrypt(user.totp_secret, now, SETUP_LIFETIME)
 
 
 def provisioning_uri(user: User, secret: str) -> str:
-    """Return the content of the QR code: the otpauth:// address of the key."""
+    """Return the content of the QR code: the otpauth:// URI of the key."""
     return pyotp.TOTP(secret, interval=STEP).provisioning_uri(name=user.email, issuer_name=ISSUER)
 
 
 def confirm_setup(user: User, code: str, now: datetime) -> list[str] | None:
-    """Turn two-factor authentication on; return the recovery codes, or None when the code is wrong."""
+    """Turn two-factor authentication on; return the recovery codes, or None if the code is wrong."""
     lock_user(user)
     secret = pending_secret(user, now)
     if secret is None or not _use_code(user, secret, code, now):
@@ -67,8 +67,8 @@ def confirm_setup(user: User, code: str, now: datetime) -> list[str] | None:
 
 
 def verify_code(user: User, code: str, now: datetime) -> bool:
-    """Whether this is a valid app code or recovery code. Either works once, so this uses it up."""
-    typed = "".join(code[:LONGEST_CODE].lower().replace("-", "").split())
+    """Whether the code is a valid app code or recovery code; a valid one cannot be used again."""
+    typed = "".join(code[:MAX_CODE_LENGTH].lower().replace("-", "").split())
     secret = _decrypt(user.totp_secret, now, None)
     if secret is not None and _use_code(user, secret, typed, now):
         return True
@@ -81,7 +81,7 @@ def verify_code(user: User, code: str, now: datetime) -> bool:
 
 
 def replace_recovery_codes(user: User) -> list[str]:
-    """Replace the recovery codes; return the new ones, which can be shown only now."""
+    """Replace the recovery codes; return the new ones, which cannot be shown again."""
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     codes = [base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode().lower() for _ in range(CODE_COUNT)]
     db.session.add_all(RecoveryCode(user_id=user.id, code_hash=_hash(code)) for code in codes)
@@ -96,7 +96,7 @@ def count_recovery_codes(user: User) -> int:
 
 
 def turn_off(user: User) -> None:
-    """Turn two-factor authentication off and notify the user by a letter."""
+    """Turn two-factor authentication off and notify the user by letter."""
     lock_user(user)
     if not user.has_two_factor:
         return
@@ -108,20 +108,20 @@ def turn_off(user: User) -> None:
 
 
 def turn_off_by_operator(user: User, reason: str, actor: Actor) -> None:
-    """Turn two-factor authentication off for a user who lost their phone and recovery codes."""
+    """Reset two-factor authentication for a user who has lost their phone and recovery codes."""
     turn_off(user)
     audit.record(AuditAction.TWO_FACTOR_LIFTED, actor, user, reason)
     db.session.flush()
 
 
 def _use_code(user: User, secret: str, code: str, now: datetime) -> bool:
-    """Whether the code is current and newer than the last one used; it becomes the last one used."""
+    """Whether the code is valid now and newer than the last one used; a valid one is recorded as used."""
     totp = pyotp.TOTP(secret, interval=STEP)
     current = int(now.timestamp()) // STEP
-    typed = "".join(code[:LONGEST_CODE].split()).encode()
+    typed = "".join(code[:MAX_CODE_LENGTH].split()).encode()
     for step in range(current - DRIFT, current + DRIFT + 1):
         if hmac.compare_digest(totp.generate_otp(step).encode(), typed):
-            # Compared in the database, so that of two simultaneous uses of a code one is refused.
+            # Compared in the database, so that one of two simultaneous uses of a code is refused.
             used = db.session.execute(
                 update(User)
                 .where(User.id == user.id, User.totp_last_step < step)
@@ -141,7 +141,7 @@ def _encrypt(secret: str, now: datetime) -> str:
 
 
 def _decrypt(encrypted: str, now: datetime, lifetime: timedelta | None) -> str | None:
-    """Return the key; None when there is none, it is too old, or SECRET_KEY has changed."""
+    """Return the key; None if there is none, it is too old, or SECRET_KEY has changed."""
     if not encrypted:
         return None
     try:

@@ -1,1 +1,1 @@
-"""Account letters: stored with the change they report, sent later by a worker."""
+"""Account letters: stored together with the change that they report, and sent later by a worker."""

@@ -1,4 +1,4 @@
-"""Render an outbox row: its texts are in templates/emails/, its links are created at this moment."""
+"""Render outbox letters from templates/emails/, and create the links in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SubjectDeleted(SkyMailingError):
 
 @dataclass(frozen=True)
 class RenderedLetter:
-    """A letter that needs the database no more: a Flask-Mail message, or finished bytes."""
+    """A letter that can be sent without the database: a Flask-Mail message, or finished bytes."""
 
     letter_id: int
     attempts: int
@@ -53,7 +53,7 @@ def render_letter(letter: OutboxLetter) -> RenderedLetter:
 
 
 def service_address() -> str:
-    """Return the address of our letters, without a name."""
+    """Return the sender address of account letters, without a display name."""
     return parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
 
 
@@ -66,11 +66,11 @@ def _render_account_letter(letter: OutboxLetter) -> Message:
         recipients=[letter.to],
         body=_render(letter.template, "body.txt", context).strip() + "\n",
         html=_render(letter.template, "body.html", context),
-        # RFC 3834: automatic repliers do not answer such letters.
+        # RFC 3834: auto-responders do not reply to such letters.
         extra_headers={"Auto-Submitted": "auto-generated"},
     )
     domain = service_address().rpartition("@")[2]
-    # The same on each attempt, so that mailboxes recognize a repeated letter.
+    # The same on each attempt, so that mail servers can recognize duplicates.
     message.msgId = f"<account.{letter.id}.{letter.created_at:%Y%m%d%H%M%S}@{domain}>"
     return message
 
@@ -88,7 +88,7 @@ def _render_test_letter(letter: OutboxLetter) -> bytes:
     client = db.session.get(Client, client_id) if client_id is not None else None
     if client_id is not None and (client is None or client.owner_id != letter.user_id):
         raise SubjectDeleted("The client was deleted before the test letter was sent.")
-    # Imported here: short commands add letters, but only a worker renders them.
+    # Imported here to keep commands fast: they add letters, but only a worker renders them.
     from skymailing.delivery.rendering.letter import render_test_letter
 
     return render_test_letter(message, client, letter.user)

@@ -1,4 +1,4 @@
-"""Add account letters to the outbox, in the transaction that causes them."""
+"""Add account letters to the outbox, in the transaction of the change that they report."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from skymailing.models import OutboxLetter, User
 
 
 def add_letter(user: User, template: str, *, to: str = "", **params: Any) -> OutboxLetter:
-    """Add a letter to the user's address, or to another one; it is sent after the commit.
+    """Add a letter to the user's address, or to `to`; it is sent after the commit.
 
-    `params` are ids and plain values that JSON can hold. Links and tokens are created when the letter
-    is sent, so that none is ever stored.
+    `params` are IDs and plain values that JSON can represent. Links and tokens are created only when the
+    letter is sent, so that they are never stored.
     """
-    db.session.flush()  # gives a new user the id that the letter refers to
+    db.session.flush()  # gives a new user the ID that the letter refers to
     letter = OutboxLetter(
         user_id=user.id,
         to=to or user.email,

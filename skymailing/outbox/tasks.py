@@ -1,7 +1,7 @@
 """Send the outbox: claim due letters, send them outside of any transaction, record each result.
 
-A worker that crashes between the server's reply and its record sends a letter twice, under the same
-Message-ID. That is harmless for a confirmation or a password reset, and better than losing one.
+If a worker crashes before it has recorded the server's reply, the letter is sent again with the same
+Message-ID. For a confirmation or a password reset, that is harmless and better than losing the letter.
 """
 
 import logging
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 20  # letters over one connection
 LEASE = timedelta(minutes=10)
-RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last one repeats
+RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last delay repeats
 MAX_ATTEMPTS = 10
-SERVER_RETRY_DELAY = timedelta(seconds=15)  # after a server that did not accept the connection
+SERVER_RETRY_DELAY = timedelta(seconds=15)  # after the connection has failed
 LIFETIME = timedelta(days=3)  # no one waits longer for a confirmation
 ERROR_LENGTH = 500
 
@@ -46,7 +46,7 @@ def send_due_letters(now: datetime) -> int:
 
 
 def _claim_batch(now: datetime) -> Sequence[int]:
-    """Lease a batch of due letters, including those whose lease a dead worker let expire."""
+    """Lease a batch of due letters, including those whose lease has expired because a worker died."""
     due = (
         select(OutboxLetter.id)
         .where(
@@ -88,7 +88,7 @@ def _render_claimed(ids: Sequence[int], now: datetime) -> list[RenderedLetter]:
             rendered.append(render_letter(letter))
         except SkyMailingError as error:
             _finish(letter.id, LetterState.FAILED, now, str(error))
-        except Exception as error:  # a bug of ours: the letter waits until it is fixed
+        except Exception as error:  # a bug in our code: retry until it has been fixed
             logger.exception("Letter %d cannot be rendered", letter.id)
             _postpone(letter.id, letter.attempts, now, f"cannot be rendered: {error!r}")
     db.session.commit()
@@ -96,31 +96,34 @@ def _render_claimed(ids: Sequence[int], now: datetime) -> list[RenderedLetter]:
 
 
 def _send_batch(letters: list[RenderedLetter], now: datetime) -> int:
-    """Send over one connection. Raises OSError when the connection cannot be opened or breaks."""
+    """Send letters over one connection; return how many the server accepted.
+
+    Raises OSError if the connection cannot be opened or breaks.
+    """
     if not letters:
         return 0
-    waiting = list(letters)
+    unsent = list(letters)
     sent = 0
     started = time.monotonic()
     try:
         with SecureConnection(current_app.extensions["mail"]) as connection:
-            while waiting and time.monotonic() - started < LEASE.total_seconds() / 2:
-                sent += _send_one(connection, waiting.pop(0), now)
+            while unsent and time.monotonic() - started < LEASE.total_seconds() / 2:
+                sent += _send_one(connection, unsent.pop(0), now)
     except Exception as error:
-        _release(waiting, now, str(error))
+        _release(unsent, now, str(error))
         raise
-    _release(waiting, now, "the server is slow")
+    _release(unsent, now, "the server is slow")
     return sent
 
 
 def _send_one(connection: SecureConnection, letter: RenderedLetter, now: datetime) -> bool:
-    """Send one letter and record the result. Raises when the connection is lost."""
+    """Send one letter and record the result. Raises if the connection is lost."""
     try:
         with time_limit(connection.session, 2 * current_app.config["MAIL_TIMEOUT"]):
             letter.send(connection)
     except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
         code, reply = _reply_of(error)
-        # A refused sender is the fault of our settings, which can be corrected, not of the letter.
+        # A refused sender is a fault in our settings, which can be corrected, not in the letter.
         if 500 <= code < 600 and not isinstance(error, smtplib.SMTPSenderRefused):
             _finish(letter.letter_id, LetterState.FAILED, now, reply)
         else:
@@ -164,7 +167,7 @@ def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:
 
 
 def _release(letters: list[RenderedLetter], now: datetime, error: str) -> None:
-    """Return letters that were not tried; a server failure does not count as an attempt."""
+    """Release letters that were not tried; a server failure does not count as an attempt."""
     _update(
         [letter.letter_id for letter in letters],
         now,
@@ -178,5 +181,5 @@ def _release(letters: list[RenderedLetter], now: datetime, error: str) -> None:
 
 
 def _update(letter_ids: list[int], now: datetime, **values: object) -> None:
-    """Update the letters that this worker still leases; the end of the lease identifies it."""
+    """Update the letters that this worker still leases; the end of the lease identifies the worker."""
     leases.change_leased(OutboxLetter, letter_ids, now + LEASE, **values)

@@ -1,4 +1,4 @@
-"""Create a user with data in every table, and list what is stored about them."""
+"""Create data for a user in every table, and list what is stored about the user."""
 
 from datetime import timedelta
 from typing import Any
@@ -130,7 +130,7 @@ def create_user_due_for_deletion(**values: Any) -> User:
 
 
 def all_values(session: Session) -> list[Any]:
-    """Return all values of the tables with personal data, to search for values that must be deleted."""
+    """Return all values of the tables with personal data, to search them for deleted values."""
     return [
         value
         for model in (User, Client, Suppression, AuditEntry, OutboxLetter)

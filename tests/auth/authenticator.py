@@ -1,4 +1,4 @@
-"""An authenticator app, as a user has on their phone."""
+"""Simulate the authenticator app on a user's phone."""
 
 import re
 
@@ -12,16 +12,16 @@ PAGE = "/auth/profile/second-step"
 
 
 class App:
-    """Turn on two-factor authentication in a browser; hold the app's key and the recovery codes."""
+    """Turn on two-factor authentication in a browser; store the app's key and the recovery codes."""
 
     def __init__(self, browser: FlaskClient) -> None:
-        answer = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
-        key = re.search(r"<code>([A-Z2-7 ]+)</code>", answer.text)
-        assert key is not None, answer.text
+        response = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
+        key = re.search(r"<code>([A-Z2-7 ]+)</code>", response.text)
+        assert key is not None, response.text
         self.secret = key[1].replace(" ", "")
-        answer = browser.post(f"{PAGE}/setup", data={"code": self.code()})
-        self.recovery = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", answer.text)
-        assert len(self.recovery) == 10, answer.text
+        response = browser.post(f"{PAGE}/setup", data={"code": self.code()})
+        self.recovery = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", response.text)
+        assert len(self.recovery) == 10, response.text
 
     def code(self, ahead: int = 0) -> str:
         return pyotp.TOTP(self.secret).at(utcnow(), counter_offset=ahead)

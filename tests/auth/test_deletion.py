@@ -1,4 +1,4 @@
-"""Deletion of an account: mailings stop, ledgers close, its data is deleted, other data stays."""
+"""Delete an account: its mailings stop, its runs finish, its data is deleted, and other data is kept."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def erase_all(app: Flask, user_id: int) -> None:
             pass
 
 
-def test_deletion_removes_all_data_of_the_account_and_none_of_others(app: Flask, session: Session) -> None:
+def test_deletion_removes_all_data_of_the_account_and_no_other_data(app: Flask, session: Session) -> None:
     user, other = create_user_due_for_deletion(name="Ольга"), UserFactory.create()
     create_account_data(session, user)
     create_account_data(session, other, "192.0.2.9")
@@ -71,16 +71,18 @@ def test_deletion_removes_all_data_of_the_account_and_none_of_others(app: Flask,
     assert session.get(User, id) is None
     assert count_rows(session, other.id) == before
     assert [value for value in all_values(session) if value in (email, "Ольга", "192.0.2.7")] == []
-    assert session.scalar(select(func.count()).select_from(Article)) == 2  # articles stay, without an author
+    assert (
+        session.scalar(select(func.count()).select_from(Article)) == 2
+    )  # articles are kept, without an author
 
 
-def test_ledgers_are_closed_before_rows_are_deleted(
+def test_runs_are_finished_before_rows_are_deleted(
     app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = create_user_due_for_deletion()
     run = create_sending_run(user)
     with app.app_context():
-        monkeypatch.setattr(deletion, "_lock_account", lambda *_: False)  # stops after the mailings
+        monkeypatch.setattr(deletion, "_lock_account", lambda *_: False)  # stop after the mailings
         assert not erase_slice(user.id, utcnow(), never_hand_back)
 
     session.expire_all()
@@ -121,8 +123,8 @@ def test_the_audit_log_keeps_actions_under_an_anonymous_label(app: Flask, sessio
     erase_all(app, id)
 
     session.expire_all()
-    lines = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
-    assert [(line.action, line.actor, line.address, line.target) for line in lines] == [
+    entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert [(entry.action, entry.actor, entry.address, entry.target) for entry in entries] == [
         (AuditAction.CLIENT_DELETED, f"user {id}", "", ""),
         (AuditAction.CLIENTS_EXPORTED, f"user {id}", "", f"user {id}"),
         (AuditAction.USER_BLOCKED, "manager@sky.example", "192.0.2.8", f"user {id}"),
@@ -132,15 +134,14 @@ def test_the_audit_log_keeps_actions_under_an_anonymous_label(app: Flask, sessio
 
 
 def test_the_id_of_a_deleted_account_is_not_reused(app: Flask, session: Session) -> None:
-    left = create_user_due_for_deletion()
-    id = left.id
+    id = create_user_due_for_deletion().id
     erase_all(app, id)
     session.expunge_all()
 
     assert UserFactory.create().id > id
 
 
-def test_the_sweep_deletes_due_accounts_only(app: Flask, session: Session, work: Callable[[], None]) -> None:
+def test_the_sweep_deletes_only_due_accounts(app: Flask, session: Session, work: Callable[[], None]) -> None:
     early = UserFactory.create(deletion_at=utcnow() + timedelta(minutes=5))
     due = create_user_due_for_deletion()
     for user in (early, due):
@@ -177,7 +178,7 @@ def test_two_workers_can_delete_the_same_account(app: Flask, session: Session) -
     with ThreadPoolExecutor(3) as pool:
         for work in [pool.submit(erase_all, app, id) for _ in range(3)]:
             work.result()
-    erase_all(app, id)  # in case each thread found the account locked at the end
+    erase_all(app, id)  # in case each thread found the account locked in the end
 
     assert count_rows(session, id) == {}
     assert count_rows(session, other.id) == before
@@ -234,7 +235,9 @@ def test_the_next_sweep_continues_after_a_kill(
     assert session.get(User, id) is None
 
 
-def test_the_commands_confirm_export_and_delete(app: Flask, session: Session, tmp_path: Path) -> None:
+def test_the_commands_export_an_account_and_delete_it_after_confirmation(
+    app: Flask, session: Session, tmp_path: Path
+) -> None:
     admin, user = UserFactory.create(role=Role.ADMIN), UserFactory.create()
     create_account_data(session, user)
     id, email = user.id, user.email

@@ -1,4 +1,4 @@
-"""The archive with all data of an account."""
+"""Export all data of an account as an archive."""
 
 import csv
 import io
@@ -17,11 +17,11 @@ from tests.support.factories import UserFactory
 
 
 def download_archive(browser: FlaskClient) -> zipfile.ZipFile:
-    answer = browser.get("/auth/profile/export.zip")
-    assert answer.status_code == 200
-    assert answer.mimetype == "application/zip"
-    assert answer.headers["Cache-Control"] == "no-store"
-    archive = zipfile.ZipFile(io.BytesIO(answer.data))
+    response = browser.get("/auth/profile/export.zip")
+    assert response.status_code == 200
+    assert response.mimetype == "application/zip"
+    assert response.headers["Cache-Control"] == "no-store"
+    archive = zipfile.ZipFile(io.BytesIO(response.data))
     assert archive.testzip() is None
     return archive
 
@@ -30,7 +30,7 @@ def read_table(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(archive.read(name).decode())))
 
 
-def test_the_archive_contains_all_own_data_and_no_other(
+def test_the_archive_contains_all_data_of_the_user_and_no_other_data(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     other = UserFactory.create()
@@ -67,14 +67,14 @@ def test_the_archive_contains_all_own_data_and_no_other(
     assert user.password_hash not in everything
 
 
-def test_managers_are_not_named(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_archive_does_not_name_managers(session: Session, user: User, browser: FlaskClient) -> None:
     create_account_data(session, user)
     archive = download_archive(browser)
 
-    lines = {row["action"]: row for row in read_table(archive, "audit.csv")}
-    assert (lines["user-blocked"]["by"], lines["user-blocked"]["network_address"]) == ("SkyMailing", "")
-    assert lines["user-blocked"]["reason"] == "spam"
-    assert lines["client-deleted"]["network_address"] == "192.0.2.7"
+    entries = {row["action"]: row for row in read_table(archive, "audit.csv")}
+    assert (entries["user-blocked"]["by"], entries["user-blocked"]["network_address"]) == ("SkyMailing", "")
+    assert entries["user-blocked"]["reason"] == "spam"
+    assert entries["client-deleted"]["network_address"] == "192.0.2.7"
     assert "manager@sky.example" not in archive.read("audit.csv").decode()
 
 

@@ -1,4 +1,4 @@
-"""Requests to delete an account, and their cancellation."""
+"""Request the deletion of an account, and cancel the request."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,8 +23,8 @@ from tests.support.factories import MailingFactory, UserFactory, due_mailing
 from tests.support.servers import SmtpServer
 
 
-def text_of(text: str) -> str:
-    return BeautifulSoup(text, "html.parser").get_text(" ", strip=True)
+def text_of(page: str) -> str:
+    return BeautifulSoup(page, "html.parser").get_text(" ", strip=True)
 
 
 def test_the_page_lists_what_will_be_deleted(session: Session, user: User, browser: FlaskClient) -> None:
@@ -52,19 +52,19 @@ def test_with_two_factor_a_stolen_session_and_password_are_not_enough(
 ) -> None:
     stolen = sign_in(user)
     with time_machine.travel(utcnow() + timedelta(hours=1), tick=False) as clock:
-        phone = App(stolen)  # signs the other browser out
+        phone = App(stolen)  # signs out the other browser
         clock.shift(60)
         page = "/auth/profile/delete"
         for code in ({}, {"code": ""}, {"code": "000000"}):
-            answer = stolen.post(page, data={"current_password": PASSWORD} | code)
-            assert 'id="code-error"' in answer.text
-        answer = stolen.post(page, data={"current_password": "a guess", "code": phone.recovery[0]})
-        assert "not your current password" in answer.text
+            response = stolen.post(page, data={"current_password": PASSWORD} | code)
+            assert 'id="code-error"' in response.text
+        response = stolen.post(page, data={"current_password": "a guess", "code": phone.recovery[0]})
+        assert "not your current password" in response.text
         session.refresh(user)
         assert user.deletion_at is None
 
-        answer = stolen.post(page, data={"current_password": PASSWORD, "code": phone.recovery[0]})
-        assert answer.location == "/auth/login"
+        response = stolen.post(page, data={"current_password": PASSWORD, "code": phone.recovery[0]})
+        assert response.location == "/auth/login"
     session.refresh(user)
     assert user.deletion_at is not None
 
@@ -82,16 +82,16 @@ def test_a_request_pauses_mailings_signs_out_everywhere_and_sends_a_letter(
     scheduled = due_mailing(user, next_run_at=utcnow() + timedelta(hours=1))
     draft = MailingFactory.create(owner=user)
 
-    answer = browser.post("/auth/profile/delete", data={"current_password": PASSWORD})
+    response = browser.post("/auth/profile/delete", data={"current_password": PASSWORD})
     work()
 
-    assert answer.location.endswith("/auth/login")
+    assert response.location.endswith("/auth/login")
     for device in (browser, phone):
         assert device.get("/clients/").status_code == 302
     session.expire_all()
     assert user.deletion_at is not None
     assert abs(user.deletion_at - utcnow() - timedelta(days=7)) < timedelta(minutes=1)
-    assert [m.state for m in (running, scheduled, draft)] == [
+    assert [mailing.state for mailing in (running, scheduled, draft)] == [
         MailingState.PAUSED,
         MailingState.PAUSED,
         MailingState.DRAFT,
@@ -101,25 +101,25 @@ def test_a_request_pauses_mailings_signs_out_everywhere_and_sends_a_letter(
     assert session.scalars(select(AuditEntry.action)).all() == [AuditAction.ACCOUNT_DELETION_ASKED]
 
 
-def test_during_the_grace_period_the_deletion_can_be_cancelled(
+def test_the_deletion_can_be_cancelled_during_the_grace_period(
     session: Session, user: User, browser: FlaskClient, sign_in: SignIn
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     browser.post("/auth/profile/delete", data={"current_password": PASSWORD})
-    again = sign_in(user)
+    returned = sign_in(user)
 
     for path in ("/", "/clients/", "/mailings/new", "/auth/profile"):
-        assert again.get(path).location == "/auth/profile/leaving", path
-    assert again.post(f"/mailings/{mailing.id}/resume").location == "/auth/profile/leaving"
-    assert "and all its data will be deleted on" in again.get("/auth/profile/leaving").text
-    assert again.get("/auth/profile/export.zip").status_code == 200
-    assert again.post("/auth/profile/leaving").status_code == 302
+        assert returned.get(path).location == "/auth/profile/leaving", path
+    assert returned.post(f"/mailings/{mailing.id}/resume").location == "/auth/profile/leaving"
+    assert "and all its data will be deleted on" in returned.get("/auth/profile/leaving").text
+    assert returned.get("/auth/profile/export.zip").status_code == 200
+    assert returned.post("/auth/profile/leaving").status_code == 302
 
     session.expire_all()
     assert user.deletion_at is None
     assert mailing.state is MailingState.PAUSED
-    assert "paused when the deletion" in again.get(f"/mailings/{mailing.id}").text
-    assert again.get("/clients/").status_code == 200
+    assert "paused when the deletion" in returned.get(f"/mailings/{mailing.id}").text
+    assert returned.get("/clients/").status_code == 200
 
 
 def test_a_started_deletion_cannot_be_cancelled(app: Flask, session: Session) -> None:

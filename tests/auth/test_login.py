@@ -1,4 +1,4 @@
-"""Sign-in and sign-out."""
+"""Sign in and sign out."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ def log_in(
     return browser.post(f"/auth/login{query}", data={"email": email, "password": password, **more})
 
 
-def test_right_password_signs_in_and_out_again(visitor: FlaskClient, user: User) -> None:
+def test_sign_in_with_the_right_password_and_sign_out(visitor: FlaskClient, user: User) -> None:
     assert log_in(visitor, user.email).status_code == 302
     assert is_signed_in(visitor)
     assert visitor.post("/auth/logout").status_code == 302
@@ -39,12 +39,12 @@ def test_case_and_spaces_around_the_address_do_not_matter(visitor: FlaskClient, 
     assert log_in(visitor, f"  {user.email.upper()} ").status_code == 302
 
 
-def test_logging_out_needs_a_post(browser: FlaskClient) -> None:
+def test_signing_out_needs_a_post_request(browser: FlaskClient) -> None:
     assert browser.get("/auth/logout").status_code == 405
     assert is_signed_in(browser)
 
 
-def test_wrong_password_and_unknown_address_get_the_same_answer(visitor: FlaskClient, user: User) -> None:
+def test_wrong_password_and_unknown_address_get_the_same_response(visitor: FlaskClient, user: User) -> None:
     wrong = log_in(visitor, user.email, "not this one")
     unknown = log_in(visitor, "no-one@example.com", "not this one")
     assert "Wrong e-mail address or password." in wrong.text
@@ -54,10 +54,10 @@ def test_wrong_password_and_unknown_address_get_the_same_answer(visitor: FlaskCl
 
 
 def test_private_page_redirects_to_login_and_back(visitor: FlaskClient, user: User) -> None:
-    answer = visitor.get(PRIVATE_PAGE)
-    assert answer.status_code == 302
-    assert answer.location == "/auth/login?next=%2Fauth%2Fprofile"
-    assert visitor.get(answer.location).status_code == 200
+    response = visitor.get(PRIVATE_PAGE)
+    assert response.status_code == 302
+    assert response.location == "/auth/login?next=%2Fauth%2Fprofile"
+    assert visitor.get(response.location).status_code == 200
     assert log_in(visitor, user.email, query="?next=%2Fauth%2Fprofile").location == PRIVATE_PAGE
 
 
@@ -66,12 +66,12 @@ def test_private_page_redirects_to_login_and_back(visitor: FlaskClient, user: Us
     ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"],
 )
 def test_login_never_redirects_to_another_site(visitor: FlaskClient, user: User, target: str) -> None:
-    answer = visitor.post(
+    response = visitor.post(
         "/auth/login", query_string={"next": target}, data={"email": user.email, "password": PASSWORD}
     )
-    assert answer.status_code == 302
-    assert "evil" not in answer.location
-    assert "javascript" not in answer.location
+    assert response.status_code == 302
+    assert "evil" not in response.location
+    assert "javascript" not in response.location
 
 
 def test_unconfirmed_account_is_reported_only_after_the_right_password(
@@ -79,18 +79,18 @@ def test_unconfirmed_account_is_reported_only_after_the_right_password(
 ) -> None:
     user = UserFactory.create(confirmed_at=None)
     assert "Confirm your address first" not in log_in(visitor, user.email, "not this one").text
-    answer = log_in(visitor, user.email)
-    assert answer.status_code == 403
-    assert "Send the link again" in answer.text
+    response = log_in(visitor, user.email)
+    assert response.status_code == 403
+    assert "Send the link again" in response.text
     assert not is_signed_in(visitor)
 
 
 def test_block_reason_is_shown_only_after_the_right_password(visitor: FlaskClient, session: Session) -> None:
     user = UserFactory.create(blocked_at=utcnow(), blocked_reason="Complaints <about> spam")
     assert "Complaints" not in log_in(visitor, user.email, "not this one").text
-    answer = log_in(visitor, user.email)
-    assert answer.status_code == 403
-    assert "Complaints &lt;about&gt; spam" in answer.text
+    response = log_in(visitor, user.email)
+    assert response.status_code == 403
+    assert "Complaints &lt;about&gt; spam" in response.text
     assert not is_signed_in(visitor)
 
 
@@ -123,8 +123,8 @@ def test_remember_cookie_lasts_thirty_days(visitor: FlaskClient, user: User) -> 
     assert cookie is not None
     assert cookie.http_only
     assert cookie.expires is not None
-    lasts = cookie.expires - utcnow()
-    assert timedelta(days=29) < lasts < timedelta(days=31)
+    lifetime = cookie.expires - utcnow()
+    assert timedelta(days=29) < lifetime < timedelta(days=31)
 
 
 def test_remember_cookie_is_invalid_after_the_epoch_changes(
@@ -140,7 +140,7 @@ def test_remember_cookie_is_invalid_after_the_epoch_changes(
 
 def test_session_is_renewed_at_login(visitor: FlaskClient, user: User) -> None:
     with visitor.session_transaction() as planted:
-        planted["planted"] = "by somebody else"
+        planted["planted"] = "by someone else"
     log_in(visitor, user.email)
     with visitor.session_transaction() as renewed:
         assert "planted" not in renewed

@@ -1,4 +1,4 @@
-"""Change of the account's address: it needs the password, and the new address has to be confirmed."""
+"""Change an account's address: this needs the password and a confirmation from the new address."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -29,7 +29,7 @@ def request_change(browser: FlaskClient, email: str = NEW, password: str = PASSW
 
 @pytest.fixture
 def link(browser: FlaskClient, smtp: SmtpServer, work: Work) -> str:
-    """The link that was sent to the new address."""
+    """Return the link that was sent to the new address."""
     assert request_change(browser).status_code == 200
     work()
     (letter,) = smtp.letters
@@ -48,8 +48,8 @@ def test_the_address_changes_when_the_link_is_opened_and_confirmed(
     session.refresh(user)
     assert user.email == NEW
     for email, code in ((old, 200), (NEW, 302)):
-        answer = app.test_client().post("/auth/login", data={"email": email, "password": PASSWORD})
-        assert answer.status_code == code
+        response = app.test_client().post("/auth/login", data={"email": email, "password": PASSWORD})
+        assert response.status_code == code
     work()
     notice = smtp.letters[1]
     assert (notice.to, NEW in notice.text) == (old, True)
@@ -69,7 +69,7 @@ def test_a_change_needs_the_password(browser: FlaskClient, session: Session) -> 
     assert session.scalar(select(OutboxLetter)) is None
 
 
-def test_an_address_with_an_account_gets_the_same_answer_and_no_letter(
+def test_an_address_with_an_account_gets_the_same_response_and_no_letter(
     browser: FlaskClient, session: Session
 ) -> None:
     other = UserFactory.create()
@@ -78,7 +78,7 @@ def test_an_address_with_an_account_gets_the_same_answer_and_no_letter(
     assert [letter.to for letter in session.scalars(select(OutboxLetter))] == [NEW]
 
 
-def test_an_account_registered_since_keeps_the_address(
+def test_an_account_registered_in_the_meantime_keeps_the_address(
     visitor: FlaskClient, user: User, session: Session, link: str
 ) -> None:
     UserFactory.create(email=NEW)
@@ -107,7 +107,7 @@ def test_links_sent_to_the_old_address_stop_working(
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
 
 
-def test_a_reset_link_changes_no_address(app: Flask, visitor: FlaskClient, user: User) -> None:
+def test_a_reset_link_cannot_change_the_address(app: Flask, visitor: FlaskClient, user: User) -> None:
     with app.app_context():
         token = account_token(RESET, user)
     assert visitor.post(f"/auth/email/{token}").status_code == 410

@@ -1,4 +1,4 @@
-"""Forgotten and changed passwords, and the profile."""
+"""Reset and change passwords, and edit the profile."""
 
 import threading
 from collections.abc import Callable
@@ -26,13 +26,13 @@ NEW = {"password": PASSWORD_2, "password_confirm": PASSWORD_2}
 
 
 def can_sign_in(app: Flask, user: User, password: str) -> bool:
-    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": password})
-    return answer.status_code == 302
+    response = app.test_client().post("/auth/login", data={"email": user.email, "password": password})
+    return response.status_code == 302
 
 
 @pytest.fixture
 def link(app: Flask, user: User, smtp: SmtpServer, work: Work) -> str:
-    """The reset link that was sent to `user`."""
+    """Return the reset link that was sent to `user`."""
     assert app.test_client().post("/auth/reset", data={"email": user.email}).status_code == 302
     work()
     (letter,) = smtp.letters
@@ -40,7 +40,7 @@ def link(app: Flask, user: User, smtp: SmtpServer, work: Work) -> str:
     return link_in(letter)
 
 
-def test_link_sets_a_new_password_and_signs_out_everywhere(
+def test_the_link_sets_a_new_password_and_signs_out_everywhere(
     app: Flask, browser: FlaskClient, visitor: FlaskClient, user: User, link: str
 ) -> None:
     assert visitor.get(link).status_code == 200
@@ -50,7 +50,7 @@ def test_link_sets_a_new_password_and_signs_out_everywhere(
     assert not can_sign_in(app, user, PASSWORD)
 
 
-def test_link_works_once(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
+def test_the_link_works_once(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
     visitor.post(link, data=NEW)
     again = visitor.post(link, data={"password": "four odd words", "password_confirm": "four odd words"})
     assert again.status_code == 410
@@ -58,23 +58,25 @@ def test_link_works_once(app: Flask, visitor: FlaskClient, user: User, link: str
     assert can_sign_in(app, user, PASSWORD_2)
 
 
-def test_link_works_for_one_hour(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
+def test_the_link_works_for_one_hour(app: Flask, visitor: FlaskClient, user: User, link: str) -> None:
     with time_machine.travel(utcnow() + timedelta(minutes=59)):
         assert visitor.get(link).status_code == 200
     with time_machine.travel(utcnow() + timedelta(minutes=61)):
-        answer = visitor.post(link, data=NEW)
-    assert answer.status_code == 410
-    assert 'href="/auth/reset"' in answer.text
+        response = visitor.post(link, data=NEW)
+    assert response.status_code == 410
+    assert 'href="/auth/reset"' in response.text
     assert can_sign_in(app, user, PASSWORD)
 
 
 def test_weak_new_password_is_refused_and_the_link_still_works(visitor: FlaskClient, link: str) -> None:
-    answer = visitor.post(link, data={"password": "12345678", "password_confirm": "12345678"})
-    assert "too easy to guess" in answer.text
+    response = visitor.post(link, data={"password": "12345678", "password_confirm": "12345678"})
+    assert "too easy to guess" in response.text
     assert visitor.post(link, data=NEW).status_code == 302
 
 
-def test_confirmation_link_sets_no_password(visitor: FlaskClient, smtp: SmtpServer, work: Work) -> None:
+def test_a_confirmation_link_cannot_set_a_password(
+    visitor: FlaskClient, smtp: SmtpServer, work: Work
+) -> None:
     visitor.post("/auth/register", data=NEW | {"email": "new@example.com"})
     work()
     token = link_in(smtp.letters[0]).rpartition("/")[2]
@@ -91,7 +93,9 @@ def test_reset_confirms_the_address(
     assert can_sign_in(app, user, PASSWORD_2)
 
 
-def test_unknown_and_blocked_accounts_get_the_same_answer_and_no_letter(app: Flask, session: Session) -> None:
+def test_unknown_and_blocked_accounts_get_the_same_response_and_no_letter(
+    app: Flask, session: Session
+) -> None:
     addresses = (
         UserFactory.create().email,
         UserFactory.create(blocked_at=utcnow()).email,
@@ -100,19 +104,19 @@ def test_unknown_and_blocked_accounts_get_the_same_answer_and_no_letter(app: Fla
     pages = []
     for email in addresses:
         browser = app.test_client()
-        answer = browser.post("/auth/reset", data={"email": email})
-        page = browser.get(answer.location)
-        pages.append((answer.status_code, answer.location, page.text.replace(email, "")))
+        response = browser.post("/auth/reset", data={"email": email})
+        page = browser.get(response.location)
+        pages.append((response.status_code, response.location, page.text.replace(email, "")))
     assert pages[0] == pages[1] == pages[2]
     assert [letter.to for letter in session.scalars(select(OutboxLetter))] == [addresses[0]]
 
 
-def test_changed_password_keeps_this_device_and_signs_out_the_others(
+def test_a_changed_password_keeps_this_device_signed_in_and_signs_out_the_others(
     app: Flask, sign_in: SignIn, user: User, smtp: SmtpServer, work: Work
 ) -> None:
     here, elsewhere = sign_in(user), sign_in(user)
-    answer = here.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
-    assert answer.status_code == 302
+    response = here.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
+    assert response.status_code == 302
     assert "Your password has been changed" in here.get("/auth/profile").text
     assert elsewhere.get("/auth/profile").status_code == 302
     assert can_sign_in(app, user, PASSWORD_2)
@@ -121,7 +125,9 @@ def test_changed_password_keeps_this_device_and_signs_out_the_others(
     assert subjects.count("Your password was changed") == 1
 
 
-def test_remembered_device_stays_signed_in_after_a_changed_password(visitor: FlaskClient, user: User) -> None:
+def test_a_remembered_device_stays_signed_in_after_a_password_change(
+    visitor: FlaskClient, user: User
+) -> None:
     visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD, "remember": "y"})
     visitor.post("/auth/profile/password", data=NEW | {"current_password": PASSWORD})
     visitor.delete_cookie("session")
@@ -129,8 +135,8 @@ def test_remembered_device_stays_signed_in_after_a_changed_password(visitor: Fla
 
 
 def test_changing_the_password_needs_the_current_one(app: Flask, browser: FlaskClient, user: User) -> None:
-    answer = browser.post("/auth/profile/password", data=NEW | {"current_password": "guessed at"})
-    assert "This is not your current password." in answer.text
+    response = browser.post("/auth/profile/password", data=NEW | {"current_password": "guessed at"})
+    assert "This is not your current password." in response.text
     assert can_sign_in(app, user, PASSWORD)
     assert browser.get("/auth/profile").status_code == 200
 
@@ -156,7 +162,9 @@ def test_profile_refuses_invalid_values(
     assert user.name == name
 
 
-def test_profile_changes_neither_role_nor_address(browser: FlaskClient, user: User, session: Session) -> None:
+def test_the_profile_form_changes_neither_role_nor_address(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     email = user.email
     data = {"name": "Other", "locale": "en", "timezone": "UTC", "role": "admin", "email": "x@example.com"}
     browser.post("/auth/profile", data=data)
@@ -164,24 +172,24 @@ def test_profile_changes_neither_role_nor_address(browser: FlaskClient, user: Us
     assert (user.name, user.role, user.email) == ("Other", "user", email)
 
 
-@pytest.mark.parametrize(("purpose", "door"), [(security.RESET, "reset"), (security.NEW_EMAIL, "email")])
-def test_of_two_simultaneous_uses_of_a_link_one_fails(
-    app: Flask, session: Session, user: User, purpose: str, door: str
+@pytest.mark.parametrize(("purpose", "path"), [(security.RESET, "reset"), (security.NEW_EMAIL, "email")])
+def test_one_of_two_simultaneous_uses_of_a_link_fails(
+    app: Flask, session: Session, user: User, purpose: str, path: str
 ) -> None:
     with app.app_context():
         token = security.account_token(purpose, db.session.get_one(User, user.id), email="new@example.org")
         engine = db.engine
-    answers: list[int] = []
+    codes: list[int] = []
 
     def use() -> None:
-        answers.append(app.test_client().post(f"/auth/{door}/{token}", data=NEW).status_code)
+        codes.append(app.test_client().post(f"/auth/{path}/{token}", data=NEW).status_code)
 
     second = threading.Thread(target=use)
     with engine.connect() as first:
         first.execute(update(User).where(User.id == user.id).values(session_epoch=User.session_epoch + 1))
         second.start()
-        second.join(1.0)  # by now it has read the link and waits for the lock
+        second.join(1.0)  # by now it has read the link and is waiting for the lock
         assert second.is_alive()
         first.commit()
     second.join(30)
-    assert answers == [410]
+    assert codes == [410]

@@ -1,4 +1,4 @@
-"""Registration and confirmation of the address."""
+"""Register an account and confirm its address."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ ADDRESS = "new@example.com"
 
 
 def link_in(letter: Letter) -> str:
-    """Return the path of the link in a letter to an account."""
+    """Return the path of the link in an account letter."""
     found = re.search(r"http://sky\.example(/auth/\w+/\S+)", letter.text)
     assert found is not None, letter.text
     return found[1]
@@ -31,7 +31,7 @@ def link_in(letter: Letter) -> str:
 
 @pytest.fixture
 def link(visitor: FlaskClient, smtp: SmtpServer, work: Work) -> str:
-    """The link that was sent after a registration."""
+    """Register an account and return the link that was sent to it."""
     assert visitor.post("/auth/register", data=NEW).status_code == 302
     work()
     (letter,) = smtp.letters
@@ -43,13 +43,13 @@ def log_in(browser: FlaskClient) -> int:
     return browser.post("/auth/login", data=NEW | {"email": ADDRESS}).status_code
 
 
-def test_the_button_on_the_links_page_confirms_the_address(visitor: FlaskClient, link: str) -> None:
+def test_the_button_on_the_linked_page_confirms_the_address(visitor: FlaskClient, link: str) -> None:
     assert log_in(visitor) == 403
     page = visitor.get(link)
     assert page.status_code == 200
     assert ADDRESS in page.text
-    answer = visitor.post(link, follow_redirects=True)
-    assert "Your address is confirmed" in answer.text
+    response = visitor.post(link, follow_redirects=True)
+    assert "Your address is confirmed" in response.text
     assert log_in(visitor) == 302
 
 
@@ -77,7 +77,9 @@ def test_wrong_password_after_the_link_confirms_nothing(
     assert not session.scalars(select(User)).one().is_confirmed
 
 
-def test_opened_link_confirms_only_its_own_account(visitor: FlaskClient, link: str, session: Session) -> None:
+def test_an_opened_link_confirms_only_its_own_account(
+    visitor: FlaskClient, link: str, session: Session
+) -> None:
     other = UserFactory.create(confirmed_at=None)
     visitor.get(link)
     assert visitor.post("/auth/login", data={"email": other.email, "password": PASSWORD}).status_code == 403
@@ -86,17 +88,17 @@ def test_opened_link_confirms_only_its_own_account(visitor: FlaskClient, link: s
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_second_use_of_the_link_offers_to_sign_in(visitor: FlaskClient, link: str, method: str) -> None:
     visitor.post(link)
-    answer = getattr(visitor, method)(link)
-    assert answer.status_code == 410
-    assert "already been used" in answer.text
-    assert 'href="/auth/login"' in answer.text
+    response = getattr(visitor, method)(link)
+    assert response.status_code == 410
+    assert "already been used" in response.text
+    assert 'href="/auth/login"' in response.text
 
 
 def test_link_works_for_a_day(visitor: FlaskClient, link: str, session: Session) -> None:
     with time_machine.travel(utcnow() + timedelta(hours=25)):
-        answer = visitor.post(link)
-    assert answer.status_code == 410
-    assert "has expired" in answer.text
+        response = visitor.post(link)
+    assert response.status_code == 410
+    assert "has expired" in response.text
     assert not session.scalars(select(User)).one().is_confirmed
 
 
@@ -107,9 +109,9 @@ def test_link_opened_a_day_ago_does_not_confirm(visitor: FlaskClient, link: str)
 
 
 def test_damaged_link_is_reported(visitor: FlaskClient, link: str) -> None:
-    answer = visitor.post(link[:-3])
-    assert answer.status_code == 410
-    assert "does not work" in answer.text
+    response = visitor.post(link[:-3])
+    assert response.status_code == 410
+    assert "does not work" in response.text
 
 
 def test_link_ignores_the_host_header(visitor: FlaskClient, smtp: SmtpServer, work: Work) -> None:
@@ -119,7 +121,7 @@ def test_link_ignores_the_host_header(visitor: FlaskClient, smtp: SmtpServer, wo
     assert "http://sky.example/auth/verify/" in smtp.letters[0].text
 
 
-def test_known_address_gets_the_same_answer_and_another_letter(
+def test_a_known_address_gets_the_same_response_and_a_different_letter(
     app: Flask, smtp: SmtpServer, work: Work, session: Session
 ) -> None:
     known = UserFactory.create(email="known@example.com")
@@ -127,9 +129,9 @@ def test_known_address_gets_the_same_answer_and_another_letter(
     pages = []
     for email in ("known@example.com", "fresh@example.com"):
         browser = app.test_client()
-        answer = browser.post("/auth/register", data=NEW | {"email": email})
-        page = browser.get(answer.location)
-        pages.append((answer.status_code, answer.location, page.text.replace(email, "")))
+        response = browser.post("/auth/register", data=NEW | {"email": email})
+        page = browser.get(response.location)
+        pages.append((response.status_code, response.location, page.text.replace(email, "")))
     assert pages[0] == pages[1]
     work()
     subjects = {letter.to: letter.parsed["Subject"] for letter in smtp.letters}
@@ -162,23 +164,25 @@ def test_known_address_is_not_flooded_with_letters(app: Flask, session: Session)
         ({"password_confirm": "three odd word"}, "The passwords do not match."),
     ],
 )
-def test_errors_are_shown_at_the_field(
+def test_errors_are_shown_next_to_the_field(
     visitor: FlaskClient, session: Session, change: dict[str, str], error: str
 ) -> None:
-    answer = visitor.post("/auth/register", data=NEW | change)
-    assert answer.status_code == 200
-    assert error in answer.text
+    response = visitor.post("/auth/register", data=NEW | change)
+    assert response.status_code == 200
+    assert error in response.text
     assert session.scalar(select(User)) is None
 
 
-def test_forged_fields_set_no_role(visitor: FlaskClient, link: str, session: Session) -> None:
+def test_forged_fields_cannot_set_the_role(visitor: FlaskClient, link: str, session: Session) -> None:
     forged = NEW | {"email": "x@example.com", "role": "admin", "confirmed_at": "2026-01-01", "is_active": "1"}
     visitor.post("/auth/register", data=forged)
     user = session.scalars(select(User).where(User.email == "x@example.com")).one()
     assert (user.role, user.confirmed_at) == (Role.USER, None)
 
 
-def test_letter_has_the_language_of_the_page(visitor: FlaskClient, work: Work, session: Session) -> None:
+def test_the_letter_is_in_the_language_of_the_page(
+    visitor: FlaskClient, work: Work, session: Session
+) -> None:
     visitor.post("/auth/register", data=NEW, headers={"Accept-Language": "ru"})
     assert session.scalars(select(User)).one().locale == "ru"
     assert session.scalars(select(OutboxLetter)).one().locale == "ru"

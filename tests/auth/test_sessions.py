@@ -1,4 +1,4 @@
-"""The list of signed-in devices, ending their sessions, and letters about new devices."""
+"""List signed-in devices, end their sessions, and send letters about new devices."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,13 +28,13 @@ PHONE = (
 def log_in(
     browser: FlaskClient, user: User, agent: str = FIREFOX, address: str = "203.0.113.7", **more: str
 ) -> FlaskClient:
-    answer = browser.post(
+    response = browser.post(
         "/auth/login",
         data={"email": user.email, "password": PASSWORD, **more},
         headers={"User-Agent": agent},
         environ_overrides={"REMOTE_ADDR": address},
     )
-    assert answer.status_code == 302
+    assert response.status_code == 302
     return browser
 
 
@@ -71,8 +71,8 @@ def test_all_other_sessions_can_be_ended_including_remembered_ones(
     there, stranger = app.test_client(), sign_in(UserFactory.create())
     log_in(there, user, remember="y")
     here = log_in(app.test_client(), user)
-    answer = here.post(f"{PAGE}/end-others", follow_redirects=True)
-    assert "1 other device has been signed out." in answer.text
+    response = here.post(f"{PAGE}/end-others", follow_redirects=True)
+    assert "1 other device has been signed out." in response.text
     assert is_signed_in(here)
     assert is_signed_in(stranger)
     there.delete_cookie("session")
@@ -98,13 +98,13 @@ def test_last_use_is_read_from_redis(
         clock.shift(timedelta(hours=5))
         there.get("/clients/")
         assert here.get(PAGE).text.count('<time datetime="2026-11-25T13:00:00') == 2
-        redis_server.client.flushall()  # now the sign-in is the last known use
+        redis_server.client.flushall()  # now the sign-in is the latest known use
         page = here.get(PAGE).text
         assert page.count('<time datetime="2026-11-25T13:00:00') == 1
 
 
 def test_a_remember_cookie_expires_on_the_server_too(app: Flask, user: User) -> None:
-    """A session cookie contains its date; a remember-me cookie does not."""
+    """A session cookie contains its own date, but a remember-me cookie does not."""
     visitor = log_in(app.test_client(), user, remember="y")
     copy = visitor.get_cookie("remember_token")
     assert copy is not None
@@ -137,12 +137,12 @@ def test_signing_in_again_replaces_this_devices_session(app: Flask, user: User, 
     assert is_signed_in(visitor)
 
 
-def test_a_new_device_is_reported_once_by_letter(
+def test_a_letter_reports_each_new_device_once(
     app: Flask, user: User, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     known, new = app.test_client(), app.test_client()
     log_in(known, user)
-    assert device_letters(session) == []  # the first device is the one that registered
+    assert device_letters(session) == []  # the first device is the one that created the account
     log_in(new, user, PHONE, "198.51.100.20")
     known.post("/auth/logout")
     new.post("/auth/logout")
@@ -166,8 +166,10 @@ def test_known_devices_are_stored_per_account(app: Flask, user: User, session: S
     assert [letter.user_id for letter in device_letters(session)] == [other.id]
 
 
-def test_a_device_that_was_unused_for_long_is_new_again(app: Flask, user: User, session: Session) -> None:
-    """Its cookie has expired by then, and its row is deleted; a device that is in use stays known."""
+def test_a_device_that_has_not_been_used_for_long_counts_as_new(
+    app: Flask, user: User, session: Session
+) -> None:
+    """By then, its cookie has expired and its row has been deleted. A device in use remains known."""
     used, unused = app.test_client(), app.test_client()
     for _ in range(2):
         log_in(used, user)

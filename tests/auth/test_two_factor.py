@@ -31,7 +31,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 @pytest.fixture
 def phone(clock: time_machine.Traveller, browser: FlaskClient) -> App:
-    """The app of `user`, who turned two-factor authentication on a minute ago."""
+    """Return the app of `user`, who turned on two-factor authentication a minute ago."""
     app = App(browser)
     clock.shift(60)
     return app
@@ -46,19 +46,19 @@ def is_signed_in(browser: FlaskClient) -> bool:
 
 
 def test_the_password_alone_does_not_sign_in(visitor: FlaskClient, user: User, phone: App) -> None:
-    answer = enter_password(visitor, user, "?next=/clients/")
-    assert answer.location == "/auth/login/code?next=/clients/"
+    response = enter_password(visitor, user, "?next=/clients/")
+    assert response.location == "/auth/login/code?next=/clients/"
     assert not is_signed_in(visitor)
-    answer = visitor.post(answer.location, data={"code": phone.code()})
-    assert answer.location == "/clients/"
+    response = visitor.post(response.location, data={"code": phone.code()})
+    assert response.location == "/clients/"
     assert is_signed_in(visitor)
 
 
 @pytest.mark.parametrize("wrong", ["000000", "", "x", "１２３４５６", "12345" * 30, "\0", "' OR 1=1 --"])
 def test_a_wrong_code_does_not_sign_in(visitor: FlaskClient, user: User, phone: App, wrong: str) -> None:
     enter_password(visitor, user)
-    answer = visitor.post("/auth/login/code", data={"code": wrong})
-    assert answer.status_code == 200
+    response = visitor.post("/auth/login/code", data={"code": wrong})
+    assert response.status_code == 200
     assert not is_signed_in(visitor)
 
 
@@ -79,7 +79,7 @@ def test_a_code_works_once(app: Flask, visitor: FlaskClient, user: User, phone: 
     assert not is_signed_in(thief)
 
 
-def test_the_code_of_the_setup_does_not_sign_in(
+def test_the_setup_code_cannot_be_used_to_sign_in(
     clock: time_machine.Traveller, browser: FlaskClient, visitor: FlaskClient, user: User
 ) -> None:
     phone = App(browser)
@@ -100,7 +100,7 @@ def test_a_recovery_code_works_once(
     assert session.scalar(select(func.count()).select_from(RecoveryCode)) == 9
 
 
-def test_key_and_codes_are_stored_unreadable(
+def test_the_key_and_codes_are_not_stored_in_plain_text(
     app: Flask, session: Session, user: User, phone: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     session.refresh(user)
@@ -124,14 +124,14 @@ def test_the_key_is_shown_until_it_is_confirmed_and_never_again(
 def test_the_qr_code_has_no_style_and_is_not_cached(
     clock: time_machine.Traveller, browser: FlaskClient
 ) -> None:
-    answer = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
-    drawing = re.search(r"<svg viewBox.*?</svg>", answer.text)
+    response = browser.post(PAGE, data={"current_password": PASSWORD}, follow_redirects=True)
+    drawing = re.search(r"<svg viewBox.*?</svg>", response.text)
     assert drawing is not None
     assert "style" not in drawing[0]
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_turning_on_needs_the_password_and_a_code_within_15_minutes(
+def test_turning_on_two_factor_needs_the_password_and_a_code_within_15_minutes(
     clock: time_machine.Traveller, browser: FlaskClient, user: User, session: Session
 ) -> None:
     assert "not your current password" in browser.post(PAGE, data={"current_password": "guess"}).text
@@ -144,7 +144,7 @@ def test_turning_on_needs_the_password_and_a_code_within_15_minutes(
     assert not user.has_two_factor
 
 
-def test_an_unfinished_setup_changes_nothing_at_sign_in(
+def test_an_unfinished_setup_does_not_affect_sign_in(
     clock: time_machine.Traveller, browser: FlaskClient, visitor: FlaskClient, user: User
 ) -> None:
     browser.post(PAGE, data={"current_password": PASSWORD})
@@ -152,7 +152,7 @@ def test_an_unfinished_setup_changes_nothing_at_sign_in(
     assert is_signed_in(visitor)
 
 
-def test_turning_on_signs_other_devices_out_and_sends_a_letter(
+def test_turning_on_two_factor_signs_out_other_devices_and_sends_a_letter(
     clock: time_machine.Traveller, sign_in: SignIn, browser: FlaskClient, user: User, session: Session
 ) -> None:
     other = sign_in(user)
@@ -166,11 +166,11 @@ def test_turning_on_signs_other_devices_out_and_sends_a_letter(
 def test_a_new_setup_does_not_replace_a_confirmed_key(browser: FlaskClient, user: User, phone: App) -> None:
     browser.post(PAGE, data={"current_password": PASSWORD})
     assert browser.get(f"{PAGE}/setup").status_code == 302
-    answer = browser.post(f"{PAGE}/off", data={"current_password": PASSWORD, "code": phone.code()})
-    assert answer.status_code == 302
+    response = browser.post(f"{PAGE}/off", data={"current_password": PASSWORD, "code": phone.code()})
+    assert response.status_code == 302
 
 
-def test_turning_off_needs_password_and_code(
+def test_turning_off_two_factor_needs_the_password_and_a_code(
     app: Flask, browser: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
     for guess in (
@@ -194,8 +194,8 @@ def test_turning_off_needs_password_and_code(
 def test_new_recovery_codes_replace_the_old_ones(
     browser: FlaskClient, visitor: FlaskClient, user: User, phone: App
 ) -> None:
-    answer = browser.post(f"{PAGE}/codes", data={"current_password": PASSWORD, "code": phone.recovery[0]})
-    fresh = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", answer.text)
+    response = browser.post(f"{PAGE}/codes", data={"current_password": PASSWORD, "code": phone.recovery[0]})
+    fresh = re.findall(r"<li><code>([a-z2-7-]+)</code></li>", response.text)
     assert len(fresh) == 10
     enter_password(visitor, user)
     assert visitor.post("/auth/login/code", data={"code": phone.recovery[1]}).status_code == 200
@@ -212,8 +212,8 @@ def test_a_password_reset_does_not_bypass_two_factor(
     work()
     new = {"password": "three odd words", "password_confirm": "three odd words"}
     assert visitor.post(link_in(smtp.letters[-1]), data=new).status_code == 302
-    answer = visitor.post("/auth/login", data={"email": user.email, "password": "three odd words"})
-    assert answer.location.startswith("/auth/login/code")
+    response = visitor.post("/auth/login", data={"email": user.email, "password": "three odd words"})
+    assert response.location.startswith("/auth/login/code")
     assert not is_signed_in(visitor)
 
 
@@ -233,8 +233,8 @@ def test_the_code_must_be_entered_within_ten_minutes(
 ) -> None:
     enter_password(visitor, user)
     clock.shift(timedelta(minutes=11))
-    answer = visitor.post("/auth/login/code", data={"code": phone.code()})
-    assert answer.location.startswith("/auth/login?") or answer.location == "/auth/login"
+    response = visitor.post("/auth/login/code", data={"code": phone.code()})
+    assert response.location.startswith("/auth/login?") or response.location == "/auth/login"
     assert not is_signed_in(visitor)
 
 
@@ -264,7 +264,7 @@ def test_recovery_codes_survive_a_new_secret_key(
     assert visitor.post("/auth/login/code", data={"code": phone.recovery[0]}).status_code == 302
 
 
-def test_turning_off_by_command_is_audited(
+def test_a_reset_by_command_is_audited(
     app: Flask, visitor: FlaskClient, user: User, phone: App, session: Session
 ) -> None:
     run = app.test_cli_runner().invoke
@@ -278,7 +278,7 @@ def test_turning_off_by_command_is_audited(
     assert "does not use two-factor authentication" in again.output
 
 
-def test_managers_are_advised_to_turn_it_on(sign_in: SignIn, session: Session) -> None:
+def test_managers_are_advised_to_turn_on_two_factor(sign_in: SignIn, session: Session) -> None:
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     assert f'href="{PAGE}"' in manager.get("/manager/users/").text
     App(manager)

@@ -1,4 +1,4 @@
-"""Fixtures of the outbox tests: the mail server's settings, sending, and a letter."""
+"""Fixtures for the outbox tests: mail server settings, a function that sends letters, and a letter."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ MailSettings = Any  # Flask-Mail has no types
 
 @pytest.fixture
 def settings(app: Flask) -> Iterator[MailSettings]:
-    """Flask-Mail's settings, restored after the test."""
+    """Return Flask-Mail's settings; restore them after the test."""
     state = app.extensions["mail"]
     before = dict(vars(state))
     timeout = app.config["MAIL_TIMEOUT"]
@@ -34,18 +34,18 @@ def settings(app: Flask) -> Iterator[MailSettings]:
 
 @pytest.fixture
 def send(app: Flask, session: Session) -> Send:
-    """Return a function that sends due letters, as if some time had passed."""
+    """Return a function that sends the letters that are due after a given delay."""
 
-    def do(after: timedelta = timedelta()) -> int:
+    def send_due(after: timedelta = timedelta()) -> int:
         with app.app_context():
             return tasks.send_due_letters(utcnow() + after)
 
-    return do
+    return send_due
 
 
 @pytest.fixture
 def letter(app: Flask, session: Session) -> OutboxLetter:
-    """A password-changed letter to a new user."""
+    """Add a password-changed letter to a new user."""
     return add_letter(app, session, UserFactory.create(), "password-changed")
 
 

@@ -1,4 +1,4 @@
-"""The outbox: account letters are sent once, and again after failures of the mail server."""
+"""Send account letters from the outbox once, and retry them after mail server failures."""
 
 import socket
 import threading
@@ -121,7 +121,7 @@ def test_letter_is_given_up_after_three_days(
     assert smtp.letters == []
 
 
-def test_letter_of_a_dead_worker_is_sent_after_its_lease(
+def test_letter_of_a_dead_worker_is_sent_after_its_lease_has_expired(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     letter.state = LetterState.SENDING
@@ -131,14 +131,16 @@ def test_letter_of_a_dead_worker_is_sent_after_its_lease(
     assert send(timedelta(minutes=6)) == 1
 
 
-def test_letter_is_sent_without_a_hint(
+def test_letter_is_sent_without_a_job_for_it(
     app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session
 ) -> None:
     add_letter(app, session, user, "reset-password")
     assert send() == 1
 
 
-def test_letter_in_russian(app: Flask, send: Send, session: Session, smtp: SmtpServer) -> None:
+def test_letter_is_in_the_language_of_the_user(
+    app: Flask, send: Send, session: Session, smtp: SmtpServer
+) -> None:
     user = UserFactory.create(locale="ru")
     add_letter(app, session, user, "password-changed")
     assert send() == 1

@@ -1,4 +1,4 @@
-"""TLS to the mail server: without STARTTLS and a valid certificate, no account letter is sent."""
+"""Send account letters only to a mail server with STARTTLS and a valid certificate."""
 
 import ssl
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def test_server_without_starttls_gets_no_letter(
 
 @pytest.fixture
 def authority() -> trustme.CA:
-    """A certificate authority that is not trusted yet."""
+    """Create a certificate authority that is not trusted yet."""
     return trustme.CA()
 
 
@@ -44,7 +44,7 @@ def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
-    """The port of a server named localhost that accepts letters only after STARTTLS."""
+    """Run a server named localhost that accepts letters only after STARTTLS; return its port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
     controller = Controller(
@@ -55,7 +55,7 @@ def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
     controller.stop()
 
 
-def test_unknown_certificate_gets_no_letter(
+def test_server_with_an_unknown_certificate_gets_no_letter(
     send: Send,
     letter: OutboxLetter,
     settings: MailSettings,
@@ -70,7 +70,7 @@ def test_unknown_certificate_gets_no_letter(
     assert smtp.letters == []
 
 
-def test_trusted_certificate_gets_the_letter(
+def test_server_with_a_trusted_certificate_gets_the_letter(
     send: Send, letter: OutboxLetter, settings: MailSettings, tls_server: int, trust: None, smtp: SmtpServer
 ) -> None:
     settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
@@ -78,7 +78,7 @@ def test_trusted_certificate_gets_the_letter(
     assert len(smtp.letters) == 1
 
 
-def test_certificate_of_another_host_gets_no_letter(
+def test_server_with_the_certificate_of_another_host_gets_no_letter(
     send: Send,
     letter: OutboxLetter,
     settings: MailSettings,

@@ -1,4 +1,4 @@
-"""Fixtures of the security tests. README.md lists the tests of each security rule."""
+"""Fixtures for the security tests. README.md lists the tests for each security rule."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
 
 @dataclass(frozen=True)
 class World:
-    """An administrator, who may call every route, and the values of the routes' arguments."""
+    """An administrator, who may call every route, and values for the routes' arguments."""
 
     owner: User
     arguments: dict[str, Any]
@@ -65,7 +65,7 @@ class World:
 
 @pytest.fixture
 def world(session: Session) -> World:
-    """An administrator with an object of each kind. Add the value of each new route argument here."""
+    """Create an administrator with an object of each kind. Add values for new route arguments here."""
     owner = UserFactory.create(role=Role.ADMIN)
     mailing = MailingFactory.create(owner=owner, state=MailingState.PAUSED)
     run = create_run(mailing, {DeliveryState.FAILED: 1})
@@ -98,17 +98,17 @@ def world(session: Session) -> World:
 
 @pytest.fixture
 def guarded(make_app: MakeApp) -> Flask:
-    """An app that requires CSRF tokens, which other tests turn off."""
+    """Create an app that requires CSRF tokens, which are turned off in other tests."""
     return make_app(WTF_CSRF_ENABLED=True)
 
 
 def sign_in_with_token(browser: FlaskClient, user: User) -> None:
     """Sign in through the login page of an app that requires CSRF tokens."""
     token = csrf_token(browser.get("/auth/login").text)
-    answer = browser.post(
+    response = browser.post(
         "/auth/login", data={"email": user.email, "password": PASSWORD, "csrf_token": token}
     )
-    assert answer.status_code == 302, answer.text
+    assert response.status_code == 302, response.text
 
 
 def csrf_token(page: str) -> str:

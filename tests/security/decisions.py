@@ -1,4 +1,4 @@
-"""Who may call which route: ACCESS names a decision for each route, TABLE lists the answer for each person.
+"""Decide who may call which route: ACCESS has a decision per route, TABLE the outcome per person.
 
 A new route fails `test_matrix.py` until it has an entry in ACCESS.
 """
@@ -24,7 +24,7 @@ from tests.security.object_factories import (
 
 
 class Person(StrEnum):
-    """The person who sends a request; the first four with an account have the role `user`."""
+    """The person who sends a request; `role` is their role if they have an account."""
 
     VISITOR = "visitor"
     UNCONFIRMED = "unconfirmed"
@@ -46,8 +46,10 @@ class Person(StrEnum):
         return self in (Person.UNCONFIRMED, Person.BLOCKED, Person.OWNER)
 
 
-class Answer(StrEnum):
-    OPEN = "open"  # any answer of the page itself, including form errors
+class Outcome(StrEnum):
+    """The result of a request."""
+
+    OPEN = "open"  # any response of the page itself, including form errors
     LOGIN = "login"
     FORBIDDEN = "403"
     MISSING = "404"
@@ -55,7 +57,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Own:
-    """A page about one object, for its owner alone; `make` creates such an object."""
+    """A page about one object, for its owner only; `make` creates such an object."""
 
     argument: str
     make: Callable[[User], Any]
@@ -63,7 +65,7 @@ class Own:
 
 @dataclass(frozen=True)
 class Panel:
-    """A page of the panel, for some roles; with an argument it is about one object of any owner."""
+    """A panel page for some roles; with an argument, it is about one object of any owner."""
 
     roles: frozenset[Role]
     argument: str = ""
@@ -95,14 +97,14 @@ ACCESS: dict[str, str | Own | Panel] = {
     "home.change_guide": PRIVATE,
     "health.live": PUBLIC,
     "health.ready": PUBLIC,
-    "metrics.show": PUBLIC,  # for this host alone, as test_metrics.py checks
+    "metrics.show": PUBLIC,  # only from this host, as test_metrics.py checks
     "blog.index": PUBLIC,
     "blog.article": PUBLIC,
     "blog.media": PUBLIC,
     "syndication.feed": PUBLIC,
     "syndication.sitemap": PUBLIC,
     "syndication.robots": PUBLIC,
-    # The signed token in the address is the permission; test_tokens.py tries forged ones.
+    # The signed token in the URL is the permission; test_tokens.py tries forged ones.
     "auth.verify": PUBLIC,
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
@@ -153,7 +155,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "messages.restore": DRAFT,
     "messages.convert_body": PRIVATE,
     "messages.upload_picture": PRIVATE,
-    "messages.picture": PUBLIC,  # mail programs load it; its name cannot be guessed
+    "messages.picture": PUBLIC,  # loaded by mail programs; its name cannot be guessed
     "messages.show": MESSAGE,
     "messages.duplicate": MESSAGE,
     "messages.edit": MESSAGE,
@@ -221,9 +223,9 @@ TABLE: dict[object, str] = {
 }
 
 
-def decide(endpoint: str, person: Person) -> Answer:
-    """Return the answer that a person must get from a route about the owner's objects."""
+def expected_outcome(endpoint: str, person: Person) -> Outcome:
+    """Return what must happen when a person requests a route about the owner's objects."""
     access = ACCESS[endpoint]
     kind = access.roles if isinstance(access, Panel) else Own if isinstance(access, Own) else access
-    answers = TABLE[kind].split()
-    return Answer(answers[list(Person).index(person)])
+    outcomes = TABLE[kind].split()
+    return Outcome(outcomes[list(Person).index(person)])

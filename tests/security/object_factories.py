@@ -1,4 +1,4 @@
-"""Create an object of each kind for an owner, through the session that the owner belongs to."""
+"""Create objects of each kind for an owner, in the database session of the owner."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The objects of one owner, created when a route needs them, and the people who request them."""
+"""Create an owner's objects when a route needs them, and sign in the people who request them."""
 
 import io
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SAFE = {"GET", "HEAD"}
 def sign_in_person(
     person: Person, app: Flask, session: Session, sign_in: SignIn
 ) -> tuple[FlaskClient, User | None]:
-    """Return a person's browser and account; blocked and unconfirmed people signed in before."""
+    """Return a person's browser and account. Blocked and unconfirmed people lose access afterwards."""
     if person is Person.VISITOR:
         return app.test_client(), None
     user = UserFactory.create(role=person.role)
@@ -40,18 +40,18 @@ def sign_in_person(
 
 
 class OwnedObjects:
-    """What a route needs to be called: an object of the owner, its id in address and form, or a token."""
+    """What a route needs: an object of the owner, its ID in the URL and the form, or a token."""
 
     def __init__(self, app: Flask, session: Session, owner: User) -> None:
         self.app, self.session, self.owner = app, session, owner
-        self.made: dict[Any, Any] = {}
+        self.created: dict[Any, Any] = {}
 
-    def make(self, how: Any) -> Any:
+    def make(self, factory: Any) -> Any:
         """Return the owner's object of a kind; the same object each time."""
-        if how not in self.made:
-            self.made[how] = how(self.owner)
+        if factory not in self.created:
+            self.created[factory] = factory(self.owner)
             self.session.flush()
-        return self.made[how]
+        return self.created[factory]
 
     def row_of(self, endpoint: str) -> Any:
         """Return the object that the route is about, or None."""
@@ -59,7 +59,7 @@ class OwnedObjects:
         return None if isinstance(access, str) or not access.make else self.make(access.make)
 
     def arguments(self, endpoint: str) -> dict[str, Any]:
-        """Return the arguments of the route's address."""
+        """Return the arguments of the route's URL."""
         access = ACCESS[endpoint]
         if not isinstance(access, str):
             return {access.argument: self.row_of(endpoint).id} if access.argument else {}
@@ -84,7 +84,7 @@ class OwnedObjects:
         return {}
 
     def form(self, endpoint: str) -> dict[str, Any]:
-        """Return the fields of all forms together, so that each route does its work."""
+        """Return the fields of all forms together, so that each route performs its action."""
         mailing: Mailing = self.make(make_mailing)
         is_about_users = endpoint.startswith("manager_users.")
         return {
@@ -119,6 +119,6 @@ def picture() -> io.BytesIO:
 
 
 def methods_of(app: Flask, endpoint: str) -> Iterator[str]:
-    """Yield the methods of an endpoint, without OPTIONS, which Flask answers itself."""
+    """Yield the methods of an endpoint, without OPTIONS, which Flask handles itself."""
     for rule in app.url_map.iter_rules(endpoint):
         yield from sorted((rule.methods or set()) - {"OPTIONS"})

@@ -1,4 +1,4 @@
-"""GET changes nothing, and no form without a CSRF token is accepted, on any route of the URL map."""
+"""On every route of the URL map, GET changes nothing and a form without a CSRF token is refused."""
 
 import pytest
 from flask import Flask
@@ -15,7 +15,7 @@ from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs post on their own; the signed link is the permission.
+# RFC 8058: mail programs send this request themselves; the signed link is the permission.
 WITHOUT_TOKEN = {"unsubscribe.page"}
 # Exports are recorded in the audit log.
 WRITES_AUDIT = {"account.export", "clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
@@ -42,8 +42,8 @@ def test_every_route_refuses_a_form_without_a_token(guarded: Flask, world: World
             continue
         form = {"id": world.arguments["user_id"], "reason": "x", "confirmed": "1", "language": "ru"}
         for data in (form, form | {"csrf_token": "forged"}):
-            answer = browser.open(path, method=method, data=data)
-            assert answer.status_code == 400, f"{method} {path}"
+            response = browser.open(path, method=method, data=data)
+            assert response.status_code == 400, f"{method} {path}"
         tried += 1
     assert tried > 45
     assert table_contents(session) == before
@@ -69,19 +69,19 @@ def test_a_token_from_before_the_sign_in_is_refused_afterwards(guarded: Flask, u
 
 
 @pytest.mark.parametrize("referrer", ["https://evil.example/", "", "https://localhost.evil.example/"])
-def test_over_https_a_form_of_another_site_is_refused_even_with_a_token(
+def test_over_https_a_form_from_another_site_is_refused_even_with_a_token(
     guarded: Flask, user: User, referrer: str
 ) -> None:
     browser = guarded.test_client()
     token = csrf_token(browser.get("/auth/login", base_url="https://localhost").text)
     data = {"email": user.email, "password": PASSWORD, "csrf_token": token}
-    answer = browser.post(
+    response = browser.post(
         "/auth/login", data=data, base_url="https://localhost", headers={"Referer": referrer}
     )
-    assert answer.status_code == 400
+    assert response.status_code == 400
     ours = {"Referer": "https://localhost/auth/login"}
-    answer = browser.post("/auth/login", data=data, base_url="https://localhost", headers=ours)
-    assert answer.status_code == 302
+    response = browser.post("/auth/login", data=data, base_url="https://localhost", headers=ours)
+    assert response.status_code == 302
 
 
 def test_get_requests_change_nothing(app: Flask, world: World, session: Session, sign_in: SignIn) -> None:
@@ -95,8 +95,8 @@ def test_get_requests_change_nothing(app: Flask, world: World, session: Session,
     without_audit = table_contents(session, audit=False)
     for endpoint, path in paths:
         for method in ("GET", "HEAD"):
-            answer = browser.open(path, method=method, buffered=True)
-            assert answer.status_code < 500, f"{method} {path}"
+            response = browser.open(path, method=method, buffered=True)
+            assert response.status_code < 500, f"{method} {path}"
         if endpoint in WRITES_AUDIT:
             assert table_contents(session, audit=False) == without_audit, path
             before = table_contents(session)
@@ -114,9 +114,9 @@ def test_undeclared_methods_are_refused(app: Flask, world: World, session: Sessi
         allowed.setdefault(path, set()).add(method)
     for path, methods in allowed.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
-            answer = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
-            # 410: a page with a token refuses the malformed one in this path.
-            assert answer.status_code in (405, 410), f"{method} {path}"
+            response = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
+            # 410: a page that expects a token refuses the malformed one in this path.
+            assert response.status_code in (405, 410), f"{method} {path}"
     assert table_contents(session) == before
 
 
@@ -126,8 +126,8 @@ def test_only_one_click_unsubscribe_needs_no_token(
     client = ClientFactory.create(owner=user)
     with guarded.app_context():
         token = unsubscribe_token(user.id, client.email_key)
-    answer = guarded.test_client().post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
-    assert answer.status_code == 200
-    (made,) = session.scalars(select(Suppression))
-    assert (made.owner_id, made.email_key) == (user.id, client.email_key)
-    assert made.reason is SuppressionReason.UNSUBSCRIBED
+    response = guarded.test_client().post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
+    assert response.status_code == 200
+    (suppression,) = session.scalars(select(Suppression))
+    assert (suppression.owner_id, suppression.email_key) == (user.id, client.email_key)
+    assert suppression.reason is SuppressionReason.UNSUBSCRIBED

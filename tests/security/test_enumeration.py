@@ -1,7 +1,7 @@
-"""Answers do not reveal which addresses have an account: same content, same time.
+"""Responses do not reveal which addresses have an account: their content and time are the same.
 
 Processor time is measured, since a busy machine distorts wall-clock time. Known and unknown addresses
-alternate, so that other load affects both, and the medians are compared.
+alternate, so that other load affects both alike. The medians are compared.
 """
 
 import statistics
@@ -26,7 +26,7 @@ COST = {
     "time_cost": 2,
     "memory_cost": 8_192,
     "parallelism": 1,
-}  # about 10 ms, more than the rest of an answer
+}  # about 10 ms, more than the rest of a request
 NEW = {"password": "three odd words", "password_confirm": "three odd words"}
 
 
@@ -44,18 +44,18 @@ def compare(known: Callable[[], object], unknown: Callable[[], object]) -> float
 
 @pytest.fixture
 def costly(make_app: MakeApp) -> Flask:
-    """An app whose answers take mainly the time of hashing, as in production."""
+    """Create an app that spends most of its time on hashing, as in production."""
     return make_app(PASSWORD_HASH_COST=COST)
 
 
 def test_a_wrong_password_takes_the_same_time_for_every_address(costly: Flask, session: Session) -> None:
     browser = costly.test_client()
     with costly.app_context():
-        made = hash_password(PASSWORD)
-    known = UserFactory.create(password_hash=made)
-    blocked = UserFactory.create(password_hash=made, blocked_at=utcnow())
-    unconfirmed = UserFactory.create(password_hash=made, confirmed_at=None)
-    with_two_factor = UserFactory.create(password_hash=made, second_factor_at=utcnow())
+        hashed = hash_password(PASSWORD)
+    known = UserFactory.create(password_hash=hashed)
+    blocked = UserFactory.create(password_hash=hashed, blocked_at=utcnow())
+    unconfirmed = UserFactory.create(password_hash=hashed, confirmed_at=None)
+    with_two_factor = UserFactory.create(password_hash=hashed, second_factor_at=utcnow())
 
     def attempt(email: str) -> Callable[[], object]:
         return lambda: browser.post("/auth/login", data={"email": email, "password": "guessed at"})
@@ -66,7 +66,7 @@ def test_a_wrong_password_takes_the_same_time_for_every_address(costly: Flask, s
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
 def test_requests_for_letters_take_constant_time(make_app: MakeApp, user: User, path: str) -> None:
-    """The work differs, so both answers wait until a fixed time has passed."""
+    """The work differs, so both responses are delayed until a fixed time has passed."""
     app = make_app(EVEN_ANSWER_TIME=0.25)
     for email in (user.email, "no-one@example.com"):
         times = []
@@ -78,7 +78,7 @@ def test_requests_for_letters_take_constant_time(make_app: MakeApp, user: User, 
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/auth/reset"])
-def test_answers_are_identical_for_every_address(app: Flask, session: Session, path: str) -> None:
+def test_responses_are_identical_for_every_address(app: Flask, session: Session, path: str) -> None:
     accounts = [
         UserFactory.create().email,
         UserFactory.create(blocked_at=utcnow(), blocked_reason="spam").email,
@@ -86,17 +86,17 @@ def test_answers_are_identical_for_every_address(app: Flask, session: Session, p
         UserFactory.create(second_factor_at=utcnow()).email,
         "no-one@example.com",
     ]
-    answers = []
+    responses = []
     for email in accounts:
         browser = app.test_client()
-        answer = browser.post(path, data={"email": email, "password": "guessed at"} | NEW)
-        shown = browser.get(answer.location) if answer.location else answer
-        headers = {name: value for name, value in answer.headers if name != "Set-Cookie"}
-        cookies = sorted(cookie.partition("=")[0] for cookie in answer.headers.getlist("Set-Cookie"))
+        response = browser.post(path, data={"email": email, "password": "guessed at"} | NEW)
+        shown = browser.get(response.location) if response.location else response
+        headers = {name: value for name, value in response.headers if name != "Set-Cookie"}
+        cookies = sorted(cookie.partition("=")[0] for cookie in response.headers.getlist("Set-Cookie"))
         for name in ("Content-Length", "X-Request-ID"):
             headers.pop(name, None)
-        answers.append((answer.status_code, headers, cookies, shown.text.replace(email, "")))
-    assert all(answer == answers[0] for answer in answers[1:])
+        responses.append((response.status_code, headers, cookies, shown.text.replace(email, "")))
+    assert all(response == responses[0] for response in responses[1:])
 
 
 def test_requesting_the_link_again_reveals_no_account(visitor: FlaskClient, session: Session) -> None:
@@ -110,6 +110,6 @@ def test_requesting_the_link_again_reveals_no_account(visitor: FlaskClient, sess
 
 def test_another_users_client_looks_like_a_missing_one(browser: FlaskClient, session: Session) -> None:
     theirs = ClientFactory.create()
-    answers = [browser.get(f"/clients/{id}/edit") for id in (theirs.id, 999_999)]
-    assert answers[0].status_code == answers[1].status_code == 404
-    assert answers[0].text == answers[1].text
+    responses = [browser.get(f"/clients/{id}/edit") for id in (theirs.id, 999_999)]
+    assert responses[0].status_code == responses[1].status_code == 404
+    assert responses[0].text == responses[1].text

@@ -51,7 +51,7 @@ ALLOWED: dict[Person, dict[str, set[str]]] = {
         "articles": ALL_COLUMNS,
     },
 }
-# The actions that must happen, which shows that the forged requests do work with the right role.
+# The actions that must happen, to show that the forged requests work with the right role.
 MANAGER_ACTIONS = {"user-blocked", "user-unblocked", "mailing-disabled", "mailing-enabled"}
 AUTHOR_ACTIONS = {"article-created", "article-edited", "article-deleted"}
 EXPECTED_ACTIONS = {
@@ -66,7 +66,7 @@ ACTIONS_ON_OWN_DATA = {
     "report-exported",
     "client-deleted",
 }
-# Flask-Admin's default addresses, none of which the panel has.
+# Flask-Admin's default URLs, none of which exist in the panel.
 FLASK_ADMIN_PATHS = (
     *("new/", "new/?url=/manager/", "{id}/edit", "{id}/delete", "edit/?id={id}", "delete/", "action/"),
     *("ajax/update/", "ajax/lookup/", "export/csv/", "details/?id={id}"),
@@ -78,17 +78,17 @@ Rows = dict[tuple[str, Any], dict[str, Any]]
 
 @pytest.fixture
 def victim(app: Flask, session: Session) -> OwnedObjects:
-    """A user with an object of each kind."""
-    things = OwnedObjects(app, session, UserFactory.create())
+    """Create a user with an object of each kind."""
+    objects = OwnedObjects(app, session, UserFactory.create())
     for access in ACCESS.values():
         if isinstance(access, Own | Panel) and access.make:
-            things.make(access.make)
-    AttemptFactory.create(delivery=DeliveryFactory.create(run__mailing__owner=things.owner))
-    SuppressionFactory.create(owner_id=things.owner.id, email_key="never@example.org")
-    client = ClientFactory.create(owner=things.owner)
+            objects.make(access.make)
+    AttemptFactory.create(delivery=DeliveryFactory.create(run__mailing__owner=objects.owner))
+    SuppressionFactory.create(owner_id=objects.owner.id, email_key="never@example.org")
+    client = ClientFactory.create(owner=objects.owner)
     mailing = session.scalars(select(Mailing.id).limit(1)).one()
     session.execute(mailing_clients.insert().values(mailing_id=mailing, client_id=client.id))
-    return things
+    return objects
 
 
 def owned_rows(session: Session, owner: User) -> Rows:
@@ -121,7 +121,7 @@ def table_of(model: type[Any]) -> Table:
 
 
 def unexpected_changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str]:
-    """Return the changes of rows that are not allowed."""
+    """Return the row changes that are not allowed."""
     unexpected = [f"{table} {key} is new" for table, key in after.keys() - before.keys()]
     for (table, key), old in before.items():
         new = after.get((table, key))
@@ -136,7 +136,7 @@ def unexpected_changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) 
 
 
 @pytest.mark.parametrize("person", list(ALLOWED), ids=str)
-def test_forged_requests_change_nothing_of_other_users(
+def test_forged_requests_change_no_data_of_other_users(
     app: Flask, session: Session, sign_in: SignIn, victim: OwnedObjects, person: Person
 ) -> None:
     browser, user = sign_in_person(person, app, session, sign_in)
@@ -145,19 +145,19 @@ def test_forged_requests_change_nothing_of_other_users(
     wrong: list[str] = []
     for verb, path, form in forged_requests(victim):
         if send(browser, verb, path, form) >= 400:
-            continue  # compared at the end
+            continue  # the final comparison covers refused requests
         if unexpected := unexpected_changes(before, owned_rows(session, victim.owner), ALLOWED[person]):
             wrong.append(f"{verb} {path}: {unexpected}")
             before = owned_rows(session, victim.owner)
     assert wrong == []
     assert unexpected_changes(before, owned_rows(session, victim.owner), ALLOWED[person]) == []
-    acts = select(AuditEntry.action).where(AuditEntry.actor_id == (user.id if user else 0))
-    done = {action.value for action in session.scalars(acts)} - ACTIONS_ON_OWN_DATA
-    assert done == EXPECTED_ACTIONS.get(person, set()), "the forged requests do work with the right role"
+    actions = select(AuditEntry.action).where(AuditEntry.actor_id == (user.id if user else 0))
+    done = {action.value for action in session.scalars(actions)} - ACTIONS_ON_OWN_DATA
+    assert done == EXPECTED_ACTIONS.get(person, set()), "the forged requests work with the right role"
 
 
 def forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return every method for every route, with the victim's real ids in address and form."""
+    """Return every method for every route, with the victim's real IDs in the URL and the form."""
     paths = [
         # Routes with a token are left out: a valid token is the permission.
         (victim.path(endpoint), victim.form(endpoint))
@@ -166,18 +166,16 @@ def forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str, Any]
     ]
     form = {"rowid": "1", "action": "delete", "id": victim.owner.id, "email": "x@example.com"}
     for view in VIEWS:
-        paths += [
-            (f"/manager/{view}/{usual.format(id=victim.owner.id)}", form) for usual in FLASK_ADMIN_PATHS
-        ]
+        paths += [(f"/manager/{view}/{path.format(id=victim.owner.id)}", form) for path in FLASK_ADMIN_PATHS]
     return [(verb, path, form) for path, form in paths for verb in VERBS]
 
 
 def send(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> int:
     is_query = verb in SAFE and "?" not in path
     data, query = (None, form) if is_query else (form, None)
-    with browser.open(path, method=verb, data=data, query_string=query) as answer:
-        assert answer.status_code < 500, f"{verb} {path}"
-        return int(answer.status_code)
+    with browser.open(path, method=verb, data=data, query_string=query) as response:
+        assert response.status_code < 500, f"{verb} {path}"
+        return int(response.status_code)
 
 
 def test_ids_in_a_form_affect_only_own_clients(session: Session, browser: FlaskClient, user: User) -> None:

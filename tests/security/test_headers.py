@@ -1,4 +1,4 @@
-"""Security headers and cookies of every answer: pages, errors, files and cached pages."""
+"""Check security headers and cookies of every response: pages, errors, files and cached pages."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,15 +21,13 @@ pytestmark = pytest.mark.one_engine
 
 HTML = {"Accept": "text/html"}
 ERROR_CODES = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
-# Pages inside a frame, with a stricter policy.
+# Pages shown in a frame, with a stricter policy.
 SANDBOXED = {"messages.preview", "messages.typed", "manager_articles.preview", "manager_mailings.letter"}
-# Answers that hold nothing of a user.
-PUBLIC_ANSWERS = {"static", "blog.media", "health.live", "health.ready", "metrics.show"}
 
 
 @pytest.fixture(scope="module")
 def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
-    """The app with production settings, and with views that fail in different ways."""
+    """Create an app with production settings and with views that fail in different ways."""
     settings = {
         **environment,
         "SKYMAILING_ENV": "production",
@@ -37,31 +35,31 @@ def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
         "PUBLIC_URL": "https://localhost",
     }
     config = ProductionConfig(settings)
-    # The extension is shared with the app of the test run, which turned it off.
+    # The extension is shared with the app of the test run, where it is turned off.
     vars(config)["RATELIMIT_ENABLED"] = True
-    made = create_app(config)
+    production_app = create_app(config)
 
-    @made.route("/refused/<int:code>")
+    @production_app.route("/refused/<int:code>")
     def refused(code: int) -> str:
         abort(code)
 
-    @made.route("/broken")
+    @production_app.route("/broken")
     def broken() -> str:
         raise RuntimeError("a fault with password=hunter2")
 
-    @made.route("/upload", methods=["GET", "POST"])
+    @production_app.route("/upload", methods=["GET", "POST"])
     def upload() -> str:
         return str(len(request.get_data()))
 
-    yield made
+    yield production_app
     limiter.enabled = False
-    with made.app_context():
+    with production_app.app_context():
         db.engine.dispose()
 
 
 @pytest.fixture
 def outside(production: Flask, session: Session) -> FlaskClient:
-    """A browser of a visitor who uses https."""
+    """Return the browser of a visitor who uses HTTPS."""
     return production.test_client()
 
 
@@ -69,8 +67,8 @@ def get(browser: FlaskClient, path: str, **options: Any) -> TestResponse:
     return browser.get(path, base_url="https://localhost", buffered=True, **options)
 
 
-def expect_headers(answer: TestResponse, where: str) -> None:
-    headers = answer.headers
+def expect_headers(response: TestResponse, where: str) -> None:
+    headers = response.headers
     (policy,) = headers.getlist("Content-Security-Policy")
     for part in ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
         assert part in policy, where
@@ -88,8 +86,8 @@ def expect_headers(answer: TestResponse, where: str) -> None:
         assert "Domain" not in cookie, where
 
 
-def expect_sandboxed(answer: TestResponse) -> None:
-    (policy,) = answer.headers.getlist("Content-Security-Policy")
+def expect_sandboxed(response: TestResponse) -> None:
+    (policy,) = response.headers.getlist("Content-Security-Policy")
     assert policy.split("; ")[:2] == ["sandbox", "default-src 'none'"]
     assert "form-action 'none'" in policy
     assert "frame-ancestors 'self'" in policy
@@ -121,19 +119,18 @@ def expect_sandboxed(answer: TestResponse) -> None:
         ("/u/x", 404),
         ("/%00", 404),
         ("/broken", 500),
-        *(
-            (f"/refused/{code}", code)
-            for code in (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
-        ),
+        *((f"/refused/{code}", code) for code in ERROR_CODES),
     ],
 )
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
-def test_every_answer_has_security_headers(outside: FlaskClient, path: str, status: int, accept: str) -> None:
-    answer = get(outside, path, headers={"Accept": accept})
-    assert answer.status_code == status
-    expect_headers(answer, path)
-    assert "hunter2" not in answer.text
-    assert "Traceback" not in answer.text
+def test_every_response_has_security_headers(
+    outside: FlaskClient, path: str, status: int, accept: str
+) -> None:
+    response = get(outside, path, headers={"Accept": accept})
+    assert response.status_code == status
+    expect_headers(response, path)
+    assert "hunter2" not in response.text
+    assert "Traceback" not in response.text
 
 
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
@@ -142,18 +139,18 @@ def test_requests_refused_before_a_view_have_security_headers(
 ) -> None:
     too_large = production.config["MAX_CONTENT_LENGTH"] + 1
     options: dict[str, Any] = {"base_url": "https://localhost", "headers": {"Accept": accept}}
-    for answer, status in (
+    for response, status in (
         (outside.post("/upload", content_length=too_large, **options), 413),
         (outside.post("/auth/login", data={"email": "x"}, **options), 400),  # without a token
         (outside.open("/", method="DELETE", **options), 405),
         (outside.open("/auth/login", method="OPTIONS", **options), 200),
         (outside.open("/clients/", method="BREW", **options), 405),
     ):
-        assert answer.status_code == status
-        expect_headers(answer, str(status))
+        assert response.status_code == status
+        expect_headers(response, str(status))
 
 
-def test_a_throttled_answer_has_security_headers(outside: FlaskClient, user: User) -> None:
+def test_a_throttled_response_has_security_headers(outside: FlaskClient, user: User) -> None:
     page = get(outside, "/auth/login")
     for _ in range(12):
         data = {"email": user.email, "password": "guess", "csrf_token": csrf_token(page.text)}
@@ -161,9 +158,9 @@ def test_a_throttled_answer_has_security_headers(outside: FlaskClient, user: Use
             "base_url": "https://localhost",
             "headers": HTML | {"Referer": "https://localhost/"},
         }
-        answer = outside.post("/auth/login", data=data, **options)
-    assert answer.status_code == 429
-    expect_headers(answer, "429")
+        response = outside.post("/auth/login", data=data, **options)
+    assert response.status_code == 429
+    expect_headers(response, "429")
 
 
 def test_every_private_page_has_security_headers_and_is_not_cached(
@@ -172,21 +169,21 @@ def test_every_private_page_has_security_headers_and_is_not_cached(
     token = csrf_token(get(outside, "/auth/login").text)
     data = {"email": world.owner.email, "password": PASSWORD, "remember": "y", "csrf_token": token}
     options: dict[str, Any] = {"base_url": "https://localhost", "headers": {"Referer": "https://localhost/"}}
-    answer = outside.post("/auth/login", data=data, **options)
-    assert answer.status_code == 302
-    expect_headers(answer, "signing in")
-    assert len(answer.headers.getlist("Set-Cookie")) == 3  # session, remember-me, device
+    response = outside.post("/auth/login", data=data, **options)
+    assert response.status_code == 302
+    expect_headers(response, "signing in")
+    assert len(response.headers.getlist("Set-Cookie")) == 3  # session, remember-me, device
     world.arguments["code"] = 404  # the argument of this module's own route
     for endpoint, method, path in world.requests(production):
         if method != "GET" or endpoint in ("broken", "refused"):
             continue
-        answer = get(outside, path, headers=HTML)
-        if endpoint in SANDBOXED and answer.status_code == 200:
-            expect_sandboxed(answer)
+        response = get(outside, path, headers=HTML)
+        if endpoint in SANDBOXED and response.status_code == 200:
+            expect_sandboxed(response)
         else:
-            expect_headers(answer, path)
+            expect_headers(response, path)
         if (endpoint != "static" and "_user_id" in path) or endpoint.partition(".")[0] in ("clients", "auth"):
-            assert "no-store" in answer.headers["Cache-Control"], path
+            assert "no-store" in response.headers["Cache-Control"], path
 
 
 def test_previews_are_sandboxed(browser: FlaskClient, user: User) -> None:
@@ -196,16 +193,16 @@ def test_previews_are_sandboxed(browser: FlaskClient, user: User) -> None:
     assert 'sandbox=""' in page or "sandbox>" in page or "sandbox " in page
 
 
-def test_no_cached_page_contains_data_of_a_user(
+def test_no_cached_page_contains_a_users_data(
     app: Flask, sign_in: SignIn, user: User, world: World, visitor: FlaskClient
 ) -> None:
-    """A signed-in user requests each public page first, so that the cache could keep theirs."""
+    """A signed-in user requests each public page first, so that the cache could have stored their version."""
     inside = sign_in(user)
     for path in ("/", "/blog/", f"/blog/{world.arguments['slug']}", "/blog/feed.atom", "/sitemap.xml"):
         for _ in range(2):
             inside.get(path)
-            answer = visitor.get(path)
-            assert user.name not in answer.text
-            assert user.email not in answer.text
-            assert "Set-Cookie" not in answer.headers
-            assert "csrf" not in answer.text
+            response = visitor.get(path)
+            assert user.name not in response.text
+            assert user.email not in response.text
+            assert "Set-Cookie" not in response.headers
+            assert "csrf" not in response.text

@@ -28,7 +28,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("proxies", [0, 1])
-def test_no_answer_contains_a_forged_host(
+def test_no_response_contains_a_forged_host(
     make_app: MakeApp, world: World, session: Session, proxies: int
 ) -> None:
     app = make_app(TRUSTED_PROXIES=proxies)
@@ -36,9 +36,9 @@ def test_no_answer_contains_a_forged_host(
     browser.post("/auth/login", data={"email": world.owner.email, "password": PASSWORD})
     paths = {path for _, method, path in world.requests(app) if method == "GET"}
     for path in [*paths, "/blog", "/none", "/manager", "/clients"]:
-        answer = browser.get(path, headers=FORGED, buffered=True)
-        assert "evil.example" not in str(answer.headers), path
-        assert b"evil.example" not in answer.data, path
+        response = browser.get(path, headers=FORGED, buffered=True)
+        assert "evil.example" not in str(response.headers), path
+        assert b"evil.example" not in response.data, path
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])
@@ -66,7 +66,7 @@ def test_links_in_letters_ignore_a_forged_host(
         (2, "6.6.6.6, 198.51.100.1, 10.0.0.2", ("198.51.100.1", "http")),
     ],
 )
-def test_forwarded_headers_of_trusted_proxies_alone_count(
+def test_only_forwarded_headers_from_trusted_proxies_count(
     make_app: MakeApp, proxies: int, sent: str, seen: tuple[str, str]
 ) -> None:
     app = make_app(TRUSTED_PROXIES=proxies)
@@ -75,19 +75,19 @@ def test_forwarded_headers_of_trusted_proxies_alone_count(
     def who() -> list[str]:
         return [request.remote_addr or "", request.scheme, request.host]
 
-    answer = app.test_client().get(
+    response = app.test_client().get(
         "/who",
         headers={"X-Forwarded-For": sent, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"},
         environ_overrides={"REMOTE_ADDR": "10.0.0.1"},
     )
-    assert answer.json == [*seen, "localhost"]
+    assert response.json == [*seen, "localhost"]
 
 
 def test_metrics_ignore_a_forged_local_address(make_app: MakeApp) -> None:
     for proxies in (0, 1):
         visitor = make_app(TRUSTED_PROXIES=proxies).test_client()
         for claimed in ("127.0.0.1", "::1", "127.0.0.1, 203.0.113.5"):
-            local = {"REMOTE_ADDR": "127.0.0.1"}  # the proxy's
+            local = {"REMOTE_ADDR": "127.0.0.1"}  # the address of the proxy
             headers = {"X-Forwarded-For": claimed}
             assert visitor.get("/metrics", headers=headers, environ_overrides=local).status_code == 404
 
@@ -135,15 +135,15 @@ def test_next_never_redirects_to_another_site(visitor: FlaskClient, user: User, 
         "/auth/login", query_string=query, data={"email": user.email, "password": PASSWORD}
     )
     assert signed_in.status_code == 302
-    for answer in (
+    for response in (
         signed_in,
         visitor.get("/auth/login", query_string=query),
         visitor.post("/language", query_string=query, data={"language": "en"}),
         visitor.post("/auth/login/code", query_string=query),
     ):
-        assert answer.status_code == 302
-        assert not leads_elsewhere(answer.location), answer.location
-        assert "\n" not in answer.location
+        assert response.status_code == 302
+        assert not leads_elsewhere(response.location), response.location
+        assert "\n" not in response.location
 
 
 def test_a_hostile_next_is_not_a_link_on_the_language_page(visitor: FlaskClient) -> None:
@@ -156,6 +156,6 @@ def test_private_pages_redirect_to_this_sites_login_page(
     app: Flask, visitor: FlaskClient, sign_in: SignIn
 ) -> None:
     for path in ("/clients/?next=//evil.example", "//evil.example/clients/", "/clients/\\evil.example"):
-        answer = visitor.get(path, headers=FORGED)
-        if answer.status_code in (301, 302, 303, 307, 308):
-            assert not leads_elsewhere(answer.location), path
+        response = visitor.get(path, headers=FORGED)
+        if response.status_code in (301, 302, 303, 307, 308):
+            assert not leads_elsewhere(response.location), path

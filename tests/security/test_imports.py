@@ -1,6 +1,7 @@
-"""Imports of hostile files use bounded time and memory and report the error; formulas are neutralised."""
+"""Importing hostile files takes bounded time and memory and reports errors; formulas are neutralised."""
 
 import csv
+import gc
 import io
 import os
 import random
@@ -35,12 +36,12 @@ IMPORT = "/clients/import"
 
 
 class Endless(io.RawIOBase):
-    """A file of `size` bytes that is generated while it is read: a header, then one repeated piece."""
+    """A file of `size` bytes that is generated while being read: a header, then one repeated piece."""
 
     def __init__(self, size: int, head: bytes, piece: bytes) -> None:
         self.size, self.head = size, head
         self.piece = piece * max(1, 65_536 // len(piece))
-        self.place = 0
+        self.position = 0
 
     def readable(self) -> bool:
         return True
@@ -49,24 +50,31 @@ class Endless(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self.place
+        return self.position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self.place = offset if whence == os.SEEK_SET else self.place + offset
-        return self.place
+        self.position = offset if whence == os.SEEK_SET else self.position + offset
+        return self.position
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
-        wanted = min(len(buffer), self.size - self.place)
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed expects any buffer
+        wanted = min(len(buffer), self.size - self.position)
         if wanted <= 0:
             return 0
-        if self.place < len(self.head):
-            part = self.head[self.place : self.place + wanted]
+        if self.position < len(self.head):
+            part = self.head[self.position : self.position + wanted]
         else:
-            start = (self.place - len(self.head)) % len(self.piece)
+            start = (self.position - len(self.head)) % len(self.piece)
             part = self.piece[start : start + wanted]
         buffer[: len(part)] = part
-        self.place += len(part)
+        self.position += len(part)
         return len(part)
+
+
+@pytest.fixture(autouse=True)
+def drop_uploads() -> Iterator[None]:
+    """Drop the temporary files of uploads here, where the warning about them is ignored."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def memory() -> Iterator[Callable[[], int]]:
 
 
 def drain(source: BinaryIO) -> tuple[int, set[object]]:
-    """Read all records; return their number and the faults that were found."""
+    """Read all records; return their number and the faults found."""
     count = 0
     faults: set[object] = set()
     for record in read_records(source):
@@ -90,7 +98,7 @@ def drain(source: BinaryIO) -> tuple[int, set[object]]:
 
 @pytest.mark.parametrize("megabytes", [100, pytest.param(1024, marks=pytest.mark.soak)])
 def test_a_huge_line_is_read_in_bounded_memory(megabytes: int) -> None:
-    """Runs in its own process, to measure its memory alone; the bytes are generated while they are read."""
+    """Run in a separate process to measure only its memory; the bytes are generated while being read."""
     program = (
         "import io, resource\n"
         "from skymailing.clients.csv_reader import read_records\n"
@@ -134,10 +142,10 @@ def test_endless_input_is_read_in_bounded_memory(memory: Callable[[], int], piec
 def test_a_file_without_a_table_is_refused_with_the_reason(
     browser: FlaskClient, session: Session, memory: Callable[[], int], head: bytes, words: str
 ) -> None:
-    answer = browser.post(IMPORT, data={"file": (io.BytesIO(head + b"\n1@example.com\n"), "x.csv")})
-    assert answer.status_code == 200
-    error = answer.text.partition('id="file-error"')[2][:400]
-    assert error, answer.text
+    response = browser.post(IMPORT, data={"file": (io.BytesIO(head + b"\n1@example.com\n"), "x.csv")})
+    assert response.status_code == 200
+    error = response.text.partition('id="file-error"')[2][:400]
+    assert error, response.text
     assert words in error
     assert session.scalar(select(ClientImport)) is None
     assert memory() < 4 * len(head) + 30 * MEGABYTE
@@ -150,8 +158,8 @@ def test_a_zip_with_another_name_is_not_unpacked(
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b"0" * 50 * MEGABYTE)
-    answer = browser.post(IMPORT, data={"file": (io.BytesIO(bomb.getvalue()), name)})
-    assert "This is a workbook, not a CSV file" in answer.text
+    response = browser.post(IMPORT, data={"file": (io.BytesIO(bomb.getvalue()), name)})
+    assert "This is a workbook, not a CSV file" in response.text
     assert session.scalar(select(ClientImport)) is None
 
 
@@ -214,14 +222,14 @@ def test_random_bytes_give_a_table_or_an_error() -> None:
 
 
 class UploadStream(io.RawIOBase):
-    """An upload of unlimited size that counts how many bytes were read."""
+    """An upload of unlimited size that counts the bytes read."""
 
     bytes_read = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed expects any buffer
         self.bytes_read += len(buffer)
         buffer[:] = b"x" * len(buffer)
         return len(buffer)

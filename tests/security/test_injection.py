@@ -41,7 +41,7 @@ LINE_ENDS = [
     "\x1b[2J",
 ]
 INJECTED_HEADER = "Bcc: thief@evil.example"
-# The headers of our letters; any other one would have been injected.
+# The headers of our letters; any other header would have been injected.
 KNOWN_HEADERS = {
     *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"),
     *("content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post", "list-id", "precedence"),
@@ -50,7 +50,7 @@ KNOWN_HEADERS = {
 
 
 def expect_clean(smtp: SmtpServer, recipients: set[str]) -> None:
-    """Check that each letter has one right recipient and only the headers that we write."""
+    """Check that each letter has one expected recipient and only the headers that we write."""
     assert {letter.to for letter in smtp.letters} == recipients
     for letter in smtp.letters:
         assert len(letter.recipients) == 1
@@ -76,9 +76,9 @@ def expect_clean(smtp: SmtpServer, recipients: set[str]) -> None:
 def test_mailing_letters_contain_no_injected_headers(
     app: Flask, session: Session, smtp: SmtpServer, work: Work, end: str
 ) -> None:
-    """The texts are stored directly, without a form: sender, subject, client's name and values."""
+    """Sender, subject, and the client's name and values are stored directly, without a form."""
     evil = f"x{end}{INJECTED_HEADER}{end}{end}<script>"
-    # No database stores NUL in a text.
+    # PostgreSQL cannot store NUL in text.
     stored = evil.replace("\0", "")
     owner = UserFactory.create(name=stored[:200])
     client = ClientFactory.create(owner=owner, full_name=stored, attributes={"city": stored})
@@ -138,8 +138,8 @@ SMUGGLING_ADDRESSES = [
 def test_a_smuggling_address_is_refused(
     browser: FlaskClient, user: User, session: Session, work: Work, address: str
 ) -> None:
-    answer = browser.post("/clients/new", data={"email": address, "full_name": "Anna", "comment": ""})
-    assert answer.status_code == 200
+    response = browser.post("/clients/new", data={"email": address, "full_name": "Anna", "comment": ""})
+    assert response.status_code == 200
     table = 'email\n"' + address.replace('"', '""') + '"\n'
     browser.post("/clients/import", data={"file": (io.BytesIO(table.encode()), "x.csv")})
     work()
@@ -177,15 +177,15 @@ def test_single_line_fields_store_a_single_line(
     lines += session.scalars(select(Message.subject)).all()
     for line in lines:
         assert len(line.splitlines()) <= 1, repr(line)
-        assert not any(ord(sign) < 32 or 127 <= ord(sign) < 160 for sign in line), repr(line)
+        assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line), repr(line)
 
 
 @pytest.mark.parametrize("end", LINE_ENDS)
 def test_file_names_inject_no_header(browser: FlaskClient, session: Session, end: str) -> None:
     name = f'x{end}Set-Cookie: a=b".csv'
     file = (io.BytesIO(b"email\nanna@example.com\nno address\n"), name)
-    answer = browser.post("/clients/import", data={"file": file})
-    assert "Set-Cookie" not in str(answer.headers.get("Location"))
+    response = browser.post("/clients/import", data={"file": file})
+    assert "Set-Cookie" not in str(response.headers.get("Location"))
     for imported in session.scalars(select(ClientImport)):
         assert "\0" not in imported.filename
         assert browser.get(f"/clients/imports/{imported.id}").status_code == 200
@@ -194,17 +194,17 @@ def test_file_names_inject_no_header(browser: FlaskClient, session: Session, end
 
 
 @pytest.mark.parametrize("end", LINE_ENDS)
-def test_names_of_objects_inject_no_download_header(sign_in: SignIn, session: Session, end: str) -> None:
+def test_object_names_inject_no_download_header(sign_in: SignIn, session: Session, end: str) -> None:
     owner = UserFactory.create(role=Role.ADMIN, name=f"x{end}".replace("\0", ""))
     mailing = due_mailing(owner, name=f'x{end}Set-Cookie: a=b"; filename="evil.exe'.replace("\0", ""))
     ArticleFactory.create(author=owner, title=f"x{end}Set-Cookie: a=b".replace("\0", ""))
     SuppressionFactory.create(owner_id=owner.id, email_key="x@example.com")
     browser = sign_in(owner)
     for path in (f"/mailings/{mailing.id}/log.csv", "/logs/log.csv", "/clients/export", "/blog/feed.atom"):
-        answer = browser.get(path, buffered=True)
-        assert answer.status_code == 200, path
-        assert "a=b" not in str(answer.headers), path
-        assert "evil.exe" not in str(answer.headers), path
+        response = browser.get(path, buffered=True)
+        assert response.status_code == 200, path
+        assert "a=b" not in str(response.headers), path
+        assert "evil.exe" not in str(response.headers), path
 
 
 @pytest.mark.parametrize("agent", ["x\tEvil: y", "x" * 60_000, "\x7f\x1b[2J", "é" * 300])
@@ -215,8 +215,8 @@ def test_request_headers_are_never_stored_or_shown_as_sent(
     browser = sign_in(admin)
     for path in ("/", "/clients/export", "/auth/profile/sessions"):
         headers = {"User-Agent": agent, "Accept-Language": agent, "Referer": agent}
-        answer = browser.get(path, headers=headers, buffered=True)
-        assert answer.status_code == 200
-        assert agent[:50] not in answer.text
+        response = browser.get(path, headers=headers, buffered=True)
+        assert response.status_code == 200
+        assert agent[:50] not in response.text
     for entry in session.scalars(select(AuditEntry)):
         assert entry.address == "127.0.0.1"

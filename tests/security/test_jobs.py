@@ -1,4 +1,7 @@
-"""Access to Redis does not run code: jobs and cached values are JSON; and Redis itself is private."""
+"""Access to Redis does not allow running code, because jobs and cached values are JSON.
+
+Redis itself is private.
+"""
 
 import contextlib
 import json
@@ -24,7 +27,7 @@ from tests.support.servers import RedisServer
 
 pytestmark = [
     pytest.mark.one_engine,
-    # rq reports that a forged job failed.
+    # RQ reports that a forged job has failed.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
@@ -41,7 +44,7 @@ class Bomb:
 
 @pytest.fixture
 def trace(tmp_path: Path) -> Path:
-    """A file that exists once the pickled command has run."""
+    """Return the path of a file that exists once the pickled command has run."""
     return tmp_path / "ran"
 
 
@@ -92,7 +95,7 @@ def test_a_forged_pickle_in_the_schedule_is_not_loaded(
         try:
             list(scheduler.get_jobs_to_queue())
             schedule.reconcile()
-        except ValueError:  # refused, since it is not JSON
+        except ValueError:  # refused because it is not JSON
             pass
     assert not trace.exists()
 

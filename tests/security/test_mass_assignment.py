@@ -1,4 +1,4 @@
-"""Fields that a form does not have are posted to every form, and change nothing."""
+"""Fields that do not belong to a form change nothing when they are posted to it."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,8 +90,8 @@ def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: Us
         ("/auth/profile", {"name": "A", "locale": "en", "timezone": "UTC", "email": "x@example.com"}, user),
     ):
         before = guarded_values(session, type(row), row.id)
-        answer = browser.post(path, data=forged | form)
-        assert answer.status_code == 302, answer.text
+        response = browser.post(path, data=forged | form)
+        assert response.status_code == 302, response.text
         after = guarded_values(session, type(row), row.id)
         if row is mailing:  # saving schedules it for the time in the form
             assert after["state"] == "scheduled"
@@ -107,7 +107,7 @@ def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: Us
 @pytest.mark.parametrize(
     ("path", "model"), [("/clients/new", Client), ("/messages/new", Message), ("/mailings/new", Mailing)]
 )
-def test_new_objects_belong_to_the_user_and_start_in_their_first_state(
+def test_new_objects_belong_to_the_user_and_start_in_their_initial_state(
     browser: FlaskClient, user: User, session: Session, path: str, model: type[Any]
 ) -> None:
     other = UserFactory.create()
@@ -121,21 +121,21 @@ def test_new_objects_belong_to_the_user_and_start_in_their_first_state(
     form = forms[model]
     forged = FORGED_FIELDS | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
     assert browser.post(path, data=forged | form).status_code == 302
-    (made,) = [row for row in session.scalars(select(model)) if row.id not in known]
-    assert made.owner_id == user.id
-    assert made.id != 999
-    assert made.created_at > utcnow() - timedelta(minutes=1)
-    if isinstance(made, Client):
-        assert made.email_key == "anna@example.com"
-    if isinstance(made, Mailing):
-        assert made.state == "scheduled"
-        assert made.next_run_at is None or made.next_run_at > utcnow()
+    (created,) = [row for row in session.scalars(select(model)) if row.id not in known]
+    assert created.owner_id == user.id
+    assert created.id != 999
+    assert created.created_at > utcnow() - timedelta(minutes=1)
+    if isinstance(created, Client):
+        assert created.email_key == "anna@example.com"
+    if isinstance(created, Mailing):
+        assert created.state == "scheduled"
+        assert created.next_run_at is None or created.next_run_at > utcnow()
 
 
 def test_no_form_changes_guarded_columns_of_a_user(
     app: Flask, sign_in: SignIn, session: Session, world: World
 ) -> None:
-    """Every route with a form gets all fields, for own objects and for those of others."""
+    """Post all fields to every route with a form, for the user's own objects and those of others."""
     user = UserFactory.create()
     browser = sign_in(user)
     own: dict[str, Any] = {"client": ClientFactory, "message": MessageFactory, "mailing": MailingFactory}
@@ -154,7 +154,7 @@ def test_no_form_changes_guarded_columns_of_a_user(
         )
         assert browser.post(path, data=form | {"role": "admin"}).status_code < 500, path
     after = guarded_values(session, User, user.id)
-    # The profile has a summary hour, from which the time of the next summary follows.
+    # The profile form has a summary hour, which determines the time of the next summary.
     assert {name: value for name, value in after.items() if name != "next_summary_at"} == {
         name: value for name, value in before.items() if name != "next_summary_at"
     }
@@ -168,11 +168,11 @@ def test_registration_creates_an_unconfirmed_ordinary_account(visitor: FlaskClie
     data = FORGED_FIELDS | {"email": "new@example.com"}
     data |= {"password": "three odd words", "password_confirm": "three odd words"}
     assert visitor.post("/auth/register", data=data).status_code == 302
-    made = session.scalars(select(User)).one()
-    assert (made.role, made.confirmed_at, made.second_factor_at) == (Role.USER, None, None)
-    assert made.password_hash.startswith("$argon2id$")
-    assert str(made.session_epoch) not in FORGED_FIELDS.values()
-    assert made.totp_secret == ""
+    created = session.scalars(select(User)).one()
+    assert (created.role, created.confirmed_at, created.second_factor_at) == (Role.USER, None, None)
+    assert created.password_hash.startswith("$argon2id$")
+    assert str(created.session_epoch) not in FORGED_FIELDS.values()
+    assert created.totp_secret == ""
     assert session.scalar(select(UserSession)) is None
 
 

@@ -1,7 +1,7 @@
-"""Every route, method and person: each cell of the table in `decisions.py`.
+"""Check every route and method for every person: each cell of the table in `decisions.py`.
 
-The routes come from the app's URL map, so a route without a decision fails here. A test checks all cells
-of one person and reports all that are wrong.
+The routes come from the app's URL map, so a route without a decision fails here. Each test checks all
+cells of one person and reports all that are wrong.
 """
 
 from typing import Any
@@ -15,7 +15,16 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.test import TestResponse
 
 from tests.conftest import SignIn
-from tests.security.decisions import ACCESS, DEVELOPMENT_ONLY, PUBLIC, Answer, Own, Panel, Person, decide
+from tests.security.decisions import (
+    ACCESS,
+    DEVELOPMENT_ONLY,
+    PUBLIC,
+    Outcome,
+    Own,
+    Panel,
+    Person,
+    expected_outcome,
+)
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
 from tests.support.factories import UserFactory
 
@@ -31,20 +40,20 @@ def values_of(session: Session, row: Any) -> dict[str, object]:
     return {attribute.key: getattr(row, attribute.key) for attribute in inspect(row).mapper.column_attrs}
 
 
-def classify(answer: TestResponse) -> str:
-    """Return the kind of the answer, in the words of the table."""
-    if answer.status_code == 302 and answer.location.startswith("/auth/login?"):
-        return Answer.LOGIN
-    if answer.status_code in (401, 403, 404, 405) or answer.status_code >= 500:
-        return str(answer.status_code)
-    return Answer.OPEN
+def classify(response: TestResponse) -> str:
+    """Return the outcome of a request, in the terms of the table."""
+    if response.status_code == 302 and response.location.startswith("/auth/login?"):
+        return Outcome.LOGIN
+    if response.status_code in (401, 403, 404, 405) or response.status_code >= 500:
+        return str(response.status_code)
+    return Outcome.OPEN
 
 
 def request(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> str:
     data, query = (None, form) if verb in SAFE else (form, None)
-    answer = browser.open(path, method=verb, data=data, query_string=query)
-    with answer:
-        return classify(answer)
+    response = browser.open(path, method=verb, data=data, query_string=query)
+    with response:
+        return classify(response)
 
 
 def test_every_route_has_a_decision(app: Flask) -> None:
@@ -59,12 +68,12 @@ def test_every_route_with_an_id_has_a_decision_about_that_object(app: Flask) -> 
         access = ACCESS.get(rule.endpoint)
         argument = access.argument if isinstance(access, Own | Panel) else None
         if ids and ids != {argument} and rule.endpoint not in DEVELOPMENT_ONLY:
-            undecided.append(f"{rule.endpoint}: {ids} is not what {access} decides about")
+            undecided.append(f"{rule.endpoint}: {ids} does not match {access}")
     assert undecided == []
 
 
 @pytest.mark.parametrize("person", list(Person), ids=str)
-def test_each_person_gets_the_decided_answer_from_each_route(
+def test_each_person_gets_the_expected_outcome_from_each_route(
     app: Flask, session: Session, sign_in: SignIn, person: Person
 ) -> None:
     browser, user = sign_in_person(person, app, session, sign_in)
@@ -73,25 +82,25 @@ def test_each_person_gets_the_decided_answer_from_each_route(
     foreign = OwnedObjects(app, session, UserFactory.create())
     wrong = []
     for endpoint in sorted(ACCESS, key=lambda name: (name == LOGOUT, name)):
-        decided = decide(endpoint, person)
+        expected = expected_outcome(endpoint, person)
         for verb in methods_of(app, endpoint):
-            does_something = decided is Answer.OPEN and verb not in SAFE
-            # With a token of their own, blocked and unconfirmed people could let themselves in.
-            things = foreign if ACCESS[endpoint] == PUBLIC else untouched
-            if does_something and things is untouched:
-                things = OwnedObjects(app, session, owner or UserFactory.create())
-            path, row = things.path(endpoint), things.row_of(endpoint)
+            does_something = expected is Outcome.OPEN and verb not in SAFE
+            # A token for their own account would let blocked and unconfirmed people in.
+            objects = foreign if ACCESS[endpoint] == PUBLIC else untouched
+            if does_something and objects is untouched:
+                objects = OwnedObjects(app, session, owner or UserFactory.create())
+            path, row = objects.path(endpoint), objects.row_of(endpoint)
             before = values_of(session, row)
-            got = request(browser, verb, path, things.form(endpoint))
-            if got != decided:
-                wrong.append(f"{verb} {path} ({endpoint}): {got} instead of {decided}")
+            got = request(browser, verb, path, objects.form(endpoint))
+            if got != expected:
+                wrong.append(f"{verb} {path} ({endpoint}): {got} instead of {expected}")
             if not does_something and values_of(session, row) != before:
-                wrong.append(f"{verb} {path} ({endpoint}) changed what it should not")
-            if decided is Answer.MISSING:
-                # An object of another user gets the same answer as a missing one.
+                wrong.append(f"{verb} {path} ({endpoint}) changed the object")
+            if expected is Outcome.MISSING:
+                # A request for another user's object has the same outcome as for a missing one.
                 missing = path.replace(f"/{row.id}", f"/{MISSING_ID}", 1)
-                if (got := request(browser, verb, missing, {})) != decided:
-                    wrong.append(f"{verb} {missing} ({endpoint}): {got} instead of {decided}")
+                if (got := request(browser, verb, missing, {})) != expected:
+                    wrong.append(f"{verb} {missing} ({endpoint}): {got} instead of {expected}")
             if does_something and owner:
                 untouched = OwnedObjects(app, session, owner)  # the previous objects may be deleted now
     assert wrong == []
@@ -100,15 +109,15 @@ def test_each_person_gets_the_decided_answer_from_each_route(
 def test_undeclared_methods_are_refused_by_every_route(app: Flask, session: Session, sign_in: SignIn) -> None:
     """One person is enough: the URL map refuses the method before any view runs."""
     browser, _ = sign_in_person(Person.ADMIN, app, session, sign_in)
-    things = OwnedObjects(app, session, UserFactory.create())
+    objects = OwnedObjects(app, session, UserFactory.create())
     routes = app.url_map.bind("localhost")
     wrong = []
     for endpoint in sorted(ACCESS):
-        path = things.path(endpoint)
+        path = objects.path(endpoint)
         for verb in VERBS:
             try:
                 routes.match(path, verb)
             except MethodNotAllowed:
-                if (got := request(browser, verb, path, things.form(endpoint))) != "405":
+                if (got := request(browser, verb, path, objects.form(endpoint))) != "405":
                     wrong.append(f"{verb} {path} ({endpoint}): {got}")
     assert wrong == []

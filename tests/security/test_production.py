@@ -1,4 +1,4 @@
-"""Production refuses every unsafe setting and names it; messages contain no secrets."""
+"""Production refuses every unsafe setting and names it; error messages contain no secrets."""
 
 import traceback
 from pathlib import Path

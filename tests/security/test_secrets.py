@@ -36,7 +36,7 @@ SETTINGS = {
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Everything that is logged, including debug messages."""
+    """Capture everything that is logged, including debug messages."""
     with (
         caplog.at_level(logging.DEBUG),
         caplog.at_level(logging.WARNING, "mail.log"),
@@ -46,7 +46,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 @pytest.fixture
 def broken(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """An app without reachable database, Redis or mail server, with a secret in each setting."""
+    """Create an app that reaches no database, Redis or mail server, with a secret in each setting."""
     config = TestingConfig(environment | SETTINGS)
     vars(config)["PROPAGATE_EXCEPTIONS"] = False
     config.MAIL_TIMEOUT = 1.0
@@ -75,11 +75,11 @@ def test_passwords_and_tokens_are_not_logged(
 def test_an_error_logs_neither_input_nor_settings(broken: Flask, log: pytest.LogCaptureFixture) -> None:
     visitor = broken.test_client()
     for path in ("/auth/login", "/auth/register", "/auth/reset"):
-        answer = visitor.post(path, data={"email": "anna@example.com", "password": TYPED} | NEW)
-        assert answer.status_code == 503
-        assert TYPED not in answer.text
-        assert "hunter" not in answer.text
-        assert "Traceback" not in answer.text
+        response = visitor.post(path, data={"email": "anna@example.com", "password": TYPED} | NEW)
+        assert response.status_code == 503
+        assert TYPED not in response.text
+        assert "hunter" not in response.text
+        assert "Traceback" not in response.text
     assert "The database is away" in log.text
     assert TYPED not in log.text
     assert "hunter" not in log.text
@@ -117,7 +117,7 @@ def test_no_page_shows_a_secret(world: World, app: Flask, sign_in: SignIn) -> No
                 assert secret not in page, path
 
 
-def test_no_table_holds_a_password_or_a_link(
+def test_no_table_contains_a_password_or_a_link(
     app: Flask, session: Session, visitor: FlaskClient, smtp: SmtpServer, work: Work
 ) -> None:
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
@@ -135,8 +135,8 @@ def test_passwords_are_argon2id_with_the_current_cost(
     assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's minimum for t = 2
     assert Config.PASSWORD_HASH_COST["time_cost"] >= 2
     visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
-    made = session.scalars(select(User.password_hash)).one()
-    assert made.startswith("$argon2id$v=19$")
+    password_hash = session.scalars(select(User.password_hash)).one()
+    assert password_hash.startswith("$argon2id$v=19$")
 
 
 def test_repr_of_a_user_contains_no_secret(session: Session) -> None:

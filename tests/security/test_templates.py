@@ -14,7 +14,7 @@ from skymailing.delivery.rendering.liquid import HTML, REFUSED_FILTERS, TAGS, TE
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.models import MessageFormat
 
-# All values of a letter; those of a client are plain texts.
+# All values that a letter can use; client values are plain text.
 VALUES = {
     "name": "Анна",
     "email": "anna@example.com",
@@ -105,7 +105,7 @@ def test_tags_that_load_files_or_recurse_are_refused(tag: str) -> None:
 
 
 def test_only_reviewed_tags_and_filters_are_available() -> None:
-    """Review the new ones before upgrading the library."""
+    """Review new tags and filters before upgrading the library."""
     for environment in (TEXT, HTML):
         assert set(environment.tags) <= TAGS
         assert not set(environment.filters) & REFUSED_FILTERS
@@ -152,7 +152,7 @@ LIMIT = 700 * 1024 * 1024
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_nothing_exhausts_time_or_memory() -> None:
-    """Runs in its own process with limited memory, so that a failure does not stop the test run."""
+    """Run in a separate process with limited memory, so that a failure does not stop the test run."""
     program = (
         "import sys, resource, json, time\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
@@ -180,7 +180,7 @@ def test_nothing_exhausts_time_or_memory() -> None:
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     kilobytes = int(done.stdout)
-    assert kilobytes < 250 * 1024, "a letter may use its megabyte, not more"
+    assert kilobytes < 250 * 1024, "a letter may use a megabyte, not more"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Guessing and flooding are stopped, also with forged addresses, and other users are not affected."""
+"""Guessing and flooding are stopped, even with forged addresses, and other users are not affected."""
 
 import re
 from datetime import timedelta
@@ -31,20 +31,20 @@ def test_password_guessing_is_stopped(throttled: Flask, user: User) -> None:
         for n in range(11)
     ]
     assert codes == [200] * 10 + [429]
-    answer = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
-    assert answer.status_code == 429
-    assert "Too many attempts" in answer.text
+    response = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    assert response.status_code == 429
+    assert "Too many attempts" in response.text
 
 
 def test_guessing_does_not_lock_the_victim_out(throttled: Flask, user: User) -> None:
     attacker, victim = throttled.test_client(), throttled.test_client()
     for n in range(12):
         attacker.post("/auth/login", data={"email": user.email, "password": f"guess {n}"})
-    victims_place = {"REMOTE_ADDR": "192.0.2.7"}
-    answer = victim.post(
-        "/auth/login", data={"email": user.email, "password": PASSWORD}, environ_overrides=victims_place
+    victims_address = {"REMOTE_ADDR": "192.0.2.7"}
+    response = victim.post(
+        "/auth/login", data={"email": user.email, "password": PASSWORD}, environ_overrides=victims_address
     )
-    assert answer.status_code == 302
+    assert response.status_code == 302
 
 
 def test_successful_sign_ins_are_not_counted(throttled: Flask, user: User) -> None:
@@ -64,8 +64,8 @@ def test_letters_to_one_address_are_throttled(throttled: Flask, user: User, path
 @pytest.mark.parametrize("scheme", ["redis+unix:///nowhere/redis.sock", "redis://127.0.0.1:1"])
 def test_sign_in_works_without_redis(make_app: MakeApp, user: User, scheme: str) -> None:
     app = make_app(RATELIMIT_ENABLED=True, RATELIMIT_STORAGE_URI=scheme)
-    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": PASSWORD})
-    assert answer.status_code == 302
+    response = app.test_client().post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    assert response.status_code == 302
 
 
 def guess(
@@ -98,7 +98,7 @@ def test_behind_a_proxy_the_visitors_own_address_counts(make_app: MakeApp, user:
     assert guess(app, user.email, proxy, forwarded="198.51.100.9").status_code == 200
 
 
-def test_behind_two_proxies_the_second_last_entry_counts(make_app: MakeApp, user: User) -> None:
+def test_behind_two_proxies_the_second_to_last_entry_counts(make_app: MakeApp, user: User) -> None:
     app = make_app(RATELIMIT_ENABLED=True, TRUSTED_PROXIES=2)
     codes = [
         guess(app, user.email, "10.0.0.1", forwarded=f"192.0.2.{n}, 203.0.113.7, 10.0.0.2").status_code
@@ -108,7 +108,7 @@ def test_behind_two_proxies_the_second_last_entry_counts(make_app: MakeApp, user
 
 
 def test_guesses_are_counted_in_a_sliding_window(throttled: Flask, user: User) -> None:
-    """The counter does not restart with each quarter of an hour."""
+    """The counter does not restart every quarter of an hour."""
     quarter = int(utcnow().timestamp()) // 900 * 900 + 900
     codes = []
     for moment in (quarter - 20, quarter + 20):
@@ -134,17 +134,17 @@ def test_another_spelling_of_the_address_allows_no_more_guesses(
 
 
 def turn_on_two_factor(browser: FlaskClient) -> str:
-    answer = browser.post(
+    response = browser.post(
         "/auth/profile/second-step", data={"current_password": PASSWORD}, follow_redirects=True
     )
-    key = re.search(r"<code>([A-Z2-7 ]+)</code>", answer.text)
+    key = re.search(r"<code>([A-Z2-7 ]+)</code>", response.text)
     assert key is not None
     secret = key[1].replace(" ", "")
     browser.post("/auth/profile/second-step/setup", data={"code": pyotp.TOTP(secret).at(utcnow())})
     return secret
 
 
-def test_code_guessing_is_limited_over_all_addresses_but_not_for_the_owner(
+def test_code_guessing_is_limited_across_addresses_but_not_for_the_owner(
     throttled: Flask, user: User
 ) -> None:
     own = throttled.test_client()
@@ -159,12 +159,12 @@ def test_code_guessing_is_limited_over_all_addresses_but_not_for_the_owner(
             address = {"REMOTE_ADDR": f"203.0.113.{n // 8}"}
             thief = throttled.test_client()
             thief.post("/auth/login", data=password, environ_overrides=address)
-            answer = thief.post("/auth/login/code", data={"code": "000000"}, environ_overrides=address)
-            codes.append(answer.status_code)
+            response = thief.post("/auth/login/code", data={"code": "000000"}, environ_overrides=address)
+            codes.append(response.status_code)
         assert codes == [200] * 30 + [429] * 2
         own.post("/auth/login", data=password)
-        answer = own.post("/auth/login/code", data={"code": pyotp.TOTP(secret).at(utcnow())})
-        assert answer.status_code == 302
+        response = own.post("/auth/login/code", data={"code": pyotp.TOTP(secret).at(utcnow())})
+        assert response.status_code == 302
 
 
 @pytest.mark.parametrize(

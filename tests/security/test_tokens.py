@@ -30,7 +30,7 @@ PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITING_CODE)
 
 @pytest.fixture
 def tokens(app: Flask, user: User) -> dict[str, str]:
-    """A valid token of each kind, about `user`."""
+    """Return a valid token of each kind for `user`."""
     with app.app_context():
         account = db.session.get_one(User, user.id)
         return {
@@ -50,11 +50,11 @@ def test_no_token_is_valid_for_another_purpose(
     }
     for made_for, token in tokens.items():
         for purpose, page in pages.items():
-            answer = visitor.post(page.format(token), data=NEW)
+            response = visitor.post(page.format(token), data=NEW)
             if purpose == made_for == security.VERIFY:
-                assert answer.status_code == 302
+                assert response.status_code == 302
             elif purpose != made_for:
-                assert answer.status_code in (404, 410), f"{made_for} at {page}"
+                assert response.status_code in (404, 410), f"{made_for} at {page}"
 
 
 @pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
@@ -94,7 +94,7 @@ def test_a_signed_token_with_unexpected_content_is_refused(
 ) -> None:
     """A valid signature is not enough."""
     with app.app_context():
-        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # on purpose
+        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # wrong on purpose
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
     assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
 
@@ -127,8 +127,8 @@ def test_a_reset_link_neither_signs_in_nor_unblocks(
     assert visitor.get("/auth/profile").status_code == 302
     user.blocked_at = utcnow()
     session.flush()
-    answer = visitor.post("/auth/login", data={"email": user.email, "password": NEW["password"]})
-    assert answer.status_code == 403
+    response = visitor.post("/auth/login", data={"email": user.email, "password": NEW["password"]})
+    assert response.status_code == 403
     assert visitor.get("/auth/profile").status_code == 302
 
 
@@ -143,8 +143,8 @@ def test_an_unsubscribe_link_is_valid_for_one_address_of_one_owner(
     assert visitor.post(f"/u/{forged}.{signature}").status_code == 404
     assert visitor.post(f"/u/{value}").status_code == 404
     assert visitor.post(f"/u/{token}").status_code == 200
-    (made,) = session.scalars(select(Suppression))
-    assert (made.owner_id, made.email_key) == (user.id, "anna@example.com")
+    (suppression,) = session.scalars(select(Suppression))
+    assert (suppression.owner_id, suppression.email_key) == (user.id, "anna@example.com")
 
 
 def forge_session(app: Flask, content: dict[str, object], key: str) -> str:
@@ -203,8 +203,8 @@ def test_a_session_cookie_contains_no_secret(
 
 @pytest.fixture
 def login(visitor: FlaskClient, user: User) -> Callable[[], None]:
-    def do() -> None:
-        answer = visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD})
-        assert answer.status_code == 302
+    def log_in() -> None:
+        response = visitor.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+        assert response.status_code == 302
 
-    return do
+    return log_in

@@ -1,4 +1,4 @@
-"""The pages of accounts: sign-in, profile, devices, two-factor authentication, export and deletion."""
+"""Account pages: sign-in, profile, devices, two-factor authentication, export and deletion."""
 
 from skymailing.auth.views import data, devices, email, passwords, sign_in, two_factor
 from skymailing.auth.views.blueprint import bp

@@ -1,4 +1,4 @@
-"""The blueprint of the account pages."""
+"""Define the blueprint of the account pages."""
 
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue

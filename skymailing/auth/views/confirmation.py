@@ -1,4 +1,4 @@
-"""Confirm the password, and a two-factor code, before an action that a stolen session must not allow."""
+"""Confirm the password and a two-factor code before an action for which a signed-in session is not enough."""
 
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -13,9 +13,9 @@ from skymailing.security import verify_password
 
 
 def confirm_password(field: Field) -> User | None:
-    """Return the signed-in user if the field holds their password, else None with an error at the field.
+    """Return the signed-in user if the field contains their password, else None with an error on the field.
 
-    Rolls the transaction back, so that hashing holds no lock.
+    Rolls back the transaction, so that no lock is held while hashing.
     """
     user = db.session.get_one(User, current_user.id)
     password_hash = user.password_hash
@@ -27,9 +27,9 @@ def confirm_password(field: Field) -> User | None:
 
 
 def confirm_identity(form: PasswordAndCodeForm) -> User | None:
-    """Return the signed-in user if the password is right, and the code where the account needs one.
+    """Return the signed-in user if the password is right, and the code if the account needs one.
 
-    Else return None, with an error at the field.
+    Otherwise, add an error to the field and return None.
     """
     user = confirm_password(form.current_password)
     if user is None:

@@ -72,7 +72,7 @@ def export() -> Response:
 @login_required
 @limit_password_checks
 def delete() -> ResponseReturnValue:
-    """Show what will be deleted; schedule the deletion after password and code."""
+    """Show what will be deleted; schedule the deletion once the password and the code are confirmed."""
     form = PasswordAndCodeForm()
     if not (form.validate_on_submit() and request_deletion(form)):
         days = current_app.config["ACCOUNT_GRACE_DAYS"]
@@ -82,21 +82,21 @@ def delete() -> ResponseReturnValue:
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(
-        _("You are signed out, and your account will be deleted. The date is in the e-mail we sent you."),
+        _("You have been signed out. Your account will be deleted on the date in the e-mail we sent you."),
         "success",
     )
     return redirect(url_for("auth.login"))
 
 
 def request_deletion(form: PasswordAndCodeForm) -> bool:
-    """Request the deletion; return False with an error at the field when it is refused."""
+    """Request the deletion; if it is refused, add an error to the field and return False."""
     user = confirm_identity(form)
     if user is None:
         return False
     try:
         deletion_requests.request_deletion(user, utcnow(), audit.current_actor())
     except LastAdmin as error:
-        db.session.rollback()  # makes a recovery code usable again
+        db.session.rollback()  # so that a recovery code can be used again
         form.current_password.errors = [explain(error)]
         return False
     return True

@@ -1,4 +1,4 @@
-"""Pages of the devices on which the user is signed in."""
+"""Pages that list the devices on which the user is signed in, and sign them out."""
 
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue

@@ -10,7 +10,7 @@ from skymailing.auth import services
 from skymailing.auth.forms import NewEmailForm
 from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.confirmation import confirm_password
-from skymailing.auth.views.throttling import constant_answer_time, limit_password_checks
+from skymailing.auth.views.throttling import constant_response_time, limit_password_checks
 from skymailing.extensions import db
 from skymailing.security import BadToken
 
@@ -19,10 +19,10 @@ from skymailing.security import BadToken
 @login_required
 @limit_password_checks
 def new_email() -> ResponseReturnValue:
-    """Ask for the new address and the password, then send a link; the answer hides whether it is taken."""
+    """Send a link to the new address; the response does not reveal whether the address is taken."""
     form = NewEmailForm()
     if form.validate_on_submit() and (user := confirm_password(form.current_password)):
-        with constant_answer_time():
+        with constant_response_time():
             services.request_new_email(user, form.email.data)
             db.session.commit()
             queue.enqueue("send_outbox")
@@ -32,7 +32,7 @@ def new_email() -> ResponseReturnValue:
 
 @bp.route("/email/<token>", methods=["GET", "POST"])
 def confirm_email(token: str) -> ResponseReturnValue:
-    """Show a button on GET, since mail scanners open links; change the address on POST."""
+    """Show a button on GET, since mail scanners follow links; change the address on POST."""
     try:
         if request.method != "POST":
             user, email = services.read_new_email_token(token)

@@ -1,4 +1,4 @@
-"""Pages of the profile, and of forgotten and changed passwords."""
+"""The profile page, and the pages for resetting and changing a password."""
 
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.confirmation import confirm_password
 from skymailing.auth.views.session import LETTER_TO, is_remembered, renew_session
 from skymailing.auth.views.throttling import (
-    constant_answer_time,
+    constant_response_time,
     limit_letters,
     limit_letters_by_address,
     limit_password_checks,
@@ -40,7 +40,7 @@ def reset_request() -> ResponseReturnValue:
     form = ResetRequestForm()
     if not form.validate_on_submit():
         return render_template("auth/reset_request.html", form=form)
-    with constant_answer_time():
+    with constant_response_time():
         services.request_reset(form.email.data)
         db.session.commit()
         queue.enqueue("send_outbox")
@@ -62,7 +62,7 @@ def reset(token: str) -> ResponseReturnValue:
         email = services.read_reset_token(token).email
         if not form.validate_on_submit():
             return render_template("auth/reset.html", form=form, email=email)
-        db.session.rollback()  # hold no lock while hashing
+        db.session.rollback()  # so that no lock is held while hashing
         password_hash = hash_password(form.password.data)
         services.reset_password(token, password_hash, utcnow())
     except BadToken as error:
@@ -112,5 +112,5 @@ def change_password() -> ResponseReturnValue:
     renew_session(user, remember=is_remembered())
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("Your password has been changed. All other devices are signed out."), "success")
+    flash(_("Your password has been changed. All other devices have been signed out."), "success")
     return redirect(url_for("auth.profile"))

@@ -1,4 +1,4 @@
-"""The browser's session: start, renew and end it, and what it remembers before the sign-in."""
+"""Start, renew and end the browser's session, and store values in it before sign-in."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.models import User
 from skymailing.security import BadToken, make_token, read_token
 
-# Keys of what the session remembers before the sign-in.
+# Keys of the session values that are needed before sign-in.
 VERIFY_TOKEN = "verify_token"  # noqa: S105 - a key's name
 UNCONFIRMED = "unconfirmed"
 LETTER_TO = "letter_to"
@@ -48,7 +48,7 @@ def sign_in(user: User, *, remember: bool) -> bool:
 
 
 def renew_session(user: User, *, remember: bool) -> None:
-    """Start a new session for the user, which makes a planted session cookie worthless."""
+    """Start a new session for the user, so that a planted session cookie is useless."""
     if current_user.is_authenticated:
         devices.end_session(current_user.session_key)
     session.clear()
@@ -58,17 +58,17 @@ def renew_session(user: User, *, remember: bool) -> None:
 
 
 def end_session() -> None:
-    """Sign out on the server too, since someone may have copied the cookie, and clear the session.
+    """End the session on the server too, since its cookie may have been copied, and clear it.
 
-    The session keeps only Flask-Login's order to delete the remember-me cookie.
+    Only Flask-Login's instruction to delete the remember-me cookie is kept.
     """
     if current_user.is_authenticated:
         devices.end_session(current_user.session_key)
     logout_user()
-    remember_order = session.get("_remember")
+    remember_instruction = session.get("_remember")
     session.clear()
-    if remember_order is not None:
-        session["_remember"] = remember_order
+    if remember_instruction is not None:
+        session["_remember"] = remember_instruction
 
 
 def is_remembered() -> bool:
@@ -85,7 +85,7 @@ def start_code_step(user: User, *, remember: bool) -> None:
 
 
 def user_awaiting_code() -> tuple[User, bool] | None:
-    """Return the user who must enter a code and whether to remember them; None when there is none."""
+    """Return the user who must enter a code and whether to remember them; None if there is none."""
     try:
         known = read_token(AWAITING_CODE, session.get(AWAITING_CODE, ""), CODE_LIFETIME)
     except BadToken:
@@ -97,13 +97,13 @@ def user_awaiting_code() -> tuple[User, bool] | None:
 
 
 def device_key() -> str | None:
-    """Return the key of this browser's device cookie; None when there is none or it is malformed."""
+    """Return the key in this browser's device cookie; None if it is missing or malformed."""
     key = request.cookies.get(DEVICE_COOKIE, "")
     return key if DEVICE_KEY.fullmatch(key) else None
 
 
 def device_and_network() -> tuple[str, str]:
-    """Return the visitor's device and network, in the form that people see."""
+    """Return the visitor's device and network, as pages and letters show them."""
     return (
         devices.device_name(request.user_agent.string),
         devices.mask_address(request.remote_addr),

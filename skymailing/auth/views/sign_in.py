@@ -1,4 +1,4 @@
-"""Pages of sign-up, confirmation of the address, sign-in and sign-out."""
+"""Pages for sign-up, address confirmation, sign-in and sign-out."""
 
 from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -20,9 +20,9 @@ from skymailing.auth.views.session import (
     user_awaiting_code,
 )
 from skymailing.auth.views.throttling import (
-    constant_answer_time,
+    constant_response_time,
     limit_codes,
-    limit_codes_of_strangers,
+    limit_codes_on_unknown_devices,
     limit_letters,
     limit_letters_by_address,
     limit_logins,
@@ -44,7 +44,7 @@ def register() -> ResponseReturnValue:
     form = RegisterForm()
     if not form.validate_on_submit():
         return render_template("auth/register.html", form=form)
-    with constant_answer_time():
+    with constant_response_time():
         password_hash = hash_password(form.password.data)
         services.register_user(form.email.data, password_hash, locale=str(get_locale()))
         db.session.commit()
@@ -62,9 +62,9 @@ def registered() -> ResponseReturnValue:
 
 @bp.route("/verify/<token>", methods=["GET", "POST"])
 def verify(token: str) -> ResponseReturnValue:
-    """Show a button on GET, since mail scanners open links; confirm the address on POST.
+    """Show a button on GET, since mail scanners follow links; confirm the address on POST.
 
-    The session remembers the token: signing in after opening the link confirms the address too.
+    The session stores the token, so that signing in after opening the link also confirms the address.
     """
     try:
         if request.method == "POST":
@@ -114,7 +114,7 @@ def login() -> ResponseReturnValue:
 
 @bp.route("/login/code", methods=["GET", "POST"])
 @limit_codes
-@limit_codes_of_strangers
+@limit_codes_on_unknown_devices
 def login_code() -> ResponseReturnValue:
     """Ask for a code after the password."""
     awaiting = user_awaiting_code()
@@ -156,12 +156,12 @@ def resend() -> ResponseReturnValue:
 
 
 def landing_page() -> str:
-    """Return the page to show after the sign-in."""
+    """Return the URL of the page to show after sign-in."""
     return url_for("home.index")
 
 
 def complete_sign_in(user: User, *, remember: bool) -> None:
-    """Sign the user in, commit, and send a letter about a new device if there is one."""
+    """Sign the user in and commit; if a letter about a new device was added, start sending it."""
     has_letter = sign_in(user, remember=remember)
     db.session.commit()
     if has_letter:
@@ -169,7 +169,7 @@ def complete_sign_in(user: User, *, remember: bool) -> None:
 
 
 def confirm_by_opened_link(user: User) -> bool:
-    """Confirm the address with the link that was opened in this browser; return whether it fits."""
+    """Confirm the address by the link opened earlier in this browser; return whether it is theirs."""
     token = session.get(VERIFY_TOKEN)
     try:
         if token is None or services.read_verification_token(token) != user:

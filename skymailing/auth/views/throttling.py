@@ -1,7 +1,7 @@
-"""Limits on attempts, and answers that take the same time for known and unknown addresses.
+"""Limit attempts, and respond in the same time for known and unknown addresses.
 
 Attempts are counted per account and network address together, and per network address alone. A stranger
-who tries someone's address again and again therefore locks out only themselves.
+who keeps trying someone's address therefore locks out only themselves.
 """
 
 import time
@@ -18,34 +18,34 @@ from skymailing.extensions import limiter
 
 
 def account_and_address() -> str:
-    """Return the e-mail address in the form and the visitor's network address."""
+    """Return the submitted e-mail address and the visitor's network address."""
     return f"{request.form.get('email', '').strip().lower()[:320]}|{get_remote_address()}"
 
 
 def unconfirmed_account_and_address() -> str:
-    """Return the account that waits for its confirmation link and the visitor's network address."""
+    """Return the unconfirmed account in the session and the visitor's network address."""
     return f"{session.get(UNCONFIRMED, '')}|{get_remote_address()}"
 
 
 def account_awaiting_code() -> str:
-    """Return the account whose code is being tried."""
+    """Return the ID of the account whose code is being entered."""
     awaiting = user_awaiting_code()
     return str(awaiting[0].id) if awaiting else ""
 
 
 def account_awaiting_code_and_address() -> str:
-    """Return the account whose code is being tried and the visitor's network address."""
+    """Return the ID of the account whose code is being entered and the visitor's network address."""
     return f"{account_awaiting_code()}|{get_remote_address()}"
 
 
 def is_known_device() -> bool:
-    """Whether the account whose code is being tried was signed in to on this device before."""
+    """Whether the account whose code is being entered has been signed in on this device before."""
     awaiting, key = user_awaiting_code(), device_key()
     return awaiting is not None and key is not None and devices.is_known_device(awaiting[0].id, key)
 
 
 def signed_in_account() -> str:
-    """Return the signed-in account, so that no one else can use up its attempts."""
+    """Return the ID of the signed-in account, so that no one else can use up its attempts."""
     return str(current_user.get_id()).partition(".")[0]
 
 
@@ -72,9 +72,9 @@ limit_password_checks = limiter.limit(
 limit_codes = limiter.limit(
     "10 per 15 minutes", key_func=account_awaiting_code_and_address, methods=["POST"], deduct_when=was_refused
 )
-# There are only a million codes, and a visitor who gets here knows the password. So attempts on an account
-# are limited over all addresses together, except from its own devices, which a thief must not lock out.
-limit_codes_of_strangers = limiter.limit(
+# There are only a million codes, and anyone who gets here knows the password. Attempts on an account are
+# therefore limited across all network addresses, except on its known devices: a thief cannot lock those out.
+limit_codes_on_unknown_devices = limiter.limit(
     "30 per hour",
     key_func=account_awaiting_code,
     methods=["POST"],
@@ -84,12 +84,12 @@ limit_codes_of_strangers = limiter.limit(
 
 
 @contextmanager
-def constant_answer_time() -> Iterator[None]:
-    """Wait until EVEN_ANSWER_TIME has passed, so that timing reveals no more than the page.
+def constant_response_time() -> Iterator[None]:
+    """Wait at the end of the block until EVEN_ANSWER_TIME has passed, so that timing reveals nothing.
 
-    Include the commit in the block: the wait must not happen inside a transaction.
+    Commit inside the block, since a transaction must not stay open during the wait.
     """
     started = time.monotonic()
     yield
-    rest = current_app.config["EVEN_ANSWER_TIME"] - (time.monotonic() - started)
-    time.sleep(max(rest, 0))
+    remaining = current_app.config["EVEN_ANSWER_TIME"] - (time.monotonic() - started)
+    time.sleep(max(remaining, 0))

@@ -1,4 +1,4 @@
-"""Pages that turn two-factor authentication on and off; its key and recovery codes are shown once."""
+"""Pages that turn two-factor authentication on and off, and show its key and recovery codes once."""
 
 import segno
 from flask import flash, redirect, render_template, url_for
@@ -21,7 +21,7 @@ from skymailing.extensions import db
 @login_required
 @limit_password_checks
 def overview() -> ResponseReturnValue:
-    """Show whether two-factor authentication is on; start to turn it on, after the password."""
+    """Show whether two-factor authentication is on; start the setup once the password is confirmed."""
     form = CurrentPasswordForm()
     if form.validate_on_submit() and (user := confirm_password(form.current_password)):
         two_factor.start_setup(user, utcnow())
@@ -35,7 +35,7 @@ def overview() -> ResponseReturnValue:
 @login_required
 @limit_password_checks
 def setup() -> ResponseReturnValue:
-    """Show the key for the app; turn two-factor authentication on after a code from the app."""
+    """Show the key for the app; turn on two-factor authentication once a code from it is confirmed."""
     secret = two_factor.pending_secret(current_user, utcnow())
     if secret is None:
         return redirect(url_for("auth.second_step"))
@@ -57,7 +57,7 @@ def setup() -> ResponseReturnValue:
 @login_required
 @limit_password_checks
 def turn_off() -> ResponseReturnValue:
-    """Turn two-factor authentication off, after password and code."""
+    """Turn off two-factor authentication once the password and a code are confirmed."""
     if not current_user.has_two_factor:
         return redirect(url_for("auth.second_step"))
     form = PasswordAndCodeForm()
@@ -74,7 +74,7 @@ def turn_off() -> ResponseReturnValue:
 @login_required
 @limit_password_checks
 def recovery_codes() -> ResponseReturnValue:
-    """Replace the recovery codes, after password and code, and show the new ones once."""
+    """Replace the recovery codes once the password and a code are confirmed, and show the new ones."""
     if not current_user.has_two_factor:
         return redirect(url_for("auth.second_step"))
     form = PasswordAndCodeForm()
@@ -86,7 +86,7 @@ def recovery_codes() -> ResponseReturnValue:
 
 
 def draw_qr_code(text: str) -> Markup:
-    """Return a QR code as an inline SVG of one path, without styles or scripts."""
+    """Return a QR code as an inline SVG with a single path, without styles or scripts."""
     code = segno.make(text, error="m", micro=False)
     drawing = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True, svgclass="qr-code")
-    return Markup(drawing)  # noqa: S704 - segno draws dots; nothing of the text gets into the markup
+    return Markup(drawing)  # noqa: S704 - segno draws dots; the markup contains no part of the text
