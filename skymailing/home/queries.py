@@ -1,4 +1,4 @@
-"""The counters and lists of the home page."""
+"""The counters and lists on the home page."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The public counters of all users together."""
+    """The public counters for all users together."""
 
     mailings: int
     active: int
