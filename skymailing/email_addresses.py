@@ -72,7 +72,7 @@ def parse_address(text: str) -> str:
 
 
 def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
-    """Return whether the lengths are valid and the domain is not reserved; if not, check exactly."""
+    """Return whether the lengths are valid and the domain is not reserved; otherwise, check exactly."""
     return (
         len(text) <= ADDRESS_MAX_LENGTH
         and len(plain["local"]) <= LOCAL_PART_MAX_LENGTH

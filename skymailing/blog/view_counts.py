@@ -23,7 +23,7 @@ from skymailing.models import Article, ViewFold
 
 logger = logging.getLogger(__name__)
 
-# Stands in a cached page where the number of views goes.
+# A placeholder for the number of views in a cached page.
 VIEWS_PLACEHOLDER = "\ue000views\ue000"
 COUNTS = "skymailing:views"  # hash: article id -> views since the last fold
 FOLDS = "skymailing:views:folds"  # set: names of unfinished folds

@@ -70,7 +70,7 @@ def get_cached_count(key: str, subject: str, lifetime: int, count: Callable[[], 
 
 
 def is_active(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for mailings that are running, or scheduled with their window open now.
+    """Return the condition for mailings that are running, or scheduled with a window that includes `now`.
 
     Mailings that a manager disabled, or whose owner is blocked, are not active.
     """
