@@ -21,19 +21,19 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
 ADDRESS_MAX_LENGTH = 254  # RFC 3696 erratum 1690
 LOCAL_PART_MAX_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
-# Invisible characters that spreadsheets leave around an address and str.strip() does not remove.
+# Invisible characters that spreadsheets leave around an address and that str.strip() does not remove.
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
 LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?!-)){0,61}(?<!-)\.)"
-# Plain addresses, which are nearly all. Others go to email-validator, which is exact but some fifteen
-# times slower. A test checks that both agree.
+# Plain addresses, which nearly all are. The others go to email-validator, which is exact but about
+# fifteen times slower. A test checks that both agree.
 PLAIN_ADDRESS = re.compile(
     rf"(?P<local>[{ATEXT}]+(?:\.[{ATEXT}]+)*)@(?P<domain>{LABEL}{{1,8}}(?P<top>[a-zA-Z]{{2,20}}))",
 )
 
 
 class AddressFault(StrEnum):
-    """Why a text is not an e-mail address; stored with rejected rows of imports."""
+    """Why the text is not an e-mail address; stored with rejected rows of imports."""
 
     EMPTY = "empty"
     NO_AT_SIGN = "no_at_sign"
@@ -49,7 +49,7 @@ class AddressFault(StrEnum):
 
 
 class InvalidEmail(UserError):
-    """A text is not an e-mail address."""
+    """The text is not an e-mail address."""
 
     def __init__(self, fault: AddressFault) -> None:
         super().__init__(f"address_{fault}")
@@ -57,9 +57,9 @@ class InvalidEmail(UserError):
 
 
 def parse_address(text: str) -> str:
-    """Return the address as mail servers expect it, the domain in lower case and ASCII (RFC 5890).
+    """Return the address as mail servers expect it, with the domain in lower case and ASCII (RFC 5890).
 
-    Raises InvalidEmail. Checks the syntax only, not the DNS: a web page must not wait for it.
+    Raises InvalidEmail. Checks the syntax only, not the DNS: a web request must not wait for it.
     """
     text = text.strip().strip(INVISIBLE).strip()
     plain = PLAIN_ADDRESS.fullmatch(text)
@@ -72,7 +72,7 @@ def parse_address(text: str) -> str:
 
 
 def is_surely_valid(text: str, plain: re.Match[str]) -> bool:
-    """Return whether the lengths are valid and the domain is not reserved, which needs the exact check."""
+    """Return whether the lengths are valid and the domain is not reserved; otherwise, check exactly."""
     return (
         len(text) <= ADDRESS_MAX_LENGTH
         and len(plain["local"]) <= LOCAL_PART_MAX_LENGTH
@@ -96,16 +96,16 @@ def parse_strictly(text: str) -> str:
 
 
 def find_fault(text: str) -> AddressFault:
-    """Return what is wrong with a text that is not an address."""
+    """Return what is wrong with an invalid address."""
     if not text:
         return AddressFault.EMPTY
-    if any(unicodedata.category(letter).startswith("C") for letter in text):
+    if any(unicodedata.category(sign).startswith("C") for sign in text):
         return AddressFault.CONTROL_CHARACTER
     if "@" not in text:
         return AddressFault.NO_AT_SIGN
     if text.count("@") > 1:
         return AddressFault.SEVERAL_AT_SIGNS
-    if any(letter.isspace() for letter in text):
+    if any(sign.isspace() for sign in text):
         return AddressFault.SPACE
     local, _, domain = text.partition("@")
     if len(text) > ADDRESS_MAX_LENGTH or len(local) > LOCAL_PART_MAX_LENGTH:
@@ -129,7 +129,7 @@ def address_key(email: str) -> str:
 
 
 def display_address(email: str) -> str:
-    """Return the address as people write it, with an international domain in its own letters."""
+    """Return the address as people write it, with an international domain in its own script."""
     local, _, domain = email.rpartition("@")
     if "xn--" not in domain:
         return email
@@ -140,6 +140,6 @@ def display_address(email: str) -> str:
 
 
 def mask_address(email: str) -> str:
-    """Return the address shortened to what its owner recognises: a***@example.com."""
+    """Return the address in a form that only its owner recognises, such as a***@example.com."""
     local, _, domain = display_address(email).rpartition("@")
     return f"{local[:1]}***@{domain}"

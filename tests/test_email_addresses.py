@@ -20,7 +20,7 @@ from skymailing.email_addresses import (
 from skymailing.web.error_texts import explain
 
 # An alphabet that often yields valid, nearly valid and broken addresses.
-ADDRESS_LETTERS = st.sampled_from("aZ0.-+_@'xn!x--...@ тé\r\n\t\0")
+ADDRESS_CHARACTERS = st.sampled_from("aZ0.-+_@'xn!x--...@ тé\r\n\t\0")
 WORDS = st.text(st.sampled_from("aBx0-.n+_'"), min_size=1, max_size=70)
 TOPS = st.sampled_from(
     ["com", "ORG", "test", "local", "localhost", "onion", "invalid", "Arpa", "c0m", "1", "xn--p1ai", "рф"]
@@ -78,7 +78,7 @@ def test_an_address_is_returned_as_mail_servers_expect_it(text: str, address: st
         ("Anna <anna@example.com>", AddressFault.SPACE),
     ],
 )
-def test_the_fault_of_an_invalid_address_is_named(text: str, fault: AddressFault) -> None:
+def test_an_invalid_address_is_refused_with_its_fault(text: str, fault: AddressFault) -> None:
     with pytest.raises(InvalidEmail) as raised:
         parse_address(text)
     assert raised.value.fault == fault
@@ -86,7 +86,7 @@ def test_the_fault_of_an_invalid_address_is_named(text: str, fault: AddressFault
     assert explain(raised.value)
 
 
-@given(st.one_of(st.text(), st.text(ADDRESS_LETTERS, max_size=40), st.emails()))
+@given(st.one_of(st.text(), st.text(ADDRESS_CHARACTERS, max_size=40), st.emails()))
 def test_an_accepted_address_is_safe_and_stable(text: str) -> None:
     try:
         address = parse_address(text)
@@ -119,7 +119,7 @@ def test_the_fast_check_accepts_nothing_that_the_exact_check_refuses(text: str) 
     assert normalise(plain["local"], plain["domain"]) == exact
 
 
-def test_international_domains_are_displayed_in_their_own_letters() -> None:
+def test_international_domains_are_displayed_in_their_own_script() -> None:
     assert display_address("anna@xn--e1afmkfd.xn--p1ai") == "anna@пример.рф"
     assert display_address("anna@example.com") == "anna@example.com"
     assert display_address("anna@xn--broken-.com") == "anna@xn--broken-.com"

@@ -11,7 +11,7 @@ PLACEHOLDER = VIEWS_PLACEHOLDER.encode()
 
 
 def fill_views(body: bytes, values: list[int], language: str, is_read: bool) -> bytes:
-    """Count a view of the article and insert the number into its page; `values` are its id and views."""
+    """Count a view of an article and insert the total into its page; `values` are its ID and stored views."""
     article_id, known = values
     pending = count_view(article_id) if is_read else 0
     return body.replace(PLACEHOLDER, format_decimal(known + pending, locale=language).encode())

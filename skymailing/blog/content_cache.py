@@ -20,12 +20,12 @@ render_body_cached = cache.memoize(timeout=BODY_LIFETIME, hash_method=hashlib.sh
 
 
 def list_published_ids(now: datetime) -> list[int]:
-    """Return the ids of the articles published by `now`, newest first."""
+    """Return the IDs of the articles published by `now`, newest first."""
     return [id for id, moment in _list_dated_articles() if moment <= now.timestamp()]
 
 
 def choose_random_ids(count: int, now: datetime) -> list[int]:
-    """Return the ids of up to `count` randomly chosen published articles."""
+    """Return the IDs of up to `count` randomly chosen published articles."""
     ids = list_published_ids(now)
     return random.sample(ids, min(count, len(ids)))
 
@@ -45,7 +45,7 @@ def _list_dated_articles() -> list[tuple[int, float]]:
 
 @cache.memoize(timeout=TIMELINE_LIFETIME)
 def _read_dated_articles(_label: str) -> list[tuple[int, float]]:
-    """Return id and publication time of all articles with a date, including future ones, newest first."""
+    """Return the ID and publication time of every dated article, including future ones, newest first."""
     statement = select(Article.id, Article.published_at).where(Article.published_at.is_not(None))
     rows = db.session.execute(statement.order_by(Article.published_at.desc(), Article.id.desc()))
     return [(row.id, row.published_at.timestamp()) for row in rows]

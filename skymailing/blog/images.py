@@ -1,4 +1,4 @@
-"""Store pictures of articles in several sizes, named by a hash of their content."""
+"""Store article pictures in several sizes, named by a hash of their content."""
 
 import hashlib
 from pathlib import Path
@@ -8,17 +8,17 @@ from flask import current_app
 
 from skymailing.web.images import Picture, decode, lock_directory, read_upload, write_picture
 
-LARGEST = 1600  # pixels of the longer side
-RECIPE = b"1"  # part of every name; change it when pictures are encoded in another way
+LARGEST = 1600  # pixels on the longer side
+RECIPE = b"1"  # part of every name; change it when the encoding of pictures changes
 
 
 def media_directory() -> Path:
-    """Return the directory with pictures of articles."""
+    """Return the directory of article pictures."""
     return Path(current_app.config["DATA_DIR"]) / "media"
 
 
 def store_image(file: IO[bytes]) -> str:
-    """Store an uploaded picture and smaller copies; return its file name; raises UserError."""
+    """Store an uploaded picture and smaller copies; return the file name; raises UserError."""
     content = read_upload(file)
     with decode(content, LARGEST) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"

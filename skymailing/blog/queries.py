@@ -32,7 +32,7 @@ def list_published(now: datetime, page: int) -> tuple[Sequence[Article], int]:
 
 
 def list_unpublished(now: datetime) -> Sequence[Article]:
-    """Return drafts and scheduled articles, last changed first."""
+    """Return drafts and scheduled articles, most recently changed first."""
     hidden = or_(Article.published_at.is_(None), Article.published_at > now)
     statement = select_articles().where(hidden).order_by(Article.updated_at.desc(), Article.id.desc())
     return db.session.scalars(statement.options(defer(Article.body)).limit(MAX_DRAFTS)).all()
@@ -40,7 +40,7 @@ def list_unpublished(now: datetime) -> Sequence[Article]:
 
 def find_article(slug: str) -> Article | None:
     """Return the article with this slug, published or not."""
-    if "\0" in slug:  # PostgreSQL refuses NUL
+    if "\0" in slug:  # PostgreSQL does not accept NUL
         return None
     return db.session.scalar(select_articles().where(Article.slug == slug))
 
@@ -63,6 +63,6 @@ def list_newest(now: datetime, count: int) -> Sequence[Article]:
 
 
 def list_addresses(now: datetime, count: int) -> Sequence[tuple[str, datetime]]:
-    """Return slug and last change of published articles, newest first."""
+    """Return the slug and last modification time of published articles, newest first."""
     statement = select(Article.slug, Article.updated_at).where(Article.published_at <= now)
     return db.session.execute(statement.order_by(Article.published_at.desc()).limit(count)).tuples().all()

@@ -1,6 +1,6 @@
-"""Delete pictures that no article shows, at least an hour after their upload.
+"""Delete pictures that no article uses, at least an hour after their upload.
 
-The sweep does this, not the request that replaces a picture or deletes an article: if its transaction
+The sweep does this, not the request that replaces a picture or deletes an article: if that request
 were rolled back, the article would have lost its picture. Pictures of requests that never committed
 are deleted as well.
 """
@@ -26,7 +26,7 @@ MARK = ".swept"  # an empty file whose modification time is that of the last che
 
 
 def delete_unused_images(now: datetime) -> int:
-    """Delete the files of pictures that no article shows; return how many. Checks once per PAUSE."""
+    """Delete the files of pictures that no article uses and return their number, at most once per PAUSE."""
     directory = media_directory()
     mark = directory / MARK
     try:
@@ -45,8 +45,8 @@ def _delete(directory: Path, now: datetime) -> int:
     with lock_directory(directory):
         old = [path for path in directory.iterdir() if not _is_younger(path, now - GRACE)]
         with Session(reading_engine()) as session:
-            shown = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}
-        deleted = [path for path in old if _is_ours(path) and _key(path.name) not in shown]
+            used = {_key(name) for name in session.scalars(select(Article.image).where(Article.image != ""))}
+        deleted = [path for path in old if _is_ours(path) and _key(path.name) not in used]
         for path in deleted:
             path.unlink()
     return len(deleted)
@@ -57,7 +57,7 @@ def _is_younger(path: Path, moment: datetime) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    # The second is left behind by a process that died while writing.
+    # A process that dies while writing leaves a temporary file behind.
     return parse_name(path.name) is not None or path.name.startswith(TEMPORARY_PREFIX)
 
 

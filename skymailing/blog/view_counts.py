@@ -23,11 +23,11 @@ from skymailing.models import Article, ViewFold
 
 logger = logging.getLogger(__name__)
 
-# Marks the place of the number of views in a cached page.
+# A placeholder for the number of views in a cached page.
 VIEWS_PLACEHOLDER = "\ue000views\ue000"
 COUNTS = "skymailing:views"  # hash: article id -> views since the last fold
 FOLDS = "skymailing:views:folds"  # set: names of unfinished folds
-# A Redis restored after a crash may still have a finished fold. Names are kept long enough to notice.
+# After a restore, Redis may still have a finished fold. Names are kept long enough to detect this.
 NAMES_KEPT = timedelta(days=7)
 START_FOLD = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -47,12 +47,12 @@ def count_view(article_id: int) -> int:
         with Session(db.engine) as session, session.begin():
             _add_views(session, article_id, 1)
     except SQLAlchemyError as error:  # the page matters more than its count
-        logger.warning("A view of article %d is lost: %s", article_id, error)
+        logger.warning("A view of article %d was lost: %s", article_id, error)
     return 1
 
 
 def fold_views(now: datetime) -> None:
-    """Add the counts in Redis to the articles: each view exactly once, even after a crash."""
+    """Add the counts in Redis to the articles, each view exactly once, even after a crash."""
     names = shared_cache().run(
         lambda redis: cast("list[bytes]", redis.eval(START_FOLD, 2, COUNTS, FOLDS, uuid4().hex))
     )

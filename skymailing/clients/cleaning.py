@@ -1,4 +1,4 @@
-"""Clean and check a client's name, comment and attributes, wherever they come from."""
+"""Clean and check a client's name, comment and attributes from forms and files."""
 
 import re
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ NAME_MAX_LENGTH = 200
 COMMENT_MAX_LENGTH = 10_000
 ATTRIBUTE_MAX_LENGTH = 2_000
 MAX_ATTRIBUTES = 100
-# Control characters, lone surrogates, and the replacement character, a sign that letters are already lost.
+# Control characters, lone surrogates, and the replacement character, which marks text that is already lost.
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 class ValueFault(StrEnum):
-    """Why a client's value is refused; stored with rejected rows of imports."""
+    """Why a client's value is rejected; stored with rejected rows of imports."""
 
     NAME_TOO_LONG = "name_too_long"
     COMMENT_TOO_LONG = "comment_too_long"
@@ -33,7 +33,7 @@ class InvalidValue(UserError):
 
 
 def clean_text(text: str) -> str:
-    """Return the text stripped, without invisible or unstorable characters, lines separated by \\n."""
+    """Return the stripped text without invisible or unstorable characters, with \\n between lines."""
     if text.isascii() and text.isprintable():
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -65,7 +65,7 @@ def clean_attribute(text: str) -> str:
 
 
 def clean_attributes(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the typed pairs by attribute key, without empty values; raises InvalidValue."""
+    """Return the pairs as attributes by key, without empty values; raises InvalidValue."""
     attributes: dict[str, str] = {}
     for name, text in pairs:
         key, value = attribute_key(name), clean_attribute(text)

@@ -9,7 +9,7 @@ from skymailing.errors import UserError
 
 ATTRIBUTE_KEY_MAX_LENGTH = 50
 
-# Spellings reduced to letters and digits, each list from the surest to the most doubtful.
+# Spellings reduced to letters and digits, each list from the most to the least certain.
 SPELLINGS = {
     "email": (
         *("email", "mail", "emailaddress", "mailaddress", "емейл", "имейл", "емайл", "мейл", "майл"),
@@ -26,14 +26,14 @@ SPELLINGS = {
         *("note", "notes", "заметка", "заметки", "remark", "remarks"),
     ),
 }
-# Columns that our file of rejected rows adds. People correct that file and import it again.
+# Columns that the file of rejected rows adds. Users correct that file and import it again.
 REJECTED_LINE = "rejected_line"
 REJECTED_REASON = "rejected_reason"
 
 # {{ client.name }} and the like already have a meaning in letters.
 RESERVED_KEYS = {"email", "name", "full_name", "comment"}
-# Words that Liquid does not accept as a name after the dot (python-liquid's keywords), or answers
-# itself.
+# Words that Liquid does not accept as a name after the dot (python-liquid's keywords), or evaluates
+# itself (size, first, last).
 LIQUID_WORDS = set(
     "and or not contains true false nil null empty blank in if else for continue with as by reversed "
     "limit offset cols required size first last".split()
@@ -41,7 +41,7 @@ LIQUID_WORDS = set(
 
 
 class NoAddressColumn(UserError):
-    """No column of the table looks like e-mail addresses."""
+    """No column of the table seems to contain e-mail addresses."""
 
     def __init__(self, headers: Sequence[str]) -> None:
         names = [header.strip()[:50] for header in headers[:20] if header.strip()]
@@ -50,7 +50,7 @@ class NoAddressColumn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The position of each field in a row; `attributes` are keys by position."""
+    """The position of each field in a row; `attributes` maps positions to keys."""
 
     headers: list[str]
     email: int
@@ -78,7 +78,7 @@ def recognise_columns(headers: Sequence[str]) -> Columns:
 
 
 def simplify(header: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKC", header).lower() if letter.isalnum())
+    return "".join(sign for sign in unicodedata.normalize("NFKC", header).lower() if sign.isalnum())
 
 
 def find_column(spellings: list[str], names: Sequence[str]) -> int | None:
@@ -95,7 +95,7 @@ def is_rejection_column(header: str) -> bool:
 def name_attributes(headers: dict[int, str]) -> dict[int, str]:
     """Return a unique attribute key for each column that has a header, by position."""
     keys: dict[int, str] = {}
-    # Headers that already are keys come first, so that importing an export changes no key.
+    # Headers that are already keys come first, so that importing an export changes no key.
     for i in sorted(headers, key=lambda i: attribute_key(headers[i]) != headers[i]):
         key = attribute_key(headers[i])
         if key:
@@ -104,9 +104,9 @@ def name_attributes(headers: dict[int, str]) -> dict[int, str]:
 
 
 def attribute_key(name: str) -> str:
-    """Return the name as written in {{ client.<key> }}; empty when no letter or digit is left.
+    """Return the name as written in {{ client.<key> }}; empty if no letter or digit remains.
 
-    Liquid accepts letters of any alphabet, digits and _, but no spaces, signs or keywords.
+    Liquid accepts letters of any alphabet, digits and _, but no spaces, symbols or keywords.
     """
     text = unicodedata.normalize("NFKC", name).lower()
     key = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", text)).strip("_")

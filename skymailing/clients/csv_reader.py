@@ -1,4 +1,4 @@
-"""Read CSV files row by row, in any of the usual encodings and separators."""
+"""Read CSV files row by row, with any of the usual encodings and separators."""
 
 import codecs
 import csv
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
-MAX_LINE_LENGTH = 64 * 1024  # characters of one physical line
-MAX_RECORD_LENGTH = 64 * 1024  # characters of one record, including quoted line breaks
+MAX_LINE_LENGTH = 64 * 1024  # characters in one physical line
+MAX_RECORD_LENGTH = 64 * 1024  # characters in one record, including quoted line breaks
 MAX_RECORD_LINES = 200
-SAMPLE_SIZE = 64 * 1024  # bytes that must hold the header row
+SAMPLE_SIZE = 64 * 1024  # bytes that must contain the header row
 CHUNK_SIZE = 64 * 1024
 SEPARATORS = (",", ";", "\t")
 REPLACEMENT = "\ufffd"
@@ -29,7 +29,7 @@ class RecordFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row and the number of the physical line where it starts, from 1; `fault` if it is unreadable."""
+    """One row and the number of the physical line where it starts, from 1; `fault` if it is invalid."""
 
     line: int
     cells: list[str]
@@ -37,11 +37,11 @@ class Record:
 
 
 class LineTooLong(Exception):
-    """A physical line is longer than the limit of a row."""
+    """A physical line exceeds the length limit."""
 
 
 class RecordTooLong(Exception):
-    """A quoted text exceeds the limits of a record: its closing quote is missing."""
+    """Quoted text exceeds the limits of a record: the closing quote is missing."""
 
 
 class Lines:
@@ -91,7 +91,7 @@ class Lines:
 
 
 def read_records(source: BinaryIO) -> Iterator[Record]:
-    """Yield the rows of a CSV file without blank ones, the header first; memory use is constant.
+    """Yield the non-blank rows of a CSV file, the header first; memory use is constant.
 
     `source` must be seekable and is read from its start. A file whose first SAMPLE_SIZE bytes are
     blank has no rows.
@@ -116,7 +116,7 @@ def read_records(source: BinaryIO) -> Iterator[Record]:
 
 
 def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
-    """Join physical lines into records; after a broken record continue with its second line."""
+    """Join physical lines into records; after a broken record, continue with its second line."""
     while True:
         reader = csv.reader(lines, delimiter=separator, strict=True)
         start = lines.begin_record()
@@ -133,7 +133,7 @@ def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
 
 
 def salvage_record(start: int, lines: Lines, separator: str) -> Record:
-    """Return a record for lines that are not valid CSV; only a quote in mid-text is accepted."""
+    """Return a record for lines that are not valid CSV; the only fault accepted is a quote in mid-text."""
     was_one_line = len(lines.record) == 1
     first = lines.push_back_all_but_first()
     if was_one_line and first.count('"') % 2 == 0:
@@ -143,7 +143,7 @@ def salvage_record(start: int, lines: Lines, separator: str) -> Record:
 
 
 def detect_encoding(source: BinaryIO) -> str:
-    """Return the encoding: from the byte order mark, else UTF-8 if it fits, else Windows Cyrillic."""
+    """Return the encoding: the byte order mark's, or UTF-8 if it fits, or else Windows Cyrillic."""
     source.seek(0)
     start = source.read(4)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -158,12 +158,12 @@ def detect_encoding(source: BinaryIO) -> str:
         if not text.isascii():
             broken += text.count(REPLACEMENT)
             foreign += len(text) - len(text.encode("ascii", errors="ignore"))
-    # A few broken bytes in a UTF-8 file must spoil only their own rows.
+    # A few broken bytes in a UTF-8 file must affect only their own rows.
     return "utf-8" if broken * 10 <= foreign - broken else "cp1251"
 
 
 def detect_separator(source: BinaryIO, encoding: str) -> tuple[str, bool]:
-    """Return the separator, and whether a first line such as `sep=;` (Excel's hint) names it."""
+    """Return the separator, and whether the first line declares it, such as `sep=;` (Excel's hint)."""
     source.seek(0)
     sample = source.read(SAMPLE_SIZE).decode(encoding, errors="replace")
     first = next(iter(sample.splitlines()), "").strip().lower()

@@ -24,7 +24,7 @@ from skymailing.models import (
 def delete_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor
 ) -> tuple[int, Removal | None]:
-    """Delete the clients with these ids that the owner has; return their number and the undo record.
+    """Delete those of the clients that belong to the owner; return their number and the undo record.
 
     Their unsent letters are cancelled. Sent letters stay in the log with the address.
     """
@@ -66,7 +66,7 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     ]
     db.session.add_all(client for client, _mailings in restored)
     db.session.flush()
-    open_mailings = set(
+    unfinished = set(
         db.session.scalars(
             select(Mailing.id).where(Mailing.owner_id == owner_id, Mailing.state.not_in(FINAL_MAILING_STATES))
         )
@@ -75,7 +75,7 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
         {"mailing_id": mailing_id, "client_id": client.id}
         for client, mailings in restored
         for mailing_id in mailings
-        if mailing_id in open_mailings
+        if mailing_id in unfinished
     ]
     if selections:
         db.session.execute(insert(mailing_clients), selections)
@@ -85,7 +85,7 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
 
 
 def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
-    """Return the ids of the mailings in which each client is selected."""
+    """Return the IDs of the mailings in which each client is selected."""
     found: dict[int, list[int]] = {}
     selected = mailing_clients.c.client_id.in_(client_ids)
     rows = db.session.execute(select(mailing_clients).where(selected))

@@ -1,4 +1,4 @@
-"""Explain the codes that imports store: why a row was rejected, why an import failed."""
+"""Explain the codes that imports store: why a row was rejected or an import failed."""
 
 from skymailing.clients.rows import REJECTION_CODES
 from skymailing.errors import UserError

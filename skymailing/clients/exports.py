@@ -1,4 +1,4 @@
-"""Export the address book as a table that imports back to the same clients."""
+"""Export the address book as a table from which an import restores the same clients."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def export_rows(owner_id: int) -> Iterator[list[Any]]:
     yield [*FIELDS, *keys]
     last_id = 0
     while True:
-        # Page by key instead of an open cursor: a slow download must not hold a database snapshot.
+        # Query page by page instead of keeping a cursor open: a slow download must not hold a snapshot.
         rows = db.session.execute(
             select(Client.id, Client.email, Client.full_name, Client.comment, Client.attributes)
             .where(Client.owner_id == owner_id, Client.id > last_id)

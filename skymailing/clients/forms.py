@@ -1,4 +1,4 @@
-"""Forms of clients."""
+"""Client forms."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ from skymailing.email_addresses import InvalidEmail, display_address, parse_addr
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 
-PLAIN = {"autocomplete": "off"}
-BLANK_PAIRS = 2  # empty rows below the filled ones, usable without JavaScript
+NO_AUTOCOMPLETE = {"autocomplete": "off"}
+BLANK_PAIRS = 2  # empty rows below the filled ones, for users without JavaScript
 
 
 def check_address(_form: Any, field: Any) -> None:
@@ -50,7 +50,7 @@ class AttributeForm(Form):
     """The name and value of one custom field."""
 
     name = StringField(lazy_pgettext("value", "Name"))
-    value = StringField(_l("Value"), [check_with(clean_attribute)], render_kw=PLAIN)
+    value = StringField(_l("Value"), [check_with(clean_attribute)], render_kw=NO_AUTOCOMPLETE)
 
     def validate_name(self, field: Any) -> None:
         if (self.value.data or "").strip() and not (field.data or "").strip():
@@ -58,7 +58,7 @@ class AttributeForm(Form):
 
 
 class ClientForm(FlaskForm):
-    """The values of a client."""
+    """Add or edit a client."""
 
     email = StringField(
         _l("E-mail"), [InputRequired(_l("Enter the client's e-mail address.")), check_address]
@@ -67,7 +67,7 @@ class ClientForm(FlaskForm):
     comment = TextAreaField(
         _l("Comment"),
         [check_with(clean_comment)],
-        description=_l("Only you see it; it never appears in letters."),
+        description=_l("Only you can see this. It never appears in letters."),
     )
     attributes = FieldList(FormField(AttributeForm), max_entries=MAX_ATTRIBUTES)
 
@@ -77,7 +77,7 @@ class ClientForm(FlaskForm):
                 self.attributes.append_entry()
 
     def read_values(self) -> ClientValues:
-        """Return the typed values."""
+        """Return the submitted values."""
         return ClientValues(
             email=self.email.data or "",
             full_name=self.full_name.data or "",
@@ -105,6 +105,6 @@ def make_client_form(client: Client | None = None) -> ClientForm:
 
 
 class ImportForm(FlaskForm):
-    """The upload of a file."""
+    """Upload a CSV file."""
 
     file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])

@@ -1,4 +1,4 @@
-"""Create imports of clients from files, and find the imports that wait for a worker."""
+"""Create client imports from files, and find imports that have no worker."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,15 +16,15 @@ from skymailing.models import ClientImport, ImportState
 MAX_ROWS = 1_000_000
 MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: reading each takes time
 MAX_COLUMNS = 100
-HINT_DELAY = timedelta(seconds=15)  # time for a hint to arrive before the sweep repeats it
+HINT_DELAY = timedelta(seconds=15)  # how long a hint may take before the sweep repeats it
 
-OPEN_STATES = (ImportState.PENDING, ImportState.RUNNING)
-# The first bytes of files that people mistake for CSV: .xlsx and other office files, and .xls.
+UNFINISHED_STATES = (ImportState.PENDING, ImportState.RUNNING)
+# The first bytes of files that users mistake for CSV: .xlsx and other office files, and .xls.
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 class UnusableFile(UserError):
-    """A file cannot be imported at all, as opposed to some of its rows."""
+    """The file as a whole cannot be imported, not just some of its rows."""
 
 
 def open_table(source: BinaryIO) -> tuple[Columns, Iterator[Record]]:
@@ -42,7 +42,7 @@ def open_table(source: BinaryIO) -> tuple[Columns, Iterator[Record]]:
 
 
 def create_import(owner_id: int, filename: str, content: bytes | None, source: BinaryIO) -> ClientImport:
-    """Return a new import of the file; raises NoAddressColumn or UnusableFile.
+    """Create an import of the file and return it; raises NoAddressColumn or UnusableFile.
 
     With `content` any worker can run the import; without it, only the process that has the file open.
     """
@@ -69,12 +69,12 @@ def check_length(source: BinaryIO) -> None:
 
 
 def find_stalled_imports(now: datetime) -> list[int]:
-    """Return the open imports without a worker: the hint was lost, or the worker died."""
+    """Return the IDs of unfinished imports without a worker: the hint was lost, or the worker died."""
     return list(
         db.session.scalars(
             select(ClientImport.id)
             .where(
-                ClientImport.state.in_(OPEN_STATES),
+                ClientImport.state.in_(UNFINISHED_STATES),
                 or_(
                     ClientImport.lease_until < now,
                     and_(ClientImport.lease_until.is_(None), ClientImport.updated_at < now - HINT_DELAY),
@@ -85,11 +85,13 @@ def find_stalled_imports(now: datetime) -> list[int]:
     )
 
 
-def count_open_imports(owner_id: int) -> int:
-    """Return how many of the owner's imports are not over yet."""
+def count_unfinished_imports(owner_id: int) -> int:
+    """Return the number of the owner's unfinished imports."""
     return (
         db.session.scalar(
-            select(func.count()).where(ClientImport.owner_id == owner_id, ClientImport.state.in_(OPEN_STATES))
+            select(func.count()).where(
+                ClientImport.owner_id == owner_id, ClientImport.state.in_(UNFINISHED_STATES)
+            )
         )
         or 0
     )

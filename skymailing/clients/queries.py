@@ -35,20 +35,20 @@ FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
 
 def clean_search(text: str) -> str:
-    """Return the typed search text, safe for every database."""
+    """Return the search text in a form that is safe for every database."""
     return clean_text(text)[:SEARCH_MAX_LENGTH]
 
 
 def list_clients(owner_id: int, search: str = "") -> Select[tuple[Client]]:
-    """Return a statement for the owner's clients that match the search, or for all."""
+    """Return a statement for the owner's clients that match the search, or for all of them."""
     statement = select(Client).where(Client.owner_id == owner_id)
     return statement.where(matches(search)) if search else statement
 
 
 def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, SuppressionReason]:
-    """Return the suppression reasons of a page's clients, by address key.
+    """Return the suppression reasons for the clients on a page, by address key.
 
-    A separate statement, so that the list itself stays one short index scan.
+    This is a separate statement, so that the list itself remains one short index scan.
     """
     keys = [client.email_key for client in clients]
     rows = db.session.execute(
@@ -69,7 +69,7 @@ def matches(search: str) -> Any:
 
 
 def address_pattern(search: str) -> str:
-    """Return the search text as addresses are stored: international domains in ASCII."""
+    """Return the search text in the form of stored addresses, with international domains in ASCII."""
     local, at, domain = search.lower().partition("@")
     try:
         return address_key(local + at + domain.encode("idna").decode())
@@ -78,7 +78,7 @@ def address_pattern(search: str) -> str:
 
 
 def count_selections(client_ids: list[int]) -> int:
-    """Return how many unfinished mailings have one of the clients selected."""
+    """Return the number of unfinished mailings in which any of the clients is selected."""
     return (
         db.session.scalar(
             select(func.count(func.distinct(Mailing.id)))
@@ -93,7 +93,7 @@ def count_selections(client_ids: list[int]) -> int:
 
 
 def find_own_clients(owner_id: int, client_ids: Sequence[int]) -> list[Client]:
-    """Return the clients with these ids that the owner has, sorted by address."""
+    """Return the owner's clients with these IDs, sorted by address."""
     own = select(Client).where(Client.owner_id == owner_id, Client.id.in_(client_ids))
     return list(db.session.scalars(own.order_by(Client.email_key)))
 

@@ -1,4 +1,4 @@
-"""Read one row of a table: a client, or the reason why the row is rejected."""
+"""Read one row of a table: return a client, or the reason for rejecting the row."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from skymailing.clients.csv_reader import Record, RecordFault
 from skymailing.email_addresses import AddressFault, InvalidEmail, address_key, parse_address
 from skymailing.web.csv import csv_restore
 
-SHOWN_LENGTH = 2_000  # characters of a rejected row that are stored
+STORED_LENGTH = 2_000  # characters; the rest of a rejected row is dropped
 
 
 class RowFault(StrEnum):
@@ -20,7 +20,7 @@ class RowFault(StrEnum):
     TOO_MANY_CELLS = "too_many_cells"
 
 
-# The error code of each reason that a rejected row is stored with.
+# The error code for each reason that is stored with a rejected row.
 REJECTION_CODES = {
     **{str(fault): f"address_{fault}" for fault in AddressFault},
     **{str(fault): f"client_{fault}" for fault in ValueFault},
@@ -30,7 +30,7 @@ REJECTION_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """A client as one row gives it; cells that are missing are empty."""
+    """A client as read from one row; missing cells are empty."""
 
     email: str
     email_key: str
@@ -94,7 +94,7 @@ def reject(record: Record, reason: StrEnum) -> RejectedRow:
     csv.writer(line).writerow(record.cells)
     # PostgreSQL cannot store NUL.
     value = line.getvalue().removesuffix("\r\n").replace("\0", "")
-    return RejectedRow(record.line, value[:SHOWN_LENGTH], str(reason))
+    return RejectedRow(record.line, value[:STORED_LENGTH], str(reason))
 
 
 def split_rejected(value: str) -> list[str]:

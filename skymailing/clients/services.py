@@ -22,7 +22,7 @@ class DuplicateClient(UserError):
 
 @dataclass(frozen=True, slots=True)
 class ClientValues:
-    """A client's values as typed."""
+    """A client's values as entered."""
 
     email: str
     full_name: str = ""
@@ -31,7 +31,7 @@ class ClientValues:
 
 
 def create_client(owner_id: int, values: ClientValues) -> Client:
-    """Return the new client; raises InvalidEmail, InvalidValue or DuplicateClient."""
+    """Create a client and return it; raises InvalidEmail, InvalidValue or DuplicateClient."""
     client = Client(owner_id=owner_id)
     with refuse_duplicates():
         assign_values(client, values)
@@ -60,7 +60,7 @@ def refuse_duplicates() -> Iterator[None]:
         with db.session.begin_nested():
             yield
     except IntegrityError as error:
-        # Two concurrent requests may both find no such client; only the unique key decides.
+        # Two concurrent requests may both find no such client; only the unique key prevents a duplicate.
         if "email_key" in str(error.orig):
             raise DuplicateClient from error
         raise

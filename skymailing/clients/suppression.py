@@ -1,4 +1,4 @@
-"""Addresses that an owner does not mail."""
+"""Suppress addresses, so that an owner's mailings skip them."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ NOTE_MAX_LENGTH = 500
 
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
-    """Stop mailing the address for this owner.
+    """Stop this owner's mailings to the address.
 
-    The first reason stays, except the owner's own (MANUAL): the owner can lift that one, and a person
-    who has unsubscribed since must not be mailed again because of it.
+    The first reason is kept, unless it is the owner's own (MANUAL). The owner can lift that one, which
+    must not undo a later unsubscription.
     """
     statement = insert_into(Suppression).values(
         owner_id=owner_id,
@@ -42,14 +42,14 @@ def find_suppression(owner_id: int, email_key: str) -> Suppression | None:
 
 
 def is_suppressed(owner_id: int, email_key: str) -> bool:
-    """Return whether the owner does not mail the address."""
+    """Return whether the address is suppressed for this owner."""
     return find_suppression(owner_id, email_key) is not None
 
 
 def lift_manual(owner_id: int, email_key: str) -> bool:
-    """Lift a suppression that the owner made; return False if there is no such one.
+    """Lift a suppression that the owner made; return False if there is none.
 
-    Other reasons are not the owner's to lift: unsubscribed, complained, bounced.
+    The owner cannot lift suppressions for other reasons: unsubscribed, complained, bounced.
     """
     result = db.session.execute(
         delete(Suppression)

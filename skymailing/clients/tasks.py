@@ -1,4 +1,4 @@
-"""Import a file of clients in the background; a killed worker loses nothing and repeats nothing.
+"""Import a file of clients in the background; if the worker is killed, no row is lost or repeated.
 
 Each batch of rows is committed together with its progress, so that the next worker continues at the
 next row.
@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from skymailing.clients.columns import Columns
 from skymailing.clients.csv_reader import Record
-from skymailing.clients.imports import MAX_ROWS, OPEN_STATES, UnusableFile, open_table
+from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, open_table
 from skymailing.clients.rows import ClientRow, RejectedRow, read_row
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
@@ -45,7 +45,7 @@ def run_import_slice(
     should_stop: StopCheck | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> bool:
-    """Import rows until all are done or `should_stop` says so; return whether rows are left."""
+    """Import rows until all are done or `should_stop` returns True; return whether any are left."""
     lease = acquire_lease(import_id, utcnow())
     if lease is None:
         return False
@@ -61,7 +61,7 @@ def run_import_slice(
     except OperationalError:
         raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
     except Exception:
-        # A bug of ours: the owner sees that the import ended, the worker's log has the traceback.
+        # A bug in our code: the owner sees that the import failed, and the worker's log has the traceback.
         db.session.rollback()
         mark_failed(import_id, "import_internal_error")
         raise
@@ -75,7 +75,7 @@ def import_rows(
     should_stop: StopCheck | None,
     on_progress: ProgressCallback | None,
 ) -> bool:
-    """Import batch after batch; return whether rows are left."""
+    """Import the rows in batches; return whether any are left."""
     began = time.monotonic()
     done, total = count_rows(import_id, source)
     columns, records = open_table(source)
@@ -122,11 +122,11 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
 
 
 def acquire_lease(import_id: int, now: datetime) -> datetime | None:
-    """Return the lease's end; None if the import is over or another worker holds the lease."""
+    """Acquire the lease and return its end, or None if the import is over or leased to another worker."""
     lease = now + LEASE
-    is_waiting = ClientImport.state.in_(OPEN_STATES) & leases.is_free(ClientImport, now)
+    is_available = ClientImport.state.in_(UNFINISHED_STATES) & leases.is_free(ClientImport, now)
     acquired = leases.take_lease(
-        ClientImport, (ClientImport.id == import_id) & is_waiting, lease, state=ImportState.RUNNING
+        ClientImport, (ClientImport.id == import_id) & is_available, lease, state=ImportState.RUNNING
     )
     db.session.commit()
     return lease if acquired else None
@@ -173,7 +173,7 @@ def load_content(import_id: int) -> BinaryIO:
 
 
 def count_rows(import_id: int, source: BinaryIO) -> tuple[int, int]:
-    """Return how many rows are done and how many there are; the file is counted once."""
+    """Return the number of rows done and in total; the rows of a file are counted only once."""
     row = db.session.execute(
         select(ClientImport.rows_done, ClientImport.rows_total).where(ClientImport.id == import_id)
     ).one()

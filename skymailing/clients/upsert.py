@@ -17,7 +17,7 @@ CLIENTS = cast(Table, Client.__table__)
 def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> int:
     """Add new clients and update known ones; return how many are new.
 
-    Empty values of a row change nothing, and a known address keeps its spelling.
+    Empty values change nothing, and the address of a known client keeps its spelling.
     """
     merged: dict[str, ClientRow] = {}
     for row in rows:
@@ -27,14 +27,14 @@ def upsert_clients(owner_id: int, rows: Sequence[ClientRow], now: datetime) -> i
         return 0
     written = db.session.execute(
         make_upsert(),
-        # All imports write in the same order, so that two at once cannot deadlock.
+        # All imports write in the same order, so that concurrent imports cannot deadlock.
         [column_values(merged[key], owner_id, now) for key in sorted(merged)],
     )
     return sum(written.scalars())
 
 
 def make_upsert() -> Any:
-    """Return the statement; it returns for each row whether the client is new."""
+    """Return a statement that returns, for each row, whether the client is new."""
     statement = insert_into(CLIENTS)
     new, known = statement.excluded, CLIENTS.c
     attributes: ColumnElement[Any]
@@ -50,8 +50,8 @@ def make_upsert() -> Any:
             "attributes": attributes,
             "updated_at": new.updated_at,
         },
-        # Selecting the known clients first would be slow: PostgreSQL has no statistics of a table
-        # that is just being filled and would scan the whole address book for each batch.
+        # Selecting the known clients first would be slow: PostgreSQL has no statistics for a
+        # table that is still being filled, and would scan the whole address book for each batch.
     ).returning(known.created_at == known.updated_at)
 
 

@@ -1,7 +1,7 @@
 """Leases on rows that only one worker at a time may process: imports and account letters.
 
 Their tables have the columns `id` and `lease_until`. The end of a lease is also its token: a change
-applies only while the row still has it. The functions work in the transaction of `db.session`.
+applies only while the row still has it. The functions use the transaction of `db.session`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from skymailing.extensions import db
 
 
 def is_free(model: Any, now: datetime) -> ColumnElement[bool]:
-    """Return the condition that no worker holds the row, or that the lease of a dead one has ended."""
+    """Return the condition that the row has no lease, or that its lease has expired."""
     free: ColumnElement[bool] = model.lease_until.is_(None) | (model.lease_until < now)
     return free
 
@@ -22,12 +22,12 @@ def is_free(model: Any, now: datetime) -> ColumnElement[bool]:
 def take_lease(
     model: Any, condition: ColumnElement[bool], until: datetime, **values: object
 ) -> Sequence[int]:
-    """Lease the rows that meet `condition` and set `values`; return their ids."""
+    """Lease the rows that meet `condition`, and set `values`; return their IDs."""
     return _update(model, condition, {"lease_until": until, **values})
 
 
 def change_leased(model: Any, ids: Iterable[int], lease: datetime, **values: object) -> Sequence[int]:
-    """Set `values` on those of the rows whose lease still ends at `lease`; return their ids."""
+    """Set `values` on the rows with these IDs whose lease still ends at `lease`; return their IDs."""
     return _update(model, model.id.in_(ids) & (model.lease_until == lease), values)
 
 

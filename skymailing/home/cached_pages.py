@@ -4,7 +4,7 @@ from skymailing.blog.content_cache import find_next_publication
 from skymailing.caching.backend import ARTICLES, CLIENTS, MAILINGS
 from skymailing.caching.middleware import PageKind
 
-# Several variants, because the page shows three random articles. Only 30 seconds, because the number of
-# active mailings depends on the time.
+# The page has several variants, because it shows three random articles. It is cached for only 30 seconds,
+# because the number of active mailings depends on the time.
 HOME = PageKind((ARTICLES, CLIENTS, MAILINGS), 30, find_next_publication, variants=8)
 CACHED_PAGES = {"/": HOME}

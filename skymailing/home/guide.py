@@ -1,4 +1,4 @@
-"""The guide for new users: three steps, done as soon as their objects exist; each can be skipped."""
+"""The guide for new users: three steps; each is done as soon as its object exists, and can be skipped."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Guide:
     done: frozenset[Step]
     skipped: frozenset[Step]
     is_closed: bool
-    message_id: int | None  # of the newest message, for a test letter
+    message_id: int | None  # the newest message, for a test letter
     has_sent_test: bool
 
     @property
@@ -42,7 +42,7 @@ class Guide:
 
     @property
     def can_reopen(self) -> bool:
-        """Whether steps are left in a guide that is hidden."""
+        """Whether the guide is hidden although some of its steps are not done."""
         return not self.is_shown and len(self.done) < len(Step)
 
 

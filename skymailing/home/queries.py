@@ -1,4 +1,4 @@
-"""The counters and lists of the home page."""
+"""The counters and lists on the home page."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The public counters of all users together."""
+    """The public counters for all users together."""
 
     mailings: int
     active: int
@@ -70,7 +70,7 @@ def get_cached_count(key: str, subject: str, lifetime: int, count: Callable[[], 
 
 
 def is_active(now: datetime) -> ColumnElement[bool]:
-    """Return the condition for mailings that are running, or scheduled with their window open now.
+    """Return the condition for mailings that are running, or scheduled with a window that includes `now`.
 
     Mailings that a manager disabled, or whose owner is blocked, are not active.
     """

@@ -59,7 +59,7 @@ def change_guide() -> ResponseReturnValue:
 
 @bp.route("/language", methods=["GET", "POST"])
 def language() -> ResponseReturnValue:
-    """Choose the language; it is stored in the user's profile and in a cookie."""
+    """Show the languages; store the chosen one in the user's profile and in a cookie."""
     target = request.args.get("next")
     back = target if target and is_safe_next(target) else url_for("home.index")
     if request.method == "GET":

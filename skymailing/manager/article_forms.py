@@ -24,7 +24,7 @@ from skymailing.web.labels import state_label
 
 
 class ArticleForm(FlaskForm):
-    """Creates or edits an article; without a publication date it is a draft."""
+    """Create or edit an article; without a publication date, it is a draft."""
 
     title = StringField(_l("Title"), [DataRequired(), Length(max=200), one_line], filters=[strip])
     slug = StringField(
@@ -37,7 +37,7 @@ class ArticleForm(FlaskForm):
         _l("Summary"),
         [Length(max=500)],
         filters=[strip],
-        description=_l("One or two sentences, shown in lists and in social networks."),
+        description=_l("One or two sentences, shown in lists and on social networks."),
     )
     format = SelectField(_l("Format"), default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
@@ -56,9 +56,9 @@ class ArticleForm(FlaskForm):
     published_at = LocalTimeField(
         _l("Published"),
         [Optional()],
-        description=_l("Leave empty to keep a draft, or choose a future time to schedule the article."),
+        description=_l("Leave empty to keep the article as a draft, or choose a future time to schedule it."),
     )
-    seen = HiddenField()  # the last change of the article when the page was opened
+    seen = HiddenField()  # when the article was last changed before the page was opened
 
     def __init__(self, article: Article | None, **options: Any) -> None:
         super().__init__(**options)
@@ -66,7 +66,7 @@ class ArticleForm(FlaskForm):
         self.format.choices = [SelectChoice(item.value, state_label(item)) for item in MessageFormat]
 
     def is_stale(self) -> bool:
-        """Whether the article was changed since the page was opened. Further calls accept that change."""
+        """Return whether the article has changed since the page was opened; later calls accept the change."""
         assert self.article is not None
         current, seen = self.article.updated_at.isoformat(), self.seen.data
         self.seen.data, self.seen.raw_data = current, None
@@ -79,7 +79,7 @@ class ArticleForm(FlaskForm):
         return bool(self.image.data) or keeps_image
 
     def validate_slug(self, field: StringField) -> None:
-        """Refuse a slug with other characters, or one that another article uses."""
+        """Refuse a slug with invalid characters, or one that another article uses."""
         if not field.data:
             return
         if not slugs.ALLOWED.fullmatch(field.data):

@@ -21,7 +21,7 @@ YES, NO = "yes", "no"
 
 
 class Filter(PeriodForm):
-    """A filter whose choices come from enums; an unknown choice filters nothing."""
+    """A filter whose choices come from enums; an unknown choice is ignored."""
 
     def set_choices(self, field: str, members: Sequence[StrEnum], everything: str) -> None:
         self[field].choices = [("", everything), *((item.value, state_label(item)) for item in members)]
@@ -30,7 +30,7 @@ class Filter(PeriodForm):
         self[field].choices = [("", _("all")), (YES, yes), (NO, no)]
 
     def flag(self, name: str) -> bool | None:
-        """Return the chosen yes or no; None for "all"."""
+        """Return True for yes, False for no, and None for "all"."""
         return {YES: True, NO: False}.get(self.valid_data(name) or "")
 
     def member(self, name: str, enum: type[E]) -> E | None:
@@ -47,7 +47,7 @@ def search_field(label: Any) -> SearchField:
 
 
 class MailingFilter(Filter):
-    """Filters mailings by name, owner, state, start and whether they are disabled."""
+    """Filter mailings by name, owner, state, start and whether they are disabled."""
 
     q = search_field(lazy_pgettext("mailing", "Name"))
     owner = search_field(_l("Owner"))
@@ -63,7 +63,7 @@ class MailingFilter(Filter):
 
 
 class RunFilter(Filter):
-    """Filters runs by state and start."""
+    """Filter runs by state and start."""
 
     state = SelectField(_l("State"), default="")
 
@@ -73,7 +73,7 @@ class RunFilter(Filter):
 
 
 class DeliveryFilter(Filter):
-    """Filters the deliveries of a run by address and state."""
+    """Filter the deliveries of a run by address and state."""
 
     q = search_field(_l("Address"))
     state = SelectField(_l("State"), default="")
@@ -84,7 +84,7 @@ class DeliveryFilter(Filter):
 
 
 class AttemptFilter(Filter):
-    """Filters the attempts of a mailing by address, outcome and time."""
+    """Filter the attempts of a mailing by address, outcome and time."""
 
     q = search_field(_l("Address"))
     outcome = SelectField(_l("Outcome"), default="")
@@ -95,7 +95,7 @@ class AttemptFilter(Filter):
 
 
 class UserFilter(Filter):
-    """Filters users by name or address, role, block and confirmation."""
+    """Filter users by name or address, role, block and confirmation."""
 
     q = search_field(_l("Name or address"))
     role = SelectField(_l("Role"), default="")
@@ -110,7 +110,7 @@ class UserFilter(Filter):
 
 
 class ArticleFilter(Filter):
-    """Filters articles by title and publication."""
+    """Filter articles by title and publication."""
 
     q = search_field(_l("Title"))
     published = SelectField(_l("State"), default="")
@@ -121,7 +121,7 @@ class ArticleFilter(Filter):
 
 
 class AuditFilter(Filter):
-    """Filters the audit log by person or target, action and time."""
+    """Filter the audit log by person or target, action and time."""
 
     q = search_field(_l("Person or target"))
     action = SelectField(_l("Action"), default="")
@@ -132,7 +132,7 @@ class AuditFilter(Filter):
 
 
 class ReasonForm(FlaskForm):
-    """Asks for a reason, which the user concerned and the audit log get."""
+    """Ask for a reason, which is shown to the user concerned and saved in the audit log."""
 
     reason = TextAreaField(
         _l("Reason"),
@@ -142,7 +142,7 @@ class ReasonForm(FlaskForm):
 
 
 class RoleForm(FlaskForm):
-    """Changes the role of an account."""
+    """Change the role of an account."""
 
     role = SelectField(_l("Role"))
     reason = SearchField(_l("Reason"), [Length(max=400), one_line], filters=[strip])
@@ -153,4 +153,4 @@ class RoleForm(FlaskForm):
 
 
 class ConfirmForm(FlaskForm):
-    """Has no fields but the CSRF token."""
+    """Confirm a change; the form has no field except the CSRF token."""

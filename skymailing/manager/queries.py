@@ -1,4 +1,4 @@
-"""The panel's queries: all users' data, page by page, with counts up to a limit."""
+"""The panel's queries: the data of all users, paginated, with counts up to a limit."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from skymailing.models import (
 )
 
 USERS_PER_PAGE = 25
-NUMBERS_UP_TO = 10_000  # limit for counting what a user has
+NUMBERS_UP_TO = 10_000  # limit for each of a user's numbers
 LATEST_MAILINGS = 10  # on a user's page
 
 Period = tuple[datetime | None, datetime | None]
 
 
 def within(column: InstrumentedAttribute[Any], period: Period) -> list[ColumnElement[bool]]:
-    """Return the conditions for a column to be in a period; its end is not part of it."""
+    """Return the conditions for a column to be in a period, whose end is excluded."""
     since, until = period
     return [*([column >= since] if since else []), *([column < until] if until else [])]
 
@@ -74,7 +74,7 @@ def list_mailings(
 
 
 def find_mailings(ids: Collection[int]) -> list[Mailing]:
-    """Return these mailings in id order, so that locking them one by one cannot deadlock."""
+    """Return these mailings in order of ID, so that locking them one by one cannot deadlock."""
     return list(db.session.scalars(select(Mailing).where(Mailing.id.in_(ids)).order_by(Mailing.id)))
 
 
@@ -85,7 +85,7 @@ def list_mailings_of(owner_id: int) -> list[Mailing]:
 
 
 def find_users(ids: Collection[int]) -> list[User]:
-    """Return these users in id order, so that locking them one by one cannot deadlock."""
+    """Return these users in order of ID, so that locking them one by one cannot deadlock."""
     return list(db.session.scalars(select(User).where(User.id.in_(ids)).order_by(User.id)))
 
 
@@ -106,13 +106,13 @@ def list_runs(mailing_id: int | None, state: RunState | None, started: Period, c
 
 
 def list_deliveries(run_id: int, address: str, state: DeliveryState | None, cursor: str | None) -> Page:
-    """Return a page of a run's deliveries, in the order of the index on their states."""
+    """Return a page of a run's deliveries, in the order of the index on states."""
     statement = select(Delivery).where(Delivery.run_id == run_id)
     if state:
         statement = statement.where(Delivery.state == state)
     if address:
         statement = statement.where(Delivery.email_key.contains(address.lower(), autoescape=True))
-    # As text: the state in a forged cursor need not be a member of the enum.
+    # Compare as text: the state in a forged cursor may not be a member of the enum.
     order: Order = [(type_coerce(Delivery.state, String(16)), False), (Delivery.id, False)]
     return paginate(statement, order, cursor)
 
@@ -146,7 +146,7 @@ def list_users(
 
 @dataclass(frozen=True, slots=True)
 class UserNumbers:
-    """What a user has and when they were last active."""
+    """The number of a user's objects, and the time of their last activity."""
 
     clients: BoundedCount
     mailings: BoundedCount
@@ -155,8 +155,8 @@ class UserNumbers:
 
 
 def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
-    """Return the numbers of each user; counting a million clients costs as much as ten thousand."""
-    # From the statistics of sending, as retention may have removed the deliveries.
+    """Return the numbers of each user; counting a million clients takes no longer than ten thousand."""
+    # Use the statistics of sending, because retention may have removed the deliveries.
     sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
     statement = select(
         User.id,
@@ -181,7 +181,7 @@ def count_rows(rows: Select[Any]) -> Any:
 
 
 def latest_creation(model: Any) -> Any:
-    """Return when the user last created a row of the model, by the index (owner_id, id)."""
+    """Return when the user last created a row of the model, using the index (owner_id, id)."""
     statement = select(model.created_at).where(model.owner_id == User.id).correlate(User)
     return statement.order_by(model.id.desc()).limit(1).scalar_subquery()
 
@@ -191,7 +191,7 @@ def to_bounded(number: int) -> BoundedCount:
 
 
 def list_articles(title: str, published: bool | None, now: datetime, cursor: str | None) -> Page:
-    """Return a page of all articles including drafts, newest first."""
+    """Return a page of articles, including drafts, newest first."""
     statement = select(Article).options(joinedload(Article.author))
     if title:
         statement = statement.where(contains(Article.title, title))

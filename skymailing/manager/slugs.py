@@ -1,4 +1,4 @@
-"""Slugs: the part of an article's address that is made from its title."""
+"""Make slugs: the part of an article's address that comes from its title."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from skymailing.models import Article
 
 MAX_LENGTH = 80
 ALLOWED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-# Transliteration of Russian passports since 2014 (ICAO Doc 9303), without hard and soft signs.
+# The transliteration used in Russian passports since 2014 (ICAO Doc 9303), without hard and soft signs.
 RUSSIAN = str.maketrans(
     dict(
         zip(
@@ -36,7 +36,7 @@ def make_slug(title: str) -> str:
 
 
 def is_taken(slug: str, article_id: int | None) -> bool:
-    """Whether another article has this slug."""
+    """Return whether another article has this slug."""
     other = select(Article.id).where(Article.slug == slug, Article.id != (article_id or 0))
     return db.session.scalar(other) is not None
 

@@ -1,1 +1,1 @@
-"""Reports over a period, from the counts that runs keep: as pages, CSV and JSON."""
+"""Reports for a period, made from the counts that runs keep, as pages, CSV and JSON."""

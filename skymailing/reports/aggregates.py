@@ -27,13 +27,13 @@ TimeRange = tuple[datetime, datetime]  # the end is excluded
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose letters to report: those of one mailing, of one owner, or of all users."""
+    """The letters to report on: those of one mailing, of one owner, or of all users."""
 
     owner_id: int | None = None
     mailing_id: int | None = None
 
     def condition(self, table: CountsTable) -> ColumnElement[bool]:
-        """Return the condition on one column, which has an index together with the time."""
+        """Return a condition on a single column, which is indexed together with the time."""
         if self.mailing_id is not None:
             return table.mailing_id == self.mailing_id
         if self.owner_id is not None:
@@ -43,12 +43,12 @@ class Scope:
 
 @dataclass
 class Aggregate:
-    """Counts of some time range, which can be added to others."""
+    """The counts for a time range, which can be added to those of another."""
 
     counts: Counter[str] = field(default_factory=Counter)
     # Sent letters by seconds from their run's start, as exact as the width of an interval.
     times: Counter[int] = field(default_factory=Counter)
-    # Failed attempts by the server's code and words.
+    # Failed attempts by the code and text of the server's reply.
     reasons: Counter[tuple[int | None, str]] = field(default_factory=Counter)
 
     def add(self, other: "Aggregate") -> None:
@@ -58,7 +58,7 @@ class Aggregate:
         self.reasons.update(other.reasons)
 
     def percentile(self, percent: int) -> int | None:
-        """Return within how many seconds this share of the sent letters was sent; None if none was."""
+        """Return the seconds within which this percentage of the sent letters was sent; None if none was."""
         total, sent = self.times.total(), 0
         for elapsed in sorted(self.times):
             sent += self.times[elapsed]
@@ -76,7 +76,7 @@ class Selection:
     mailing_ids: list[int] | None = None  # only these mailings
 
     def condition(self, table: CountsTable) -> ColumnElement[bool]:
-        """Return the condition on rows of a table."""
+        """Return the condition that selects rows of a table."""
         at = table.begins_at
         in_ranges = or_(*((at >= begin) & (at < end) for begin, end in self.ranges))
         selected = self.scope.condition(table) & in_ranges
@@ -87,7 +87,7 @@ def day_key(period: Period) -> GroupKey:
     """Return the key that groups rows by the number of their day in the period, from 0.
 
     No row crosses the end of a day. The number is computed from ranges of days of equal length, because
-    no database knows the days of every time zone.
+    not every database knows when days begin in a time zone.
     """
 
     def number(table: CountsTable) -> ColumnElement[int]:
@@ -115,11 +115,11 @@ def sum_columns() -> list[ColumnElement[int]]:
 def read_aggregates(
     database: Database, selection: Selection, key: GroupKey, *, with_reasons: bool = True
 ) -> dict[int, Aggregate]:
-    """Return the aggregates of the selected intervals and answers, by `key`."""
+    """Return the aggregates of the selected counts, grouped by `key`."""
     found: dict[int, Aggregate] = {}
     if not selection.ranges:
         return found
-    # GROUP BY positions: PostgreSQL takes an expression with parameters for a different one each time.
+    # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
     counted = select(key(RunInterval), *sum_columns()).where(selection.condition(RunInterval))
     for value, *counts in database.execute(counted.group_by(text("1"))):
         by_name = {name: int(count) for name, count in zip(REPORTED_COUNTS, counts, strict=True)}

@@ -1,7 +1,7 @@
-"""Roll up the days of reports, so that a report over very many runs reads one row per day.
+"""Roll up the counts of each day, so that a report over very many runs reads one row per day.
 
 A rollup is current while none of its day's intervals is fresh. A database trigger marks an interval as
-fresh whenever its counts change, so that writers share no row with others and send no extra statement.
+fresh whenever its counts change, so that writers do not compete for a shared row or send an extra statement.
 A report uses the rollups of days without fresh intervals and adds up the other days itself. So it is
 always exact, and late rollups only make it slower.
 """
@@ -30,15 +30,15 @@ from skymailing.reports.aggregates import (
 from skymailing.reports.rollup_queries import ALL_MAILINGS, IS_FRESH
 from skymailing.web.timezones import day_ends, day_starts
 
-TIME_BUDGET = 1.0  # seconds of a sweep, which runs every fifteen
-# A day is rolled up only after this time without changes: a run that is sending would invalidate the
-# rollup again and again.
+TIME_BUDGET = 1.0  # seconds per sweep; a sweep runs every fifteen seconds
+# A day is rolled up only after this time without changes. Otherwise, a run that is sending would
+# invalidate the rollup again and again.
 QUIET = timedelta(minutes=15)
 KEY = RunInterval.run_id, RunInterval.begins_at
 
 
 def roll_up_days(now: datetime, seconds: float = TIME_BUDGET) -> int:
-    """Roll up days with fresh intervals until the time is used up; return how many were rolled up."""
+    """Roll up days with fresh intervals until the time is used up; return the number of days."""
     began = time.monotonic()
     rolled_up = 0
     position: tuple[int, datetime] | None = None
@@ -59,13 +59,13 @@ def roll_up_days(now: datetime, seconds: float = TIME_BUDGET) -> int:
 
 
 def drop_rollups(database: Database, owner_id: int) -> None:
-    """Delete all rollups of an owner whose time zone, and so whose days, have changed.
+    """Delete all rollups of an owner whose days have changed together with their time zone.
 
     Call it with the owner's row locked, which prevents new rollups until the transaction ends.
     """
     database.execute(delete(ReportDay).where(ReportDay.owner_id == owner_id))
     rolled_up = select(*KEY).where(RunInterval.owner_id == owner_id, RunInterval.is_fresh.is_(False))
-    # Lock in the same order as writers of counts, so that no deadlock is possible.
+    # Lock in the same order as writers of counts, to prevent deadlocks.
     locked = rolled_up.order_by(*KEY).with_for_update().cte()
     database.execute(update(RunInterval).where(tuple_(*KEY).in_(select(locked))).values(is_fresh=True))
 
@@ -91,9 +91,9 @@ def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
 
 
 def _roll_up_day(session: Session, owner_id: int, day: TimeRange, before: datetime) -> bool:
-    """Roll up an owner's day; return False if it is still changing or another process works on it."""
+    """Roll up an owner's day; return False if it is still changing or another process is working on it."""
     owner = select(User.timezone).where(User.id == owner_id)
-    # A lock that still lets others add rows that refer to the user.
+    # This lock still lets others add rows that refer to the user.
     zone = session.scalar(owner.with_for_update(key_share=True, skip_locked=True))
     if zone is None or _day_of(day[0], ZoneInfo(zone)) != day:
         return False
@@ -108,8 +108,8 @@ def _roll_up_day(session: Session, owner_id: int, day: TimeRange, before: dateti
     if session.scalar(select(exists().where(overlapping, is_other_day))):
         drop_rollups(session, owner_id)  # the rules of the time zone have changed
         return False
-    # Clear the marks first and read the counts afterwards, in later statements that see at least as much:
-    # a count that changes in between marks its interval again, and intervals locked by others stay fresh.
+    # Clear the marks first and read the counts afterwards, in later statements that see at least as much.
+    # A count that changes in between marks its interval again, and intervals locked by others stay fresh.
     locked = fresh.with_for_update(skip_locked=True).cte()
     session.execute(update(RunInterval).where(tuple_(*KEY).in_(select(locked))).values(is_fresh=False))
     by_mailing = read_aggregates(session, Selection(Scope(owner_id), [day]), mailing_key)

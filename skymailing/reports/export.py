@@ -1,4 +1,4 @@
-"""Reports for other programs: CSV by day and mailing, JSON with everything; times are in UTC."""
+"""Reports for other programs: CSV by day and mailing, or the whole report as JSON; times are in UTC."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -53,5 +53,5 @@ def _export_figures(figures: Figures) -> dict[str, Any]:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment in UTC such as 2026-11-22T10:00:00Z (ISO 8601)."""
+    """Return a time in UTC, such as 2026-11-22T10:00:00Z (ISO 8601)."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

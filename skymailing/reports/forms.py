@@ -16,7 +16,7 @@ from skymailing.web.ids import read_id
 
 
 class ReportForm(PeriodForm):
-    """The filters in the address of the page; `read_period` also validates."""
+    """The filters in the page's URL; `read_period` also validates them."""
 
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)
 

@@ -13,7 +13,7 @@ DEFAULT_DAYS = 30
 
 
 class InvalidPeriod(UserError):
-    """A report cannot be made over this period."""
+    """A report cannot be made for this period."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Period:
 
     @functools.cached_property
     def day_bounds(self) -> list[tuple[datetime, datetime]]:
-        """When each day begins and ends."""
+        """The beginning and end of each day."""
         starts = [day_starts(day, self.zone) for day in self.days]
         return list(zip(starts, [*starts[1:], self.ends_at], strict=True))
 
@@ -42,7 +42,7 @@ class Period:
     def uniform_ranges(self) -> list[tuple[int, int, int, int]]:
         """Ranges of days of equal length: number of the first day, begin, end, and length of a day.
 
-        Begin and end are seconds since 1970, the length is in seconds. Days differ in length where the
+        Begin and end are seconds since 1970, and the length is in seconds. Days differ in length where the
         clocks change.
         """
         found: list[tuple[int, int, int, int]] = []

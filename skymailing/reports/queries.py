@@ -30,7 +30,7 @@ IDS_PER_STATEMENT = 500
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of a period, a day or a mailing; `median` and `p95` are seconds from a run's start."""
+    """The figures for a period, a day or a mailing; `median` and `p95` are seconds from a run's start."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REPORTED_COUNTS, 0))
     median: int | None = None
@@ -44,7 +44,7 @@ class Figures:
 
     @property
     def attempts_per_letter(self) -> float | None:
-        """Attempts per letter that was sent, failed or is unknown."""
+        """Attempts per letter in the state sent, failed or unknown."""
         letters = self.counts["sent"] + self.counts["failed"] + self.counts["unknown"]
         return self.counts["attempts"] / letters if letters else None
 
@@ -55,7 +55,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Reason:
-    """Failed attempts with the same answer of the server."""
+    """Failed attempts with the same reply from the server."""
 
     code: int | None
     words: str
@@ -64,7 +64,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Report:
-    """A period's figures: in total, by day and by mailing."""
+    """The figures for a period: in total, by day and by mailing."""
 
     period: Period
     totals: Figures
@@ -75,7 +75,7 @@ class Report:
 
 
 def make_report(scope: Scope, period: Period, max_mailings: int | None = None, name: str = "") -> Report:
-    """Return the report, the largest mailings first, only those whose name contains `name`."""
+    """Return the report; it lists only mailings whose name contains `name`, the largest first."""
     rollups = rollup_queries.read_rollups(scope, period)
     uncovered = Selection(scope, rollups.uncovered)
     days = rollups.days | read_aggregates(db.session, uncovered, day_key(period))
@@ -94,7 +94,7 @@ def make_report(scope: Scope, period: Period, max_mailings: int | None = None, n
 
 
 def _list_reasons(total: Aggregate) -> list[Reason]:
-    """Return why letters failed, the most frequent answers first and the rare ones as one at the end."""
+    """Return the reasons for failures, the most frequent first and the rare ones combined at the end."""
     ordered = sorted(total.reasons.items(), key=lambda item: (-item[1], item[0][1], item[0][0] or 0))
     reasons = [Reason(code, words, count) for (code, words), count in ordered]
     rare = sum(reason.attempts for reason in reasons[MAX_REASONS:])
@@ -104,7 +104,7 @@ def _list_reasons(total: Aggregate) -> list[Reason]:
 def _find_largest_mailings(
     scope: Scope, period: Period, rollups: Rollups, limit: int | None, name: str
 ) -> tuple[list[int], int]:
-    """Return the mailings with the most planned letters in the period, and the number of all."""
+    """Return the IDs of the mailings with the most planned letters, and the number of all mailings."""
     parts = []
     if rollups.days:
         rolled_up = rollup_queries.single_mailing_condition(scope, rollups.list_starts(period))
@@ -139,11 +139,11 @@ def _read_mailings(
 
 
 def list_days_of_mailings(scope: Scope, period: Period) -> Iterator[tuple[date, int, str, dict[str, int]]]:
-    """Yield day, id, name and counts of each mailing on each day with any counts."""
+    """Yield the day, ID, name and counts of each mailing for each day on which it has any."""
     keys = (day_key(period)(RunInterval), RunInterval.mailing_id)
     selection = Selection(scope, [(period.begins_at, period.ends_at)])
     statement = select(*keys, *sum_columns()).where(selection.condition(RunInterval))
-    # GROUP BY positions: PostgreSQL takes an expression with parameters for a different one each time.
+    # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
     rows = db.session.execute(statement.group_by(text("1, 2")).order_by(text("1, 2"))).all()
     names = dict(_read_names(sorted({row.mailing_id for row in rows})))
     for number, mailing_id, *sums in rows:

@@ -14,27 +14,27 @@ from skymailing.models import REPORTED_COUNTS, ReportDay, RunInterval
 from skymailing.reports.aggregates import Aggregate, Scope, TimeRange, day_key
 from skymailing.reports.periods import Period
 
-ALL_MAILINGS = 0  # the id of the row that counts all mailings together
-# Written exactly like in the partial index: SQLite would not recognise "is_fresh = 1" as the same.
+ALL_MAILINGS = 0  # the ID in the row that counts all mailings together
+# Written exactly as in the partial index: SQLite would not recognise "is_fresh = 1" as the same.
 IS_FRESH: ColumnElement[bool] = literal_column("run_intervals.is_fresh")
 
 
 @dataclass(frozen=True)
 class Rollups:
-    """The days of a period with a current rollup, by their number, and the time ranges without one."""
+    """The days of a period that have a current rollup, by number, and the time ranges without one."""
 
     days: dict[int, Aggregate]
     uncovered: list[TimeRange]
 
     def list_starts(self, period: Period) -> list[datetime]:
-        """Return when the days with a current rollup begin."""
+        """Return the beginnings of the days that have a current rollup."""
         return [period.day_bounds[number][0] for number in self.days]
 
 
 def read_rollups(scope: Scope, period: Period) -> Rollups:
     """Return the current rollups and the time ranges that must be read interval by interval.
 
-    One statement reads both, so that they belong to the same moment.
+    A single statement reads both, so that they are consistent.
     """
     if scope.owner_id is None:
         return Rollups({}, [(period.begins_at, period.ends_at)])
@@ -53,7 +53,7 @@ def read_rollups(scope: Scope, period: Period) -> Rollups:
             days.append(row)
     numbers = {bounds: number for number, bounds in enumerate(period.day_bounds)}
     if any((row.begins_at, row.ends_at) not in numbers for row in days):
-        # The rollups belong to another time zone than this report.
+        # The rollups are for a different time zone than this report.
         return Rollups({}, [(period.begins_at, period.ends_at)])
     found: dict[int, Aggregate] = {}
     uncovered = []
@@ -100,7 +100,7 @@ def _columns() -> list[Any]:
 
 
 def _fresh_days(owner_id: int, period: Period) -> Select[Any]:
-    """Select a moment of each day that has fresh intervals, with the same columns as rollups."""
+    """Select one time in each day that has fresh intervals, with the same columns as rollups."""
     at = func.min(RunInterval.begins_at)
     zeros = [literal(0) for _name in ("mailing_id", *REPORTED_COUNTS)]
     statement = select(at, at, *zeros, literal(""), literal(""), literal(1)).where(

@@ -1,4 +1,4 @@
-"""The report of a period as a page and as a file."""
+"""The report for a period, as a page and as a CSV file."""
 
 from flask import Blueprint, abort, render_template, request
 from flask_login import current_user, login_required
@@ -35,7 +35,7 @@ STATE_TONES = {
 @bp.get("/")
 @login_required
 def index() -> str:
-    """Show the report of the requested period, by default of the last 30 days."""
+    """Show the report for the requested period, by default the last 30 days."""
     form, mailing, period = read_filters()
     query = clean_search(request.args.get("q", ""))
     report = queries.make_report(make_scope(mailing), period, MAILINGS_SHOWN, query) if period else None
@@ -58,7 +58,7 @@ def index() -> str:
 @bp.get("/report.csv")
 @login_required
 def csv() -> Response:
-    """Download the counts of each mailing on each day."""
+    """Download the counts for each mailing on each day."""
     _form, mailing, period = read_filters()
     if period is None:
         abort(400)

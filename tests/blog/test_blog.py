@@ -11,7 +11,7 @@ from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
 
-def test_an_empty_blog_has_a_notice(visitor: FlaskClient) -> None:
+def test_an_empty_blog_shows_a_notice(visitor: FlaskClient) -> None:
     assert "No articles yet" in visitor.get("/blog/").text
 
 
@@ -26,7 +26,7 @@ def test_published_articles_are_listed_newest_first(visitor: FlaskClient) -> Non
     assert "Коротко о главном" in page
 
 
-def test_a_long_list_is_divided_into_pages(visitor: FlaskClient) -> None:
+def test_a_long_list_is_paginated(visitor: FlaskClient) -> None:
     now = utcnow()
     articles = [ArticleFactory.create(published_at=now - timedelta(days=n + 1)) for n in range(15)]
 
@@ -70,7 +70,7 @@ def test_an_authors_address_is_never_shown(visitor: FlaskClient) -> None:
     assert "secret" not in visitor.get(f"/blog/{article.slug}").text
 
 
-def test_an_article_stays_when_its_author_is_deleted(visitor: FlaskClient) -> None:
+def test_an_article_remains_when_its_author_is_deleted(visitor: FlaskClient) -> None:
     article = ArticleFactory.create(author=None)
 
     assert visitor.get(f"/blog/{article.slug}").status_code == 200
@@ -110,11 +110,11 @@ def test_only_authors_see_drafts(sign_in: SignIn, role: Role) -> None:
     is_author = role in (Role.CONTENT, Role.ADMIN)
 
     for article in (draft, future):
-        answer = browser.get(f"/blog/{article.slug}")
-        assert answer.status_code == (200 if is_author else 404)
+        response = browser.get(f"/blog/{article.slug}")
+        assert response.status_code == (200 if is_author else 404)
         if is_author:
-            assert ">draft</span>" in answer.text
-            assert "noindex" in answer.text
-            assert "og:" not in answer.text
+            assert ">draft</span>" in response.text
+            assert "noindex" in response.text
+            assert "og:" not in response.text
         assert (article.title in browser.get("/blog/").text) is is_author
     assert ("Unpublished" in browser.get("/blog/").text) is is_author

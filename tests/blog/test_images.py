@@ -56,7 +56,7 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """Return a PNG of a few bytes whose header declares this size."""
+    """Return a small PNG file whose header declares this size."""
     head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     body = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
     return b"\x89PNG\r\n\x1a\n" + head + body + png_chunk(b"IEND", b"")
@@ -100,7 +100,7 @@ def test_transparency_is_kept(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "I;16", "LA"])
-def test_every_colour_mode_is_accepted(app: Flask, mode: str) -> None:
+def test_all_colour_modes_are_accepted(app: Flask, mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     name = store(app, encoded(Image.new(mode, (40, 30)), kind))
     assert stored(app, name).size == (40, 30)
@@ -137,7 +137,7 @@ def test_every_exif_orientation_is_applied(app: Flask, orientation: int) -> None
     marked = Image.new("RGB", (64, 32), "white")
     marked.paste("black", (0, 0, 32, 16))
     content = encoded(marked, "JPEG", exif=exif, quality=95)
-    # A tag with a wrong type, as some programs write it.
+    # A tag with the wrong type, as some programs write it.
     malformed = content.replace(b"\x01\x0e\x00\x02", b"\x01\x15\x00\x02", 1)
     assert malformed != content
 
@@ -158,9 +158,9 @@ def test_a_missing_picture_file_breaks_no_page(app: Flask, session: Session, vis
         (media_directory() / name).unlink()
     assert visitor.get(f"/blog/media/{name}").status_code == 404
     for path in ("/", "/blog/", "/blog/first", "/blog/feed.atom"):
-        answer = visitor.get(path)
-        assert answer.status_code == 200
-        assert "A hand, waving" in answer.text
+        response = visitor.get(path)
+        assert response.status_code == 200
+        assert "A hand, waving" in response.text
 
 
 def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
@@ -220,22 +220,22 @@ def test_a_tracking_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
         "0" * 32 + "-1x1.jpg\n",
     ],
 )
-def test_a_foreign_file_name_is_rejected(name: str) -> None:
+def test_an_invalid_file_name_is_rejected(name: str) -> None:
     assert parse_name(name) is None
 
 
-def test_a_picture_is_served_immutable_and_sandboxed(app: Flask) -> None:
+def test_a_picture_is_served_as_immutable_and_sandboxed(app: Flask) -> None:
     picture = parse_name(store(app, encoded(PHOTO, "JPEG")))
     assert picture is not None
     for copy in picture.sizes():
-        answer = app.test_client().get(f"/blog/media/{copy.name}")
-        assert answer.status_code == 200
-        assert answer.content_type == "image/jpeg"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox")
-        assert "Set-Cookie" not in answer.headers
-        answer.close()
+        response = app.test_client().get(f"/blog/media/{copy.name}")
+        assert response.status_code == 200
+        assert response.content_type == "image/jpeg"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox")
+        assert "Set-Cookie" not in response.headers
+        response.close()
 
 
 @pytest.mark.parametrize(

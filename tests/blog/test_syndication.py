@@ -17,9 +17,9 @@ PICTURE = "0123456789abcdef" * 2 + "-1600x900.jpg"
 
 
 def read_feed(visitor: FlaskClient) -> ElementTree.Element:
-    answer = visitor.get("/blog/feed.atom")
-    assert answer.content_type == "application/atom+xml; charset=utf-8"
-    return ElementTree.fromstring(answer.data)
+    response = visitor.get("/blog/feed.atom")
+    assert response.content_type == "application/atom+xml; charset=utf-8"
+    return ElementTree.fromstring(response.data)
 
 
 def text(element: ElementTree.Element, name: str) -> str:
@@ -102,9 +102,9 @@ def test_the_sitemap_lists_only_public_pages(visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     ArticleFactory.create(slug="draft", published_at=None)
     ArticleFactory.create(slug="future", published_at=utcnow() + timedelta(days=1))
-    answer = visitor.get("/sitemap.xml")
-    root = ElementTree.fromstring(answer.data)
-    assert answer.mimetype == "application/xml"
+    response = visitor.get("/sitemap.xml")
+    root = ElementTree.fromstring(response.data)
+    assert response.mimetype == "application/xml"
     assert root.tag == SITEMAP + "urlset"
     assert [element.text for element in root.iter(SITEMAP + "loc")] == [
         "http://sky.example/",
@@ -114,11 +114,11 @@ def test_the_sitemap_lists_only_public_pages(visitor: FlaskClient) -> None:
 
 
 def test_robots_txt_names_the_sitemap_and_private_pages(visitor: FlaskClient) -> None:
-    answer = visitor.get("/robots.txt")
-    assert answer.mimetype == "text/plain"
-    assert "Sitemap: http://sky.example/sitemap.xml" in answer.text
-    assert "Disallow: /manager/" in answer.text
-    assert "Disallow: /blog" not in answer.text
+    response = visitor.get("/robots.txt")
+    assert response.mimetype == "text/plain"
+    assert "Sitemap: http://sky.example/sitemap.xml" in response.text
+    assert "Disallow: /manager/" in response.text
+    assert "Disallow: /blog" not in response.text
 
 
 def test_an_article_has_metadata_for_social_networks(visitor: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""Deleting the files of pictures that no article shows."""
+"""Deleting the files of pictures that no article uses."""
 
 import io
 import os
@@ -63,7 +63,7 @@ def sweep(app: Flask, media: Path, later: timedelta) -> int:
         return delete_unused_images(utcnow() + later)
 
 
-def test_pictures_that_were_replaced_removed_or_deleted_are_deleted(
+def test_pictures_that_are_no_longer_used_are_deleted(
     app: Flask, session: Session, media: Path, sign_in: SignIn
 ) -> None:
     author = sign_in(UserFactory.create(role=Role.CONTENT))
@@ -104,7 +104,7 @@ def test_a_rolled_back_deletion_keeps_the_picture(app: Flask, session: Session, 
     assert len(files_of(media, article.image)) == 3
 
 
-def test_a_picture_that_another_article_shows_stays(app: Flask, session: Session, media: Path) -> None:
+def test_a_picture_that_another_article_uses_is_kept(app: Flask, session: Session, media: Path) -> None:
     first, second = (ArticleFactory.create(image=store(app, "red")) for _ in range(2))
     assert first.image == second.image
     session.delete(first)
@@ -113,7 +113,7 @@ def test_a_picture_that_another_article_shows_stays(app: Flask, session: Session
     assert len(files_of(media, second.image)) == 3
 
 
-def test_a_picture_that_is_uploaded_again_stays(app: Flask, session: Session, media: Path) -> None:
+def test_a_picture_that_is_uploaded_again_is_kept(app: Flask, session: Session, media: Path) -> None:
     name = store(app, "red")
     for path in media.iterdir():
         os.utime(path, (0, 0))
@@ -122,7 +122,7 @@ def test_a_picture_that_is_uploaded_again_stays(app: Flask, session: Session, me
     assert len(files_of(media, name)) == 3
 
 
-def test_unfinished_pictures_are_deleted_and_foreign_files_stay(
+def test_unfinished_pictures_are_deleted_and_other_files_are_kept(
     app: Flask, session: Session, media: Path
 ) -> None:
     for name in (".new-half", "notes.txt"):
@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_deleted_does_not_stop_the_sweep(
     app: Flask, session: Session, media: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = media / f"{'0' * 32}-9x9.jpg"
-    folder.mkdir()  # deleting it like a file raises OSError
+    folder.mkdir()  # deleting it as a file raises OSError
     assert sweep(app, media, LATER) == 0
     assert "could not be deleted" in caplog.text
     folder.rmdir()

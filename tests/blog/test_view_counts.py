@@ -51,7 +51,7 @@ def test_the_sweep_folds_views(app: Flask, session: Session, visitor: FlaskClien
     assert views_in_database(session) == 1
 
 
-def test_signed_in_readers_and_304_responses_count(
+def test_signed_in_readers_and_304_responses_are_counted(
     session: Session, app: Flask, visitor: FlaskClient, sign_in: SignIn
 ) -> None:
     ArticleFactory.create(slug="first")
@@ -131,7 +131,7 @@ def test_a_crash_after_the_commit_counts_no_view_twice(
     dump = redis.dump(key)
     assert dump is not None
     fold(app)
-    redis.restore(key, 0, dump)  # the state before the last step, deleting the counts
+    redis.restore(key, 0, dump)  # the state before the last step, which deletes the counts
     redis.sadd(view_counts.FOLDS, "died")
     fold(app)
     assert views_in_database(session) == 1

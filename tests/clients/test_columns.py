@@ -29,24 +29,24 @@ LIQUID = Environment()
         "Ｅｍａｉｌ",
     ],
 )
-def test_many_spellings_name_the_address_column(header: str) -> None:
+def test_many_spellings_of_the_address_column_are_recognised(header: str) -> None:
     assert recognise_columns(["x", header]).email == 1
 
 
 @pytest.mark.parametrize(
     "header", ["full_name", "Full name", "NAME", "ФИО", "Имя", "Ф.И.О.", "Фамилия и имя"]
 )
-def test_many_spellings_name_the_name_column(header: str) -> None:
+def test_many_spellings_of_the_name_column_are_recognised(header: str) -> None:
     assert recognise_columns(["email", header]).full_name == 1
 
 
-def test_an_e_mail_column_wins_over_a_postal_address() -> None:
+def test_an_e_mail_column_takes_precedence_over_a_postal_address() -> None:
     columns = recognise_columns(["Адрес", "Почта", "Комментарий", "Дата рождения", "Дата  рождения", ""])
     assert (columns.email, columns.comment, columns.full_name) == (1, 2, None)
     assert columns.attributes == {0: "адрес", 3: "дата_рождения", 4: "дата_рождения_2"}
 
 
-def test_a_table_without_addresses_lists_its_columns() -> None:
+def test_the_error_for_a_table_without_addresses_lists_the_columns() -> None:
     with pytest.raises(NoAddressColumn) as raised:
         recognise_columns(["Город", "Телефон"])
     assert "“Город”, “Телефон”" in explain(raised.value)
@@ -75,7 +75,7 @@ def test_a_header_becomes_an_attribute_key(header: str, key: str) -> None:
 @example("ﬁ")
 @example("½")
 @example("²")
-def test_every_key_works_in_liquid_and_is_its_own_key(header: str) -> None:
+def test_every_key_works_in_liquid_and_is_stable(header: str) -> None:
     key = attribute_key(header)
     assert attribute_key(key) == key
     assert len(key) <= 60

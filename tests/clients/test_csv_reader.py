@@ -1,4 +1,4 @@
-"""Reading CSV files in the encodings and forms that people have."""
+"""Reading CSV files in common encodings and formats."""
 
 import csv
 import io
@@ -24,7 +24,9 @@ def cells(content: bytes) -> list[list[str]]:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_encodings_separators_and_line_ends(encoding: str, separator: str, line_end: str) -> None:
+def test_common_encodings_separators_and_line_ends_are_recognised(
+    encoding: str, separator: str, line_end: str
+) -> None:
     content = TEXT.replace(",", separator).replace("\n", line_end).encode(encoding)
     assert cells(content) == [["email", "ФИО"], ["anna@example.com", "Анна"]]
 
@@ -38,7 +40,7 @@ def test_excels_separator_hint_is_used() -> None:
     assert cells(b"sep=;\nemail;name\n")[0] == ["email", "name"]
 
 
-def test_an_open_quote_spoils_only_its_own_row() -> None:
+def test_an_unclosed_quote_affects_only_its_own_row() -> None:
     records = read(b'email,name\na@x.com,"Anna\nb@x.com,"Boris"\nc@x.com,Clara\nd@x.com,"Dora\n')
     assert [(record.line, record.fault) for record in records] == [
         (1, None),
@@ -56,7 +58,7 @@ def test_a_quote_in_the_middle_of_a_text_is_accepted() -> None:
     ]
 
 
-def test_a_line_that_is_too_long_is_reported_and_the_next_is_read() -> None:
+def test_a_line_that_is_too_long_is_reported_and_skipped() -> None:
     records = read(b"email,name\na@x.com," + b"x" * 300_000 + b"\nb@x.com,Boris\n")
     assert [(record.line, record.fault) for record in records[1:]] == [
         (2, RecordFault.LINE_TOO_LONG),
@@ -64,7 +66,7 @@ def test_a_line_that_is_too_long_is_reported_and_the_next_is_read() -> None:
     ]
 
 
-def test_broken_bytes_in_utf8_spoil_only_their_row() -> None:
+def test_broken_bytes_in_utf8_affect_only_their_own_row() -> None:
     content = "email,name\na@x.com,Анна Петрова\n".encode() + b"b@x.com,\xff\n"
     assert [record.fault for record in read(content)] == [None, None, RecordFault.UNREADABLE]
 
@@ -74,7 +76,7 @@ def test_an_empty_file_has_no_rows() -> None:
     assert read(b"\xef\xbb\xbf\n \n") == []
 
 
-def test_memory_does_not_grow_with_the_file() -> None:
+def test_memory_use_does_not_grow_with_the_file() -> None:
     def peak(rows: int) -> int:
         content = io.BytesIO(b"email,name\n" + b'a@x.com,"Anna, P"\n' * rows)
         tracemalloc.start()

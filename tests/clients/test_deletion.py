@@ -1,4 +1,4 @@
-"""Deleting clients, and undoing it within an hour."""
+"""Deleting clients, and undoing the deletion within an hour."""
 
 from datetime import timedelta
 
@@ -35,7 +35,7 @@ def undo_url(page: str) -> str:
 
 
 def delete(browser: FlaskClient, *clients: Client) -> str:
-    """Delete clients from the list; return the address of the undo button."""
+    """Delete clients from the list; return the URL of the undo button."""
     data = {"id": [client.id for client in clients], "confirmed": "1"}
     return undo_url(browser.post("/clients/delete-selected", data=data, follow_redirects=True).text)
 
@@ -76,14 +76,14 @@ def test_restored_clients_are_selected_again_in_unfinished_mailings(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     client, other = create_clients(user, 2)
-    open_one = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.SCHEDULED)
-    over = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.FINISHED)
-    for mailing in (open_one, over):
+    unfinished = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.SCHEDULED)
+    finished = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.FINISHED)
+    for mailing in (unfinished, finished):
         for one in (client, other):
             session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=one.id))
     browser.post(delete(browser, client))
-    assert selected(session, open_one.id) == sorted([client.email, other.email])
-    assert selected(session, over.id) == [other.email]
+    assert selected(session, unfinished.id) == sorted([client.email, other.email])
+    assert selected(session, finished.id) == [other.email]
 
 
 def test_cancelled_letters_stay_cancelled(browser: FlaskClient, user: User, session: Session) -> None:
@@ -99,7 +99,7 @@ def test_cancelled_letters_stay_cancelled(browser: FlaskClient, user: User, sess
     assert "stay cancelled" in page.text
 
 
-def test_an_address_that_was_added_again_is_not_overwritten(
+def test_a_client_that_was_added_again_is_not_overwritten(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     old = ClientFactory.create(owner=user, email="anna@example.org", full_name="Old")
@@ -109,7 +109,7 @@ def test_an_address_that_was_added_again_is_not_overwritten(
     assert session.scalars(select(Client.full_name)).all() == ["New"]
 
 
-def test_a_deletion_is_undone_only_once(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_deletion_can_be_undone_only_once(browser: FlaskClient, user: User, session: Session) -> None:
     url = delete(browser, ClientFactory.create(owner=user))
     assert browser.post(url).status_code == 302
     assert browser.post(url).status_code == 404
@@ -130,7 +130,7 @@ def test_a_deletion_can_be_undone_for_an_hour(
         assert browser.post(url).status_code == status
 
 
-def test_the_sweep_drops_expired_undo_records(
+def test_the_sweep_deletes_expired_undo_records(
     app: Flask, browser: FlaskClient, user: User, session: Session
 ) -> None:
     delete(browser, ClientFactory.create(owner=user))

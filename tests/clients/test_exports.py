@@ -1,4 +1,4 @@
-"""Exporting clients, and importing the export again."""
+"""Exporting clients, and importing the exported file."""
 
 import io
 from typing import Any
@@ -44,7 +44,7 @@ def read(owner_id: int) -> list[tuple[Any, ...]]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(clients=CLIENTS)
-def test_export_and_import_give_the_same_clients(
+def test_importing_an_export_restores_the_same_clients(
     app: Flask, session: Session, user: User, clients: list[ClientValues]
 ) -> None:
     with app.app_context():
@@ -89,9 +89,9 @@ def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, use
         owner=user, email="a@x.com", full_name="=cmd()", comment="", attributes={"город": "Омск"}
     )
     ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
-    answer = browser.get("/clients/export")
-    assert answer.data.decode("utf-8") == "\ufeffemail,full_name,comment,город\r\na@x.com,'=cmd(),,Омск\r\n"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
+    response = browser.get("/clients/export")
+    assert response.data.decode("utf-8") == "\ufeffemail,full_name,comment,город\r\na@x.com,'=cmd(),,Омск\r\n"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 
 
 def test_a_duplicate_address_is_refused(app: Flask, session: Session, user: User) -> None:

@@ -36,7 +36,7 @@ def context(app: Flask, session: Session) -> Iterator[None]:
 
 @pytest.fixture
 def create(context: None, session: Session, user: User) -> Import:
-    """Return a function that creates an import like the page does."""
+    """Return a function that creates an import as the page does."""
 
     def do(content: str | bytes, owner: User = user) -> ClientImport:
         data = content.encode() if isinstance(content, str) else content
@@ -87,7 +87,7 @@ def test_russian_columns_become_client_fields_and_attributes(run: Import, sessio
     assert import_.content is None
 
 
-def test_repeated_addresses_update_and_empty_cells_erase_nothing(
+def test_repeated_addresses_update_clients_and_empty_cells_erase_nothing(
     run: Import, session: Session, user: User
 ) -> None:
     ClientFactory.create(
@@ -107,7 +107,7 @@ def test_repeated_addresses_update_and_empty_cells_erase_nothing(
     ]
 
 
-def test_addresses_repeated_in_another_batch_update_too(run: Import, session: Session) -> None:
+def test_an_address_repeated_in_a_later_batch_updates_the_client(run: Import, session: Session) -> None:
     rows = "".join(f"client{number}@x.com,Имя\n" for number in range(tasks.BATCH_SIZE))
     import_ = run(f"email,name\n{rows}CLIENT0@x.com,Новое имя\n")
     assert (import_.created, import_.updated) == (tasks.BATCH_SIZE, 1)
@@ -146,7 +146,7 @@ def test_each_rejected_row_is_stored_with_its_line_and_reason(run: Import, sessi
     ]
 
 
-def test_formulas_stay_text(run: Import, session: Session) -> None:
+def test_formulas_remain_text(run: Import, session: Session) -> None:
     run("email,name,comment\na@x.com,=1+1,'=2+2\n")
     assert read_clients(session)[0][1:3] == ("=1+1", "=2+2")
 
@@ -167,7 +167,7 @@ def test_each_user_has_a_separate_address_book(run: Import, session: Session, us
     assert names == ["Mine", "Theirs"]
 
 
-def test_a_messy_file_is_imported_to_its_end(run: Import, session: Session) -> None:
+def test_a_messy_file_is_imported_completely(run: Import, session: Session) -> None:
     import_ = run((DATA / "clients-utf8.csv").read_bytes())
     assert (import_.rows_done, import_.rows_total) == (5000, 5000)
     assert (import_.created, import_.updated, import_.rejected) == (4731, 158, 111)
@@ -177,7 +177,7 @@ def test_a_messy_file_is_imported_to_its_end(run: Import, session: Session) -> N
     assert set(reasons) <= set(REJECTION_CODES)
 
 
-def test_the_same_file_from_a_russian_excel_gives_the_same_clients(run: Import, session: Session) -> None:
+def test_the_same_file_from_russian_excel_gives_the_same_clients(run: Import, session: Session) -> None:
     lines = (DATA / "clients-utf8.csv").read_bytes()
     run(lines)
     import_ = run((DATA / "clients-excel-cp1251.csv").read_bytes())
@@ -209,7 +209,7 @@ def test_an_interrupted_import_continues_where_it_stopped(create: Import, sessio
     )
 
 
-def test_an_import_with_a_live_lease_is_left_alone(create: Import, session: Session) -> None:
+def test_an_import_with_a_live_lease_is_not_taken_over(create: Import, session: Session) -> None:
     import_ = create(make_table(3))
     session.execute(
         update(ClientImport).values(lease_until=utcnow() + timedelta(seconds=30), state="running")
@@ -234,7 +234,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Se
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 
 
-def test_the_sweep_resumes_imports_of_dead_workers_and_lost_hints(
+def test_the_sweep_resumes_imports_after_dead_workers_and_lost_hints(
     create: Import, session: Session, work: Callable[[], None]
 ) -> None:
     dead, lost = create(make_table(3)), create("email\nother@x.com\n")
@@ -282,13 +282,13 @@ def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, w
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
-def test_a_workbook_is_refused_as_such(create: Import, start: bytes) -> None:
+def test_a_workbook_is_recognised_and_refused(create: Import, start: bytes) -> None:
     with pytest.raises(imports.UnusableFile) as raised:
         create(start + bytes(range(256)))
     assert "workbook" in explain(raised.value)
 
 
-def test_every_rejection_has_a_text() -> None:
+def test_every_rejection_has_an_explanation() -> None:
     assert all(explain_rejection(reason) != reason for reason in REJECTION_CODES)
 
 

@@ -1,4 +1,4 @@
-"""Unsubscribing by the link in a letter."""
+"""Unsubscribing through the link in a letter."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def suppressions(session: Session) -> list[tuple[int, str, SuppressionReason]]:
     return [(row.owner_id, row.email_key, row.reason) for row in session.scalars(select(Suppression))]
 
 
-def test_opening_the_link_asks_and_changes_nothing(
+def test_opening_the_link_asks_for_confirmation_and_changes_nothing(
     visitor: FlaskClient, session: Session, token: str
 ) -> None:
     page = visitor.get(f"/u/{token}", headers={"Accept-Language": "en"}).text
@@ -48,14 +48,14 @@ def test_posting_unsubscribes_and_can_be_repeated(
     monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
     visitor = app.test_client()
     for _time in range(2):
-        answer = visitor.post(f"/u/{token}", data=data, headers={"Accept-Language": "en"})
-        assert answer.status_code == 200
-        assert "You are unsubscribed" in answer.text
+        response = visitor.post(f"/u/{token}", data=data, headers={"Accept-Language": "en"})
+        assert response.status_code == 200
+        assert "You are unsubscribed" in response.text
     assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
     assert "You are unsubscribed" in visitor.get(f"/u/{token}", headers={"Accept-Language": "en"}).text
 
 
-def test_an_earlier_complaint_stays_the_reason(
+def test_an_earlier_complaint_remains_the_reason(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS, reason=SuppressionReason.COMPLAINED)
@@ -73,23 +73,23 @@ def test_other_senders_are_not_affected(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("change", [lambda token: "x", lambda token: token[:-3], lambda token: "A" + token])
-def test_a_damaged_link_gets_a_friendly_page(
+def test_a_damaged_link_shows_a_friendly_page(
     visitor: FlaskClient, session: Session, token: str, method: str, change: Callable[[str], str]
 ) -> None:
-    answer = getattr(visitor, method)(f"/u/{change(token)}", headers={"Accept-Language": "en"})
-    assert answer.status_code == 404
-    assert "This link does not work" in answer.text
+    response = getattr(visitor, method)(f"/u/{change(token)}", headers={"Accept-Language": "en"})
+    assert response.status_code == 404
+    assert "This link does not work" in response.text
     assert suppressions(session) == []
 
 
-def test_a_link_of_a_deleted_sender_confirms_that_no_letters_come(
+def test_the_link_of_a_deleted_sender_confirms_the_unsubscription(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     session.delete(user)
     session.flush()
-    for answer in (visitor.get(f"/u/{token}"), visitor.post(f"/u/{token}")):
-        assert answer.status_code == 200
-        assert "You are unsubscribed" in answer.text
+    for response in (visitor.get(f"/u/{token}"), visitor.post(f"/u/{token}")):
+        assert response.status_code == 200
+        assert "You are unsubscribed" in response.text
 
 
 def test_an_unsubscription_replaces_the_owners_suppression(

@@ -18,7 +18,7 @@ from tests.support.factories import UserFactory
 
 
 def live_address(page: str) -> str:
-    """Return the address of the live part of the page."""
+    """Return the URL that the live part of the page fetches."""
     return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
 
 
@@ -73,15 +73,15 @@ def test_a_missing_file_is_reported(browser: FlaskClient) -> None:
     assert "Choose a file" in errors(browser.post("/clients/import", data={}).text)["file"]
 
 
-def test_a_file_that_is_too_large_gets_a_friendly_page(browser: FlaskClient) -> None:
-    answer = browser.post(
+def test_a_file_that_is_too_large_shows_a_friendly_page(browser: FlaskClient) -> None:
+    response = browser.post(
         "/clients/import",
         data=b"x" * (33 * 1024 * 1024),
         content_type="multipart/form-data; boundary=b",
         headers={"Accept": "text/html"},
     )
-    assert answer.status_code == 413
-    assert "too large" in answer.text
+    assert response.status_code == 413
+    assert "too large" in response.text
 
 
 def test_another_users_import_is_not_found(browser: FlaskClient, sign_in: SignIn) -> None:

@@ -40,7 +40,7 @@ def test_clients_are_listed_newest_first_and_can_be_sorted(browser: FlaskClient,
     assert addresses(browser.get("/clients/?sort=nonsense&cursor=nonsense").text)[0] == "a@x.com"
 
 
-def test_a_long_list_is_divided_into_pages(browser: FlaskClient, user: User) -> None:
+def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     create_clients(user, 101)
     seen: list[str] = []
     url: str | None = "/clients/?sort=email"
@@ -67,7 +67,7 @@ def test_a_long_list_is_divided_into_pages(browser: FlaskClient, user: User) -> 
         ("\0", ["ivan@пример.рф", "sale@x.com", "under_score@x.com", "anna@x.com"]),
     ],
 )
-def test_search_finds_names_and_addresses_as_typed(
+def test_search_finds_names_and_addresses(
     browser: FlaskClient, user: User, search: str, found: list[str]
 ) -> None:
     ClientFactory.create(owner=user, email="anna@x.com", full_name="Анна Петрова")
@@ -80,7 +80,7 @@ def test_search_finds_names_and_addresses_as_typed(
 
 
 def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Session) -> None:
-    answer = browser.post(
+    response = browser.post(
         "/clients/new",
         data={
             "email": " Anna@Пример.РФ ",
@@ -93,7 +93,7 @@ def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Ses
             "owner_id": "1000000",
         },
     )
-    assert (answer.status_code, answer.location) == (302, "/clients/")
+    assert (response.status_code, response.location) == (302, "/clients/")
     client = session.scalars(select(Client)).one()
     assert (client.email, client.email_key) == ("Anna@xn--e1afmkfd.xn--p1ai", "anna@xn--e1afmkfd.xn--p1ai")
     assert (client.full_name, client.comment) == ("Анна Петрова", "один\nдва")
@@ -134,7 +134,7 @@ def test_an_invalid_field_shows_its_error_and_keeps_the_typed_values(
     assert known.email == "taken@x.com"
 
 
-def test_a_client_can_be_changed_and_keep_its_address(
+def test_a_client_can_be_edited_without_a_new_address(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     client = ClientFactory.create(owner=user, email="anna@x.com", attributes={"city": "Омск"})
@@ -146,7 +146,7 @@ def test_a_client_can_be_changed_and_keep_its_address(
     assert (client.email, client.full_name, client.attributes) == ("ANNA@x.com", "Анна", {})
 
 
-def test_more_fields_are_added_without_javascript_and_without_saving(
+def test_fields_can_be_added_without_javascript_and_without_saving(
     browser: FlaskClient, session: Session
 ) -> None:
     page = browser.post("/clients/new", data={"email": "a@x.com", "attributes-0-name": "x", "more": "1"}).text
@@ -155,7 +155,9 @@ def test_more_fields_are_added_without_javascript_and_without_saving(
     assert count(session) == 0
 
 
-def test_deletion_asks_first_and_keeps_the_log(browser: FlaskClient, session: Session, user: User) -> None:
+def test_deletion_asks_for_confirmation_and_keeps_the_log(
+    browser: FlaskClient, session: Session, user: User
+) -> None:
     client = ClientFactory.create(owner=user, email="anna@x.com")
     states = [DeliveryState.PENDING, DeliveryState.DEFERRED, DeliveryState.SENDING, DeliveryState.SENT]
     deliveries = [
@@ -196,7 +198,7 @@ def test_selected_clients_are_deleted_after_confirmation(
     assert browser.post("/clients/delete-selected").location == "/clients/"
 
 
-def test_the_owner_suppresses_an_address_and_allows_it_again(
+def test_the_owner_can_suppress_an_address_and_allow_it_again(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -228,15 +230,15 @@ def test_another_users_client_is_not_found(
 ) -> None:
     client = ClientFactory.create(owner=UserFactory.create())
     expected = 405 if method == "get" and page in ("suppress", "allow") else 404
-    answer = getattr(browser, method)(
+    response = getattr(browser, method)(
         f"/clients/{client.id}/{page}", **({"data": {}} if method == "post" else {})
     )
-    assert answer.status_code == expected
+    assert response.status_code == expected
     assert count(session) == 1
 
 
 @pytest.mark.parametrize("page", ["", "new", "import", "export", "import/sample.csv", "1/edit", "imports/1"])
-def test_anonymous_visitors_are_sent_to_sign_in(visitor: FlaskClient, page: str) -> None:
-    answer = visitor.get(f"/clients/{page}")
-    assert answer.status_code == 302
-    assert answer.location.startswith("/auth/login")
+def test_visitors_are_redirected_to_the_sign_in_page(visitor: FlaskClient, page: str) -> None:
+    response = visitor.get(f"/clients/{page}")
+    assert response.status_code == 302
+    assert response.location.startswith("/auth/login")

@@ -122,7 +122,7 @@ class Window:
         """Fill in the list's filter by its fields' names and show what matches."""
         self.fill(**filters)
         with self.new_page():
-            self.main.locator("form[role=search]").get_by_role("button", name="Show").click()
+            self.main.locator("form[role=search]").get_by_role("button", name="Apply").click()
         self.expect_to_fit()
 
     def rows(self) -> list[str]:

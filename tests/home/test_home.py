@@ -59,13 +59,13 @@ def test_signed_in_users_see_the_counters_and_articles_too(browser: FlaskClient,
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_fewer_articles_than_three_are_all_shown(visitor: FlaskClient, count: int) -> None:
+def test_fewer_than_three_articles_are_all_shown(visitor: FlaskClient, count: int) -> None:
     shown = [ArticleFactory.create().slug for _ in range(count)]
     page = visitor.get("/").text
     assert all(page.count(f'href="/blog/{slug}"') == 1 for slug in shown)
 
 
-def test_three_published_articles_are_shown_and_no_draft(visitor: FlaskClient) -> None:
+def test_three_published_articles_and_no_drafts_are_shown(visitor: FlaskClient) -> None:
     shown = {f"/blog/{ArticleFactory.create().slug}" for _ in range(4)}
     draft = ArticleFactory.create(published_at=None)
     future = ArticleFactory.create(published_at=utcnow() + timedelta(days=1))
@@ -81,7 +81,7 @@ def test_without_articles_the_home_page_does_not_mention_them(visitor: FlaskClie
     assert "From the blog" not in visitor.get("/").text
 
 
-def test_a_new_user_sees_three_steps_and_which_are_done(browser: FlaskClient, user: User) -> None:
+def test_a_new_user_sees_which_of_the_steps_are_done(browser: FlaskClient, user: User) -> None:
     assert browser.get("/").text.count("Done:") == 0
 
     ClientFactory.create(owner=user)
@@ -151,13 +151,13 @@ def test_the_guide_can_be_hidden_and_shown(browser: FlaskClient) -> None:
     browser.post("/guide", data={"do": "close"})
     page = browser.get("/").text
     assert step(page, "clients") == ""
-    assert "Show first steps" in page
+    assert "Show the getting-started guide" in page
 
     browser.post("/guide", data={"do": "open"})
     assert step(browser.get("/").text, "clients")
 
 
-def test_the_guide_disappears_with_every_step_skipped_and_can_be_shown_again(browser: FlaskClient) -> None:
+def test_the_guide_disappears_when_all_steps_are_skipped_and_can_be_reopened(browser: FlaskClient) -> None:
     for name in ("clients", "message", "mailing"):
         browser.post("/guide", data={"do": "skip", "step": name})
     page = browser.get("/").text
@@ -170,11 +170,11 @@ def test_the_guide_disappears_when_all_steps_are_done(browser: FlaskClient, user
     ClientFactory.create(owner=user)
     MailingFactory.create(owner=user, message=MessageFactory.create(owner=user))
     page = browser.get("/").text
-    assert "first steps" not in page.lower()
+    assert "getting-started" not in page
     assert step(page, "clients") == ""
 
 
-def test_a_test_letter_is_offered_until_one_was_sent(browser: FlaskClient, user: User) -> None:
+def test_a_test_letter_is_offered_until_one_has_been_sent(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     assert f'href="/messages/{message.id}"' in step(browser.get("/").text, "message")
     browser.post(f"/messages/{message.id}/test")

@@ -1,12 +1,10 @@
-"""The language of pages, and how to change it."""
+"""The language of the pages, and changing it."""
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.models import User
-
-RUSSIAN = 'lang="ru"'
 
 
 def language_of(page: str) -> str:
@@ -18,11 +16,11 @@ def test_visitors_get_the_language_of_their_browser(visitor: FlaskClient) -> Non
     assert language_of(visitor.get("/", headers={"Accept-Language": "fr"}).text) == "en"
 
 
-def test_a_visitors_choice_is_remembered_and_returns_to_the_page(visitor: FlaskClient) -> None:
-    answer = visitor.post("/language?next=/blog/", data={"language": "ru"})
+def test_a_visitors_choice_is_remembered_and_redirects_back(visitor: FlaskClient) -> None:
+    response = visitor.post("/language?next=/blog/", data={"language": "ru"})
 
-    assert answer.status_code == 302
-    assert answer.location == "/blog/"
+    assert response.status_code == 302
+    assert response.location == "/blog/"
     assert language_of(visitor.get("/", headers={"Accept-Language": "en"}).text) == "ru"
 
 
@@ -35,9 +33,9 @@ def test_a_users_choice_is_stored_in_the_profile(browser: FlaskClient, user: Use
 
 
 def test_opening_the_language_page_changes_nothing(visitor: FlaskClient) -> None:
-    answer = visitor.get("/language?language=ru")
+    response = visitor.get("/language?language=ru")
 
-    assert "language=" not in answer.headers.get("Set-Cookie", "")
+    assert "language=" not in response.headers.get("Set-Cookie", "")
     assert language_of(visitor.get("/").text) == "en"
 
 
@@ -48,6 +46,6 @@ def test_an_unknown_language_is_refused(visitor: FlaskClient, language: str) -> 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil"])
 def test_the_redirect_never_leaves_the_site(visitor: FlaskClient, target: str) -> None:
-    answer = visitor.post("/language", query_string={"next": target}, data={"language": "ru"})
+    response = visitor.post("/language", query_string={"next": target}, data={"language": "ru"})
 
-    assert answer.location == "/"
+    assert response.location == "/"

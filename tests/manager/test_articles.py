@@ -1,4 +1,4 @@
-"""Articles in the panel, written by content managers and administrators."""
+"""Articles in the panel, where content managers and administrators write them."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -131,7 +131,7 @@ def test_a_picture_needs_a_description_and_can_be_removed(session: Session, pane
     assert (article.image, article.image_alt) == ("", "")
 
 
-def test_an_old_page_does_not_overwrite_a_newer_version(
+def test_a_stale_page_does_not_overwrite_a_newer_version(
     session: Session, panel: FlaskClient, sign_in: SignIn
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Before")
@@ -155,7 +155,7 @@ def test_an_old_page_does_not_overwrite_a_newer_version(
     assert panel.post(path, data=fields(title="Mine", **opened(panel))).status_code == 302
 
 
-def test_an_article_that_is_deleted_during_the_upload_stays_deleted(
+def test_an_article_deleted_during_an_upload_stays_deleted(
     session: Session, panel: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     article = ArticleFactory.create()
@@ -174,15 +174,15 @@ def seen_in(page: str) -> str:
     return page.partition('name="seen"')[2].partition('value="')[2].partition('"')[0]
 
 
-def test_the_preview_saves_nothing_and_runs_no_script(session: Session, panel: FlaskClient) -> None:
-    answer = panel.post(
+def test_the_preview_saves_nothing_and_runs_no_scripts(session: Session, panel: FlaskClient) -> None:
+    response = panel.post(
         "/manager/articles/preview",
         data={"title": "<i>", "format": "markdown", "body": "**bold** <script>alert(1)</script>"},
     )
-    assert "<strong>bold</strong>" in answer.text
-    assert "<script" not in answer.text
-    assert "<h1>&lt;i&gt;</h1>" in answer.text
-    policy = answer.headers["Content-Security-Policy"]
+    assert "<strong>bold</strong>" in response.text
+    assert "<script" not in response.text
+    assert "<h1>&lt;i&gt;</h1>" in response.text
+    policy = response.headers["Content-Security-Policy"]
     assert "sandbox" in policy
     assert "img-src 'self';" in policy, "pictures that readers will not see are not shown either"
     for wrong in ({}, {"body": "x", "format": "pdf"}):

@@ -1,4 +1,4 @@
-"""Mailings, runs and deliveries in the panel: managers can read all of them and disable mailings."""
+"""Mailings, runs and deliveries in the panel: managers can view all of them and disable mailings."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def change(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "com
         ({"until": "2030-01-01", "state": "nonsense"}, {"Весна", "Лето"}),
     ],
 )
-def test_mailings_of_all_users_are_filtered(
+def test_mailings_of_all_users_can_be_filtered(
     panel: FlaskClient, query: dict[str, str], found: set[str]
 ) -> None:
     spring = MailingFactory.create(name="Весна")
@@ -69,7 +69,9 @@ def test_mailings_of_all_users_are_filtered(
     assert {name for name in ("Весна", "Лето") if f">{name}</a>" in page} == found
 
 
-def test_a_manager_follows_a_mailing_to_the_mail_servers_reply(session: Session, panel: FlaskClient) -> None:
+def test_a_manager_can_follow_a_mailing_to_the_mail_servers_reply(
+    session: Session, panel: FlaskClient
+) -> None:
     mailing = MailingFactory.create(state=MailingState.RUNNING)
     run = create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
     failed = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.FAILED)).one()
@@ -88,18 +90,18 @@ def test_a_manager_follows_a_mailing_to_the_mail_servers_reply(session: Session,
     assert "5.1.1" not in other
 
 
-def test_the_letter_is_shown_without_scripts_and_pictures(session: Session, panel: FlaskClient) -> None:
+def test_the_letter_is_shown_without_scripts_or_pictures(session: Session, panel: FlaskClient) -> None:
     body = "Здравствуйте, {{ name }}! <script>x</script><img src='https://spy.example/1.gif'>"
     owner = UserFactory.create()
     message = MessageFactory.create(owner=owner, body=body, format=MessageFormat.HTML)
     mailing = MailingFactory.create(owner=owner, message=message)
     path = f"/manager/mailings/{mailing.id}/letter"
     assert path in panel.get(f"/manager/mailings/{mailing.id}/").text
-    answer = panel.get(path)
-    assert "Здравствуйте, " in answer.text
-    policy = answer.headers["Content-Security-Policy"]
+    response = panel.get(path)
+    assert "Здравствуйте, " in response.text
+    policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("sandbox; default-src 'none'; img-src data:;")
-    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert response.headers["Cache-Control"] == "private, no-store"
 
     create_run(mailing, {DeliveryState.SENT: 1}, body="What was sent")
     mailing.message.body = "What came later {{"
@@ -109,9 +111,7 @@ def test_the_letter_is_shown_without_scripts_and_pictures(session: Session, pane
     assert panel.get(f"/manager/mailings/{other.id}/letter").mimetype == "text/plain"
 
 
-def test_letters_are_read_page_by_page_in_the_order_of_their_states(
-    session: Session, panel: FlaskClient
-) -> None:
+def test_letters_are_paginated_in_the_order_of_their_states(session: Session, panel: FlaskClient) -> None:
     run = create_run(MailingFactory.create(), {DeliveryState.SENT: 40, DeliveryState.PENDING: 30})
     seen: list[str] = []
     path = f"/manager/runs/{run.id}/"
@@ -226,8 +226,8 @@ def test_no_forged_request_creates_edits_or_deletes_anything(
     for make in FORGED:
         for id in {1, mailing.id, mailing.owner_id}:
             for method in ("POST", "PUT", "PATCH", "DELETE"):
-                answer = browser.open(make(view, id), method=method, data=data)
-                assert answer.status_code in (403, 404, 405), f"{method} {make(view, id)}"
+                response = browser.open(make(view, id), method=method, data=data)
+                assert response.status_code in (403, 404, 405), f"{method} {make(view, id)}"
     assert rows(session) == before
 
 

@@ -74,7 +74,7 @@ def test_a_large_run_stops_at_once_and_continues_without_duplicates(
         wait_until(lambda: len(smtp.letters) > sent_before + STOP_AFTER, "letters again")
         check_no_duplicates(smtp)
 
-        # Sending the rest would only take time.
+        # Sending the rest would only take longer.
         sign_in(user).post(f"/mailings/{mailing.id}/cancel")
         wait_until(lambda: only_run(session).state is RunState.CANCELLED, "the run is over")
     sent = len(smtp.letters)
@@ -89,7 +89,7 @@ def press(panel: FlaskClient, verb: str, mailing: Mailing) -> None:
 
 
 def check_letters(session: Session, smtp: SmtpServer) -> None:
-    """Assert that the ledger closes and agrees with the mail server about each letter."""
+    """Assert that the ledger balances and agrees with the mail server about each letter."""
     run = only_run(session)
     assert sum(states(session, run).values()) == run.planned == RECIPIENTS
     sent = select(Delivery.email).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENT)

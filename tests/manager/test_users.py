@@ -1,4 +1,4 @@
-"""Users in the panel: who is listed, who can block whom, and what a block does."""
+"""Users in the panel: who is listed, who can block whom, and what blocking does."""
 
 import pytest
 from flask import Flask
@@ -57,7 +57,7 @@ def test_the_list_shows_numbers_and_no_secrets(panel: FlaskClient, user: User) -
         ({"role": "emperor", "cursor": "bm8"}, {"anna", "boris", "clara"}),
     ],
 )
-def test_users_are_filtered(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
+def test_users_can_be_filtered(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
     UserFactory.create(email="anna@example.com", name="Анна", blocked_at=utcnow())
     UserFactory.create(email="boris@example.com", role=Role.CONTENT)
     UserFactory.create(email="clara@example.com", confirmed_at=None)
@@ -143,7 +143,7 @@ def test_an_empty_or_unknown_selection_changes_nothing(panel: FlaskClient) -> No
         assert panel.post("/manager/users/block", data={"id": id, "reason": "x"}).status_code in (302, 404)
 
 
-def test_only_administrators_change_roles_and_not_their_own(
+def test_only_administrators_can_change_roles_but_not_their_own(
     session: Session, panel: FlaskClient, sign_in: SignIn, user: User
 ) -> None:
     boss = UserFactory.create(role=Role.ADMIN)
@@ -160,7 +160,7 @@ def test_only_administrators_change_roles_and_not_their_own(
     assert (entry.action, entry.reason) == (AuditAction.ROLE_CHANGED, "user -> manager: new job")
 
 
-def test_a_lost_role_applies_to_the_next_request(app: Flask, sign_in: SignIn, user: User) -> None:
+def test_losing_a_role_takes_effect_on_the_next_request(app: Flask, sign_in: SignIn, user: User) -> None:
     boss, other = UserFactory.create(role=Role.ADMIN), UserFactory.create(role=Role.ADMIN)
     browser = sign_in(other)
     assert browser.get("/manager/users/").status_code == 200
@@ -182,7 +182,7 @@ def test_numbers_are_counted_up_to_a_limit(
     "path",
     ["users/block", "users/unblock", "users/{0}/role", "mailings/disable", "mailings/enable", "articles/new"],
 )
-def test_a_form_of_another_site_changes_nothing(
+def test_a_form_on_another_site_changes_nothing(
     app: Flask,
     session: Session,
     sign_in: SignIn,

@@ -1,4 +1,4 @@
-"""Reports as a page, a file and a command: their numbers, access, and invalid periods."""
+"""Reports as a page, a file and a command: numbers, access and invalid periods."""
 
 import csv
 import json
@@ -154,7 +154,7 @@ def test_the_command_prints_the_same_numbers_as_json_and_csv(
     assert json.loads(run())["totals"]["sent"] == 10
 
 
-def test_with_very_many_mailings_each_is_found_by_name(
+def test_each_of_very_many_mailings_can_be_found_by_name(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "MAILINGS_SHOWN", 2)
@@ -168,7 +168,7 @@ def test_with_very_many_mailings_each_is_found_by_name(
 
     page = browser.get(f"/reports/?{PERIOD}")
     assert [*table(browser, f"/reports/?{PERIOD}", "mailings")] == ["Письмо 1", "Письмо 2"]
-    assert "The 2 largest of 4 mailings" in main(page)
+    assert "Showing the 2 largest of 4 mailings" in main(page)
     assert [option["value"] for option in soup(page).select("#mailing option")] == [
         str(id) for id in (0, mailings[3].id, mailings[2].id)
     ]

@@ -1,4 +1,4 @@
-"""Daily rollups: a report is exact even when counts change after a day was rolled up."""
+"""Daily rollups: a report is exact even if counts change after a day has been rolled up."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -82,13 +82,13 @@ def test_a_late_result_for_a_rolled_up_day_is_reported_at_once(
 
     found = report(app, user)
     assert (found.totals.counts["unknown"], found.totals.counts["sent"]) == (4, 11)
-    assert count_fresh(session) == 2, "the interval that the letter left, and the one that it entered"
+    assert count_fresh(session) == 2, "the interval that lost the letter, and the one that gained it"
     assert roll_up(app, NOW + timedelta(hours=1)) == 2
     assert count_fresh(session) == 0
     assert report(app, user) == found == report_without_rollups(app, session, user)
 
 
-def test_a_day_is_rolled_up_after_a_quiet_time(app: Flask, session: Session, user: User, run: Run) -> None:
+def test_a_day_is_rolled_up_after_a_quiet_period(app: Flask, session: Session, user: User, run: Run) -> None:
     last = BEGIN + timedelta(minutes=180)  # when the last interval begins
     assert roll_up(app, last + timedelta(minutes=14)) == 1, "the day before is over"
     assert 0 < count_fresh(session) < 20
@@ -101,7 +101,7 @@ def test_counts_written_during_a_rollup_are_not_lost(
 ) -> None:
     if session.get_bind().dialect.name != "postgresql":
         pytest.skip("SQLite has one writer")
-    for is_known in (False, True):  # a fresh interval, then one that was rolled up
+    for is_known in (False, True):  # a fresh interval, then one that has been rolled up
         with app.app_context(), db.engine.begin() as connection:
             (key,) = run_keys(connection, [run.id])
             changes = Changes(key)
@@ -134,7 +134,7 @@ def test_any_change_of_a_count_invalidates_the_rollup(
     app: Flask, session: Session, user: User, run: Run
 ) -> None:
     roll_up(app)
-    # Plain SQL stands for a worker of the version before, which knows nothing of rollups.
+    # Plain SQL acts as a worker of an earlier version, which does not know about rollups.
     session.execute(text("UPDATE run_intervals SET unknown = unknown - 1 WHERE unknown = 1"))
     found = report(app, user)
     assert found.totals.counts["unknown"] < 5
@@ -146,12 +146,12 @@ def test_days_follow_a_change_of_the_owners_time_zone(
 ) -> None:
     roll_up(app)
     moscow = ZoneInfo("Europe/Moscow")
-    abroad = report(app, user, moscow)  # while the rollups belong to Kathmandu
+    abroad = report(app, user, moscow)  # while the rollups are for Kathmandu
     assert [figures.counts["sent"] for day, figures in abroad.days if figures.counts["sent"]] == [10]
     page: FlaskClient = sign_in(user)
     form = {"name": user.name, "timezone": moscow.key, "locale": "", "summary_hour": ""}
-    answer = page.post("/auth/profile", data=form)
-    assert answer.status_code == 302
+    response = page.post("/auth/profile", data=form)
+    assert response.status_code == 302
 
     assert session.scalar(select(func.count()).select_from(ReportDay)) == 0
     assert report(app, user, moscow) == abroad

@@ -1,4 +1,4 @@
-"""The public blog."""
+"""The pages of the public blog, and its pictures."""
 
 from flask import Blueprint, Response, abort, g, render_template, request, send_from_directory
 from flask.typing import ResponseReturnValue
@@ -69,7 +69,7 @@ def _may_see_drafts() -> bool:
 
 @bp.get("/media/<name>")
 def media(name: str) -> ResponseReturnValue:
-    """Return a stored picture; a name always has the same content."""
+    """Return a stored picture; the content of a name never changes."""
     picture = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)

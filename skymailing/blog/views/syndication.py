@@ -35,7 +35,7 @@ def feed() -> Response:
 
 @bp.get("/sitemap.xml")
 def sitemap() -> Response:
-    """Return the addresses of all public pages."""
+    """Return the sitemap: the addresses of all public pages."""
     articles = queries.list_addresses(utcnow(), SITEMAP_LENGTH)
     text = render_template("blog/sitemap.xml", articles=articles, public_url=public_url)
     return _make_xml_response(text, "application/xml")

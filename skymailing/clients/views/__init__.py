@@ -1,4 +1,4 @@
-"""Pages of the address book, import and export, and unsubscribing."""
+"""The pages of the address book, including import, export and unsubscribing."""
 
 from skymailing.clients.views import clients, import_export, unsubscribe
 from skymailing.clients.views.blueprint import bp

@@ -25,7 +25,7 @@ MAX_SELECTED = 1000  # clients that can be deleted at once
 @bp.get("/")
 @login_required
 def index() -> ResponseReturnValue:
-    """List the address book, searched and sorted."""
+    """List the clients that match the search, in the chosen order."""
     search = queries.clean_search(request.args.get("q", ""))
     sort = request.args.get("sort", queries.DEFAULT_ORDER)
     if sort not in queries.ORDERS:
@@ -64,7 +64,7 @@ def new() -> ResponseReturnValue:
 @bp.route("/<big:client_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(client_id: int) -> ResponseReturnValue:
-    """Edit a client and show whether its address is suppressed."""
+    """Edit a client and show whether the address is suppressed."""
     client = get_own(Client, client_id)
     form = make_client_form(client)
     if not add_requested_pairs(form) and form.validate_on_submit():
@@ -100,7 +100,7 @@ def show_duplicate(form: ClientForm, error: services.DuplicateClient) -> None:
 @bp.route("/<big:client_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(client_id: int) -> ResponseReturnValue:
-    """Ask for confirmation, then delete a client; its sent letters stay in the log."""
+    """Ask for confirmation, then delete a client; letters already sent stay in the log."""
     client = get_own(Client, client_id)
     if request.method == "POST":
         _count, deletion = delete_clients(current_user.id, [client.id], utcnow(), current_actor())
@@ -153,11 +153,11 @@ def undo(removal_id: int) -> ResponseReturnValue:
 @bp.post("/<big:client_id>/suppress")
 @login_required
 def suppress(client_id: int) -> ResponseReturnValue:
-    """Stop mailing a client's address, as the owner decided."""
+    """Stop mailing a client's address at the owner's request."""
     client = get_own(Client, client_id)
     suppression.suppress(client.owner_id, client.email_key, SuppressionReason.MANUAL, "", utcnow())
     db.session.commit()
-    flash(_("This address gets no more letters."), "success")
+    flash(_("Mailings are no longer sent to this address."), "success")
     return redirect(url_for("clients.edit", client_id=client.id))
 
 
@@ -171,5 +171,5 @@ def allow(client_id: int) -> ResponseReturnValue:
             abort(403)
         return redirect(url_for("clients.edit", client_id=client.id))
     db.session.commit()
-    flash(_("This address gets letters again."), "success")
+    flash(_("Mailings are sent to this address again."), "success")
     return redirect(url_for("clients.edit", client_id=client.id))

@@ -25,7 +25,7 @@ from skymailing.web.error_texts import explain
 from skymailing.web.responses import respond_if_changed
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
-MAX_OPEN_IMPORTS = 3
+MAX_UNFINISHED_IMPORTS = 3
 SAMPLE = (
     ("email", "full_name", "comment", "city", "birthday"),
     ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
@@ -36,7 +36,7 @@ SAMPLE = (
 @bp.route("/import", methods=["GET", "POST"])
 @login_required
 def import_new() -> ResponseReturnValue:
-    """Accept a file for a worker to import."""
+    """Accept an uploaded file, which a worker then imports."""
     form = ImportForm()
     if form.validate_on_submit():
         import_ = receive_file(form)
@@ -50,8 +50,8 @@ def import_new() -> ResponseReturnValue:
 
 
 def receive_file(form: ImportForm) -> ClientImport | None:
-    """Return the new import, or None with the error beside the field."""
-    if imports.count_open_imports(current_user.id) >= MAX_OPEN_IMPORTS:
+    """Return the new import; on an error, show it beside the field and return None."""
+    if imports.count_unfinished_imports(current_user.id) >= MAX_UNFINISHED_IMPORTS:
         form.file.errors = [_("Wait until your other imports are finished.")]
         return None
     upload = form.file.data
@@ -67,21 +67,21 @@ def receive_file(form: ImportForm) -> ClientImport | None:
 @bp.get("/import/sample.csv")
 @login_required
 def import_sample() -> ResponseReturnValue:
-    """Return an example file."""
+    """Return an example CSV file."""
     return csv_response(SAMPLE, "clients-sample.csv", start=BYTE_ORDER_MARK)
 
 
 @bp.get("/imports/<int:import_id>")
 @login_required
 def import_show(import_id: int) -> ResponseReturnValue:
-    """Show the progress of an import and its rejected rows; the page refreshes only that part."""
+    """Show the progress of an import and its rejected rows; htmx requests get only that part."""
     import_ = get_own(ClientImport, import_id)
     page = paginate(queries.list_rejections(import_), queries.REJECTION_ORDER, request.args.get("cursor"))
     is_part = "HX-Request" in request.headers
     shown = render_template(
         "clients/_import_progress.html" if is_part else "clients/import_show.html",
         import_=import_,
-        is_under_way=import_.state in imports.OPEN_STATES,
+        is_unfinished=import_.state in imports.UNFINISHED_STATES,
         page=page,
         explain_failure=explain_failure,
         explain_rejection=explain_rejection,
@@ -101,7 +101,7 @@ def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
 @bp.get("/imports/<int:import_id>/rejections.csv")
 @login_required
 def import_rejections(import_id: int) -> ResponseReturnValue:
-    """Return the rejected rows as a file to correct and import again."""
+    """Return the rejected rows as a CSV file to correct and import again."""
     import_ = get_own(ClientImport, import_id)
     return csv_response(
         list_rejection_rows(import_), f"rejected-rows-{import_.id}.csv", start=BYTE_ORDER_MARK

@@ -1,4 +1,4 @@
-"""Unsubscribe people by the signed link in their letters; they need no account."""
+"""Unsubscribe recipients through the signed link in their letters; they need no account."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -12,14 +12,14 @@ from skymailing.security import BadToken, read_unsubscribe_token
 from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 bp = Blueprint("unsubscribe", __name__, url_prefix=UNSUBSCRIBE_PREFIX)
-# Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is the proof, and
-# all it can do is stop letters.
+# Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is proof
+# enough, and it can only stop letters.
 csrf.exempt(bp)
 
 
 @bp.route("/<token>", methods=["GET", "POST"])
 def page(token: str) -> ResponseReturnValue:
-    """Ask on GET, because programs follow links by themselves; unsubscribe on POST. POST is repeatable."""
+    """Ask on GET, because programs follow links automatically; unsubscribe on POST, which is repeatable."""
     try:
         owner_id, email_key = read_unsubscribe_token(token)
     except BadToken:

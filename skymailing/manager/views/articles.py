@@ -1,4 +1,4 @@
-"""Articles, for content managers and administrators: the only content that the panel edits."""
+"""Article pages for content managers and administrators; the panel edits no other content."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from skymailing.manager.views.panel import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
 
-# The preview runs no scripts and loads nothing from other sites; pictures show as on the article's page.
+# The preview runs no scripts and loads nothing from other sites; pictures appear as in the blog.
 PREVIEW_POLICY = (
     "sandbox; default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -64,7 +64,7 @@ class ArticlesView(PanelView):
 
     def save(self, form: ArticleForm, article: Article) -> bool:
         """Save the article and its picture; on an error, show it beside its field and return False."""
-        is_new = article.id is None  # after the rollback below, the article may be deleted
+        is_new = article.id is None  # after the rollback below, the article may have been deleted
         image = "" if form.remove_image.data else article.image or ""
         if form.image.data:
             db.session.rollback()  # decoding takes a while: do not block other writers
@@ -91,7 +91,7 @@ class ArticlesView(PanelView):
         return True
 
     def was_changed(self, article: Article, form: ArticleForm) -> bool:
-        """Whether someone saved the article after this page was opened; if so, show a warning.
+        """Return whether someone has saved the article since this page was opened; if so, show a warning.
 
         Submitting the form again overwrites their version.
         """
@@ -112,7 +112,7 @@ class ArticlesView(PanelView):
 
     @expose("/<int:article_id>/delete", methods=("GET", "POST"))
     def delete(self, article_id: int) -> ResponseReturnValue:
-        """Delete an article after a confirmation."""
+        """Delete an article after confirmation."""
         article = db.session.get(Article, article_id) or abort(404)
         form = ConfirmForm()
         if form.validate_on_submit():
@@ -125,7 +125,7 @@ class ArticlesView(PanelView):
 
     @expose("/preview", methods=("GET", "POST"))
     def preview(self) -> ResponseReturnValue:
-        """Show the typed article as readers would see it, without saving it.
+        """Show the edited article as readers would see it, without saving it.
 
         The form posts to a frame beside it, so this works without JavaScript.
         """

@@ -1,4 +1,4 @@
-"""The audit log: complete for administrators, their own actions for managers."""
+"""The audit log: administrators see all entries, managers only their own actions."""
 
 from flask import request
 from flask.typing import ResponseReturnValue

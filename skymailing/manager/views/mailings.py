@@ -1,4 +1,4 @@
-"""All users' mailings: managers can read, disable and enable them, and change nothing else."""
+"""All users' mailings: managers can view, disable and enable them, but change nothing else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import selected_ids
 
-# The letter runs no scripts and loads no pictures, so that no sender learns that a manager viewed it.
+# The letter runs no scripts and loads no pictures, so that senders cannot see that a manager viewed it.
 LETTER_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -54,7 +54,7 @@ class MailingsView(PanelView):
 
     @expose("/<int:mailing_id>/")
     def show(self, mailing_id: int) -> ResponseReturnValue:
-        """Show a mailing, its audience, schedule and runs."""
+        """Show a mailing with its audience, schedule and runs."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         return self.render(
             "manager/mailing.html",
@@ -68,7 +68,7 @@ class MailingsView(PanelView):
 
     @expose("/<int:mailing_id>/letter")
     def letter(self, mailing_id: int) -> ResponseReturnValue:
-        """Return the letter for a frame: that of the last run, or as it would be sent now."""
+        """Return the letter to show in a frame: as the last run sent it, or as it would be sent now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         source = find_last_run(mailing) or mailing.message
         content = Content(source.subject, source.format, source.body)

@@ -14,7 +14,7 @@ class Overview(PanelView):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Show the numbers of the service; redirect content managers to their articles."""
+        """Show the service's numbers; redirect content managers to the articles."""
         if current_user.role not in MANAGERS:
             return redirect(url_for("manager_articles.index"))
         recent = queries.list_audit(current_user, "", None, (None, None), None)

@@ -1,4 +1,4 @@
-"""The base of the panel's views: access by role, and rendering.
+"""The base class of the panel's views: access by role, and rendering.
 
 Views derive from Flask-Admin's BaseView, not from its ModelView. So the only routes that write are our
 own, lists use keyset pagination, and Flask-Admin's Bootstrap 4, jQuery and inline scripts are not served.
@@ -22,7 +22,7 @@ MAX_SELECTED = 200  # users or mailings in one bulk action
 
 
 class PanelView(BaseView):
-    """A view for users with certain roles; other users get 403, visitors the sign-in page."""
+    """A view for users with certain roles; other users get 403, and visitors are asked to sign in."""
 
     roles = MANAGERS
 

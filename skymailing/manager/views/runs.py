@@ -1,4 +1,4 @@
-"""Runs, their deliveries and attempts; read only."""
+"""Runs, their deliveries and attempts; read-only."""
 
 from flask import abort, request
 from flask.typing import ResponseReturnValue

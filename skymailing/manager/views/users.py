@@ -1,4 +1,4 @@
-"""All accounts: managers can read, block and unblock them; administrators change roles."""
+"""All accounts: managers can view, block and unblock them; administrators can also change roles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ class UsersView(PanelView):
         try:
             for user in users:
                 action.apply(user, reason)
-        except services.NotAllowed:  # a user got a role since the page was opened
+        except services.NotAllowed:  # a user has been given a role since the page was opened
             db.session.rollback()
             abort(403)
         db.session.commit()
@@ -106,7 +106,7 @@ class UsersView(PanelView):
 
     @expose("/<int:user_id>/role", methods=("GET", "POST"))
     def role(self, user_id: int) -> ResponseReturnValue:
-        """Change an account's role; administrators only, and not their own."""
+        """Change an account's role; only administrators can do this, and not to their own."""
         if current_user.role not in ADMINS or user_id == current_user.id:
             abort(403)
         user = db.session.get(User, user_id) or abort(404)
