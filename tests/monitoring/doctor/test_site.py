@@ -1,4 +1,4 @@
-"""flask doctor: check PUBLIC_URL and its certificate, against a local server."""
+"""flask doctor checks PUBLIC_URL and its certificate, against a local server."""
 
 import http.server
 import socket
