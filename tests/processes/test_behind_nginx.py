@@ -149,7 +149,7 @@ def test_links_that_open_an_account_are_not_logged(nginx: Nginx) -> None:
     assert "a-secret-token" not in nginx.access_log
 
 
-def test_nginx_finds_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
+def test_nginx_reconnects_to_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
     web.stop()
     assert nginx.request("GET", "/healthz").status == 502
     assert nginx.request("GET", "/auth/reset/a-token-for-later").status == 502

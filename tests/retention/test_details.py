@@ -109,7 +109,7 @@ def test_details_are_removed_after_the_retention_time_and_counts_stay(
 
 
 @pytest.mark.parametrize("state", OPEN_RUN_STATES)
-def test_an_open_run_is_never_touched(
+def test_an_unfinished_run_keeps_its_details(
     app: Flask, session: Session, user: User, chosen: None, state: RunState
 ) -> None:
     run = create_old_run(user, 5000, state)
@@ -118,7 +118,7 @@ def test_an_open_run_is_never_touched(
     assert count_remaining(session, run) == (8, 8)
 
 
-def test_a_run_that_is_reopened_in_between_is_left_alone(
+def test_a_run_reopened_during_the_sweep_keeps_its_details(
     app: Flask, session: Session, user: User, chosen: None
 ) -> None:
     run = create_old_run(user, DAYS + 1)
