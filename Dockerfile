@@ -1,18 +1,18 @@
 # One image for all processes: web (the default), worker, scheduler, and commands such as `doctor`.
 #   docker build -t skymailing .
-# compose.yaml runs it with all it needs; see docs/operations.md.
+# compose.yaml runs it with the other services that it needs; see docs/operations.md.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /opt/skymailing
 COPY requirements.lock ./
-# Without pip: the last stage gets only the virtualenv. Only wheels: nothing is compiled.
+# The virtualenv, which the last stage copies, has no pip. Only wheels are installed, so nothing is compiled.
 RUN python -m venv --without-pip .venv \
     && pip --python .venv/bin/python install --require-hashes --no-deps --only-binary :all: --no-binary crontab -r requirements.lock
 COPY wsgi.py config.py ./
 COPY migrations ./migrations
 COPY skymailing ./skymailing
-# The root filesystem is read-only later, so Python's bytecode is written now.
+# The root file system is read-only at run time, so Python's bytecode is written now.
 RUN .venv/bin/pybabel -q compile -d skymailing/translations \
     && .venv/bin/python -m compileall -q wsgi.py config.py skymailing migrations .venv
 

@@ -1,17 +1,17 @@
-# Short targets that show what they run. Needs only Python >= 3.11 and make.
+# Short targets that print what they run. They need only Python >= 3.11 and make.
 #   make run     everything, on http://127.0.0.1:5000/   (another port: PORT=5001 make run)
 #   make test    the whole suite                         (make test ARGS="tests/clients -x")
 #   make e2e     the pages in a real Chromium            (make e2e ARGS="-k panel", make e2e CHROMIUM=/path/to/it)
 #                installs Debian's chromium if missing, or unpacks it into .cache/ without root
 #   make bench   benchmarks, see bench/README.md         (make bench ARGS="throughput")
-#   make lock    update requirements.lock after a change of requirements.txt
+#   make lock    update requirements.lock after a change to requirements.txt
 #   make release install what a production host needs, see docs/operations.md
 #   make soak    long tests: a hundred kill -9, outages of days, a gigabyte in one line of an import,
 #                50 users clicking while letters are sent
 #   make audit   known vulnerabilities of dependencies (if the index has them), unsafe patterns, secrets in
 #                the repository; 15 seconds. Without a network the first check is skipped with a message
 #   make screenshots  screenshots for README and docs, from the demo's data
-#   make assets  reduce Bootstrap's stylesheet to the used rules; needs Node.js
+#   make assets  reduce Bootstrap's stylesheet to the rules that we use; needs Node.js
 # With another interpreter: make PYTHON=/path/to/python3.12 run
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell \

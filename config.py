@@ -1,4 +1,4 @@
-"""Settings from environment variables, with one class per environment (see README.md)."""
+"""Read the settings from environment variables, with one class per environment (see README.md)."""
 
 import os
 import secrets
@@ -47,7 +47,7 @@ class Config(EnvironmentReader):
     REMEMBER_COOKIE_SAMESITE = "Lax"
     # Argon2id: about 50 ms and 32 MiB per password. A hash with other parameters is renewed at sign-in.
     PASSWORD_HASH_COST = {"time_cost": 2, "memory_cost": 32_768, "parallelism": 1}  # noqa: RUF012
-    # Seconds that a page takes at least when its timing must not reveal whether an address has an account.
+    # Minimum seconds for a page whose timing must not reveal whether an address has an account.
     EVEN_ANSWER_TIME = 0.4
     CACHE_TYPE = "skymailing.caching.backend.SharedCache"  # in REDIS_URL
     MAX_CONTENT_LENGTH = 32 * 1024 * 1024  # bytes of a request; limits an import
@@ -112,7 +112,7 @@ class Config(EnvironmentReader):
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
         self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
-        # Letters per second over all workers; None means no limit.
+        # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
         self.MAIL_RATE_PER_MAILING = self._number("MAIL_RATE_PER_MAILING", 0) or None
         self.MAIL_RATE_PER_DOMAIN = self._number("MAIL_RATE_PER_DOMAIN", 0) or None
@@ -123,7 +123,7 @@ class Config(EnvironmentReader):
             raise ConfigurationError("Set only one of MAIL_USE_TLS (STARTTLS) and MAIL_USE_SSL.")
 
     def _fallback(self) -> SimpleNamespace | None:
-        """Return the fallback mail server, used while the breaker of the first is open (see `routes`)."""
+        """Return the fallback mail server, used while the breaker of the first one is open."""
         server = self._text("MAIL_FALLBACK_SERVER")
         if server is None:
             return None
@@ -157,7 +157,7 @@ class Config(EnvironmentReader):
 
     def _database_url(self) -> str:
         url = self._text("DATABASE_URL") or f"sqlite:///{self.DATA_DIR / 'skymailing.db'}"
-        # Hosting panels give URLs without a driver; ours is psycopg 3.
+        # Hosting providers supply URLs without a driver; ours is psycopg 3.
         for prefix in ("postgres://", "postgresql://"):
             if url.startswith(prefix):
                 url = "postgresql+psycopg://" + url.removeprefix(prefix)
@@ -184,11 +184,11 @@ class Config(EnvironmentReader):
         return url
 
     def _limits_storage_url(self) -> str:
-        # `limits` writes the address of a unix socket differently than redis-py.
+        # `limits` and redis-py use different URL schemes for unix sockets.
         return self.REDIS_URL.replace("unix://", "redis+unix://", 1)
 
     def _generated_secret(self) -> str:
-        """Return the key stored in DATA_DIR, created at first, so that sessions survive a restart."""
+        """Return the key stored in DATA_DIR, created on first use, so that sessions survive a restart."""
         path = self.DATA_DIR / "secret-key"
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -199,7 +199,7 @@ class Config(EnvironmentReader):
 
 
 class DevelopmentConfig(Config):
-    """For a developer's machine: everything is embedded and letters are caught."""
+    """For a developer's machine: everything is embedded, and letters go to the mail catcher."""
 
 
 class TestingConfig(Config):
@@ -215,7 +215,7 @@ class TestingConfig(Config):
 
 
 class ProductionConfig(Config):
-    """For the internet: refuses to start with an unsafe setting."""
+    """For the public internet: refuses to start with an unsafe setting."""
 
     ENVIRONMENT = "production"
     DEFAULT_LOG_FORMAT = "json"

@@ -1,4 +1,4 @@
-"""The WSGI application. A command builds the pages when it needs them, a web server at its start."""
+"""The WSGI application. Commands build the pages on demand, a web server builds them at startup."""
 
 import click
 

@@ -33,7 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             option, type=int, help=f"{getattr(QUICK, field.name)}, with --full {getattr(FULL, field.name)}"
         )
     parser.add_argument(
-        "--directory", type=Path, help="for the databases of this run; on a disk, not in memory"
+        "--directory", type=Path, help="where to put the databases of this run; use a disk, not memory"
     )
     options = parser.parse_args(arguments)
     for name in options.rows:
@@ -50,7 +50,7 @@ def choose_sizes(options: argparse.Namespace) -> Sizes:
 
 
 def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
-    """Return all rows; a failure becomes a row of its own, and the others continue."""
+    """Return all rows; a failure becomes a row of its own and does not stop the others."""
     rows: list[Row] = []
     for name in names:
         echo(f"{name} ... (load {os.getloadavg()[0]:.1f})")

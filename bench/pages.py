@@ -1,4 +1,4 @@
-"""The rows about pages: public pages compared with a bare Flask route, and lists with many rows."""
+"""Benchmark rows for pages: public pages compared with a bare Flask route, and lists with many rows."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ LISTS = {
     "start page": "/",
 }
 
-# SQL of PostgreSQL, which inserts a million rows each within a minute. In the order of the foreign keys.
+# SQL for PostgreSQL; each statement inserts a million rows within a minute. In the order of foreign keys.
 FILL = (
     """INSERT INTO messages (owner_id, subject, format, body, created_at, updated_at)
        VALUES (:owner, 'Новости', 'markdown', 'Здравствуйте', now(), now())""",
@@ -94,7 +94,7 @@ def web_server(service: Service, application: str = "wsgi:app") -> Iterator[int]
 def load(
     port: int, path: str, seconds: float, connections: int = CONNECTIONS, cookie: str = ""
 ) -> dict[str, float]:
-    """Load a page repeatedly from a process of its own; return the figures of bench.load."""
+    """Load a page repeatedly from a separate process; return the figures of bench.load."""
     command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
     done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -106,7 +106,7 @@ def load(
 def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Compare home, blog and an article, cached and anonymous, with a bare route.
 
-    Both servers run all the time and are measured in short alternating turns, so that other load on the
+    Both servers run throughout and are measured in short alternating turns, so that other load on the
     machine affects both. The median of the turns counts.
     """
     found: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
@@ -131,7 +131,7 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     for name in ("home", "blog", "article"):
         ratios = [mine / other for mine, other in zip(found[name], found["bare"], strict=True)]
         ratio = statistics.median(ratios)
-        has_bar = name != "article"  # its views are counted too, so it has no bar
+        has_bar = name != "article"  # its views are also counted, so it has no bar
         yield Row(
             f"{name}, cached, anonymous, compared with a bare Flask route",
             f"{ratio:.2f} x ({statistics.median(found[name]):,.0f}/s to {bare:,.0f}/s)",
@@ -192,7 +192,7 @@ def measure_lists(service: Service, port: int, count: int) -> dict[str, float]:
 
 
 def create_rows(service: Service, count: int) -> tuple[int, int]:
-    """Create an owner with `count` clients, mailings and attempts; return the ids of owner and a mailing."""
+    """Create an owner with `count` clients, mailings and attempts; return the owner's and a mailing's ID."""
     owner = service.add_owner(count)
     with Session(service.engine) as session:
         for statement in FILL:
@@ -214,15 +214,15 @@ def sign_in(service: Service, owner: int) -> str:
     secure = "https://sky.example"
     page = browser.get("/auth/login", base_url=secure).text
     token = page.partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
-    answer = browser.post(
+    response = browser.post(
         "/auth/login",
         base_url=secure,
         headers={"Referer": f"{secure}/auth/login"},
         data={"email": email, "password": PASSWORD, "csrf_token": token},
     )
     cookie = browser.get_cookie("session", domain="sky.example")
-    if answer.status_code != 302 or cookie is None:
-        raise RunFailed(f"sign-in failed: {answer.status}")
+    if response.status_code != 302 or cookie is None:
+        raise RunFailed(f"sign-in failed: {response.status}")
     return f"session={cookie.value}"
 
 

@@ -1,8 +1,8 @@
-"""People who use the pages: python -m bench.people PORT SECONDS THINK; reads a JSON list of cookies.
+"""Simulate people who use the pages: python -m bench.people PORT SECONDS THINK.
 
-Each cookie is a signed-in person who visits lists, searches, forms that are saved, and live pages, with
-about THINK seconds between two clicks. Prints a JSON list of clicks: start time (seconds since 1970),
-response time in milliseconds, status (0 without a response) and kind.
+Reads a JSON list of cookies. Each is a signed-in person who visits lists and live pages, searches and saves
+forms, with about THINK seconds between two clicks. Prints a JSON list of clicks: start time (seconds since
+1970), response time in milliseconds, status (0 without a response) and kind.
 """
 
 import http.client
@@ -24,7 +24,7 @@ Click = tuple[float, float, int, str]
 
 @dataclass
 class Person:
-    """A signed-in person with a browser."""
+    """A signed-in person with one browser connection."""
 
     number: int
     port: int
@@ -92,12 +92,12 @@ class Person:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
             try:
                 self.connection.request(method, address, body, headers)
-                answer = self.connection.getresponse()
-                text = answer.read().decode(errors="replace")
-                self.store_cookie(answer.headers.get_all("Set-Cookie") or [])
-                if answer.will_close:
+                response = self.connection.getresponse()
+                text = response.read().decode(errors="replace")
+                self.store_cookie(response.headers.get_all("Set-Cookie") or [])
+                if response.will_close:
                     self.disconnect()
-                return answer.status, text
+                return response.status, text
             except (OSError, http.client.HTTPException):
                 self.disconnect()
                 # Like browsers: retry on a new connection if the server has closed an idle one.

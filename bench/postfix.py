@@ -17,7 +17,7 @@ COUNTERS = re.compile(rb"mesg=(\d+)")
 ADVICE = """\
 The benchmarks need smtp-sink and smtp-source, two test programs of Postfix.
 On Debian and Ubuntu `make bench` unpacks them automatically, but this failed: {problem}
-Manually: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
+To do it manually: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
 On other systems install the package postfix; its service need not run."""
 
 

@@ -2,15 +2,15 @@
 
     python -m bench.proxy LISTEN_PORT TARGET_PORT ROUND_TRIP_MS
 
-Half of the time is added in each direction. The amount of data in transit is not limited, as on a long line
-with enough bandwidth.
+Half of the time is added in each direction. The amount of data in transit is not limited, as on a
+distant connection with enough bandwidth.
 """
 
 import asyncio
 import sys
 from collections import deque
 
-CLOSED = None  # in the queue: the other side closed
+CLOSED = None  # in the queue: the other side has closed
 
 
 class Pipe(asyncio.Protocol):
@@ -59,7 +59,7 @@ class Pipe(asyncio.Protocol):
 
 
 class Front(Pipe):
-    """The end that a client connected to; it opens the other one."""
+    """The end that a client has connected to; it opens the other end."""
 
     def __init__(self, delay: float, target: int) -> None:
         super().__init__(delay)

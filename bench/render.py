@@ -2,8 +2,8 @@
 
     python -m bench.render
 
-A letter has about 4 KB and two Cyrillic parts with personal values. Both sides render the same Liquid
-templates, compiled beforehand. Quote the ratio.
+A letter is about 4 KB, with two Cyrillic parts and personal values. Both sides render the same Liquid
+templates, compiled beforehand. Only the ratio is comparable between machines.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The rows about reports: a report on many attempts compared with one on ten thousand."""
+"""Benchmark rows for reports: a report on many attempts compared with one on ten thousand."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -28,7 +28,7 @@ ROLLUP_SECONDS = 600.0  # at most
 DAYS = 29  # of the 30 in a report
 PAGE = "/reports/"
 
-# SQL of PostgreSQL: a hundred letters per second, one in fifty of them refused.
+# SQL for PostgreSQL: a hundred letters per second, one in fifty refused.
 FILL = (
     """INSERT INTO deliveries (run_id, email, email_key, state, attempts, finished_at)
        SELECT runs.id, 'c' || n || '@d' || n % 50 || '.example', 'c' || n || '@d' || n % 50 || '.example',
@@ -84,7 +84,7 @@ def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> 
 
 
 def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
-    """Create an owner with past runs, and check the report on them; return the owner's id."""
+    """Create an owner with past runs, and check the report on them; return the owner's ID."""
     owner = service.add_owner(0)
     add_history(service, owner, attempts // runs, runs)
     with service.app.app_context():
@@ -98,7 +98,7 @@ def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
 
 
 def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
-    """Create runs of `letters` each: of one daily mailing, or with a mailing for each run."""
+    """Create runs of `letters` each: all for one daily mailing, or each with its own mailing."""
     now = utcnow()
     step = timedelta(days=DAYS) / runs
     with Session(service.engine) as session:
@@ -128,7 +128,7 @@ def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
         for key in run_keys(connection, run_ids):
             recount(connection, key)
     with service.app.app_context():
-        roll_up_days(utcnow(), ROLLUP_SECONDS)  # as sweeps do, a second's worth at a time
+        roll_up_days(utcnow(), ROLLUP_SECONDS)  # as sweeps do, up to a second each
     with service.engine.connect() as connection:
         connection.execute(text(TIDY))
 

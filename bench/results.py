@@ -1,4 +1,4 @@
-"""Write the results as Markdown and JSON, with the facts about the machine."""
+"""Write the results as Markdown and JSON, with details of the machine."""
 
 import json
 import os
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def get_machine_facts(postgresql: str) -> dict[str, str]:
-    """Return the facts about the machine that affect the figures."""
+    """Return the details of the machine that affect the figures."""
     load = os.getloadavg()
     return {
         "processor": _processor(),
@@ -42,7 +42,7 @@ def _memory() -> str:
 
 
 def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
-    """Format the command, the table of rows and the facts about the machine."""
+    """Format the command, the table of rows and the details of the machine."""
     lines = [f"    {command}", "", "| what | measured | bar | aim | |", "| --- | --- | --- | --- | --- |"]
     signs = {True: "met", False: "**not met**", None: ""}
     lines += [

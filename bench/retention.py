@@ -1,6 +1,6 @@
 """Measure how fast old data is deleted, and how long other writes wait: python -m bench.retention [COUNT].
 
-First sweeps delete the details of a run with COUNT letters, then an account with COUNT clients is deleted.
+First, sweeps delete the details of a run with COUNT letters; then an account with COUNT clients is deleted.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from skymailing.extensions import db
 from skymailing.retention import sweep
 
 PROJECT_DIR = Path(__file__).parents[1]
-# A row for each number up to :count, on both databases.
+# One row for each number up to :count, on both databases.
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
 FILL_RUN = (
     """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
@@ -139,7 +139,7 @@ def format_figures(what: str, steps: str, seconds: list[float], waits: list[floa
     in_ms = sorted(1000 * wait for wait in waits)
     return (
         f"{db.engine.dialect.name}: {what} in {len(seconds)} {steps} of at most {max(seconds):.2f} s,"
-        f" {count / sum(seconds):,.0f} a second; a concurrent write took {statistics.median(in_ms):.0f} ms"
+        f" {count / sum(seconds):,.0f} per second; a concurrent write took {statistics.median(in_ms):.0f} ms"
         f" (median), 99 % under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
     )
 
@@ -153,7 +153,7 @@ def prepare(environment: dict[str, str]) -> Flask:
 
 def main(arguments: list[str]) -> None:
     count = int(arguments[0]) if arguments else 1_000_000
-    logging.disable(logging.INFO)  # of migrations
+    logging.disable(logging.INFO)  # from migrations
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as name:
         directory = Path(name)
         environment = {

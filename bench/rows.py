@@ -1,11 +1,11 @@
-"""The rows of the result table, and the sizes that they are measured with."""
+"""The rows of the result table, and the sizes of the measurements."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is sent and measured."""
+    """How many letters, rows and rounds are measured."""
 
     letters: int
     loop_letters: int

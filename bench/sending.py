@@ -1,4 +1,4 @@
-"""The rows about sending: throughput, distance, growth, planning, first letter and fairness."""
+"""Benchmark rows for sending: throughput, distance, growth, planning, first letter and fairness."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ from skymailing.delivery import plan
 from skymailing.models import Attempt, DeliveryState, Mailing, MailingState
 
 TIMEOUT = 3600.0  # seconds; a run that takes longer has failed
-WARM_UP = 2_000  # letters until workers have reached their number of sessions and window size
+WARM_UP = 2_000  # letters until workers reach their full number of sessions and window size
 
 
 def send(testbed: Testbed, service: Service, count: int) -> float:
@@ -34,7 +34,7 @@ def send(testbed: Testbed, service: Service, count: int) -> float:
 
 
 def throughput(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure letters per second on both databases, and the baselines in the same rounds."""
+    """Measure letters per second on both databases, with the baselines in the same rounds."""
     found: dict[str, list[float]] = {name: [] for name in ("loop", "source", POSTGRESQL, SQLITE)}
     for _ in range(sizes.rounds):
         found["loop"].append(baselines.measure_flask_mail_loop(testbed.sink, sizes.loop_letters))
@@ -126,7 +126,7 @@ def growth(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def planning(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure the time to plan a million recipients, in quick runs too, since it takes seconds."""
+    """Measure the time to plan a million recipients, also in quick runs, since it takes only seconds."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             mailing = service.add_mailing(service.add_owner(1_000_000), utcnow())
@@ -196,7 +196,7 @@ def fairness(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def _small_beside_large(service: Service, count: int) -> list[float]:
-    """Return the seconds that each of `count` small mailings takes, one after the other."""
+    """Run `count` small mailings one after another; return the seconds that each takes."""
     large = service.add_mailing(service.add_owner(200_000), utcnow())
     service.start_mailing(large)
     service.wait_until(lambda: _count_sent(service, large) >= WARM_UP, "start of the large mailing", 120)
@@ -221,14 +221,14 @@ def _count_sent(service: Service, mailing_id: int) -> int:
 
 
 def cancel(service: Service, mailing_id: int) -> None:
-    """Cancel a running mailing, wait for the end of its run, and check that its ledger adds up."""
+    """Cancel a running mailing, wait for the end of its run, and check that its ledger balances."""
     with Session(service.engine) as session:
         session.execute(update(Mailing).where(Mailing.id == mailing_id).values(state=MailingState.CANCELLED))
     run = service.wait_for_end(mailing_id, 300)
     ledger = service.read_ledger(run)
     open_states = ledger.counts.keys() - {DeliveryState.SENT, DeliveryState.CANCELLED}
     if open_states or sum(ledger.counts.values()) != ledger.planned:
-        raise RunFailed(f"the ledger of a cancelled run does not add up: {ledger}")
+        raise RunFailed(f"the ledger of a cancelled run does not balance: {ledger}")
     if ledger.attempts != ledger.counts.get(DeliveryState.SENT, 0):
         raise RunFailed(f"attempts are missing: {ledger}")
 

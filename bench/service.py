@@ -1,4 +1,4 @@
-"""The service under test, with its own database and Redis, real workers and a real scheduler."""
+"""The service under test, with its own database and Redis, and with real workers and a real scheduler."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 START_SECONDS = 30
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
-# One statement for both databases. Each client has a name, so that letters are personal.
+# One statement for both databases. Each client has a name, so that letters are personalized.
 INSERT_CLIENTS = text(
     """
     INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
@@ -89,7 +89,7 @@ class Service:
         self.app: Flask = create_app(load_config(self.environment))
         with self.app.app_context():
             upgrade(str(PROJECT_DIR / "migrations"))
-        # Only for the measurement, with autocommit, so that reading does not block the workers' writes.
+        # For measurements only. With autocommit, reading does not block the workers' writes.
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"],
             isolation_level="AUTOCOMMIT",
@@ -98,7 +98,7 @@ class Service:
         )
         self._processes: list[subprocess.Popen[bytes]] = []
         self._named: dict[str, subprocess.Popen[bytes]] = {}
-        # Whether processes that end are restarted, as in production; otherwise that is a failure.
+        # Whether processes that end are restarted, as in production; if not, their end is a failure.
         self.is_supervised = False
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -180,7 +180,7 @@ class Service:
         return max(peaks, default=None)
 
     def add_owner(self, clients: int) -> int:
-        """Create a user with this number of clients; return the user's id."""
+        """Create a user with this number of clients; return the user's ID."""
         with Session(self.engine) as session:
             owner = User(
                 email=f"owner-{time.monotonic_ns()}@sky.example",
@@ -195,12 +195,12 @@ class Service:
                 statement = text(str(INSERT_CLIENTS).replace("AS TEXT", "AS JSONB"))
             values = {"owner": owner.id, "count": clients, "now": utcnow()}
             session.execute(statement, values | {"attributes": f'{{"city": "{CITY}"}}'})
-            # Update statistics, as autovacuum has done for clients that are not brand new.
+            # Update statistics, as autovacuum would soon do.
             session.execute(text("ANALYZE clients"))
             return owner.id
 
     def add_mailing(self, owner_id: int, starts_at: datetime) -> int:
-        """Create a mailing to all clients of a user; return its id."""
+        """Create a mailing to all clients of a user; return its ID."""
         with Session(self.engine) as session:
             message = Message(owner_id=owner_id, subject=SUBJECT, format=MessageFormat.MARKDOWN, body=BODY)
             mailing = Mailing(
@@ -217,7 +217,7 @@ class Service:
             return mailing.id
 
     def start_mailing(self, mailing_id: int) -> datetime:
-        """Queue the start of a due mailing, as creating it does; return the time."""
+        """Queue the start of a due mailing, as the service does; return the current time."""
         with self.app.app_context():
             moment = utcnow()
             queue.enqueue("start_mailing", mailing_id)

@@ -1,4 +1,4 @@
-"""The test bed of the rows: the mail sink, the database servers and a directory for files."""
+"""The test bed for all rows: the mail sink, the database server and a directory for files."""
 
 import contextlib
 import itertools
@@ -57,7 +57,7 @@ class Testbed:
 
     @contextlib.contextmanager
     def proxy(self, round_trip_ms: int) -> Iterator[int]:
-        """Run a proxy that adds `round_trip_ms` on the way to the sink; yield its port."""
+        """Run a proxy that adds `round_trip_ms` to the round trip to the sink; yield its port."""
         port, log = find_free_port(), self.directory / "proxy.log"
         command = [sys.executable, "-m", "bench.proxy", str(port), str(self.sink.port), str(round_trip_ms)]
         with log.open("wb") as output:

@@ -18,19 +18,19 @@ logger = logging.getLogger("alembic.env")
 
 
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | bool:
-    """Render our own types as the database's types, because a migration imports no model."""
+    """Render our own types as the database's types, since migrations import no models."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     return False
 
 
-# Tables without a model that processes of the version before may still use during an upgrade. The next
+# Tables without a model that processes of the previous version may still use during an upgrade. The next
 # release drops them with a migration and removes them from this list.
 TO_BE_DROPPED = {"ended_sessions"}
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    """Leave the tables that wait to be dropped out of the comparison with the models."""
+    """Exclude the tables that are to be dropped from the comparison with the models."""
     return not (kind == "table" and name in TO_BE_DROPPED)
 
 
@@ -42,7 +42,7 @@ def skip_empty_revision(_context: Any, _revision: Any, directives: list[Any]) ->
 
 def run(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
-        # Rebuilding a table drops the old one, which must not cascade. Possible only outside a transaction.
+        # Rebuilding a table drops the old one, which must not cascade. This works only outside transactions.
         connection.connection.dbapi_connection.execute("PRAGMA foreign_keys = OFF")
     options = current_app.extensions["migrate"].configure_args
     context.configure(
@@ -62,4 +62,4 @@ if context.is_offline_mode():
     raise SystemExit("Migrations need a database; --sql is not supported.")
 with db.engine.connect() as connection:
     run(connection)
-    connection.invalidate()  # the next user gets a connection with foreign keys on
+    connection.invalidate()  # the next one from the pool has foreign keys on

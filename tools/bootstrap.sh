@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rebuild skymailing/static/vendor/bootstrap/ from the npm packages: the rules of Bootstrap whose names
-# are used in our templates, scripts or code, and a list of the unused names. Needs Node.js.
+# Rebuild skymailing/static/vendor/bootstrap/ from the npm package: keep the rules whose names our
+# templates, scripts or code use, and list the unused names. Needs Node.js.
 set -eu
 cd "$(dirname "$0")/.."
 target=skymailing/static/vendor/bootstrap

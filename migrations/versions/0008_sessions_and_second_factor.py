@@ -1,4 +1,4 @@
-"""sessions as rows, known devices, a second factor
+"""sessions as rows, known devices, two-factor authentication
 
 Users who are signed in during this migration must sign in again. Processes of the previous version
 keep working: their inserts get the defaults, and the table that they read stays.

@@ -1,4 +1,4 @@
-"""skipped first steps of a user, and deleted objects that can be restored for a while
+"""a user's skipped first steps, and deleted objects that can be restored for a while
 
 Revision ID: 0010
 Revises: 0009

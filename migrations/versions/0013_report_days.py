@@ -1,6 +1,6 @@
 """daily totals for reports
 
-All existing intervals start as fresh. The sweep adds up their days, for one second at a time. Until then,
+All existing intervals start as fresh. Sweeps add up their days, for up to one second each. Until then,
 reports read the intervals.
 
 Revision ID: 0013
@@ -17,7 +17,7 @@ down_revision = '0012'
 branch_labels = None
 depends_on = None
 
-# A change to an interval that was added up makes it fresh again. This covers the previous version too,
+# Changing an interval that has been added up marks it as fresh again. This covers the previous version too,
 # which can run beside the new one or be restored.
 UNMARKED = 'NOT OLD.is_fresh AND NOT NEW.is_fresh'
 # Code that replaces the table on SQLite, as batch_alter_table does, must recreate this.

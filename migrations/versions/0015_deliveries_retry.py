@@ -1,6 +1,6 @@
 """index a run's letters that are due again
 
-With 300,000 waiting letters, each claim of a worker took 0.8 s on SQLite.
+With 300,000 waiting letters, each claim by a worker took 0.8 s on SQLite.
 
 Revision ID: 0015
 Revises: 0014

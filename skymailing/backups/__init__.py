@@ -1,1 +1,1 @@
-"""Backup of the database and pictures to one file, and the work after a restore."""
+"""Back up the database and pictures to one file, and prepare a restored database for use."""

@@ -1,8 +1,8 @@
-"""Account for what happened after the backup, which a restored database cannot know.
+"""Account for events since the backup, which are missing from the restored database.
 
 Between the backup and the loss, letters may have been sent, and people may have signed out, changed
 their passwords or unsubscribed. To avoid sending a letter twice, every mailing waits for its owner,
-open letters become unknown, and all users are signed out.
+unfinished deliveries become unknown, and all users are signed out.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from skymailing.models import (
 )
 
 MAY_START = (MailingState.DRAFT, MailingState.SCHEDULED, MailingState.RUNNING, MailingState.PAUSED)
-LOST = "restored from a backup: it may have been sent after that"
+LOST = "restored from a backup; it may have been sent since"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[PausedMailing]:
     """
     unknown = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
     paused = []
-    # Drafts too: one may have been started since, so its page warns before it is started again.
+    # Drafts too: one may have been started since the backup, so its page warns before another start.
     for mailing in db.session.scalars(
         select(Mailing).where(Mailing.state.in_(MAY_START)).order_by(Mailing.id)
     ):
@@ -63,13 +63,13 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[PausedMailing]:
 
 
 def finish_open_runs(now: datetime) -> None:
-    """Finish the runs that have no letters left to send, each in a transaction of its own."""
+    """Finish the runs that have no letters left to send, each in its own transaction."""
     for run_id in _open_runs():
         plan.finish_run(run_id, now)
 
 
 def sign_everyone_out() -> None:
-    """End all sessions: the backup does not show which were ended or had their password changed since."""
+    """End all sessions: the backup cannot show which ones were ended or had their password changed since."""
     db.session.execute(update(User).values(session_epoch=User.session_epoch + 1))
 
 

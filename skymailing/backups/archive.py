@@ -20,14 +20,14 @@ from skymailing.web.images import parse_name
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
-# The folders of the archive and the directories of their pictures: of articles, and of messages.
+# Archive folders, and the directories whose pictures they hold: those of articles and of messages.
 PICTURES = {"media/": media_directory, "letter-pictures/": picture_directory}
 PART = ".part"  # suffix of an incomplete file
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The description of a backup. Changes made after `made_at` are not in it."""
+    """The description of a backup, which contains no changes made after `made_at`."""
 
     format: int
     made_at: datetime
@@ -106,7 +106,7 @@ def restore_pictures(tar: tarfile.TarFile) -> int:
     for entry in tar.getnames():
         folder, slash, name = entry.partition("/")
         directory_of = PICTURES.get(folder + slash)
-        if directory_of and parse_name(name):  # so no entry can leave the directory
+        if directory_of and parse_name(name):  # so that no entry is written elsewhere
             directory_of().mkdir(mode=0o700, parents=True, exist_ok=True)
             _copy(tar, entry, directory_of() / name)
             count += 1

@@ -1,4 +1,4 @@
-"""Dump a database to a file and load it, with the database's own tools, while the service runs."""
+"""Dump a running database to a file, and load such a file, with the database's own tools."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from skymailing.extensions import db
 
 
 class BackupError(SkyMailingError):
-    """A backup cannot be made or restored; the message has the reason and the remedy."""
+    """A backup cannot be made or restored; the message states the reason and the remedy."""
 
 
 def get_database_kind() -> str:
@@ -22,7 +22,7 @@ def get_database_kind() -> str:
 
 
 def dump(path: Path) -> None:
-    """Write the state of the database at one moment; raises BackupError."""
+    """Write a consistent snapshot of the database; raises BackupError."""
     url = db.engine.url
     if get_database_kind() == "sqlite":
         with closing(sqlite3.connect(str(url.database))) as source, closing(sqlite3.connect(path)) as target:
@@ -33,7 +33,7 @@ def dump(path: Path) -> None:
 
 
 def load(path: Path) -> None:
-    """Load a file of `dump` into the empty database; raises BackupError and then changes nothing."""
+    """Load a file written by `dump` into the empty database; raises BackupError, having changed nothing."""
     url = db.engine.url
     if get_database_kind() == "sqlite":
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(str(url.database))) as target:
@@ -49,7 +49,7 @@ def is_empty() -> bool:
 
 
 def _without_password(url: URL) -> str:
-    """Return a libpq URL without the password, since a list of processes shows it."""
+    """Return a libpq URL without the password, which the process list would show."""
     return url.set(drivername="postgresql", password=None).render_as_string()
 
 

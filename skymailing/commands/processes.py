@@ -180,7 +180,7 @@ def _supervise(run_directory: Path) -> None:
         catcher_listens = not config["MAIL_CATCHER"] or instance_lock.listens(
             config["MAIL_SERVER"], config["MAIL_PORT"]
         )
-        return catcher_listens and instance_lock.answers(health_url)
+        return catcher_listens and instance_lock.responds(health_url)
 
     click.echo("Starting ...")
     log_format = output.SupervisorFormat() if config["LOG_FORMAT"] == "json" else None

@@ -20,9 +20,7 @@ from skymailing.models import BreakerState, Route
 START_ADVICE = (
     "Start the service: systemctl start skymailing.target, docker compose up -d, or flask --app wsgi up"
 )
-
-
-LOG_ADVICE = f"{START_ADVICE}. To see why it ends: journalctl -u 'skymailing*', or DATA_DIR/logs."
+LOG_ADVICE = f"{START_ADVICE}. To see why it stopped: journalctl -u 'skymailing*', or DATA_DIR/logs."
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Check:
 
 
 def check_database() -> Check:
-    """Whether the database answers and its tables are those of this version."""
+    """Check that the database responds and has the tables of this version."""
     name = "database"
     try:
         current = read_revision()
@@ -56,44 +54,44 @@ def check_database() -> Check:
 
 
 def read_revision() -> str | None:
-    """Return the migration revision of the database; None without tables."""
+    """Return the database's migration revision; None if it has no tables."""
     with db.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def check_redis() -> Check:
-    """Whether Redis answers."""
+    """Check that Redis responds."""
     try:
         queue.connection().ping()
     except RedisError as error:
         advice = START_ADVICE if current_app.config["EMBEDDED_REDIS"] else "Check REDIS_URL."
         return Check("redis", False, shorten_error(error), advice)
-    return Check("redis", True, "answers")
+    return Check("redis", True, "responds")
 
 
 def check_scheduler() -> Check:
-    """Whether a scheduler is alive."""
+    """Check that a scheduler is running."""
     try:
         alive = schedule.is_alive()
     except RedisError:
         return _without_redis("scheduler")
-    return Check("scheduler", alive, "alive" if alive else "no sign of life", "" if alive else LOG_ADVICE)
+    return Check("scheduler", alive, "running" if alive else "not running", "" if alive else LOG_ADVICE)
 
 
 def check_workers() -> Check:
-    """Whether a worker is connected."""
+    """Check that a worker is connected."""
     try:
         hosts = queue.count_workers_by_host()
     except RedisError:
         return _without_redis("workers")
     if not hosts:
-        return Check("workers", False, "no sign of life", LOG_ADVICE)
+        return Check("workers", False, "not running", LOG_ADVICE)
     summary = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
-    return Check("workers", True, f"{hosts.total()} alive: {summary}")
+    return Check("workers", True, f"{hosts.total()} running: {summary}")
 
 
 def check_mail_route() -> Check:
-    """Whether a mail server accepts letters, according to the database; connects to none."""
+    """Check that no breaker is open, according to the database; connect to no mail server."""
     try:
         with db.engine.connect() as connection:
             open_routes = connection.execute(
@@ -108,7 +106,7 @@ def check_mail_route() -> Check:
 
 
 def check_data_directory() -> Check:
-    """Whether files can be written to DATA_DIR."""
+    """Check that files can be written to DATA_DIR."""
     directory: Path = current_app.config["DATA_DIR"]
     try:
         with tempfile.NamedTemporaryFile(dir=directory) as file:
@@ -123,16 +121,16 @@ def check_data_directory() -> Check:
 
 @cache
 def list_revisions(directory: Path) -> tuple[frozenset[str], str | None]:
-    """Return all revisions among the migrations, and the newest."""
+    """Return all migration revisions, and the latest one."""
     scripts = ScriptDirectory(str(directory))
     return frozenset(script.revision for script in scripts.walk_revisions()), scripts.get_current_head()
 
 
 def _without_redis(name: str) -> Check:
-    return Check(name, False, "unknown while Redis does not answer", "Fix Redis first.")
+    return Check(name, False, "unknown while Redis is not responding", "Fix Redis first.")
 
 
 def shorten_error(error: Exception) -> str:
-    """Return a library's error message without the statement and link that follow it."""
+    """Return a library's error message, without the SQL statement and link appended to it."""
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -1,4 +1,4 @@
-"""The metrics of `/metrics`."""
+"""Collect the metrics for `/metrics`."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,12 +29,12 @@ class MetricsCollector:
             workers, waiting = queue.count_workers(), queue.count_waiting()
             scheduler = schedule.is_alive()
         except RedisError:
-            yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=0)
+            yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis responds", value=0)
             return
-        yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis answers", value=1)
-        yield GaugeMetricFamily("skymailing_workers", "Workers that are connected", value=workers)
+        yield GaugeMetricFamily("skymailing_redis_up", "Whether Redis responds", value=1)
+        yield GaugeMetricFamily("skymailing_workers", "Connected workers", value=workers)
         yield GaugeMetricFamily(
-            "skymailing_scheduler_up", "Whether a scheduler is alive", value=int(scheduler)
+            "skymailing_scheduler_up", "Whether a scheduler is running", value=int(scheduler)
         )
         yield self._queues(waiting)
         yield GaugeMetricFamily(
@@ -44,7 +44,7 @@ class MetricsCollector:
         )
         yield CounterMetricFamily(
             "skymailing_leases_expired",
-            "Letters whose worker died before it recorded their result",
+            "Letters whose worker died before recording their result",
             value=counted.get("leases_expired", 0),
         )
         yield CounterMetricFamily(
@@ -84,12 +84,12 @@ class MetricsCollector:
         )
         yield GaugeMetricFamily(
             "skymailing_unknowns_waiting",
-            "Unknown letters that wait for their owner's decision",
+            "Unknown letters awaiting their owner's decision",
             value=queries.count_waiting_unknowns(),
         )
         outbox = queries.measure_outbox(self.now)
         yield GaugeMetricFamily(
-            "skymailing_outbox_waiting", "Account letters that wait to be sent", value=outbox.waiting
+            "skymailing_outbox_waiting", "Account letters waiting to be sent", value=outbox.waiting
         )
         yield GaugeMetricFamily(
             "skymailing_outbox_oldest_due_age_seconds",
@@ -99,13 +99,13 @@ class MetricsCollector:
 
     def _disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(current_app.config["DATA_DIR"])
-        for name, what, value in (("free", "free", usage.free), ("size", "in total", usage.total)):
+        for name, what, value in (("free", "Free", usage.free), ("size", "Total", usage.total)):
             yield GaugeMetricFamily(
-                f"skymailing_disk_{name}_bytes", f"DATA_DIR's disk: bytes {what}", value=value
+                f"skymailing_disk_{name}_bytes", f"{what} bytes on the disk of DATA_DIR", value=value
             )
 
     def _queues(self, waiting: dict[str, int]) -> Metric:
-        queues = GaugeMetricFamily("skymailing_queue_jobs", "Jobs that wait for a worker", labels=["queue"])
+        queues = GaugeMetricFamily("skymailing_queue_jobs", "Jobs waiting for a worker", labels=["queue"])
         for name, count in waiting.items():
             queues.add_metric([name], count)
         return queues
@@ -130,7 +130,7 @@ class MetricsCollector:
     def _phases(self, counted: dict[str, float]) -> Metric:
         histogram = HistogramMetricFamily(
             "skymailing_smtp_seconds",
-            "Time at the mail server: to open a session, to send a letter, and the phases of both",
+            "Time at the mail server: opening a session, sending a letter, and the phases of both",
             labels=["phase"],
         )
         for phase in PHASES:

@@ -28,7 +28,7 @@ RUNS_CHECKED = 1000  # the latest ones, so that the cost does not grow over the 
 
 
 def count_deliveries() -> dict[DeliveryState, int]:
-    """Return the number of recipients of all runs in each state, as counted while they went."""
+    """Return the number of recipients of all runs in each state, as counted during the runs."""
     names = ["planned", *(state.value for state in COUNTED_STATES)]
     sums = [func.coalesce(func.sum(RunInterval.__table__.c[name]), 0) for name in names]
     planned, *counts = map(int, db.session.execute(select(*sums)).one())
@@ -42,7 +42,7 @@ def count_deliveries() -> dict[DeliveryState, int]:
 
 
 def find_oldest_due(now: datetime) -> datetime | None:
-    """Return when the oldest work became due that is not paused or blocked; None without any."""
+    """Return the due time of the oldest work that is neither paused nor blocked; None if there is none."""
     start = (
         select(func.min(Mailing.next_run_at)).join(User, User.id == Mailing.owner_id).where(may_start(now))
     )
@@ -62,7 +62,7 @@ def find_oldest_due(now: datetime) -> datetime | None:
 
 
 def _runs_that_may_send(now: datetime) -> list[int]:
-    """Return the open runs that are not paused or blocked and are within their sending hours."""
+    """Return the open runs that are neither paused nor blocked, and are within their sending hours."""
     statement = (
         select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
@@ -74,24 +74,24 @@ def _runs_that_may_send(now: datetime) -> list[int]:
 
 @dataclass(frozen=True)
 class Outbox:
-    """Account letters that wait: their number, and for how many seconds the oldest has been due."""
+    """Unsent account letters: their number, and for how many seconds the oldest has been due."""
 
     waiting: int
     oldest_age: float
 
 
 def measure_outbox(now: datetime) -> Outbox:
-    """Measure the letters in the outbox that are not sent yet; uses a partial index."""
+    """Measure the unsent letters in the outbox; uses a partial index."""
     is_open: ColumnElement[bool] = literal_column(
         "outbox.state IN ('pending', 'sending')"
-    )  # as the index writes it
+    )  # exactly as in the index
     statement = select(func.count(), func.min(OutboxLetter.due_at)).select_from(OutboxLetter).where(is_open)
     waiting, oldest = db.session.execute(statement).one()
     return Outbox(waiting, max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
 
 
 def count_unbalanced_runs() -> int:
-    """Return the number of latest runs whose ledger does not balance.
+    """Return how many of the latest runs have a ledger that does not balance.
 
     While a run is open, its counted states must not exceed the planned number. Once it is over, they
     must equal it.
@@ -113,13 +113,13 @@ def count_unbalanced_runs() -> int:
 
 
 def count_waiting_unknowns() -> int:
-    """Return the number of unknown letters that wait for a decision; uses a partial index."""
+    """Return the number of unknown letters awaiting a decision; uses a partial index."""
     has_unknowns = Delivery.unknowns > literal_column("0")
-    # A sum instead of a condition, for which SQLite would choose another index and read all deliveries.
+    # A sum, because with a condition SQLite would choose another index and read all deliveries.
     waiting = func.sum(case((WAITS_FOR_DECISION, 1), else_=0))
     return db.session.scalar(select(waiting).where(has_unknowns)) or 0
 
 
 def list_route_states() -> dict[str, BreakerState]:
-    """Return the breaker state of each route that was ever used."""
+    """Return the breaker state of each route that has ever been used."""
     return dict(db.session.execute(select(Route.name, Route.state)).tuples().all())

@@ -15,13 +15,13 @@ health_bp = Blueprint("health", __name__)
 metrics_bp = Blueprint("metrics", __name__)
 BLUEPRINTS = (health_bp, metrics_bp)
 
-# Without these, pages still work and nothing is lost; letters wait.
+# Without these, pages still work and nothing is lost, but letters are delayed.
 DEGRADING = (checks.check_redis, checks.check_scheduler, checks.check_workers, checks.check_mail_route)
 
 
 @health_bp.get("/healthz")
 def live() -> Response:
-    """Answer while the process is alive, without checking anything else."""
+    """Return 200 while the process is alive; check nothing else."""
     return Response("ok\n", mimetype="text/plain")
 
 
@@ -43,7 +43,7 @@ def ready() -> tuple[Response, int]:
 @metrics_bp.get("/metrics")
 @limiter.exempt
 def show() -> Response:
-    """Return the metrics in Prometheus' text format; 404 for clients that may not read them."""
+    """Return the metrics in the Prometheus text format; 404 for clients that may not read them."""
     if not _may_read():
         abort(404)
     registry = CollectorRegistry(auto_describe=False)

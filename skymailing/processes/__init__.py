@@ -1,1 +1,1 @@
-"""The processes of `flask up`: programs, supervisor, embedded Redis, instance lock."""
+"""Run the processes of `flask up`: programs, supervisor, embedded Redis, instance lock."""

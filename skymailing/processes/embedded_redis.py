@@ -8,7 +8,7 @@ from skymailing.settings.redis_socket import redis_socket
 
 
 def remove_socket_directory(data_dir: Path) -> None:
-    """Remove the socket's directory outside DATA_DIR, if there is one, after the embedded Redis ended."""
+    """Remove the socket's directory outside DATA_DIR, if there is one, after the embedded Redis has ended."""
     directory = redis_socket(data_dir).parent
     if directory != data_dir / "redis":
         with contextlib.suppress(OSError):  # never created, or still in use

@@ -1,4 +1,4 @@
-"""Ensure that one service runs per DATA_DIR: its lock, its ports, and processes of an earlier one."""
+"""Ensure that only one service runs per DATA_DIR: hold a lock, check the ports, end leftover processes."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ from redis import Redis, RedisError
 
 from skymailing.errors import SkyMailingError
 
-# After an unclean end, the time for the old processes to notice it and end.
+# Time for old processes to notice that their supervisor ended uncleanly, and to exit.
 OLD_PROCESS_SECONDS = 20.0
 
 
@@ -47,7 +47,7 @@ def hold_lock(run_directory: Path, address: str) -> Iterator[bool]:
 
 
 def wait_for_old_processes(ports: list[tuple[str, int]], redis: Redis | None) -> None:
-    """Wait until the children of a service that ended uncleanly are gone; they end by themselves."""
+    """Wait until the children of a service that ended uncleanly have exited, which they do by themselves."""
     deadline = time.monotonic() + OLD_PROCESS_SECONDS
     while time.monotonic() < deadline:
         redis_is_alive = redis is not None and _end_redis(redis)
@@ -115,8 +115,8 @@ def _write(file: IO[str], content: dict[str, Any]) -> None:
     file.flush()
 
 
-def answers(url: str) -> bool:
-    """Whether the URL answers 200 within half a second."""
+def responds(url: str) -> bool:
+    """Whether the URL responds with status 200 within half a second."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with opener.open(url, timeout=0.5) as response:
@@ -126,7 +126,7 @@ def answers(url: str) -> bool:
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether a program accepts connections there."""
+    """Whether a program accepts connections on this port."""
     try:
         socket.create_connection((host, port), timeout=0.5).close()
     except OSError:

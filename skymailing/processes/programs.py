@@ -27,7 +27,7 @@ class Program:
 
 
 def list_programs(config: dict[str, Any]) -> list[Program]:
-    """Return the programs to run with these settings; creates the directories of the embedded Redis."""
+    """Return the programs to run with these settings; create the directories of the embedded Redis."""
     programs = []
     if config["EMBEDDED_REDIS"]:
         programs.append(Program("redis", redis_command(config["DATA_DIR"]), order=10, stop_seconds=15))
@@ -46,7 +46,7 @@ def list_programs(config: dict[str, Any]) -> list[Program]:
 def build_configuration(programs: list[Program]) -> str:
     """Return the configuration file for a supervisor that runs in the log directory.
 
-    Logs have no path, because supervisor would interpret `%`, `;` and `#` in it.
+    Log files are named without a directory, because supervisor would interpret `%`, `;` and `#` in it.
     """
     parts = [
         _section(
@@ -88,7 +88,7 @@ def build_web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[s
 
 
 def logs_directory(data_dir: Path) -> Path:
-    """Return the directory of all processes' logs."""
+    """Return the directory for the logs of all processes."""
     return data_dir / "logs"
 
 
@@ -107,7 +107,7 @@ def _program_section(program: Program) -> str:
         priority=program.order,
         autorestart="true",
         startsecs=1,
-        # Never give up: the reason why a process cannot start may be fixed at any time.
+        # Retry forever: the cause of a failed start may be fixed at any time.
         startretries=1_000_000_000,
         stopsignal="TERM",
         stopwaitsecs=program.stop_seconds,
@@ -127,7 +127,7 @@ def _log(name: str, prefix: str) -> dict[str, object]:
 
 def _quote(command: list[str]) -> str:
     quoted = shlex.join(command).replace("%", "%%")
-    # Even within quotes, a space before # or ; starts a comment; '' closes and opens a quote.
+    # Even within quotes, a space before # or ; starts a comment, so '' separates them.
     return quoted.replace(" #", " ''#").replace(" ;", " '';")
 
 

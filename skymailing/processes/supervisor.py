@@ -1,7 +1,7 @@
-"""One supervisor for all processes: starts them, restarts those that die, stops them in order.
+"""Supervise all processes: start them, restart those that die, and stop them in order.
 
-The `supervisor` package does the work, inside the process of `flask up`. Added here: children that
-end with their parent, console output for a person, and delays between restarts that stay short.
+The `supervisor` package does the work, inside the process of `flask up`. This module adds children
+that end with their parent, console output for people, and restart delays that stay short.
 """
 
 import ctypes
@@ -20,8 +20,8 @@ from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-MAX_RESTART_DELAY = 5  # seconds; supervisor alone adds a second with each failure
-READY_TIMEOUT = 60  # seconds until the console reports that the web server does not answer
+MAX_RESTART_DELAY = 5  # seconds; by default, supervisor adds a second with each failure
+READY_TIMEOUT = 60  # seconds until the console reports that the web server is not responding
 FAILURES_TO_REPORT = 3
 STOP_POLL_SECONDS = 0.1
 
@@ -38,10 +38,10 @@ class Options(ServerOptions):
         self._directory = directory
 
     def execve(self, filename: str, argv: list[str], environ: dict[str, str]) -> None:
-        """Become the program; called in each new child."""
+        """Replace the new child process with its program."""
         if self._libc is not None:
             self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-            if os.getppid() != self._parent:  # it died before the line above
+            if os.getppid() != self._parent:  # the parent died before the line above
                 os._exit(1)
         os.chdir(self._directory)
         super().execve(filename, argv, environ)
@@ -61,7 +61,7 @@ class Options(ServerOptions):
             own.logger.warn(text)
 
     def setsignals(self) -> None:
-        """Stop when the terminal is closed; supervisor alone would restart, invisible to the user."""
+        """Stop when the terminal is closed; by default, supervisor would restart unnoticed."""
         was_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # started with nohup
         super().setsignals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN if was_ignored else self._hang_up)
@@ -97,7 +97,7 @@ class ConsoleSupervisor(Supervisor):
             self._check_children_often()
 
     def _check_children_often(self) -> None:
-        """Notice ended children sooner than once a second, as each stop waits for the one before."""
+        """Notice ended children sooner than once a second, since each stop waits for the previous one."""
         poller = self.options.poller
         poll = poller.poll
         poller.poll = lambda timeout: poll(min(timeout, STOP_POLL_SECONDS))
@@ -114,7 +114,7 @@ class ConsoleSupervisor(Supervisor):
             on_ready()
         elif self._ready_deadline is not None and time.monotonic() > self._ready_deadline:
             self._ready_deadline = None
-            self._report(f"The service does not answer yet; see {self._logs / 'web.log'}.")
+            self._report(f"The service is not responding yet; see {self._logs / 'web.log'}.")
 
     def _shorten_delays(self) -> None:
         latest = time.time() + MAX_RESTART_DELAY
@@ -132,7 +132,7 @@ class ConsoleSupervisor(Supervisor):
             self._report(f"{name} keeps stopping and is restarted; see {self._logs / name}.log.")
 
 
-def supervise(  # noqa: PLR0913 - folders and callbacks of one caller
+def supervise(  # noqa: PLR0913 - directories and callbacks, from a single caller
     configuration: Path,
     directory: Path,
     logs: Path,

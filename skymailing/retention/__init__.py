@@ -1,1 +1,1 @@
-"""Removal of old data: done by the sweep, in small batches that do not hold up other work."""
+"""Remove old data: the sweep does it, in small batches that do not delay other work."""

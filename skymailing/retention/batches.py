@@ -1,4 +1,4 @@
-"""Small batches: each is a transaction of its own over few rows, with a pause after it."""
+"""Delete rows in small batches, each in its own transaction and followed by a pause."""
 
 import time
 
@@ -9,11 +9,11 @@ from skymailing.db.engine import is_one_of, let_others_write
 from skymailing.extensions import db
 from skymailing.models import Attempt, Bounce, Delivery
 
-BATCH = 1000  # rows of one batch: about 20 ms, during which no one else can write on SQLite
+BATCH = 1000  # rows per batch: about 20 ms, during which SQLite accepts no other writes
 
 
 class TimeBudget:
-    """The time that a series of batches may take together, and what they have removed."""
+    """The time limit for a series of batches, and the rows that they have removed."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -39,7 +39,7 @@ class TimeBudget:
 
 
 def remove_letters(run_id: int) -> tuple[int, int]:
-    """Remove a batch of a run's deliveries with their attempts; return both counts, zero at the end."""
+    """Remove a batch of a run's deliveries with their attempts; return both counts, zero if none are left."""
     with db.engine.connect() as connection, connection.begin():
         return remove_letters_in(connection, run_id)
 

@@ -1,4 +1,4 @@
-"""The details of runs that ended long ago: recipients, attempts, and the letter's text.
+"""Remove the details of runs that ended long ago: recipients, attempts, and the letter's text.
 
 Their totals stay in `run_intervals`, `run_answers` and `run_domains`. So a run's ledger still
 balances, and no report changes.
@@ -15,12 +15,12 @@ from skymailing.models import OPEN_RUN_STATES, Delivery, Mailing, Run
 from skymailing.retention.batches import TimeBudget, remove_letters
 
 RUNS_PER_QUERY = 100
-# As the index writes it: SQLite does not recognize that "has_details = 1" means the same.
+# Exactly as in the index: SQLite does not recognize that "has_details = 1" means the same.
 HAS_DETAILS: ColumnElement[bool] = literal_column("runs.has_details")
 
 
 def remove_old_details(before: datetime, now: datetime, budget: TimeBudget) -> None:
-    """Remove the details of runs that ended before a time, the oldest first, within the budget."""
+    """Remove the details of runs that ended before `before`, oldest first, within the budget."""
     while not budget.is_used_up and (run_ids := _runs_with_details(before)):
         for run_id in run_ids:
             if _mark_removed(run_id, before, now):
@@ -41,7 +41,7 @@ def _runs_with_details(before: datetime) -> list[int]:
 
 
 def _mark_removed(run_id: int, before: datetime, now: datetime) -> bool:
-    """Mark the details as removed, so that nothing of the run is sent again; False when it must keep them.
+    """Mark a run's details as removed, so that its letters are not sent again; False if they must be kept.
 
     Locks the mailing, like every action that could reopen the run.
     """

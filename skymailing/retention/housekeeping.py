@@ -1,4 +1,4 @@
-"""Old data of the service itself: account letters, imports, audit log entries, caught letters."""
+"""Remove the service's own old data: account letters, imports, audit log entries, caught letters."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -28,14 +28,14 @@ LAST_SCAN = "skymailing_caught_letters_scanned_at"  # in app.extensions
 
 
 def remove_account_letters(before: datetime, budget: TimeBudget) -> None:
-    """Remove account letters that were sent or failed, and created before a time."""
+    """Remove account letters that were sent or failed, and were created before `before`."""
     table: Any = OutboxLetter.__table__
     is_done = table.c.state.in_([LetterState.SENT, LetterState.FAILED])
     _remove_front(table, (table.c.created_at < before) & is_done, "account_letters", budget)
 
 
 def remove_audit_lines(before: datetime, budget: TimeBudget) -> None:
-    """Remove audit log entries. Nothing else does, and only when the operator has set a retention time."""
+    """Remove old audit log entries, which happens only if the operator has set a retention time."""
     table: Any = AuditEntry.__table__
     _remove_front(table, table.c.at < before, "audit_lines", budget, audit.allow_changes)
 
@@ -73,7 +73,7 @@ def remove_imports(before: datetime, budget: TimeBudget) -> None:
 
 
 def remove_import(import_id: int, budget: TimeBudget) -> bool:
-    """Remove an import with its rejected rows; False when the budget ran out first."""
+    """Remove an import with its rejected rows; False if the budget ran out first."""
     rejected = select(ImportRejection.id).where(ImportRejection.import_id == import_id).limit(BATCH)
     while not budget.is_used_up:
         with Session(db.engine) as session, session.begin():

@@ -1,4 +1,4 @@
-"""Retention's part of the sweep."""
+"""Remove expired data as part of the sweep."""
 
 from datetime import datetime
 

@@ -80,7 +80,7 @@ def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: 
     ]
     assert worse.exit_code == 1
     (check,) = json.loads(worse.output)["checks"]
-    assert (check["ok"], check["finding"]) == (False, "no sign of life")
+    assert (check["ok"], check["finding"]) == (False, "not running")
     assert "systemctl" in check["advice"]
 
 

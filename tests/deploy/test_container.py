@@ -51,7 +51,7 @@ def test_copied_files_exist_and_are_not_ignored(stages: list[list[dict[str, Any]
     assert all((ROOT / name).exists() for name in not_ignored)
 
 
-def test_the_base_image_is_one_python_with_a_version(stages: list[list[dict[str, Any]]]) -> None:
+def test_the_base_image_is_a_single_versioned_python(stages: list[list[dict[str, Any]]]) -> None:
     bases = {value.split()[0] for stage in stages for value in values(stage, "FROM")}
 
     assert len(bases) == 1
@@ -70,7 +70,7 @@ def test_the_final_image_has_no_build_tools_and_no_root(stages: list[list[dict[s
     assert "rm -rf /var/lib/apt/lists/*" in run
     order = [step["instruction"] for step in last]
     assert order.index("USER") > len(order) - 1 - order[::-1].index("RUN"), (
-        "no command runs as another user later"
+        "no command runs as root after that"
     )
 
 
@@ -121,17 +121,17 @@ def test_each_service_restarts_has_a_health_check_and_is_read_only(services: dic
         if name != "web":  # its image has one
             assert service["healthcheck"]
     for name in OURS:
-        assert service_waits_for(services, name) <= set(services)
+        assert list_dependencies(services, name) <= set(services)
         assert services[name]["cap_drop"] == ["ALL"]
         assert services[name]["volumes"] == ["data:/data"]
 
 
-def service_waits_for(services: dict[str, Any], name: str) -> set[str]:
+def list_dependencies(services: dict[str, Any], name: str) -> set[str]:
     return set(services[name]["depends_on"])
 
 
 def test_servers_get_the_signal_of_docker_stop(services: dict[str, Any]) -> None:
-    """A shell around the server, or a pipe, would not pass SIGTERM on."""
+    """A shell or a pipe around the server would not forward SIGTERM."""
     script = services["valkey"]["command"][-1]
 
     assert re.search(r"&& exec valkey-server \S+$", script.strip())
@@ -173,7 +173,7 @@ def test_the_examples_are_complete_except_for_secrets(
     assert not config.EMBEDDED_REDIS
 
 
-def test_an_example_names_only_settings_that_are_documented() -> None:
+def test_the_examples_contain_only_documented_settings() -> None:
     documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text()))
     for example in ("skymailing.env.example", "compose.env.example"):
         named = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy" / example).read_text(), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""docs/operations.md names only existing commands, files, units and links."""
+"""docs/operations.md mentions only existing commands, files, units and links."""
 
 import re
 import subprocess

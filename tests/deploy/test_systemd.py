@@ -1,4 +1,4 @@
-"""The units of deploy/systemd/: systemd's own checks, and the commands that they run."""
+"""Check the units of deploy/systemd/ with systemd's own tools, and the commands that they run."""
 
 import re
 import shutil
@@ -14,8 +14,8 @@ from skymailing.processes.programs import list_programs
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
-PLACE = "/opt/skymailing/current"
-# Of `systemd-analyze security`, in tenths: 0 is fully restricted, 96 is unrestricted.
+RELEASE = "/opt/skymailing/current"
+# In tenths, as `systemd-analyze security` counts: 0 is fully restricted, 96 is unrestricted.
 MAX_EXPOSURE = 20
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
@@ -23,13 +23,13 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The units as installed, with the release in a folder of the test."""
+    """The units as installed, with the release in a temporary directory."""
     programs = tmp_path / "current/.venv/bin"
     programs.mkdir(parents=True)
     (programs / "flask").symlink_to(Path(sys.executable).parent / "flask")
     (tmp_path / "current/docs").symlink_to(ROOT / "docs")
     for unit in UNITS:
-        (tmp_path / unit.name).write_text(unit.read_text().replace(PLACE, str(tmp_path / "current")))
+        (tmp_path / unit.name).write_text(unit.read_text().replace(RELEASE, str(tmp_path / "current")))
     return tmp_path
 
 
@@ -70,13 +70,13 @@ def test_a_service_is_restricted(installed: Path, unit: Path) -> None:
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_a_service_runs_an_existing_command(unit: Path) -> None:
-    called = re.findall(rf"{PLACE}/\.venv/bin/flask --app wsgi (\w+)", unit.read_text())
+    called = re.findall(rf"{RELEASE}/\.venv/bin/flask --app wsgi (\w+)", unit.read_text())
 
     assert called
     assert set(called) <= set(COMMANDS)
 
 
-def test_stopping_waits_as_long_as_under_flask_up(tmp_path: Path) -> None:
+def test_units_allow_at_least_as_much_time_to_stop_as_flask_up(tmp_path: Path) -> None:
     config = {"EMBEDDED_REDIS": False, "MAIL_CATCHER": False, "WORKERS": 1, "HOST": "127.0.0.1", "PORT": 1}
 
     for program in list_programs(config | {"DATA_DIR": tmp_path}):

@@ -1,4 +1,4 @@
-"""Alerts and the dashboard in deploy/ query metrics that /metrics really has."""
+"""Alerts and the dashboard in deploy/ query only metrics that exist in /metrics."""
 
 import json
 import re
@@ -33,9 +33,9 @@ from tests.support.servers import SmtpServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 # Added by Prometheus and Grafana.
-FOREIGN_METRICS = {"up"}
-FOREIGN_LABELS = {"instance", "job"}
-# All values of labels that /metrics does not always show.
+EXTERNAL_METRICS = {"up"}
+EXTERNAL_LABELS = {"instance", "job"}
+# All values of the labels whose values /metrics does not always show.
 VALUES = {
     ("skymailing_route_state", "state"): {state.value for state in BreakerState},
     ("skymailing_deliveries", "state"): {state.value for state in DeliveryState},
@@ -77,7 +77,7 @@ def selectors(node: Any) -> Iterator[VectorSelector]:
 def metrics(
     app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
 ) -> dict[str, set[str]]:
-    """The labels of each metric of a service that has sent and swept."""
+    """The labels of each metric, after a mailing and a sweep."""
     create_clients(user, 1)
     mailing = due_mailing(user)
     with app.app_context():
@@ -95,11 +95,11 @@ def test_every_expression_is_valid_and_uses_existing_metrics(metrics: dict[str, 
         found = list(selectors(promql_parser.parse(expression)))
         assert found, title
         for selector in found:
-            if selector.name in FOREIGN_METRICS:
+            if selector.name in EXTERNAL_METRICS:
                 continue
             assert selector.name in metrics, f"{title}: no metric {selector.name}"
             for matcher in selector.matchers.matchers:
-                if matcher.name in FOREIGN_LABELS:
+                if matcher.name in EXTERNAL_LABELS:
                     continue
                 assert matcher.name in metrics[selector.name], f"{title}: no {matcher.name}"
                 known = VALUES.get((selector.name, matcher.name))
@@ -114,13 +114,13 @@ def test_each_alert_has_a_severity_and_a_summary_and_is_documented() -> None:
     for rule in alerts():
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert rule["annotations"]["summary"]
-        # A text can use only labels that the expression keeps.
+        # An annotation can use only labels that the expression keeps.
         for label in re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])):
-            assert label in rule["expr"] or label in FOREIGN_LABELS, f"{rule['alert']}: {label}"
+            assert label in rule["expr"] or label in EXTERNAL_LABELS, f"{rule['alert']}: {label}"
         assert f"`{rule['alert']}`" in manual
 
 
-def test_a_ledger_that_does_not_balance_shows(session: Session, user: User, visitor: FlaskClient) -> None:
+def test_ledgers_that_do_not_balance_are_counted(session: Session, user: User, visitor: FlaskClient) -> None:
     mailing = MailingFactory.create(owner=user)
     create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
     assert read(visitor)["skymailing_runs_not_closing", ""] == 0
@@ -132,7 +132,7 @@ def test_a_ledger_that_does_not_balance_shows(session: Session, user: User, visi
     assert read(visitor)["skymailing_runs_not_closing", ""] == 1
 
 
-def test_waiting_account_letters_show_with_their_age(
+def test_waiting_account_letters_are_counted_with_their_age(
     session: Session, user: User, visitor: FlaskClient
 ) -> None:
     now = utcnow()

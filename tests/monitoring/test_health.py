@@ -1,4 +1,4 @@
-"""/healthz and /readyz, for load balancers and monitors."""
+"""Test /healthz and /readyz, for load balancers and monitors."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,19 +26,19 @@ def without_database(environment: dict[str, str]) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def test_healthz_answers_without_a_database(without_database: Flask) -> None:
-    answer = without_database.test_client().get("/healthz")
+def test_healthz_succeeds_without_a_database(without_database: Flask) -> None:
+    response = without_database.test_client().get("/healthz")
 
-    assert (answer.status_code, answer.text) == (200, "ok\n")
+    assert (response.status_code, response.text) == (200, "ok\n")
 
 
 def test_without_a_database_the_service_is_unavailable(without_database: Flask) -> None:
-    answer = without_database.test_client().get("/readyz")
+    response = without_database.test_client().get("/readyz")
 
-    assert answer.status_code == 503
-    assert answer.json is not None
-    assert answer.json["status"] == "unavailable"
-    assert not answer.json["checks"]["database"]["ok"]
+    assert response.status_code == 503
+    assert response.json is not None
+    assert response.json["status"] == "unavailable"
+    assert not response.json["checks"]["database"]["ok"]
 
 
 def test_tables_of_another_version_make_the_service_unavailable(
@@ -46,22 +46,22 @@ def test_tables_of_another_version_make_the_service_unavailable(
 ) -> None:
     app = create_app(TestingConfig(environment | {"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"}))
 
-    answer = app.test_client().get("/readyz")
+    response = app.test_client().get("/readyz")
 
-    assert answer.status_code == 503
-    assert answer.json is not None
-    assert "revision none" in answer.json["checks"]["database"]["reason"]
+    assert response.status_code == 503
+    assert response.json is not None
+    assert "revision none" in response.json["checks"]["database"]["reason"]
     with app.app_context():
         db.engine.dispose()
 
 
 def test_without_scheduler_and_workers_the_service_is_degraded(visitor: FlaskClient) -> None:
-    answer = visitor.get("/readyz")
+    response = visitor.get("/readyz")
 
-    assert answer.status_code == 200
-    assert answer.json is not None
-    assert answer.json["status"] == "degraded"
-    assert [name for name, part in answer.json["checks"].items() if not part["ok"]] == [
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["status"] == "degraded"
+    assert [name for name, part in response.json["checks"].items() if not part["ok"]] == [
         "scheduler",
         "workers",
     ]
@@ -72,11 +72,11 @@ def test_with_scheduler_and_worker_the_service_is_ready(app: Flask, visitor: Fla
         schedule.make_scheduler().register_birth()
         worker = queue.make_worker()
 
-        answer = visitor.get("/readyz")
+        response = visitor.get("/readyz")
 
         worker.connection.close()
-    assert answer.json is not None
-    assert answer.json["status"] == "ready", answer.json
+    assert response.json is not None
+    assert response.json["status"] == "ready", response.json
 
 
 def test_an_open_breaker_is_shown_with_the_servers_message(visitor: FlaskClient, session: Session) -> None:
@@ -89,12 +89,12 @@ def test_an_open_breaker_is_shown_with_the_servers_message(visitor: FlaskClient,
         )
     )
 
-    answer = visitor.get("/readyz")
+    response = visitor.get("/readyz")
 
-    assert answer.status_code == 200
-    assert answer.json is not None
-    assert answer.json["status"] == "degraded"
-    assert "535 wrong password" in answer.json["checks"]["mail"]["reason"]
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["status"] == "degraded"
+    assert "535 wrong password" in response.json["checks"]["mail"]["reason"]
 
 
 def test_without_redis_the_service_is_degraded_with_reasons(
@@ -103,12 +103,12 @@ def test_without_redis_the_service_is_degraded_with_reasons(
     monkeypatch.setitem(app.config, "REDIS_URL", "unix:///nowhere/redis.sock")
     monkeypatch.delitem(app.extensions, "skymailing_redis", raising=False)
 
-    answer = visitor.get("/readyz")
+    response = visitor.get("/readyz")
 
-    assert answer.status_code == 200
-    assert answer.json is not None
-    assert answer.json["status"] == "degraded"
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["status"] == "degraded"
     for name in ("redis", "scheduler", "workers"):
-        assert not answer.json["checks"][name]["ok"]
-        assert answer.json["checks"][name]["reason"]
+        assert not response.json["checks"][name]["ok"]
+        assert response.json["checks"][name]["reason"]
     app.extensions.pop("skymailing_redis")

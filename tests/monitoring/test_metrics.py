@@ -16,12 +16,12 @@ from tests.support.servers import RedisServer, SmtpServer
 
 
 def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:
-    """Return every sample by its name and label values."""
-    answer = visitor.get("/metrics")
-    assert answer.status_code == 200
+    """Return every sample, by name and label values."""
+    response = visitor.get("/metrics")
+    assert response.status_code == 200
     return {
         (sample.name, " ".join(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(response.text)
         for sample in family.samples
     }
 
@@ -67,11 +67,11 @@ def test_metrics_count_the_letters_of_a_run(
 def test_metrics_are_hidden_from_other_hosts(
     visitor: FlaskClient, address: str, headers: dict[str, str]
 ) -> None:
-    answer = visitor.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
-    assert answer.status_code == 404
+    response = visitor.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
+    assert response.status_code == 404
 
 
-def test_with_a_token_set_only_the_token_gives_access(
+def test_if_a_token_is_set_only_the_token_gives_access(
     app: Flask, visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "METRICS_TOKEN", "sesame")

@@ -22,14 +22,14 @@ def redis_with_password(directory: Path) -> Iterator[str]:
     port = free_port()
     directory.mkdir(parents=True, exist_ok=True)
     settings = f"bind 127.0.0.1\nport {port}\nrequirepass {PASSWORD}\ndir {directory}\nsave ''\n"
-    # By standard input, so that no list of processes shows the password.
+    # On standard input, so that the process list does not show the password.
     process = subprocess.Popen([get_binary_path(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stdin
     process.stdin.write(settings.encode())
     process.stdin.close()
     url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
 
-    def answers() -> bool:
+    def responds() -> bool:
         with redis.Redis.from_url(url) as client:
             try:
                 return bool(client.ping())
@@ -37,7 +37,7 @@ def redis_with_password(directory: Path) -> Iterator[str]:
                 return False
 
     try:
-        wait_until(answers, "Redis answers")
+        wait_until(responds, "Redis responds")
         yield url
     finally:
         process.terminate()

@@ -23,7 +23,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{}}
 http {{
-    access_log {directory}/http.log;  # the default can be written only by root
+    access_log {directory}/http.log;  # only root can write to the default
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
@@ -39,7 +39,7 @@ def find_nginx() -> str | None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: http.client.HTTPMessage
     text: str
@@ -56,8 +56,8 @@ class Nginx:
 
     def request(
         self, method: str, path: str, *, tls: bool = True, host: str = NAME, body: str = "", **headers: str
-    ) -> Answer:
-        """Send a request like a browser that resolved `host`."""
+    ) -> Response:
+        """Send a request, like a browser that has resolved `host`."""
         port = self.https_port if tls else self.http_port
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=15)) as connection:
             connection.connect()
@@ -65,8 +65,8 @@ class Nginx:
                 connection.sock = self.trust.wrap_socket(connection.sock, server_hostname=host)
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body.encode() or None, {"Host": host} | named)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read().decode(errors="replace"))
+            response = connection.getresponse()
+            return Response(response.status, response.headers, response.read().decode(errors="replace"))
 
     @property
     def access_log(self) -> str:
@@ -74,7 +74,7 @@ class Nginx:
 
 
 def render(directory: Path, upstream: int, http_port: int, https_port: int) -> str:
-    """Return our sample configuration with a test's paths and ports."""
+    """Return our sample configuration with the paths and ports of a test."""
     text = (PROJECT_DIR / "deploy/nginx/skymailing.conf").read_text()
     text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)  # not every machine has IPv6
     for old, new in {
@@ -86,7 +86,7 @@ def render(directory: Path, upstream: int, http_port: int, https_port: int) -> s
         "/var/www/html": f"{directory}/html",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{upstream}",
     }.items():
-        assert old in text, f"the sample no longer says {old}"
+        assert old in text, f"the sample no longer contains {old}"
         text = text.replace(old, new)
     return text
 

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> None:
-    """Return once the condition holds."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -52,9 +52,9 @@ class Service:
         } | settings
 
     def start(self, *, in_background: bool = False) -> None:
-        """Start everything in its own process group, like a terminal; return when it is running.
+        """Start everything in its own process group, as a terminal does; return when it is running.
 
-        In the background SIGINT is ignored, as in jobs that a shell starts with `&`.
+        In the background, SIGINT is ignored, as in jobs that a shell starts with `&`.
         """
         ignored = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None
         self.output = self.data_dir.parent / "console"
@@ -78,7 +78,7 @@ class Service:
         return self.process.wait(60)
 
     def stop(self) -> None:
-        """Stop it, if it still runs."""
+        """Stop the service if it is still running."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(60)
@@ -103,15 +103,15 @@ class Service:
         return path.read_text() if path.exists() else ""
 
     def pids(self) -> dict[str, int]:
-        """Return the newest process of each name."""
+        """Return the newest process ID for each program name."""
         return {name: int(pid) for name, pid in SPAWNED.findall(self.log("supervisor"))}
 
     def all_pids(self) -> set[int]:
-        """Return every process that the supervisor has started."""
+        """Return the ID of every process that the supervisor has started."""
         return {int(pid) for _, pid in SPAWNED.findall(self.log("supervisor"))}
 
     def get(self, path: str) -> tuple[int, str]:
-        """Return status and text of a page; 0 without an answer."""
+        """Return the status and text of a page; the status is 0 without a response."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=5) as response:
                 return response.status, response.read().decode()
@@ -136,7 +136,7 @@ class Service:
 
 
 def listens(port: int) -> bool:
-    """Whether a program listens on a port of 127.0.0.1."""
+    """Whether a program listens on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

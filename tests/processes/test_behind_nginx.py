@@ -24,7 +24,7 @@ EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
 
 
 class Web:
-    """`flask web` with the settings of production."""
+    """`flask web` with production settings."""
 
     def __init__(self, directory: Path, redis_url: str) -> None:
         self.port = free_port()
@@ -82,12 +82,12 @@ def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:
     assert {"Secure", "HttpOnly"} <= set(page.headers["Set-Cookie"].split("; "))
 
 
-def test_a_user_signs_in_and_stays_on_tls(nginx: Nginx) -> None:
+def test_a_user_stays_on_tls_after_signing_in(nginx: Nginx) -> None:
     form = nginx.request("GET", "/auth/login")
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
     assert token
 
-    answer = nginx.request(
+    response = nginx.request(
         "POST",
         "/auth/login",
         body=f"email={EMAIL}&password={PASSWORD.replace(' ', '+')}&csrf_token={token[1]}",
@@ -95,14 +95,14 @@ def test_a_user_signs_in_and_stays_on_tls(nginx: Nginx) -> None:
         Referer=f"https://{NAME}/auth/login",
         Cookie=form.headers["Set-Cookie"].partition(";")[0],
     )
-    cookie = "; ".join(given.partition(";")[0] for given in answer.headers.get_all("Set-Cookie", []))
+    cookie = "; ".join(given.partition(";")[0] for given in response.headers.get_all("Set-Cookie", []))
 
-    assert answer.status == 302, answer.text
-    assert not answer.headers["Location"].startswith("http:")
+    assert response.status == 302, response.text
+    assert not response.headers["Location"].startswith("http:")
     assert nginx.request("GET", "/clients/", Cookie=cookie).status == 200
 
 
-def test_another_name_gets_no_answer(nginx: Nginx) -> None:
+def test_requests_for_another_host_get_no_response(nginx: Nginx) -> None:
     with pytest.raises(ssl.SSLError):
         nginx.request("GET", "/", host="other.example")
     with pytest.raises(http.client.RemoteDisconnected):
@@ -138,7 +138,7 @@ def test_styles_are_compressed(nginx: Nginx) -> None:
     assert nginx.request("GET", style[1], Accept_Encoding="gzip").headers["Content-Encoding"] == "gzip"
 
 
-def test_links_into_an_account_are_not_logged(nginx: Nginx) -> None:
+def test_links_that_open_an_account_are_not_logged(nginx: Nginx) -> None:
     for page in ("verify", "reset", "email"):
         assert nginx.request("GET", f"/auth/{page}/a-secret-token").status == 410
     nginx.request("GET", "/u/an-unsubscribe-token")
@@ -149,7 +149,7 @@ def test_links_into_an_account_are_not_logged(nginx: Nginx) -> None:
     assert "a-secret-token" not in nginx.access_log
 
 
-def test_nginx_finds_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
+def test_nginx_reconnects_to_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
     web.stop()
     assert nginx.request("GET", "/healthz").status == 502
     assert nginx.request("GET", "/auth/reset/a-token-for-later").status == 502
@@ -162,7 +162,7 @@ def test_nginx_finds_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the request's headers."""
+    """Responds with the request's headers."""
 
     def do_GET(self) -> None:
         self.send_response(200)

@@ -25,17 +25,17 @@ from tests.processes.service import wait_until
 from tests.support.factories import UserFactory, bind, due_mailing
 
 RECIPIENTS = 1_500
-SESSIONS = 5  # of a worker, at most
+SESSIONS = 5  # per worker, at most
 LEASE_SECONDS = 1 + 3 + 2
 
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    def answer_slowly(turn: Turn) -> None:
+    def reply_slowly(turn: Turn) -> None:
         if turn.stage is Stage.DOT:
             time.sleep(0.02)
 
-    with Sink(answer_slowly) as sink:
+    with Sink(reply_slowly) as sink:
         yield sink
 
 
@@ -76,7 +76,7 @@ def hosts(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Host, Host
 
 @pytest.fixture
 def observer(settings: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
-    """An app of the test on the same two servers."""
+    """An app for the test, on the same two servers."""
     app = create_app(load_config(settings | {"DATA_DIR": str(tmp_path / "observer")}))
     yield app
     with app.app_context():
@@ -101,7 +101,7 @@ def test_losing_a_host_makes_only_its_letters_unknown(
 ) -> None:
     first, second = hosts
     with observer.app_context():
-        wait_until(lambda: queue.count_workers() == 2, "both workers are there")
+        wait_until(lambda: queue.count_workers() == 2, "both workers are connected")
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
     with closing(Session(engine, expire_on_commit=False)) as session:
         bind(session, observer)
@@ -116,12 +116,12 @@ def test_losing_a_host_makes_only_its_letters_unknown(
         )
 
         assert time.monotonic() - lost_at > LEASE_SECONDS - 1, (
-            "until then the lost host could have been alive"
+            "the lost host could have been alive until then"
         )
         check_lost_letters(session, sink, held)
         assert len(second.journals) == 1, "no other host can read it"
-        with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/healthz", timeout=5) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/healthz", timeout=5) as response:
+            assert response.status == 200
 
         # When its disk comes back, its results are recorded.
         run = only_run(session)

@@ -1,4 +1,4 @@
-"""`flask up`: one supervisor that starts, restarts and stops everything."""
+"""`flask up` runs one supervisor that starts, restarts and stops everything."""
 
 import os
 import re
@@ -52,10 +52,10 @@ def test_the_console_shows_the_address_the_letters_and_the_logs(service: Service
 def test_every_part_is_ready_and_doctor_finds_no_problem(service: Service) -> None:
     wait_until(service.is_ready, "every part is ready")
 
-    answer = service.run("doctor")
+    result = service.run("doctor")
 
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "PROBLEM" not in answer.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "PROBLEM" not in result.stdout
 
 
 @pytest.mark.parametrize("name", ["worker", "scheduler", "redis", "catcher", "web"])
@@ -70,38 +70,38 @@ def test_a_killed_process_is_restarted(service: Service, name: str) -> None:
     wait_until(service.is_ready, "every part is ready again")
 
 
-def test_a_second_start_names_the_running_service(service: Service) -> None:
-    answer = service.run("up")
+def test_a_second_start_reports_the_running_service(service: Service) -> None:
+    result = service.run("up")
 
-    assert answer.returncode == 1
-    assert f"already running at {service.url} (pid {service.process.pid})" in answer.stderr
+    assert result.returncode == 1
+    assert f"already running at {service.url} (pid {service.process.pid})" in result.stderr
 
 
-def test_a_used_port_is_named_with_its_variable(service: Service, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_variable(service: Service, tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(tmp_path / "other"), "MAIL_PORT": str(service.mail_port + 1)}
 
-    answer = service.run("up", "--migrate", **settings)
+    result = service.run("up", "--migrate", **settings)
 
-    assert answer.returncode == 1
-    assert f"port {service.port} " in answer.stderr
-    assert re.search(r"\bPORT=\d+", answer.stderr)
+    assert result.returncode == 1
+    assert f"port {service.port} " in result.stderr
+    assert re.search(r"\bPORT=\d+", result.stderr)
 
 
-def test_a_used_port_of_the_mail_catcher_is_named_with_its_variable(service: Service, tmp_path: Path) -> None:
+def test_a_mail_catcher_port_in_use_is_reported_with_its_variable(service: Service, tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(tmp_path / "other"), "PORT": str(service.port + 1)}
 
-    answer = service.run("up", "--migrate", **settings)
+    result = service.run("up", "--migrate", **settings)
 
-    assert answer.returncode == 1
-    assert f"port {service.mail_port} " in answer.stderr
-    assert "MAIL_PORT=" in answer.stderr
+    assert result.returncode == 1
+    assert f"port {service.mail_port} " in result.stderr
+    assert "MAIL_PORT=" in result.stderr
 
 
 def test_a_database_without_tables_is_reported_with_the_remedy(tmp_path: Path) -> None:
-    answer = Service(tmp_path / "data").run("up")
+    result = Service(tmp_path / "data").run("up")
 
-    assert answer.returncode == 1
-    assert "flask --app wsgi db upgrade" in answer.stderr
+    assert result.returncode == 1
+    assert "flask --app wsgi db upgrade" in result.stderr
 
 
 def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service) -> None:
@@ -113,7 +113,7 @@ def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service)
     check_stopped_in_order(own_service)
     assert not listens(own_service.port)
     assert not listens(own_service.mail_port)
-    assert not redis_socket(own_service.data_dir).parent.exists()  # it is outside such a folder
+    assert not redis_socket(own_service.data_dir).parent.exists()  # outside DATA_DIR, because of such a name
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service)
 def test_each_signal_stops_the_service_in_order_under_load(
     tmp_path: Path, signal_: signal.Signals, in_background: bool
 ) -> None:
-    """A shell starts background jobs with SIGINT ignored, so SIGTERM alone has to work there."""
+    """A shell starts background jobs with SIGINT ignored, so only SIGTERM can stop those."""
     service = Service(tmp_path / "data")
     service.start(in_background=in_background)
     try:
@@ -145,12 +145,12 @@ def test_each_signal_stops_the_service_in_order_under_load(
 
     check_stopped_in_order(service)
     assert service.console.splitlines()[-1] == "Stopped."
-    # A machine that has other work too gets more time.
+    # A machine with other work gets more time.
     assert took < STOP_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def start_job(service: Service) -> None:
-    """Let the worker start a job that takes some seconds."""
+    """Let the worker start a job that takes a few seconds."""
     with Redis.from_url(embedded_redis_url(service.data_dir)) as redis:
         queue = Queue("system", connection=redis, serializer=JSONSerializer)
         job = queue.enqueue("time.sleep", 3)
@@ -167,7 +167,7 @@ def check_stopped_in_order(service: Service) -> None:
 
 @contextmanager
 def visitors(service: Service, count: int) -> Iterator[None]:
-    """Request pages all the time, over connections that stay open."""
+    """Request pages continuously, over connections that stay open."""
     is_over = threading.Event()
 
     def visit() -> None:

@@ -1,4 +1,4 @@
-"""Details of old runs are removed in small batches; their totals stay on every page."""
+"""Details of old runs are removed in small batches; totals stay on every page."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,11 +40,11 @@ COUNTS = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN:
 
 @pytest.fixture
 def chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operator keeps details for DAYS."""
+    """Keep details for DAYS."""
     monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=DAYS))
 
 
-def old_run(owner: User, days: float, state: RunState = RunState.FINISHED, **values: object) -> Run:
+def create_old_run(owner: User, days: float, state: RunState = RunState.FINISHED, **values: object) -> Run:
     """Create a run that ended `days` ago, with letters and an attempt for each."""
     ended = utcnow() - timedelta(days=days)
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED, **values)
@@ -60,7 +60,7 @@ def old_run(owner: User, days: float, state: RunState = RunState.FINISHED, **val
     return run
 
 
-def remaining(session: Session, run: Run) -> tuple[int, int]:
+def count_remaining(session: Session, run: Run) -> tuple[int, int]:
     letters = session.scalar(select(func.count()).where(Delivery.run_id == run.id))
     attempts = session.scalar(select(func.count()).where(Attempt.run_id == run.id))
     return letters or 0, attempts or 0
@@ -78,16 +78,16 @@ def text_of(browser: FlaskClient, path: str) -> str:
 
 
 def test_by_default_details_are_kept_forever(app: Flask, session: Session, user: User) -> None:
-    run = old_run(user, 5000)
+    run = create_old_run(user, 5000)
     with app.app_context():
         jobs.sweep()
-    assert remaining(session, run) == (8, 8)
+    assert count_remaining(session, run) == (8, 8)
 
 
-def test_after_the_retention_time_details_go_and_counts_stay(
+def test_details_are_removed_after_the_retention_time_and_counts_stay(
     app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
 ) -> None:
-    old, young = old_run(user, DAYS + 1), old_run(user, DAYS - 1)
+    old, young = create_old_run(user, DAYS + 1), create_old_run(user, DAYS - 1)
     before = reports(browser)
     with app.app_context():
         ledger = count_runs([old])[0].counts
@@ -96,8 +96,8 @@ def test_after_the_retention_time_details_go_and_counts_stay(
 
     session.refresh(old)
     session.refresh(young)
-    assert remaining(session, old) == (0, 0)
-    assert remaining(session, young) == (8, 8)
+    assert count_remaining(session, old) == (0, 0)
+    assert count_remaining(session, young) == (8, 8)
     assert (old.body, old.has_details) == ("", False)
     assert (young.details_removed_at, bool(young.body)) == (None, True)
     assert reports(browser) == before
@@ -109,19 +109,19 @@ def test_after_the_retention_time_details_go_and_counts_stay(
 
 
 @pytest.mark.parametrize("state", OPEN_RUN_STATES)
-def test_an_open_run_is_never_touched(
+def test_an_unfinished_run_keeps_its_details(
     app: Flask, session: Session, user: User, chosen: None, state: RunState
 ) -> None:
-    run = old_run(user, 5000, state)
+    run = create_old_run(user, 5000, state)
     with app.app_context():
         sweep.remove_old(utcnow())
-    assert remaining(session, run) == (8, 8)
+    assert count_remaining(session, run) == (8, 8)
 
 
-def test_a_run_that_is_reopened_in_between_is_left_alone(
+def test_a_run_reopened_during_the_sweep_keeps_its_details(
     app: Flask, session: Session, user: User, chosen: None
 ) -> None:
-    run = old_run(user, DAYS + 1)
+    run = create_old_run(user, DAYS + 1)
     before = utcnow() - timedelta(days=DAYS)
     with app.app_context():
         assert details._runs_with_details(before) == [run.id]
@@ -136,40 +136,40 @@ def test_a_run_that_is_reopened_in_between_is_left_alone(
 def test_a_batch_is_small_and_the_next_sweep_continues(
     app: Flask, session: Session, user: User, chosen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = old_run(user, DAYS + 1)
+    run = create_old_run(user, DAYS + 1)
     monkeypatch.setattr(batches, "BATCH", 3)
     with app.app_context():
         # Time for the first batch only, as after a kill.
         monkeypatch.setattr(batches.TimeBudget, "is_used_up", property(lambda self: bool(self.removed)))
         sweep.remove_old(utcnow())
         session.refresh(run)
-        assert remaining(session, run) == (5, 5)
+        assert count_remaining(session, run) == (5, 5)
         assert run.details_removed_at is not None
         assert run.has_details
         monkeypatch.undo()
         monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=DAYS))
         sweep.remove_old(utcnow())
     session.refresh(run)
-    assert remaining(session, run) == (0, 0)
+    assert count_remaining(session, run) == (0, 0)
     assert not run.has_details
 
 
 def test_letters_of_a_run_without_details_cannot_be_sent_again(
     app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
 ) -> None:
-    run = old_run(user, DAYS + 1, ends_at=utcnow() + timedelta(days=1))
+    run = create_old_run(user, DAYS + 1, ends_at=utcnow() + timedelta(days=1))
     with app.app_context():
         sweep.remove_old(utcnow())
         with pytest.raises(MailingError):
             resending._find_run_to_resend(db.session.get_one(Mailing, run.mailing_id), utcnow())
-    answer = browser.post(f"/mailings/{run.mailing_id}/resend-failed", follow_redirects=True)
-    assert "details of the last run were removed" in answer.text
+    response = browser.post(f"/mailings/{run.mailing_id}/resend-failed", follow_redirects=True)
+    assert "details of the last run were removed" in response.text
 
 
-def test_pages_say_that_details_were_removed_and_after_how_long(
+def test_pages_show_when_details_were_removed(
     app: Flask, session: Session, user: User, browser: FlaskClient, sign_in: SignIn, chosen: None
 ) -> None:
-    run = old_run(user, DAYS + 3)
+    run = create_old_run(user, DAYS + 3)
     with app.app_context():
         sweep.remove_old(utcnow())
 
@@ -191,10 +191,10 @@ def test_pages_say_that_details_were_removed_and_after_how_long(
     assert f"Attempts are removed {DAYS} days after" in browser.get("/logs/").text
 
 
-def test_a_managers_counts_of_a_user_stay(
+def test_the_counts_that_a_manager_sees_stay(
     app: Flask, session: Session, user: User, sign_in: SignIn, chosen: None
 ) -> None:
-    old_run(user, DAYS + 1)
+    create_old_run(user, DAYS + 1)
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
     before = text_of(manager, f"/manager/users/{user.id}/")
     with app.app_context():
@@ -202,13 +202,13 @@ def test_a_managers_counts_of_a_user_stay(
     assert text_of(manager, f"/manager/users/{user.id}/") == before
 
 
-def test_a_sweep_through_a_worker_removes_them_too(
+def test_a_sweep_run_by_a_worker_removes_details(
     app: Flask, session: Session, user: User, work: Callable[[], None], chosen: None
 ) -> None:
     from skymailing import queue
 
-    run = old_run(user, DAYS + 1)
+    run = create_old_run(user, DAYS + 1)
     with app.app_context():
         queue.enqueue("sweep")
     work()
-    assert remaining(session, run) == (0, 0)
+    assert count_remaining(session, run) == (0, 0)

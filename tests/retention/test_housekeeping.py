@@ -1,4 +1,4 @@
-"""Old data of the service itself is removed after its retention time, and nothing else is."""
+"""The service's own old data is removed after its retention time, and nothing else is."""
 
 import os
 from dataclasses import replace
@@ -120,6 +120,6 @@ def test_caught_letters_are_removed_after_a_month(
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "soon", "999999"])
-def test_an_invalid_number_of_days_stops_the_start(environment: dict[str, str], text: str) -> None:
+def test_an_invalid_number_of_days_prevents_the_start(environment: dict[str, str], text: str) -> None:
     with pytest.raises(ConfigurationError, match="KEEP_RUN_DETAILS_DAYS"):
         TestingConfig(environment | {"KEEP_RUN_DETAILS_DAYS": text})

@@ -33,7 +33,7 @@ from skymailing.models import (
 )
 
 PASSWORD = "correct horse battery"
-# Cheap on purpose; verification reads the parameters from the hash.
+# Cheap on purpose; verification takes the parameters from the hash.
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ def count_changes(run: Run) -> Iterator[Changes]:
 
 
 class ModelFactory(SQLAlchemyModelFactory, Generic[T]):
-    """The base of all factories; writes through the session of the test."""
+    """The base class of all factories; writes through the test's session."""
 
     class Meta:
         abstract = True
@@ -115,7 +115,7 @@ class MessageFactory(ModelFactory[Message]):
 
 
 class MessageDraftFactory(ModelFactory[MessageDraft]):
-    """A message that was started and not saved."""
+    """A message that was started but not saved."""
 
     class Meta:
         model = MessageDraft
@@ -142,7 +142,7 @@ class MailingFactory(ModelFactory[Mailing]):
 
 
 class RunFactory(ModelFactory[Run]):
-    """A finished run without deliveries; `create_run` makes one whose ledger adds up."""
+    """A finished run without deliveries; `create_run` creates one whose ledger balances."""
 
     class Meta:
         model = Run

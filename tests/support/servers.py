@@ -1,4 +1,4 @@
-"""The real servers of the tests: Valkey, and an SMTP server that collects letters."""
+"""Real servers for the tests: Valkey, and an SMTP server that collects letters."""
 
 import socket
 import subprocess
@@ -18,7 +18,7 @@ from skymailing.settings.redis_socket import embedded_redis_url
 
 
 class RedisServer:
-    """A separate Valkey, started as `flask up` does it."""
+    """A separate Valkey, started as `flask up` does."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -80,7 +80,7 @@ class Letter:
 
 @dataclass
 class SmtpServer:
-    """A real SMTP server (aiosmtpd); `rcpt_replies` and `data_replies` set its replies by address."""
+    """A real SMTP server (aiosmtpd); `rcpt_replies` and `data_replies` define its replies by address."""
 
     letters: list[Letter] = field(default_factory=list)
     rcpt_replies: dict[str, str] = field(default_factory=dict)

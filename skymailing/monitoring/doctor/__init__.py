@@ -1,1 +1,1 @@
-"""`flask doctor`: checks of an installation, each with advice."""
+"""`flask doctor`: check an installation, with advice for every problem."""

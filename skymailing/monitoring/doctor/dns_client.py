@@ -1,4 +1,4 @@
-"""DNS queries with a short timeout; without a resolver, all queries after the first fail at once."""
+"""Query DNS with a short timeout; without a resolver, all queries after the first fail immediately."""
 
 import dns.exception
 import dns.rdatatype
@@ -13,11 +13,11 @@ class RecordMissing(Exception):
 
 
 class DnsUnavailable(Exception):
-    """There is no answer: no network, no resolver, or the domain's own servers are down."""
+    """The query failed: no network, no resolver, or the domain's own servers are down."""
 
 
 class DnsClient:
-    """Queries the system's resolver, or DNS_SERVER."""
+    """A client of the system's resolver, or of DNS_SERVER."""
 
     def __init__(self) -> None:
         self._failure = ""
@@ -39,7 +39,7 @@ class DnsClient:
         return resolver
 
     def query(self, name: str, kind: str) -> list[str]:
-        """Return the records as texts; the strings of a TXT record are joined.
+        """Return the records as text; the strings of a TXT record are joined.
 
         Raises RecordMissing or DnsUnavailable.
         """
@@ -50,7 +50,7 @@ class DnsClient:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as error:
             raise RecordMissing(name) from error
         except dns.resolver.LifetimeTimeout as error:
-            self._failure = "no resolver answers"
+            self._failure = "no resolver responded"
             raise DnsUnavailable(self._failure) from error
         except dns.exception.DNSException as error:
             raise DnsUnavailable(

@@ -26,7 +26,7 @@ MAX_SWEEP_AGE = timedelta(minutes=2)
 
 
 def check_files() -> Check:
-    """Whether DATA_DIR is writable, and private."""
+    """Check that DATA_DIR is writable and private."""
     found = checks.check_data_directory()
     directory: Path = current_app.config["DATA_DIR"]
     if not found.is_ok:
@@ -44,7 +44,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_disk() -> Check:
-    """Whether the disk has free space."""
+    """Check that the disk has free space."""
     directory: Path = current_app.config["DATA_DIR"]
     free = shutil.disk_usage(directory).free
     system = os.statvfs(directory)
@@ -59,7 +59,7 @@ def check_disk() -> Check:
 
 
 def check_redis() -> Check:
-    """Whether Redis answers, and requires a password from other hosts."""
+    """Check that Redis responds, and requires a password from other hosts."""
     found = checks.check_redis()
     url = urlsplit(current_app.config["REDIS_URL"])
     if found.is_ok and url.scheme != "unix" and not url.password and not _is_local(url.hostname or ""):
@@ -76,13 +76,13 @@ def _is_local(host: str) -> bool:
 
 
 def check_sweep() -> Check:
-    """Whether the sweep runs regularly."""
+    """Check that the sweep runs regularly."""
     try:
         last = counters.read().get("last_sweep")
     except RedisError:
-        return Check("sweep", False, "unknown while Redis does not answer", "Fix Redis first.")
+        return Check("sweep", False, "unknown while Redis is not responding", "Fix Redis first.")
     if not last:
-        return Check("sweep", True, "none since Redis was emptied", is_known=False)
+        return Check("sweep", True, "none since Redis was last emptied", is_known=False)
     age = utcnow() - datetime.fromtimestamp(last, UTC)
     finding = f"the last one was {max(0, round(age.total_seconds()))} seconds ago"
     if age > MAX_SWEEP_AGE:
@@ -91,7 +91,7 @@ def check_sweep() -> Check:
 
 
 def check_clock(site_date: datetime | None) -> Check:
-    """Whether this host's clock agrees with those of the database, Redis and the site."""
+    """Check that this host's clock agrees with those of the database, Redis and the site."""
     others = {"the database": _database_time(), "Redis": _redis_time()}
     differences = {name: offset for name, offset in others.items() if offset is not None}
     if site_date is not None:
@@ -108,7 +108,7 @@ def check_clock(site_date: datetime | None) -> Check:
 
 
 def _database_time() -> timedelta | None:
-    """Return how far we are ahead of the database's clock; None when it has no clock of its own."""
+    """Return how far this host's clock is ahead of the database's; None if it has no clock of its own."""
     if db.engine.dialect.name == "sqlite":
         return None
     try:

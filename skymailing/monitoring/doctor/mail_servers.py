@@ -1,4 +1,4 @@
-"""Checks of the mail servers: sign in as the delivery engine does, and judge the encryption."""
+"""Checks of the mail servers: sign in as the delivery engine does, and assess the encryption."""
 
 import ipaddress
 import smtplib
@@ -38,7 +38,7 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
         return Check(name, False, f"{server}: {error_text(error)}", advice)
     try:
         if is_catcher:
-            return Check(name, True, f"{server} accepts us (the mail catcher)")
+            return Check(name, True, f"{server} accepts connections (the mail catcher)")
         return _judge_encryption(name, prefix, server, settings, session)
     finally:
         with suppress(OSError):
@@ -47,30 +47,30 @@ def _check(name: str, prefix: str, settings: Any) -> Check:
 
 
 def error_text(error: Exception) -> str:
-    """Return the message of the server or of the system."""
+    """Return the error message of the server or the system."""
     return connection.format_error(error) if isinstance(error, OSError) else str(error)
 
 
 def _judge_encryption(name: str, prefix: str, server: str, settings: Any, session: smtplib.SMTP) -> Check:
-    """Judge the encryption of an open session."""
+    """Assess the encryption of an open session."""
     ends = read_expiry(session.sock)
     if ends is not None:
         found = judge_certificate(name, ends, "The operator of the mail server has to renew its certificate.")
         return Check(
             name,
             found.is_ok,
-            f"{server} accepts us over TLS; its certificate is {found.finding}",
+            f"{server} accepts connections over TLS; its certificate is {found.finding}",
             found.advice,
         )
     assert session.sock is not None
     if ipaddress.ip_address(session.sock.getpeername()[0]).is_loopback:
-        return Check(name, True, f"{server} accepts us, on this host")
+        return Check(name, True, f"{server} accepts connections on this host")
     if session.has_extn("starttls"):
-        finding = f"{server} offers TLS, but letters go to it unencrypted"
+        finding = f"{server} offers TLS, but letters are sent unencrypted"
         return Check(name, False, finding, f"Set {prefix}USE_TLS=yes.")
     if settings.username:
-        finding = f"{server} gets our password unencrypted"
+        finding = f"{server} receives the password unencrypted"
         return Check(
             name, False, finding, f"Use a server and port with TLS, and {prefix}USE_TLS or {prefix}USE_SSL."
         )
-    return Check(name, True, f"{server} accepts us, unencrypted: it offers no TLS")
+    return Check(name, True, f"{server} accepts connections, but unencrypted: it offers no TLS")

@@ -35,14 +35,14 @@ NAMES = tuple(name for part in PARTS for name in part.names)
 
 
 def run_checks(only: Collection[str]) -> list[Check]:
-    """Run the named checks, or all without names."""
+    """Run the named checks, or all of them if none are named."""
     wanted = set(only or NAMES)
     found = [check for part in PARTS if wanted & set(part.names) for check in part.run()]
     return [check for check in found if check.name in wanted]
 
 
 def check_configuration() -> Check:
-    """Summarize the settings; an invalid setting has already ended the command."""
+    """Summarize the settings; an invalid setting would have ended the command already."""
     config = current_app.config
     parts = [config["ENVIRONMENT"], config["PUBLIC_URL"], f"{config['WORKERS']} workers"]
     if not config["WORKERS"]:
@@ -60,5 +60,5 @@ def check_site_and_clock() -> list[Check]:
 
 
 def check_dns() -> list[Check]:
-    """Check the sender's DNS records; with the mail catcher none are needed."""
+    """Check the sender's DNS records; none are needed with the mail catcher."""
     return [] if current_app.config["MAIL_CATCHER"] else sender_domain.check_sender_domain()

@@ -1,4 +1,4 @@
-"""Checks of the sender's domain in DNS: MX, SPF, DKIM and DMARC."""
+"""Check the DNS records of the sender's domain: MX, SPF, DKIM and DMARC."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ SPF_ADVICE = (
     "gives you NAME."
 )
 DKIM_ADVICE = (
-    "Publish the record that the mail server's operator gives for {name}, or correct MAIL_DKIM_SELECTOR."
+    "Publish the record that the mail server's operator provides for {name}, or correct MAIL_DKIM_SELECTOR."
 )
 DMARC_ADVICE = (
     'Create one TXT record for _dmarc.{domain}: "v=DMARC1; p=none; rua=mailto:postmaster@{domain}".'
@@ -29,7 +29,7 @@ DMARC_ADVICE = (
 
 
 class BadRecord(Exception):
-    """A record exists but does not work; the message has the reason."""
+    """A record exists but does not work; the message states the reason."""
 
 
 def check_sender_domain() -> list[Check]:
@@ -139,7 +139,7 @@ def _read_dmarc(client: DnsClient, domain: str) -> str:
             policy = tags.get("p", "").lower()
             if policy not in DMARC_POLICIES:
                 raise BadRecord(f"_dmarc.{parent} has no policy (p=none, quarantine or reject): {records[0]}")
-            reports = "" if "rua" in tags else "; reports go to no one (rua)"
+            reports = "" if "rua" in tags else "; no one receives reports (rua is missing)"
             return f"_dmarc.{parent}: p={policy}{reports}"
     raise BadRecord(f"{domain} has no DMARC record")
 

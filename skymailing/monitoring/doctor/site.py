@@ -1,4 +1,4 @@
-"""Checks of the site from a visitor's view: PUBLIC_URL, its certificate, and its clock."""
+"""Checks of the site as visitors see it: PUBLIC_URL, its certificate and its clock."""
 
 import http.client
 import ssl
@@ -15,7 +15,7 @@ from skymailing.monitoring.checks import Check
 
 TIMEOUT = 5.0  # seconds
 MIN_VALIDITY = timedelta(days=14)
-RENEWAL = "Renew the certificate: certbot renew. See why the timer did not: systemctl status certbot.timer."
+RENEWAL = "Renew the certificate: certbot renew. To see why it was not: systemctl status certbot.timer."
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def visit_site() -> Visit:
             connection.connect()
             ends = read_expiry(connection.sock)
             connection.request("GET", parts.path)
-            answer = connection.getresponse()
-            return Visit(url, "", answer.status, answer.read(100), ends, _date(answer.headers["Date"]))
+            response = connection.getresponse()
+            return Visit(url, "", response.status, response.read(100), ends, _date(response.headers["Date"]))
     except ssl.SSLCertVerificationError as error:
         return Visit(url, f"its certificate is invalid: {error.verify_message}")
     except (OSError, http.client.HTTPException) as error:
@@ -69,7 +69,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 def check_site(visit: Visit) -> Check:
-    """Whether PUBLIC_URL, which links in letters use, leads to this service."""
+    """Check that PUBLIC_URL, which links in letters use, leads to this service."""
     if visit.error:
         advice = (
             "Check PUBLIC_URL, its DNS record, the firewall and nginx. If only this host cannot reach its "
@@ -77,22 +77,22 @@ def check_site(visit: Visit) -> Check:
         )
         return Check("site", False, f"{visit.url}: {visit.error}", advice)
     if visit.status != 200 or visit.body.strip() != b"ok":
-        finding = f"{visit.url} answers {visit.status}, but not as this service does"
+        finding = f"{visit.url} returned {visit.status}, but not the response of this service"
         return Check(
             "site", False, finding, "Set PUBLIC_URL to the address at which people reach the service."
         )
-    return Check("site", True, f"{visit.url} answers")
+    return Check("site", True, f"{visit.url} responds")
 
 
 def check_certificate(visit: Visit) -> Check:
-    """Whether the site's certificate stays valid for at least two weeks."""
+    """Check that the site's certificate stays valid for at least two weeks."""
     if visit.certificate_ends is None:
         return Check("certificate", True, "could not be checked", is_known=False)
     return judge_certificate("certificate", visit.certificate_ends, RENEWAL)
 
 
 def judge_certificate(name: str, ends: datetime, advice: str) -> Check:
-    """Report how long a certificate is valid, with advice when that is short."""
+    """Report how long a certificate is valid, with advice if it expires soon."""
     days = (ends - utcnow()).days
     is_ok = ends - utcnow() > MIN_VALIDITY
     return Check(name, is_ok, f"valid for {days} more days, until {ends:%Y-%m-%d}", "" if is_ok else advice)

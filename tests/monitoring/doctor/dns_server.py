@@ -1,4 +1,4 @@
-"""A DNS server for tests: UDP on loopback, with answers from a dictionary."""
+"""A DNS server for tests: UDP on loopback, with records from a dictionary."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ Zone = dict[tuple[str, str], list[str]]
 
 
 class DnsServer:
-    """Serves the records of `zone`, by name and type; fails for names in `broken`; can be silent."""
+    """Serves the records of `zone`, by name and type; fails for names in `broken`; can ignore queries."""
 
     def __init__(self, zone: Zone) -> None:
         self.zone = zone

@@ -1,4 +1,4 @@
-"""flask doctor: checks of the mail servers and their encryption."""
+"""flask doctor checks the mail servers and their encryption."""
 
 import socket
 import ssl
@@ -60,7 +60,7 @@ def check_server(app: Flask, monkeypatch: pytest.MonkeyPatch, port: int, **setti
         (-1, False, "certificate has expired"),
     ],
 )
-def test_the_certificate_of_starttls_is_checked(
+def test_the_starttls_certificate_is_checked(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     authority: trustme.CA,
@@ -75,7 +75,7 @@ def test_the_certificate_of_starttls_is_checked(
     assert words in check.finding
 
 
-def test_starttls_that_is_not_offered_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_starttls_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink() as sink:
         check = check_server(app, monkeypatch, sink.port, use_tls=True)
 
@@ -95,12 +95,12 @@ def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("extensions", "username", "words"),
     [
-        (EXTENSIONS, None, "offers TLS, but letters go to it unencrypted"),
-        (("AUTH PLAIN LOGIN",), "sky", "gets our password unencrypted"),
+        (EXTENSIONS, None, "offers TLS, but letters are sent unencrypted"),
+        (("AUTH PLAIN LOGIN",), "sky", "receives the password unencrypted"),
         ((), None, None),
     ],
 )
-def test_a_remote_server_that_offers_encryption_must_be_used_with_it(
+def test_encryption_must_be_used_if_a_remote_server_offers_it(
     app: Flask,
     monkeypatch: pytest.MonkeyPatch,
     extensions: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""flask doctor: checks of the sender's DNS records, against a DNS server of the test."""
+"""flask doctor checks the sender's DNS records, against a local DNS server."""
 
 import base64
 import time
@@ -122,7 +122,7 @@ def test_a_domain_without_mx_may_accept_mail_at_its_own_address(app: Flask, serv
     assert check_records(app, "sender-domain")["sender-domain"].is_ok
 
 
-def test_an_ed25519_key_and_a_policy_of_the_parent_domain_are_ok(
+def test_an_ed25519_key_and_the_parent_domains_policy_are_ok(
     app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"news@letters.{DOMAIN}")
@@ -141,7 +141,7 @@ def test_records_that_include_each_other_are_followed_once(app: Flask, server: D
     assert check_records(app, "spf")["spf"].is_ok
 
 
-def test_without_a_resolver_nothing_is_a_problem_and_the_check_is_fast(app: Flask, server: DnsServer) -> None:
+def test_a_missing_resolver_is_no_problem_and_the_check_is_fast(app: Flask, server: DnsServer) -> None:
     server.is_silent = True
     begun = time.monotonic()
 
@@ -161,7 +161,7 @@ def test_a_failing_dns_server_is_not_a_problem(app: Flask, server: DnsServer) ->
     assert found["spf"].is_known
 
 
-def test_a_missing_selector_is_named(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_selector_is_reported(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_DKIM_SELECTOR", None)
 
     check = check_records(app, "dkim")["dkim"]
@@ -170,7 +170,7 @@ def test_a_missing_selector_is_named(app: Flask, monkeypatch: pytest.MonkeyPatch
     assert "MAIL_DKIM_SELECTOR" in check.finding
 
 
-def test_with_the_mail_catcher_no_records_are_needed(
+def test_no_records_are_needed_with_the_mail_catcher(
     app: Flask, server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_CATCHER", True)

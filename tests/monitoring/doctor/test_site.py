@@ -1,4 +1,4 @@
-"""flask doctor: checks of PUBLIC_URL and its certificate, against a server of the test."""
+"""flask doctor checks PUBLIC_URL and its certificate, against a local server."""
 
 import http.server
 import socket
@@ -18,8 +18,8 @@ from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.run import run_checks
 
 
-class Answers(http.server.BaseHTTPRequestHandler):
-    """Answers with the class attributes."""
+class SiteHandler(http.server.BaseHTTPRequestHandler):
+    """Responds with the class attributes."""
 
     status = 200
     body = b"ok\n"
@@ -56,7 +56,7 @@ def serve(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     def do(
         days: float = 60, name: str = "localhost", by: trustme.CA = authority, **attributes: object
     ) -> None:
-        server = http.server.HTTPServer(("127.0.0.1", 0), type("Site", (Answers,), attributes))
+        server = http.server.HTTPServer(("127.0.0.1", 0), type("Site", (SiteHandler,), attributes))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
         by.issue_cert(name, not_before=since, not_after=until).configure_cert(context)
@@ -105,8 +105,8 @@ def test_a_certificate_that_expires_soon_is_a_problem(app: Flask, serve: Serve) 
         ({"days": -1}, "expired"),
         ({"name": "elsewhere.example"}, "doesn't match|not valid for"),
         ({"by": trustme.CA()}, "self-signed|unable to get local issuer"),
-        ({"status": 502}, "answers 502"),
-        ({"body": b"Welcome to nginx!"}, "not as this service does"),
+        ({"status": 502}, "returned 502"),
+        ({"body": b"Welcome to nginx!"}, "not the response of this service"),
     ],
 )
 def test_a_site_that_visitors_cannot_use_is_a_problem(
