@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from skymailing.errors import UserError
 from skymailing.web.labels import state_label
 
-# <feature>_<what is wrong>; programs rely on the codes, so a code never changes its meaning.
+# <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),

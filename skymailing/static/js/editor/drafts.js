@@ -58,24 +58,24 @@ function takeOver(other) {
 }
 
 // Another window has saved something else: stop, and let the author choose.
-function showConflict(answer) {
+function showConflict(conflict) {
   isStopped = true;
-  showState(texts[answer.reason] || texts.failed, "bad");
-  if (answer.reason !== "elsewhere" || !answer.draft) return;
-  addAction(texts.takeOver, () => takeOver(answer.draft));
+  showState(texts[conflict.reason] || texts.failed, "bad");
+  if (conflict.reason !== "elsewhere" || !conflict.draft) return;
+  addAction(texts.takeOver, () => takeOver(conflict.draft));
   addAction(texts.reload, () => {
     stop();
     location.reload();
   });
 }
 
-function showSaved(answer) {
+function showSaved(saved) {
   const isNew = !draft;
-  draft = String(answer.draft);
-  revision = answer.revision;
+  draft = String(saved.draft);
+  revision = saved.revision;
   isForced = false;
   savedAt = Date.now();
-  data.discard = answer.discard;
+  data.discard = saved.discard;
   form.elements.draft.value = draft;
   if (isNew && !data.message) history.replaceState(null, "", `${data.new}?draft=${draft}`);
   state.dataset.kind = "";
@@ -89,10 +89,10 @@ async function send() {
   isDirty = false;
   typingSince = 0;
   try {
-    const answer = await fetch(address(), { method: "POST", body: readDraft() });
-    if (answer.redirected) throw new Error(texts.signedOut);
-    if (answer.status === 409) showConflict(await answer.json());
-    else if (answer.ok) showSaved(await answer.json());
+    const response = await fetch(address(), { method: "POST", body: readDraft() });
+    if (response.redirected) throw new Error(texts.signedOut);
+    if (response.status === 409) showConflict(await response.json());
+    else if (response.ok) showSaved(await response.json());
     else throw new Error(texts.failed);
   } catch (error) {
     isDirty = true;
