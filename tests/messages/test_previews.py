@@ -57,7 +57,7 @@ def test_placeholders_without_data_are_listed(browser: FlaskClient, user: User) 
 
     page = browser.get(f"/messages/{message.id}").text
 
-    assert "No data for this client" in page
+    assert "This client has no data for" in page
     assert "<code>{{ client.city }}</code>, <code>{{ client.typo }}</code>" in page
     assert "<code>{{ name }}</code>" not in page
 
