@@ -1,4 +1,4 @@
-"""Keep names, comments, docs and pages in plain English: no file uses a word that we avoid."""
+"""Keep names, comments, docs and pages in plain English, without the words that we avoid."""
 
 import re
 from pathlib import Path

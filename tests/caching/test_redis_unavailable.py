@@ -1,4 +1,4 @@
-"""Pages while Redis is empty, stopped or just back: perhaps slow, never stale."""
+"""Pages while Redis is empty, stopped or just back may be slow, but never stale."""
 
 import json
 import logging

@@ -64,7 +64,7 @@ def chromium() -> Iterator[Browser]:
         if LIBRARIES.exists():
             environment.setenv("LD_LIBRARY_PATH", LIBRARIES.read_text().strip())
         with sync_playwright() as playwright:
-            # Without a sandbox: that needs rights that containers lack, and these tests load only our pages.
+            # Without a sandbox: it needs rights that containers lack, and these tests load only our pages.
             browser = playwright.chromium.launch(executable_path=found.stdout.strip(), chromium_sandbox=False)
             yield browser
             browser.close()
@@ -96,7 +96,7 @@ def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def owner(site: Site) -> User:
-    """A user with two clients; the city of one of them is not known."""
+    """A user with two clients, one of them without a city."""
     user = site.add_user(name="Rose Bakery", locale="en")
     with site.adding() as session:
         mine = {"owner": session.get_one(User, user.id)}

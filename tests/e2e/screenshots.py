@@ -30,7 +30,7 @@ QUALITY = 82  # of WebP: text stays sharp, a page is 20 to 60 KB
 
 @dataclass(frozen=True)
 class Picture:
-    """A page, its screen and language, and what is done on it first."""
+    """A page, its screen and language, and what to do on it first."""
 
     name: str
     path: str

@@ -71,14 +71,14 @@ def test_liquid_stays_byte_for_byte_in_writing_mode(window: Window, site: Site, 
     for tag in TAGS:
         assert changed.count(tag) == text.count(tag), tag
     assert changed.strip() == text.replace(f"{TAGS[4]}</p>", f"{TAGS[4]}!</p>").strip()
-    # A placeholder that is typed becomes as visible as one from the menu.
+    # A typed placeholder becomes a chip, like one from the menu.
     window.page.keyboard.type(" {{ email }}")
     expect(editor.locator(".chip")).to_have_count(7)
     expect_in_body(window, "! {{ email }}</p>")
 
 
-def test_a_letter_with_a_design_becomes_markdown_and_keeps_its_text(window: Window) -> None:
-    window.delay_answers("**/messages/convert")
+def test_a_message_with_a_design_becomes_markdown_and_keeps_its_text(window: Window) -> None:
+    window.delay_responses("**/messages/convert")
     open_editor(window, "/messages/new?example=newsletter")
     place_cursor_at_end(window.page.locator(".ql-editor p", has_text="Until next month!"))
     window.page.keyboard.type(" 2 * 3 [x] a_b")

@@ -66,7 +66,7 @@ def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
     expect(row).to_contain_text("Its end came before it could start, so nothing was sent.")
 
 
-def test_the_report_draws_the_numbers_of_its_tables(demo: Window) -> None:
+def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
     demo.open("/reports/")
     expect(demo.main.locator(".chart canvas").first).to_be_visible()
     demo.main.get_by_role("link", name="Weekly digest").click()

@@ -113,7 +113,7 @@ def walk_through_steps(window: Window) -> None:
     current = page.locator(".form-step.is-current")
     expect(current).to_have_attribute("data-step", "who")
     page.locator("[name=audience][value=selected]").check()
-    window.delay_answers("**/mailings/new*")
+    window.delay_responses("**/mailings/new*")
     page.locator("#client_query").press_sequentially("client1")
     # The number of clients found: the button below it would select all of those.
     expect(page.locator(".picker-status")).to_contain_text("111")

@@ -63,7 +63,7 @@ def test_the_feed_is_linked_for_programs_and_readers(open_window: OpenWindow) ->
     assert "What “sent” really means" in feed.text()
 
 
-def test_a_long_blog_has_pages(open_window: OpenWindow, site: Site) -> None:
+def test_a_long_blog_is_paginated(open_window: OpenWindow, site: Site) -> None:
     with site.adding():
         for number in range(14):
             ArticleFactory.create(

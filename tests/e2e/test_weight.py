@@ -83,7 +83,7 @@ def test_pages_are_light_and_steady(
     window.page.add_init_script(RECORD_SHIFTS)
     scale = Scale(window)
     weights = {}
-    # An address with a # is a place on a page that is already in the list.
+    # A URL with a # is a place on a page that is already in the list.
     for path in [path for path in paths_for(site, role) if "#" not in path]:
         scale.empty()
         expect_steady(window, path)

@@ -160,8 +160,8 @@ class Window:
         """Wait until the page and its frames are loaded and have requested nothing for half a second."""
         self.page.wait_for_load_state("networkidle")
 
-    def delay_answers(self, address: str, milliseconds: int = 800) -> None:
-        """Delay all answers to an address pattern, as a slow server would."""
+    def delay_responses(self, address: str, milliseconds: int = 800) -> None:
+        """Delay all responses from a URL pattern, as a slow server would."""
 
         def delay(route: Route) -> None:
             with suppress(Error):  # the page may abort the request, or be closed
@@ -191,7 +191,7 @@ class Window:
         """Ignore the browser's report of an error status that the test provokes inside."""
         before = len(self.complaints)
         yield
-        self.page.evaluate("0")  # reports arrive in order: all that was sent before this answer
+        self.page.evaluate("0")  # reports arrive in order: all that was sent before this result
         reported = f"the server responded with a status of {status}"
         self.complaints[before:] = [text for text in self.complaints[before:] if reported not in text]
 

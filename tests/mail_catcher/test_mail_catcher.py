@@ -20,7 +20,7 @@ from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
 
 @pytest.fixture(scope="module")
 def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running mail catcher with a directory of its own."""
+    """A running mail catcher with its own directory."""
     service = Service(tmp_path_factory.mktemp("catcher"))
     process = subprocess.Popen(service.command("catcher"), cwd=PROJECT_DIR, env=service.environment)
     wait_until(lambda: listens(service.mail_port), "the catcher listens")
@@ -54,7 +54,7 @@ def find(page: BeautifulSoup, selector: str) -> Tag:
 
 
 def address_of(page: BeautifulSoup, selector: str) -> str:
-    """Return where the link that `selector` finds leads."""
+    """Return the URL of the link that `selector` finds."""
     return str(find(page, selector)["href"])
 
 
@@ -82,7 +82,7 @@ def test_a_letter_is_stored_unchanged_after_its_envelope(catcher: Service) -> No
 
 
 def test_pipelined_commands_are_answered_in_order(catcher: Service) -> None:
-    """RFC 2920, as announced; the next envelope follows the body, and one recipient is refused."""
+    """Pipeline as in RFC 2920: the next envelope follows the body, and one recipient is refused."""
     with (
         socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=5) as connection,
         connection.makefile("rb") as replies,
@@ -122,13 +122,13 @@ def test_an_unfinished_file_of_a_killed_catcher_is_not_a_letter(tmp_path: Path, 
 
 
 def test_an_empty_list_explains_what_will_appear(visitor: FlaskClient) -> None:
-    answer = visitor.get("/outbox/")
+    response = visitor.get("/outbox/")
 
-    assert answer.status_code == 200
-    assert "No e-mails yet" in answer.text
+    assert response.status_code == 200
+    assert "No e-mails yet" in response.text
 
 
-def test_the_list_shows_the_newest_first_page_by_page(visitor: FlaskClient, store: LetterStore) -> None:
+def test_the_list_is_paginated_newest_first(visitor: FlaskClient, store: LetterStore) -> None:
     for number in range(120):
         store.save("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
 
@@ -155,7 +155,7 @@ def test_the_previous_page_shows_the_same_letters_again(visitor: FlaskClient, st
 
 
 @pytest.mark.parametrize("query", ["ANNA@", "anna@example.org", "+news", "nn"])
-def test_search_finds_a_part_of_the_recipients_address(
+def test_search_finds_part_of_the_recipients_address(
     visitor: FlaskClient, store: LetterStore, query: str
 ) -> None:
     store.save("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", write_letter())
@@ -193,11 +193,11 @@ def test_a_letter_can_be_downloaded_unchanged(visitor: FlaskClient, store: Lette
     store.save("bounce@sky.example", "anna@example.org", write_letter())
     (letter,) = store.list_letters()
 
-    answer = visitor.get(f"/outbox/{letter.id}.eml")
+    response = visitor.get(f"/outbox/{letter.id}.eml")
 
-    assert answer.data == letter.raw
-    assert answer.mimetype == "message/rfc822"
-    assert "attachment" in answer.headers["Content-Disposition"]
+    assert response.data == letter.raw
+    assert response.mimetype == "message/rfc822"
+    assert "attachment" in response.headers["Content-Disposition"]
 
 
 def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
@@ -235,11 +235,11 @@ def test_deleting_all_letters_requires_confirmation(visitor: FlaskClient, store:
 
     assert "3 e-mails will be permanently deleted" in visitor.get("/outbox/delete").text
     assert len(store.list_letters()) == 3
-    answer = visitor.post("/outbox/delete", follow_redirects=True)
+    response = visitor.post("/outbox/delete", follow_redirects=True)
 
-    assert "3 e-mails deleted" in answer.text
+    assert "3 e-mails deleted" in response.text
     assert store.list_letters() == []
 
 
-def test_with_a_real_mail_server_the_pages_do_not_exist(app: Flask) -> None:
+def test_the_pages_do_not_exist_with_a_real_mail_server(app: Flask) -> None:
     assert app.test_client().get("/outbox/").status_code == 404

@@ -21,7 +21,7 @@ def test_assets_have_hashed_names_and_are_cached_for_a_year(visitor: FlaskClient
 
 def test_assets_without_a_current_hash_are_revalidated(visitor: FlaskClient) -> None:
     current = visitor.get("/static/css/site.css")
-    # A page from before an update asks for an old hash: it gets the current file.
+    # A page from before an update requests an old hash, and gets the current file.
     old = visitor.get("/static/css/site.0123456789ab.css")
 
     assert current.headers["Cache-Control"] == old.headers["Cache-Control"] == "no-cache"

@@ -1,4 +1,4 @@
-"""Scripts that import one another are cached for good, and fresh after a deploy."""
+"""Scripts that import one another are cached for a year, but fresh after a deploy."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def folder(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield folder
 
 
-def test_the_address_of_a_module_changes_with_its_neighbours(folder: Path) -> None:
+def test_a_modules_url_changes_with_its_neighbours(folder: Path) -> None:
     before = module_asset("js/start.js")
     (folder / "other.js").write_text("2;")
     after = module_asset("js/start.js")
@@ -44,7 +44,7 @@ def test_a_module_and_its_imports_are_cached_until_a_deploy(folder: Path, visito
 
     (folder / "other.js").write_text("2;")
 
-    # A page from before the deploy gets the current file, and asks again the next time.
+    # A page from before the deploy gets the current file, and revalidates it the next time.
     for address in (start, imported):
         assert visitor.get(address).headers["Cache-Control"] == "no-cache"
     assert visitor.get(imported).text == "2;"

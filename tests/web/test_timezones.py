@@ -25,7 +25,7 @@ def test_a_time_is_parsed_in_its_zone(text: str, zone: ZoneInfo, moment: datetim
     assert parse_local(text, zone) == moment
 
 
-def test_a_repeated_time_is_the_first_of_the_two() -> None:
+def test_a_repeated_time_means_its_first_occurrence() -> None:
     assert parse_local("2026-10-25T02:30", BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
