@@ -1,4 +1,4 @@
-"""Every page of the service, by role; for tests that open all of them."""
+"""Every page of the service by role, for tests that open all of them."""
 
 from sqlalchemy import select
 

@@ -1,6 +1,6 @@
-"""Screenshots of the pages for README and docs, from the demo's data: `make screenshots`.
+"""Take the screenshots for README and docs, with the demo's data: `make screenshots`.
 
-The browser and the service are those of the tests, so that the screenshots show the current pages.
+This uses the tests' browser and service, so that the screenshots show the current pages.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Pages about a user's data, and about runs without details, on every screen in both languages."""
+"""Pages about a user's data and about runs without details, on every screen and in both languages."""
 
 from datetime import timedelta
 

@@ -135,7 +135,7 @@ def test_pictures_are_uploaded_and_pasted(window: Window, site: Site) -> None:
     expect(window.page.locator(".ql-editor img")).to_have_count(2)
 
 
-def test_two_windows_do_not_write_over_each_other(
+def test_two_windows_do_not_overwrite_each_other(
     window: Window, open_window: OpenWindow, site: Site, owner: User
 ) -> None:
     message = add_message(site, owner, format=MessageFormat.TEXT, body="old")
@@ -198,7 +198,7 @@ def test_the_editor_fits_every_screen(
         assert window.page.locator("html").get_attribute("lang") == language
 
 
-def test_without_javascript_there_are_fields_and_a_preview(open_window: OpenWindow, owner: User) -> None:
+def test_the_editor_works_without_javascript(open_window: OpenWindow, owner: User) -> None:
     window = open_window(PHONE, javascript=False)
     window.sign_in(owner.email)
     response = window.page.goto("/messages/new")

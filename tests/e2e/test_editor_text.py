@@ -16,7 +16,7 @@ from tests.e2e.editor import (
 from tests.e2e.site import Site
 from tests.e2e.window import Window
 
-# Tags that an HTML parser or a careless editor would change.
+# Tags that an HTML parser or a careless editor would alter.
 TAGS = [
     '{{ name | default: "a > b & c" }}',
     "{{client['city']}}",
@@ -46,7 +46,7 @@ def test_unsupported_html_is_not_lost_without_asking(window: Window, site: Site,
     expect(window.page.locator("textarea[name=body]")).to_have_value(TABLE)
 
 
-def test_liquid_stays_byte_for_byte_in_writing_mode(window: Window, site: Site, owner: User) -> None:
+def test_writing_mode_keeps_liquid_byte_for_byte(window: Window, site: Site, owner: User) -> None:
     text = f"""<p>a {TAGS[0]} <strong>{TAGS[1]}</strong> {TAGS[4]}</p>
 {TAGS[2]}
 <p>b <a href="{{{{ client.url | append: "?a=1&b=2" }}}}">c</a><br>d</p>

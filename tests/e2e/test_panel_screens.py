@@ -1,4 +1,4 @@
-"""Every page of the panel fits every screen, in both languages."""
+"""Every panel page fits every screen, in both languages."""
 
 import pytest
 from sqlalchemy import select

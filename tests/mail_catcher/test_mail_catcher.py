@@ -53,7 +53,7 @@ def find(page: BeautifulSoup, selector: str) -> Tag:
     return found
 
 
-def address_of(page: BeautifulSoup, selector: str) -> str:
+def url_of(page: BeautifulSoup, selector: str) -> str:
     """Return the URL of the link that `selector` finds."""
     return str(find(page, selector)["href"])
 
@@ -132,13 +132,13 @@ def test_the_list_is_paginated_newest_first(visitor: FlaskClient, store: LetterS
     for number in range(120):
         store.save("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
 
-    address, seen = "/outbox/", []
-    while address:
-        page = BeautifulSoup(visitor.get(address).text, "html.parser")
+    url, seen = "/outbox/", []
+    while url:
+        page = BeautifulSoup(visitor.get(url).text, "html.parser")
         assert "120 e-mails" in page.text
         seen += [link.text for link in page.select("tbody a")]
         following = page.select_one("a[rel=next]")
-        address = str(following["href"]) if following else ""
+        url = str(following["href"]) if following else ""
 
     assert seen == [f"Письмо {number}" for number in reversed(range(120))]
 
@@ -147,9 +147,9 @@ def test_the_previous_page_shows_the_same_letters_again(visitor: FlaskClient, st
     for number in range(60):
         store.save("", "anna@example.org", write_letter(subject=str(number)))
     first = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
-    second = BeautifulSoup(visitor.get(address_of(first, "a[rel=next]")).text, "html.parser")
+    second = BeautifulSoup(visitor.get(url_of(first, "a[rel=next]")).text, "html.parser")
 
-    back = BeautifulSoup(visitor.get(address_of(second, "a[rel=prev]")).text, "html.parser")
+    back = BeautifulSoup(visitor.get(url_of(second, "a[rel=prev]")).text, "html.parser")
 
     assert [a.text for a in back.select("tbody a")] == [a.text for a in first.select("tbody a")]
 
@@ -174,10 +174,10 @@ def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
     store.save("bounce@sky.example", "anna@example.org", write_letter())
     listed = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
 
-    page = BeautifulSoup(visitor.get(address_of(listed, "tbody a")).text, "html.parser")
+    page = BeautifulSoup(visitor.get(url_of(listed, "tbody a")).text, "html.parser")
 
     assert find(page, "h1").text == "Привет"
-    assert address_of(page, "pre a") == "http://sky.example/auth/verify/abc"
+    assert url_of(page, "pre a") == "http://sky.example/auth/verify/abc"
     frame = find(page, "iframe")
     assert "allow-scripts" not in frame["sandbox"]
     assert "allow-same-origin" not in frame["sandbox"]
@@ -213,8 +213,8 @@ def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
 
 @pytest.mark.parametrize("name", ["nothing", "..%2f..%2fsecret-key", "0" * 19 + "-000000_nobody@example.org"])
 def test_an_unknown_letter_is_not_found(visitor: FlaskClient, name: str) -> None:
-    for address in (f"/outbox/{name}", f"/outbox/{name}.eml", f"/outbox/{name}/html"):
-        assert visitor.get(address).status_code == 404
+    for url in (f"/outbox/{name}", f"/outbox/{name}.eml", f"/outbox/{name}/html"):
+        assert visitor.get(url).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ function readDraft() {
   return fields;
 }
 
-function address() {
+function draftUrl() {
   return draft ? `${data.drafts}/${draft}` : data.messageDraft || data.drafts;
 }
 
@@ -89,7 +89,7 @@ async function send() {
   isDirty = false;
   typingSince = 0;
   try {
-    const response = await fetch(address(), { method: "POST", body: readDraft() });
+    const response = await fetch(draftUrl(), { method: "POST", body: readDraft() });
     if (response.redirected) throw new Error(texts.signedOut);
     if (response.status === 409) showConflict(await response.json());
     else if (response.ok) showSaved(await response.json());
@@ -142,7 +142,7 @@ export function startDrafts() {
   });
   // Save the last words of a tab that is being closed.
   window.addEventListener("pagehide", () => {
-    if (isDirty && !isStopped) navigator.sendBeacon(address(), readDraft());
+    if (isDirty && !isStopped) navigator.sendBeacon(draftUrl(), readDraft());
   });
   showAge();
   setInterval(showAge, AGE_PAUSE);

@@ -92,10 +92,10 @@ function showLetter(fields) {
 }
 
 // Post fields into a frame.
-function post(address, target, fields) {
+function post(url, target, fields) {
   const poster = document.createElement("form");
   poster.method = "post";
-  poster.action = address;
+  poster.action = url;
   poster.target = target;
   poster.hidden = true;
   for (const [name, value] of fields) {
