@@ -15,7 +15,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "account_forbidden": _l("You cannot change this account."),
     "account_last_admin": _l("This is the last administrator. Make someone else an administrator first."),
     "account_deletion_started": _l("It is too late: your account is being deleted."),
-    "password_too_short": _l("The password needs at least %(length)d characters."),
+    "password_too_short": _l("The password must have at least %(length)d characters."),
     "password_too_long": _l("The password is longer than %(length)d characters."),
     "password_too_common": _l("This password is too easy to guess. Please choose another one."),
     "password_like_email": _l("Please choose a password that differs from your e-mail address."),

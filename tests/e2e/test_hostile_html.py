@@ -1,4 +1,4 @@
-"""Hostile HTML in messages, articles and names, in a browser: no script runs, and nothing is sent elsewhere."""
+"""Hostile HTML in messages, articles and names in a browser: no script runs and nothing is sent elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator
