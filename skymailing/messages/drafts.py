@@ -130,7 +130,7 @@ def store_deleted(message: Message, now: datetime) -> MessageDraft:
 
 
 def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
-    """Restore a discarded draft or a deleted message; return the message.
+    """Restore a discarded draft or a deleted message; return the message if it is one.
 
     Raises NewerDraft, and CannotRestore if the message was deleted too long ago.
     """
