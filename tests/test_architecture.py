@@ -181,7 +181,7 @@ def roots_of_import(node: ast.AST) -> set[str]:
     return set()
 
 
-def test_services_and_the_engine_know_no_request_and_no_form() -> None:
+def test_services_and_the_engine_use_no_request_and_no_form() -> None:
     # On the engine's floor, `security` and `audit` find out who acts, which only the request knows.
     know_the_actor = {"skymailing.security", "skymailing.audit"}
     web_names = {"request", "session", "g", "flash", "redirect", "url_for", "render_template", "current_user"}

@@ -1,4 +1,4 @@
-"""Captures log output in both formats."""
+"""Capture log output in both formats."""
 
 import io
 import json

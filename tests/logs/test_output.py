@@ -97,7 +97,7 @@ def test_redacting_a_hostile_text_is_fast(piece: str) -> None:
     assert time.process_time() - started < 1
 
 
-def test_all_secrets_of_the_settings_are_redacted(environment: dict[str, str]) -> None:
+def test_all_secrets_in_the_settings_are_redacted(environment: dict[str, str]) -> None:
     config = TestingConfig(
         environment
         | {

@@ -14,7 +14,7 @@ from tests.support.factories import MailingFactory, create_clients, due_mailing
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])
-def test_every_response_has_an_id_and_one_line_with_it(
+def test_every_response_has_an_id_that_is_in_its_log_line(
     session: Session, visitor: FlaskClient, lines: Lines, path: str
 ) -> None:
     response = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})

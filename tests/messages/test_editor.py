@@ -136,7 +136,7 @@ def test_placeholders_survive_a_conversion(pieces: list[str], old: MessageFormat
     assert all(tag in found for tag in tags)
 
 
-def test_a_text_is_converted_to_a_page_and_back(browser: FlaskClient) -> None:
+def test_plain_text_is_converted_to_html_and_back(browser: FlaskClient) -> None:
     def change(old: str, to: str, body: str) -> str:
         response = browser.post("/messages/convert", data={"format": old, "to": to, "body": body})
         assert response.json

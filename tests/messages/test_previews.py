@@ -30,7 +30,7 @@ def test_the_page_shows_what_the_chosen_client_gets(browser: FlaskClient, user: 
     assert f"client={first.id}" in other
 
 
-def test_without_clients_an_example_is_shown(browser: FlaskClient, user: User) -> None:
+def test_a_sample_client_is_shown_if_there_are_none(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Hi, {{ name }}")
 
     assert "Hi, Anna Example" in browser.get(f"/messages/{message.id}").text
