@@ -14,7 +14,7 @@ from skymailing.web.lazy_pages import LazyPagesFlask
 def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     """Return the application; `config` is an instance of a class of config.py.
 
-    With `defer_pages` the pages are built when something first needs a URL: most commands never do.
+    With `defer_pages`, pages are built when a URL is first needed; most commands need none.
     """
     app = LazyPagesFlask(__name__)
     app.config.from_object(config)
@@ -32,7 +32,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     else:
         register_pages(app)
     error_pages.register_error_pages(app)
-    access.configure(app)  # around every layer that can answer
+    access.configure(app)  # around every layer that can respond
     responses.trust_proxies(app)  # last and outermost, so that all others see the visitor's address
     return app
 
@@ -49,7 +49,7 @@ def bind_extensions(app: Flask) -> None:
 
 
 def register_pages(app: Flask) -> None:
-    """Add all that only requests need."""
+    """Add everything that only requests need."""
     extensions.limiter.init_app(app)
     register_blueprints(app)
     register_cached_pages(app)

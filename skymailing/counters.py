@@ -1,4 +1,4 @@
-"""Counters and gauges that all processes share and /metrics shows: stored in Redis, and lost with it."""
+"""Counters and gauges for /metrics, shared by all processes: stored in Redis, and lost with it."""
 
 import logging
 from collections.abc import Mapping

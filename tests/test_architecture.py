@@ -48,7 +48,7 @@ SHARED_ROOMS = {
     "errors": "ground",
     "email_addresses": "ground",
 }
-# Inside any room, these names decide, whether of a file or of a folder.
+# Inside any room, a file or folder with one of these names is on that floor.
 FLOOR_OF_NAME = {"views": "views", "tasks": "tasks"}
 # Folders and files in which a transaction may be committed: entry points, tasks and the engine.
 COMMITTING = {"views", "commands", "dispatch", "jobs", "tasks", "delivery", "api"}
@@ -106,7 +106,7 @@ def test_modules_form_no_cycle() -> None:
 
 
 def test_the_entries_of_a_folder_form_no_cycle() -> None:
-    """Files and folders beside each other: an import below two of them counts between the two."""
+    """Compare files and folders side by side: an import between their contents counts as one between them."""
     folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for name, imports in IMPORTS.items():
         for imported in imports if name not in ENTRY_POINTS else ():
@@ -181,8 +181,8 @@ def roots_of_import(node: ast.AST) -> set[str]:
     return set()
 
 
-def test_services_and_the_engine_know_no_request_and_no_form() -> None:
-    # Of the engine's floor, `security` and `audit` answer who acts, which only the request knows.
+def test_services_and_the_engine_use_no_request_and_no_form() -> None:
+    # On the engine's floor, `security` and `audit` find out who acts, which only the request knows.
     know_the_actor = {"skymailing.security", "skymailing.audit"}
     web_names = {"request", "session", "g", "flash", "redirect", "url_for", "render_template", "current_user"}
     wrong = [

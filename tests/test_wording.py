@@ -1,4 +1,4 @@
-"""Keep names, comments, docs and pages in plain English: no file uses a word that we avoid."""
+"""Keep names, comments, docs and pages in plain English, without the words that we avoid."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def written_by_us() -> list[Path]:
     ]
 
 
-def test_no_text_of_ours_uses_a_word_that_we_avoid() -> None:
+def test_our_texts_contain_no_word_that_we_avoid() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]}"
         for path in written_by_us()

@@ -10,10 +10,10 @@ from skymailing.caching.middleware import PageKind
 PLACEHOLDER = VIEWS_PLACEHOLDER.encode()
 
 
-def fill_views(body: bytes, values: list[int], language: str, is_read: bool) -> bytes:
-    """Count a view of an article and insert the total into its page; `values` are its ID and stored views."""
+def fill_views(body: bytes, values: list[int], language: str, is_get: bool) -> bytes:
+    """Count a view of the article and insert the number into its page; `values` are its id and views."""
     article_id, known = values
-    pending = count_view(article_id) if is_read else 0
+    pending = count_view(article_id) if is_get else 0
     return body.replace(PLACEHOLDER, format_decimal(known + pending, locale=language).encode())
 
 

@@ -1,11 +1,11 @@
-"""Flask-Caching's backend: one Redis for all processes. Without Redis, pages are slower but work.
+"""Flask-Caching's backend: one Redis for all processes. Without Redis, pages are slower but still work.
 
-Values are JSON, never pickle, so that write access to Redis does not allow to run code.
+Values are JSON, never pickle, so that write access to Redis does not allow running code.
 
 A cached value may depend on versions: random strings in Redis, one per subject such as "articles".
 Invalidating a subject replaces its version. A process reads the versions before it computes a value
-and labels the value with them. So a value computed from old data never passes for a new one,
-regardless of which process is slower.
+and labels the value with them. So a value computed from old data is never taken for a new one,
+even if its process is slow.
 """
 
 import json
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 PREFIX = "skymailing:cache:"
 SOCKET_TIMEOUT = 0.25  # seconds; rendering a page is faster than waiting longer
-RETRY_AFTER = 2.0  # seconds after a failure without a request to Redis
+RETRY_AFTER = 2.0  # seconds without a request to Redis after a failure
 
 
 class ThreadConnection(threading.local):

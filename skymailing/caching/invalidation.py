@@ -1,7 +1,7 @@
 """Invalidate cached pages after every commit that changes their data.
 
-Writes are detected at the database connection, which every view, job and command uses, so no code has
-to remember it. The version changes after the commit: a process that reads the new version also reads
+Writes are detected at the database connection, which every view, job and command uses, so no code path
+can bypass it. The version changes after the commit: a process that reads the new version also reads
 the new rows.
 """
 
@@ -48,8 +48,8 @@ def subjects_of(statement: str) -> set[str]:
     verb, table = found[1].upper(), found[2].lower()
     if table in SUBJECT_OF:
         return {SUBJECT_OF[table]}
-    # Deleting a user deletes everything they own. Pages show users' names, and count no mailing of a
-    # blocked user as active.
+    # Deleting a user deletes everything they own. Pages show users' names, and do not count
+    # a blocked user's mailings as active.
     if verb == "DELETE FROM":
         return set(SUBJECT_OF.values())
     depends = {ARTICLES: SETS_NAME, MAILINGS: SETS_BLOCK} if verb == "UPDATE" else {}
@@ -74,7 +74,7 @@ def watch(engine: Engine, backend: SharedCache) -> None:
 
 
 def invalidate_missed_edits() -> None:
-    """Invalidate articles if they changed since the last call, for edits committed without Redis."""
+    """Invalidate articles if they have changed since the last call: edits may be committed without Redis."""
     with Session(reading_engine()) as session:
         count, latest = session.execute(select(func.count(), func.max(Article.updated_at))).one()
     seen = [count, latest.isoformat() if latest else None]

@@ -1,12 +1,12 @@
 """Serve whole public pages to visitors from the cache until something in them changes.
 
 This covers GET and HEAD requests without a session, for pages that a feature registers with
-`register_pages`. The key is path, language and the query arguments that the page knows. The label
-holds the versions of the data that the page shows (see `backend`). All response headers are cached
-with the page.
+`register_pages`. The key consists of language, variant, path and the query arguments that the page
+knows. The label holds the versions of the data that the page shows (see `backend`). All response
+headers are cached with the page.
 
 A cached response never enters Flask, which makes it as fast as a route that does nothing. Each
-process also holds the pages that it served last. Every request still checks their versions in
+process also keeps recently served pages in memory. Every request still checks their versions in
 Redis, so this second copy saves time and never shows old data.
 """
 
@@ -31,11 +31,11 @@ from skymailing.extensions import cache
 from skymailing.web.compression import accepts_gzip, compress
 from skymailing.web.i18n import LANGUAGE_COOKIE, best_language
 
-KEY_PREFIX = "page:2"  # change the number with the format of CachedPage: hosts are upgraded one by one
+KEY_PREFIX = "page:2"  # increase when the format of CachedPage changes, because hosts are upgraded one by one
 EXTENSION = "skymailing_pages"  # in app.extensions: the registered pages
 LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a page that was not cached
 FAST_LEVEL = 1  # for compressing a body that differs in each response
-LOCAL_PAGES = 256  # in the memory of a process
+LOCAL_PAGES = 256  # kept in memory by each process
 RENDER_SECONDS = 5.0  # longest time to render a page
 READ_METHODS = ("GET", "HEAD")
 
@@ -50,8 +50,8 @@ class PageKind:
     seconds: float  # longest time until the page is rendered again
     next_change: Callable[[datetime], datetime | None]  # when the page changes without any write
     arguments: tuple[str, ...] = ()  # query arguments that select a page
-    variants: int = 1  # number of versions that are shown in random order
-    # Put changing values into the rendered body: (body, `g.page_values`, language, is_read) -> body.
+    variants: int = 1  # number of variants; each response shows a random one
+    # Put changing values into the rendered body: (body, `g.page_values`, language, is_get) -> body.
     fill: Callable[[bytes, list[int], str, bool], bytes] | None = None
 
 
@@ -74,7 +74,7 @@ class PageKinds:
 class Lookup:
     """A request's key and label in the cache."""
 
-    requested_at: datetime  # not after the data that the page shows
+    requested_at: datetime  # taken before the page's data is read
     kind: PageKind
     key: str
     label: str | None
@@ -130,7 +130,7 @@ def register_pages(app: Flask, pages: Mapping[str, PageKind]) -> None:
 
 
 class PageCache:
-    """WSGI middleware: answers visitors from the cache and passes every other request on."""
+    """WSGI middleware: serves visitors from the cache and passes every other request on."""
 
     def __init__(self, app: Flask, wsgi_app: Callable[..., Iterable[bytes]], kinds: PageKinds) -> None:
         self.app = app
@@ -191,7 +191,7 @@ class PageCache:
             return None
         if page.expires <= now:
             # The data is unchanged. This request renders the page again. Until then, other requests get
-            # the old page, or all of them would render it at once. But not past its next change.
+            # the old page, but not past its next change; otherwise all of them would render it at once.
             self.local[lookup.key] = replace(page, expires=min(now + RENDER_SECONDS, page.next_change))
             return None
         return page
@@ -209,10 +209,10 @@ class PageCache:
     def _respond(
         self, page: CachedPage, kind: PageKind, environ: Environment, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        body, is_read = page.body, environ["REQUEST_METHOD"] == "GET"
+        body, is_get = page.body, environ["REQUEST_METHOD"] == "GET"
         if page.values is not None and kind.fill is not None:
             with self.app.app_context():
-                body = kind.fill(body, page.values, page.language, is_read)
+                body = kind.fill(body, page.values, page.language, is_get)
         if page.matches(environ.get("HTTP_IF_NONE_MATCH", "")):
             start_response("304 NOT MODIFIED", [pair for pair in page.headers if pair[0] != "Content-Type"])
             return []
@@ -221,7 +221,7 @@ class PageCache:
             body = page.compressed or compress(body, FAST_LEVEL)
             headers = [*headers, ("Content-Encoding", "gzip")]
         start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
-        return [body] if is_read else []
+        return [body] if is_get else []
 
 
 def _variant(kind: PageKind, etags: str) -> int:
@@ -235,7 +235,7 @@ def _variant(kind: PageKind, etags: str) -> int:
 
 
 def finish_page(response: Response) -> Response:
-    """Cache a visitor's page, fill in its changing values, and answer 304 if the browser has the page."""
+    """Cache a visitor's page, fill in its changing values, and return 304 if the browser has the page."""
     lookup: Lookup | None = request.environ.get(LOOKUP)
     values: list[int] | None = g.get("page_values")
     if response.status_code == 200 and (lookup is not None or values is not None):
@@ -243,8 +243,8 @@ def finish_page(response: Response) -> Response:
             _store(response, lookup, values)
         kind = current_app.extensions[EXTENSION].find(request.path)
         if values is not None and kind is not None and kind.fill is not None:
-            is_read = request.method == "GET"
-            response.set_data(kind.fill(response.get_data(), values, str(get_locale()), is_read))
+            is_get = request.method == "GET"
+            response.set_data(kind.fill(response.get_data(), values, str(get_locale()), is_get))
         if lookup is not None:
             response.make_conditional(request)
     return response
@@ -256,7 +256,7 @@ def _store(response: Response, lookup: Lookup, values: list[int] | None) -> None
     body = response.get_data()
     # The ETag includes the values, so that a browser shows an old view count only until the next fold.
     etag = f"{lookup.variant}-{hashlib.sha256(body + str(values).encode()).hexdigest()[:24]}"
-    response.set_etag(etag, weak=True)  # weak: the views counted since then differ
+    response.set_etag(etag, weak=True)  # weak: the number of views may differ
     if lookup.label is None or not lookup.may_store:
         return
     # Counted from the request: an article published during rendering may be missing from the page.

@@ -1,4 +1,4 @@
-"""Database connections: SQLite that is safe with several processes, and statements for both databases."""
+"""Make SQLite safe for several processes, and build statements that suit both databases."""
 
 import time
 from typing import Any
@@ -31,7 +31,7 @@ def make_sqlite_safe(engine: Engine) -> None:
 
     By default, the driver begins a transaction late, and a process that reads first and writes later
     loses updates. Here a transaction that may write takes the write lock at its start (BEGIN IMMEDIATE),
-    waiting for it if needed. The transaction of a read request does not.
+    waiting for it if needed. The transaction of a read request takes no lock.
     """
 
     @event.listens_for(engine, "connect")
@@ -59,7 +59,7 @@ def lower(text: str | None) -> str | None:
 
 
 def reading_engine() -> Engine:
-    """Return an engine for single reading statements.
+    """Return an engine for single statements that only read.
 
     On SQLite it does not wait for a writer. On PostgreSQL it opens no transaction: a rollback would make
     the driver discard its prepared statements.

@@ -1,7 +1,7 @@
 """Keyset pagination: page 20,000 of a list costs as much as the first.
 
 A cursor names the row where a page begins or ends, not a number of rows to skip. So rows that are
-added or deleted between two pages neither repeat nor hide others.
+added or deleted between two requests do not make others appear twice or disappear.
 """
 
 import base64
@@ -109,7 +109,7 @@ def unwrap(row: Any, statement: Select[Any]) -> Any:
 
 
 def signature(order: Order) -> str:
-    """Return a text that identifies the order, so that a cursor is valid for one order only."""
+    """Return a string that identifies the order, so that a cursor is valid for one order only."""
     return ",".join(f"{column.key}{'-' if descending else '+'}" for column, descending in order)
 
 
@@ -164,7 +164,7 @@ class BoundedCount:
 
 
 def count_up_to(statement: Select[Any], limit: int = COUNT_LIMIT) -> BoundedCount:
-    """Count the rows of `statement` up to `limit`, so that no page waits for a million to be counted."""
+    """Count the rows of `statement` up to `limit`, so that no page has to count a million."""
     rows = statement.with_only_columns(literal(1), maintain_column_froms=True).order_by(None).limit(limit + 1)
     number = db.session.scalar(select(func.count()).select_from(rows.subquery())) or 0
     return BoundedCount(min(number, limit), is_exact=number <= limit)

@@ -1,8 +1,7 @@
-"""Log one line per request, with a request id that all its other log lines carry.
+"""Log one line per request, with a request ID that is in all other log lines of the request.
 
-We always create the id: one sent with the request could be forged or contain anything. The line names
-the route and its numbers, never the requested address, which may contain a token or, in a search, an
-e-mail address.
+We always create the ID: one sent with the request could be forged or contain anything. The line has the
+route and its IDs, never the requested URL, which may contain a token or, in a search, an e-mail address.
 """
 
 import logging
@@ -19,7 +18,7 @@ from skymailing.logs import context
 logger = logging.getLogger("skymailing.requests")
 
 HEADER = "X-Request-ID"
-ROUTE = "skymailing.route"  # in the WSGI environment: a request's route and ids
+ROUTE = "skymailing.route"  # in the WSGI environment: a request's route and IDs
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # a client may send any other word
 UNMATCHED = "(no such page)"
 CACHED = "(cached page)"
@@ -45,7 +44,7 @@ def record_route(response: Response) -> Response:
 
 
 class AccessLog:
-    """WSGI middleware: logs each request after its response was sent."""
+    """WSGI middleware: logs each request after its response has been sent."""
 
     def __init__(self, wsgi_app: Callable[..., Iterable[bytes]]) -> None:
         self.wsgi_app = wsgi_app
@@ -68,7 +67,7 @@ class AccessLog:
         try:
             body = self.wsgi_app(environ, start)
         except BaseException:
-            # Every request gets its line, also one that ends with an error.
+            # Every request is logged, even one that ends with an error.
             finish()
             raise
         return ClosingIterator(body, finish)

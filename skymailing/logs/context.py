@@ -1,4 +1,4 @@
-"""Fields that every log line of a request or job carries, such as its id and the run."""
+"""Fields that every log line of a request or job carries, such as its ID and the run's."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def bind(**values: Value) -> None:
 
 
 def reset(**values: Value) -> None:
-    """Replace all fields by these, at the start or end of a request or job."""
+    """Replace all fields with these, at the start or end of a request or job."""
     _fields.set(values)
 
 

@@ -20,7 +20,7 @@ from skymailing.logs.redaction import Redactor, secrets_of
 
 # Control characters, other line breaks, marks that change the text direction, unpaired surrogates.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-# They log two or three lines for a job, where ours logs one.
+# These log two or three lines per job, and we log one ourselves.
 CHATTY = ("rq.worker", "rq.job", "rq_scheduler.scheduler", "mail.log")
 MAX_LENGTH = 20_000  # characters of a message or traceback; longer ones contain user content
 
@@ -57,7 +57,7 @@ class JsonFormatter(Formatter):
             "message": message,
             "pid": record.process,
             **context.fields(),
-            # Only ids, numbers and our own names: free text belongs in the message, which is redacted.
+            # Only IDs, numbers and our own names: free text belongs in the message, which is redacted.
             **getattr(record, "fields", context.NO_FIELDS),
         }
         if trace:
@@ -82,7 +82,7 @@ class TextFormatter(Formatter):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # a bug in a library must not lose the line
+    except (TypeError, ValueError):  # a library's mistake must not cost us the line
         return f"{record.msg} {record.args}"
 
 

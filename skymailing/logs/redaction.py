@@ -18,7 +18,7 @@ SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-
 LINKS = r"(?P<link>/(?:u|verify|reset|auth/email)/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
-    # Bounded: on a text made of such words, an open repetition would take hours.
+    # Bounded: on a text made of such words, an unlimited repetition would take hours.
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )
@@ -29,7 +29,7 @@ ADDRESSES = re.compile(
 
 
 class Redactor:
-    """Finds the secrets of this installation, and anything that looks like a secret."""
+    """Redacts the secrets of this installation, and anything that looks like a secret."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {form for secret in secrets for form in (secret, quote(secret, safe=""))}

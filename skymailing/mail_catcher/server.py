@@ -1,4 +1,4 @@
-"""The SMTP server of the mail catcher: accepts and stores every letter, sends none."""
+"""The SMTP server of the mail catcher: accepts and stores every letter, and sends none."""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""Store caught letters, one raw file each; time and recipient are in the name, so lists open no file."""
+"""Store caught letters, one raw file each.
+
+Time and recipient are in the file name, so sorting and searching open no file.
+"""
 
 import itertools
 import os
@@ -13,7 +16,7 @@ from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
 HEADER_BYTES = 65_536  # read per letter in a list
-MAX_NAME_BYTES = 200  # of a recipient in a file name; file systems allow 255 for the whole
+MAX_NAME_BYTES = 200  # of the recipient in a file name; file systems allow 255 for the whole name
 LETTER_ID = re.compile(r"\d{19}-\d{6}_[A-Za-z0-9@.+_=-]+")
 SUFFIX = ".eml"
 UNFINISHED = ".unfinished-"
@@ -27,7 +30,7 @@ class CaughtLetter:
 
     @property
     def id(self) -> str:
-        """The id in URLs: time, number and recipient."""
+        """The ID in URLs: time, number and recipient."""
         return self.path.name.removesuffix(SUFFIX)
 
     @property
@@ -62,7 +65,7 @@ class LetterStore:
         self._numbers = itertools.cycle(range(1_000_000))
 
     def prepare(self) -> None:
-        """Create the directory and remove unfinished files of a killed writer; only for the writer."""
+        """Create the directory and remove a killed writer's unfinished files; only for the writer."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._directory.glob(f"{UNFINISHED}*"):
             path.unlink(missing_ok=True)
@@ -90,7 +93,7 @@ class LetterStore:
         return [CaughtLetter(self._directory / name) for name in names]
 
     def find(self, letter_id: str) -> CaughtLetter | None:
-        """Return a letter by its id."""
+        """Return the letter with this ID."""
         if not LETTER_ID.fullmatch(letter_id):
             return None
         letter = CaughtLetter(self._directory / (letter_id + SUFFIX))

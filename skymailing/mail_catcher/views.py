@@ -13,7 +13,7 @@ from skymailing.mail_catcher.store import CaughtLetter, LetterStore
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
 BLUEPRINTS = (bp,)
 
-# A letter may use any styles but run nothing; its links open in a new page.
+# A letter may use any styles but run nothing; its links open in a new tab.
 LETTER_POLICY = (
     "default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; base-uri 'self'; "
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -90,7 +90,7 @@ def get_letter(letter_id: str) -> CaughtLetter:
 
 
 def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
-    """Return the page that starts at the letter with the id `cursor`; new letters do not shift it."""
+    """Return the page that starts at the letter with the ID `cursor`; new letters do not shift it."""
     start = sum(letter.id > cursor for letter in letters) if cursor else 0
     shown = letters[start : start + PER_PAGE]
     end = start + PER_PAGE
@@ -102,7 +102,7 @@ def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
 
 
 def read_part(message: EmailMessage, subtype: str) -> str | None:
-    """Return the text of the plain or html part; None if the letter has none."""
+    """Return the text of the plain or HTML part; None if the letter has no such part."""
     part = message.get_body((subtype,))
     if part is None:
         return None

@@ -1,1 +1,1 @@
-"""Letters: writing, checking, previewing."""
+"""Messages: the editor, drafts, pictures and previews."""

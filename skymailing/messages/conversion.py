@@ -1,4 +1,4 @@
-"""Convert a body from one format to another; placeholders stay byte for byte."""
+"""Convert a body from one format to another; placeholders are kept byte for byte."""
 
 import re
 from html import escape
@@ -11,9 +11,10 @@ from skymailing.models import MessageFormat
 
 
 def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
-    """Return `body` in the new format; raises TemplateError when a tag is never closed.
+    """Return `body` in the new format; raises TemplateError if a tag is not closed.
 
-    Plain text and Markdown need no conversion. HTML is a page with a design, which is lost on the way back.
+    Plain text and Markdown need no conversion. An HTML message has a design around its text; converting it
+    to another format removes the design.
     """
     body = clean(body)
     if new is MessageFormat.HTML and old is not MessageFormat.HTML:
@@ -26,13 +27,13 @@ def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
 
 
 def extract_text(page: str) -> str:
-    """Return the text between the marks of a page with a design; without marks, the whole page."""
+    """Return the text between the marks of a page, or the whole page if it has no marks."""
     begin, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
     return page[begin + len(TEXT_BEGINS) : end] if 0 <= begin < end else page
 
 
 def write_paragraphs(text: str) -> str:
-    """Return plain text as paragraphs of HTML."""
+    """Return plain text as HTML paragraphs."""
     masked = MaskedSource(text)
     paragraphs = re.split(r"\n\s*\n", masked.text.strip("\n"))
     html = "\n".join(

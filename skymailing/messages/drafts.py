@@ -15,13 +15,13 @@ from skymailing.models import AuditAction, Message, MessageDraft
 
 KEPT = timedelta(days=180)  # after the last change
 KEPT_DISCARDED = timedelta(days=2)
-MAX_DRAFTS = 100  # of one user
-SHOWN = 5
+MAX_DRAFTS = 100  # per user
+SHOWN = 5  # drafts in a list
 MAX_SUBJECT = 1_000  # characters
 
 
 class DraftElsewhere(UserError):
-    """Another window has saved something else in this draft since."""
+    """Another window has changed this draft in the meantime."""
 
     def __init__(self) -> None:
         super().__init__("message_draft_elsewhere")
@@ -35,7 +35,7 @@ class NewerDraft(UserError):
 
 
 class MessageChanged(UserError):
-    """Another window has saved the message after the typing began."""
+    """Another window has saved the message since this one opened it."""
 
     def __init__(self) -> None:
         super().__init__("message_changed")
@@ -51,10 +51,10 @@ class TooManyDrafts(UserError):
 def begin_draft(
     owner_id: int, message: Message | None, base: int | None, content: Content, now: datetime
 ) -> MessageDraft:
-    """Add the draft of a message, or of a new one.
+    """Add a draft of an existing message or, without one, of a new message.
 
-    Raises DraftElsewhere when the message has a draft, MessageChanged when `base` is not its version any
-    more, and TooManyDrafts.
+    Raises DraftElsewhere if the message already has a draft, MessageChanged if `base` is no longer its
+    version, and TooManyDrafts.
     """
     if message is not None and base is not None and base != message.version:
         raise MessageChanged
@@ -74,7 +74,7 @@ def begin_draft(
 
 
 def change_draft(draft: MessageDraft, revision: int | None, content: Content, now: datetime) -> MessageDraft:
-    """Save what was typed; raises DraftElsewhere unless `revision` is the draft's, or None to take over."""
+    """Save the typed content; raises DraftElsewhere unless `revision` is current, or None to take over."""
     db.session.refresh(draft, with_for_update=True)
     if draft.discarded_at or (revision is not None and revision != draft.revision):
         raise DraftElsewhere
@@ -91,7 +91,7 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
 
 
 def find_draft(message: Message) -> MessageDraft | None:
-    """Return a message's draft: the changes that are not saved yet."""
+    """Return a message's draft, which holds the unsaved changes."""
     mine = select(MessageDraft).where(MessageDraft.message_id == message.id)
     return db.session.scalar(mine.where(MessageDraft.discarded_at.is_(None)))
 
@@ -130,9 +130,9 @@ def store_deleted(message: Message, now: datetime) -> MessageDraft:
 
 
 def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
-    """Restore a discarded draft, or a deleted message, which is then returned.
+    """Restore a discarded draft or a deleted message; return the message if it is one.
 
-    Raises NewerDraft, and CannotRestore when the message was deleted too long ago.
+    Raises NewerDraft, and CannotRestore if the message was deleted too long ago.
     """
     db.session.refresh(draft, with_for_update=True)
     if draft.was_message:
@@ -156,10 +156,10 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
 
 
 def delete_expired(now: datetime) -> None:
-    """Delete drafts that have been left for too long."""
+    """Delete expired drafts, and deleted messages that can no longer be restored."""
     old = or_(
         MessageDraft.discarded_at < now - KEPT_DISCARDED,
-        # Deleted messages are stored as long as everything else that can be restored.
+        # Deleted messages are kept for as long as all other data that can be restored.
         MessageDraft.was_message & (MessageDraft.discarded_at <= now - undo.UNDO_WINDOW),
         MessageDraft.saved_at < now - KEPT,
     )

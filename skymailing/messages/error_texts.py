@@ -1,4 +1,4 @@
-"""The text of a mistake in a template, in the language of the page."""
+"""Explain template errors in the language of the page."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from skymailing.delivery.rendering.liquid_tags import TemplateError
 
 
 def explain_template_error(error: TemplateError) -> str:
-    """Return what is wrong with a template, and in which line."""
+    """Return what is wrong with a template, and on which line."""
     text: Any = _(error.message)
     if error.params:
         text = text % error.params

@@ -1,4 +1,4 @@
-"""The form of messages."""
+"""The message form."""
 
 from flask import request
 from flask_babel import lazy_gettext as _l
@@ -30,7 +30,7 @@ def clean_subject(text: str | None) -> str | None:
 
 
 def read_typed() -> Content:
-    """Return what is being typed as the editor sends it, valid or not."""
+    """Return the content that the editor sends while the user types, valid or not."""
     written = request.form.get("format", "")
     return Content(
         clean_line(request.form.get("subject", ""))[:MAX_SUBJECT],
@@ -40,7 +40,7 @@ def read_typed() -> Content:
 
 
 class MessageForm(FlaskForm):
-    """A new or an existing message; a mistake in a template is an error of its field."""
+    """A new or existing message; a template error is reported at its field."""
 
     subject = StringField(
         _l("Subject"),
@@ -50,12 +50,12 @@ class MessageForm(FlaskForm):
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
         _l("Text"),
-        [InputRequired(_l("Enter a text.")), Length(max=MAX_BODY)],
+        [InputRequired(_l("Enter the text.")), Length(max=MAX_BODY)],
         filters=[clean_text],
     )
 
     def read_content(self) -> Content:
-        """Return what was typed."""
+        """Return the submitted content."""
         return Content(self.subject.data or "", MessageFormat(self.format.data), self.body.data or "")
 
     def validate(self, extra_validators: object = None) -> bool:

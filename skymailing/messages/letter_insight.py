@@ -1,4 +1,4 @@
-"""What an author needs to know before a letter is sent: how it looks, how large it is, what is missing."""
+"""What an author needs to know before sending: how a letter looks, how large it is and what is missing."""
 
 import re
 from collections.abc import Iterable
@@ -23,10 +23,10 @@ from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 
 OWN = ("name", "full_name", "email")
 NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
-# Placeholders that are checked one by one, so that a huge body costs no more.
+# Placeholders checked one by one; limits the time that a huge body takes.
 EXAMINED = 300
 CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
-# The signs around the words of a statement.
+# The delimiters around the words of a statement.
 STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
 
 Path = tuple[str, ...]
@@ -34,21 +34,21 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """A letter as one client gets it, with what its author should know."""
+    """A letter as one client gets it, and what its author should know about it."""
 
     rendered: Rendered
     size: int  # bytes of the whole letter
     is_clipped: bool
     # Placeholders that print nothing for this client.
     empty: list[Path]
-    # Placeholders that no client has a value for, each with a similar one that exists.
+    # Placeholders that no client has a value for, each with a similar one if there is any.
     unknown: list[tuple[Path, Path | None]]
 
 
 def inspect_letter(
     content: Content, recipient: Recipient, sender: Sender, url: str, attributes: Iterable[str]
 ) -> Insight:
-    """Return what `recipient` would get; `attributes` are those of all clients. Raises TemplateError."""
+    """Return what `recipient` would get; `attributes` are those of all clients; raises TemplateError."""
     template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
     rendered = template.parts.render(make_values(recipient, template.sender_name, url))
     size = len(template.render(0, recipient, url, utcnow()))

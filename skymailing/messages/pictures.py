@@ -1,4 +1,4 @@
-"""Pictures in letters: stored under addresses that cannot be guessed, for as long as something shows them."""
+"""Pictures in letters: kept under URLs that cannot be guessed, for as long as they are in use."""
 
 import os
 import secrets
@@ -28,13 +28,13 @@ from skymailing.web.images import (
 
 LARGEST = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
-MAX_PICTURES = 500  # of one user
-MAX_SIZE = 200 * 1024 * 1024  # bytes of one user's pictures
-GRACE = timedelta(days=2)  # after a picture was removed from a letter; an undo may bring it back
-PAUSE = timedelta(hours=6)  # between two checks of one picture
+MAX_PICTURES = 500  # per user
+MAX_SIZE = 200 * 1024 * 1024  # bytes per user
+GRACE = timedelta(days=2)  # after a picture was last in use; an undo may bring it back
+PAUSE = timedelta(hours=6)  # between two checks of the same picture
 NAMES = 500  # checked in one query
-MARK = ".swept"  # an empty file whose date is that of the last search for orphans
-BATCH = 20  # so that the transaction is short
+MARK = ".swept"  # an empty file, modified at the last search for orphans
+BATCH = 20  # pictures per check; keeps the transaction short
 
 
 class TooManyPictures(UserError):
@@ -45,7 +45,7 @@ class TooManyPictures(UserError):
 
 
 def picture_directory() -> Path:
-    """Return the folder of the letters' pictures."""
+    """Return the folder with the pictures of letters."""
     return Path(current_app.config["DATA_DIR"]) / "letter-pictures"
 
 
@@ -111,7 +111,7 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
 def delete_orphans(now: datetime) -> None:
     """Delete files without a row: their user is gone, or the upload was never committed.
 
-    Does nothing when the last search is less than PAUSE ago.
+    Does nothing if the last search was less than PAUSE ago.
     """
     directory = picture_directory()
     mark = directory / MARK

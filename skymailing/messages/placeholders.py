@@ -1,8 +1,8 @@
-"""Placeholders as people write them."""
+"""Write placeholders as authors do."""
 
 import re
 
-# Keys of samples that no attribute can have.
+# The keys of name and address among the samples; no attribute can have these.
 OWN_NAME, OWN_EMAIL = "\0name", "\0email"
 # What Liquid accepts after a dot; other names go in brackets.
 PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")

@@ -1,4 +1,4 @@
-"""Queries about messages, and about clients for the pages of messages."""
+"""Queries about messages, and about clients for the message pages."""
 
 from collections import Counter
 from typing import Any
@@ -18,7 +18,7 @@ ORDERS: dict[str, Order] = {
     "-subject": [(Message.subject, True), (Message.id, True)],
 }
 DEFAULT_ORDER = "-changed"
-# Newest clients in which attributes are looked up: enough to know an import's columns, and bounded.
+# Number of newest clients whose attributes are read: enough to find the columns of an import.
 SAMPLE = 200
 ATTRIBUTES_SHOWN = 40
 CLIENTS_SHOWN = 8
@@ -46,7 +46,7 @@ def find_attributes(owner_id: int) -> list[str]:
 
 
 def find_samples(owner_id: int) -> dict[str, str]:
-    """Return an example of each attribute, and of the name and the address, from the newest clients."""
+    """Return a sample of each attribute, the name and the address, from the newest clients."""
     samples: dict[str, str] = {}
     newest = select(Client).where(Client.owner_id == owner_id).order_by(Client.id.desc()).limit(SAMPLE)
     for client in db.session.scalars(newest):
@@ -58,13 +58,13 @@ def find_samples(owner_id: int) -> dict[str, str]:
 
 
 def find_with_drafts(message_ids: list[int]) -> set[int]:
-    """Return which of these messages have a draft with unsaved changes."""
+    """Return the IDs of those messages that have unsaved changes."""
     drafts = select(MessageDraft.message_id).where(MessageDraft.message_id.in_(message_ids))
     return {id for id in db.session.scalars(drafts.where(MessageDraft.discarded_at.is_(None))) if id}
 
 
 def find_client(owner_id: int, client_id: int | None) -> Client | None:
-    """Return the owner's client with this id; without an id the first client, if there is any."""
+    """Return the owner's client with this ID; without an ID, the first client, if any."""
     own = select(Client).where(Client.owner_id == owner_id)
     if client_id is not None:
         own = own.where(Client.id == client_id)
@@ -72,7 +72,7 @@ def find_client(owner_id: int, client_id: int | None) -> Client | None:
 
 
 def find_neighbours(client: Client) -> tuple[int | None, int | None]:
-    """Return the ids of the clients before and after this one."""
+    """Return the IDs of the clients before and after this one."""
     own = select(Client.id).where(Client.owner_id == client.owner_id)
     before = db.session.scalar(own.where(Client.id < client.id).order_by(Client.id.desc()).limit(1))
     after = db.session.scalar(own.where(Client.id > client.id).order_by(Client.id).limit(1))

@@ -18,7 +18,7 @@ MAILINGS_SHOWN = 5
 
 
 class MessageInUse(UserError):
-    """Mailings send the message, so it cannot be deleted; `names` are the newest of them."""
+    """Mailings send the message, so it cannot be deleted; `names` are those of the newest ones."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__("message_in_use", names=", ".join(f"“{name}”" for name in names))
@@ -48,16 +48,16 @@ def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraf
             db.session.delete(message)
             db.session.flush()
     except IntegrityError as error:
-        # A mailing began to use the message after the check: the foreign key decides.
+        # Since the check, a mailing with this message was created; the foreign key kept the message.
         raise MessageInUse([mailing.name for mailing in find_mailings(message_id)]) from error
     return deleted
 
 
 def save_message(message: Message, content: Content, expected: int | None) -> None:
-    """Save what was typed into a message.
+    """Save the typed content of a message.
 
-    Raises MessageChanged when `expected` is given and is not the message's version any more: another
-    window has saved it since.
+    Raises MessageChanged if `expected` is given and is no longer the message's version, as another window
+    has saved it since.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)

@@ -28,7 +28,7 @@ from skymailing.reports.aggregates import (
     read_aggregates,
 )
 from skymailing.reports.rollup_queries import ALL_MAILINGS, IS_FRESH
-from skymailing.web.timezones import day_ends, day_starts
+from skymailing.web.timezones import end_of_day, start_of_day
 
 TIME_BUDGET = 1.0  # seconds per sweep; a sweep runs every fifteen seconds
 # A day is rolled up only after this time without changes. Otherwise, a run that is sending would
@@ -87,7 +87,7 @@ def _find_next_day(
 
 def _day_of(moment: datetime, zone: ZoneInfo) -> TimeRange:
     day = moment.astimezone(zone).date()
-    return day_starts(day, zone), day_ends(day, zone)
+    return start_of_day(day, zone), end_of_day(day, zone)
 
 
 def _roll_up_day(session: Session, owner_id: int, day: TimeRange, before: datetime) -> bool:

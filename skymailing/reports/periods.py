@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from skymailing.errors import UserError
-from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, day_ends, day_starts
+from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, end_of_day, start_of_day
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
@@ -26,16 +26,16 @@ class Period:
 
     @property
     def begins_at(self) -> datetime:
-        return day_starts(self.since, self.zone)
+        return start_of_day(self.since, self.zone)
 
     @property
     def ends_at(self) -> datetime:
-        return day_ends(self.until, self.zone)
+        return end_of_day(self.until, self.zone)
 
     @functools.cached_property
     def day_bounds(self) -> list[tuple[datetime, datetime]]:
-        """The beginning and end of each day."""
-        starts = [day_starts(day, self.zone) for day in self.days]
+        """When each day begins and ends."""
+        starts = [start_of_day(day, self.zone) for day in self.days]
         return list(zip(starts, [*starts[1:], self.ends_at], strict=True))
 
     @property

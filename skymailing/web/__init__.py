@@ -1,1 +1,1 @@
-"""Shared by all pages: responses, error pages, form fields, labels, languages and static files."""
+"""What all pages share: responses, error pages, form fields, labels, languages and static files."""

@@ -51,7 +51,7 @@ def drain(buffer: io.StringIO) -> str:
 def csv_response(rows: Iterable[Sequence[Any]], filename: str, start: str = "") -> Response:
     """Return a download of `start` and the rows; `filename` is ASCII.
 
-    The request's context stays open until the last row, so rows may come from its database session.
+    The request context stays open until the last row, so rows may come from its database session.
     """
     return Response(
         stream_with_context(itertools.chain([start], stream_csv(rows))),

@@ -18,14 +18,14 @@ RETRY_SECONDS = 5  # a restarting database is back by then
 
 
 def register_error_pages(app: Flask) -> None:
-    """Answer HTTP errors with a page in the site's design, or with plain text for programs."""
+    """Respond to HTTP errors with a page in the site's design, or with plain text for programs."""
     app.register_error_handler(HTTPException, show_error)
     app.register_error_handler(OperationalError, show_database_unavailable)
     app.register_error_handler(UserError, show_user_error)
 
 
 def show_database_unavailable(error: OperationalError) -> Response:
-    """Answer 503 when the database is unavailable or too busy; raise any other database error again."""
+    """Return 503 if the database is unavailable or too busy; raise any other database error again."""
     is_unavailable = error.connection_invalidated or error.statement is None or "is locked" in str(error.orig)
     if not is_unavailable:
         raise error  # a bug of ours

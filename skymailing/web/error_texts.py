@@ -8,14 +8,14 @@ from flask_babel import lazy_gettext as _l
 from skymailing.errors import UserError
 from skymailing.web.labels import state_label
 
-# <feature>_<what is wrong>; programs rely on the codes, so a code never changes its meaning.
+# <feature>_<what is wrong>; programs rely on the codes, so the meaning of a code never changes.
 ERROR_TEXTS: dict[str, Any] = {
     # --- accounts -----------------------------------------------------------------------------
     "account_exists": _l("There is already an account with the address %(email)s."),
     "account_forbidden": _l("You cannot change this account."),
     "account_last_admin": _l("This is the last administrator. Make someone else an administrator first."),
     "account_deletion_started": _l("It is too late: your account is being deleted."),
-    "password_too_short": _l("The password needs at least %(length)d characters."),
+    "password_too_short": _l("The password must have at least %(length)d characters."),
     "password_too_long": _l("The password is longer than %(length)d characters."),
     "password_too_common": _l("This password is too easy to guess. Please choose another one."),
     "password_like_email": _l("Please choose a password that differs from your e-mail address."),

@@ -16,7 +16,14 @@ from wtforms.widgets import DateTimeLocalInput
 from skymailing.errors import UserError
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import user_zone
-from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR, day_ends, day_starts, format_local, parse_local
+from skymailing.web.timezones import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    end_of_day,
+    format_local,
+    parse_local,
+    start_of_day,
+)
 
 
 class LocalTimeField(Field):
@@ -35,7 +42,7 @@ class LocalTimeField(Field):
             return
         current = self.object_data
         if current and values[0].strip() == format_local(current, self.zone):
-            # Unchanged. Parsing again would lose the fraction of a second, or the second of two equal hours.
+            # Unchanged. Parsing would drop the fraction of a second, and take the first of two equal hours.
             self.data = current
             return
         try:
@@ -61,7 +68,7 @@ def strip(text: str | None) -> str | None:
 
 
 class PeriodForm(FlaskForm):
-    """A period of days; part of the page's address, so that a link can be shared."""
+    """A period of days; part of the page's URL, so that the link can be shared."""
 
     class Meta:
         csrf = False
@@ -87,6 +94,6 @@ class PeriodForm(FlaskForm):
         return None if self[name].errors else self[name].data
 
     def utc_range(self) -> tuple[datetime | None, datetime | None]:
-        """Return when the period begins and when it is over, in UTC; None where it is open."""
+        """Return the beginning and end of the period in UTC; None for an empty field."""
         since, until, zone = self.valid_data("since"), self.valid_data("until"), user_zone()
-        return (day_starts(since, zone) if since else None, day_ends(until, zone) if until else None)
+        return (start_of_day(since, zone) if since else None, end_of_day(until, zone) if until else None)

@@ -1,7 +1,7 @@
-"""Ids in addresses, queries and forms.
+"""IDs in URLs, queries and forms.
 
 PostgreSQL fails on a number that the key's column cannot hold, instead of finding no row. So every
-id from outside is read here.
+ID from outside is read here.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from skymailing.db.engine import LARGEST_BIG_ID, LARGEST_ID
 
 
 class IdConverter(IntegerConverter):
-    """<int:...> in addresses: 404 for a number that no Integer key can hold."""
+    """<int:...> in URLs: 404 for a number that no Integer key can hold."""
 
     largest = LARGEST_ID
 
@@ -22,13 +22,16 @@ class IdConverter(IntegerConverter):
 
 
 class BigIdConverter(IdConverter):
-    """<big:...> in addresses: the same for tables with BigInteger keys."""
+    """<big:...> in URLs: the same for tables with BigInteger keys."""
 
     largest = LARGEST_BIG_ID
 
 
 def parse_big_id(text: str) -> int:
-    """Return the id in a query or form, for `type=`; raises ValueError for a number that no key can hold."""
+    """Return the ID in a query or form (for the `type` argument of `MultiDict.get`).
+
+    Raises ValueError for a number that no key can hold.
+    """
     number = int(text)
     if abs(number) > LARGEST_BIG_ID:
         raise ValueError("too large for any key")
@@ -36,7 +39,7 @@ def parse_big_id(text: str) -> int:
 
 
 def read_id(text: object, largest: int = LARGEST_ID) -> int:
-    """Return the id in a query or form; 0, which no row has, for anything that cannot be an id."""
+    """Return the ID in a query or form; 0, which no row has, for anything that cannot be an ID."""
     text = str(text)
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest))):
         return 0
@@ -44,6 +47,6 @@ def read_id(text: object, largest: int = LARGEST_ID) -> int:
 
 
 def selected_ids(limit: int) -> list[int]:
-    """Return the ids that the request's `id` fields select, each once, at most `limit`."""
+    """Return the IDs in the request's `id` fields, each once, at most `limit`."""
     ids = map(read_id, request.values.getlist("id"))
     return list(dict.fromkeys(id for id in ids if id))[:limit]

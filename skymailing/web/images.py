@@ -18,7 +18,7 @@ from PIL import ExifTags, Image
 from skymailing.errors import UserError
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 40_000_000  # more than a good camera has; decoded they need 160 MB
+MAX_PIXELS = 40_000_000  # more than a good camera has; decoded, they need 160 MB
 MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
@@ -110,7 +110,7 @@ def _decode(content: bytes, largest: int) -> Image.Image:
     unreadable = UserError("picture_unreadable")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            # The file's header says so, before any pixel is decoded.
+            # The size is in the file's header, so this check decodes no pixel.
             if opened.width * opened.height > MAX_PIXELS:
                 raise _too_many_pixels()
             if min(opened.size) < MIN_SIDE:
@@ -170,7 +170,7 @@ def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
             size_on_disk = output.tell()
         Path(temporary).replace(path)  # readers see the whole file or none
     except BaseException:
-        # Also after Ctrl-C, no half-written picture stays behind.
+        # Leave no half-written picture behind, not even after Ctrl-C.
         Path(temporary).unlink(missing_ok=True)
         raise
     return size_on_disk

@@ -21,7 +21,7 @@ from skymailing.models import (
     SuppressionReason,
 )
 
-# Tones, each a colour in site.css: quiet (nothing happens), planned, active, waiting, good, bad,
+# Each tone is a colour in site.css: quiet (nothing happens), planned, active, waiting, good, bad,
 # doubt (the outcome is unknown) and gone (ended without a result).
 
 # The key includes the enum: members of different StrEnums with the same text are equal.

@@ -21,7 +21,7 @@ class LazyPagesFlask(Flask):
         super().__init__(import_name)
 
     def defer_pages(self, build: Callable[[], None]) -> None:
-        """Call `build` at the first look at the URLs."""
+        """Call `build` when a URL is first looked up."""
         self._build_pages = build
 
     @property

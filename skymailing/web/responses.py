@@ -64,7 +64,7 @@ def configure(app: Flask) -> None:
 
 def picture_of(name: str) -> "Picture | None":
     """Return the picture with this file name; None for a name that is not ours."""
-    from skymailing.web.images import parse_name  # Pillow is slow to import: only pages pay for it
+    from skymailing.web.images import parse_name  # Pillow is slow to import, so commands avoid it
 
     return parse_name(name)
 
@@ -72,7 +72,7 @@ def picture_of(name: str) -> "Picture | None":
 def trust_proxies(app: Flask) -> None:
     """Read the visitor's address and protocol from TRUSTED_PROXIES proxies, and the host from none.
 
-    Each proxy appends what it saw on the right; the visitor could have sent anything left of that.
+    Each proxy appends what it saw on the right; anything to the left may come from the visitor.
     """
     count = app.config["TRUSTED_PROXIES"]
     if count:
@@ -94,7 +94,7 @@ def evaluate_when_rendered(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reject_nul() -> None:
-    """Answer 404 for an address with NUL, the one character that PostgreSQL cannot look up."""
+    """Return 404 for a path with NUL, the one character that PostgreSQL cannot look up."""
     if "\0" in request.path:
         abort(404)
 
@@ -104,7 +104,7 @@ def drop_host_from_redirect(response: Response) -> Response:
     target = urlsplit(response.location or "")
     if target.netloc:
         response.location = urlunsplit(("", "", "/" + target.path.lstrip("/"), target.query, target.fragment))
-        response.set_data(b"")  # it contains the address too
+        response.set_data(b"")  # it contains the URL too
     return response
 
 
@@ -118,7 +118,7 @@ def add_security_headers(response: Response) -> Response:
 
 
 def add_cache_headers(response: Response) -> Response:
-    """Store a signed-in user's pages nowhere and visitors' pages in their browser only.
+    """Keep a signed-in user's pages out of all caches, and visitors' pages in their browser only.
 
     Static files set their own headers.
     """
@@ -135,7 +135,7 @@ def add_cache_headers(response: Response) -> Response:
 
 
 def icon(name: str) -> Markup:
-    """Return a Bootstrap icon of our sprite, hidden from screen readers."""
+    """Return a Bootstrap icon from our sprite, hidden from screen readers."""
     return _draw_icon(asset("vendor/bootstrap-icons/icons.svg"), name)
 
 
@@ -147,7 +147,7 @@ def _draw_icon(source: str, name: str) -> Markup:
 
 
 def url_with(**changes: str | int | None) -> str:
-    """Return this page's address with some query arguments changed, or removed when None."""
+    """Return this page's URL with some query arguments changed, or removed if None."""
     pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in changes]
     pairs += [(key, str(value)) for key, value in changes.items() if value is not None]
     return f"{request.path}?{urlencode(pairs)}" if pairs else request.path
@@ -159,9 +159,9 @@ def languages() -> list[tuple[str, str]]:
 
 
 def respond_if_changed(part: str) -> tuple[str, int]:
-    """Answer with the live part of a page, or with 204 when the browser has `seen` this version.
+    """Return the live part of a page, or 204 if the browser has already `seen` this version.
 
-    The part polls an address with `seen=seen`. Here the second "seen" is replaced by a digest.
+    The part polls a URL with `seen=seen`. Here the second "seen" is replaced with a digest.
     """
     # CSRF tokens differ each time.
     digest = hashlib.sha256(re.sub(r'name="csrf_token" value="[^"]*"', "", part).encode()).hexdigest()[:16]

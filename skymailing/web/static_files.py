@@ -37,14 +37,14 @@ def configure(app: Flask) -> None:
 
 
 def asset(path: str) -> str:
-    """Return the address of a static file; it changes with the content."""
+    """Return the URL of a static file, which changes with the content."""
     file = Path(current_app.static_folder or "", path)
     digest = read_asset(file, file.stat().st_mtime_ns).digest
-    return f"{root_address()}/{path.removesuffix(file.suffix)}.{digest}{file.suffix}"
+    return f"{root_url()}/{path.removesuffix(file.suffix)}.{digest}{file.suffix}"
 
 
 def module_asset(path: str) -> str:
-    """Return the address of a script that imports its neighbours, which changes with any of them.
+    """Return the URL of a script that imports its neighbours; it changes when any of them does.
 
     A relative import names no hash. So the hash is in the folder's name: /js/editor.<hash>/start.js finds
     its "./form.js" at /js/editor.<hash>/form.js, and a deploy moves all of them at once. The alternatives
@@ -52,25 +52,25 @@ def module_asset(path: str) -> str:
     would have to parse JavaScript; without hashes the browser would ask about each module on every page.
     """
     folder, _, name = path.rpartition("/")
-    return f"{folder_address(folder)}/{name}"
+    return f"{folder_url(folder)}/{name}"
 
 
 def list_modules(folder: str) -> list[str]:
-    """Return the addresses of a folder's scripts, for a page to load them all at once."""
-    address = folder_address(folder)
+    """Return the URLs of a folder's scripts, so that a page can load them all at once."""
+    url = folder_url(folder)
     files = Path(current_app.static_folder or "", folder).glob("*.js")
-    return [f"{address}/{name}" for name in sorted(file.name for file in files)]
+    return [f"{url}/{name}" for name in sorted(file.name for file in files)]
 
 
-def folder_address(folder: str) -> str:
+def folder_url(folder: str) -> str:
     digest = hash_folder(Path(current_app.static_folder or "", folder))
-    return f"{root_address()}/{folder}.{digest}"
+    return f"{root_url()}/{folder}.{digest}"
 
 
-def root_address() -> str:
-    """Return what url_for returns for the static folder.
+def root_url() -> str:
+    """Return the URL of the static folder.
 
-    With some forty calls a page, url_for took a twentieth of the page's time.
+    `url_for` returns the same, but took a twentieth of a page's time, at some forty calls per page.
     """
     return f"{request.script_root}{current_app.static_url_path}"
 
@@ -78,7 +78,7 @@ def root_address() -> str:
 def serve(filename: str) -> Response:
     """Return a static file by its name, with or without a hash.
 
-    A page from before an update may ask for an old hash. It gets the current file, uncached.
+    A page from before an update may request an old hash. It gets the current file, uncached.
     """
     found, is_current = find_hashed(filename)
     found = found or find_asset(filename) or abort(404)
@@ -94,7 +94,7 @@ def serve(filename: str) -> Response:
 
 
 def find_hashed(filename: str) -> tuple[Asset | None, bool]:
-    """Return the file that a name with a hash means, and whether the hash is the current one."""
+    """Return the file that a hashed name refers to, and whether the hash is current."""
     if in_folder := IN_HASHED_FOLDER.fullmatch(filename):
         folder, digest, name = in_folder.groups()
         found = find_asset(folder + name)
@@ -106,7 +106,7 @@ def find_hashed(filename: str) -> tuple[Asset | None, bool]:
 
 
 def hash_folder(folder: Path) -> str:
-    """Return a hash of the folder's files: of their names and of all that is in them."""
+    """Return a hash of the names and contents of a folder's files."""
     files = sorted(file for file in folder.iterdir() if file.is_file())
     digests = [f"{file.name} {read_asset(file, file.stat().st_mtime_ns).digest}" for file in files]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:12]

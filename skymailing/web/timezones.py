@@ -7,12 +7,12 @@ from skymailing.errors import UserError
 
 # What browsers send for <input type=datetime-local>, and what a script might send.
 FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
-# Years that every database and time zone can compute with.
+# Years that every database and time zone can handle.
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 
 
 def parse_local(text: str, zone: ZoneInfo) -> datetime:
-    """Return the moment in UTC; of a repeated hour the first.
+    """Return the moment in UTC; in a repeated hour, its first occurrence.
 
     Raises UserError `time_unreadable`, `time_year_out_of_range` or `time_skipped`.
     """
@@ -42,11 +42,11 @@ def format_local(moment: datetime, zone: ZoneInfo) -> str:
     return local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
 
 
-def day_starts(day: date, zone: ZoneInfo) -> datetime:
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
     """Return the moment in UTC when a day begins in `zone`."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def day_ends(day: date, zone: ZoneInfo) -> datetime:
+def end_of_day(day: date, zone: ZoneInfo) -> datetime:
     """Return the moment in UTC when the next day begins in `zone`."""
-    return day_starts(day + timedelta(days=1), zone)
+    return start_of_day(day + timedelta(days=1), zone)

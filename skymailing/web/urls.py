@@ -9,11 +9,11 @@ EXAMPLE_UNSUBSCRIBE_URL = f"https://example.com{UNSUBSCRIBE_PREFIX}/example"
 
 
 def public_url(endpoint: str, **values: Any) -> str:
-    """Return the absolute address of a page as visitors reach it."""
+    """Return the absolute URL of a page, as visitors reach it."""
     path = current_app.url_map.bind("", script_name="/").build(endpoint, values)
     return f"{current_app.config['PUBLIC_URL']}{path}"
 
 
 def unsubscribe_url(token: str) -> str:
-    """Return the absolute address of the unsubscribe page for `token`; an empty token gives its beginning."""
+    """Return the absolute URL of the unsubscribe page for `token`; an empty token gives the common prefix."""
     return f"{current_app.config['PUBLIC_URL']}{UNSUBSCRIBE_PREFIX}/{token}"

@@ -15,7 +15,7 @@ from tests.support.servers import RedisServer
 
 @pytest.fixture
 def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """A second app, which shares as little with the first as another process would."""
+    """A second app, which shares no more with the first than another process would."""
     app = create_app(TestingConfig(environment))
     yield app
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Cached pages: equal to the rendered ones, and sent only to browsers that do not have them."""
+"""Cached pages equal the rendered ones, and are sent only to browsers that do not have them."""
 
 import gzip
 from datetime import timedelta
@@ -96,7 +96,7 @@ def test_an_expired_page_is_rendered_once(app: Flask, visitor: FlaskClient) -> N
     assert statements.count == 0
 
 
-def test_while_a_page_is_rendered_others_get_the_old_one(other_app: Flask) -> None:
+def test_other_requests_get_the_old_page_while_a_new_one_is_rendered(other_app: Flask) -> None:
     visitor = other_app.test_client()
     seen: list[bytes] = []
 
@@ -136,7 +136,7 @@ def test_head_requests_get_the_headers_of_the_page(app: Flask, visitor: FlaskCli
     assert visitor.head(path, headers={"If-None-Match": page.headers["ETag"]}).status_code == 304
 
 
-def test_only_get_and_head_are_answered_from_the_cache(visitor: FlaskClient) -> None:
+def test_only_get_and_head_are_served_from_the_cache(visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     visitor.get("/blog/first")
     visitor.head("/blog/first")
@@ -145,7 +145,7 @@ def test_only_get_and_head_are_answered_from_the_cache(visitor: FlaskClient) -> 
     assert "data-views>2<" in visitor.get("/blog/first").text  # HEAD counts no view
 
 
-def test_a_flood_of_addresses_does_not_fill_redis(
+def test_a_flood_of_urls_does_not_fill_redis(
     app: Flask, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     for _ in range(3):
@@ -171,7 +171,7 @@ def test_a_flood_of_addresses_does_not_fill_redis(
 
 
 @pytest.mark.parametrize("page", ["0", "2", "01", "-1", "x", "1e3", "99999999", "", "٢"])
-def test_a_missing_page_of_the_blog_is_404(visitor: FlaskClient, page: str) -> None:
+def test_a_missing_blog_page_is_404(visitor: FlaskClient, page: str) -> None:
     assert visitor.get("/blog/", query_string={"page": page}).status_code == 404
 
 

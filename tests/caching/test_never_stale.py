@@ -111,7 +111,7 @@ def test_a_scheduled_article_appears_on_time(visitor: FlaskClient) -> None:
         assert visitor.get("/blog/coming").status_code == 200
 
 
-def test_a_page_rendered_across_a_publication_is_not_cached(
+def test_a_page_rendered_during_a_publication_is_not_cached(
     visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = utcnow()

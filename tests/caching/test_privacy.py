@@ -1,4 +1,4 @@
-"""Cached pages contain no user's data and have the requested language."""
+"""Cached pages contain no data of users, and are in the requested language."""
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,7 +19,7 @@ def test_each_language_has_its_own_cached_page(visitor: FlaskClient) -> None:
     assert '<html lang="ru">' in visitor.get("/blog/", headers={"Accept-Language": "en"}).text
 
 
-def test_query_and_host_of_one_visitor_reach_no_other(visitor: FlaskClient) -> None:
+def test_a_visitors_query_and_host_do_not_reach_others(visitor: FlaskClient) -> None:
     visitor.get("/blog/?utm_source=evil&cursor=evil")
     visitor.get("/?next=//evil.example")
     visitor.get("/blog/", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
@@ -29,7 +29,7 @@ def test_query_and_host_of_one_visitor_reach_no_other(visitor: FlaskClient) -> N
             assert "evil" not in visitor.get(path).text
 
 
-def test_nothing_of_a_signed_in_user_is_cached(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
+def test_no_data_of_a_signed_in_user_is_cached(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
     anna, boris = UserFactory.create(email="anna-secret@example.com"), UserFactory.create(name="Boris Secret")
     mine = MailingFactory.create(owner=anna, name="Annas secret mailing", state=MailingState.RUNNING)
     ArticleFactory.create(slug="first")

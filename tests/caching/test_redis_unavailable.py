@@ -1,4 +1,4 @@
-"""Pages while Redis is empty, stopped or just back: perhaps slow, never stale."""
+"""Pages while Redis is empty, stopped or just back may be slow, but never stale."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from tests.support.factories import ArticleFactory
 from tests.support.servers import RedisServer
 
 
-def test_emptying_redis_serves_no_stale_page(
+def test_no_page_is_stale_after_redis_has_been_emptied(
     app: Flask, visitor: FlaskClient, redis_server: RedisServer, edit: Edit
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Old title")

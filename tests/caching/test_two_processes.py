@@ -114,7 +114,7 @@ def test_users_and_visitors_see_only_their_own_data(web: list[WebProcess]) -> No
 
 
 class Readers:
-    """Visitors and two users who read pages until a deadline and collect what is wrong with them."""
+    """Visitors and two users who read pages until a deadline and record what is wrong with them."""
 
     def __init__(self, web: list[WebProcess], author: Author) -> None:
         self.web = web

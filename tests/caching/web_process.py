@@ -35,7 +35,7 @@ class WebProcess:
             )
 
     def wait_until_ready(self) -> None:
-        wait_until(self._answers_or_ended, "the web process answers")
+        wait_until(self._responds_or_ended, "the web process responds")
         assert self.process.poll() is None, self.log.read_text()
 
     def stop(self) -> None:
@@ -46,7 +46,7 @@ class WebProcess:
         """Return a new browser without cookies."""
         return Visitor(self.url)
 
-    def _answers_or_ended(self) -> bool:
+    def _responds_or_ended(self) -> bool:
         if self.process.poll() is not None:
             return True
         try:

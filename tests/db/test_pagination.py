@@ -62,7 +62,7 @@ def test_paging_forward_and_back_shows_each_row_once(user: User, order: Order, p
 
 
 @pytest.mark.usefixtures("context")
-def test_rows_added_between_pages_neither_repeat_nor_hide_others(user: User) -> None:
+def test_added_rows_do_not_repeat_or_hide_others(user: User) -> None:
     add(user, "bdfh")
     first = paginate(STATEMENT, BY_NAME, None, 2)
     db.session.rollback()
@@ -84,7 +84,7 @@ def test_paging_back_ends_with_a_full_first_page(user: User) -> None:
 
 
 @pytest.mark.usefixtures("context")
-def test_a_page_without_rows_left_shows_the_first_page(user: User, session: Session) -> None:
+def test_a_page_with_no_rows_left_shows_the_first_page(user: User, session: Session) -> None:
     last = add(user, "abc")[-1]
     page = paginate(STATEMENT, BY_NAME, None, 2)
     db.session.rollback()
@@ -94,7 +94,7 @@ def test_a_page_without_rows_left_shows_the_first_page(user: User, session: Sess
 
 
 @pytest.mark.usefixtures("context")
-def test_several_selected_columns_give_rows(user: User) -> None:
+def test_selecting_several_columns_gives_rows(user: User) -> None:
     client = add(user, "a")[0]
     page = paginate(select(Client.id, Client.full_name), BY_NAME, None)
     assert (page.items[0].id, page.items[0].full_name) == (client.id, "a")

@@ -51,7 +51,7 @@ install() {
     apt-get update -q >&2 && apt-get install -q -y --no-install-recommends "$@" >&2
 }
 
-# apt with its own lists and packages: it reads the system's sources, writes nowhere else, needs no root.
+# apt with its own lists and packages: it reads the system's sources, writes only to the cache, and needs no root.
 own_apt() {
     apt-get -q -o Debug::NoLocking=1 -o APT::Sandbox::User= -o Dir::State::lists="$cache/lists" \
         -o Dir::Cache="$cache" -o Dir::Cache::archives="$cache/archives" -o Dir::Log="$cache" "$@" >&2
@@ -81,9 +81,9 @@ missing=""
 find_browser >/dev/null || missing="chromium fonts-dejavu-core"
 playwright_starts || missing="$missing libatomic1"
 if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "Missing here: $missing, and there is no apt-get to fetch Debian's with."
+    command -v apt-get >/dev/null || fail "Missing: $missing. There is no apt-get to install them with."
     # shellcheck disable=SC2086 # a list of packages
-    if [ "$(id -u)" = 0 ]; then install $missing; else unpack $missing; fi || fail "Could not be fetched: $missing."
+    if [ "$(id -u)" = 0 ]; then install $missing; else unpack $missing; fi || fail "Could not install: $missing."
     playwright_starts || fail "Playwright's own program does not start."
 fi
 find_browser || fail "Debian's chromium does not start."

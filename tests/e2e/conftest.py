@@ -1,6 +1,6 @@
 """Browser tests: a real Chromium against the whole service. `make e2e` runs them, `make test` does not.
 
-A test opens windows with `open_window`; at its end no window may have reported an error.
+A test opens windows with `open_window`; when it ends, no window may have reported an error.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from tests.support.factories import ClientFactory
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"
-PICTURES = CACHE / "e2e"  # of windows of failed tests
+PICTURES = CACHE / "e2e"  # screenshots of failed tests
 LIBRARIES = CACHE / "chromium" / "libraries"  # written by chromium.sh if it unpacked any
 
 failed = pytest.StashKey[bool]()
@@ -64,7 +64,7 @@ def chromium() -> Iterator[Browser]:
         if LIBRARIES.exists():
             environment.setenv("LD_LIBRARY_PATH", LIBRARIES.read_text().strip())
         with sync_playwright() as playwright:
-            # Without a sandbox: that needs rights that containers lack, and these tests load only our pages.
+            # Without a sandbox: it needs rights that containers lack, and these tests load only our pages.
             browser = playwright.chromium.launch(executable_path=found.stdout.strip(), chromium_sandbox=False)
             yield browser
             browser.close()
@@ -75,7 +75,7 @@ OpenWindow = Callable[..., Window]
 
 @pytest.fixture
 def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[OpenWindow]:
-    """Return a function that opens a window, with the arguments of `Window`."""
+    """Return a function that opens a window; it has the arguments of `Window`."""
     windows: list[Window] = []
 
     def open_one(*arguments: Any, **options: Any) -> Window:
@@ -96,7 +96,7 @@ def open_window(site: Site, chromium: Browser, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def owner(site: Site) -> User:
-    """A user with two clients; the city of one of them is not known."""
+    """A user with two clients, one of them without a city."""
     user = site.add_user(name="Rose Bakery", locale="en")
     with site.adding() as session:
         mine = {"owner": session.get_one(User, user.id)}

@@ -1,4 +1,4 @@
-"""What a person does in the message editor."""
+"""Actions and checks in the message editor."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.factories import MessageFactory
 TABLE = """<p>Hello, {{ name | default: "you & me" }}!</p>
 <table><tr><td style="color: red">A > B</td></tr></table>
 """
-# By Quill's own index: where a click or the End key goes to depends on fonts and on the window's width.
+# Uses Quill's own index: where a click or the End key goes depends on fonts and the window's width.
 PLACE_CURSOR_AT_END = """(node) => {
     const quill = Quill.find(node.closest(".ql-container")), line = Quill.find(node);
     quill.setSelection(quill.getIndex(line) + line.length() - 1, 0, "user");
@@ -29,7 +29,7 @@ def add_message(site: Site, owner: User, **values: object) -> int:
 
 
 def open_editor(window: Window, path: str) -> None:
-    """Open an editor's page and wait until it shows a mode."""
+    """Open an editor page and wait until it shows a mode."""
     window.open(path)
     expect_mode(window, "")
 
@@ -63,7 +63,7 @@ def letter(window: Window) -> FrameLocator:
 
 @contextmanager
 def saving_draft(window: Window, text: str) -> Iterator[None]:
-    """Wait until a draft with a text that is typed inside is saved, or has met a conflict."""
+    """Wait until a draft with the text typed inside has been saved, or has met a conflict."""
 
     def has_text(request: Request) -> bool:
         values = parse_qs(request.post_data or "")

@@ -1,4 +1,4 @@
-"""Every page of the service, by role; for tests that open all of them."""
+"""Every page of the service by role, for tests that open all of them."""
 
 from sqlalchemy import select
 
@@ -28,7 +28,7 @@ def demo_user(site: Site) -> User:
 
 
 def user_paths(site: Site) -> list[str]:
-    """Return the address of each kind of page of a user, with the demo's data."""
+    """Return the URL of each kind of user page, with the demo's data."""
     with site.adding() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
         mailings = {

@@ -1,6 +1,6 @@
-"""Screenshots of the pages for README and docs, from the demo's data: `make screenshots`.
+"""Take the screenshots for README and docs, with the demo's data: `make screenshots`.
 
-The browser and the service are those of the tests, so that the screenshots show the current pages.
+This uses the tests' browser and service, so that the screenshots show the current pages.
 """
 
 import io
@@ -30,7 +30,7 @@ QUALITY = 82  # of WebP: text stays sharp, a page is 20 to 60 KB
 
 @dataclass(frozen=True)
 class Picture:
-    """A page, its screen and language, and what is done on it first."""
+    """A page, its screen and language, and what to do on it first."""
 
     name: str
     path: str

@@ -1,4 +1,4 @@
-"""axe-core finds no serious accessibility problem on any page, in light and in dark.
+"""axe-core finds no serious accessibility problem on any page, in light or dark.
 
 Each page also fits its screen, down to the smallest phone, and is in the user's language.
 """
@@ -17,7 +17,7 @@ from tests.e2e.window import DESKTOP, Screen, Window
 
 SMALL = Screen(360, 740)  # the smallest phones in use
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
-# WCAG 2.2 AA, and what axe counts as best practice.
+# WCAG 2.2 AA, and axe's best practices.
 RUN = """async () => {
     const found = await axe.run(document, {
         runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -46,7 +46,7 @@ SERIOUS = ("serious", "critical", "moderate")
     ],
     ids=["visitor-small-ru", "user", "user-small-ru", "manager-small", "content-ru", "admin"],
 )
-def test_axe_finds_nothing_serious_and_each_page_fits(
+def test_axe_finds_no_serious_problem_and_each_page_fits(
     site: Site, open_window: OpenWindow, role: Role | None, screen: Screen, language: str
 ) -> None:
     window = open_window(screen, language)

@@ -1,4 +1,4 @@
-"""Pages about a user's data, and about runs without details, on every screen in both languages."""
+"""Pages about a user's data and about runs without details, on every screen and in both languages."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def add_user_with_data(site: Site, language: str) -> tuple[User, list[str]]:
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_export_data_delete_the_account_and_cancel_that(
+def test_data_is_exported_and_an_account_deletion_cancelled(
     site: Site, open_window: OpenWindow, screen: Screen, language: str
 ) -> None:
     user, paths = add_user_with_data(site, language)

@@ -80,8 +80,8 @@ def test_the_preview_shows_what_the_chosen_client_gets(window: Window, site: Sit
     message = add_message(
         site, owner, format=MessageFormat.MARKDOWN, body="Hi {{ name }}, {{ client.city }} {{ client.ctiy }}"
     )
-    window.delay_answers("**/messages/recipients?*")
-    window.delay_answers("**/messages/insight")
+    window.delay_responses("**/messages/recipients?*")
+    window.delay_responses("**/messages/insight")
     open_editor(window, f"/messages/{message}/edit")
     expect(letter(window).get_by_text("Hi Ann Lee, Rome")).to_be_visible()
     notes = window.page.locator(".preview-notes")
@@ -91,7 +91,7 @@ def test_the_preview_shows_what_the_chosen_client_gets(window: Window, site: Sit
     window.page.locator(".preview-as summary").click()
     window.page.locator("#preview-search").fill("bob")
     people = window.page.locator(".preview-people")
-    expect(people.get_by_role("button")).to_have_count(1)  # the list of all clients lists Bob as well
+    expect(people.get_by_role("button")).to_have_count(1)  # the list of all clients includes Bob
     people.get_by_role("button", name="Bob Ray").click()
     expect(letter(window).get_by_text("Hi Bob Ray,")).to_be_visible()
     expect(notes).to_contain_text("This client has no data for: {{ client.city }}")
@@ -135,7 +135,7 @@ def test_pictures_are_uploaded_and_pasted(window: Window, site: Site) -> None:
     expect(window.page.locator(".ql-editor img")).to_have_count(2)
 
 
-def test_two_windows_do_not_write_over_each_other(
+def test_two_windows_do_not_overwrite_each_other(
     window: Window, open_window: OpenWindow, site: Site, owner: User
 ) -> None:
     message = add_message(site, owner, format=MessageFormat.TEXT, body="old")
@@ -198,7 +198,7 @@ def test_the_editor_fits_every_screen(
         assert window.page.locator("html").get_attribute("lang") == language
 
 
-def test_without_javascript_there_are_fields_and_a_preview(open_window: OpenWindow, owner: User) -> None:
+def test_the_editor_works_without_javascript(open_window: OpenWindow, owner: User) -> None:
     window = open_window(PHONE, javascript=False)
     window.sign_in(owner.email)
     response = window.page.goto("/messages/new")

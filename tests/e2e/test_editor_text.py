@@ -16,7 +16,7 @@ from tests.e2e.editor import (
 from tests.e2e.site import Site
 from tests.e2e.window import Window
 
-# Tags that an HTML parser or a careless editor would change.
+# Tags that an HTML parser or a careless editor would alter.
 TAGS = [
     '{{ name | default: "a > b & c" }}',
     "{{client['city']}}",
@@ -46,7 +46,7 @@ def test_unsupported_html_is_not_lost_without_asking(window: Window, site: Site,
     expect(window.page.locator("textarea[name=body]")).to_have_value(TABLE)
 
 
-def test_liquid_stays_byte_for_byte_in_writing_mode(window: Window, site: Site, owner: User) -> None:
+def test_writing_mode_keeps_liquid_byte_for_byte(window: Window, site: Site, owner: User) -> None:
     text = f"""<p>a {TAGS[0]} <strong>{TAGS[1]}</strong> {TAGS[4]}</p>
 {TAGS[2]}
 <p>b <a href="{{{{ client.url | append: "?a=1&b=2" }}}}">c</a><br>d</p>
@@ -71,14 +71,14 @@ def test_liquid_stays_byte_for_byte_in_writing_mode(window: Window, site: Site, 
     for tag in TAGS:
         assert changed.count(tag) == text.count(tag), tag
     assert changed.strip() == text.replace(f"{TAGS[4]}</p>", f"{TAGS[4]}!</p>").strip()
-    # A placeholder that is typed becomes as visible as one from the menu.
+    # A typed placeholder becomes a chip, like one from the menu.
     window.page.keyboard.type(" {{ email }}")
     expect(editor.locator(".chip")).to_have_count(7)
     expect_in_body(window, "! {{ email }}</p>")
 
 
-def test_a_letter_with_a_design_becomes_markdown_and_keeps_its_text(window: Window) -> None:
-    window.delay_answers("**/messages/convert")
+def test_a_message_with_a_design_becomes_markdown_and_keeps_its_text(window: Window) -> None:
+    window.delay_responses("**/messages/convert")
     open_editor(window, "/messages/new?example=newsletter")
     place_cursor_at_end(window.page.locator(".ql-editor p", has_text="Until next month!"))
     window.page.keyboard.type(" 2 * 3 [x] a_b")

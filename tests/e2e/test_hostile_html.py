@@ -1,4 +1,4 @@
-"""Hostile HTML in messages, articles and names, in a real browser: no script runs, no request gets out."""
+"""Hostile HTML in messages, articles and names in a browser: no script runs and nothing is sent elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.support.factories import ArticleFactory, ClientFactory, MailingFactor
 
 
 class Listener(ThreadingHTTPServer):
-    """The attacker's server, on this machine: records every request."""
+    """The attacker's server, on this machine, which records every request."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -53,7 +53,7 @@ def attacker() -> Iterator[Listener]:
 
 
 def payload(url: str) -> str:
-    """Return every known way to run a script or to make a browser send a request."""
+    """Return HTML that tries every known way to run a script or to make the browser send a request."""
     run = f"window.pwned && pwned(); new Image().src = '{url}/script'; top.document.title = 'pwned'"
     quoted = run.replace('"', "&quot;")
     return "\n".join(
@@ -104,7 +104,7 @@ Watch = Callable[[], Window]
 
 @pytest.fixture
 def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[Watch]:
-    """Return a function that opens a window in which no script may run and no request may get out."""
+    """Return a function that opens a window in which no hostile script or request may succeed."""
     seen: list[str] = []
     windows: list[Window] = []
 
@@ -137,7 +137,7 @@ def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[W
     assert [request.url for request in sent if request.failure is None] == []
 
 
-def test_the_preview_of_a_message_runs_nothing(site: Site, watch: Watch, attacker: Listener) -> None:
+def test_a_message_preview_runs_no_script(site: Site, watch: Watch, attacker: Listener) -> None:
     hostile = payload(attacker.url)
     with site.adding():
         owner = UserFactory.create()
@@ -165,7 +165,7 @@ def is_preview(response: Response) -> bool:
     return response.url.endswith("/messages/preview") and "onerror" in (response.request.post_data or "")
 
 
-def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch: Watch, attacker: Listener) -> None:
+def test_a_draft_runs_no_script_while_it_is_typed(site: Site, watch: Watch, attacker: Listener) -> None:
     with site.adding():
         owner = UserFactory.create()
     window = watch()
@@ -180,7 +180,7 @@ def test_a_draft_runs_nothing_while_it_is_typed(site: Site, watch: Watch, attack
     assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was loaded"
 
 
-def test_an_article_runs_nothing_for_readers_or_its_author(
+def test_an_article_runs_no_script_for_readers_or_its_author(
     site: Site, watch: Watch, attacker: Listener
 ) -> None:
     hostile = payload(attacker.url)
@@ -204,7 +204,7 @@ def test_an_article_runs_nothing_for_readers_or_its_author(
     writer.wait_until_quiet()
 
 
-def test_names_run_nothing_in_any_list(site: Site, watch: Watch, attacker: Listener) -> None:
+def test_names_run_no_script_on_any_page(site: Site, watch: Watch, attacker: Listener) -> None:
     hostile = f"\"'><img src={attacker.url}/name onerror=pwned()><script>pwned()</script>"
     with site.adding():
         owner = UserFactory.create(name=hostile[:200])

@@ -1,4 +1,4 @@
-"""A user's mailings in a browser: upcoming runs, results with reasons, and the live forecast."""
+"""A user's mailings in a browser: upcoming runs, results with reasons, and a live forecast."""
 
 import re
 from collections.abc import Iterator
@@ -37,10 +37,10 @@ def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
         session.scalars(select(User).where(User.email == DEMO)).one().locale = ""
 
 
-def test_next_run_last_result_and_reasons_are_two_clicks_away(demo: Window) -> None:
+def test_failure_reasons_are_two_clicks_from_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="Weekly digest")
-    # Without a click: the next start, and the last result.
+    # The list itself shows the next start and the last result.
     expect(row.locator("[data-label=Next] time")).to_be_visible()
     expect(row.locator("[data-label='Last result']")).to_contain_text(re.compile(r"\d+ of 81 sent, 1 failed"))
 
@@ -53,7 +53,7 @@ def test_next_run_last_result_and_reasons_are_two_clicks_away(demo: Window) -> N
     demo.expect_title(re.compile("Run of"))
     reasons = demo.main.locator("#answers li", has_text="failed")
     expect(reasons.first).to_contain_text(re.compile(r"1\s+55[024] 5\."))
-    # From the count to the deliveries.
+    # The count links to the deliveries.
     reasons.first.get_by_role("link").click()
     demo.expect_title(re.compile("Log"))
     assert len(demo.rows()) == 1
@@ -66,7 +66,7 @@ def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
     expect(row).to_contain_text("Its end came before it could start, so nothing was sent.")
 
 
-def test_the_report_draws_the_numbers_of_its_tables(demo: Window) -> None:
+def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
     demo.open("/reports/")
     expect(demo.main.locator(".chart canvas").first).to_be_visible()
     demo.main.get_by_role("link", name="Weekly digest").click()
@@ -144,7 +144,7 @@ def test_without_javascript_a_button_checks_the_form(
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_the_pages_about_mailings_fit_every_screen(
+def test_the_mailing_pages_fit_every_screen(
     site: Site, open_window: OpenWindow, screen: Screen, language: str
 ) -> None:
     owner = site.add_user(locale=language)
@@ -161,8 +161,8 @@ def test_the_pages_about_mailings_fit_every_screen(
         )
         run = RunFactory.create(mailing=mailing, planned=1)
         letter = DeliveryFactory.create(run=run, state=DeliveryState.FAILED)
-        answer = "5.7.1 " + "refused-by-a-policy-with-a-very-long-name " * 4
-        AttemptFactory.create(delivery=letter, outcome=Outcome.FAILED, code=550, answer=answer, at=start)
+        reply = "5.7.1 " + "refused-by-a-policy-with-a-very-long-name " * 4
+        AttemptFactory.create(delivery=letter, outcome=Outcome.FAILED, code=550, answer=reply, at=start)
     window = open_window(screen)
     window.sign_in(owner.email)
     for path in (

@@ -15,7 +15,7 @@ from tests.processes.service import wait_until
 
 PASSWORD = "a loaf of rye bread"
 CLIENTS = 300
-SECONDS = 120  # for what the background processes do
+SECONDS = 120  # for the work of background processes
 LINK = re.compile(r"http://\S+(/auth/verify/\S+)")
 
 
@@ -24,7 +24,7 @@ LINK = re.compile(r"http://\S+(/auth/verify/\S+)")
     [("en", DESKTOP, True), ("ru", PHONE_DARK, True), ("en", DESKTOP, False)],
     ids=["english", "russian-phone-dark", "without-javascript"],
 )
-def test_from_registration_to_a_finished_run(
+def test_a_newcomer_gets_from_registration_to_a_finished_run(
     site: Site,
     open_window: OpenWindow,
     tmp_path: Path,
@@ -113,9 +113,9 @@ def walk_through_steps(window: Window) -> None:
     current = page.locator(".form-step.is-current")
     expect(current).to_have_attribute("data-step", "who")
     page.locator("[name=audience][value=selected]").check()
-    window.delay_answers("**/mailings/new*")
+    window.delay_responses("**/mailings/new*")
     page.locator("#client_query").press_sequentially("client1")
-    # The number of clients found: the button below it would select all of those.
+    # Wait for the number of matches: the button below it selects all of them.
     expect(page.locator(".picker-status")).to_contain_text("111")
     expect(page.locator("#picker-results label", has_text="Client 299")).to_have_count(0)
     expect(page.locator("#picker-results label", has_text="Client 199")).to_have_count(0)
@@ -129,7 +129,7 @@ def walk_through_steps(window: Window) -> None:
 
     current.locator("[data-next]").click()
     expect(current).to_have_attribute("data-step", "what")
-    # The step is not complete without a name.
+    # Without a name the step is not complete.
     current.locator("[data-next]").click()
     expect(current).to_have_attribute("data-step", "what")
     window.fill(name="First bread")

@@ -98,7 +98,7 @@ def test_an_edit_is_visible_on_the_next_request(author: Window, open_window: Ope
     expect(visitor.page.locator(".prose")).to_have_text("After")
 
 
-def test_an_article_with_a_later_date_waits_for_it(author: Window, open_window: OpenWindow) -> None:
+def test_an_article_with_a_future_date_is_not_published_yet(author: Window, open_window: OpenWindow) -> None:
     write(author, "Next year", "Not yet")
     author.fill(published_at="2050-01-02T09:30")
     author.main.get_by_role("button", name="Save", exact=False).first.click()
@@ -112,11 +112,11 @@ def test_an_article_with_a_later_date_waits_for_it(author: Window, open_window: 
     expect(author.main).to_contain_text("draft")
 
 
-def test_an_error_appears_beside_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
+def test_an_error_is_shown_at_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
     write(author, "Wrong picture", "Text")
-    letter = tmp_path / "picture.jpg"
-    letter.write_text("no picture at all")
-    author.page.get_by_label("Picture", exact=True).set_input_files(letter)
+    text_file = tmp_path / "picture.jpg"
+    text_file.write_text("no picture at all")
+    author.page.get_by_label("Picture", exact=True).set_input_files(text_file)
     author.fill(image_alt="Nothing")
     author.main.get_by_role("button", name="Save draft").click()
     expect(author.page.locator("#image-error")).to_contain_text("JPEG, PNG or WebP")
@@ -124,7 +124,7 @@ def test_an_error_appears_beside_its_field(author: Window, photograph: Path, tmp
     author.expect_to_fit()
 
 
-def test_a_deletion_needs_a_confirmation(author: Window) -> None:
+def test_deleting_an_article_requires_confirmation(author: Window) -> None:
     write(author, "Short-lived", "Text")
     author.main.get_by_role("button", name="Publish now").click()
     author.expect_notice("Article saved.")

@@ -22,7 +22,7 @@ def act_on_ticked(manager: Window, verb: str) -> None:
     manager.main.get_by_role("button", name=f"{verb} selected…").click()
 
 
-def test_from_the_list_to_a_mail_servers_answer(site: Site, manager: Window) -> None:
+def test_a_mail_servers_reply_is_found_from_the_list(site: Site, manager: Window) -> None:
     with site.adding():
         mailing = MailingFactory.create(name="Words", state=MailingState.FINISHED)
         run = RunFactory.create(mailing=mailing, planned=1)

@@ -1,4 +1,4 @@
-"""Every page of the panel fits every screen, in both languages."""
+"""Every panel page fits every screen, in both languages."""
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +10,7 @@ from tests.e2e.window import SCREENS, Screen
 
 
 def panel_paths(site: Site) -> list[str]:
-    """Return the address of each kind of page, with the demo's data."""
+    """Return the URL of each kind of page, with the demo's data."""
     with site.adding() as session:
         owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
         running = session.scalars(

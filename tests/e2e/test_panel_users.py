@@ -113,7 +113,7 @@ def test_several_users_are_blocked_after_a_confirmation(site: Site, manager: Win
     assert len(manager.rows()) == 2
 
 
-def test_administrators_cannot_be_ticked(site: Site, manager: Window) -> None:
+def test_administrators_cannot_be_selected(site: Site, manager: Window) -> None:
     boss = site.add_user(Role.ADMIN, email="untouchable@example.com")
     manager.open("/manager/users/")
     manager.choose(q=boss.email)

@@ -33,7 +33,7 @@ def test_the_home_page_explains_the_service_and_how_to_begin(open_window: OpenWi
     window.page.wait_for_url("**/auth/register")
 
 
-def test_from_the_home_page_to_an_article_and_back(open_window: OpenWindow) -> None:
+def test_a_visitor_gets_from_the_home_page_to_an_article_and_back(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/")
     window.main.get_by_role("link", name="All articles").click()
@@ -63,7 +63,7 @@ def test_the_feed_is_linked_for_programs_and_readers(open_window: OpenWindow) ->
     assert "What “sent” really means" in feed.text()
 
 
-def test_a_long_blog_has_pages(open_window: OpenWindow, site: Site) -> None:
+def test_a_long_blog_is_paginated(open_window: OpenWindow, site: Site) -> None:
     with site.adding():
         for number in range(14):
             ArticleFactory.create(
@@ -77,7 +77,7 @@ def test_a_long_blog_has_pages(open_window: OpenWindow, site: Site) -> None:
     window.expect_to_fit()
 
 
-def test_the_chosen_colours_stay(open_window: OpenWindow) -> None:
+def test_the_chosen_theme_is_kept(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP_DARK)
     window.open("/")
     dark = window.background()
@@ -88,7 +88,7 @@ def test_the_chosen_colours_stay(open_window: OpenWindow) -> None:
     assert window.background() == light
 
 
-def test_the_chosen_language_stays(open_window: OpenWindow) -> None:
+def test_the_chosen_language_is_kept(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/blog/")
     window.page.get_by_role("link", name="English / Русский").click()

@@ -32,17 +32,17 @@ class Scale:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.bytes = 0
-        self.addresses: list[str] = []
+        self.urls: list[str] = []
         self.session = window.context.new_cdp_session(window.page)
         self.session.send("Network.enable")
         self.session.on("Network.loadingFinished", self._add)
         self.session.on("Network.responseReceived", self._record)
 
     def empty(self) -> None:
-        """Start again, with a browser that has only the cookies of the site."""
+        """Start again at zero, with an empty browser cache."""
         self.window.page.goto("about:blank")
         self.session.send("Network.clearBrowserCache")
-        self.bytes, self.addresses = 0, []
+        self.bytes, self.urls = 0, []
 
     def slow_down(self, bytes_a_second: int) -> None:
         """Limit the speed of downloads; -1 removes the limit."""
@@ -55,7 +55,7 @@ class Scale:
         self.bytes += int(event["encodedDataLength"])
 
     def _record(self, event: dict[str, Any]) -> None:
-        self.addresses.append(event["response"]["url"])
+        self.urls.append(event["response"]["url"])
 
 
 def expect_steady(window: Window, path: str) -> None:
@@ -83,15 +83,15 @@ def test_pages_are_light_and_steady(
     window.page.add_init_script(RECORD_SHIFTS)
     scale = Scale(window)
     weights = {}
-    # An address with a # is a place on a page that is already in the list.
+    # A URL with a # is a place on a page that is already in the list.
     for path in [path for path in paths_for(site, role) if "#" not in path]:
         scale.empty()
         expect_steady(window, path)
         weights[path] = scale.bytes
         blocking = window.page.evaluate(BLOCKING)
-        assert all("/static/js/theme." in address for address in blocking), blocking
+        assert all("/static/js/theme." in url for url in blocking), blocking
         if not any(part in path for part in EDITORS):
-            assert scale.bytes <= HEAVIEST, f"{path}: {scale.bytes} bytes of {scale.addresses}"
+            assert scale.bytes <= HEAVIEST, f"{path}: {scale.bytes} bytes of {scale.urls}"
         if role is Role.USER:  # again, with its files in the cache, on a slow line
             window.page.goto("about:blank")
             scale.slow_down(SLOW)

@@ -1,4 +1,4 @@
-"""Thumbnails of the designs that the message editor offers.
+"""Draw thumbnails of the designs that the message editor offers.
 
     python -m tests.e2e.thumbnails
 

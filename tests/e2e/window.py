@@ -1,7 +1,7 @@
-"""A browser window as a person uses it; it collects every error that the browser reports.
+"""A browser window as a person uses it, which collects every error that the browser reports.
 
-Tests name elements and wait for states. They never click at a position, whose target depends on fonts, and
-never sleep for a fixed time, which depends on the machine's speed.
+Tests name elements and wait for states. They never click at a position, as its target depends on fonts, and
+never sleep for a fixed time, as that depends on the machine's speed.
 """
 
 import re
@@ -24,7 +24,7 @@ expect.set_options(timeout=TIMEOUT)
 REPORT_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) => console.error(
     `Content-Security-Policy: ${event.violatedDirective} forbids ${event.blockedURI}`));"""
 
-# Elements that stick out of the page to the right, unless they are in a box that scrolls.
+# Find elements that stick out of the page to the right, unless they are in a box that scrolls.
 FIND_OVERFLOW = """() => {
     const root = document.documentElement, width = root.clientWidth;
     if (root.scrollWidth <= width) return [];
@@ -105,7 +105,7 @@ class Window:
 
     @contextmanager
     def new_page(self) -> Iterator[None]:
-        """Wait until what is done inside has loaded another page, or the same page again."""
+        """Wait until the actions inside have loaded a page, perhaps the same one again."""
         with self.page.expect_navigation():
             yield
 
@@ -119,7 +119,7 @@ class Window:
                 field.fill(value)
 
     def choose(self, **filters: str) -> None:
-        """Fill in the list's filter by its fields' names and show what matches."""
+        """Fill in the list's filter by field name and apply it."""
         self.fill(**filters)
         with self.new_page():
             self.main.locator("form[role=search]").get_by_role("button", name="Apply").click()
@@ -136,7 +136,7 @@ class Window:
         self.expect_to_fit()
 
     def expect_notice(self, text: str) -> None:
-        """Wait for the page with this message about the last action."""
+        """Wait for the page with this notice about the last action."""
         expect(self.page.locator(".flashes")).to_contain_text(text)
         self.page.wait_for_load_state()
 
@@ -150,7 +150,7 @@ class Window:
         return urlsplit(self.page.url).path
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for a state outside of the page."""
+        """Wait for a condition outside the page."""
         deadline = time.monotonic() + TIMEOUT / 1000
         while not condition():
             assert time.monotonic() < deadline, f"not within {TIMEOUT} ms: {what}"
@@ -160,15 +160,15 @@ class Window:
         """Wait until the page and its frames are loaded and have requested nothing for half a second."""
         self.page.wait_for_load_state("networkidle")
 
-    def delay_answers(self, address: str, milliseconds: int = 800) -> None:
-        """Delay all answers to an address pattern, as a slow server would."""
+    def delay_responses(self, pattern: str, milliseconds: int = 800) -> None:
+        """Delay all responses from a URL pattern, as a slow server would."""
 
         def delay(route: Route) -> None:
             with suppress(Error):  # the page may abort the request, or be closed
                 self.page.wait_for_timeout(milliseconds)
                 route.continue_()
 
-        self.page.route(address, delay)
+        self.page.route(pattern, delay)
 
     def expect_to_fit(self) -> None:
         """Check that the page needs no sideways scrolling."""
@@ -182,7 +182,7 @@ class Window:
         return red, green, blue
 
     def expect_colours(self) -> None:
-        """Check that the page is as light or dark as the screen."""
+        """Check that the page is light or dark, like the screen."""
         is_dark = sum(self.background()) < 150
         assert is_dark is (self.screen.colours == "dark"), self.page.url
 
@@ -191,7 +191,7 @@ class Window:
         """Ignore the browser's report of an error status that the test provokes inside."""
         before = len(self.complaints)
         yield
-        self.page.evaluate("0")  # reports arrive in order: all that was sent before this answer
+        self.page.evaluate("0")  # reports arrive in order: all that was sent before this result
         reported = f"the server responded with a status of {status}"
         self.complaints[before:] = [text for text in self.complaints[before:] if reported not in text]
 
@@ -201,7 +201,7 @@ class Window:
         self.context.close()
 
     def _record_message(self, message: ConsoleMessage) -> None:
-        # Playwright's own scripts, in frames that allow none.
+        # The browser blocks Playwright's own scripts in frames that allow none.
         is_ours = message.text.startswith("Blocked script execution") and "sandboxed" in message.text
         if message.type == "error" and not is_ours:
             self.complaints.append(f"{self.page.url}: {message.text}")

@@ -1,4 +1,4 @@
-"""Captures log output in both formats."""
+"""Capture log output in both formats."""
 
 import io
 import json
@@ -22,7 +22,7 @@ class Lines:
         self.text_handler = logging.StreamHandler(io.StringIO())
         self.text_handler.setFormatter(TextFormatter(redactor))
         for handler in self.handlers:
-            # The tests' own mail server logs there, at any time.
+            # The tests' own mail server may log at any time.
             handler.addFilter(lambda record: record.name != "mail.log")
 
     @property

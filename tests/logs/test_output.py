@@ -97,7 +97,7 @@ def test_redacting_a_hostile_text_is_fast(piece: str) -> None:
     assert time.process_time() - started < 1
 
 
-def test_all_secrets_of_the_settings_are_redacted(environment: dict[str, str]) -> None:
+def test_all_secrets_in_the_settings_are_redacted(environment: dict[str, str]) -> None:
     config = TestingConfig(
         environment
         | {
@@ -115,7 +115,7 @@ def test_all_secrets_of_the_settings_are_redacted(environment: dict[str, str]) -
         assert secret not in redactor.clean(f"could not use x{secret}x", keep_addresses=True)
 
 
-def test_words_that_resemble_secrets_are_kept() -> None:
+def test_words_that_only_resemble_secrets_are_kept() -> None:
     text = (
         "skymailing.delivery.recovery.sweep.recover_expired_leases_of_workers failed; see docs/reset"
         " or 5.1.1; run 17 ended at 2026-11-25T13:00:00.123Z; queue.example.com:6379"

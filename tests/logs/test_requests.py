@@ -1,4 +1,4 @@
-"""One line per request and per job, with an id that the service chose."""
+"""Each request and each job is logged in one line, with an ID that the service chose."""
 
 from collections.abc import Callable
 
@@ -14,25 +14,25 @@ from tests.support.factories import MailingFactory, create_clients, due_mailing
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])
-def test_every_response_has_an_id_and_one_line_with_it(
+def test_every_response_has_an_id_that_is_in_its_log_line(
     session: Session, visitor: FlaskClient, lines: Lines, path: str
 ) -> None:
-    answer = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})
+    response = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})
     again = visitor.get(path)  # perhaps from the cache, without Flask
-    answer.close()
+    response.close()
     again.close()
 
-    ids = [answer.headers["X-Request-ID"], again.headers["X-Request-ID"]]
+    ids = [response.headers["X-Request-ID"], again.headers["X-Request-ID"]]
     assert len(set(ids)) == 2
     assert "chosen" not in "".join(ids)
     assert [entry["request_id"] for entry in lines.of("skymailing.requests")] == ids
     assert [entry["status"] for entry in lines.of("skymailing.requests")] == [
-        answer.status_code,
+        response.status_code,
         again.status_code,
     ]
 
 
-def test_the_line_names_the_route_and_the_user_but_not_the_address(
+def test_the_line_has_the_route_and_the_user_but_not_the_url(
     browser: FlaskClient, user: User, lines: Lines
 ) -> None:
     mailing = MailingFactory.create(owner=user)
@@ -56,13 +56,13 @@ def test_lines_logged_by_a_view_carry_the_request_id(app: Flask, visitor: FlaskC
     monkey.setitem(app.view_functions, "health.live", lambda: fail(None))
     monkey.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     try:
-        answer = visitor.get("/healthz")
+        response = visitor.get("/healthz")
     finally:
         monkey.undo()
 
     (broken,) = lines.of("skymailing")
-    assert answer.status_code == 500
-    assert broken["request_id"] == answer.headers["X-Request-ID"]
+    assert response.status_code == 500
+    assert broken["request_id"] == response.headers["X-Request-ID"]
     assert "RuntimeError: of …@example.org" in broken["exception"]
 
 

@@ -1,4 +1,4 @@
-"""All log lines of a whole service while users register, sign in, import and send."""
+"""All log lines of the whole service while a user registers, signs in, imports and sends."""
 
 import http.cookiejar
 import json

@@ -20,7 +20,7 @@ from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
 
 @pytest.fixture(scope="module")
 def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running mail catcher with a directory of its own."""
+    """A running mail catcher with its own directory."""
     service = Service(tmp_path_factory.mktemp("catcher"))
     process = subprocess.Popen(service.command("catcher"), cwd=PROJECT_DIR, env=service.environment)
     wait_until(lambda: listens(service.mail_port), "the catcher listens")
@@ -53,8 +53,8 @@ def find(page: BeautifulSoup, selector: str) -> Tag:
     return found
 
 
-def address_of(page: BeautifulSoup, selector: str) -> str:
-    """Return where the link that `selector` finds leads."""
+def url_of(page: BeautifulSoup, selector: str) -> str:
+    """Return the URL of the link that `selector` finds."""
     return str(find(page, selector)["href"])
 
 
@@ -82,7 +82,7 @@ def test_a_letter_is_stored_unchanged_after_its_envelope(catcher: Service) -> No
 
 
 def test_pipelined_commands_are_answered_in_order(catcher: Service) -> None:
-    """RFC 2920, as announced; the next envelope follows the body, and one recipient is refused."""
+    """Pipeline as in RFC 2920: the next envelope follows the body, and one recipient is refused."""
     with (
         socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=5) as connection,
         connection.makefile("rb") as replies,
@@ -122,23 +122,23 @@ def test_an_unfinished_file_of_a_killed_catcher_is_not_a_letter(tmp_path: Path, 
 
 
 def test_an_empty_list_explains_what_will_appear(visitor: FlaskClient) -> None:
-    answer = visitor.get("/outbox/")
+    response = visitor.get("/outbox/")
 
-    assert answer.status_code == 200
-    assert "No e-mails yet" in answer.text
+    assert response.status_code == 200
+    assert "No e-mails yet" in response.text
 
 
-def test_the_list_shows_the_newest_first_page_by_page(visitor: FlaskClient, store: LetterStore) -> None:
+def test_the_list_is_paginated_newest_first(visitor: FlaskClient, store: LetterStore) -> None:
     for number in range(120):
         store.save("", f"client{number}@example.org", write_letter(subject=f"Письмо {number}"))
 
-    address, seen = "/outbox/", []
-    while address:
-        page = BeautifulSoup(visitor.get(address).text, "html.parser")
+    url, seen = "/outbox/", []
+    while url:
+        page = BeautifulSoup(visitor.get(url).text, "html.parser")
         assert "120 e-mails" in page.text
         seen += [link.text for link in page.select("tbody a")]
         following = page.select_one("a[rel=next]")
-        address = str(following["href"]) if following else ""
+        url = str(following["href"]) if following else ""
 
     assert seen == [f"Письмо {number}" for number in reversed(range(120))]
 
@@ -147,15 +147,15 @@ def test_the_previous_page_shows_the_same_letters_again(visitor: FlaskClient, st
     for number in range(60):
         store.save("", "anna@example.org", write_letter(subject=str(number)))
     first = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
-    second = BeautifulSoup(visitor.get(address_of(first, "a[rel=next]")).text, "html.parser")
+    second = BeautifulSoup(visitor.get(url_of(first, "a[rel=next]")).text, "html.parser")
 
-    back = BeautifulSoup(visitor.get(address_of(second, "a[rel=prev]")).text, "html.parser")
+    back = BeautifulSoup(visitor.get(url_of(second, "a[rel=prev]")).text, "html.parser")
 
     assert [a.text for a in back.select("tbody a")] == [a.text for a in first.select("tbody a")]
 
 
 @pytest.mark.parametrize("query", ["ANNA@", "anna@example.org", "+news", "nn"])
-def test_search_finds_a_part_of_the_recipients_address(
+def test_search_finds_part_of_the_recipients_address(
     visitor: FlaskClient, store: LetterStore, query: str
 ) -> None:
     store.save("", "Anna+news@example.org" if query == "+news" else "Anna@example.org", write_letter())
@@ -174,10 +174,10 @@ def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
     store.save("bounce@sky.example", "anna@example.org", write_letter())
     listed = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
 
-    page = BeautifulSoup(visitor.get(address_of(listed, "tbody a")).text, "html.parser")
+    page = BeautifulSoup(visitor.get(url_of(listed, "tbody a")).text, "html.parser")
 
     assert find(page, "h1").text == "Привет"
-    assert address_of(page, "pre a") == "http://sky.example/auth/verify/abc"
+    assert url_of(page, "pre a") == "http://sky.example/auth/verify/abc"
     frame = find(page, "iframe")
     assert "allow-scripts" not in frame["sandbox"]
     assert "allow-same-origin" not in frame["sandbox"]
@@ -193,11 +193,11 @@ def test_a_letter_can_be_downloaded_unchanged(visitor: FlaskClient, store: Lette
     store.save("bounce@sky.example", "anna@example.org", write_letter())
     (letter,) = store.list_letters()
 
-    answer = visitor.get(f"/outbox/{letter.id}.eml")
+    response = visitor.get(f"/outbox/{letter.id}.eml")
 
-    assert answer.data == letter.raw
-    assert answer.mimetype == "message/rfc822"
-    assert "attachment" in answer.headers["Content-Disposition"]
+    assert response.data == letter.raw
+    assert response.mimetype == "message/rfc822"
+    assert "attachment" in response.headers["Content-Disposition"]
 
 
 def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
@@ -213,8 +213,8 @@ def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
 
 @pytest.mark.parametrize("name", ["nothing", "..%2f..%2fsecret-key", "0" * 19 + "-000000_nobody@example.org"])
 def test_an_unknown_letter_is_not_found(visitor: FlaskClient, name: str) -> None:
-    for address in (f"/outbox/{name}", f"/outbox/{name}.eml", f"/outbox/{name}/html"):
-        assert visitor.get(address).status_code == 404
+    for url in (f"/outbox/{name}", f"/outbox/{name}.eml", f"/outbox/{name}/html"):
+        assert visitor.get(url).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -235,11 +235,11 @@ def test_deleting_all_letters_requires_confirmation(visitor: FlaskClient, store:
 
     assert "3 e-mails will be permanently deleted" in visitor.get("/outbox/delete").text
     assert len(store.list_letters()) == 3
-    answer = visitor.post("/outbox/delete", follow_redirects=True)
+    response = visitor.post("/outbox/delete", follow_redirects=True)
 
-    assert "3 e-mails deleted" in answer.text
+    assert "3 e-mails deleted" in response.text
     assert store.list_letters() == []
 
 
-def test_with_a_real_mail_server_the_pages_do_not_exist(app: Flask) -> None:
+def test_the_pages_do_not_exist_with_a_real_mail_server(app: Flask) -> None:
     assert app.test_client().get("/outbox/").status_code == 404

@@ -1,4 +1,4 @@
-"""Drafts are saved while the user types; conflicts, discards and deletions lose nothing."""
+"""Drafts are saved while the user types, and nothing is lost in conflicts, discards or deletions."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,13 +20,13 @@ TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
 
 
 def save_draft(browser: FlaskClient, status: int = 200, **values: object) -> dict[str, Any]:
-    """Save a draft as the editor does; return the answer."""
+    """Save a draft as the editor does; return the JSON response."""
     draft, message = values.pop("draft", None), values.pop("message", None)
     path = f"drafts/{draft}" if draft else f"{message}/draft" if message else "drafts"
-    answer = browser.post(f"/messages/{path}", data={**TYPED, **values})
-    assert answer.status_code == status, answer.text
-    assert isinstance(answer.json, dict)
-    return answer.json
+    response = browser.post(f"/messages/{path}", data={**TYPED, **values})
+    assert response.status_code == status, response.text
+    assert isinstance(response.json, dict)
+    return response.json
 
 
 def only_draft(session: Session) -> MessageDraft:
@@ -34,9 +34,7 @@ def only_draft(session: Session) -> MessageDraft:
     return session.scalars(select(MessageDraft)).one()
 
 
-def test_a_draft_of_a_new_message_is_shown_again_until_it_is_saved(
-    browser: FlaskClient, session: Session
-) -> None:
+def test_a_new_messages_draft_is_offered_until_it_is_saved(browser: FlaskClient, session: Session) -> None:
     saved = save_draft(browser)
     save_draft(browser, draft=saved["draft"], revision=saved["revision"], body="<p>newer</p>", subject="")
 
@@ -93,14 +91,14 @@ def test_a_save_based_on_an_old_version_is_a_conflict(
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "first"})
 
     assert save_draft(browser, 409, message=message.id, version=1)["reason"] == "changed"
-    answer = browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "second"})
-    assert answer.status_code == 409
-    assert "was changed in another window" in answer.text
-    assert ">\r\nsecond</textarea>" in answer.text
+    response = browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "second"})
+    assert response.status_code == 409
+    assert "was changed in another window" in response.text
+    assert ">\r\nsecond</textarea>" in response.text
     session.refresh(message)
     assert message.body == "first"
-    # The page about the conflict has the new version: to save it again is a decision.
-    assert 'name="version" value="2"' in answer.text
+    # The conflict page has the new version: saving it again replaces that version on purpose.
+    assert 'name="version" value="2"' in response.text
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 2, "body": "second"})
     session.refresh(message)
     assert message.body == "second"
@@ -110,9 +108,9 @@ def test_a_form_with_errors_keeps_its_version(browser: FlaskClient, user: User) 
     message = MessageFactory.create(owner=user)
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1})
 
-    answer = browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "{{ a"})
+    response = browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 1, "body": "{{ a"})
 
-    assert 'name="version" value="1"' in answer.text
+    assert 'name="version" value="1"' in response.text
 
 
 def test_a_save_without_a_version_is_accepted(browser: FlaskClient, session: Session, user: User) -> None:
@@ -125,23 +123,23 @@ def test_a_discarded_draft_can_be_restored(browser: FlaskClient, session: Sessio
     message = MessageFactory.create(owner=user)
     draft = save_draft(browser, message=message.id, version=1)["draft"]
 
-    answer = browser.post(f"/messages/drafts/{draft}/discard", follow_redirects=True)
-    assert f'action="/messages/drafts/{draft}/restore"' in answer.text
+    response = browser.post(f"/messages/drafts/{draft}/discard", follow_redirects=True)
+    assert f'action="/messages/drafts/{draft}/restore"' in response.text
     assert "new &amp; better" not in browser.get(f"/messages/{message.id}/edit").text
     browser.post(f"/messages/drafts/{draft}/restore")
     assert "new &amp; better" in browser.get(f"/messages/{message.id}/edit").text
 
 
-def test_an_undo_does_not_replace_a_newer_draft(browser: FlaskClient, user: User) -> None:
+def test_restoring_does_not_replace_a_newer_draft(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     old = save_draft(browser, message=message.id, version=1)["draft"]
     browser.post(f"/messages/drafts/{old}/discard")
     save_draft(browser, message=message.id, version=1, body="newer")
 
-    answer = browser.post(f"/messages/drafts/{old}/restore", follow_redirects=True)
+    response = browser.post(f"/messages/drafts/{old}/restore", follow_redirects=True)
 
-    assert "newer draft" in answer.text
-    assert ">\r\nnewer</textarea>" in answer.text
+    assert "newer draft" in response.text
+    assert ">\r\nnewer</textarea>" in response.text
 
 
 def test_a_deleted_message_can_be_restored(browser: FlaskClient, session: Session, user: User) -> None:
@@ -151,9 +149,9 @@ def test_a_deleted_message_can_be_restored(browser: FlaskClient, session: Sessio
     assert session.scalars(select(Message)).all() == []
     draft = only_draft(session)
     assert f'action="/messages/drafts/{draft.id}/restore"' in listed.text
-    answer = browser.post(f"/messages/drafts/{draft.id}/restore")
+    response = browser.post(f"/messages/drafts/{draft.id}/restore")
     restored = session.scalars(select(Message)).one()
-    assert answer.location == f"/messages/{restored.id}"
+    assert response.location == f"/messages/{restored.id}"
     assert (restored.subject, restored.format, restored.body) == ("Precious", MessageFormat.TEXT, "words")
     assert session.scalars(select(MessageDraft)).all() == []
     audited = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
@@ -209,13 +207,13 @@ def test_the_number_of_drafts_is_limited(
     assert save_draft(browser, 409)["reason"] == "full"
 
 
-def test_a_draft_of_another_user_is_not_found(browser: FlaskClient, session: Session) -> None:
+def test_another_users_draft_is_not_found(browser: FlaskClient, session: Session) -> None:
     draft = MessageDraftFactory.create(subject="secret")
 
     assert "secret" not in browser.get(f"/messages/new?draft={draft.id}", follow_redirects=True).text
     assert browser.post(f"/messages/drafts/{draft.id}", data={**TYPED, "force": 1}).status_code == 404
     message = MessageFactory.create()
     assert browser.post(f"/messages/{message.id}/draft", data=TYPED).status_code == 404
-    # To save with the id of another user's draft does not delete that draft.
+    # Saving with the ID of another user's draft does not delete that draft.
     browser.post("/messages/new", data={**TYPED, "draft": draft.id})
     assert only_draft(session).subject == "secret"

@@ -1,4 +1,4 @@
-"""The editor's requests: facts about a message, clients for the preview, other formats."""
+"""The editor's requests: facts about a message, clients for the preview, and conversions."""
 
 from typing import Any
 
@@ -24,10 +24,10 @@ BETWEEN = ["\n\n", "word ", "<b>", "&amp;", "* ", "# ", "{ { ", "[x](", "`", "1.
 
 
 def request_insight(browser: FlaskClient, **values: object) -> dict[str, Any]:
-    answer = browser.post("/messages/insight", data={"format": "markdown", **values})
-    assert answer.status_code == 200
-    assert isinstance(answer.json, dict)
-    return answer.json
+    response = browser.post("/messages/insight", data={"format": "markdown", **values})
+    assert response.status_code == 200
+    assert isinstance(response.json, dict)
+    return response.json
 
 
 def test_insight_shows_what_the_chosen_client_gets(browser: FlaskClient, user: User) -> None:
@@ -70,7 +70,7 @@ def test_insight_warns_when_gmail_would_cut_the_letter_off(browser: FlaskClient)
     assert facts["clipped"] is True
 
 
-def test_insight_reports_a_mistake_with_its_line(browser: FlaskClient) -> None:
+def test_insight_reports_an_error_with_its_line(browser: FlaskClient) -> None:
     assert request_insight(browser, body="a\nb {{ c")["problem"] == {
         "text": "Line 2: {{ is not closed by }}.",
         "line": 2,
@@ -85,23 +85,23 @@ def test_clients_for_the_preview_are_found_by_name(browser: FlaskClient, user: U
     ClientFactory.create(owner=user, full_name="Bob")
     ClientFactory.create(full_name="Ann of another owner")
 
-    answer = browser.get("/messages/recipients?q=ann")
+    response = browser.get("/messages/recipients?q=ann")
 
-    assert answer.json == [{"id": ann.id, "name": "Ann", "email": "ann@пример.example"}]
+    assert response.json == [{"id": ann.id, "name": "Ann", "email": "ann@пример.example"}]
 
 
-def test_the_letter_alone_is_served_under_its_own_policy(browser: FlaskClient) -> None:
-    answer = browser.post(
+def test_a_letter_without_header_is_served_under_its_own_policy(browser: FlaskClient) -> None:
+    response = browser.post(
         "/messages/preview", data={"format": "html", "body": "<p>{{ name }}<script>", "part": "html"}
     )
 
-    assert answer.text.startswith("<p>Anna Example<script>")
-    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert response.text.startswith("<p>Anna Example<script>")
+    assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("key", KEYS)
-def test_starters_suit_clients_with_nothing_but_an_address(key: str, language: str) -> None:
+def test_starters_suit_clients_with_only_an_address(key: str, language: str) -> None:
     starter = read_starter(key, language)
     content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
 
@@ -119,16 +119,14 @@ def test_starters_suit_clients_with_nothing_but_an_address(key: str, language: s
     assert len(shown.text) > 100
 
 
-# Tags survive every change of format, with any text between them.
+# Tags survive every conversion, with any text between them.
 @settings(max_examples=150, deadline=None)
 @given(
     pieces=st.lists(st.sampled_from([*TAGS, *BETWEEN]), max_size=15),
     old=st.sampled_from(list(MessageFormat)),
     new=st.sampled_from(list(MessageFormat)),
 )
-def test_placeholders_survive_a_change_of_format(
-    pieces: list[str], old: MessageFormat, new: MessageFormat
-) -> None:
+def test_placeholders_survive_a_conversion(pieces: list[str], old: MessageFormat, new: MessageFormat) -> None:
     body = "".join(pieces)
 
     converted = convert(body, old, new)
@@ -138,11 +136,11 @@ def test_placeholders_survive_a_change_of_format(
     assert all(tag in found for tag in tags)
 
 
-def test_a_text_is_converted_to_a_page_and_back(browser: FlaskClient) -> None:
+def test_plain_text_is_converted_to_html_and_back(browser: FlaskClient) -> None:
     def change(old: str, to: str, body: str) -> str:
-        answer = browser.post("/messages/convert", data={"format": old, "to": to, "body": body})
-        assert answer.json
-        return str(answer.json["body"])
+        response = browser.post("/messages/convert", data={"format": old, "to": to, "body": body})
+        assert response.json
+        return str(response.json["body"])
 
     page = change("text", "html", "Hello {{ name }} <3\nand you\n\nBye")
     assert "<p>Hello {{ name }} &lt;3<br>and you</p>\n<p>Bye</p>" in page

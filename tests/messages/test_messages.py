@@ -21,18 +21,18 @@ GOOD = {"subject": "Hi, {{ name }}", "format": "markdown", "body": "Hello, **{{ 
 
 
 def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session, user: User) -> None:
-    answer = browser.post("/messages/new", data=GOOD)
+    response = browser.post("/messages/new", data=GOOD)
 
     message = session.scalars(select(Message)).one()
-    assert answer.status_code == 302
-    assert answer.location == f"/messages/{message.id}"
+    assert response.status_code == 302
+    assert response.location == f"/messages/{message.id}"
     assert (message.owner_id, message.subject, message.format, message.body) == (
         user.id,
         "Hi, {{ name }}",
         MessageFormat.MARKDOWN,
         "Hello, **{{ name }}**",
     )
-    assert browser.get(answer.location).status_code == 200
+    assert browser.get(response.location).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session
     [
         ({"subject": ""}, "Enter a subject."),
         ({"subject": "x" * 501}, "500"),
-        ({"body": ""}, "Enter a text."),
+        ({"body": ""}, "Enter the text."),
         ({"format": "word"}, "Not a valid choice"),
         ({"body": "one\r\ntwo\r\n{% if name %}"}, "Line 3: {% if name %} is not closed by {% endif %}."),
         ({"body": "one\n{{ name | shout }}"}, "Line 2: There is no filter “shout”."),
@@ -50,12 +50,12 @@ def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session
 def test_errors_are_shown_and_nothing_typed_is_lost(
     browser: FlaskClient, session: Session, changes: dict[str, str], error: str
 ) -> None:
-    answer = browser.post("/messages/new", data={**GOOD, **changes, "extra": "ignored"})
+    response = browser.post("/messages/new", data={**GOOD, **changes, "extra": "ignored"})
 
-    assert answer.status_code == 200
-    assert error in answer.text
+    assert response.status_code == 200
+    assert error in response.text
     for name in {"subject", "body"} - set(changes):
-        assert GOOD[name] in answer.text
+        assert GOOD[name] in response.text
     assert session.scalars(select(Message)).all() == []
 
 
@@ -82,9 +82,9 @@ def test_an_invalid_edit_does_not_change_the_message(
 ) -> None:
     message = MessageFactory.create(owner=user, body="old")
 
-    answer = browser.post(f"/messages/{message.id}/edit", data={**GOOD, "body": "new {{ broken"})
+    response = browser.post(f"/messages/{message.id}/edit", data={**GOOD, "body": "new {{ broken"})
 
-    assert "new {{ broken" in answer.text
+    assert "new {{ broken" in response.text
     session.refresh(message)
     assert message.body == "old"
 
@@ -105,7 +105,7 @@ def test_the_list_searches_and_sorts(browser: FlaskClient, user: User) -> None:
     assert "Nothing found" in browser.get("/messages/?q=%00nothing").text
 
 
-def test_a_long_list_has_pages(browser: FlaskClient, user: User) -> None:
+def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     for number in range(51):
         MessageFactory.create(owner=user, subject=f"Number {number:02}")
 
@@ -116,14 +116,14 @@ def test_a_long_list_has_pages(browser: FlaskClient, user: User) -> None:
     assert "Next page" in page
 
 
-def test_an_empty_list_and_a_new_page_suggest_what_to_do(browser: FlaskClient) -> None:
+def test_an_empty_list_and_a_new_message_suggest_what_to_do(browser: FlaskClient) -> None:
     assert "No messages yet" in browser.get("/messages/").text
     page = browser.get("/messages/new").text
     assert "/messages/new?example=newsletter" in page
 
 
 @pytest.mark.parametrize(("locale", "word"), [("en", "Unsubscribe"), ("ru", "Отписаться")])
-def test_an_example_fills_the_form_in_the_users_language(
+def test_a_starter_fills_the_form_in_the_users_language(
     sign_in: Callable[[User], FlaskClient], session: Session, locale: str, word: str
 ) -> None:
     browser = sign_in(UserFactory.create(locale=locale))
@@ -135,12 +135,12 @@ def test_an_example_fills_the_form_in_the_users_language(
 @pytest.mark.parametrize("locale", ["en", "ru"])
 @pytest.mark.parametrize("starter", KEYS)
 def test_every_starter_can_be_saved_as_it_is(browser: FlaskClient, starter: str, locale: str) -> None:
-    answer = browser.post("/messages/new", data=read_starter(starter, locale))
+    response = browser.post("/messages/new", data=read_starter(starter, locale))
 
-    assert answer.status_code == 302
+    assert response.status_code == 302
 
 
-def test_the_editor_names_the_owners_own_attributes(browser: FlaskClient, user: User) -> None:
+def test_the_editor_lists_only_the_owners_attributes(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"city": "Rome", "Любимый цвет": "синий", "Город": "Рим"})
     ClientFactory.create(attributes={"secret": "of another owner"})
 
@@ -155,10 +155,10 @@ def test_the_editor_names_the_owners_own_attributes(browser: FlaskClient, user: 
 def test_a_copy_opens_in_the_editor(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Original")
 
-    answer = browser.post(f"/messages/{message.id}/duplicate")
+    response = browser.post(f"/messages/{message.id}/duplicate")
 
     copy = session.scalars(select(Message).where(Message.id != message.id)).one()
-    assert answer.location == f"/messages/{copy.id}/edit"
+    assert response.location == f"/messages/{copy.id}/edit"
     assert (copy.subject, copy.body) == (message.subject, message.body)
 
 
@@ -181,17 +181,15 @@ def test_a_message_used_in_mailings_cannot_be_deleted(
     MailingFactory.create(owner=user, message=message, name="Winter")
 
     page = browser.get(f"/messages/{message.id}/delete").text
-    answer = browser.post(f"/messages/{message.id}/delete")
+    response = browser.post(f"/messages/{message.id}/delete")
 
     assert "Autumn" in page
-    assert answer.status_code == 409
-    assert "“Winter”, “Autumn”" in answer.text
+    assert response.status_code == 409
+    assert "“Winter”, “Autumn”" in response.text
     assert session.scalars(select(Message)).all() == [message]
 
 
-def test_a_mailing_created_during_the_deletion_also_prevents_it(
-    app: Flask, session: Session, user: User
-) -> None:
+def test_a_mailing_created_during_a_deletion_prevents_it(app: Flask, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
@@ -222,14 +220,14 @@ def test_a_mailing_created_during_the_deletion_also_prevents_it(
         ("POST", "/duplicate"),
     ],
 )
-def test_a_message_of_another_owner_is_not_found(
+def test_another_owners_message_is_not_found(
     browser: FlaskClient, session: Session, method: str, path: str
 ) -> None:
     message = MessageFactory.create()
 
-    answer = browser.open(f"/messages/{message.id}{path}", method=method, data=GOOD)
+    response = browser.open(f"/messages/{message.id}{path}", method=method, data=GOOD)
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
     assert session.scalars(select(Message)).all() == [message]
 
 
@@ -237,27 +235,27 @@ def test_visitors_are_redirected_to_sign_in(visitor: FlaskClient, session: Sessi
     message = MessageFactory.create()
 
     for path in ("", "new", "preview", f"{message.id}", f"{message.id}/preview", f"{message.id}/edit"):
-        answer = visitor.get(f"/messages/{path}")
-        assert answer.status_code == 302
-        assert "/auth/login" in answer.location
+        response = visitor.get(f"/messages/{path}")
+        assert response.status_code == 302
+        assert "/auth/login" in response.location
 
 
-def test_a_test_message_has_the_chosen_clients_values(
+def test_a_test_letter_has_the_chosen_clients_values(
     browser: FlaskClient, user: User, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     message = MessageFactory.create(owner=user, subject="Hi, {{ name }}", body="{{ unsubscribe_url }}")
     client = ClientFactory.create(owner=user, full_name="Ann")
 
-    answer = browser.post(f"/messages/{message.id}/test", data={"client": client.id})
+    response = browser.post(f"/messages/{message.id}/test", data={"client": client.id})
     work()
 
-    assert answer.location == f"/messages/{message.id}?client={client.id}"
+    assert response.location == f"/messages/{message.id}?client={client.id}"
     [letter] = smtp.letters
     assert letter.recipients == [user.email]
     assert letter.parsed["Subject"] == "[test] Hi, Ann"
 
 
-def test_a_test_message_cannot_use_a_client_of_another_owner(
+def test_a_test_letter_cannot_use_another_owners_client(
     browser: FlaskClient, user: User, smtp: SmtpServer
 ) -> None:
     message = MessageFactory.create(owner=user)
@@ -266,7 +264,7 @@ def test_a_test_message_cannot_use_a_client_of_another_owner(
     assert browser.post(f"/messages/{message.id}/test", data={"client": stranger.id}).status_code == 404
 
 
-def test_attributes_of_all_clients_are_offered_as_placeholders(browser: FlaskClient, user: User) -> None:
+def test_all_clients_attributes_are_offered_as_placeholders(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, attributes={"birthday": "1990-05-17"})
     ClientFactory.create(owner=user, attributes={"city": "Омск"})
     ClientFactory.create(owner=user, attributes={"city": "Тверь", "card": "7"})

@@ -1,4 +1,4 @@
-"""Pictures of letters: what is stored of an upload, who can load it, and when it is deleted."""
+"""Pictures in letters: what is kept of an upload, who can load it, and when it is deleted."""
 
 import io
 import os
@@ -24,7 +24,7 @@ LATER = GRACE + timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def kept(app: Flask) -> Path:
-    """The folder of pictures, empty at the start."""
+    """The picture folder, empty at the start."""
     with app.app_context():
         directory = picture_directory()
     directory.mkdir(exist_ok=True)
@@ -43,10 +43,10 @@ def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> io.Byte
 def upload(browser: FlaskClient, image: Image.Image | None = None) -> str:
     """Upload a picture; return its file name."""
     file = file_of(image or Image.new("RGB", (40, 30), "teal"))
-    answer = browser.post("/messages/pictures", data={"picture": (file, "x.png")})
-    assert answer.status_code == 200, answer.text
-    assert answer.json
-    url: str = answer.json["url"]
+    response = browser.post("/messages/pictures", data={"picture": (file, "x.png")})
+    assert response.status_code == 200, response.text
+    assert response.json
+    url: str = response.json["url"]
     assert url.startswith("http://sky.example/messages/pictures/")
     return url.rpartition("/")[2]
 
@@ -57,14 +57,14 @@ def test_a_picture_is_encoded_again_and_public(
     photo = Image.new("RGB", (3000, 1500), "teal")
     exif = Image.Exif()
     exif[0x010E] = "where I live"
-    answer = browser.post(
+    response = browser.post(
         "/messages/pictures", data={"picture": (file_of(photo, "JPEG", exif=exif), "../evil.html")}
     )
-    assert answer.json
-    assert answer.json["width"] == 1200, "twice the width of a letter"
-    assert answer.json["shown"] == 520
+    assert response.json
+    assert response.json["width"] == 1200, "twice the width of a letter"
+    assert response.json["shown"] == 520
 
-    with visitor.get(answer.json["url"].removeprefix("http://sky.example")) as loaded:
+    with visitor.get(response.json["url"].removeprefix("http://sky.example")) as loaded:
         data = loaded.data
 
     assert loaded.mimetype == "image/jpeg"
@@ -76,7 +76,7 @@ def test_a_picture_is_encoded_again_and_public(
     assert b"where I live" not in data
 
 
-def test_the_address_cannot_be_guessed_from_the_picture(browser: FlaskClient, visitor: FlaskClient) -> None:
+def test_a_pictures_url_cannot_be_guessed(browser: FlaskClient, visitor: FlaskClient) -> None:
     first, second = upload(browser), upload(browser)
 
     assert first.split("-")[0] != second.split("-")[0]
@@ -96,12 +96,12 @@ def test_pictures_have_a_format_that_every_mail_program_shows(
 
 
 @pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"GIF89a", b""])
-def test_a_file_that_is_no_picture_is_rejected_with_a_reason(browser: FlaskClient, content: bytes) -> None:
-    answer = browser.post("/messages/pictures", data={"picture": (io.BytesIO(content), "x.png")})
+def test_a_file_that_is_not_a_picture_is_rejected_with_a_reason(browser: FlaskClient, content: bytes) -> None:
+    response = browser.post("/messages/pictures", data={"picture": (io.BytesIO(content), "x.png")})
 
-    assert answer.status_code == 422
-    assert answer.json
-    assert "JPEG, PNG or WebP" in answer.json["problem"]
+    assert response.status_code == 422
+    assert response.json
+    assert "JPEG, PNG or WebP" in response.json["problem"]
     assert browser.post("/messages/pictures").status_code == 422
 
 
@@ -109,15 +109,15 @@ def test_the_number_of_pictures_is_limited(browser: FlaskClient, monkeypatch: py
     monkeypatch.setattr(pictures, "MAX_PICTURES", 1)
     upload(browser)
 
-    answer = browser.post(
+    response = browser.post(
         "/messages/pictures", data={"picture": (file_of(Image.new("RGB", (40, 30))), "x.png")}
     )
 
-    assert answer.status_code == 422
-    assert "no room" in answer.text
+    assert response.status_code == 422
+    assert "no room" in response.text
 
 
-def test_pictures_are_deleted_when_nothing_shows_them(
+def test_pictures_that_nothing_shows_are_deleted(
     app: Flask, session: Session, browser: FlaskClient, user: User, kept: Path
 ) -> None:
     in_message, in_draft, in_run, in_deleted, unused, foreign = (upload(browser) for _ in range(6))

@@ -30,7 +30,7 @@ def test_the_page_shows_what_the_chosen_client_gets(browser: FlaskClient, user: 
     assert f"client={first.id}" in other
 
 
-def test_without_clients_an_example_is_shown(browser: FlaskClient, user: User) -> None:
+def test_a_sample_client_is_shown_if_there_are_none(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Hi, {{ name }}")
 
     assert "Hi, Anna Example" in browser.get(f"/messages/{message.id}").text
@@ -57,7 +57,7 @@ def test_placeholders_without_data_are_listed(browser: FlaskClient, user: User) 
 
     page = browser.get(f"/messages/{message.id}").text
 
-    assert "No data for this client" in page
+    assert "This client has no data for" in page
     assert "<code>{{ client.city }}</code>, <code>{{ client.typo }}</code>" in page
     assert "<code>{{ name }}</code>" not in page
 
@@ -70,13 +70,13 @@ def test_a_part_is_served_under_its_own_policy(
         owner=user, format=MessageFormat.HTML, body="<script>alert(1)</script><p>Hi</p>"
     )
 
-    answer = browser.get(f"/messages/{message.id}/preview?part={part}")
+    response = browser.get(f"/messages/{message.id}/preview?part={part}")
 
-    assert answer.mimetype == kind
-    policy = answer.headers["Content-Security-Policy"]
+    assert response.mimetype == kind
+    policy = response.headers["Content-Security-Policy"]
     assert policy.startswith("sandbox; default-src 'none'; img-src https: data: http://sky.example; style")
     assert "script" not in policy
-    assert "Hi" in answer.text
+    assert "Hi" in response.text
 
 
 def test_the_frame_is_sandboxed(browser: FlaskClient, user: User) -> None:
@@ -90,7 +90,7 @@ def test_the_frame_is_sandboxed(browser: FlaskClient, user: User) -> None:
 
 
 @pytest.mark.parametrize("path", ["?client={}", "/preview?client={}"])
-def test_a_client_of_another_owner_is_not_found(browser: FlaskClient, user: User, path: str) -> None:
+def test_another_owners_client_is_not_found(browser: FlaskClient, user: User, path: str) -> None:
     message = MessageFactory.create(owner=user)
     stranger = ClientFactory.create()
 
@@ -101,28 +101,28 @@ def test_the_page_explains_why_a_letter_cannot_be_rendered(browser: FlaskClient,
     message = MessageFactory.create(owner=user, body="{% for i in (1..client.n) %}x{% endfor %}")
     ClientFactory.create(owner=user, attributes={"n": "99999999"})
 
-    answer = browser.get(f"/messages/{message.id}")
+    response = browser.get(f"/messages/{message.id}")
 
-    assert answer.status_code == 200
-    assert "This message cannot be rendered" in answer.text
+    assert response.status_code == 200
+    assert "This message cannot be rendered" in response.text
     assert browser.get(f"/messages/{message.id}/preview").status_code == 200
 
 
 def test_a_draft_is_shown_and_not_saved(browser: FlaskClient, session: Session, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Ann <b>", attributes={})
 
-    answer = browser.post("/messages/preview", data=DRAFT)
+    response = browser.post("/messages/preview", data=DRAFT)
 
-    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
-    assert "Hi, Ann &lt;b&gt;" in answer.text
-    # Inside the frame's attribute, so escaped once more.
-    assert "&lt;strong&gt;Ann &amp;lt;b&amp;gt;&lt;/strong&gt;" in answer.text
-    assert "<code>{{ client.city }}</code>" in answer.text
+    assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert "Hi, Ann &lt;b&gt;" in response.text
+    # Inside the frame's attribute, so it is escaped again.
+    assert "&lt;strong&gt;Ann &amp;lt;b&amp;gt;&lt;/strong&gt;" in response.text
+    assert "<code>{{ client.city }}</code>" in response.text
     assert session.scalars(select(Message)).all() == []
 
 
-def test_the_preview_of_a_draft_reports_a_mistake_with_its_line(browser: FlaskClient) -> None:
-    answer = browser.post("/messages/preview", data={**DRAFT, "body": "a\n{{ b"})
+def test_a_draft_preview_reports_an_error_with_its_line(browser: FlaskClient) -> None:
+    response = browser.post("/messages/preview", data={**DRAFT, "body": "a\n{{ b"})
 
-    assert "Line 2: {{ is not closed by }}." in answer.text
+    assert "Line 2: {{ is not closed by }}." in response.text
     assert "Press “Preview”" in browser.get("/messages/preview").text

@@ -9,19 +9,19 @@ from flask.testing import FlaskClient
 
 def test_assets_have_hashed_names_and_are_cached_for_a_year(visitor: FlaskClient) -> None:
     page = visitor.get("/").text
-    addresses = re.findall(r'(?:href|src)="(/static/[^"#]+)', page)
+    urls = re.findall(r'(?:href|src)="(/static/[^"#]+)', page)
 
-    assert addresses
-    for address in set(addresses):
-        assert re.search(r"\.[0-9a-f]{12}\.\w+$", address), address
-        response = visitor.get(address)
+    assert urls
+    for url in set(urls):
+        assert re.search(r"\.[0-9a-f]{12}\.\w+$", url), url
+        response = visitor.get(url)
         assert response.status_code == 200
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
 def test_assets_without_a_current_hash_are_revalidated(visitor: FlaskClient) -> None:
     current = visitor.get("/static/css/site.css")
-    # A page from before an update asks for an old hash: it gets the current file.
+    # A page from before an update requests an old hash, and gets the current file.
     old = visitor.get("/static/css/site.0123456789ab.css")
 
     assert current.headers["Cache-Control"] == old.headers["Cache-Control"] == "no-cache"

@@ -1,4 +1,4 @@
-"""Ids in addresses, queries and forms."""
+"""IDs in URLs, queries and forms."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -22,18 +22,16 @@ HUGE = "9" * 30
         ("mailings", "/log.csv"),
     ],
 )
-def test_too_large_an_id_in_an_address_is_404(
-    browser: FlaskClient, things: str, page: str, number: str
-) -> None:
+def test_an_id_too_large_in_a_url_is_404(browser: FlaskClient, things: str, page: str, number: str) -> None:
     assert browser.get(f"/{things}/{number}{page}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/blog/%00", "/mailings/1%00", "/auth/verify/%00", "/static/%00"])
-def test_an_address_with_nul_is_404(visitor: FlaskClient, path: str) -> None:
+def test_a_url_with_nul_is_404(visitor: FlaskClient, path: str) -> None:
     assert visitor.get(path).status_code == 404
 
 
-def test_too_large_an_id_in_a_query_or_form_finds_no_row(browser: FlaskClient, user: User) -> None:
+def test_an_id_too_large_in_a_query_or_form_finds_no_row(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
 
     assert browser.get(f"/messages/{message.id}?client={HUGE}").status_code == 200
@@ -43,7 +41,7 @@ def test_too_large_an_id_in_a_query_or_form_finds_no_row(browser: FlaskClient, u
 @pytest.mark.parametrize(
     "text", ["", "0", "-1", "+1", "1.0", " 1", "²", "٢", "x", None, HUGE, str(LARGEST_ID + 1)]
 )
-def test_anything_that_is_no_id_reads_as_zero(text: str | None) -> None:
+def test_anything_that_is_not_an_id_reads_as_zero(text: str | None) -> None:
     assert read_id(text) == 0
 
 
@@ -56,6 +54,6 @@ def test_ids_are_read_up_to_the_largest_key() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", HUGE])
-def test_a_broken_big_id_is_an_error(text: str) -> None:
+def test_an_invalid_big_id_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"invalid literal|too large"):
         parse_big_id(text)

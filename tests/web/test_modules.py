@@ -1,4 +1,4 @@
-"""Scripts that import one another are cached for good, and fresh after a deploy."""
+"""Scripts that import one another are cached for a year, but fresh after a deploy."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def folder(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield folder
 
 
-def test_the_address_of_a_module_changes_with_its_neighbours(folder: Path) -> None:
+def test_a_modules_url_changes_with_its_neighbours(folder: Path) -> None:
     before = module_asset("js/start.js")
     (folder / "other.js").write_text("2;")
     after = module_asset("js/start.js")
@@ -39,14 +39,14 @@ def test_the_address_of_a_module_changes_with_its_neighbours(folder: Path) -> No
 def test_a_module_and_its_imports_are_cached_until_a_deploy(folder: Path, visitor: FlaskClient) -> None:
     start = module_asset("js/start.js")
     imported = start.replace("start.js", "other.js")
-    for address in (start, imported):
-        assert "immutable" in visitor.get(address).headers["Cache-Control"]
+    for url in (start, imported):
+        assert "immutable" in visitor.get(url).headers["Cache-Control"]
 
     (folder / "other.js").write_text("2;")
 
-    # A page from before the deploy gets the current file, and asks again the next time.
-    for address in (start, imported):
-        assert visitor.get(address).headers["Cache-Control"] == "no-cache"
+    # A page from before the deploy gets the current file, and revalidates it the next time.
+    for url in (start, imported):
+        assert visitor.get(url).headers["Cache-Control"] == "no-cache"
     assert visitor.get(imported).text == "2;"
     assert visitor.get(module_asset("js/none.js")).status_code == 404
     assert visitor.get("/static/none.0123456789ab/start.js").status_code == 404
@@ -65,7 +65,7 @@ def test_the_editor_loads_its_modules_at_once(browser: FlaskClient) -> None:
     page = browser.get("/messages/new").text
 
     preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
-    assert {Path(address).name for address in preloaded} == {path.name for path in EDITOR.glob("*.js")}
+    assert {Path(url).name for url in preloaded} == {path.name for path in EDITOR.glob("*.js")}
     (start,) = re.findall(r'<script type="module" src="([^"]+/start\.js)">', page)
     assert start in preloaded
     assert "immutable" in browser.get(start).headers["Cache-Control"]

@@ -1,4 +1,4 @@
-"""Security headers, error pages, and the frame around every page."""
+"""Security headers, error pages, and what surrounds every page."""
 
 import re
 from collections.abc import Iterator

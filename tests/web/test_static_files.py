@@ -1,4 +1,4 @@
-"""Static files, and what templates use of them."""
+"""Static files, and their use in templates."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_every_icon_on_a_page_is_in_the_sprite() -> None:
     assert named - available == set()
 
 
-def test_the_editors_sprite_has_exactly_the_icons_that_it_uses() -> None:
+def test_the_editors_sprite_has_exactly_the_icons_in_use() -> None:
     available = set(
         re.findall(r'<symbol id="([\w-]+)"', (VENDOR / "bootstrap-icons" / "editor.svg").read_text())
     )

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from skymailing.errors import UserError
-from skymailing.web.timezones import day_ends, day_starts, format_local, parse_local
+from skymailing.web.timezones import end_of_day, format_local, parse_local, start_of_day
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEPAL = ZoneInfo("Asia/Kathmandu")
@@ -25,7 +25,7 @@ def test_a_time_is_parsed_in_its_zone(text: str, zone: ZoneInfo, moment: datetim
     assert parse_local(text, zone) == moment
 
 
-def test_a_repeated_time_is_the_first_of_the_two() -> None:
+def test_a_repeated_time_means_its_first_occurrence() -> None:
     assert parse_local("2026-10-25T02:30", BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
@@ -54,4 +54,4 @@ def test_formatting_is_the_inverse_of_parsing(text: str) -> None:
 
 def test_a_day_with_a_clock_change_has_23_hours() -> None:
     day = date(2026, 3, 29)
-    assert (day_ends(day, BERLIN) - day_starts(day, BERLIN)).total_seconds() == 23 * 3600
+    assert (end_of_day(day, BERLIN) - start_of_day(day, BERLIN)).total_seconds() == 23 * 3600

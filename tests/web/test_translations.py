@@ -16,7 +16,7 @@ KEYWORDS = DEFAULT_KEYWORDS | parse_keywords(["_l", "lazy_gettext", "lazy_pgette
 
 @pytest.fixture(scope="module")
 def extracted() -> dict[tuple[str, str], set[str]]:
-    """The files that use each text of the code and templates, by context and text."""
+    """The files in which each text is used, by context and text."""
     with open(PROJECT / "babel.cfg") as file:
         methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]  # Babel has no types here
     found: dict[tuple[str, str], set[str]] = {}

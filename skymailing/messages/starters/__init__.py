@@ -1,7 +1,7 @@
 """Designs to start from, in each language of the service.
 
-Each is a page of HTML with its text between two comments. Outside of them is the design, which the editor's
-writing mode does not change.
+Each is an HTML page whose text is between two comments. The design is outside them; the editor's writing
+mode does not change it.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ from typing import TypedDict
 from skymailing.models import MessageFormat
 
 HERE = Path(__file__).parent
-# The text of a page is between these; js/editor/page.js has the same.
+# The comments around the text of a page; js/editor/page.js has the same ones.
 TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
 LANGUAGES = ("en", "ru")
@@ -33,7 +33,7 @@ class Starter(TypedDict):
 
 
 def get_starter(key: str, language: str) -> Starter | None:
-    """Return a starter in a language, or in English; None when there is no such starter."""
+    """Return a starter in this language, else in English; None if there is no such starter."""
     return read_starter(key, language if language in LANGUAGES else "en") if key in KEYS else None
 
 
@@ -44,7 +44,7 @@ def read_starter(key: str, language: str) -> Starter:
 
 
 def lay_out(content: str, language: str, design: str = PLAIN) -> str:
-    """Return a page of HTML with `content` as its text."""
+    """Return an HTML page with `content` as its text."""
     rules = "".join((HERE / name).read_text() for name in ("rules.css", f"{design}.css"))
     parts = {
         "language": language,

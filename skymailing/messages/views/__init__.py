@@ -1,4 +1,4 @@
-"""The pages of messages: the list, the editor and its drafts, and previews."""
+"""Message pages: the list, the editor and its drafts, and previews."""
 
 from skymailing.messages.views import editor, messages, previews
 from skymailing.messages.views.blueprint import bp

@@ -1,4 +1,4 @@
-"""The blueprint of messages, which all files of views share."""
+"""The message blueprint, which all view modules share."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""The editor's page, and its requests while the user types: drafts, pictures, other formats."""
+"""The editor page and its requests while the user types: drafts, pictures and conversions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,9 +49,9 @@ def make_fields(source: Message | MessageDraft) -> dict[str, str]:
 
 
 def find_first_mode(form: MessageForm, *, is_new: bool) -> str:
-    """Return the mode in which the editor will open, so that the page is laid out for it from the start."""
-    is_begun = bool((form.body.data or "").strip())
-    if form.format.data == MessageFormat.HTML or (is_new and not is_begun):
+    """Return the mode in which the editor opens, so that the page has the right layout from the start."""
+    has_text = bool((form.body.data or "").strip())
+    if form.format.data == MessageFormat.HTML or (is_new and not has_text):
         return "writing"
     return str(form.format.data)
 
@@ -65,10 +65,10 @@ def show_editor(
     is_example: bool = False,
     is_changed: bool = False,
 ) -> str:
-    """Return the editor's page; `is_changed`: another window has saved the message since."""
+    """Return the editor page; `is_changed` means that another window has saved the message since."""
     attributes = queries.find_attributes(current_user.id)
     client = queries.find_client(current_user.id, None)
-    # After a conflict the form is based on the saved version: to save again is then a decision.
+    # After a conflict the form is based on the saved version: saving again replaces it on purpose.
     version = message.version if message else None
     if draft and not form.is_submitted():
         version = draft.base_version
@@ -87,7 +87,7 @@ def show_editor(
         placeholders=list_placeholders(attributes),
         values=list_values(attributes, queries.find_samples(current_user.id)),
         starters=starters or [],
-        begun=drafts.list_new_drafts(current_user.id) if starters else [],
+        new_drafts=drafts.list_new_drafts(current_user.id) if starters else [],
         client=client,
         mailings=services.find_mailings(message.id) if message else [],
         picture_base=public_url("messages.index") + "pictures/",
@@ -123,7 +123,7 @@ def change_draft(draft_id: int) -> ResponseReturnValue:
 
 
 def save_draft(save: Callable[[], MessageDraft], other: MessageDraft | None = None) -> ResponseReturnValue:
-    """Save a draft; return to the editor its id and revision, or the conflict."""
+    """Save a draft; return its ID and revision, or the conflict, as JSON."""
     try:
         draft = save()
     except drafts.DraftElsewhere:
@@ -191,7 +191,7 @@ def convert_body() -> ResponseReturnValue:
 @login_required
 @limiter.limit("60/minute")
 def upload_picture() -> ResponseReturnValue:
-    """Store a picture and return its address."""
+    """Store a picture and return its URL."""
     file = request.files.get("picture")
     if file is None:
         return jsonify(problem=_("Choose a picture.")), 422
@@ -202,13 +202,16 @@ def upload_picture() -> ResponseReturnValue:
     db.session.commit()
     picture = parse_name(stored.name)
     assert picture is not None
-    answer: dict[str, Any] = {"url": public_url("messages.picture", name=stored.name), "width": picture.width}
-    return jsonify(answer | {"shown": min(picture.width, pictures.SHOWN_WIDTH)})
+    details: dict[str, Any] = {
+        "url": public_url("messages.picture", name=stored.name),
+        "width": picture.width,
+    }
+    return jsonify(details | {"shown": min(picture.width, pictures.SHOWN_WIDTH)})
 
 
 @bp.get("/pictures/<name>")
 def picture(name: str) -> ResponseReturnValue:
-    """Return a letter's picture to anyone who has its address; it never changes."""
+    """Return a picture to anyone who has its URL; its content never changes."""
     found = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(
@@ -218,6 +221,6 @@ def picture(name: str) -> ResponseReturnValue:
         abort(404)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     response.headers["Content-Security-Policy"] = PICTURE_POLICY
-    # Webmail shows it on pages of another origin.
+    # Webmail shows the picture on pages of another origin.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

@@ -1,4 +1,4 @@
-"""What the editor offers: designs to start from, and placeholders to insert."""
+"""The editor's menus: designs to start from, and placeholders to insert."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME, write_path
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A client's value that can be inserted: its name, its placeholder, an example."""
+    """A value that can be inserted: its name, its placeholder and a sample."""
 
     label: str
     text: str
@@ -19,7 +19,7 @@ class Value:
 
 
 def list_starters() -> list[tuple[str, str, str]]:
-    """Return key, name and purpose of each starter."""
+    """Return the key, name and purpose of each starter."""
     return [
         ("newsletter", _("Newsletter"), _("several pieces of news in one message")),
         ("announcement", _("Announcement"), _("one new product or event")),
@@ -30,7 +30,7 @@ def list_starters() -> list[tuple[str, str, str]]:
 
 
 def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
-    """Return the values that can be inserted; `samples` as `queries.find_samples` returns them."""
+    """Return the values that can be inserted; `samples` come from `queries.find_samples`."""
     return [
         Value(_("Full name"), "{{ name }}", samples.get(OWN_NAME, "")),
         Value(_("E-mail address"), "{{ email }}", samples.get(OWN_EMAIL, ""), may_lack=False),

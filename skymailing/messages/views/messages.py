@@ -1,4 +1,4 @@
-"""Pages of messages: list, new, edit, duplicate, delete, test letter."""
+"""Message pages: list, write, edit, duplicate and delete messages, and send test letters."""
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -51,7 +51,7 @@ def index() -> ResponseReturnValue:
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
 def new() -> ResponseReturnValue:
-    """Write a new message: empty, from a starter, or from a draft."""
+    """Write a new message: from scratch, from a starter or from a draft."""
     draft_id = request.args.get("draft", type=parse_big_id)
     draft = drafts.find_new_draft(current_user.id, draft_id) if draft_id else None
     if draft_id and draft is None and request.method == "GET":
@@ -104,7 +104,7 @@ def duplicate(message_id: int) -> ResponseReturnValue:
     """Copy a message and open the copy in the editor."""
     copy = services.duplicate_message(get_own(Message, message_id))
     db.session.commit()
-    flash(_("This is the copy. Edit it as you like."), "success")
+    flash(_("This is a copy. Edit it as you like."), "success")
     return redirect(url_for("messages.edit", message_id=copy.id))
 
 

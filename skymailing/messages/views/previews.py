@@ -1,7 +1,7 @@
 """Previews: a message as a client gets it, saved or not.
 
-A message is HTML of one of the users. It is served under its own policy, without scripts and without an
-origin, and shown in a sandboxed frame as well.
+A message is HTML that a user wrote. It is served under its own policy, which allows no scripts and gives it
+no origin, and is also shown in a sandboxed frame.
 """
 
 from email.utils import parseaddr
@@ -72,7 +72,7 @@ def show(message_id: int) -> ResponseReturnValue:
 @bp.get("/<int:message_id>/preview", endpoint="preview")
 @login_required
 def show_part(message_id: int) -> ResponseReturnValue:
-    """Return one part of the letter, for the frame."""
+    """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
     content = Content(message.subject, message.format, message.body)
@@ -88,10 +88,10 @@ def show_part(message_id: int) -> ResponseReturnValue:
 @bp.route("/preview", methods=["GET", "POST"])
 @login_required
 def typed() -> ResponseReturnValue:
-    """Return what is being typed as a client would get it; saves nothing.
+    """Return the typed content as a client would get it; save nothing.
 
     The form posts into the frame beside it, so that this works without JavaScript and nothing typed is
-    lost. With `part=html` the answer is the letter without the head about it.
+    lost. With `part=html` the response is only the letter, without recipient and subject.
     """
     insight, problem = None, None
     client = get_chosen_client()
@@ -118,7 +118,7 @@ def typed() -> ResponseReturnValue:
 @bp.post("/insight")
 @login_required
 def insight() -> ResponseReturnValue:
-    """Return facts about what is being typed, for the editor."""
+    """Return facts about the typed content for the editor."""
     client = get_chosen_client()
     recipient = make_recipient(client) if client else EXAMPLE
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
@@ -152,7 +152,7 @@ def recipients() -> ResponseReturnValue:
 
 
 def get_chosen_client() -> Client | None:
-    """Return the chosen client, or the first one; a client of another owner is 404."""
+    """Return the chosen client, else the first one; 404 for another owner's client."""
     chosen = request.values.get("client", type=parse_big_id)
     client = queries.find_client(current_user.id, chosen)
     if chosen is not None and client is None:
@@ -168,12 +168,12 @@ def inspect(content: Content, recipient: Recipient) -> Insight:
 
 
 def list_empty(insight: Insight) -> list[str]:
-    """Return the placeholders that print nothing for this recipient, as they are written."""
+    """Return the placeholders that print nothing for this recipient, as written in the message."""
     return [write_path(path) for path in (*insight.empty, *(path for path, _similar in insight.unknown))]
 
 
 def seal(response: Response) -> Response:
-    """Set the policy under which a letter can only show pictures."""
+    """Set a policy that lets a letter show pictures and do nothing else."""
     public = urlsplit(current_app.config["PUBLIC_URL"])
     pictures = f"{public.scheme}://{public.netloc}"
     response.headers["Content-Security-Policy"] = POLICY.format(pictures=pictures)

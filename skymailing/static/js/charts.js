@@ -1,5 +1,5 @@
 // Draw a table as a chart: <figure data-chart-of="id of the table" data-kind="bars, horizontal or ring">. The
-// numbers come from the table, which says the same without the chart: columns whose title has data-tone are drawn.
+// numbers come from the table, which shows the same without the chart: columns whose title has data-tone are drawn.
 const { Chart } = window;
 const LONGEST_NAME = 22; // characters
 const charts = [];
@@ -97,7 +97,7 @@ function drawAll() {
 Chart.defaults.animation = false; // growing bars only make people wait
 Chart.defaults.maintainAspectRatio = false;
 drawAll();
-// A live part has arrived with new numbers.
+// Redraw when a live part has brought new numbers.
 document.addEventListener("htmx:afterSettle", drawAll);
 new MutationObserver(() => charts.forEach(paint))
   .observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });

@@ -1,5 +1,5 @@
 // Keep a live part up to date. Only what differs is changed, so that focus, selection, open details and the
-// scroll position stay. While nothing changes the pauses grow; nothing is fetched while the page is hidden,
+// scroll position stay. While nothing changes the pauses grow; nothing is fetched while the page is hidden
 // or after the server has reported the end.
 const { htmx, Idiomorph } = window;
 const SHORTEST = 2000, LONGEST = 15000; // milliseconds between two fetches
@@ -18,10 +18,10 @@ function refresh() {
   if (findLive()) htmx.trigger("#live", "look");
 }
 
-// A chart draws itself when its table has changed.
+// Leave charts alone: js/charts.js redraws them when their tables have changed.
 Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.matches && old.matches("figure[data-chart-of]"));
 
-// Details that somebody has opened stay open.
+// Keep open what the user has opened.
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => (
   !(name === "open" && element.tagName === "DETAILS")
 );

@@ -1,5 +1,5 @@
-// Comforts on top of pages that work without them: menus that close, the theme chooser, flash messages, two
-// keys, and buttons that a double click presses once and that show when the server takes long.
+// Conveniences for pages that also work without them: menus that close, the theme chooser, flash messages, two
+// keyboard shortcuts, and buttons that ignore a second click and show when the server is slow.
 const BUSY_AFTER = 300; // milliseconds
 const RELEASE_AFTER = 10_000; // milliseconds
 
@@ -36,7 +36,7 @@ function release(form) {
 }
 
 // Send a form only once: a second mailing, or a second start, would send every client a second letter.
-// Forms that show their answer in a frame, and those that htmx sends, may be sent repeatedly.
+// Forms that show the response in a frame, and those that htmx sends, may be sent repeatedly.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
@@ -47,16 +47,16 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "1";
   showBusy(event.submitter);
-  // Somebody who stopped the page from loading may try again.
+  // After stopping a page that was loading, the user may try again.
   setTimeout(() => release(form), RELEASE_AFTER);
 });
 
-// The browser has kept the page, and Back has returned to it: its forms may be sent again.
+// Back has returned to a page that the browser has kept: its forms may be sent again.
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-sent]").forEach(release);
 });
 
-// Two keys: / goes to the search field, n to what creates something new. The footer switches them off.
+// Two keyboard shortcuts: / goes to the search field, n to the form for a new item. The footer turns them off.
 function keysAreOn() {
   try {
     return localStorage.getItem("keys") !== "off";
@@ -82,7 +82,7 @@ for (const box of document.querySelectorAll("[data-keys-switch]")) {
     try {
       localStorage.setItem("keys", box.checked ? "on" : "off");
     } catch {
-      // the choice cannot be kept, and the keys stay as they are
+      // the choice cannot be stored, so nothing changes
     }
   });
 }

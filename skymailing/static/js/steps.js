@@ -1,4 +1,4 @@
-// Show a long form one step at a time. The address names the open step, so that the browser's Back button
+// Show a long form one step at a time. The URL contains the open step, so that the browser's Back button
 // and a reload work. Without this script all steps are shown, one below the other.
 const form = document.querySelector("form[data-steps]");
 const sections = [...form.querySelectorAll("[data-step]")];
@@ -44,7 +44,7 @@ form.addEventListener("keydown", (event) => {
   if (field.type !== "search" && next) next.click();
 });
 
-// The step is a place on this page, not on the page that follows.
+// Drop the step from the URL: it is a place on this page, not on the next one.
 form.addEventListener("submit", () => {
   form.action = location.pathname + location.search;
 });
@@ -54,7 +54,7 @@ window.addEventListener("hashchange", () => {
   if (section) show(section, true);
 });
 
-// A form that came back with errors opens at the first of them, also when the address names another step.
+// A form with errors opens at the first of them, even if the URL contains another step.
 document.addEventListener("DOMContentLoaded", () => {
   const open = form.querySelector(".is-current"), named = findSection(location.hash);
   const hasErrors = document.querySelector(".form-steps .is-wrong");

@@ -1,5 +1,5 @@
 // Runs before the first paint, so that a chosen theme never flashes; a classic script, as modules run later.
-// The choice is one of auto, light, dark.
+// The choice is auto, light or dark.
 (function () {
   "use strict";
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -8,7 +8,7 @@
     try {
       return localStorage.getItem("theme") || "auto";
     } catch {
-      return "auto"; // storage may be forbidden; then only the system's preference is known
+      return "auto"; // storage may be forbidden; then the system's preference applies
     }
   }
 
@@ -22,7 +22,7 @@
     try {
       localStorage.setItem("theme", theme);
     } catch {
-      // the choice then lasts as long as the page
+      // then the choice lasts until the page is closed
     }
     apply();
   }

@@ -1,4 +1,4 @@
-// What Quill does not know itself: placeholders, buttons, our pictures, dividing lines, line breaks.
+// Formats that Quill lacks: placeholders, buttons, our pictures, dividing lines and line breaks.
 import { form } from "./form.js";
 
 const Quill = window.Quill;
@@ -9,7 +9,7 @@ const Image = Quill.import("formats/image");
 const Link = Quill.import("formats/link");
 const ELSEWHERE = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60"><rect width="240" height="60" rx="6" fill="#8884"/><path d="M104 22h32v20h-32zm4 16 8-9 6 6 4-4 6 7z" fill="#888"/></svg>')}`;
 
-// The menu's names of placeholders, by the path that they print.
+// The names of placeholders in the menu, by the path that each prints.
 const names = {};
 
 function pathOf(tag) {
@@ -95,8 +95,8 @@ class LetterButton extends Inline {
 }
 Inline.order.push("button");
 
-// Return the address under which the editor shows a picture: ours come from this site. Those of other sites
-// get a symbol, as the page may load nothing from elsewhere.
+// Return the URL from which the editor shows a picture. Ours come from this site; those of other sites get a
+// symbol, as the page may load nothing from elsewhere.
 export function shownPicture(url) {
   const { pictureBase, picturePath } = form.dataset;
   return url.startsWith(pictureBase) ? picturePath + url.slice(pictureBase.length) : ELSEWHERE;

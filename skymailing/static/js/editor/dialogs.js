@@ -22,7 +22,7 @@ export function ask(id, values = {}) {
   });
 }
 
-// Ask whether to go on although something is lost; resolves to a boolean.
+// Ask whether to continue although something will be lost; resolves to a boolean.
 export async function confirmLoss(text, losses) {
   const dialog = document.getElementById("ask-loss");
   dialog.querySelector("[data-text]").textContent = text;

@@ -46,7 +46,7 @@ function readDraft() {
   return fields;
 }
 
-function address() {
+function draftUrl() {
   return draft ? `${data.drafts}/${draft}` : data.messageDraft || data.drafts;
 }
 
@@ -58,24 +58,24 @@ function takeOver(other) {
 }
 
 // Another window has saved something else: stop, and let the author choose.
-function showConflict(answer) {
+function showConflict(conflict) {
   isStopped = true;
-  showState(texts[answer.reason] || texts.failed, "bad");
-  if (answer.reason !== "elsewhere" || !answer.draft) return;
-  addAction(texts.takeOver, () => takeOver(answer.draft));
+  showState(texts[conflict.reason] || texts.failed, "bad");
+  if (conflict.reason !== "elsewhere" || !conflict.draft) return;
+  addAction(texts.takeOver, () => takeOver(conflict.draft));
   addAction(texts.reload, () => {
     stop();
     location.reload();
   });
 }
 
-function showSaved(answer) {
+function showSaved(saved) {
   const isNew = !draft;
-  draft = String(answer.draft);
-  revision = answer.revision;
+  draft = String(saved.draft);
+  revision = saved.revision;
   isForced = false;
   savedAt = Date.now();
-  data.discard = answer.discard;
+  data.discard = saved.discard;
   form.elements.draft.value = draft;
   if (isNew && !data.message) history.replaceState(null, "", `${data.new}?draft=${draft}`);
   state.dataset.kind = "";
@@ -89,10 +89,10 @@ async function send() {
   isDirty = false;
   typingSince = 0;
   try {
-    const answer = await fetch(address(), { method: "POST", body: readDraft() });
-    if (answer.redirected) throw new Error(texts.signedOut);
-    if (answer.status === 409) showConflict(await answer.json());
-    else if (answer.ok) showSaved(await answer.json());
+    const response = await fetch(draftUrl(), { method: "POST", body: readDraft() });
+    if (response.redirected) throw new Error(texts.signedOut);
+    if (response.status === 409) showConflict(await response.json());
+    else if (response.ok) showSaved(await response.json());
     else throw new Error(texts.failed);
   } catch (error) {
     isDirty = true;
@@ -142,7 +142,7 @@ export function startDrafts() {
   });
   // Save the last words of a tab that is being closed.
   window.addEventListener("pagehide", () => {
-    if (isDirty && !isStopped) navigator.sendBeacon(address(), readDraft());
+    if (isDirty && !isStopped) navigator.sendBeacon(draftUrl(), readDraft());
   });
   showAge();
   setInterval(showAge, AGE_PAUSE);

@@ -20,7 +20,7 @@ export function csrfToken() {
   return field ? field.value : "";
 }
 
-// Read the form as the browser would send it. FormData does not fit: it changes line ends.
+// Read the form as the browser would send it. FormData would change the line endings.
 export function readFields() {
   const fields = new URLSearchParams();
   for (const name of ["csrf_token", "version", "draft"]) {

@@ -1,4 +1,4 @@
-// The four modes: change from one to another, and lose nothing without asking.
+// The four modes: switch between them, and lose nothing without asking.
 import { confirmLoss } from "./dialogs.js";
 import { announceChange, body, form, formatOf, mode, readFields, setMode, texts } from "./form.js";
 import { showNotice } from "./notice.js";
@@ -25,14 +25,14 @@ function show(name) {
 async function convert(format) {
   const fields = readFields();
   fields.set("to", format);
-  const answer = await fetch(form.dataset.convert, { method: "POST", body: fields });
-  if (answer.redirected) throw new Error(texts.signedOut);
-  const result = await answer.json();
-  if (!answer.ok) throw new Error(result.problem);
+  const response = await fetch(form.dataset.convert, { method: "POST", body: fields });
+  if (response.redirected) throw new Error(texts.signedOut);
+  const result = await response.json();
+  if (!response.ok) throw new Error(result.problem);
   return result.body;
 }
 
-// Open HTML in writing mode; ask first when something would be lost. Resolves to whether it is open.
+// Open HTML in writing mode; ask first if something would be lost. Resolves to whether it is open.
 async function offerWriting(html) {
   const losses = openWriting(html, false);
   if (!losses.length) return true;
@@ -49,14 +49,14 @@ function restore(former) {
   announceChange();
 }
 
-// Bring the body into another mode. Resolves to false when the author decides against it.
+// Convert the body for another mode. Resolves to false if the author decides against it.
 async function change(to) {
   const former = { mode, body: body.value };
   const fromFormat = formatOf(mode), toFormat = formatOf(to);
   if (fromFormat === toFormat) return to === "writing" ? offerWriting(former.body) : true;
 
   const isEmptyDesign = mode === "writing" && isBlank();
-  // All but the design can be kept when writing mode holds the whole text.
+  // Everything but the design can be kept if writing mode supports the whole text.
   const isKept = to === "markdown" && fromFormat === "html" && !openWriting(former.body, false).length;
   if (fromFormat === "html" && !isEmptyDesign && former.body.trim()) {
     if (!(await confirmLoss(isKept ? texts.toMarkdown : texts.toText, []))) return false;
@@ -94,7 +94,7 @@ async function choose(event) {
   }
 }
 
-// Open the page in writing mode wherever that keeps everything. CSS hides the text until a mode is shown.
+// Open the first mode: writing mode, unless something would be lost. CSS hides the text until a mode is shown.
 async function openFirst() {
   const format = form.elements.format.value;
   setMode(format);

@@ -1,5 +1,5 @@
 // A message's HTML as a page around a text. Writing mode edits only the text; the page stays byte for byte.
-// Liquid tags go through as words. Comparing before and after shows whether the whole text came through.
+// Liquid tags are masked as words. Comparing the text before and after shows whether anything was lost.
 const BEGIN = "<!-- text begins -->";
 const END = "<!-- text ends -->";
 const SYNONYMS = { b: "strong", i: "em", del: "s", strike: "s" };
@@ -24,7 +24,7 @@ export function splitPage(html) {
   return { before: html.slice(0, begin), text: html.slice(begin, end), after: html.slice(end) };
 }
 
-// Replace each Liquid tag by a word that no parser changes: "o" marks an output, "s" a statement.
+// Replace each Liquid tag with a word that no parser changes: "o" marks an output, "s" a statement.
 export function maskLiquid(text) {
   let number = 0;
   while (text.includes(`lq${number}x`)) number++;
@@ -91,7 +91,7 @@ function writeNode(node, masked) {
   return `<${name}${attributes}>${text}</${name}>`;
 }
 
-// Write HTML so that what looks the same to a reader is the same string.
+// Write HTML so that texts that look the same to a reader give the same string.
 export function normalize(html) {
   const masked = maskLiquid(html);
   const blocks = [];
@@ -119,7 +119,7 @@ export function normalize(html) {
   return masked.restore(text);
 }
 
-// List what writing mode cannot keep, in the words of `texts`.
+// List what writing mode cannot keep, as named in `texts`.
 export function listLosses(html, texts) {
   const masked = maskLiquid(html);
   const losses = new Set();

@@ -17,7 +17,7 @@ function cleanPasted(html) {
   page.querySelectorAll("[data-css]").forEach((node) => {
     const css = node.getAttribute("data-css").toLowerCase().replace(/\s+/g, "");
     node.removeAttribute("data-css");
-    // Google Docs wraps all that it copies in a <b> that is not bold.
+    // Google Docs wraps everything that it copies in a <b> that is not bold.
     if (/^(b|strong)$/i.test(node.nodeName) && css.includes("font-weight:normal")) node.replaceWith(...node.childNodes);
     else if (/font-weight:(bold|[6-9]00)/.test(css)) wrapContent(node, "strong");
     if (css.includes("font-style:italic")) wrapContent(node, "em");
@@ -32,7 +32,7 @@ class CleanClipboard extends Clipboard {
   }
 
   onCapturePaste(event) {
-    // A copied picture comes with HTML about it. Quill would read that instead of the file.
+    // A copied picture also comes as HTML, which Quill would read instead of the file.
     const html = event.clipboardData && event.clipboardData.getData("text/html");
     const files = event.clipboardData ? [...event.clipboardData.files] : [];
     if (!html || !files.length || event.defaultPrevented) return super.onCapturePaste(event);

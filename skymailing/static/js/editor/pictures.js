@@ -11,10 +11,10 @@ async function upload(file) {
   const data = new FormData();
   data.append("csrf_token", csrfToken());
   data.append("picture", file);
-  const answer = await fetch(form.dataset.pictures, { method: "POST", body: data });
-  if (answer.redirected) throw new Error(texts.signedOut);
-  const result = await answer.json();
-  if (!answer.ok) throw new Error(result.problem || texts.uploadFailed);
+  const response = await fetch(form.dataset.pictures, { method: "POST", body: data });
+  if (response.redirected) throw new Error(texts.signedOut);
+  const result = await response.json();
+  if (!response.ok) throw new Error(result.problem || texts.uploadFailed);
   return result;
 }
 
@@ -33,7 +33,7 @@ function insert(picture, alt) {
   }
 }
 
-// Upload one file after the other, as each asks for its description.
+// Upload one file after the other: the author is asked to describe each.
 export async function uploadPictures(files) {
   if (mode === "text") {
     showNotice(texts.noPicturesInText);
@@ -45,8 +45,8 @@ export async function uploadPictures(files) {
       const picture = await upload(file);
       showNotice("");
       document.querySelector("#ask-alt .ask-picture").src = shownPicture(picture.url);
-      const answer = await ask("ask-alt");
-      if (answer) insert(picture, answer.alt.trim());
+      const response = await ask("ask-alt");
+      if (response) insert(picture, response.alt.trim());
     }
   } catch (error) {
     showNotice(error.message || texts.uploadFailed);

@@ -6,7 +6,7 @@ import { showLine } from "./source.js";
 const PAUSE = 450; // milliseconds after the last key
 const SEARCH_PAUSE = 250; // milliseconds
 const DESKTOP = 700; // pixels
-const PHONE = 400; // pixels; a narrower pane shows the phone's view first
+const PHONE = 400; // pixels; a narrower pane shows the phone view first
 
 const pane = document.getElementById("preview");
 const screen = pane.querySelector(".preview-screen");
@@ -81,7 +81,7 @@ function showLetter(fields) {
   screen.append(frame);
   frame.addEventListener("load", () => {
     if (name !== `letter-${number}`) {
-      frame.remove(); // a newer one is on its way
+      frame.remove(); // a newer one is loading
       return;
     }
     frame.classList.remove("letter-frame-coming");
@@ -92,10 +92,10 @@ function showLetter(fields) {
 }
 
 // Post fields into a frame.
-function post(address, target, fields) {
+function post(url, target, fields) {
   const poster = document.createElement("form");
   poster.method = "post";
-  poster.action = address;
+  poster.action = url;
   poster.target = target;
   poster.hidden = true;
   for (const [name, value] of fields) {
@@ -116,17 +116,17 @@ function readFieldsAndClient() {
 }
 
 async function refresh() {
-  if (request) request.abort(); // only the newest answer counts
+  if (request) request.abort(); // only the newest response counts
   request = new AbortController();
   try {
     const options = { method: "POST", body: readFieldsAndClient(), signal: request.signal };
-    const answer = await fetch(form.dataset.insight, options);
-    if (!answer.ok || answer.redirected) return;
-    const facts = await answer.json();
+    const response = await fetch(form.dataset.insight, options);
+    if (!response.ok || response.redirected) return;
+    const facts = await response.json();
     showFacts(facts);
     if (facts.has_html) showLetter(readFieldsAndClient());
   } catch {
-    // Without a connection the old preview stays; the line about drafts reports the problem.
+    // Without a connection the old preview stays; the draft status reports the problem.
   } finally {
     pane.dataset.ready = "";
   }
@@ -165,8 +165,8 @@ function startSearch() {
   async function search() {
     const turn = ++lastSearch;
     try {
-      const answer = await fetch(`${form.dataset.recipients}?q=${encodeURIComponent(input.value)}`);
-      const people = await answer.json();
+      const response = await fetch(`${form.dataset.recipients}?q=${encodeURIComponent(input.value)}`);
+      const people = await response.json();
       if (turn === lastSearch) listPeople(list, people);
     } catch {
       // Without a connection the list stays as it is.

@@ -1,4 +1,4 @@
-// Source mode: colours behind a textarea that stays an ordinary one.
+// Source modes: coloured text behind an ordinary textarea.
 import { body, mode } from "./form.js";
 
 const Prism = window.Prism;

@@ -1,5 +1,5 @@
-// Put the editor together, on a page that is an ordinary form without scripts.
-// Imports are relative: the page loads this file under a versioned folder, and they stay inside of it.
+// Start the editor on a page that is an ordinary form without scripts.
+// Imports are relative: the page loads this file under a versioned folder, and they stay inside it.
 import { body, form, mode } from "./form.js";
 import { startDrafts } from "./drafts.js";
 import { startModes } from "./modes.js";

@@ -70,7 +70,7 @@ function setStyle(value) {
   quill.format("header", Number(value) || false, "user");
 }
 
-// Show which formats the selection has.
+// Mark the buttons of the formats that the selection has.
 export function showTools(quill) {
   const range = quill.getSelection();
   if (!range) return;

@@ -1,4 +1,4 @@
-// The menu of client fields: insert a placeholder at the cursor, in the subject or in the text.
+// The menu of client data: insert a placeholder at the cursor, in the subject or in the text.
 import { nameValues } from "./blots.js";
 import { body, form, insertIntoField, mode, subject, texts } from "./form.js";
 import { findPlace, getWriting } from "./writing.js";

@@ -85,7 +85,7 @@ export function readLines(ops) {
   return lines;
 }
 
-// A line of Liquid statements is no paragraph: it must leave no empty line in the letter.
+// A line of Liquid statements is not a paragraph: it must not leave an empty line in the letter.
 function isStatement(line) {
   return line.pieces.length > 0 && line.pieces.every(({ insert }) => {
     if (typeof insert === "string") return !insert.trim();

@@ -1,4 +1,4 @@
-// Write what Quill holds as Markdown: everything but the design around the text is kept.
+// Write what Quill holds as Markdown, which keeps everything but the design around the text.
 import { LIQUID } from "./page.js";
 import { readLines } from "./write-html.js";
 
@@ -16,7 +16,7 @@ function escapeMarkdown(text) {
 }
 
 function wrap(text, sign, end = sign) {
-  // A sign next to a space is not read as formatting.
+  // A mark next to a space is not read as formatting.
   const [, before, inner, after] = /^(\s*)([\s\S]*?)(\s*)$/.exec(text);
   return inner ? before + sign + inner + end + after : text;
 }

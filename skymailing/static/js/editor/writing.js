@@ -43,7 +43,7 @@ function readBreak(node, delta) {
 }
 
 function readPicture(node, delta) {
-  // A picture inside pasted text is on no server, so recipients could not load it.
+  // A picture embedded in pasted text is not on any server, so recipients could not load it.
   return /^(data|blob|file):/.test(node.getAttribute("src") || "") ? new Delta() : delta;
 }
 
@@ -87,7 +87,7 @@ function createQuill() {
   quill.on("editor-change", () => handlers.onSelection(quill));
 }
 
-// Make placeholders that were typed as visible as those from the menu.
+// Turn typed placeholders into chips, like those from the menu.
 function replaceTypedTags() {
   const change = new Delta();
   let isChanged = false;
@@ -145,7 +145,7 @@ export function getWriting() {
   return quill;
 }
 
-// Return the selection, also the one from before a dialog was open; without one, the end of the text.
+// Return the selection, even from before a dialog was opened; without one, the end of the text.
 export function findPlace() {
   quill.focus();
   return quill.getSelection() || { index: quill.getLength() - 1, length: 0 };
