@@ -11,7 +11,7 @@ from skymailing.models import Mailing, StateReason
 STATE_TEXTS: dict[str, Any] = {
     StateReason.WINDOW_OVER: _l("The mailing ended before it could start, so nothing was sent."),
     StateReason.NO_CLIENTS: _l("There were no clients to send it to, so nothing was sent."),
-    StateReason.TOO_LATE: _l("The last start was missed and skipped, because this mailing skips missed starts."),
+    StateReason.TOO_LATE: _l("The last start was missed and skipped: this mailing skips missed starts."),
     StateReason.REFUSED: _l("The mail server refuses the sender, so the mailing was paused: %(detail)s"),
     StateReason.REJECTED: _l(
         "The mail server rejects every letter with the same reply, so the mailing was paused: %(detail)s"
