@@ -222,6 +222,6 @@ def test_the_live_part_has_rate_forecast_and_warning(
     assert "before the end" in pace
     run.mailing.ends_at = now + timedelta(minutes=2)
     session.flush()
-    response = soup(browser.get(url))
-    assert "letters will not be sent before the end" in response.select("#does-not-fit")[0].get_text()
-    assert "Time left" not in response.select("#pace")[0].get_text()
+    live = soup(browser.get(url))
+    assert "letters will not be sent before the end" in live.select("#does-not-fit")[0].get_text()
+    assert "Time left" not in live.select("#pace")[0].get_text()
