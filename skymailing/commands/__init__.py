@@ -1,11 +1,11 @@
-"""The flask CLI: one thin click file per group, imported when its command is called."""
+"""The flask CLI: one thin click module per group, imported when its command is called."""
 
 from importlib import import_module
 
 from click import Command, Context
 from flask.cli import AppGroup
 
-# The command's name and where it is defined, in this package.
+# Each command's name, and its module and function in this package.
 COMMANDS = {
     "backup": "backup:backup",
     "catcher": "processes:catcher",
@@ -24,7 +24,7 @@ COMMANDS = {
 
 
 class CommandGroup(AppGroup):
-    """The commands of the application. Each is imported only when it is called."""
+    """The application's commands, each imported only when it is called."""
 
     def list_commands(self, ctx: Context) -> list[str]:
         return sorted([*COMMANDS, *super().list_commands(ctx)])

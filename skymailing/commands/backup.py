@@ -1,4 +1,4 @@
-"""flask backup and restore: everything in one file, and back."""
+"""flask backup and restore: save all data to one file, and restore it."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
 def backup(file: Path) -> None:
     """Save the database and all pictures to FILE, while the service keeps running.
 
-    SECRET_KEY is not included: keep it beside the backup.
+    SECRET_KEY is not included: keep it together with the backup.
     """
     if file.exists():
         raise click.ClickException(f"{file} already exists; choose another name.")
@@ -53,8 +53,8 @@ def backup(file: Path) -> None:
 def restore(file: Path, nothing_sent_since: bool) -> None:
     """Restore FILE to an empty database, with the service stopped.
 
-    The backup does not know what was sent after it was made. To avoid sending letters twice, all
-    mailings are paused and open letters become unknown, for their owners to decide.
+    The backup does not show what was sent after it was made. To avoid sending letters twice, all
+    mailings are paused and unfinished letters become unknown, for their owners to decide.
     """
     try:
         require_stopped_service()
@@ -66,7 +66,7 @@ def restore(file: Path, nothing_sent_since: bool) -> None:
         raise click.ClickException(str(error)) from error
     migrate()
     paused = account_for_lost_time(manifest, nothing_sent_since)
-    cache.clear()  # pages of the lost database
+    cache.clear()  # it holds pages of the previous database
     click.echo(
         f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {pictures} pictures. "
         "All users are signed out."
@@ -80,7 +80,7 @@ def require_stopped_service() -> None:
     try:
         is_running = queue.count_workers() > 0 or schedule.is_alive()
     except RedisError:
-        return  # without Redis no worker does anything
+        return  # without Redis, no worker can send
     if is_running:
         raise SkyMailingError(
             "Workers or the scheduler are running, or were until a few seconds ago. Stop the service first."
@@ -132,12 +132,13 @@ def account_for_lost_time(manifest: Manifest, nothing_sent_since: bool) -> list[
 
 
 def print_paused(paused: list[PausedMailing]) -> None:
-    """Print the mailings that wait for their owners' decisions."""
+    """Print the mailings that need their owners' decisions."""
     if not paused:
         click.echo("No mailing was running or scheduled.")
         return
     click.echo(
-        "These mailings are paused. Their open letters are unknown: they may have been sent after the backup."
+        "These mailings are paused. Their unfinished letters are unknown: "
+        "they may have been sent after the backup."
     )
     for mailing in paused:
         click.echo(f"{mailing.id}\t{mailing.unknown:,} unknown\t{mailing.owner}\t{mailing.name}")

@@ -1,4 +1,4 @@
-"""flask doctor: find the faults of an installation, with advice."""
+"""flask doctor: find problems in an installation, and give advice."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Accounts and mailings that a command names."""
+"""Find the accounts and mailings named in a command."""
 
 import click
 

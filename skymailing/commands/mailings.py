@@ -1,4 +1,4 @@
-"""flask mailings: the actions of the mailings' pages, from a shell."""
+"""flask mailings: the actions on the mailing pages, from a shell."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def list_mailings() -> None:
         .order_by(Mailing.id.desc())
     )
     rows = db.session.execute(statement).tuples().all()
-    db.session.rollback()  # a slow reader of our output blocks no writer
+    db.session.rollback()  # a slow reader of our output must not block writers
     for id, state, disabled_at, next_run_at, email, name in rows:
         mark = " disabled" if disabled_at else ""
         start = f" next {format_time(next_run_at)}" if next_run_at else ""
@@ -86,12 +86,12 @@ def confirm(mailing_id: int, file: TextIO) -> None:
     mailing = get_mailing(mailing_id)
     count = resending.confirm_unknowns(mailing, keys, utcnow())
     db.session.commit()
-    click.echo(f"{count:,} unknown letters are recorded as sent.")
+    click.echo(f"Unknown letters recorded as sent: {count:,}")
 
 
 @mailings.command("status")
 @click.argument("mailing_id", type=int)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of lines.")
 def status(mailing_id: int, as_json: bool) -> None:
     """Show the state of a mailing and the numbers of its last run, which add up to `planned`."""
     values = collect_status(get_mailing(mailing_id))
@@ -156,13 +156,13 @@ def collect_progress(progress: Progress | None) -> dict[str, Value]:
     }
 
 
-def carry_out(mailing_id: int, verb: Callable[[Mailing, datetime], object], done: str) -> None:
+def carry_out(mailing_id: int, action: Callable[[Mailing, datetime], object], done: str) -> None:
     """Apply a service to the mailing and commit, or print why it is not possible."""
     now = utcnow()
     mailing = get_mailing(mailing_id)
     name = mailing.name
     try:
-        verb(mailing, now)
+        action(mailing, now)
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error

@@ -94,17 +94,17 @@ def catcher() -> None:
 
 
 def preload_jobs() -> None:
-    """Import the jobs and build the pages that letters link to, so that the first job does not wait."""
+    """Import the jobs and build the pages that letters link to, so that the first job is not delayed."""
     import skymailing.jobs  # noqa: F401
 
     current_app.url_map.update()
 
 
 def recover_journals() -> None:
-    """Record the results that killed workers of this host left in their journals.
+    """Record the results that killed workers on this host left in their journals.
 
-    A sweep by another host's worker cannot read them. It would mark those letters as unknown when the
-    lease expires.
+    A sweep by another host's worker cannot read them: it would mark those letters as unknown when their
+    leases expire.
     """
     try:
         sweep.recover_dead_journals(current_app.config["DATA_DIR"] / "journal", utcnow())
@@ -130,7 +130,7 @@ def _prepare_process(name: str) -> None:
     try:
         queue.wait_for_redis()
     except RedisError as error:
-        fail(f"The {name} needs Redis, which does not answer: {error}")
+        fail(f"The {name} needs Redis, which does not respond: {error}")
 
 
 def _ports() -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""flask mailings report: the results of a period, for other programs."""
+"""flask mailings report: the results for a period, for other programs."""
 
 import json
 from datetime import datetime
@@ -36,7 +36,7 @@ def report(
     until: datetime | None,
     format_: str,
 ) -> None:
-    """Print results by day, in the owner's time zone, or in the service's for all users."""
+    """Print results by day, in the owner's time zone or, for all users, in the service's."""
     scope, zone = choose_scope(owner, mailing_id)
     try:
         period = choose_period(since and since.date(), until and until.date(), zone, utcnow())
@@ -53,7 +53,7 @@ def report(
 
 
 def choose_scope(owner: str | None, mailing_id: int | None) -> tuple[Scope, ZoneInfo]:
-    """Return the mailings to report on, and the time zone of the days."""
+    """Return the mailings to report on, and the time zone in which days begin."""
     user = None
     if owner is not None:
         user = db.session.get_one(User, get_owner_id(owner))

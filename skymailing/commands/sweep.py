@@ -1,4 +1,4 @@
-"""flask sweep: run now the sweep that the scheduler runs every 15 seconds."""
+"""flask sweep: run the sweep immediately; the scheduler runs it every 15 seconds."""
 
 import click
 from flask.cli import with_appcontext
@@ -11,12 +11,12 @@ from skymailing.clock import utcnow
 @click.command("sweep")
 @with_appcontext
 def sweep() -> None:
-    """Release the letters of dead workers, finish completed runs, and wake workers for due ones."""
+    """Release the letters of dead workers, finish completed runs, and wake workers for due runs."""
     try:
         found = jobs.run_sweep(utcnow())
     except RedisError as error:
         raise click.ClickException(
-            f"The database is up to date, but Redis does not answer: {error}"
+            f"The database is up to date, but Redis does not respond: {error}"
         ) from error
     click.echo(f"Mailings to start now: {len(found.mailings)}")
     click.echo(f"Runs with letters to send now: {len(found.runs)}")

@@ -1,6 +1,6 @@
-"""flask users: accounts from a shell.
+"""flask users: manage accounts from a shell.
 
-What only one command needs is imported inside it, so that `users list` starts quickly.
+Modules that only one command needs are imported inside it, so that `users list` starts quickly.
 """
 
 import os
@@ -122,7 +122,7 @@ def export(email: str, output: Path | None) -> None:
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Days in which the owner can still keep the account.",
+    help="Days in which the owner can still cancel the deletion.",
 )
 def delete(email: str, yes: bool, days: int) -> None:
     """Delete an account and everything that it owns; immediately, unless --grace is given."""
@@ -141,7 +141,9 @@ def delete(email: str, yes: bool, days: int) -> None:
     user_id = user.id
     db.session.commit()
     if days:
-        click.echo(f"{email} will be deleted on {at:%Y-%m-%d %H:%M} UTC; its owner can keep it until then.")
+        click.echo(
+            f"{email} will be deleted on {at:%Y-%m-%d %H:%M} UTC; its owner can cancel this until then."
+        )
         return
     wait_for_erasure(user_id)
     click.echo(f"Deleted {email}.")
@@ -163,7 +165,7 @@ def wait_for_erasure(user_id: int) -> None:
 @click.argument("email")
 @click.option("--reason", default="", help="Kept in the audit log.")
 def lift_second_step(email: str, reason: str) -> None:
-    """Turn off two-factor authentication for a user who has lost phone and recovery codes."""
+    """Turn off two-factor authentication for a user who has lost their phone and recovery codes."""
     from skymailing.auth import two_factor
 
     user = get_user(email)
@@ -171,12 +173,12 @@ def lift_second_step(email: str, reason: str) -> None:
         raise click.ClickException(f"{user.email} does not use two-factor authentication.")
     two_factor.turn_off_by_operator(user, reason, audit.current_actor())
     db.session.commit()
-    click.echo(f"{user.email} now signs in with the password alone, and gets a letter about it.")
+    click.echo(f"{user.email} now signs in with the password alone, and will be notified by e-mail.")
 
 
 @users.command("list")
 def list_users() -> None:
-    """List all accounts with role and state."""
+    """List all accounts with their roles and states."""
     accounts = services.list_users()
     width = max((len(user.email) for user in accounts), default=0)
     for user in accounts:

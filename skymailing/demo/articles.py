@@ -27,12 +27,12 @@ ARTICLES = (
 ## Соберите адреса
 
 Выгрузите клиентов из кассы, таблицы или почты в файл CSV и загрузите на странице «Клиенты».
-Строки с ошибками не потеряются: их покажут с номером и причиной.
+Строки с ошибками не потеряются: сервис покажет их номера и причины.
 
 ## Напишите письмо
 
 Обращайтесь по имени: `{{ name }}` превратится в имя каждого клиента. Проверьте письмо в
-предпросмотре и отправьте пробное себе.
+предпросмотре и отправьте тестовое письмо себе.
 
 ## Выберите время
 
@@ -51,7 +51,7 @@ ARTICLES = (
 ## Sent
 
 A letter is **sent** when the mail server has accepted it with `250 2.0.0 OK`. The log shows this
-answer, with one line for every attempt.
+reply, with one line for every attempt.
 
 ## Failed
 
@@ -60,7 +60,7 @@ no mail.
 
 ## Unknown
 
-The connection broke after the letter was sent and before the answer arrived. No one can know whether
+The connection dropped after the letter was sent and before the reply arrived. No one can know whether
 it was delivered, so we do not guess. You decide whether to send it again.
 """,
     ),
@@ -74,7 +74,8 @@ it was delivered, so we do not guess. You decide whether to send it again.
 
 ## Что подставится
 
-Если имя не указано, подстановка будет пустой. Поэтому начинайте так, чтобы фраза жила и без него:
+Если имя не указано, подстановка будет пустой. Поэтому начинайте так, чтобы фраза звучала естественно
+и без него:
 
 ```
 Здравствуйте{% if name %}, {{ name }}{% endif %}!
@@ -85,7 +86,7 @@ it was delivered, so we do not guess. You decide whether to send it again.
 Столбцы, которых мы не знаем, становятся свойствами клиента: город, размер, дата покупки.
 В письме они доступны как `{{ client.city }}`.
 
-## Проверьте на троих
+## Проверьте на трёх клиентах
 
 Откройте предпросмотр для клиента с полной карточкой, с пустой и с самым длинным именем.
 """,
@@ -99,8 +100,8 @@ it was delivered, so we do not guess. You decide whether to send it again.
         """Mail providers watch how people treat your letters. A clean list is the best protection.
 
 1. **Write only to people who asked.** A bought list costs you the good addresses, too.
-2. **Make leaving easy.** Every letter carries an unsubscribe link, and mail programs show a button
-   for it. One press is enough.
+2. **Make unsubscribing easy.** Every letter carries an unsubscribe link, and mail programs show a button
+   for it. One click is enough.
 3. **Let dead addresses go.** When a server says that a mailbox does not exist, we never write to it
    again. An import does not bring it back.
 4. **Keep a rhythm.** Once a month is remembered; twice a year is a surprise.

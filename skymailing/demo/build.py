@@ -1,4 +1,4 @@
-"""Add the example to the database, once."""
+"""Add the example data to the database, once."""
 
 import base64
 import hashlib
@@ -45,7 +45,7 @@ ZONE = "Europe/Moscow"
 
 @dataclass(frozen=True)
 class Login:
-    """An account of the example, with its role and password."""
+    """A demo account with its role and password."""
 
     email: str
     role: Role
@@ -54,7 +54,7 @@ class Login:
 
 
 def list_logins(secret_key: str) -> list[Login]:
-    """Return the accounts. Their passwords derive from the installation's key, so they are secret."""
+    """Return the accounts, whose passwords are derived from the installation's secret key."""
     accounts = (
         (OWNER, Role.USER, "Глина и свет"),
         ("manager@example.com", Role.MANAGER, "Борис Порядков"),
@@ -69,7 +69,7 @@ def _password(secret_key: str, email: str) -> str:
 
 
 def fill(logins: Sequence[Login], hashes: Sequence[str], now: datetime) -> bool:
-    """Add the example unless it exists; return whether it was added. Flushes, does not commit."""
+    """Add the example unless it exists; return whether it was added. Flushes but does not commit."""
     users = {
         user.email: user
         for user in db.session.scalars(select(User).where(User.email.in_([login.email for login in logins])))
@@ -146,7 +146,7 @@ class _Example:
         db.session.add_all(history.deliveries)
         db.session.add_all(history.suppressions.values())
         db.session.flush()
-        # The log sorts attempts by id, so add them in the order of time.
+        # The log sorts attempts by ID, so add them in chronological order.
         history.attempts.sort(key=lambda attempt: attempt.at)
         for attempt in history.attempts:
             attempt.run_id = attempt.delivery.run_id
@@ -192,7 +192,7 @@ class _Example:
         begin = self.now - timedelta(minutes=50)
         course = self._mailing("Вечерний курс", "course", begin, begin + timedelta(days=2))
         course.state = MailingState.RUNNING
-        # Deferred letters are due in some hours, so that the example does not change until then.
+        # Deferred letters are due in a few hours, so that the example does not change until then.
         shares = {DeliveryState.DEFERRED: 23, DeliveryState.FAILED: 4, DeliveryState.UNKNOWN: 1}
         self.history.add_run(course, self.clients, begin, RunState.SENDING, shares)
 

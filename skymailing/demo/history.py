@@ -1,4 +1,4 @@
-"""Past and running runs with balanced ledgers, and the attempts that explain them."""
+"""Past and current runs with balanced ledgers, and the attempts that explain them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,14 +31,14 @@ REFUSALS = (
     (552, "5.2.2 The mailbox is full"),
     (554, "5.7.1 Message refused by the recipient's policy"),
 )
-LOST = (None, "connection lost after the letter was handed over, before the server's answer")
+LOST = (None, "connection lost after the letter was handed over, before the server's reply")
 
-Try = tuple[Outcome, tuple[int | None, str]]  # the outcome of an attempt, with code and answer
+Try = tuple[Outcome, tuple[int | None, str]]  # an attempt's outcome, with the reply's code and text
 
 
 @dataclass
 class History:
-    """Creates runs in the order of time, so that later runs know earlier suppressions."""
+    """Runs created in chronological order, so that later ones respect earlier suppressions."""
 
     owner: User
     random: Random
@@ -102,10 +102,8 @@ class History:
         self.deliveries.append(delivery)
         moments = self._add_attempts(delivery, run.mailing_id, client, at)
         delivery.attempts = len(moments)
-        if state not in (
-            *OPEN_DELIVERY_STATES,
-            DeliveryState.UNKNOWN,
-        ):  # an unknown waits for its owner's decision
+        # An unknown delivery is not finished until its owner has decided.
+        if state not in (*OPEN_DELIVERY_STATES, DeliveryState.UNKNOWN):
             delivery.finished_at = moments[-1] if moments else at
         return delivery
 
@@ -133,7 +131,7 @@ class History:
         return moments
 
     def _choose_outcomes(self, delivery: Delivery, client: Client, at: datetime) -> list[Try]:
-        """Return the outcomes and answers that lead to the delivery's state."""
+        """Return the outcomes and replies that lead to the delivery's state."""
         outcomes: list[Try] = []
         match delivery.state:
             case DeliveryState.SENT:

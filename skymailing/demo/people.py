@@ -19,7 +19,7 @@ MEN_RU = {
     "Иван": "ivan", "Пётр": "petr", "Сергей": "sergey", "Дмитрий": "dmitry", "Алексей": "alexey",
     "Николай": "nikolay", "Юрий": "yury", "Фёдор": "fedor", "Михаил": "mikhail", "Артём": "artem",
 }  # fmt: skip
-# Men's family names; women's have one more letter.
+# Men's family names; women's end in an additional «а».
 FAMILIES_RU = {
     "Иванов": "ivanov", "Смирнов": "smirnov", "Кузнецов": "kuznetsov", "Попов": "popov",
     "Соколов": "sokolov", "Лебедев": "lebedev", "Новиков": "novikov", "Морозов": "morozov",

@@ -1,4 +1,4 @@
-"""The messages of the example's owner: a pottery that sells mugs, plates and evening courses."""
+"""The messages of the example's owner, a pottery that sells mugs, plates and evening courses."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from skymailing.models import MessageFormat
 
 @dataclass(frozen=True)
 class Text:
-    """A message, with a short key for the mailings."""
+    """A message with a short key, by which mailings refer to it."""
 
     key: str
     subject: str
@@ -47,9 +47,9 @@ MESSAGES = (
 
 Three things from our workshop this week:
 
-1. **The blue plates are back.** We fired forty; the last forty went in two days.
+1. **The blue plates are back.** We fired forty; the last batch sold out in two days.
 2. **Open evening on Friday.** Come and throw your first bowl, tea included.
-3. **A question.** Handles: round or flat? Just reply to this letter.
+3. **A question.** Handles: round or flat? Just reply to this e-mail.
 
 [See what is new](https://www.example.com/new)
 
@@ -73,10 +73,10 @@ Three things from our workshop this week:
     ),
     Text(
         "sale",
-        "{{ name }}, your 15 % for the winter fair",
+        "{{ name }}, 15 % off for the winter fair",
         MessageFormat.HTML,
         """<h1>Hello {{ name }},</h1>
-<p>we pack our boxes for the <em>winter fair</em>. Order before the first of December
+<p>we are packing our boxes for the <em>winter fair</em>. Order before the first of December
 and take <strong>15&nbsp;%</strong> off everything glazed.</p>
 <p><a href="https://www.example.com/fair">To the fair</a></p>
 <p>Clay &amp; Light</p>
@@ -105,10 +105,10 @@ and take <strong>15&nbsp;%</strong> off everything glazed.</p>
         MessageFormat.TEXT,
         """Hello {{ name }},
 
-a month ago a parcel from us went to {{ client.city }}. Did everything arrive whole?
-If something chipped, reply with a photo and we send another.
+a month ago a parcel from us went to {{ client.city }}. Did everything arrive in one piece?
+If something chipped, reply with a photo and we will send another.
 
-And if you like what you have: two lines from you help us more than any advertisement.
+And if you like what you have: two lines from you would help us more than any advertisement.
 
 Clay & Light
 

@@ -1,4 +1,4 @@
-"""Deletion of a mailing that has not run, and its restoration."""
+"""Delete a mailing that has not run, and restore it."""
 
 from datetime import datetime, time
 from enum import StrEnum
@@ -34,7 +34,7 @@ def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
 
 
 def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor) -> Mailing | None:
-    """Restore a deleted mailing with its next start; return None if there is none.
+    """Restore a deleted mailing with its next start; return None if the removal no longer exists.
 
     Raises MailingError if its message has been deleted as well.
     """

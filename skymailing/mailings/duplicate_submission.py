@@ -1,8 +1,8 @@
-"""Detection of a form that is submitted twice: a second mailing would be a second letter to everyone.
+"""Detect a form that is submitted twice, so that no client gets a second letter.
 
 A double click, a reload or the browser's history can submit the same page again. The page carries the
-time at which it was opened. A mailing created since then with the same values is what the page created
-the first time.
+time at which it was opened. If a mailing with the same values has been created since then, the page has
+already been submitted.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from skymailing.mailings.selection import Selection, is_selection_of
 from skymailing.mailings.values import MailingValues
 from skymailing.models import Mailing, MailingState, User
 
-COMPARED = (
+COMPARED_FIELDS = (
     *("name", "message_id", "sender_name", "audience", "ends_at", "periodicity", "on_unknown"),
     *("weekdays", "opens_at", "closes_at", "on_late"),
 )
@@ -23,21 +23,22 @@ COMPARED = (
 def find_duplicate(
     owner: User, values: MailingValues, opened_at: datetime, *, is_draft: bool, now: datetime
 ) -> int | None:
-    """Return the id of the mailing that this page has created already; None if it has created none.
+    """Return the ID of the mailing that this page has already created; None if it has created none.
 
-    Locks the owner's row until the transaction ends: of two submissions at once the second sees the first.
+    Locks the owner's row until the transaction ends, so that the second of two concurrent submissions
+    sees the first.
     """
     db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
-    wanted = Mailing()
-    values.apply_to(wanted, now)
-    same = [getattr(Mailing, name) == getattr(wanted, name) for name in COMPARED]
+    candidate = Mailing()
+    values.apply_to(candidate, now)
+    is_same = [getattr(Mailing, name) == getattr(candidate, name) for name in COMPARED_FIELDS]
     if values.starts_at:
-        same.append(Mailing.starts_at == wanted.starts_at)
+        is_same.append(Mailing.starts_at == candidate.starts_at)
     statement = select(Mailing).where(
         Mailing.owner_id == owner.id,
         Mailing.created_at >= opened_at,
         (Mailing.state == MailingState.DRAFT) == is_draft,
-        *same,
+        *is_same,
     )
     selection = values.selection or Selection()
     for mailing in db.session.scalars(statement.order_by(Mailing.id)):
@@ -47,7 +48,7 @@ def find_duplicate(
 
 
 def parse_opened_at(text: str | None) -> datetime | None:
-    """Return the time at which a page was opened; None for a program that posts without one."""
+    """Return the time at which a page was opened; None if it is missing or invalid."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The errors of mailings. Their texts are in web/error_texts.py."""
+"""Mailing errors. Their texts are in web/error_texts.py."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ class MailingError(UserError):
 
 
 class InvalidMailing(MailingError):
-    """Some values of a mailing are not valid; `errors` holds an error by field of MailingValues."""
+    """Some values of a mailing are not valid; `errors` maps fields of MailingValues to errors."""
 
     def __init__(self, errors: Mapping[str, MailingError]) -> None:
         super().__init__("mailing_invalid")

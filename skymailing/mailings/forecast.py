@@ -1,4 +1,4 @@
-"""The forecast of a mailing before it starts: its next runs, whom they reach, how long they take."""
+"""Forecast a mailing's next runs: when they start, whom they reach and how long they take."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,16 +17,16 @@ from skymailing.mailings.selection import Selection, conditions_for
 from skymailing.models import Client, Mailing, MailingState, Run, RunInterval, RunState, Suppression, User
 
 SHOWN = 5
-# The rate is measured in the last large runs, searched for among the newest ones.
+# The rate is measured over the last large runs, which are searched for among the newest runs.
 LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
-BULK = 0.9  # share of a run's letters; the rest are those that were tried again
+BULK = 0.9  # share of a run's letters; the others are mostly retries
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How many clients a mailing is for, and how many of them are suppressed."""
+    """The number of clients that a mailing is for, and how many of them are suppressed."""
 
     audience: int
     suppressed: int
@@ -41,19 +41,19 @@ class Occurrence:
     """One upcoming start."""
 
     at: datetime
-    begins_at: datetime | None  # when the first letters leave; None if no sending hour is left
+    begins_at: datetime | None  # when sending begins; None if no sending hours are left
     finishes_at: datetime | None = None  # at the expected rate
     would_expire: int = 0  # at the expected rate
 
     @property
-    def waits(self) -> bool:
+    def is_delayed(self) -> bool:
         """Whether the start falls outside the sending hours."""
         return self.begins_at is not None and self.begins_at > self.at
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The next starts of a mailing; `reach` and `rate` are None if they are not known."""
+    """The next starts of a mailing; `reach` and `rate` are None if unknown."""
 
     occurrences: tuple[Occurrence, ...]
     ends_at: datetime
@@ -63,7 +63,7 @@ class Forecast:
 
     @property
     def would_expire(self) -> int:
-        """The largest number of letters that one of the starts would leave unsent at the end."""
+        """The largest number of letters that any of the starts would leave unsent at the end."""
         return max((occurrence.would_expire for occurrence in self.occurrences), default=0)
 
 
@@ -112,8 +112,8 @@ def _occurrence(
 
 
 def count_reach(owner: User, selection: Selection | None, selected: int | None) -> Reach:
-    """Return the reach of an unsaved mailing: of a selection of `selected` clients, or of all if None."""
-    # Starts from the suppressions, as they are few.
+    """Return the reach of an unsaved mailing; `selected` counts the selected clients, None means all."""
+    # Start from the suppressions, because there are few of them.
     is_same = (Client.owner_id == Suppression.owner_id) & (Client.email_key == Suppression.email_key)
     suppressed_clients = select(func.count()).select_from(Suppression).join(Client, is_same)
     suppressed_clients = suppressed_clients.where(Suppression.owner_id == owner.id)
@@ -127,14 +127,14 @@ def count_reach(owner: User, selection: Selection | None, selected: int | None) 
 
 
 def estimate_rate() -> float | None:
-    """Return the expected letters per second of a run; None if no limit is set and no run was measured."""
+    """Return a run's expected rate in letters per second; None without a limit and without a measured run."""
     config = current_app.config
     limits = [rate for rate in (config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"]) if rate]
     return float(min(limits)) if limits else measure_rate()
 
 
 def measure_rate() -> float | None:
-    """Return the letters per second of the service's last large runs; None if there were none."""
+    """Return the rate of the service's last large runs in letters per second; None if there were none."""
     newest = select(Run.id, Run.planned, Run.state).order_by(Run.id.desc()).limit(RUNS_SEARCHED).subquery()
     is_large = (newest.c.planned >= LARGE_RUN) & (newest.c.state == RunState.FINISHED)
     large = select(newest.c.id).where(is_large).order_by(newest.c.id.desc()).limit(RUNS_MEASURED)

@@ -1,4 +1,4 @@
-"""The forms of mailings and of their log."""
+"""Forms for mailings and for filtering logs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -51,7 +51,7 @@ VALUE_NAMES = [field.name for field in fields(MailingValues)]
 
 
 class SelectionField(Field):
-    """Clients by id, one or several in each value (`7`, `7-300`, `7,9-12`), or in the format of Selection."""
+    """Client IDs, one or several in each value (`7`, `7-300`, `7,9-12`), or the format of Selection."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()
@@ -68,7 +68,7 @@ class DaysField(SelectMultipleField):
 
 
 class IdField(HiddenField):
-    """A posted id, or 0."""
+    """A posted ID; 0 if there is none."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data = read_id(values[0]) if values else 0
@@ -80,20 +80,20 @@ def list_choices(enum: type[StrEnum]) -> list[SelectChoice]:
 
 
 def read_choice(field: Field, default: E) -> E:
-    """Return the chosen member of the default's enum; the default if the value is none of them."""
+    """Return the chosen member of the default's enum, or the default if the value is not a member."""
     enum = type(default)
     return enum(field.data) if field.data in set(enum) else default
 
 
 def field_name(value_name: str) -> str:
-    """Return the form field for one of MailingValues."""
+    """Return the name of the form field for a field of MailingValues."""
     return "message" if value_name == "message_id" else value_name
 
 
 class MailingForm(FlaskForm):
-    """The form of a mailing: parses what was typed, and shows the services' errors beside the fields."""
+    """The mailing form: it parses the input, and shows the services' errors beside the fields."""
 
-    # A mailing that happens once and has run keeps these: the form has no such fields and ignores values
+    # A one-time mailing that has run keeps these: the form does not have these fields and ignores values
     # that are posted for them.
     FIXED = tuple(map(field_name, CONTENT_FIELDS))
     # The fields on which the next starts depend.
@@ -114,7 +114,7 @@ class MailingForm(FlaskForm):
         description=_l("Clients see it as the sender. If empty, the name from your profile is used."),
     )
     audience = RadioField(
-        _l("For whom"),
+        _l("Recipients"),
         choices=[
             SelectChoice(Audience.ALL.value, _l("All clients")),
             SelectChoice(Audience.SELECTED.value, _l("Selected clients")),
@@ -126,12 +126,13 @@ class MailingForm(FlaskForm):
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
     weekdays = DaysField(_l("Only on these days"), description=_l("Select none to send every day."))
-    opens_at = TimeField(_l("From"), [Optional()])
+    opens_at = TimeField(lazy_pgettext("hours", "From"), [Optional()])
     closes_at = TimeField(
-        _l("Until"),
+        lazy_pgettext("hours", "Until"),
         [Optional()],
         description=_l(
-            "An end before the beginning means past midnight. Leave both empty for the whole day."
+            "If the end is earlier than the beginning, sending continues past midnight. "
+            "Leave both empty for the whole day."
         ),
     )
     on_late = SelectField(
@@ -141,7 +142,7 @@ class MailingForm(FlaskForm):
         _l("If it is unknown whether a letter was delivered"),
         default=OnUnknown.RESEND.value,
         description=_l(
-            "Rarely, the connection breaks while the mail server accepts a letter. "
+            "In rare cases, the connection drops while the mail server is accepting a letter. "
             "If you send it again, the client may get it twice."
         ),
     )
@@ -180,7 +181,7 @@ class MailingForm(FlaskForm):
         self.sender_name.flags.maxlength = SENDER_NAME_MAX_LENGTH
 
     def read(self) -> MailingValues:
-        """Return what was typed; if something cannot be read, raise InvalidMailing for the other fields."""
+        """Return the input; if a field cannot be read, raise InvalidMailing with the errors of the others."""
         if not super().validate():
             raise InvalidMailing(self.validation.errors)
         return self.values
@@ -204,13 +205,13 @@ class MailingForm(FlaskForm):
             field.errors = [*field.errors, explain(error)]
 
     def has_error(self, name: str) -> bool:
-        """Whether there is an error beside the field of a value."""
+        """Whether the field for a value has an error."""
         name = field_name(name)
         return name in self and bool(self[name].errors)
 
     @property
     def values(self) -> MailingValues:
-        """What was typed, as far as it could be read."""
+        """The input, as far as it could be read."""
         values = {
             "name": self.name.data or "",
             "ends_at": self.ends_at.data,
@@ -233,13 +234,13 @@ class MailingForm(FlaskForm):
 
     @property
     def has_limits(self) -> bool:
-        """Whether days or hours were typed, valid or not."""
+        """Whether days or hours were entered, valid or not."""
         fields = (self.weekdays, self.opens_at, self.closes_at)
         return any(field.data or field.errors for field in fields)
 
 
 class LogFilterForm(PeriodForm):
-    """The filter of a log."""
+    """The form that filters a log."""
 
     q = SearchField(_l("Address"), [Length(max=320)], filters=[strip])
     mailing = SelectField(_l("Mailing"), coerce=read_id, validate_choice=False, default=0)

@@ -1,4 +1,4 @@
-"""Queries for the logs: attempts, newest first on pages, oldest first in files."""
+"""Query attempts for the logs: newest first on pages, oldest first in files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ MAILINGS_LISTED = 100
 
 @dataclass(frozen=True)
 class LogFilter:
-    """A filter of an owner's attempts; `since` is included, `until` is not."""
+    """A filter for an owner's attempts; `since` is inclusive, `until` is exclusive."""
 
     owner_id: int
     mailing_id: int | None = None
-    run_id: int | None = None  # of that mailing
+    run_id: int | None = None  # a run of that mailing
     outcome: Outcome | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -30,7 +30,7 @@ class LogFilter:
 
     def apply(self, statement: Select[Any]) -> Select[Any]:
         """Add the filter to a statement that joins attempts with their deliveries."""
-        # Only one of these conditions, so that one index returns the rows in order.
+        # Use only one of these conditions, so that a single index returns the rows in order.
         if self.run_id is not None:
             statement = statement.where(Attempt.run_id == self.run_id)
         elif self.mailing_id is None:
@@ -48,40 +48,40 @@ class LogFilter:
         return statement
 
 
-def list_attempts(wanted: LogFilter, cursor: str | None, per_page: int = 50) -> Page:
-    """Return a page of (Attempt, Delivery, mailing's name), newest first."""
+def list_attempts(log_filter: LogFilter, cursor: str | None, per_page: int = 50) -> Page:
+    """Return a page of (Attempt, Delivery, mailing name) rows, newest first."""
     statement = (
         select(Attempt, Delivery, Mailing.name.label("mailing_name"))
         .join(Delivery, Delivery.id == Attempt.delivery_id)
         .join(Mailing, Mailing.id == Attempt.mailing_id)
     )
-    return paginate(wanted.apply(statement), [(Attempt.id, True)], cursor, per_page)
+    return paginate(log_filter.apply(statement), [(Attempt.id, True)], cursor, per_page)
 
 
-def has_removed(wanted: LogFilter) -> bool:
-    """Whether attempts that the filter might have shown were removed by retention."""
+def has_removed(log_filter: LogFilter) -> bool:
+    """Whether retention has removed attempts that may have matched the filter."""
     removed = select(Run.id).where(Run.details_removed_at.is_not(None))
-    if wanted.run_id is not None:
-        removed = removed.where(Run.id == wanted.run_id)
-    elif wanted.mailing_id is not None:
-        removed = removed.where(Run.mailing_id == wanted.mailing_id)
+    if log_filter.run_id is not None:
+        removed = removed.where(Run.id == log_filter.run_id)
+    elif log_filter.mailing_id is not None:
+        removed = removed.where(Run.mailing_id == log_filter.mailing_id)
     else:
-        own = select(Mailing.id).where(Mailing.owner_id == wanted.owner_id)
+        own = select(Mailing.id).where(Mailing.owner_id == log_filter.owner_id)
         removed = removed.where(Run.mailing_id.in_(own))
     return bool(db.session.scalar(select(removed.exists())))
 
 
-def export_attempts(wanted: LogFilter) -> Iterator[Sequence[Any]]:
-    """Yield the rows of log.csv, header first, as they were when the export began.
+def export_attempts(log_filter: LogFilter) -> Iterator[Sequence[Any]]:
+    """Yield the rows of log.csv, header first, up to the latest attempt when the export began.
 
-    Reads chunks by key, each in its own transaction: a slow download keeps none open.
+    Reads chunks by key, each in its own transaction, so that a slow download does not keep one open.
     """
     yield EXPORT_COLUMNS
     last = db.session.scalar(select(func.max(Attempt.id))) or 0
     position = 0
     while True:
         rows = db.session.execute(
-            wanted.apply(_export_statement())
+            log_filter.apply(_export_statement())
             .where(Attempt.id > position, Attempt.id <= last)
             .order_by(Attempt.id)
             .limit(EXPORT_CHUNK)
@@ -113,13 +113,13 @@ def _export_statement() -> Select[Any]:
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment in UTC, such as 2026-11-22T10:00:00.123Z (ISO 8601)."""
+    """Format a UTC time in ISO 8601, such as 2026-11-22T10:00:00.123Z."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True)
 class MailingChoices:
-    """Mailings to choose from, as id and name, newest first; not `is_complete` if older ones are missing."""
+    """IDs and names of mailings, newest first; `is_complete` is False if older ones are missing."""
 
     mailings: list[tuple[int, str]]
     is_complete: bool

@@ -1,4 +1,4 @@
-"""Placeholders of a message that print nothing for some recipients, because they lack the value."""
+"""Find placeholders of a message that stay empty for some recipients because they lack the value."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,16 +13,16 @@ from skymailing.messages.letter_insight import Path, find_unguarded
 from skymailing.messages.placeholders import write_path
 from skymailing.models import Message, User
 
-# The first recipients represent all of them: examining a million at each change of a form is too slow.
+# Only the first recipients are examined: a million at each change of the form would be too slow.
 EXAMINED = 20_000
 SHOWN = 5
-NAMES = {("name",), ("client", "name"), ("client", "full_name")}
-EMAIL = ("client", "email")
+NAME_PATHS = {("name",), ("client", "name"), ("client", "full_name")}
+EMAIL_PATH = ("client", "email")
 
 
 @dataclass(frozen=True)
 class MissingValue:
-    """A placeholder that prints nothing for some clients."""
+    """A placeholder, and the number of clients for whom it stays empty."""
 
     placeholder: str
     clients: int
@@ -42,7 +42,7 @@ class MissingValues:
 
 
 def find_missing_values(owner: User, message: Message, selection: Selection | None) -> MissingValues:
-    """Return the values of a message that recipients lack; `selection` is None for all clients."""
+    """Return the values that recipients lack for a message; `selection` is None for all clients."""
     content = Content(message.subject, message.format, message.body)
     paths = [path for path in sorted(find_unguarded(content)) if may_be_missing(path)]
     missing = dict.fromkeys(paths, 0)
@@ -54,8 +54,8 @@ def find_missing_values(owner: User, message: Message, selection: Selection | No
         sums = (func.count().filter(is_empty(recipients, path)) for path in paths)
         count, *counts = db.session.execute(select(func.count(), *sums).select_from(recipients)).one()
         examined += count
-        for path, more in zip(paths, counts, strict=True):
-            missing[path] += more
+        for path, number in zip(paths, counts, strict=True):
+            missing[path] += number
     worst = sorted((path for path in paths if missing[path]), key=lambda path: -missing[path])
     shown = tuple(MissingValue(write_path(path), missing[path]) for path in worst[:SHOWN])
     return MissingValues(shown, examined)
@@ -63,11 +63,13 @@ def find_missing_values(owner: User, message: Message, selection: Selection | No
 
 def may_be_missing(path: Path) -> bool:
     """Whether the path is a client's value that may be empty; SQLite cannot query names with quotes."""
-    return path in NAMES or (path[0] == "client" and len(path) == 2 and path != EMAIL and '"' not in path[1])
+    return path in NAME_PATHS or (
+        path[0] == "client" and len(path) == 2 and path != EMAIL_PATH and '"' not in path[1]
+    )
 
 
 def is_empty(clients: Subquery, path: Path) -> ColumnElement[bool]:
     value: ColumnElement[Any] = (
-        clients.c.full_name if path in NAMES else clients.c.attributes[path[1]].as_string()
+        clients.c.full_name if path in NAME_PATHS else clients.c.attributes[path[1]].as_string()
     )
     return func.trim(func.coalesce(value, "")) == ""

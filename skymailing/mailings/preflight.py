@@ -1,4 +1,4 @@
-"""What a form shows before a mailing starts: problems, recipients, forecast and an example letter."""
+"""Collect what the form shows before a mailing starts: problems, recipients, forecast, example letter."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from skymailing.mailings.missing_values import MissingValues, find_missing_value
 from skymailing.mailings.progress_text import format_clock_time, format_hours, format_rate
 from skymailing.models import Client, Mailing, Message
 
-# The steps of the form with their fields.
+# The form's steps with their fields.
 STEPS = {
     "who": ("audience", "clients"),
     "what": ("message", "name", "sender_name"),
@@ -44,14 +44,14 @@ class Preflight:
     message: Message | None
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
-    selected: int | None  # clients, when the mailing is for some of them
+    selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
     hours: str
 
 
 def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
-    """Return the context of `mailings/_summary.html` for a form that was validated, or just opened."""
+    """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
     context = forecast_form(form, mailing)
     message = find_chosen_message(form)
     is_audience_known = not form.has_error("audience") and not form.has_error("clients")
@@ -85,7 +85,7 @@ def list_problems(form: MailingForm) -> list[Problem]:
 
 
 def choose_step(form: MailingForm, mailing: Mailing | None, posted: str, *, is_picking: bool) -> str:
-    """Return the step to open: the one with an error, else the one that was open, else the first."""
+    """Return the step to open: the picker's, the first with an error, the open one, or the default."""
     if is_picking:
         return "who"
     if problems := list_problems(form):
@@ -100,7 +100,7 @@ def find_chosen_message(form: MailingForm) -> Message | None:
         return None
     chosen = form.message.data
     if not chosen and not form.is_submitted() and form.message.choices:
-        chosen = form.message.choices[0].value  # the browser shows it as chosen
+        chosen = form.message.choices[0].value  # the browser preselects it
     own = (Message.id == chosen) & (Message.owner_id == form.owner.id)
     return db.session.scalar(select(Message).where(own))
 
@@ -110,7 +110,7 @@ def find_example(form: MailingForm) -> Client | None:
 
 
 def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
-    """Return the context of `mailings/_forecast.html` for a form that was validated, or just opened."""
+    """Return the context of `mailings/_forecast.html` for a form that has been validated or just opened."""
     errors = [error for name in form.TIMES if name in form for error in form[name].errors]
     is_unreadable = any(form.has_error(name) for name in form.CHOICES)
     if errors or is_unreadable or form.is_fixed or form.ends_at.data is None:

@@ -1,4 +1,4 @@
-"""The progress of a run: its rate, its forecast, and what delays it."""
+"""Measure a run's progress: its rate, its forecast and what delays it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,8 +25,8 @@ from skymailing.models import (
 
 RATE_WINDOW = timedelta(minutes=1)
 RATE_SAMPLE = 5_000  # attempts examined at most
-# Attempts are recorded in batches: over a shorter time their number says nothing.
-LEAST_SPAN = timedelta(seconds=5)
+# Attempts are recorded in batches, so over a shorter time their number does not show the rate.
+MIN_SPAN = timedelta(seconds=5)
 FINAL_OUTCOMES = (Outcome.SENT, Outcome.FAILED)
 
 
@@ -43,24 +43,24 @@ class Deferred:
 
 @dataclass(frozen=True)
 class Unknowns:
-    """Possible duplicates: deliveries that the server may have accepted without our seeing its answer."""
+    """Possible duplicates: letters that the server may have accepted although its reply was lost."""
 
-    waiting: int = 0  # for their owner's decision
-    left: int = 0  # as they are, by the owner's decision
-    resend: int = 0  # automatically or by the owner's decision
-    resend_at: datetime | None = None  # time of the first one
-    sent_again: int = 0  # and certainly accepted the second time
+    waiting: int = 0  # until the owner decides
+    left: int = 0  # unknown, because the owner decided not to resend them
+    resend: int = 0  # to be sent again, automatically or because the owner decided so
+    resend_at: datetime | None = None  # when the first one is due
+    sent_again: int = 0  # and accepted that time
 
 
 @dataclass(frozen=True)
 class RouteState:
-    """Whether a mail server accepts letters, and since when it does not."""
+    """Whether a mail server accepts letters and, if not, since when."""
 
     name: str
-    is_open: bool = False  # its circuit breaker: no letters are sent
+    is_open: bool = False  # the circuit breaker is open: no letters are sent
     since: datetime | None = None
     retry_at: datetime | None = None  # None while it is being probed
-    answer: str = ""  # of the server or the system, at the last fault
+    answer: str = ""  # the server's reply or the system's error at the last fault
 
     @property
     def is_fine(self) -> bool:
@@ -76,7 +76,7 @@ class RouteState:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run at one moment; rate and forecast are None unless letters can leave."""
+    """A run's progress at one moment; rate and forecast are None unless letters can be sent."""
 
     ledger: Ledger
     now: datetime
@@ -87,7 +87,7 @@ class Progress:
     rate: float | None = None  # letters finished per second
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
-    hours_open_at: datetime | None = None  # while it is outside its sending hours
+    hours_open_at: datetime | None = None  # when sending continues; None within the sending hours
 
     @property
     def time_left(self) -> timedelta | None:
@@ -100,7 +100,7 @@ class Progress:
 
 
 def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progress:
-    """Return the progress of the mailing's run with this ledger; cheap for runs of any size."""
+    """Return the progress of the mailing's run that has this ledger; fast for runs of any size."""
     is_stopped = mailing.is_disabled or mailing.owner.is_blocked
     is_sending = mailing.state is MailingState.RUNNING and not is_stopped and ledger.open > 0
     progress = Progress(
@@ -122,7 +122,7 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
 
 
 def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float | None:
-    """Return how many letters were finished per second recently; None if it is too early to know."""
+    """Return the recent rate in finished letters per second; None if it is too early to know."""
     since = max(now - RATE_WINDOW, started_at)
     newest = (
         select(Attempt.at, Attempt.outcome)
@@ -133,7 +133,7 @@ def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float
     )
     is_recent, is_final = newest.c.at > since, newest.c.outcome.in_(FINAL_OUTCOMES)
     first_at = select(func.min(newest.c.at)).where(is_recent).scalar_subquery()
-    # The time for attempts recorded together with the first one lies before it.
+    # Attempts recorded together with the first one were made before it and do not count.
     is_after_first = newest.c.at > first_at
     statement = select(
         func.min(newest.c.at),
@@ -144,7 +144,7 @@ def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float
     first, count, finished, after_first = db.session.execute(statement).one()
     if not count:
         return 0.0
-    if now - first < LEAST_SPAN and count < RATE_SAMPLE:
+    if now - first < MIN_SPAN and count < RATE_SAMPLE:
         return None
     counted, span = (after_first, now - first) if after_first else (finished, now - since)
     return float(counted) / max(span.total_seconds(), 1.0)
@@ -155,7 +155,7 @@ def _add_forecast(progress: Progress, rate: float | None, hours: SendingHours) -
     deferred = progress.deferred
     ready = progress.ledger[DeliveryState.PENDING] + progress.ledger[DeliveryState.SENDING] + deferred.due
     if not rate or not ready:
-        # While all letters wait for their next try, a rate does not predict when they leave.
+        # While all letters are waiting for a retry, the rate does not predict when they will be sent.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
     remaining = progress.ledger.open - deferred.after_end
     room = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
@@ -185,7 +185,7 @@ def _count_unknowns(ledger: Ledger) -> Unknowns:
     # A literal, not a parameter: otherwise the databases do not see that the partial index applies.
     # SQLite also needs the hint, as without statistics it sometimes chooses another index.
     has_unknowns = Delivery.unknowns > literal_column("0")
-    # A letter that was confirmed by the mail server's log was not sent a second time.
+    # A letter that was confirmed from the mail server's log was not sent a second time.
     again = func.sum(case((Delivery.attempts > Delivery.unknowns, 1), else_=0))
     statement = (
         select(
@@ -199,13 +199,13 @@ def _count_unknowns(ledger: Ledger) -> Unknowns:
         .group_by(Delivery.state)
     )
     found = {row.state: row for row in db.session.execute(statement)}
-    open_ones = [found[state] for state in OPEN_DELIVERY_STATES if state in found]
+    to_resend = [found[state] for state in OPEN_DELIVERY_STATES if state in found]
     waiting = _count_waiting(ledger)
     return Unknowns(
         waiting=waiting,
         left=ledger.unknown - waiting,
-        resend=sum(row.total for row in open_ones),
-        resend_at=min((row.due_at for row in open_ones if row.due_at), default=None),
+        resend=sum(row.total for row in to_resend),
+        resend_at=min((row.due_at for row in to_resend if row.due_at), default=None),
         sent_again=int(found[DeliveryState.SENT].again) if DeliveryState.SENT in found else 0,
     )
 

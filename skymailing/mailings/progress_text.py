@@ -1,4 +1,4 @@
-"""A run's progress in sentences, for its page and for the command line."""
+"""Describe a run's progress in sentences, for its page and the command line."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,7 +53,7 @@ def format_closed_hours(progress: Progress) -> str:
 
 
 def format_hours(hours: SendingHours) -> str:
-    """Return the days and hours on which letters may leave; empty if there are no limits."""
+    """Return the days and hours in which letters may be sent; empty if there are no limits."""
     if not hours.is_limited:
         return ""
     names = get_locale().days["stand-alone"]["abbreviated"]
@@ -81,7 +81,7 @@ def format_rate(rate: float) -> str:
 
 
 def format_time_left(progress: Progress) -> str:
-    """Return how long the run still takes; empty while unknown."""
+    """Return how much time is left until the run ends; empty while unknown."""
     if progress.time_left is None:
         return ""
     return str(_("about %(time)s", time=format_timedelta(progress.time_left, threshold=MINUTES_UP_TO)))
@@ -127,7 +127,7 @@ def format_deferred(progress: Progress) -> str:
 
 
 def list_route_problems(progress: Progress) -> list[str]:
-    """Return the problems of the mail servers, one sentence for each relevant one."""
+    """Return a sentence for each relevant problem of a mail server."""
     if not progress.routes or progress.routes[0].is_fine:
         return []
     first, *others = progress.routes
@@ -137,18 +137,18 @@ def list_route_problems(progress: Progress) -> list[str]:
             if other.is_open:
                 sentences.append(_format_route_problem(other, progress.now, is_first=False))
             else:
-                sentences.append(str(_("Letters leave through the second mail server.")))
+                sentences.append(str(_("Letters are sent through the second mail server.")))
     return sentences
 
 
 def format_server(progress: Progress) -> str:
-    """Return that the mail server is connected; empty if it has a problem or is not in use."""
+    """Return `connected`, or an empty text if the mail server has a problem or is not in use."""
     return str(_("connected")) if progress.routes and progress.routes[0].is_fine else ""
 
 
 def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -> str:
     if not route.is_open:
-        text = _l("The mail server had an error at %(since)s and is tried again: %(answer)s")
+        text = _l("The mail server had an error at %(since)s and is being retried: %(answer)s")
     else:
         text = DOWN_TEXTS[is_first, route.retry_at is None]
     values = {
@@ -159,7 +159,7 @@ def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -
     return str(text % values)
 
 
-# By whether it is the first mail server, and whether it is being probed at the moment.
+# The keys: whether it is the first mail server, and whether it is being probed.
 DOWN_TEXTS = {
     (True, True): _l(
         "The mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
@@ -177,7 +177,7 @@ DOWN_TEXTS = {
 
 
 def format_waiting(progress: Progress) -> str:
-    """Return for how many unknown letters the owner has to decide; empty if for none."""
+    """Return how many unknown letters need the owner's decision; empty if none do."""
     if not progress.unknowns.waiting:
         return ""
     return str(
@@ -191,7 +191,7 @@ def format_waiting(progress: Progress) -> str:
 
 
 def list_unknowns(progress: Progress) -> list[str]:
-    """Return what happens, or has happened, with the other letters that may arrive twice."""
+    """Return what will happen or has happened to the other letters that may arrive twice."""
     unknowns = progress.unknowns
     sentences = []
     if unknowns.resend:
@@ -208,8 +208,8 @@ def list_unknowns(progress: Progress) -> list[str]:
     if unknowns.sent_again:
         sentences.append(
             ngettext(
-                "%(num)d letter with unknown delivery was sent again, so the client may have it twice.",
-                "%(num)d letters with unknown delivery were sent again, so the clients may have them twice.",
+                "%(num)d letter with unknown delivery was sent again and may have arrived twice.",
+                "%(num)d letters with unknown delivery were sent again and may have arrived twice.",
                 unknowns.sent_again,
             )
         )
@@ -231,7 +231,7 @@ def format_clock_time(moment: datetime, now: datetime) -> str:
 
 
 def round_forecast(count: int) -> int:
-    """Return a forecast's number with two significant digits: 312 is about 310."""
+    """Round a forecast to two significant digits: 312 becomes 310."""
     return round(count, 2 - len(str(count))) if count > 99 else count
 
 

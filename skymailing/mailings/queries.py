@@ -1,4 +1,4 @@
-"""Queries for the pages of mailings."""
+"""Queries for the mailing pages."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,7 @@ DEFAULT_SORT = "-created"
 SHOWN_RUNS = 20
 MATCHES_SHOWN = 50
 MESSAGES_LISTED = 500
-# Unknown letters that wait for their owner's decision; those to deleted clients do not.
+# Unknown letters that need their owner's decision; letters to deleted clients do not.
 WAITS_FOR_DECISION = (
     (Delivery.state == DeliveryState.UNKNOWN)
     & Delivery.finished_at.is_(None)
@@ -62,13 +62,13 @@ class Ledger:
         return sum(self.counts.values())
 
     @property
-    def closes(self) -> bool:
-        """Whether the states add up to the planned number; `pending` is what the others leave of it."""
+    def balances(self) -> bool:
+        """Whether the states add up to the planned number, from which `pending` is calculated as the rest."""
         return self.total == self.planned
 
     @property
     def open(self) -> int:
-        """How many deliveries may still change."""
+        """How many deliveries are unfinished."""
         return sum(self.counts[state] for state in OPEN_DELIVERY_STATES)
 
     @property
@@ -89,7 +89,7 @@ class Ledger:
 
 
 def list_mailings(owner: User, query: str, state: MailingState | None, sort: str, cursor: str | None) -> Page:
-    """Return a page of the owner's mailings, their messages loaded."""
+    """Return a page of the owner's mailings that match the query and the state."""
     statement = select(Mailing).where(Mailing.owner_id == owner.id)
     if query:
         statement = statement.where(func.lower(Mailing.name).contains(query.lower(), autoescape=True))
@@ -99,7 +99,7 @@ def list_mailings(owner: User, query: str, state: MailingState | None, sort: str
 
 
 def count_last_runs(mailing_ids: Collection[int]) -> dict[int, Ledger]:
-    """Return the ledger of each mailing's last run, by mailing id; without those that have not run."""
+    """Return the ledger of each mailing's last run by mailing ID, without mailings that have not run."""
     newest = (
         select(func.max(Run.id))
         .where(Run.mailing_id.in_(mailing_ids), Run.state != RunState.SKIPPED)
@@ -117,7 +117,7 @@ def list_runs(mailing: Mailing, cursor: str | None) -> Page:
 
 
 def count_last_run(mailing: Mailing) -> Ledger | None:
-    """Return the ledger of the current run, or of the last one; None before the first."""
+    """Return the ledger of the current run, or of the last one; None before the first run."""
     return count_last_runs([mailing.id]).get(mailing.id)
 
 
@@ -129,7 +129,7 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
         select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
     )
     counted = {row[0]: map(int, row[1:]) for row in db.session.execute(intervals)}
-    # Only as many rows as the workers hold at the moment.
+    # Few rows match: only those that workers hold at the moment.
     is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
     held = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
     sending = dict(db.session.execute(held).tuples().all())
@@ -148,7 +148,7 @@ def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, in
 
 
 def count_waiting_unknowns(mailing: Mailing) -> int:
-    """Return how many unknown letters of the last run wait for their owner's decision."""
+    """Return how many unknown letters of the last run need their owner's decision."""
     is_last = (Run.mailing_id == mailing.id) & (Run.state != RunState.SKIPPED)
     last = select(func.max(Run.id)).where(is_last).scalar_subquery()
     statement = select(func.count()).select_from(Delivery).where(Delivery.run_id == last, WAITS_FOR_DECISION)
@@ -164,13 +164,13 @@ def matching_clients(owner: User, query: str) -> Select[tuple[Client]]:
 
 
 def list_matching_clients(owner: User, query: str, after: int) -> list[Client]:
-    """Return the next matches by id; one more than is shown means that there are more."""
+    """Return the next matches in order of ID; one more than the page shows means that there are more."""
     statement = matching_clients(owner, query).where(Client.id > after)
     return list(db.session.scalars(statement.order_by(Client.id).limit(MATCHES_SHOWN + 1)))
 
 
 def list_selected_clients(owner: User, selection: Selection, after: int) -> list[Client]:
-    """Return the next selected clients by id; one more than is shown means that there are more."""
+    """Return the next selected clients in order of ID; one more than the page shows means more follow."""
     own = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
     found: list[Client] = []
     for condition in selection.conditions():
@@ -179,12 +179,12 @@ def list_selected_clients(owner: User, selection: Selection, after: int) -> list
 
 
 def mailable_clients(owner: User) -> Select[tuple[Client]]:
-    """Select the owner's clients who may get letters, the oldest first."""
+    """Select the owner's clients who may get letters, oldest first."""
     return select(Client).where(Client.owner_id == owner.id, ~is_suppressed()).order_by(Client.id)
 
 
 def find_first_recipient(owner: User, selection: Selection | None) -> Client | None:
-    """Return the first of the selected clients, or of all if None, who would get a letter."""
+    """Return the first client in the selection, or of all clients if it is None, who would get a letter."""
     mailable = mailable_clients(owner).limit(1)
     found = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
     return next((client for client in found if client), None)
@@ -202,11 +202,11 @@ def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:
 
 
 def list_message_choices(owner: User, chosen: int | None = None) -> list[tuple[int, str]]:
-    """Return id and subject of the owner's latest messages, newest first, and of the chosen one."""
+    """Return the IDs and subjects of the owner's latest messages, newest first, and of the chosen one."""
     own = select(Message.id, Message.subject).where(Message.owner_id == owner.id)
     latest = own.order_by(Message.id.desc()).limit(MESSAGES_LISTED)
     listed = list(db.session.execute(latest).tuples())
     if chosen is not None and all(id != chosen for id, _subject in listed):
-        # Without it, saving the form would silently replace it with the newest.
+        # Without the chosen message, saving the form would silently replace it with the newest one.
         listed += db.session.execute(own.where(Message.id == chosen)).tuples()
     return listed

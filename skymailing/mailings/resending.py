@@ -1,4 +1,4 @@
-"""Letters of a mailing's last run again: those that failed, and those whose delivery is unknown."""
+"""Resend letters of a mailing's last run: those that failed, and those with unknown delivery."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -26,9 +26,9 @@ from skymailing.models import (
 
 
 def resend_failed(mailing: Mailing, now: datetime) -> int:
-    """Put the failed deliveries of the last run back to pending; return how many there are."""
+    """Make the failed deliveries of the last run pending again; return how many there were."""
     run = _find_run_to_resend(mailing, now)
-    # Clients who were suppressed since then stay failed, with the server's reason in the log.
+    # Letters to clients who have been suppressed since then stay failed; the log keeps the reason.
     suppressed = exists().where(
         Suppression.owner_id == mailing.owner_id, Suppression.email_key == Delivery.email_key
     )
@@ -40,7 +40,7 @@ def resend_failed(mailing: Mailing, now: datetime) -> int:
 
 
 def resend_unknowns(mailing: Mailing, now: datetime) -> int:
-    """Send the last run's unknown letters again; return how many waited for that decision.
+    """Send the last run's unknown letters again; return how many there were.
 
     A client may get the letter twice, with the same Message-ID.
     """
@@ -53,13 +53,13 @@ def resend_unknowns(mailing: Mailing, now: datetime) -> int:
 
 
 def leave_unknowns(mailing: Mailing, now: datetime) -> int:
-    """Leave the last run's unknown letters as they are; return how many waited for that decision."""
+    """Leave the last run's unknown letters as they are; return how many there were."""
     lock_mailing(mailing)
     require_enabled(mailing)
     run = find_last_run(mailing)
     if run is None:
         return 0
-    # A row that another transaction has locked is being finished by it, for example by a late result.
+    # If another transaction has locked a row, it is finishing it, for example with a late result.
     rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
     left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
     count = db.session.connection().execute(left.values(finished_at=now)).rowcount
@@ -68,7 +68,7 @@ def leave_unknowns(mailing: Mailing, now: datetime) -> int:
 
 
 def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime) -> int:
-    """Record as sent the last run's unknown letters that the mail server's log lists; return how many."""
+    """Mark the last run's unknown letters as sent if the mail server's log lists them; return how many."""
     lock_mailing(mailing)
     run = find_last_run(mailing)
     if run is None:
@@ -80,14 +80,14 @@ def confirm_unknowns(mailing: Mailing, email_keys: Iterable[str], now: datetime)
 
 
 def _clear_restore_notice(mailing: Mailing) -> None:
-    """Stop showing that a backup was restored, once everything is decided and the mailing not paused."""
+    """Stop showing that a backup was restored, once everything is decided and the mailing is not paused."""
     is_restored = mailing.state_reason.startswith(StateReason.RESTORED)
     if is_restored and mailing.state is not MailingState.PAUSED and not count_waiting_unknowns(mailing):
         mailing.state_reason = ""
 
 
 def _find_run_to_resend(mailing: Mailing, now: datetime) -> Run:
-    """Lock the mailing and return its last run; raises MailingError if its letters may not leave again."""
+    """Lock the mailing and return its last run; raises MailingError if its letters must not be resent."""
     lock_mailing(mailing)
     require_enabled(mailing)
     if now >= mailing.ends_at:
@@ -103,7 +103,7 @@ def _find_run_to_resend(mailing: Mailing, now: datetime) -> Run:
 def _requeue(
     mailing: Mailing, run: Run, condition: ColumnElement[bool], state: DeliveryState, now: datetime
 ) -> int:
-    """Bring finished deliveries of the run back to an open state; return how many."""
+    """Reopen the run's finished deliveries that match the condition; return how many."""
     db.session.flush()
     return deliveries.reopen(
         db.session.connection(),

@@ -1,4 +1,4 @@
-"""Queries for runs: which there are, and the timeline, answers and domains on a run's page."""
+"""Find runs, and query the timeline, refusals and domains shown on a run's page."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +20,8 @@ from skymailing.models import (
     User,
 )
 
-MOST_BARS = 60
-# Bars of a round length: seconds, minutes, quarters of an hour, hours.
+MAX_BARS = 60
+# The possible lengths of a bar: round numbers of seconds, minutes and hours.
 BAR_SECONDS = (1, 10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
 ANSWERS_SHOWN = 12
 DOMAINS_SHOWN = 8
@@ -42,7 +42,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with which servers refused letters, and how often."""
+    """A refusal by a mail server, and the number of attempts that got it."""
 
     outcome: Outcome
     code: int | None
@@ -51,7 +51,7 @@ class Answer:
 
 
 def find_run(owner: User, run_id: int) -> Run | None:
-    """Return the run of that id if it is one of the owner's mailings."""
+    """Return the run with that ID if it belongs to one of the owner's mailings."""
     if run_id > LARGEST_ID:
         return None
     own = (Run.id == run_id) & (Mailing.owner_id == owner.id)
@@ -70,18 +70,18 @@ def find_last_run(mailing: Mailing) -> Run | None:
 
 
 def find_open_run(mailing: Mailing) -> Run | None:
-    """Return the run that is planned or being sent."""
+    """Return the run that is planned or being sent; None if there is none."""
     run = find_last_run(mailing)
     return run if run and run.state in (RunState.PLANNED, RunState.SENDING) else None
 
 
 def has_runs(mailing: Mailing) -> bool:
-    """Whether the mailing has a history to keep."""
+    """Whether the mailing has runs, whose history must be kept."""
     return bool(db.session.scalar(select(exists().where(Run.mailing_id == mailing.id))))
 
 
 def build_timeline(run: Run) -> list[Bar]:
-    """Return the run's timeline as at most 60 bars of one length, including empty ones."""
+    """Return the run's timeline as at most 60 bars of equal length, including empty ones."""
     table = RunInterval.__table__
     statement = select(RunInterval.begins_at, *(table.c[state.value] for state in TIMELINE_STATES)).where(
         RunInterval.run_id == run.id
@@ -106,8 +106,8 @@ def build_timeline(run: Run) -> list[Bar]:
 
 
 def _bar_seconds(span: float, widest: int) -> int:
-    fitting = (seconds for seconds in BAR_SECONDS if seconds >= widest and span / seconds < MOST_BARS)
-    days = int(span // 86_400 // MOST_BARS + 1)
+    fitting = (seconds for seconds in BAR_SECONDS if seconds >= widest and span / seconds < MAX_BARS)
+    days = int(span // 86_400 // MAX_BARS + 1)
     return next(fitting, days * 86_400)
 
 

@@ -1,4 +1,4 @@
-"""When a mailing's next run is due, after its times were set or changed. The caller has locked its row."""
+"""Schedule a mailing's next run after its times have been set or changed. The caller has locked its row."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -23,32 +23,34 @@ from skymailing.models import (
 
 
 def reschedule(mailing: Mailing, now: datetime, *, has_new_times: bool = False) -> None:
-    """Set a mailing's next run according to its times and its window.
+    """Set a mailing's next run according to its times and window.
 
-    `has_new_times` means that the start or the periodicity was changed: past occurrences of the new
-    times were not missed, and no run makes up for them. A draft and a cancelled mailing have no next
-    run; a finished one continues if its window leaves room for another.
+    `has_new_times` means that the start or the periodicity has changed: past occurrences of the new
+    times do not count as missed, so no run makes up for them. A draft or cancelled mailing has no next
+    run; a finished one continues if another run fits into its window.
     """
     if mailing.state in (MailingState.DRAFT, MailingState.CANCELLED):
         return
     has_new_times = has_new_times or mailing.state is MailingState.FINISHED
-    following = mailing.next_run_at
-    if following is None or has_new_times:
+    next_start = mailing.next_run_at
+    if next_start is None or has_new_times:
         zone = ZoneInfo(mailing.owner.timezone)
-        following = find_first_start(mailing, zone, find_last_slot(mailing), now, has_new_times=has_new_times)
+        next_start = find_first_start(
+            mailing, zone, find_last_slot(mailing), now, has_new_times=has_new_times
+        )
     if has_open_run(mailing):
-        # The end of the run uses what is set here.
-        mailing.next_run_at = following if has_new_times else mailing.next_run_at
-    elif now >= mailing.ends_at or following is None or following >= mailing.ends_at:
+        # When the run ends, the mailing continues with the time that is set here.
+        mailing.next_run_at = next_start if has_new_times else mailing.next_run_at
+    elif now >= mailing.ends_at or next_start is None or next_start >= mailing.ends_at:
         if mailing.state is not MailingState.FINISHED:
             plan.finish_unsent(mailing)
     else:
-        _schedule(mailing, following, now)
+        _schedule(mailing, next_start, now)
 
 
-def _schedule(mailing: Mailing, following: datetime, now: datetime) -> None:
+def _schedule(mailing: Mailing, next_start: datetime, now: datetime) -> None:
     # A mailing set up after its start time begins now; that is not a late start.
-    mailing.next_run_at = max(following, now)
+    mailing.next_run_at = max(next_start, now)
     if mailing.state is MailingState.FINISHED:
         MAILING_TRANSITIONS.move(mailing, MailingState.SCHEDULED)
         mailing.state_reason = ""
@@ -57,8 +59,8 @@ def _schedule(mailing: Mailing, following: datetime, now: datetime) -> None:
 def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
     """Move the owner's mailings from the time zone `old` to the current one.
 
-    The next occurrence keeps its number, counted from the first start, and moves to the same hour of
-    the new clock. Looked up by time instead, an occurrence might come twice or be skipped.
+    The next occurrence keeps its number, counted from the first start, and moves to the same hour in
+    the new zone. If it were looked up by time instead, an occurrence might be repeated or skipped.
     """
     zone = ZoneInfo(owner.timezone)
     is_active = Mailing.state.in_([MailingState.SCHEDULED, MailingState.RUNNING, MailingState.PAUSED])
@@ -67,12 +69,12 @@ def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
     locked = statement.order_by(Mailing.id).with_for_update().execution_options(populate_existing=True)
     for mailing in db.session.scalars(locked).all():
         times = mailing.starts_at, mailing.periodicity
-        following = mailing.next_run_at or find_first_start(mailing, old, find_last_slot(mailing), now)
-        number = occurrence_number(*times, old, following) if following else None
+        next_start = mailing.next_run_at or find_first_start(mailing, old, find_last_slot(mailing), now)
+        number = occurrence_number(*times, old, next_start) if next_start else None
         if number is None:
             continue  # started by hand or late: due at a fixed moment
         moved = occurrence(*times, zone, number)
-        if moved != following or mailing.next_run_at is None:
+        if moved != next_start or mailing.next_run_at is None:
             mailing.next_run_at = moved
             reschedule(mailing, now)
 
@@ -80,7 +82,7 @@ def move_to_zone(owner: User, old: ZoneInfo, now: datetime) -> None:
 def find_first_start(
     mailing: Mailing, zone: ZoneInfo, slot: datetime | None, now: datetime, *, has_new_times: bool = False
 ) -> datetime | None:
-    """Return the first occurrence without a run; `slot` is the last one that has had its run."""
+    """Return the first occurrence without a run; `slot` is the last one that has had a run."""
     if slot is None:
         return mailing.starts_at
     if mailing.periodicity is Periodicity.ONCE:
@@ -106,7 +108,7 @@ def find_start_after_change(mailing: Mailing, changed: Mailing, now: datetime) -
 
 
 def find_last_slot(mailing: Mailing) -> datetime | None:
-    """Return the latest occurrence that has had its run or was skipped."""
+    """Return the latest occurrence that has had a run or was skipped."""
     return db.session.scalar(select(func.max(Run.scheduled_for)).where(Run.mailing_id == mailing.id))
 
 
@@ -117,7 +119,7 @@ def has_open_run(mailing: Mailing) -> bool:
 
 
 def has_happened(mailing: Mailing) -> bool:
-    """Whether the mailing happens once and has run: it cannot start again."""
+    """Whether this is a one-time mailing that has run and cannot start again."""
     if mailing.periodicity is not Periodicity.ONCE:
         return False
     was_run = (Run.mailing_id == mailing.id) & (Run.state != RunState.SKIPPED)

@@ -1,4 +1,4 @@
-"""Clients that are selected for a mailing: as a form carries them, and as they are saved."""
+"""Selections of clients for a mailing, as forms carry them and as they are saved."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from skymailing.models import Client, Mailing, User, mailing_clients
 
 # Both databases limit the size of one statement.
 RANGES_PER_STATEMENT = 400
-# A form refers to this many clients of a saved mailing, or more, by the mailing and not one by one.
+# A form lists up to this many selected clients by ID; for more, it refers to the saved mailing.
 LARGE = 2_000
 
 Range = tuple[int, int]
@@ -32,7 +32,7 @@ class Selection:
     """A set of clients of any size, small enough for a form to carry.
 
     It contains the ids in `ranges`, the clients that match a search in `matching`, and those selected for
-    the mailing `saved`. The ids in `excluded` are left out of the last two, but not of `ranges`.
+    the mailing `saved`. The ids in `excluded` are left out of the latter two, but not of `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -47,9 +47,9 @@ class Selection:
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> "Selection":
-        """Read what `to_values` wrote and single ids, in any order; raises UnreadableSelection.
+        """Parse the values of `to_values` and single IDs, in any order; raises UnreadableSelection.
 
-        Ids after `shown:` had a box on the page: those that are not among the plain ids were unticked.
+        IDs after `shown:` had a check box on the page: those that are not among the plain IDs were unchecked.
         """
         saved: int | None = None
         matching: list[str] = []
@@ -73,7 +73,7 @@ class Selection:
         return cls(ticked, tuple(dict.fromkeys(matching)), saved, left_out)
 
     def to_values(self, shown: Iterable[int] = ()) -> list[str]:
-        """Return the hidden fields that carry the selection beside the boxes of those `shown`."""
+        """Return hidden fields for the selection, except the clients in `shown`, who have check boxes."""
         boxes = merge((id, id) for id in shown)
         elsewhere = _subtract(self.ranges, boxes)
         values = [_write(elsewhere)] if elsewhere else []
@@ -83,7 +83,7 @@ class Selection:
         return values if self.is_by_id or not boxes else [*values, f"shown:{_write(boxes)}"]
 
     def count_ids(self) -> int:
-        """Return how many ids there are in the ranges, clients' or not."""
+        """Return how many IDs the ranges contain, whether or not clients have them."""
         return sum(last - first + 1 for first, last in self.ranges)
 
     @property
@@ -95,27 +95,31 @@ class Selection:
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield disjoint conditions on clients that together cover the selection, each of limited size."""
-        wide = self._wide()
+        indirect = self._indirect_condition()
         for start in range(0, len(self.ranges), RANGES_PER_STATEMENT):
             chunk = _among(self.ranges[start : start + RANGES_PER_STATEMENT])
-            yield chunk if wide is None else chunk & ~wide
-        if wide is not None:
-            yield wide
+            yield chunk if indirect is None else chunk & ~indirect
+        if indirect is not None:
+            yield indirect
 
-    def _wide(self) -> ColumnElement[bool] | None:
-        """Return the condition for clients that are selected by a search or a saved mailing, not by id."""
+    def _indirect_condition(self) -> ColumnElement[bool] | None:
+        """Return the condition for clients that are selected by a search or a saved mailing, not by ID."""
         if self.is_by_id:
             return None
-        ways: list[ColumnElement[bool]] = [matches(query) if query else true() for query in self.matching]
+        conditions: list[ColumnElement[bool]] = [
+            matches(query) if query else true() for query in self.matching
+        ]
         if self.saved is not None:
             members = mailing_clients.c
-            ways.append(Client.id.in_(select(members.client_id).where(members.mailing_id == self.saved)))
+            conditions.append(
+                Client.id.in_(select(members.client_id).where(members.mailing_id == self.saved))
+            )
         excluded = self.excluded[:RANGES_PER_STATEMENT]
-        return or_(*ways) & ~_among(excluded) if excluded else or_(*ways)
+        return or_(*conditions) & ~_among(excluded) if excluded else or_(*conditions)
 
 
 def conditions_for(selection: Selection | None) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of a selection; one that is always true for None, which means all clients."""
+    """Yield the conditions of a selection; for None, which means all clients, one that is always true."""
     yield from selection.conditions() if selection is not None else (true(),)
 
 
@@ -153,18 +157,18 @@ def _among(ranges: Iterable[Range]) -> ColumnElement[bool]:
     return or_(*(Client.id.between(first, last) for first, last in ranges))
 
 
-def _subtract(ranges: tuple[Range, ...], less: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Return the ranges without those in `less`; both are in order."""
+def _subtract(ranges: tuple[Range, ...], removed: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Return the ranges without those in `removed`; both are sorted."""
     rest: list[Range] = []
     index = 0
     for first, last in ranges:
-        while index < len(less) and less[index][1] < first:
+        while index < len(removed) and removed[index][1] < first:
             index += 1
         here, begin = index, first
-        while here < len(less) and less[here][0] <= last:
-            if begin < less[here][0]:
-                rest.append((begin, less[here][0] - 1))
-            begin = max(begin, less[here][1] + 1)
+        while here < len(removed) and removed[here][0] <= last:
+            if begin < removed[here][0]:
+                rest.append((begin, removed[here][0] - 1))
+            begin = max(begin, removed[here][1] + 1)
             here += 1
         if begin <= last:
             rest.append((begin, last))
@@ -183,7 +187,7 @@ def count_selected(owner: User, selection: Selection) -> int:
 
 
 def find_selected(owner: User, selection: Selection, client_ids: Sequence[int]) -> set[int]:
-    """Return which of a few clients of the owner are selected."""
+    """Return which of these clients of the owner are selected; meant for a few clients."""
     few = select(Client.id).where(Client.owner_id == owner.id, Client.id.in_(client_ids))
     return {id for condition in selection.conditions() for id in db.session.scalars(few.where(condition))}
 
@@ -201,7 +205,7 @@ def add_matching(owner: User, selection: Selection, query: str) -> Selection:
 
 
 def read_selection(mailing: Mailing) -> Selection:
-    """Return the clients that are selected for a mailing; many are referred to by the mailing."""
+    """Return a mailing's selected clients; a large selection refers to the mailing instead of listing IDs."""
     members = mailing_clients.c
     ids = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
     found = db.session.scalars(ids).all()
@@ -209,7 +213,7 @@ def read_selection(mailing: Mailing) -> Selection:
 
 
 def read_selected_ids(mailing: Mailing) -> Selection:
-    """Return the clients that are selected for a mailing, all by their ids."""
+    """Return a mailing's selected clients, all listed by ID."""
     members = mailing_clients.c
     return Selection.of(db.session.scalars(select(members.client_id).where(members.mailing_id == mailing.id)))
 

@@ -1,4 +1,4 @@
-"""The verbs of mailings. They change states and send nothing: workers do, once the caller has committed."""
+"""The actions on mailings. They change states only: workers send once the caller has committed."""
 
 from datetime import datetime, timedelta
 
@@ -19,8 +19,8 @@ from skymailing.mailings.validation import MailingValidation
 from skymailing.mailings.values import MailingValues
 from skymailing.models import MAILING_TRANSITIONS, AuditAction, Mailing, MailingState, User
 
-# A recurring mailing waits for its next run again as soon as the last letter is out. A start within
-# this time after the one before is the same click, or the same command, twice.
+# A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not show
+# a double start. A start within this time after the previous one is a repeated click or command.
 DOUBLE_START = timedelta(seconds=10)
 
 
@@ -32,10 +32,10 @@ def create_mailing(
     is_draft: bool = False,
     opened_at: datetime | None = None,
 ) -> Mailing:
-    """Create a mailing; unless it is a draft, it starts by itself at its start time.
+    """Create a mailing; unless it is a draft, it starts automatically at its start time.
 
-    Raises InvalidMailing, and DuplicateSubmission if a page that was opened at `opened_at` has created
-    the same mailing already.
+    Raises InvalidMailing, and DuplicateSubmission if a page that was opened at `opened_at` has already
+    created the same mailing.
     """
     _validate(owner, values, now)
     if opened_at is not None:
@@ -53,10 +53,11 @@ def create_mailing(
 
 
 def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is_draft: bool = False) -> None:
-    """Change what has not started of a mailing: a run keeps the content that it began with.
+    """Change a mailing for its future runs: a current run keeps the content that it started with.
 
-    A mailing that happens once and has run keeps its CONTENT_FIELDS. A draft is activated unless
-    `is_draft`; other states ignore it. Raises InvalidMailing, or MailingError if nothing may change.
+    A one-time mailing that has run keeps its CONTENT_FIELDS. A draft is activated unless
+    `is_draft`; other states ignore it. Raises InvalidMailing, or MailingError if the mailing
+    cannot be edited.
     """
     lock_mailing(mailing)
     require_enabled(mailing)
@@ -85,14 +86,14 @@ def _validate(
 
 
 def can_be_edited(mailing: Mailing) -> bool:
-    """Whether anything of the mailing may change."""
+    """Whether any part of the mailing can be edited."""
     return not mailing.is_disabled and mailing.state is not MailingState.CANCELLED
 
 
 def lock_mailing(mailing: Mailing) -> None:
     """Lock a mailing until the transaction ends, and read its current state.
 
-    Every verb begins with it: workers and other tabs may have changed the mailing since it was loaded.
+    Every action begins with it: workers and other tabs may have changed the mailing since it was loaded.
     Raises MailingError if it has been deleted.
     """
     session = object_session(mailing)
@@ -105,7 +106,7 @@ def lock_mailing(mailing: Mailing) -> None:
 
 
 def activate_mailing(mailing: Mailing, now: datetime) -> None:
-    """Activate a draft: it starts by itself at its start time, or at once if that is past.
+    """Activate a draft: it starts automatically at its start time, or at once if that is past.
 
     If the end is past already, the mailing is finished and shows that nothing was sent.
     """
@@ -130,20 +131,20 @@ def start_now(mailing: Mailing, now: datetime) -> None:
     if mailing.state is not MailingState.SCHEDULED:
         raise MailingError("mailing_not_startable")
     if mailing.starts_at > now:
-        # An early start opens the window now; a recurring mailing counts its occurrences from here.
+        # An early start opens the window now; a recurring mailing counts its occurrences from now.
         mailing.starts_at = now
     mailing.next_run_at = now
 
 
 def _has_just_run(mailing: Mailing, now: datetime) -> bool:
-    """Whether this start repeats one whose run was short and is over already."""
+    """Whether this start repeats one whose short run is already over."""
     last = find_last_run(mailing)
     is_over = mailing.state in (MailingState.SCHEDULED, MailingState.FINISHED)
     return is_over and last is not None and now - last.started_at < DOUBLE_START
 
 
-def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape
-    """Stop a mailing: after the letters that are being handed over now, no more leave."""
+def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all actions have one signature
+    """Pause a mailing: no letters are sent except those that are being handed over now."""
     lock_mailing(mailing)
     if mailing.state is not MailingState.PAUSED:
         move_mailing(mailing, MailingState.PAUSED)
@@ -151,7 +152,7 @@ def pause_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - al
 
 
 def resume_mailing(mailing: Mailing, now: datetime) -> None:
-    """Continue a paused mailing where it stopped; clients who have their letter get no second one."""
+    """Continue a paused mailing where it stopped; clients who already got the letter do not get it again."""
     lock_mailing(mailing)
     require_enabled(mailing)
     if mailing.state in (MailingState.RUNNING, MailingState.SCHEDULED):
@@ -164,8 +165,8 @@ def resume_mailing(mailing: Mailing, now: datetime) -> None:
     move_mailing(mailing, MailingState.RUNNING if find_open_run(mailing) else MailingState.SCHEDULED)
 
 
-def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all verbs have one shape
-    """End a mailing for good: workers cancel the letters that wait, and sent ones stay sent."""
+def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - all actions have one signature
+    """Cancel a mailing permanently: workers cancel its unsent letters."""
     lock_mailing(mailing)
     if mailing.state is MailingState.CANCELLED:
         return
@@ -175,7 +176,7 @@ def cancel_mailing(mailing: Mailing, now: datetime) -> None:  # noqa: ARG001 - a
 
 
 def disable_mailing(mailing: Mailing, reason: str, now: datetime, actor: Actor) -> None:
-    """Disable a mailing as a manager: nothing of it is sent until it is enabled."""
+    """Disable a mailing: none of its letters are sent until a manager enables it again."""
     lock_mailing(mailing)
     mailing.disabled_at = mailing.disabled_at or now
     mailing.disabled_reason = reason
@@ -183,7 +184,7 @@ def disable_mailing(mailing: Mailing, reason: str, now: datetime, actor: Actor) 
 
 
 def enable_mailing(mailing: Mailing, reason: str, actor: Actor) -> None:
-    """Enable a mailing again; it continues in the state that it was in."""
+    """Enable a mailing again; it continues in its previous state."""
     lock_mailing(mailing)
     mailing.disabled_at = None
     mailing.disabled_reason = ""
@@ -197,7 +198,7 @@ def require_enabled(mailing: Mailing) -> None:
 
 
 def move_mailing(mailing: Mailing, state: MailingState) -> None:
-    """Move a mailing to another state; raises MailingError if its current one does not allow it."""
+    """Move a mailing to another state; raises MailingError if its current state does not allow that."""
     old = mailing.state
     try:
         MAILING_TRANSITIONS.move(mailing, state)

@@ -1,4 +1,4 @@
-"""Texts for the reason of a mailing's state; the engine stores codes, as it knows no reader's language."""
+"""Texts for the reason for a mailing's state; the engine stores codes, as it does not know the language."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,12 @@ from flask_babel import lazy_gettext as _l
 from skymailing.models import Mailing, StateReason
 
 STATE_TEXTS: dict[str, Any] = {
-    StateReason.WINDOW_OVER: _l("Its end came before it could start, so nothing was sent."),
+    StateReason.WINDOW_OVER: _l("The mailing ended before it could start, so nothing was sent."),
     StateReason.NO_CLIENTS: _l("There were no clients to send it to, so nothing was sent."),
-    StateReason.TOO_LATE: _l("The last start was missed and skipped: this mailing does not send late."),
+    StateReason.TOO_LATE: _l("The last start was missed and skipped: this mailing skips missed starts."),
     StateReason.REFUSED: _l("The mail server refuses the sender, so the mailing was paused: %(detail)s"),
     StateReason.REJECTED: _l(
-        "The mail server rejects every letter with the same answer, so the mailing was paused: %(detail)s"
+        "The mail server rejects every letter with the same reply, so the mailing was paused: %(detail)s"
     ),
     StateReason.NOT_WRITABLE: _l(
         "Letters cannot be created from this message, so the mailing was paused: %(detail)s"

@@ -1,4 +1,4 @@
-"""The daily summary by e-mail: what was sent for a user in the last day."""
+"""The daily summary e-mail: what was sent for a user in the last day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -10,11 +10,11 @@ from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
 
 MAILINGS_NAMED = 20
-NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # no summary without any of them
+NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # there is no summary if all are zero
 
 
 def choose_summary_hour(user: User, hour: int | None, now: datetime) -> None:
-    """Send the user a summary each day at this local hour, or none; call again if their zone changes."""
+    """Set the local hour of the user's daily summary, or turn it off; call again if their zone changes."""
     user.summary_hour = hour
     if hour is None:
         user.next_summary_at = None

@@ -1,4 +1,4 @@
-"""Send the daily summaries that are due, each in a transaction of its own."""
+"""Send the daily summaries that are due, each in its own transaction."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""The rules for a mailing's values, for pages and the API alike."""
+"""Validate a mailing's values, for pages and the API alike."""
 
 import unicodedata
 from collections.abc import Callable, Collection
@@ -61,7 +61,7 @@ class MailingValidation:
         return check_line(self.values.sender_name.strip(), SENDER_NAME_MAX_LENGTH)
 
     def check_message(self) -> MailingError | None:
-        """Treat the message of another owner as one that does not exist."""
+        """Treat another owner's message as one that does not exist."""
         if not self.values.message_id:
             return MailingError("mailing_message_missing")
         own = (Message.id == self.values.message_id) & (Message.owner_id == self.owner.id)
@@ -135,12 +135,12 @@ def check_line(text: str, max_length: int) -> MailingError | None:
     """Check a text that becomes part of a letter's header: no line breaks, no control characters."""
     if len(text) > max_length:
         return MailingError("mailing_text_too_long", limit=max_length)
-    has_control = any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text)
+    has_control = any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
     return MailingError("mailing_text_not_one_line") if has_control else None
 
 
 def check_year(moment: datetime | None) -> MailingError | None:
-    """Check that databases and time zones can calculate with a moment."""
+    """Check that databases and time zones support the time."""
     if moment is None or FIRST_YEAR <= moment.year <= LAST_YEAR:
         return None
     return MailingError("mailing_year_out_of_range")

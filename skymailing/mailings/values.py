@@ -1,4 +1,4 @@
-"""The plain values of a mailing, from which services create and update it."""
+"""The plain values from which services create and update a mailing."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -8,7 +8,7 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings.selection import Selection
 from skymailing.models import EVERY_DAY, Audience, Mailing, OnLate, OnUnknown, Periodicity
 
-# A mailing that happens once and has run keeps these: they describe what was sent.
+# A one-time mailing that has run keeps these, because they describe what was sent.
 CONTENT_FIELDS = (
     *("message_id", "sender_name", "audience", "clients"),
     *("starts_at", "periodicity", "on_late"),
@@ -39,11 +39,11 @@ class MailingValues:
         return self.clients if self.audience is Audience.SELECTED else None
 
     def sending_hours(self, zone: ZoneInfo) -> SendingHours:
-        """Return the days and hours on which letters may leave."""
+        """Return the days and hours in which letters may be sent."""
         return SendingHours(self._sorted_weekdays(), self.opens_at, self.closes_at, zone)
 
     def apply_to(self, mailing: Mailing, now: datetime, *, keeps_content: bool = False) -> None:
-        """Write valid values to a mailing, except its clients; `keeps_content` leaves CONTENT_FIELDS."""
+        """Write valid values to a mailing, except its clients; `keeps_content` skips CONTENT_FIELDS."""
         mailing.name = self.name.strip()
         mailing.on_unknown = self.on_unknown
         self.apply_times_to(mailing, now, keeps_start=keeps_content)
@@ -55,7 +55,7 @@ class MailingValues:
             mailing.on_late = self.on_late
 
     def apply_times_to(self, mailing: Mailing, now: datetime, *, keeps_start: bool = False) -> None:
-        """Write the valid times to a mailing; `keeps_start` leaves the start and the periodicity."""
+        """Write the valid times to a mailing; `keeps_start` skips the start and the periodicity."""
         assert self.ends_at is not None  # validated
         mailing.ends_at = self.ends_at
         mailing.weekdays = self._sorted_weekdays()

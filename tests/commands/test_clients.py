@@ -1,4 +1,4 @@
-"""flask clients."""
+"""The `flask clients` commands."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""flask demo."""
+"""The `flask demo` command."""
 
 import re
 from collections import Counter
@@ -47,8 +47,8 @@ def test_the_printed_logins_work(app: Flask, session: Session) -> None:
     lines = re.findall(r"^(\w+)\s+(\S+@\S+)\s+(\S+)$", demo(app).output, re.MULTILINE)
     assert {role for role, _, _ in lines} >= {"user", "manager"}
     for _, email, password in lines:
-        answer = app.test_client().post("/auth/login", data={"email": email, "password": password})
-        assert answer.status_code == 302, email
+        response = app.test_client().post("/auth/login", data={"email": email, "password": password})
+        assert response.status_code == 302, email
 
 
 def test_the_demo_covers_all_states_roles_and_formats(app: Flask, session: Session) -> None:
@@ -71,7 +71,7 @@ def test_a_second_run_adds_nothing_and_prints_the_same(app: Flask, session: Sess
     assert count_everything(session) == count
 
 
-def test_its_ledgers_balance(app: Flask, session: Session) -> None:
+def test_the_demo_ledgers_balance(app: Flask, session: Session) -> None:
     demo(app)
     for run in session.scalars(select(Run)):
         states = Counter(session.scalars(select(Delivery.state).where(Delivery.run_id == run.id)))
@@ -99,7 +99,7 @@ def test_the_attempts_of_each_delivery_match_its_count(app: Flask, session: Sess
 
 
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text.key)
-def test_its_messages_are_valid(text: Text) -> None:
+def test_the_demo_messages_are_valid(text: Text) -> None:
     check_content(Content(text.subject, text.format, text.body))
 
 
@@ -108,7 +108,7 @@ def test_no_attempt_is_in_the_future(app: Flask, session: Session) -> None:
     assert max(session.scalars(select(Attempt.at))) <= utcnow()
 
 
-def test_no_real_address_gets_mail(
+def test_no_letters_are_sent_to_real_addresses(
     app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
     demo(app)
@@ -118,7 +118,7 @@ def test_no_real_address_gets_mail(
     assert smtp.letters == []
 
 
-def test_an_existing_account_is_left_alone(app: Flask, session: Session) -> None:
+def test_an_existing_account_is_not_changed(app: Flask, session: Session) -> None:
     app.test_cli_runner().invoke(
         args=["users", "create", "manager@example.com", "--role", "manager", "--password", "my own one here"]
     )

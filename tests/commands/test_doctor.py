@@ -22,7 +22,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 @pytest.fixture
 def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
-    """An app whose servers are all unreachable."""
+    """An app none of whose servers can be reached."""
     broken = {
         "DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -47,32 +47,32 @@ def names(output: str, mark: str) -> list[str]:
 
 
 def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
-    answer = broken_app.test_cli_runner().invoke(args=["doctor"])
+    result = broken_app.test_cli_runner().invoke(args=["doctor"])
 
-    assert answer.exit_code == 1
-    assert names(answer.output, "PROBLEM") == [
+    assert result.exit_code == 1
+    assert names(result.output, "PROBLEM") == [
         *("database", "redis", "scheduler", "workers", "sweep", "mail-server", "site")
     ]
-    assert names(answer.output, "?") == ["clock", "sender-domain", "spf", "dkim", "dmarc"]
+    assert names(result.output, "?") == ["clock", "sender-domain", "spf", "dkim", "dmarc"]
     for setting in ("DATABASE_URL", "REDIS_URL", "MAIL_SERVER", "PUBLIC_URL"):
-        assert setting in answer.output
+        assert setting in result.output
 
 
 @pytest.mark.usefixtures("_no_network")
 def test_working_parts_are_ok(app: Flask, smtp: SmtpServer) -> None:
-    answer = app.test_cli_runner().invoke(args=["doctor"])
+    result = app.test_cli_runner().invoke(args=["doctor"])
 
-    assert answer.exit_code == 1, answer.output  # no scheduler and no worker run here
-    fine = names(answer.output, "ok")
+    assert result.exit_code == 1, result.output  # no scheduler and no worker run here
+    fine = names(result.output, "ok")
     assert fine == ["configuration", "files", "disk", "database", "redis", "mail-server", "clock"]
 
 
 def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: Session) -> None:
-    answer = app.test_cli_runner().invoke(args=["doctor", "--only", "database", "--only", "redis", "--json"])
+    result = app.test_cli_runner().invoke(args=["doctor", "--only", "database", "--only", "redis", "--json"])
     worse = app.test_cli_runner().invoke(args=["doctor", "--only", "workers", "--json"])
 
-    assert answer.exit_code == 0
-    found = json.loads(answer.output)
+    assert result.exit_code == 0
+    found = json.loads(result.output)
     assert found["ok"] is True
     assert [(check["name"], check["ok"]) for check in found["checks"]] == [
         ("database", True),
@@ -91,9 +91,9 @@ def test_files_that_others_can_read_are_a_problem(
     (tmp_path / "secret-key").write_text("secret")
     for mode, path in ((0o644, tmp_path / "secret-key"), (0o755, tmp_path)):
         path.chmod(mode)
-        answer = app.test_cli_runner().invoke(args=["doctor", "--only", "files"])
-        assert answer.exit_code == 1
-        assert f"chmod go= {path}\n" in answer.output
+        result = app.test_cli_runner().invoke(args=["doctor", "--only", "files"])
+        assert result.exit_code == 1
+        assert f"chmod go= {path}\n" in result.output
         path.chmod(0o700)
 
     assert app.test_cli_runner().invoke(args=["doctor", "--only", "files"]).exit_code == 0
@@ -117,8 +117,8 @@ def test_a_redis_without_password_on_a_network_is_a_problem(
         ("redis://127.0.0.1:6379/0", True),
     ):
         monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app keeps its connection
-        answer = app.test_cli_runner().invoke(args=["doctor", "--only", "redis"])
-        assert (answer.exit_code == 0) == is_ok, answer.output
+        result = app.test_cli_runner().invoke(args=["doctor", "--only", "redis"])
+        assert (result.exit_code == 0) == is_ok, result.output
 
 
 def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
@@ -136,15 +136,15 @@ def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
 @pytest.mark.usefixtures("_no_network")
 def test_a_clock_that_differs_is_a_problem(app: Flask, session: Session) -> None:
     with time_machine.travel(utcnow() - timedelta(minutes=2)):
-        answer = app.test_cli_runner().invoke(args=["doctor", "--only", "clock"])
+        result = app.test_cli_runner().invoke(args=["doctor", "--only", "clock"])
 
-    assert answer.exit_code == 1
-    assert "seconds behind that of" in answer.output
-    assert "timedatectl" in answer.output
+    assert result.exit_code == 1
+    assert "seconds behind that of" in result.output
+    assert "timedatectl" in result.output
 
 
 def test_the_catcher_does_not_run_beside_a_real_mail_server(app: Flask) -> None:
-    answer = app.test_cli_runner().invoke(args=["catcher"])
+    result = app.test_cli_runner().invoke(args=["catcher"])
 
-    assert answer.exit_code == 1
-    assert "MAIL_SERVER is set" in answer.output
+    assert result.exit_code == 1
+    assert "MAIL_SERVER is set" in result.output

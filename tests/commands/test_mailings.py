@@ -1,4 +1,4 @@
-"""flask mailings."""
+"""The `flask mailings` commands."""
 
 import json
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def test_status_shows_rate_forecast_servers_and_possible_duplicates(
     create_attempts(sent, now)
     values = json.loads(run("status", mailing.id, "--json").output)
     assert values["rate_per_second"] == pytest.approx(0.5, rel=0.1)
-    assert values["seconds_left"] == pytest.approx(30 * 60, rel=0.1), "the last retry is then"
+    assert values["seconds_left"] == pytest.approx(30 * 60, rel=0.1), "the time of the last retry"
     assert values["finishes_at"] == values["deferred_next_at"] == format_time(due_at)
     assert (values["would_expire"], values["unclear_waiting"], values["unclear_resend"]) == (0, 2, 1)
     assert "before the end" in values["forecast"]
@@ -137,7 +137,7 @@ def create_attempts(delivery: Delivery, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("stopped", ["disabled", "blocked", "paused"])
-def test_status_explains_why_a_run_does_not_move(
+def test_status_explains_why_a_run_is_not_sending(
     run: Run, user: User, session: Session, stopped: str
 ) -> None:
     reason = f"{StateReason.REFUSED}: 553 5.7.1 not from you"
@@ -172,7 +172,7 @@ def test_status_explains_why_a_run_does_not_move(
 
 
 def test_status_and_the_page_agree(run: Run, user: User, session: Session, browser: FlaskClient) -> None:
-    """Every sentence and every count of `status` is on the mailing's page."""
+    """Check that every sentence and every count of `status` is on the mailing's page."""
     now = utcnow()
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, ends_at=now + timedelta(hours=2))
     last = create_run(

@@ -12,7 +12,7 @@ from skymailing import create_app
 from skymailing.commands import COMMANDS
 
 PROJECT_DIR = Path(__file__).parents[2]
-# Slow to import, and not needed to list users.
+# Packages that are slow to import and not needed to list users.
 SLOW = {
     *("PIL", "aiosmtpd", "css_inline", "dns", "email_validator", "flask_admin", "liquid", "markdown_it"),
     *("nh3", "prometheus_client", "rq", "rq_scheduler", "segno", "supervisor", "valkey"),
@@ -51,17 +51,17 @@ def test_listing_users_imports_nothing_slow(environment: dict[str, str]) -> None
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_exists(app: Flask, name: str) -> None:
-    answer = app.test_cli_runner().invoke(args=[name, "--help"])
+    result = app.test_cli_runner().invoke(args=[name, "--help"])
 
-    assert answer.exit_code == 0, answer.output
+    assert result.exit_code == 0, result.output
     assert name in app.test_cli_runner().invoke(args=["--help"]).output
 
 
-def test_deferred_pages_are_there_for_a_request(lazy_app: Flask) -> None:
+def test_deferred_pages_are_available_to_a_request(lazy_app: Flask) -> None:
     assert lazy_app.test_client().get("/auth/login").status_code == 200
 
 
-def test_deferred_pages_are_there_for_a_link(lazy_app: Flask) -> None:
+def test_deferred_pages_are_available_to_a_link(lazy_app: Flask) -> None:
     with lazy_app.test_request_context():
         assert url_for("auth.login") == "/auth/login"
 

@@ -1,4 +1,4 @@
-"""flask sweep."""
+"""The `flask sweep` command."""
 
 from collections.abc import Callable
 
@@ -17,9 +17,9 @@ def test_sweep_prints_due_work_and_wakes_workers(
     create_clients(user, 2)
     MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
 
-    answer = app.test_cli_runner().invoke(args=["sweep"])
+    result = app.test_cli_runner().invoke(args=["sweep"])
     work()
 
-    assert answer.exit_code == 0
-    assert "Mailings to start now: 1" in answer.output
+    assert result.exit_code == 0
+    assert "Mailings to start now: 1" in result.output
     assert len(smtp.letters) == 2

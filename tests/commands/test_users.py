@@ -1,4 +1,4 @@
-"""flask users."""
+"""The `flask users` commands."""
 
 import re
 from collections.abc import Callable
@@ -34,8 +34,8 @@ def test_a_created_user_has_the_role_and_can_sign_in_with_the_printed_password(
     assert printed is not None
     assert user is not None
     assert (user.email, user.role, user.is_confirmed) == ("boss@example.com", Role.MANAGER, True)
-    answer = app.test_client().post("/auth/login", data={"email": user.email, "password": printed[1]})
-    assert answer.status_code == 302
+    response = app.test_client().post("/auth/login", data={"email": user.email, "password": printed[1]})
+    assert response.status_code == 302
 
 
 def test_a_given_password_is_not_printed(run: Run, session: Session) -> None:

@@ -63,7 +63,7 @@ def test_failure_reasons_are_two_clicks_from_the_list(demo: Window) -> None:
 def test_the_list_explains_why_a_mailing_never_started(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="How is your mug?")
-    expect(row).to_contain_text("Its end came before it could start, so nothing was sent.")
+    expect(row).to_contain_text("The mailing ended before it could start, so nothing was sent.")
 
 
 def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
@@ -108,7 +108,7 @@ def test_the_form_forecasts_the_runs_as_it_is_filled_in(
     window.fill(ends_at="2031-10-25T08:00")
     expect(forecast.locator("li")).to_have_count(1)
 
-    window.main.locator("summary", has_text="Only on certain days and hours").click()
+    window.main.locator("summary", has_text="Only on certain days or at certain hours").click()
     window.main.get_by_label("Monday").check()
     expect(forecast).to_contain_text("no sending hours are left before the end")
     expect(forecast).to_contain_text("Not enough time: about 3 letters")

@@ -34,7 +34,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def maria(service: Service) -> Visitor:
-    """A visitor who has registered, confirmed the address by the link, and signed in."""
+    """A visitor who has registered, confirmed the address with the link, and signed in."""
     visitor = Visitor(service.url)
     page = visitor.submit(
         visitor.get("/auth/register"), email=EMAIL, password=PASSWORD, password_confirm=PASSWORD
@@ -51,7 +51,7 @@ def maria(service: Service) -> Visitor:
 
 
 def caught(service: Service) -> list[tuple[str, bytes]]:
-    """Return recipient and content of each letter in the mail catcher."""
+    """Return the recipient and content of each letter in the mail catcher."""
     letters = []
     for path in (service.data_dir / "outbox").rglob("*.eml"):
         content = path.read_bytes()
@@ -80,15 +80,15 @@ def object_id(page: Page) -> str:
 
 
 def status(service: Service, mailing: str) -> dict[str, int]:
-    answer = service.run("mailings", "status", mailing, "--json")
-    assert answer.returncode == 0, answer.stderr
-    counts: dict[str, int] = json.loads(answer.stdout)
+    result = service.run("mailings", "status", mailing, "--json")
+    assert result.returncode == 0, result.stderr
+    counts: dict[str, int] = json.loads(result.stdout)
     return counts
 
 
 def is_finished(service: Service, mailing: str) -> bool:
-    answer = service.run("mailings", "status", mailing, "--json")
-    return answer.returncode == 0 and json.loads(answer.stdout)["state"] == "finished"
+    result = service.run("mailings", "status", mailing, "--json")
+    return result.returncode == 0 and json.loads(result.stdout)["state"] == "finished"
 
 
 def valid_addresses() -> set[str]:
@@ -117,7 +117,7 @@ def message(maria: Visitor) -> str:
 
 
 def schedule(maria: Visitor, message: str, delay: float, **values: str | list[str]) -> str:
-    """Create a mailing through its form that starts `delay` seconds from now; return its id."""
+    """Use the form to create a mailing that starts `delay` seconds from now; return its ID."""
     begin = utcnow() + timedelta(seconds=delay)
     page = maria.submit(
         maria.get("/mailings/new"),
@@ -177,7 +177,7 @@ def first_letter_delay(service: Service, begin: float, address: str) -> float:
 
 @pytest.fixture(scope="module")
 def friend(service: Service, maria: Visitor) -> tuple[str, str]:
-    """The id and address of one client, to be mailed alone."""
+    """The ID and address of a client who is mailed alone."""
     address = "friend@bakery.example"
     maria.submit(maria.get("/clients/new"), email=address, full_name="Анна", comment="")
     page = maria.get("/clients/?q=friend")

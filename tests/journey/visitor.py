@@ -65,8 +65,8 @@ class Visitor:
 
     def _open(self, request: urllib.request.Request) -> Page:
         try:
-            with self._opener.open(request, timeout=30) as answer:
-                return Page(answer.url, answer.status, answer.read().decode())
+            with self._opener.open(request, timeout=30) as response:
+                return Page(response.url, response.status, response.read().decode())
         except urllib.error.HTTPError as error:
             with error:
                 return Page(error.url or request.full_url, error.code, error.read().decode())

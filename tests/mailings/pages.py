@@ -1,4 +1,4 @@
-"""Helpers for tests of pages."""
+"""Helpers for page tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,25 +11,25 @@ from skymailing.clock import utcnow
 from skymailing.models import Message
 
 
-def soup(answer: TestResponse) -> BeautifulSoup:
-    return BeautifulSoup(answer.text, "html.parser")
+def soup(response: TestResponse) -> BeautifulSoup:
+    return BeautifulSoup(response.text, "html.parser")
 
 
-def main(answer: TestResponse) -> str:
+def main(response: TestResponse) -> str:
     """Return the text of a page's main part, with single spaces."""
-    part = soup(answer).find("main")
+    part = soup(response).find("main")
     assert isinstance(part, Tag)
     return " ".join(part.get_text(" ").split())
 
 
-def error_beside(answer: TestResponse, field: str) -> str:
+def error_beside(response: TestResponse, field: str) -> str:
     """Return the error shown beside a field; empty if there is none."""
-    note = soup(answer).find(id=f"{field}-error")
+    note = soup(response).find(id=f"{field}-error")
     return " ".join(note.get_text(" ").split()) if note else ""
 
 
-def value_of(answer: TestResponse, field: str) -> str:
-    tag = soup(answer).select_one(f'[name="{field}"]')
+def value_of(response: TestResponse, field: str) -> str:
+    tag = soup(response).select_one(f'[name="{field}"]')
     assert isinstance(tag, Tag), field
     if tag.name == "select":
         chosen = tag.find("option", selected=True)
@@ -43,7 +43,7 @@ def local(moment: datetime, zone: str = "UTC") -> str:
 
 
 def mailing_fields(message: Message, **changes: Any) -> dict[str, Any]:
-    """Return a valid form: to all, at once, for a day."""
+    """Return valid form fields: for all clients, starting at once, for a day."""
     return {
         "name": "Осенние скидки",
         "message": str(message.id),

@@ -1,4 +1,4 @@
-"""Runs that are being sent, and their progress."""
+"""Create runs that are being sent, and measure their progress."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ PENDING, SENT, DEFERRED = DeliveryState.PENDING, DeliveryState.SENT, DeliverySta
 
 
 def running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run:
-    """Create a run that began ten minutes ago, planned for a day."""
+    """Create a run that began ten minutes ago, of a mailing that ends in a day."""
     mailing = MailingFactory.create(
         owner=owner,
         **{

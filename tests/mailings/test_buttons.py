@@ -1,4 +1,4 @@
-"""The buttons of a mailing's page: pressing twice is harmless, and impossible actions are explained."""
+"""The buttons on a mailing's page: pressing one twice is harmless, and refusals are explained."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -44,8 +44,8 @@ def test_pressing_start_twice_sends_once(
     client = ClientFactory.create(owner=user)
     mailing = MailingFactory.create(owner=user)
     for _ in range(2):
-        answer = browser.post(f"/mailings/{mailing.id}/start")
-        assert answer.location == f"/mailings/{mailing.id}"
+        response = browser.post(f"/mailings/{mailing.id}/start")
+        assert response.location == f"/mailings/{mailing.id}"
     work()
     browser.post(f"/mailings/{mailing.id}/start")
     work()
@@ -72,7 +72,9 @@ def test_pressing_start_twice_sends_a_recurring_mailing_once(
     assert smtp.per_address() == {client.email: 2}
 
 
-def test_pause_and_resume_may_be_pressed_twice(browser: FlaskClient, user: User, session: Session) -> None:
+def test_pressing_pause_or_resume_twice_is_harmless(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     later = utcnow() + timedelta(hours=1)
     mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=later)
     for verb, state in [("pause", MailingState.PAUSED), ("resume", MailingState.SCHEDULED)]:
@@ -91,7 +93,7 @@ def test_cancel_asks_for_confirmation(browser: FlaskClient, user: User, session:
         assert state_of(mailing, session) is MailingState.CANCELLED
 
 
-def test_an_impossible_action_is_explained(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_refused_action_is_explained(browser: FlaskClient, user: User, session: Session) -> None:
     mailing = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
     assert "This mailing has ended" in page
@@ -114,7 +116,7 @@ def test_failed_letters_are_resent_once(
     assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}
 
 
-def test_a_test_letter_goes_to_the_owner_alone(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_test_letter_goes_only_to_the_owner(browser: FlaskClient, user: User, session: Session) -> None:
     create_clients(user, 2)
     mailing = MailingFactory.create(owner=user)
     page = browser.post(f"/mailings/{mailing.id}/test", follow_redirects=True)

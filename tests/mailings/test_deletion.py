@@ -1,4 +1,4 @@
-"""Deletion of a mailing: confirmation, history that is kept, and restoration."""
+"""Deleting a mailing: the confirmation, the history that is kept, and restoring the mailing."""
 
 from datetime import time, timedelta
 from typing import Any
@@ -55,11 +55,11 @@ def test_a_restored_mailing_keeps_its_times_and_clients(
 
     page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
     assert session.scalars(select(Mailing)).all() == []
-    answer = browser.post(str(soup(page).select(".flash form")[0]["action"]))
+    response = browser.post(str(soup(page).select(".flash form")[0]["action"]))
 
     session.expire_all()
     back = session.scalars(select(Mailing)).one()
-    assert answer.location == f"/mailings/{back.id}"
+    assert response.location == f"/mailings/{back.id}"
     assert values_of(back) == before
     assert set(session.scalars(select(mailing_clients.c.client_id))) == clients
     actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
@@ -73,8 +73,8 @@ def test_a_mailing_without_its_message_cannot_be_restored(
     message_id = mailing.message_id
     page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
     browser.post(f"/messages/{message_id}/delete")
-    answer = browser.post(str(soup(page).select(".flash form")[0]["action"]), follow_redirects=True)
-    assert "Its message has been deleted" in main(answer)
+    response = browser.post(str(soup(page).select(".flash form")[0]["action"]), follow_redirects=True)
+    assert "Its message has been deleted" in main(response)
     assert session.scalars(select(Mailing)).all() == []
 
 

@@ -79,12 +79,12 @@ def test_every_mailing_but_a_cancelled_one_can_be_edited(
     mailing = MailingFactory.create(owner=user, state=state)
     if has_run:
         create_run(mailing, {DeliveryState.SENT: 1})
-    may = state is not MailingState.CANCELLED
-    assert (f"/mailings/{mailing.id}/edit" in browser.get(f"/mailings/{mailing.id}").text) is may
-    answer = edit(browser, mailing, name="Renamed", ends_at=local(NOW + timedelta(days=2)))
+    can_edit = state is not MailingState.CANCELLED
+    assert (f"/mailings/{mailing.id}/edit" in browser.get(f"/mailings/{mailing.id}").text) is can_edit
+    response = edit(browser, mailing, name="Renamed", ends_at=local(NOW + timedelta(days=2)))
     session.refresh(mailing)
-    assert (mailing.name == "Renamed") is may
-    assert ("cannot be changed" in answer.text) is not may
+    assert (mailing.name == "Renamed") is can_edit
+    assert ("cannot be edited" in response.text) is not can_edit
 
 
 def test_a_current_run_keeps_its_content_and_uses_the_new_end_and_hours(
@@ -104,8 +104,8 @@ def test_a_current_run_keeps_its_content_and_uses_the_new_end_and_hours(
         "opens_at": f"{NOW - timedelta(hours=1):%H:%M}",
         "closes_at": f"{NOW + timedelta(hours=2):%H:%M}",
     }
-    answer = edit(browser, mailing, name="New", message=str(new.id), **changes, **hours)
-    assert answer.status_code == 302
+    response = edit(browser, mailing, name="New", message=str(new.id), **changes, **hours)
+    assert response.status_code == 302
     session.refresh(mailing)
     assert (mailing.state, mailing.next_run_at) == (MailingState.RUNNING, None)
     assert (mailing.message_id, mailing.on_unknown, mailing.ends_at.year) == (new.id, OnUnknown.HOLD, 2099)
@@ -125,7 +125,7 @@ def test_a_new_time_of_day_applies_from_the_next_occurrence(
     for mailing in (running, waiting):
         slot = NOW - timedelta(hours=1)
         create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=slot, state=state[mailing])
-        # Half an hour ago that time of day was today, after the run.
+        # The new time of day was half an hour ago, after today's run.
         edit(browser, mailing, starts_at=local(NOW - timedelta(days=10, minutes=30)))
     work()
     for mailing in (running, waiting):
@@ -192,15 +192,15 @@ def test_a_form_opened_before_a_run_reports_what_was_not_changed(
     create_run(again, {DeliveryState.PENDING: 1}, state=RunState.SENDING, scheduled_for=utcnow())
     again.state = MailingState.PAUSED
     session.flush()
-    said = {}
+    notices = {}
     for mailing in (once, again):
         values = {"periodicity": mailing.periodicity.value, "starts_at": local(mailing.starts_at)}
         end = local(NOW + timedelta(days=2))
         fields = mailing_fields(other, name="Renamed", ends_at=end, **values)
         page = browser.post(f"/mailings/{mailing.id}/edit", data=fields, follow_redirects=True)
-        said[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
-    assert "has already run" in said[once]
-    assert "keeps the text" in said[again]
+        notices[mailing] = soup(page).select_one(".flashes").get_text(" ")  # type: ignore[union-attr]
+    assert "has already run" in notices[once]
+    assert "keeps the text" in notices[again]
     session.expire_all()
     assert (once.name, once.message_id != other.id) == ("Renamed", True)
     assert (again.name, again.message_id == other.id) == ("Renamed", True)
@@ -214,8 +214,8 @@ def test_an_end_in_the_past_is_refused_during_a_run(
         mailing = make(user, state=state) if make is daily else make(owner=user, state=state)
         create_run(mailing, {DeliveryState.PENDING: 1}, state=RunState.SENDING)
         ends = mailing.ends_at
-        answer = edit(browser, mailing, ends_at=local(NOW - timedelta(seconds=61)))
-        assert "cancel the mailing" in error_beside(answer, "ends_at")
+        response = edit(browser, mailing, ends_at=local(NOW - timedelta(seconds=61)))
+        assert "cancel the mailing" in error_beside(response, "ends_at")
         session.refresh(mailing)
         assert mailing.ends_at == ends
 
@@ -244,7 +244,7 @@ def test_a_later_end_reactivates_a_finished_recurring_mailing(
     assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, following)
 
 
-def test_a_later_end_allows_failed_letters_to_be_resent(
+def test_a_later_end_allows_resending_failed_letters(
     browser: FlaskClient, user: User, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     values = {"starts_at": NOW - timedelta(days=2), "ends_at": NOW - timedelta(days=1)}

@@ -1,4 +1,4 @@
-"""The forecast on the form: live, by a button, and compared with what then happens."""
+"""The forecast on the form: live, at the press of a button, and compared with what saving does."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -51,16 +51,16 @@ def preview(browser: FlaskClient, user: User, mailing: Mailing | None = None, **
         )
 
 
-def starts(answer: TestResponse) -> list[datetime]:
+def starts(response: TestResponse) -> list[datetime]:
     """Return the listed starts."""
     return [
         datetime.fromisoformat(str(tag["datetime"]))
-        for tag in soup(answer).select("#forecast-list > li > time:first-child")
+        for tag in soup(response).select("#forecast-list > li > time:first-child")
     ]
 
 
-def text_of(answer: TestResponse) -> str:
-    return " ".join(soup(answer).get_text(" ").split())
+def text_of(response: TestResponse) -> str:
+    return " ".join(soup(response).get_text(" ").split())
 
 
 def add_measured_run(owner: User, per_second: int) -> None:
@@ -80,25 +80,25 @@ def test_the_forecast_lists_five_local_starts_with_their_reach(
     clients = create_clients(user, 4)
     create_clients(UserFactory.create(), 3)
     SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
-    answer = preview(browser, user)
-    # The clocks are put back on the 25th: nine stays nine, and is an hour later in UTC.
+    response = preview(browser, user)
+    # The clocks go back on the 25th: 9:00 local time is then an hour later in UTC.
     hours = {23: 7, 24: 7, 25: 8, 26: 8, 27: 8}
-    assert starts(answer) == [datetime(2026, 10, day, hour, tzinfo=UTC) for day, hour in hours.items()]
-    assert [item.get_text(" ").split("3 client")[0].count("09:00") for item in soup(answer).select("li")] == [
-        1
-    ] * 5
-    assert all("3 clients" in item.get_text(" ") for item in soup(answer).select("#forecast-list li"))
-    assert "And so on until the end." in text_of(answer)
-    assert "1 client who has unsubscribed or is suppressed is not counted." in text_of(answer)
+    assert starts(response) == [datetime(2026, 10, day, hour, tzinfo=UTC) for day, hour in hours.items()]
+    assert [
+        item.get_text(" ").split("3 client")[0].count("09:00") for item in soup(response).select("li")
+    ] == [1] * 5
+    assert all("3 clients" in item.get_text(" ") for item in soup(response).select("#forecast-list li"))
+    assert "And so on until the end." in text_of(response)
+    assert "1 client who has unsubscribed or is suppressed is not counted." in text_of(response)
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 
 def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> None:
     chosen = [client.id for client in create_clients(user, 4)[:2]]
-    answer = preview(browser, user, audience="selected", clients=chosen, ends_at="2026-10-24T08:59")
-    assert len(starts(answer)) == 1
-    assert "2 clients" in text_of(answer)
-    assert "And so on" not in text_of(answer)
+    response = preview(browser, user, audience="selected", clients=chosen, ends_at="2026-10-24T08:59")
+    assert len(starts(response)) == 1
+    assert "2 clients" in text_of(response)
+    assert "And so on" not in text_of(response)
 
 
 def test_the_forecast_warns_if_no_one_gets_the_letter(browser: FlaskClient, user: User) -> None:
@@ -113,7 +113,7 @@ def test_the_forecast_warns_if_the_window_is_too_short_at_the_measured_rate(
     window: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
     fits = preview(browser, user, **window, ends_at="2026-10-23T09:00:10")
     assert "Expected rate: 5 letters per second." in text_of(fits)
-    assert "all sent about" in text_of(fits)
+    assert "all sent by about" in text_of(fits)
     assert "Not enough time" not in text_of(fits)
     too_long = preview(browser, user, **window, ends_at="2026-10-23T09:00:02")
     assert "Not enough time: about 20 letters will not be sent" in text_of(too_long)
@@ -125,9 +125,9 @@ def test_a_configured_limit_is_the_expected_rate(
     create_clients(user, 3)
     add_measured_run(user, per_second=5)
     monkeypatch.setitem(app.config, "MAIL_RATE_PER_MAILING", 0.5)
-    answer = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
-    assert "Expected rate: 30 letters per minute." in text_of(answer)
-    assert "about 1 letter will not be sent before the end" in text_of(answer)
+    response = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
+    assert "Expected rate: 30 letters per minute." in text_of(response)
+    assert "about 1 letter will not be sent before the end" in text_of(response)
 
 
 def test_sending_hours_delay_the_first_and_last_letter(browser: FlaskClient, user: User) -> None:
@@ -135,26 +135,26 @@ def test_sending_hours_delay_the_first_and_last_letter(browser: FlaskClient, use
     add_measured_run(user, per_second=5)
     # The 23rd is a Friday, after hours; the next opening is on Monday.
     hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "08:00", "closes_at": "18:00"}
-    answer = preview(browser, user, periodicity="once", starts_at="2026-10-23T19:00", **hours)
+    response = preview(browser, user, periodicity="once", starts_at="2026-10-23T19:00", **hours)
     assert (
-        "Fri, 23 Oct 2026, 19:00 UTC+2 10 clients sending begins 26 Oct, 08:00 all sent about 08:00"
-        in text_of(answer)
+        "Fri, 23 Oct 2026, 19:00 UTC+2 10 clients sending begins at 26 Oct, 08:00 all sent by about 08:00"
+        in text_of(response)
     )
 
 
-def test_starts_that_wait_for_the_same_hour_are_merged(browser: FlaskClient, user: User) -> None:
+def test_starts_delayed_to_the_same_hour_are_merged(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
     hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "09:00", "closes_at": "18:00"}
     days = [start.day for start in starts(preview(browser, user, **hours))]
-    assert days == [23, 24, 27, 28, 29], "Saturday, Sunday and Monday are Monday's"
+    assert days == [23, 24, 27, 28, 29], "the starts of Saturday, Sunday and Monday are merged"
 
 
-def test_the_forecast_warns_if_no_sending_hour_is_left(browser: FlaskClient, user: User) -> None:
+def test_the_forecast_warns_if_no_sending_hours_are_left(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
     hours: dict[str, Any] = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
-    answer = preview(browser, user, periodicity="once", ends_at="2026-10-25T09:00", **hours)
-    assert "nothing is sent: no sending hours are left before the end" in text_of(answer)
-    assert "about 2 letters will not be sent before the end" in text_of(answer)
+    response = preview(browser, user, periodicity="once", ends_at="2026-10-25T09:00", **hours)
+    assert "nothing is sent: no sending hours are left before the end" in text_of(response)
+    assert "about 2 letters will not be sent before the end" in text_of(response)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_errors_replace_the_forecast(
     browser: FlaskClient, user: User, changes: dict[str, Any], words: str
 ) -> None:
     create_clients(user, 2)
-    answer = preview(browser, user, **changes)
-    assert answer.status_code == 200
-    assert words in text_of(answer)
-    assert not (words and starts(answer))
+    response = preview(browser, user, **changes)
+    assert response.status_code == 200
+    assert words in text_of(response)
+    assert not (words and starts(response))
 
 
 def test_a_button_shows_the_forecast_without_javascript_and_without_saving(
@@ -238,16 +238,16 @@ def test_the_forecast_of_a_change_matches_what_saving_does(
     )
     create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=started + timedelta(days=2), state=run_state)
     window = {"starts_at": local(started, "Europe/Berlin"), "ends_at": "2026-11-20T09:00"} | changes
-    foretold = starts(preview(browser, user, mailing, **window))
+    expected = starts(preview(browser, user, mailing, **window))
     fields = mailing_fields(mailing.message, **{"periodicity": "daily"} | window)
     with time_machine.travel(NOW):
         assert browser.post(f"/mailings/{mailing.id}/edit", data=fields).status_code == 302
         session.expire_all()
         page = browser.get(f"/mailings/{mailing.id}")
-    assert starts(page) == foretold
-    assert foretold
+    assert starts(page) == expected
+    assert expected
     if state is not MailingState.RUNNING or changes:
-        assert mailing.next_run_at == foretold[0]
+        assert mailing.next_run_at == expected[0]
 
 
 def test_another_owners_mailing_has_no_forecast(browser: FlaskClient, user: User) -> None:

@@ -1,4 +1,4 @@
-"""The form of a mailing: what it saves and which errors it shows."""
+"""The mailing form: what it saves, and which errors it shows."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def nothing_was_saved(session: Session) -> bool:
     return session.scalar(select(Mailing.id)) is None
 
 
-def test_a_mailing_is_saved_as_it_was_typed(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_mailing_is_saved_as_entered(browser: FlaskClient, user: User, session: Session) -> None:
     message = MessageFactory.create(owner=user)
     clients = [ClientFactory.create(owner=user) for _ in range(3)]
     fields = mailing_fields(
@@ -39,9 +39,9 @@ def test_a_mailing_is_saved_as_it_was_typed(browser: FlaskClient, user: User, se
         periodicity="daily",
         on_unknown="hold",
     )
-    answer = browser.post("/mailings/new", data=fields)
+    response = browser.post("/mailings/new", data=fields)
     mailing = only_mailing(session)
-    assert answer.location == f"/mailings/{mailing.id}"
+    assert response.location == f"/mailings/{mailing.id}"
     assert (mailing.name, mailing.message_id) == ("Новости", message.id)
     assert mailing.sender_name == "Мастерская «Ёлка» 🎄"
     assert mailing.audience is Audience.SELECTED
@@ -67,7 +67,7 @@ def test_an_empty_start_means_now(browser: FlaskClient, user: User, session: Ses
     assert mailing.next_run_at == mailing.starts_at
 
 
-def test_times_are_those_of_the_users_zone(sign_in: SignIn, session: Session) -> None:
+def test_times_are_in_the_users_time_zone(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Moscow")
     fields = mailing_fields(
         MessageFactory.create(owner=owner), starts_at="2027-05-01T10:00", ends_at="2027-05-02T10:00"
@@ -106,18 +106,18 @@ def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
     browser: FlaskClient, user: User, session: Session, changes: dict[str, Any], field: str, words: str
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), sender_name="Typed before") | changes
-    answer = browser.post("/mailings/new", data=fields)
-    assert answer.status_code == 200
-    assert words in error_beside(answer, field)
+    response = browser.post("/mailings/new", data=fields)
+    assert response.status_code == 200
+    assert words in error_beside(response, field)
     assert nothing_was_saved(session)
     for kept in ("sender_name", "ends_at", "starts_at"):
-        assert value_of(answer, kept).split() == fields[kept].split()
+        assert value_of(response, kept).split() == fields[kept].split()
 
 
 def test_another_owners_message_does_not_exist(browser: FlaskClient, user: User, session: Session) -> None:
     MessageFactory.create(owner=user)
-    answer = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
-    assert "does not exist" in error_beside(answer, "message")
+    response = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
+    assert "does not exist" in error_beside(response, "message")
     assert nothing_was_saved(session)
 
 
@@ -127,8 +127,8 @@ def test_a_message_deleted_while_the_form_was_open_must_be_chosen_again(
     kept, message = MessageFactory.create(owner=user), MessageFactory.create(owner=user)
     fields = mailing_fields(message)
     assert browser.post(f"/messages/{message.id}/delete").status_code == 302
-    answer = browser.post("/mailings/new", data=fields)
-    assert "This message does not exist. Choose another." in error_beside(answer, "message")
+    response = browser.post("/mailings/new", data=fields)
+    assert "This message does not exist. Choose another." in error_beside(response, "message")
     assert nothing_was_saved(session)
     browser.post("/mailings/new", data=fields | {"message": kept.id})
     assert only_mailing(session).message_id == kept.id
@@ -141,10 +141,10 @@ def test_another_owners_client_does_not_exist(
     own, foreign = ClientFactory.create(owner=user), ClientFactory.create()
     forged = {"foreign": foreign.id, "unknown": 10**15, "words": "me", "range": "1-9223372036854775807"}[kind]
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", clients=[own.id, forged])
-    answer = browser.post("/mailings/new", data=fields)
-    assert "One of the clients does not exist" in answer.text
+    response = browser.post("/mailings/new", data=fields)
+    assert "One of the clients does not exist" in response.text
     assert nothing_was_saved(session)
-    assert foreign.email not in answer.text
+    assert foreign.email not in response.text
 
 
 def test_a_selection_needs_at_least_one_client(browser: FlaskClient, user: User, session: Session) -> None:
@@ -158,14 +158,12 @@ def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: S
     fields = mailing_fields(
         MessageFactory.create(owner=owner), starts_at="2027-03-28T02:30", ends_at="2027-04-28T02:30"
     )
-    answer = sign_in(owner).post("/mailings/new", data=fields)
-    assert "does not exist on that day" in error_beside(answer, "starts_at")
+    response = sign_in(owner).post("/mailings/new", data=fields)
+    assert "does not exist on that day" in error_beside(response, "starts_at")
     assert nothing_was_saved(session)
 
 
-def test_times_in_the_second_of_two_equal_hours_stay_when_the_form_is_saved_unchanged(
-    sign_in: SignIn, session: Session
-) -> None:
+def test_saving_the_form_unchanged_keeps_times_in_a_repeated_hour(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Berlin")
     second = at("2026-10-25T01:30")  # 02:30 in Berlin, for the second time
     mailing = MailingFactory.create(
@@ -199,8 +197,8 @@ def test_editing_changes_the_mailing_and_its_next_start(
     fields = mailing_fields(
         message, name="Renamed", starts_at=local(later), ends_at=local(later + timedelta(hours=1))
     )
-    answer = browser.post(f"/mailings/{mailing.id}/edit", data=fields)
-    assert answer.location == f"/mailings/{mailing.id}"
+    response = browser.post(f"/mailings/{mailing.id}/edit", data=fields)
+    assert response.location == f"/mailings/{mailing.id}"
     mailing = only_mailing(session)
     assert (mailing.name, local(mailing.starts_at)) == ("Renamed", local(later))
     assert mailing.next_run_at == mailing.starts_at
@@ -210,14 +208,14 @@ def test_an_invalid_edit_changes_nothing(browser: FlaskClient, user: User, sessi
     message = MessageFactory.create(owner=user)
     browser.post("/mailings/new", data=mailing_fields(message, draft="1"))
     mailing = only_mailing(session)
-    answer = browser.post(
+    response = browser.post(
         f"/mailings/{mailing.id}/edit", data=mailing_fields(message, name="New", ends_at="")
     )
-    assert error_beside(answer, "ends_at")
+    assert error_beside(response, "ends_at")
     assert only_mailing(session).name == "Осенние скидки"
 
 
-def test_the_owner_and_the_state_cannot_be_set_by_a_form(
+def test_the_owner_and_the_state_cannot_be_set_with_the_form(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     forged = {"owner_id": "1", "state": "finished", "disabled_at": "2020-01-01T00:00", "draft": "1"}
@@ -239,8 +237,8 @@ def test_an_old_message_stays_chosen_among_many_newer_ones(
 
     assert value_of(browser.get(f"/mailings/{mailing.id}/edit"), "message") == str(old.id)
     assert value_of(browser.get(f"/mailings/new?message={old.id}"), "message") == str(old.id)
-    strange = MessageFactory.create()
-    assert value_of(browser.get(f"/mailings/new?message={strange.id}"), "message") != str(strange.id)
+    foreign = MessageFactory.create()
+    assert value_of(browser.get(f"/mailings/new?message={foreign.id}"), "message") != str(foreign.id)
 
 
 def test_clients_are_found_by_an_international_domain(browser: FlaskClient, user: User) -> None:

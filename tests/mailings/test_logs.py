@@ -1,4 +1,4 @@
-"""The logs: pages and files of every attempt."""
+"""The logs: every attempt, on pages and in CSV files."""
 
 import csv
 import io
@@ -39,18 +39,18 @@ def attempt_to(mailing: Mailing, email: str, **values: object) -> int:
     return run.id
 
 
-def addresses(answer: TestResponse) -> list[str]:
-    assert answer.status_code == 200
-    return [link.text for link in soup(answer).select("tbody td a[href*='/clients/']")]
+def addresses(response: TestResponse) -> list[str]:
+    assert response.status_code == 200
+    return [link.text for link in soup(response).select("tbody td a[href*='/clients/']")]
 
 
-def rows(answer: TestResponse) -> list[dict[str, str]]:
-    assert answer.status_code == 200
-    assert answer.mimetype == "text/csv"
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+def rows(response: TestResponse) -> list[dict[str, str]]:
+    assert response.status_code == 200
+    assert response.mimetype == "text/csv"
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
 
 
-def test_an_attempt_is_shown_with_the_servers_answer(browser: FlaskClient, mailing: Mailing) -> None:
+def test_an_attempt_is_shown_with_the_servers_reply(browser: FlaskClient, mailing: Mailing) -> None:
     attempt_to(mailing, "anna@example.com", code=451, answer="4.3.0 <try> later", outcome=Outcome.DEFERRED)
     for url in (f"/mailings/{mailing.id}/log", "/logs/"):
         text = main(browser.get(url))
@@ -58,7 +58,7 @@ def test_an_attempt_is_shown_with_the_servers_answer(browser: FlaskClient, maili
             assert part in text
 
 
-def test_newest_comes_first_and_pages_follow(browser: FlaskClient, mailing: Mailing) -> None:
+def test_the_log_is_paginated_newest_first(browser: FlaskClient, mailing: Mailing) -> None:
     for number in range(60):
         attempt_to(mailing, f"client{number:02}@example.com")
     first = browser.get("/logs/")
@@ -91,14 +91,14 @@ def test_times_are_local_on_the_page_and_utc_in_the_file(sign_in: SignIn, sessio
         ("outcome=sent&q=example.org", []),
     ],
 )
-def test_filters_narrow_page_and_file_alike(
+def test_filters_apply_to_the_page_and_the_file(
     browser: FlaskClient, mailing: Mailing, query: str, found: list[str]
 ) -> None:
     attempt_to(mailing, "anna@example.com")
     attempt_to(mailing, "boris@example.org", outcome=Outcome.FAILED, code=550)
     for page, file in [
         ("/logs/", "/logs/log.csv"),
-        *[(f"/mailings/{mailing.id}/log{s}", f"/mailings/{mailing.id}/log.csv") for s in ("",)],
+        (f"/mailings/{mailing.id}/log", f"/mailings/{mailing.id}/log.csv"),
     ]:
         assert addresses(browser.get(f"{page}?{query}")) == found
         assert [row["email"] for row in rows(browser.get(f"{file}?{query}"))] == found[::-1]
@@ -134,9 +134,9 @@ def test_the_file_has_the_contract_columns_and_no_formulas(browser: FlaskClient,
         mailing, "=cmd@example.com", code=550, answer='=HYPERLINK("x")', outcome=Outcome.FAILED, number=2
     )
     attempt_to(mailing, "b@example.com", code=None, answer="", outcome=Outcome.UNKNOWN)
-    answer = browser.get(f"/mailings/{mailing.id}/log.csv")
-    assert "attachment" in answer.headers["Content-Disposition"]
-    first, second = rows(answer)
+    response = browser.get(f"/mailings/{mailing.id}/log.csv")
+    assert "attachment" in response.headers["Content-Disposition"]
+    first, second = rows(response)
     assert list(first) == COLUMNS
     assert (first["mailing"], first["run"], first["attempt"]) == ("Осень", str(run_id), "2")
     assert (first["email"], first["answer"]) == ("'=cmd@example.com", '\'=HYPERLINK("x")')
@@ -156,4 +156,4 @@ def test_a_long_file_is_complete(
 
 def test_an_empty_log_explains_why(browser: FlaskClient, user: User) -> None:
     assert "Nothing has been sent yet" in browser.get("/logs/").text
-    assert "Nothing matches" in browser.get("/logs/?q=no-one").text
+    assert "No matching attempts" in browser.get("/logs/?q=no-one").text

@@ -27,7 +27,7 @@ def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> N
     session.flush()
 
 
-def test_a_server_that_accepts_no_letters_is_shown_with_its_answer(
+def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
     app: Flask, session: Session, user: User
 ) -> None:
     run = running(user, {PENDING: 5})
@@ -47,7 +47,7 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_answer(
         ({"state": BreakerState.PROBING}, "has not accepted letters since 11:52 and is being tested: 421"),
         (
             {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
-            "had an error at 11:59 and is tried again: 421",
+            "had an error at 11:59 and is being retried: 421",
         ),
         ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try at 12:05"),
         ({"retry_at": NOW - timedelta(minutes=1)}, "next try at 12:00"),
@@ -70,8 +70,8 @@ def test_the_second_server_is_mentioned_while_it_is_used(
     add_attempts(run, [30.0, 20.0])
     open_route(session)
     progress, text = measure(app, run)
-    assert text.routes[1:] == ["Letters leave through the second mail server."]
-    assert progress.rate, "letters leave"
+    assert text.routes[1:] == ["Letters are sent through the second mail server."]
+    assert progress.rate, "letters are sent"
     open_route(session, routes.FALLBACK, last_fault="refused")
     progress, text = measure(app, run)
     assert text.routes[1:] == [
@@ -80,7 +80,7 @@ def test_the_second_server_is_mentioned_while_it_is_used(
     assert progress.is_blocked
 
 
-def test_the_servers_answer_is_escaped(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_servers_reply_is_escaped(session: Session, user: User, browser: FlaskClient) -> None:
     run = running(user, {PENDING: 5})
     open_route(session, last_fault="554 <b>no</b>")
     page = browser.get(f"/mailings/{run.mailing_id}")

@@ -1,4 +1,4 @@
-"""The pages of mailings: the list, and one mailing."""
+"""Mailing pages: the list and a single mailing."""
 
 from datetime import timedelta
 
@@ -18,11 +18,9 @@ from tests.mailings.pages import main, soup
 from tests.support.factories import AttemptFactory, MailingFactory, MessageFactory, create_clients, create_run
 
 
-def buttons(page_of: str) -> set[str]:
+def buttons(page: str) -> set[str]:
     return {
-        name
-        for name in ("start", "pause", "resume", "cancel", "resend-failed")
-        if f'id="do-{name}"' in page_of
+        name for name in ("start", "pause", "resume", "cancel", "resend-failed") if f'id="do-{name}"' in page
     }
 
 
@@ -66,12 +64,12 @@ def test_the_list_is_searched_filtered_and_sorted(
 ) -> None:
     MailingFactory.create(owner=user, name="Весенняя", state=MailingState.PAUSED)
     MailingFactory.create(owner=user, name="Summer")
-    answer = browser.get(f"/mailings/?{query}")
-    assert answer.status_code == 200
-    assert {link.text for link in soup(answer).select("td a")} == found
+    response = browser.get(f"/mailings/?{query}")
+    assert response.status_code == 200
+    assert {link.text for link in soup(response).select("td a")} == found
 
 
-def test_the_list_is_read_page_by_page(browser: FlaskClient, user: User) -> None:
+def test_the_list_is_paginated(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
     for number in range(51):
         MailingFactory.create(owner=user, message=message, name=f"Mailing {number:02}")
@@ -97,14 +95,16 @@ def test_the_page_shows_message_recipients_and_times(browser: FlaskClient, user:
 def test_the_page_shows_that_the_counts_add_up(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {state: number for number, state in enumerate(DeliveryState, 1)})
-    answer = browser.get(f"/mailings/{mailing.id}")
-    line = soup(answer).find(id="ledger-sum")
+    response = browser.get(f"/mailings/{mailing.id}")
+    line = soup(response).find(id="ledger-sum")
     assert line is not None
     assert " ".join(line.text.split()) == "Planned 45 = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 all accounted for"
-    assert "It is unknown whether 6 letters were delivered" in main(answer)
+    assert "It is unknown whether 6 letters were delivered" in main(response)
 
 
-def test_a_ledger_that_does_not_close_is_reported(browser: FlaskClient, user: User, session: Session) -> None:
+def test_a_ledger_that_does_not_balance_is_reported(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     run = create_run(mailing, {DeliveryState.SENT: 3})
     run.planned = 2
@@ -165,10 +165,10 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("window-over", "end came before it could start"),
+        ("window-over", "ended before it could start"),
         ("no-clients", "no clients to send it to"),
         ("refused: 550 5.7.1 go away", "refuses the sender, so the mailing was paused: 550 5.7.1 go away"),
-        ("rejected: 554 spam", "with the same answer, so the mailing was paused: 554 spam"),
+        ("rejected: 554 spam", "with the same reply, so the mailing was paused: 554 spam"),
         (
             "not-writable: too long",
             "cannot be created from this message, so the mailing was paused: too long",

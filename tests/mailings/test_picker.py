@@ -85,7 +85,7 @@ def test_one_button_selects_all_matches(browser: FlaskClient, user: User, sessio
 
 
 def carried(step: TestResponse, *, without: Collection[int] = ()) -> list[str]:
-    """Return the client values that the page would submit, with some boxes unticked."""
+    """Return the client values that the page would submit, with some boxes unchecked."""
     page = soup(step)
     ticked = page.select("input[type=checkbox][name=clients][checked]")
     hidden = page.select("input[type=hidden][name=clients]")
@@ -173,7 +173,7 @@ def test_typing_a_search_returns_only_the_results(browser: FlaskClient, user: Us
     assert "<html" not in step.text
 
 
-def test_more_matches_come_page_by_page(browser: FlaskClient, user: User) -> None:
+def test_matches_are_paginated(browser: FlaskClient, user: User) -> None:
     clients = create_clients(user, 55)
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
     data = fields | {"pick": "more", "shown_until": str(clients[49].id), "clients": [clients[0].id]}

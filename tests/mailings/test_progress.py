@@ -40,9 +40,9 @@ from tests.support.factories import AttemptFactory, DeliveryFactory
 # --- Rate and forecast ------------------------------------------------------------------------
 
 
-def test_the_rate_is_that_of_the_last_minute(app: Flask, session: Session, user: User) -> None:
+def test_the_rate_covers_the_last_minute(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 60})
-    # Fast at first; then one every two seconds, and one that is not final.
+    # Fast at first, then one attempt every two seconds; one is not final.
     add_attempts(run, [200 + number / 10 for number in range(50)])
     add_attempts(run, [float(age) for age in range(0, 60, 2)])
     add_attempts(run, [1.0], Outcome.DEFERRED)
@@ -71,7 +71,7 @@ def test_only_the_newest_attempts_are_examined(
     assert measure(app, run)[0].rate == pytest.approx(50, rel=0.02), "fifty a second, for three seconds"
 
 
-def test_no_rate_is_shown_for_a_short_moment(app: Flask, session: Session, user: User) -> None:
+def test_no_rate_is_shown_after_a_single_second(app: Flask, session: Session, user: User) -> None:
     run = running(user, {PENDING: 1000}, ends_at=NOW + timedelta(minutes=1))
     add_attempts(run, [1.0, 1.0, 1.0])
     progress, text = measure(app, run)
@@ -173,7 +173,7 @@ def test_possible_duplicates_are_counted_by_what_happens_to_them(
     assert "It is unknown whether 2 letters were delivered" in text.waiting
     assert text.unknowns == [
         "2 letters with unknown delivery will be sent again from 12:20 and may arrive twice.",
-        "1 letter with unknown delivery was sent again, so the client may have it twice.",
+        "1 letter with unknown delivery was sent again and may have arrived twice.",
         "1 letter with unknown delivery will not be sent again.",
     ]
 
@@ -193,7 +193,9 @@ def test_duplicates_are_counted_by_their_partial_index(app: Flask, session: Sess
 # --- The page ---------------------------------------------------------------------------------
 
 
-def test_the_page_shows_times_in_its_readers_zone(session: Session, user: User, browser: FlaskClient) -> None:
+def test_the_page_shows_times_in_the_readers_time_zone(
+    session: Session, user: User, browser: FlaskClient
+) -> None:
     user.timezone = "Asia/Yekaterinburg"
     session.flush()
     run = running(user, {PENDING: 5}, ends_at=utcnow() + timedelta(days=1))
@@ -220,6 +222,6 @@ def test_the_live_part_has_rate_forecast_and_warning(
     assert "before the end" in pace
     run.mailing.ends_at = now + timedelta(minutes=2)
     session.flush()
-    answer = soup(browser.get(url))
-    assert "letters will not be sent before the end" in answer.select("#does-not-fit")[0].get_text()
-    assert "Time left" not in answer.select("#pace")[0].get_text()
+    live = soup(browser.get(url))
+    assert "letters will not be sent before the end" in live.select("#does-not-fit")[0].get_text()
+    assert "Time left" not in live.select("#pace")[0].get_text()

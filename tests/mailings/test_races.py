@@ -1,4 +1,4 @@
-"""Two changes of a mailing at once, by tabs or a worker: the second sees what the first has done."""
+"""Two concurrent changes to a mailing, by tabs or a worker: the second sees the result of the first."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from tests.support.factories import ClientFactory, MailingFactory, create_run, d
 from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
-PATIENCE = 30.0  # seconds
+TIMEOUT = 30.0  # seconds
 
 
 def press(browser: FlaskClient, path: str) -> TestResponse:
@@ -43,18 +43,18 @@ class Press(Thread):
 
     def run(self) -> None:
         if self._barrier:
-            self._barrier.wait(PATIENCE)
+            self._barrier.wait(TIMEOUT)
         self.pages.append(press(self._browser, self._path))
 
     def page(self) -> str:
-        self.join(PATIENCE)
+        self.join(TIMEOUT)
         (page,) = self.pages
         assert page.status_code == 200
         return main(page)
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
-def test_a_mailing_that_finishes_while_a_button_is_pressed_stays_finished(
+def test_a_button_pressed_while_a_mailing_finishes_does_not_change_it(
     app: Flask, session: Session, browser: FlaskClient, user: User, verb: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
@@ -106,7 +106,7 @@ def test_a_service_refreshes_the_mailing_and_loses_no_change(
         loaded = db.session.get_one(Mailing, mailing.id)
         run = find_last_run(loaded)
         assert run
-        assert plan.finish_run(run.id, utcnow())  # in a session of its own
+        assert plan.finish_run(run.id, utcnow())  # in its own session
         assert loaded.state is MailingState.RUNNING, "known from before"
         with pytest.raises(MailingError, match="mailing_transition_not_allowed") as refused:
             services.pause_mailing(loaded, utcnow())
@@ -142,8 +142,8 @@ def test_resending_in_two_tabs_at_once_sends_once(
     tabs = [Press(sign_in(user), path, barrier) for _tab in range(2)]
     for tab in tabs:
         tab.start()
-    said = Counter(done in tab.page() for tab in tabs)
-    assert said == {True: 1, False: 1}
+    confirmations = Counter(done in tab.page() for tab in tabs)
+    assert confirmations == {True: 1, False: 1}
     work()
 
     per_client = {address: count for address, count in smtp.per_address().items() if address != user.email}
@@ -151,7 +151,7 @@ def test_resending_in_two_tabs_at_once_sends_once(
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
     assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}
-    # A third tab that still shows the button, once all is over.
+    # A third tab still shows the button after everything is over.
     assert done not in main(press(sign_in(user), path))
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)

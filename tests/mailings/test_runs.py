@@ -22,7 +22,7 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 @pytest.fixture
 def run(session: Session, user: User) -> Run:
-    """A run of 20 letters in half an hour, five of which were refused in two ways."""
+    """A run of 20 letters in half an hour, five of which were refused for two reasons."""
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=BEGIN)
     run = create_run(mailing, {}, scheduled_for=BEGIN, planned=20)
     for number in range(20):
@@ -41,7 +41,7 @@ def run(session: Session, user: User) -> Run:
     return run
 
 
-def test_the_run_adds_up_and_groups_the_answers(browser: FlaskClient, run: Run) -> None:
+def test_a_run_adds_up_and_groups_the_replies(browser: FlaskClient, run: Run) -> None:
     page = browser.get(f"/mailings/runs/{run.id}")
     text = main(page)
     assert "Planned 20 = 0 + 0 + 0 + 15 + 5 + 0 + 0 + 0 + 0" in text
@@ -80,13 +80,15 @@ def test_the_log_of_a_run_shows_only_its_attempts(browser: FlaskClient, user: Us
     assert browser.get(f"{log}?run={foreign.id}").status_code == 404
 
 
-def test_the_mailings_page_lists_runs_and_skipped_ones(browser: FlaskClient, user: User, run: Run) -> None:
+def test_the_mailing_page_lists_all_runs_including_skipped_ones(
+    browser: FlaskClient, user: User, run: Run
+) -> None:
     skipped = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1), state=RunState.SKIPPED)
     page = browser.get(f"/mailings/{run.mailing_id}")
     for one in (run, skipped):
         assert f'href="/mailings/runs/{one.id}"' in page.text
     assert "skipped" in main(browser.get(f"/mailings/runs/{skipped.id}"))
-    assert "Planned 20 =" in main(page), "the last run is the last that was sent"
+    assert "Planned 20 =" in main(page), "the last run that was sent"
 
 
 def test_the_runs_of_many_years_are_paginated(

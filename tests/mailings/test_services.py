@@ -1,4 +1,4 @@
-"""Mailings created and changed from plain values: what an API gets, with codes and field names."""
+"""Creating and changing mailings from plain values, as an API does: errors have codes and field names."""
 
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -120,7 +120,7 @@ def test_a_mailing_that_has_run_keeps_its_content(app: Flask, user: User) -> Non
     ("state", "disabled_at", "code"),
     [(MailingState.CANCELLED, None, "mailing_cancelled"), (MailingState.DRAFT, NOW, "mailing_disabled")],
 )
-def test_a_mailing_that_may_not_change_is_refused(
+def test_a_mailing_that_cannot_be_edited_is_refused(
     app: Flask, user: User, state: MailingState, disabled_at: datetime | None, code: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=state, disabled_at=disabled_at)

@@ -1,4 +1,4 @@
-"""The steps of the form, and the summary before a mailing is set up."""
+"""The form's steps, and the summary that is shown before a mailing is set up."""
 
 from datetime import timedelta
 from typing import Any
@@ -71,7 +71,7 @@ def test_the_summary_shows_who_what_and_when(browser: FlaskClient, user: User) -
     assert "from The Bakery" in words
     assert "daily" in words
     assert "1 client who has unsubscribed or is suppressed is not counted" in words
-    # The first client gets no letter, so the example is the second one's.
+    # The first client gets no letter, so the example is for the second one.
     (frame,) = soup(page).select("#example iframe[sandbox]")
     assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"
     assert browser.get(str(frame["src"])).status_code == 200
@@ -82,11 +82,11 @@ def test_the_live_summary_lists_errors_without_saving(
 ) -> None:
     ClientFactory.create(owner=user)
     fields = mailing_fields(MessageFactory.create(owner=user), name="", audience="selected")
-    answer = browser.post("/mailings/preview", data=fields | {"step": "who"})
-    assert "Still to do" in answer.text
-    assert {link["href"] for link in soup(answer).select("#problems a")} == {"#step-who", "#step-what"}
+    response = browser.post("/mailings/preview", data=fields | {"step": "who"})
+    assert "Still to do" in response.text
+    assert {link["href"] for link in soup(response).select("#problems a")} == {"#step-who", "#step-what"}
     # The letter is fetched only if its step is open.
-    assert "iframe" not in answer.text
+    assert "iframe" not in response.text
     assert "iframe" in browser.post("/mailings/preview", data=fields | {"step": "check"}).text
     assert session.scalar(select(Mailing.id)) is None
 
@@ -98,7 +98,7 @@ def test_a_test_letter_is_sent_from_the_form_without_saving(
     page = browser.post("/mailings/new", data=mailing_fields(message, name="Typed", check="test"))
     letter = session.scalars(select(OutboxLetter)).one()
     assert (letter.to, letter.params["message_id"]) == (user.email, message.id)
-    assert "A test letter is on its way" in page.text
+    assert "Test letter sent to" in page.text
     assert 'value="Typed"' in page.text
     assert session.scalar(select(Mailing.id)) is None
 
@@ -131,14 +131,14 @@ def test_the_summary_counts_clients_without_a_value_of_the_message(
     city = "no value for {{ client.city }}, so it stays empty."
     name = "1 client has no value for {{ name }}, so it stays empty."
 
-    everybody = mailing_fields(message)
-    assert missing_value_sentences(browser, everybody) == [f"2 clients have {city}", name]
-    chosen = everybody | {"audience": "selected", "clients": [str(anna.id)]}
+    for_all = mailing_fields(message)
+    assert missing_value_sentences(browser, for_all) == [f"2 clients have {city}", name]
+    chosen = for_all | {"audience": "selected", "clients": [str(anna.id)]}
     assert missing_value_sentences(browser, chosen) == [f"1 client has {city}"]
-    matching = everybody | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
+    matching = for_all | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
     assert missing_value_sentences(browser, matching) == [f"2 clients have {city}", name]
     monkeypatch.setattr(missing_values, "EXAMINED", 1)
-    assert missing_value_sentences(browser, everybody)[-1] == "Only the first 1 clients were checked."
+    assert missing_value_sentences(browser, for_all)[-1] == "Only the first 1 clients were checked."
 
 
 def test_no_warning_if_every_client_has_the_values(browser: FlaskClient, user: User) -> None:

@@ -1,4 +1,4 @@
-"""The daily summary: at the owner's hour, for the last day, none if nothing was sent."""
+"""The daily summary: at the owner's hour, for the last day, and only if something was sent."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -76,10 +76,10 @@ def test_the_summary_comes_at_the_owners_hour_and_covers_the_last_day(
     assert f"http://sky.example/mailings/{mailing.id}" in letter
 
     sweep_at(NOON + timedelta(days=1, minutes=15))
-    assert len(letters_to(smtp, owner)) == 1, "nothing was sent since"
+    assert len(letters_to(smtp, owner)) == 1, "nothing has been sent since"
 
 
-def test_no_summary_without_asking_or_while_blocked(
+def test_no_summary_unless_it_is_wanted_or_while_blocked(
     session: Session, smtp: SmtpServer, sign_in: SignIn, sweep_at: Callable[[datetime], None]
 ) -> None:
     silent, blocked = UserFactory.create(), UserFactory.create()
@@ -133,7 +133,7 @@ def test_an_hour_skipped_by_a_clock_change_still_gets_its_summary(
     assert owner.next_summary_at == datetime(2027, 3, 31, 0, 0, tzinfo=UTC)
 
 
-def test_moving_to_another_zone_moves_the_hour(session: Session, user: User, sign_in: SignIn) -> None:
+def test_a_new_time_zone_moves_the_summary_hour(session: Session, user: User, sign_in: SignIn) -> None:
     want_summary(user, sign_in, "9")
     session.refresh(user)
     assert user.next_summary_at == datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Letters with unknown delivery: one question, resent or left, and late results."""
+"""Letters with unknown delivery: the owner's decision to resend or leave them, and late results."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -42,13 +42,13 @@ def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
     ).all()
     known, other = unknowns
 
-    answer = app.test_cli_runner().invoke(
+    result = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"],
         input=f"<{known.email.upper()}>\n\nno-one@elsewhere.example\n",
     )
 
-    assert answer.exit_code == 0, answer.output
-    assert "1 unknown letters are recorded as sent" in answer.output
+    assert result.exit_code == 0, result.output
+    assert "Unknown letters recorded as sent: 1" in result.output
     session.expire_all()
     assert (known.state, other.state) == (DeliveryState.SENT, DeliveryState.UNKNOWN)
     assert known.finished_at is not None
@@ -57,7 +57,7 @@ def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
     again = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"], input=known.email
     )
-    assert "0 unknown letters" in again.output
+    assert "recorded as sent: 0" in again.output
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave", "confirm"])
@@ -66,20 +66,20 @@ def test_the_restore_notice_disappears_once_everything_is_decided(
 ) -> None:
     mailing.state_reason = f"{StateReason.RESTORED}: {utcnow().isoformat(timespec='seconds')}"
     session.flush()
-    asking = "nothing is sent until you decide"
-    assert asking in main(browser.get(f"/mailings/{mailing.id}"))
+    notice = "nothing is sent until you decide"
+    assert notice in main(browser.get(f"/mailings/{mailing.id}"))
 
     if decision == "confirm":
         is_unknown = Delivery.state == DeliveryState.UNKNOWN
         in_last = Delivery.run_id == last_run(session).id
         for email in session.scalars(select(Delivery.email).where(in_last, is_unknown)).all():
-            assert asking in main(browser.get(f"/mailings/{mailing.id}"))
+            assert notice in main(browser.get(f"/mailings/{mailing.id}"))
             confirm = ["mailings", "confirm", str(mailing.id), "-"]
             assert app.test_cli_runner().invoke(args=confirm, input=email).exit_code == 0
     else:
         decide(browser, mailing, decision)
 
-    assert asking not in main(browser.get(f"/mailings/{mailing.id}"))
+    assert notice not in main(browser.get(f"/mailings/{mailing.id}"))
 
 
 @pytest.fixture
@@ -119,15 +119,15 @@ def test_the_question_shows_the_count_and_warns_of_duplicates(browser: FlaskClie
     }
 
 
-def test_resent_letters_leave_once_and_no_others_do(
+def test_only_the_unknown_letters_are_resent_and_only_once(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     assert "2 letters with unknown delivery will be sent again" in decide(browser, mailing, "resend")
     session.refresh(mailing)
     assert (mailing.state, last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
-    assert "No letters wait for your decision" in decide(browser, mailing, "resend"), "pressed twice"
+    assert "No letters need your decision" in decide(browser, mailing, "resend"), "pressed twice"
     work()
-    assert "No letters wait for your decision" in decide(browser, mailing, "resend")
+    assert "No letters need your decision" in decide(browser, mailing, "resend")
     work()
 
     assert len(smtp.letters) == 2
@@ -139,7 +139,7 @@ def test_resent_letters_leave_once_and_no_others_do(
     assert set(states) == {DeliveryState.SENT}
 
 
-def test_left_letters_stay_unknown_and_are_not_asked_about_again(
+def test_left_letters_stay_unknown_and_the_question_is_not_repeated(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     assert 'id="do-settle-unknowns"' in browser.get(f"/mailings/{mailing.id}").text
@@ -147,7 +147,7 @@ def test_left_letters_stay_unknown_and_are_not_asked_about_again(
     settled = unknown_finished_at(session)
     assert None not in settled
     for decision in ("leave", "resend"):
-        assert "No letters wait for your decision" in decide(browser, mailing, decision), "a tab from before"
+        assert "No letters need your decision" in decide(browser, mailing, decision), "a tab from before"
     work()
 
     assert unknown_finished_at(session) == settled
@@ -213,7 +213,7 @@ def test_letters_to_deleted_clients_are_not_resent(
     browser.post(f"/mailings/{mailing.id}/resend-failed")
     work()
     assert not [address for address in smtp.per_address() if address.endswith("gone.example")]
-    assert "No letters wait for your decision" in decide(browser, mailing, "resend")
+    assert "No letters need your decision" in decide(browser, mailing, "resend")
 
 
 @pytest.mark.parametrize("before", ["waiting", "left", "to be resent"])

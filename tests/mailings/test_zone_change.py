@@ -1,4 +1,4 @@
-"""An owner moves to another time zone: each occurrence comes once, at the same hour of the new clock."""
+"""An owner moves to another time zone: each occurrence comes once, at the same hour in the new zone."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from tests.support.factories import MailingFactory, UserFactory, create_run
 from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
-# Nine in Moscow and eight in Berlin in summer; in winter the same hour in Berlin is later by one.
+# 9:00 in Moscow, which is 8:00 in Berlin in summer. In winter, 8:00 in Berlin is an hour later.
 SUMMER, TODAY = datetime(2026, 7, 1, 6, 0, tzinfo=UTC), datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 TOMORROW_IN_BERLIN = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 MOVE = TODAY + timedelta(minutes=90)

@@ -1,4 +1,4 @@
-"""The pages of mailings: list, form, page, buttons, runs and logs."""
+"""The mailing pages: list, form, single mailing, buttons, runs and logs."""
 
 from skymailing.mailings.views import actions, edit, index, logs, runs, show
 from skymailing.mailings.views.blueprint import bp

@@ -1,4 +1,4 @@
-"""The buttons of a mailing's page. Each calls one service, and pressing it twice is harmless."""
+"""The buttons on a mailing's page. Each calls one service, and pressing it twice is harmless."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -48,7 +48,7 @@ def resume(mailing_id: int) -> Response:
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])
 @login_required
 def cancel(mailing_id: int) -> str | Response:
-    """Cancel for good what has not been sent; asks for confirmation."""
+    """Cancel the unsent letters permanently, after a confirmation."""
     if request.method == "POST":
         return carry_out(mailing_id, services.cancel_mailing, flash_done(_("The mailing is cancelled.")))
     mailing = get_own_mailing(mailing_id)
@@ -67,7 +67,7 @@ def resend_failed(mailing_id: int) -> Response:
 @bp.route("/<int:mailing_id>/settle-unknowns", methods=["GET", "POST"])
 @login_required
 def settle_unknowns(mailing_id: int) -> str | Response:
-    """Send the unknown letters of the last run again, or leave them; asks which."""
+    """Ask whether to send the unknown letters of the last run again, and carry out the decision."""
     mailing = get_own_mailing(mailing_id)
     if request.method == "POST":
         match request.form.get("decision"):
@@ -89,28 +89,28 @@ def settle_unknowns(mailing_id: int) -> str | Response:
 @bp.post("/<int:mailing_id>/test")
 @login_required
 def test(mailing_id: int) -> Response:
-    """Send the mailing's message to its owner alone."""
+    """Send the mailing's message only to its owner."""
     send_test_letter(current_user, get_own_mailing(mailing_id).message_id)
     return show(mailing_id)
 
 
 def send_test_letter(user: User, message_id: int) -> None:
-    """Send one of the user's messages to the user alone; commits and flashes."""
+    """Send one of the user's messages only to the user; commits, and flashes the result."""
     outbox.add_letter(user, "test-letter", message_id=message_id, client_id=None)
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")
-    flash(_("A test letter is on its way to %(address)s.", address=address), "success")
+    flash(_("Test letter sent to %(address)s.", address=address), "success")
 
 
 def carry_out(
-    mailing_id: int, verb: Callable[[Mailing, datetime], T], flash_result: Callable[[T], None]
+    mailing_id: int, action: Callable[[Mailing, datetime], T], flash_result: Callable[[T], None]
 ) -> Response:
     """Apply a service to the mailing, commit, and show the result or why it is not possible."""
     mailing = get_own_mailing(mailing_id)
     now = clock.utcnow()
     try:
-        result = verb(mailing, now)
+        result = action(mailing, now)
     except (UserError, IllegalTransition) as error:
         return refuse(mailing_id, error)
     commit_and_dispatch(mailing, now)
@@ -155,7 +155,7 @@ def flash_left(count: int) -> None:
 
 
 def flash_no_unknowns() -> None:
-    flash(_("No letters wait for your decision."), "warning")
+    flash(_("No letters need your decision."), "warning")
 
 
 def refuse(mailing_id: int, error: UserError | IllegalTransition) -> Response:

@@ -1,4 +1,4 @@
-"""The blueprint of mailings, which all modules of views share."""
+"""The mailings blueprint, shared by all view modules."""
 
 from flask import Blueprint, abort
 from flask_login import current_user
@@ -15,7 +15,7 @@ bp = Blueprint("mailings", __name__, url_prefix="/mailings")
 def get_own_mailing(mailing_id: int, *, to_change: bool = False) -> Mailing:
     """Return the signed-in user's mailing, or abort with 404.
 
-    `to_change` locks it already before a form is made from it; services lock it in any case.
+    `to_change` locks it before a form is built from it; services lock it in any case.
     """
     mailing = db.session.scalar(
         select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == current_user.id)

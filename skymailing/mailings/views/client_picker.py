@@ -1,4 +1,4 @@
-"""The client picker: search and tick, step by step; each step posts the whole form."""
+"""The client picker: search for and select clients step by step; each step posts the whole form."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from skymailing.mailings.selection import Selection, add_matching, count_selecte
 from skymailing.models import Client, User
 from skymailing.web.ids import read_id
 
-# The buttons of the steps: a form sent by one of them is shown again, and nothing is saved.
+# The picker's buttons: a form submitted by one of them is shown again and not saved.
 STEP_FIELD = "pick"
 SEARCH, MORE, ALL, NONE, CHOSEN = "search", "more", "all", "none", "chosen"
 # The button that Enter presses in any field, so that Enter does not save by accident.
@@ -35,17 +35,17 @@ class Picker:
 
     @property
     def carried(self) -> list[str]:
-        """Values for hidden fields: what is selected but has no box on the page."""
+        """Values for hidden fields: the selection without the clients who have check boxes on the page."""
         return self.selection.to_values(client.id for client in self.matches)
 
 
 def is_step(form: MultiDict[str, str]) -> bool:
-    """Whether the form was sent by a button of the picker."""
+    """Whether the form was submitted by one of the picker's buttons."""
     return STEP_FIELD in form
 
 
 def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) -> Picker:
-    """Return the picker's next step; `form` is empty when the page is opened."""
+    """Return the picker's next step; `form` is empty when the page has just been opened."""
     query = clean_search(form.get("client_query", ""))
     step = form.get(STEP_FIELD)
     if step == ALL:

@@ -1,4 +1,4 @@
-"""Pages that create, change and delete a mailing."""
+"""Pages to create, edit and delete a mailing."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ FIRST_WINDOW = timedelta(days=7)
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
 def new() -> str | Response:
-    """Create a mailing; it starts by itself unless it is saved as a draft."""
+    """Create a mailing; it starts automatically unless it is saved as a draft."""
     now = clock.utcnow()
     form = make_form(now, initial_values(now))
     if not is_save_request():
@@ -59,7 +59,7 @@ def new() -> str | Response:
 @bp.route("/<int:mailing_id>/edit", methods=["GET", "POST"])
 @login_required
 def edit(mailing_id: int) -> str | Response:
-    """Change what has not started of a mailing."""
+    """Edit a mailing."""
     mailing = get_own_mailing(mailing_id, to_change=request.method == "POST")
     if not services.can_be_edited(mailing):
         return render_template("mailings/not_editable.html", mailing=mailing)
@@ -101,7 +101,7 @@ def preview_change(mailing_id: int) -> str:
 @bp.route("/<int:mailing_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(mailing_id: int) -> str | Response:
-    """Delete a mailing that has not run; asks for confirmation."""
+    """Delete a mailing that has not run, after a confirmation."""
     mailing = get_own_mailing(mailing_id, to_change=request.method == "POST")
     if has_runs(mailing):
         return render_template("mailings/not_deletable.html", mailing=mailing)
@@ -139,7 +139,7 @@ def make_form(now: datetime, values: dict[str, Any], mailing: Mailing | None = N
 
 
 def initial_values(now: datetime) -> dict[str, Any]:
-    """Return the initial values of the form for a new mailing: a week to send in, to the minute."""
+    """Return the initial values of the form for a new mailing, which ends in a week."""
     return {
         "sender_name": current_user.name,
         "message": request.args.get("message"),
@@ -166,7 +166,7 @@ def current_values(mailing: Mailing) -> dict[str, Any]:
 
 
 def is_save_request() -> bool:
-    """Whether the form was sent by a button that saves."""
+    """Whether the form was submitted by a button that saves."""
     is_other = client_picker.is_step(request.form) or "check" in request.form
     return request.method == "POST" and not is_other
 
@@ -185,11 +185,11 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     if not form.is_fixed:
         picker = client_picker.make_picker(current_user, form.clients.data or Selection(), request.form)
         if is_picking:
-            # Picking clients means not to send to all of them.
+            # A user who picks clients does not want to send to all of them.
             form.audience.data = Audience.SELECTED.value
     if picker and request.headers.get("HX-Target") == "picker-results":
         return render_template("mailings/_picker_results.html", form=form, picker=picker)
-    # A step of the picker is not validated, so there is no summary for it.
+    # A picker step is not validated, so it has no summary.
     context = None if client_picker.is_step(request.form) else make_preflight(form, mailing)
     if request.form.get("check") == "test" and context and (message := context["preflight"].message):
         send_test_letter(current_user, message.id)
@@ -225,21 +225,21 @@ def flash_unchanged_fields(form: MailingForm) -> None:
 
 
 def warn_about_recipients(mailing: Mailing) -> None:
-    """Show a warning if some or all recipients will get no letter."""
+    """Show a warning if some or all recipients will not get the letter."""
     db.session.flush()
     recipients, suppressed = count_recipients(mailing), count_suppressed(mailing)
     if not recipients:
         flash(_("You have no clients yet, so no one will get this letter."), "warning")
     elif suppressed == recipients:
         flash(
-            _("No one will get this letter: all its clients have unsubscribed or are suppressed."),
+            _("No one will get this letter: all of its recipients have unsubscribed or are suppressed."),
             "warning",
         )
     elif suppressed:
         flash(
             ngettext(
-                "%(num)d client has unsubscribed or is suppressed and will get no letter.",
-                "%(num)d clients have unsubscribed or are suppressed and will get no letter.",
+                "%(num)d client has unsubscribed or is suppressed and will not get the letter.",
+                "%(num)d clients have unsubscribed or are suppressed and will not get the letter.",
                 suppressed,
             ),
             "warning",

@@ -12,7 +12,7 @@ from skymailing.models import MailingState
 @bp.get("/")
 @login_required
 def index() -> str:
-    """List my mailings."""
+    """List the user's mailings."""
     query = request.args.get("q", "").replace("\0", "").strip()[:200]
     state = request.args.get("state", "")
     sort = request.args.get("sort", "")

@@ -1,4 +1,4 @@
-"""The logs: every attempt with the mail server's answer, of one mailing or of all of a user's."""
+"""The logs: every attempt with the mail server's reply, for one mailing or all of a user's mailings."""
 
 from flask import Blueprint, abort, render_template, request
 from flask_login import current_user, login_required
@@ -22,7 +22,7 @@ bp = Blueprint("logs", __name__, url_prefix="/logs")
 @bp.get("/")
 @login_required
 def index() -> str:
-    """Show the attempts of all of my mailings."""
+    """Show the attempts of all the user's mailings."""
     return render_log(None)
 
 
@@ -48,9 +48,9 @@ def log_csv(mailing_id: int) -> Response:
 
 
 def render_log(mailing: Mailing | None) -> str:
-    form, wanted = read_filter(mailing)
+    form, log_filter = read_filter(mailing)
     form.validate()
-    page = log_queries.list_attempts(wanted, request.args.get("cursor"))
+    page = log_queries.list_attempts(log_filter, request.args.get("cursor"))
     # The download keeps the filter, but not the page.
     arguments = {key: value for key, value in request.args.items() if key != "cursor" and value}
     return render_template(
@@ -60,23 +60,23 @@ def render_log(mailing: Mailing | None) -> str:
         page=page,
         arguments=arguments,
         is_filtered=arguments,
-        has_removed=log_queries.has_removed(wanted),
+        has_removed=log_queries.has_removed(log_filter),
         kept_days=retention_settings().run_details,
     )
 
 
 def download_log(mailing: Mailing | None) -> Response:
-    form, wanted = read_filter(mailing)
+    form, log_filter = read_filter(mailing)
     if not form.validate():
         abort(400)
     name = f"mailing-{mailing.id}-log.csv" if mailing else "log.csv"
     audit.record_export(AuditAction.LOG_EXPORTED, audit.current_actor(), mailing or current_user)
     db.session.commit()
-    return csv_response(log_queries.export_attempts(wanted), name)
+    return csv_response(log_queries.export_attempts(log_filter), name)
 
 
 def read_filter(mailing: Mailing | None) -> tuple[LogFilterForm, LogFilter]:
-    """Return the form and its filter; a field with an error does not filter."""
+    """Return the form and its filter; fields with errors are ignored."""
     chosen = read_id(request.args.get("mailing"))
     choices = (
         MailingChoices([], is_complete=True)

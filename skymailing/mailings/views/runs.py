@@ -1,4 +1,4 @@
-"""The page of a run: its results, its timeline and the mail servers' answers."""
+"""A run's page: its results, its timeline and the mail servers' replies."""
 
 from flask import abort, render_template
 from flask_login import current_user, login_required
@@ -19,7 +19,7 @@ def run(run_id: int) -> str:
     if found is None:
         abort(404)
     mailing = found.mailing
-    wanted = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id, run_id=run_id)
+    log_filter = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id, run_id=run_id)
     (ledger,) = queries.count_runs([found])
     return render_template(
         "mailings/run.html",
@@ -32,5 +32,5 @@ def run(run_id: int) -> str:
         timeline=run_queries.build_timeline(found),
         answers=run_queries.list_top_answers(found),
         domains=run_queries.list_worst_domains(found),
-        attempts=log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
+        attempts=log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
     )

@@ -1,4 +1,4 @@
-"""The page of a mailing and the part of it that refreshes itself."""
+"""A mailing's page, and the part of it that refreshes itself."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from skymailing.models import Audience, DeliveryState, Mailing, MailingState
 from skymailing.web.labels import state_tone
 from skymailing.web.responses import respond_if_changed
 
-# A page that shows a start this near refreshes itself.
+# The page refreshes itself when a start is this close.
 SOON = timedelta(minutes=1)
 RECENT_ATTEMPTS = 8
 
@@ -28,11 +28,13 @@ RECENT_ATTEMPTS = 8
 def show(mailing_id: int) -> str:
     """Show a mailing, its progress and the possible actions."""
     mailing = get_own_mailing(mailing_id)
-    waits = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
+    may_send_later = mailing.state in {MailingState.DRAFT, MailingState.SCHEDULED, MailingState.PAUSED}
     return render_template(
         "mailings/show.html",
-        recipients=count_recipients(mailing) if waits or mailing.audience is Audience.SELECTED else None,
-        suppressed=count_suppressed(mailing) if waits else 0,
+        recipients=count_recipients(mailing)
+        if may_send_later or mailing.audience is Audience.SELECTED
+        else None,
+        suppressed=count_suppressed(mailing) if may_send_later else 0,
         runs=queries.list_runs(mailing, request.args.get("cursor")),
         has_runs=run_queries.has_runs(mailing),
         hours=format_hours(SendingHours.of(mailing)),
@@ -45,7 +47,7 @@ def show(mailing_id: int) -> str:
 @bp.get("/<int:mailing_id>/progress")
 @login_required
 def progress(mailing_id: int) -> tuple[str, int]:
-    """Return the live part of the page; 204 if the reader has seen it as it is."""
+    """Return the live part of the page; 204 if the browser already shows this version."""
     return respond_if_changed(
         render_template("mailings/_live.html", **live_context(get_own_mailing(mailing_id)))
     )
@@ -55,7 +57,7 @@ def live_context(mailing: Mailing) -> dict[str, Any]:
     """Return the context of `mailings/_live.html`."""
     last = queries.count_last_run(mailing)
     progress = measure_progress(mailing, last, clock.utcnow()) if last else None
-    wanted = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id)
+    log_filter = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id)
     return {
         "mailing": mailing,
         "ledger": last,
@@ -63,7 +65,7 @@ def live_context(mailing: Mailing) -> dict[str, Any]:
         "text": format_progress(progress) if progress else None,
         "timeline": run_queries.build_timeline(last.run) if last else [],
         "tones": {state: state_tone(state) for state in DeliveryState},
-        "attempts": log_queries.list_attempts(wanted, None, RECENT_ATTEMPTS),
+        "attempts": log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
         "is_live": is_live(mailing),
         "possible": possible_actions(mailing, progress),
         "states": list(DeliveryState),
@@ -72,7 +74,7 @@ def live_context(mailing: Mailing) -> dict[str, Any]:
 
 
 def is_live(mailing: Mailing) -> bool:
-    """Whether the page should refresh itself: letters leave now or within a minute."""
+    """Whether the page should refresh itself: letters are being sent now or will be within a minute."""
     if mailing.is_disabled:
         return False
     if mailing.state is MailingState.RUNNING:
