@@ -66,7 +66,7 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
     readme = _render_readme(email, now, locale)
     buffer = OutputBuffer()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in [ArchiveFile("readme.txt", lambda: [readme]), *list_files(user_id, profile)]:
+        for file in [ArchiveFile("readme.txt", lambda: [readme]), *list_files(user_id, profile, locale)]:
             info = zipfile.ZipInfo(file.name, now.timetuple()[:6])
             info.compress_type = zipfile.ZIP_DEFLATED
             # A file that may exceed four gigabytes must be marked in advance.
@@ -78,7 +78,7 @@ def export_account(user: User, now: datetime, locale: str) -> Iterator[bytes]:
     yield buffer.pop()
 
 
-def list_files(user_id: int, profile: dict[str, Any]) -> list[ArchiveFile]:
+def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[ArchiveFile]:
     """Return the files of the archive except the readme."""
 
     def file(name: str, read: Callable[[int], Iterable[Any]]) -> ArchiveFile:
@@ -98,7 +98,7 @@ def list_files(user_id: int, profile: dict[str, Any]) -> list[ArchiveFile]:
         file("runs.json", export_queries.read_runs),
         file("letters.csv", export_queries.read_letters),
         file("log.csv", read_attempts),
-        file("imports.csv", export_queries.read_imports),
+        file("imports.csv", lambda owner_id: export_queries.read_imports(owner_id, locale)),
         file("articles.json", export_queries.read_articles),
         file("account-letters.csv", export_queries.read_account_letters),
         file("audit.csv", export_queries.read_audit_entries),

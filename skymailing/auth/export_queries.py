@@ -5,8 +5,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from flask_babel import force_locale
 from sqlalchemy import ColumnElement, Select, or_, select
 
+from skymailing.clients.explanations import explain_failure
 from skymailing.extensions import db
 from skymailing.mailings.log_queries import format_time
 from skymailing.mailings.queries import count_runs
@@ -163,8 +165,8 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
     yield from map(_cells, _read_in_chunks(own, Suppression.__table__.c.id))
 
 
-def read_imports(user_id: int) -> Iterator[Sequence[Any]]:
-    """Yield the client imports."""
+def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
+    """Yield the client imports, with their errors in the language `locale`."""
     yield ("time", "file", "state", "rows", "created", "updated", "rejected", "error")
     numbers = (ClientImport.rows_done, ClientImport.created, ClientImport.updated, ClientImport.rejected)
     own = select(
@@ -175,7 +177,11 @@ def read_imports(user_id: int) -> Iterator[Sequence[Any]]:
         *numbers,
         ClientImport.error,
     ).where(ClientImport.owner_id == user_id)
-    yield from map(_cells, _read_in_chunks(own, ClientImport.__table__.c.id))
+    for row in _read_in_chunks(own, ClientImport.__table__.c.id):
+        *cells, error = _cells(row)
+        with force_locale(locale):  # a command has no request that says the language
+            text = explain_failure(str(error))
+        yield [*cells, text]
 
 
 def read_articles(user_id: int) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ from skymailing.db import leases
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
+from skymailing.web.error_texts import explain
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ def run_import_slice(
         logger.warning("Import %s was taken over by another worker", import_id)
     except UserError as error:
         db.session.rollback()
-        mark_failed(import_id, error.code)
+        # A text with values cannot be made from the code alone.
+        mark_failed(import_id, explain(error)[:500] if error.values else error.code)
     except OperationalError:
         raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
     except Exception:
@@ -150,15 +152,15 @@ def mark_finished(import_id: int, lease: datetime, done: int) -> None:
     db.session.commit()
 
 
-def mark_failed(import_id: int, code: str) -> None:
-    """Record the code of the error that ended the import."""
+def mark_failed(import_id: int, error: str) -> None:
+    """Record the error that ended the import: its code, or its text."""
     db.session.execute(
         update(ClientImport)
         .where(
             ClientImport.id == import_id,
             ClientImport.state.in_(IMPORT_TRANSITIONS.sources(ImportState.FAILED)),
         )
-        .values(state=ImportState.FAILED, error=code, lease_until=None, content=None)
+        .values(state=ImportState.FAILED, error=error, lease_until=None, content=None)
     )
     db.session.commit()
 

@@ -11,7 +11,8 @@ from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.ledger.record import record_results
 from skymailing.delivery.retry import UNCOUNTED
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import StateReason
 from skymailing.settings.engine import engine_settings

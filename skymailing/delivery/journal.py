@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.delivery.smtp.session import Result, Verdict
+from skymailing.delivery.smtp.session import Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import OPEN_DELIVERY_STATES, DeliveryState, OnUnknown, Outcome
 from skymailing.settings.engine import EngineSettings
 

@@ -24,7 +24,8 @@ from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token

@@ -125,7 +125,6 @@ ERROR_TEXTS: dict[str, Any] = {
     #
     # --- undo ---------------------------------------------------------------------------------
     "undo_expired": _l("It is too late to undo this."),
-    "undo_message_deleted": _l("Its message has been deleted, so it cannot be restored."),
 }
 
 

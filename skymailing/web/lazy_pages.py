@@ -31,8 +31,11 @@ class LazyPagesFlask(Flask):
             with self._lock:  # other threads wait here until the map is complete
                 if self._build_pages is not None and not self._is_building:
                     self._is_building = True
-                    self._build_pages()
-                    self._build_pages = None
+                    try:
+                        self._build_pages()
+                        self._build_pages = None
+                    finally:
+                        self._is_building = False
         return self._url_map
 
     @url_map.setter

@@ -49,7 +49,7 @@ def test_listing_users_imports_nothing_slow(environment: dict[str, str]) -> None
     assert done.stdout.splitlines()[-1].split() == ["imported:"]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, "db"])
 def test_each_command_exists(app: Flask, name: str) -> None:
     result = app.test_cli_runner().invoke(args=[name, "--help"])
 

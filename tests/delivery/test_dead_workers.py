@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery.ledger import claims, record
-from skymailing.delivery.smtp.session import Verdict
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from tests.delivery.conftest import Work
 from tests.delivery.ledger import check_ledger, only_run, states

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from skymailing.delivery.smtp.pipeline import Pipeline
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from tests.delivery.handing import MemoryJournal, letters, open_to
 from tests.faults.sink import Sink
 

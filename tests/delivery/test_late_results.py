@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.delivery.ledger import record
-from skymailing.delivery.smtp.session import Result, Verdict
+from skymailing.delivery.smtp.session import Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState
 from tests.delivery.conftest import Work

@@ -10,7 +10,8 @@ import pytest
 from skymailing.delivery.ledger.statistics import common_words
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.pipeline import Pipeline
-from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Stage, Verdict
 from tests.delivery.handing import MemoryJournal, hand_over, open_to
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.servers import SmtpServer

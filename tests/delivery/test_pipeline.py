@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from skymailing.delivery.smtp.pipeline import Pipeline
-from skymailing.delivery.smtp.session import Verdict
+from skymailing.delivery.smtp.verdicts import Verdict
 from tests.delivery.handing import BODY, MemoryJournal, hand_over, letters, open_to
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.servers import SmtpServer

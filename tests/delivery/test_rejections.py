@@ -3,7 +3,8 @@
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.routing.rejections import Rejections
-from skymailing.delivery.smtp.session import Letter, Result, Stage, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Stage, Verdict
 from skymailing.models import MailingState, User
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import only_run, states

@@ -13,7 +13,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery import send
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.session_pool import SessionPool
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, Route, User
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import ServeFrom, Work

@@ -14,7 +14,8 @@ from skymailing.delivery.journal import WorkerJournal, read_dead_journals
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.recovery import sweep
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, User
 from tests.support.factories import due_mailing

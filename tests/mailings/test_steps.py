@@ -145,3 +145,9 @@ def test_no_warning_if_every_client_has_the_values(browser: FlaskClient, user: U
     message = MessageFactory.create(owner=user, body="{{ name }}, {{ client.city }}")
     ClientFactory.create(owner=user, full_name="Anna", attributes={"city": "Rome"})
     assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#missing-values")
+
+
+def test_without_a_message_there_is_no_form_and_no_script_for_it(browser: FlaskClient) -> None:
+    page = browser.get("/mailings/new").text
+    assert "First, write a message" in page
+    assert "js/steps." not in page

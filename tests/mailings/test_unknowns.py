@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery.ledger import claims, record
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import (
     COUNTED_STATES,

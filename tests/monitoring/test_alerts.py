@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import counters, jobs, queue
 from skymailing.clock import utcnow
-from skymailing.delivery.smtp.session import Verdict
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import (
     BreakerState,
     DeliveryState,

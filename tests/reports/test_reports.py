@@ -158,7 +158,7 @@ def test_each_of_very_many_mailings_can_be_found_by_name(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "MAILINGS_SHOWN", 2)
-    monkeypatch.setattr(log_queries, "MAILINGS_OFFERED", 2)
+    monkeypatch.setattr(log_queries, "MAILINGS_LISTED", 2)
     mailings = [MailingFactory.create(owner=user, name=f"Письмо {number}") for number in range(4)]
     for size, mailing in zip((1, 5, 3, 2), mailings, strict=True):
         create_run(mailing, {DeliveryState.SENT: size}, scheduled_for=BEGIN)

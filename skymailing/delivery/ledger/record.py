@@ -14,7 +14,8 @@ from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.ledger.late_results import reconcile_late_results
 from skymailing.delivery.ledger.statistics import Changes
 from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_be_too_old, next_step
-from skymailing.delivery.smtp.session import Result, Verdict
+from skymailing.delivery.smtp.session import Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason
 
 # RFC 3463 and 7505: the address does not exist; other codes mean a full mailbox or an unwelcome letter.

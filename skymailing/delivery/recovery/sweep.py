@@ -15,7 +15,8 @@ from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import OpenRun
-from skymailing.delivery.smtp.session import Letter, Result, Verdict
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Delivery, DeliveryState, Mailing, MailingState, Run, User
 from skymailing.settings.engine import engine_settings

@@ -2,7 +2,8 @@
 
 import re
 
-from skymailing.delivery.smtp.session import Result, Stage, Verdict
+from skymailing.delivery.smtp.session import Result
+from skymailing.delivery.smtp.verdicts import Stage, Verdict
 
 # Servers put queue IDs, times and addresses into otherwise identical replies.
 VARYING = re.compile(r"[\d@]")

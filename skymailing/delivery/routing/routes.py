@@ -16,7 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into, reading_engine
-from skymailing.delivery.smtp.session import Result, Verdict
+from skymailing.delivery.smtp.session import Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 from skymailing.settings.engine import EngineSettings, engine_settings

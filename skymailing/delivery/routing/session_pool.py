@@ -10,7 +10,8 @@ from skymailing.delivery import metrics
 from skymailing.delivery.routing import routes
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.pipeline import Pipeline
-from skymailing.delivery.smtp.session import Journal, Result, Verdict
+from skymailing.delivery.smtp.session import Journal, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.settings.engine import engine_settings
 
 

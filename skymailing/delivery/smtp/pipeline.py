@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from skymailing.delivery.smtp.replies import SessionLost
-from skymailing.delivery.smtp.session import ENDS_SESSION, Journal, Letter, Result, Session
+from skymailing.delivery.smtp.session import Journal, Letter, Result, Session
+from skymailing.delivery.smtp.verdicts import ENDS_SESSION
 
 logger = logging.getLogger(__name__)
 

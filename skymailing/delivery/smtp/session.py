@@ -1,49 +1,18 @@
-"""One SMTP session, pipelined if the server supports it, and the meaning of the server's replies.
+"""One SMTP session, pipelined if the server supports it.
 
 A session has no socket and no timer: `Pipeline` passes bytes in and out and aborts it on a timeout.
 Sources: RFC 5321 (replies), RFC 2920 (pipelining).
 """
 
-import re
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Protocol
 
 from skymailing.delivery.smtp.replies import Reply, ReplyReader, SessionLost
+from skymailing.delivery.smtp.verdicts import ENDS_SESSION, ROUTE_FAULT_CODES, Stage, Verdict, classify
 
-# Codes that refer to the session or the credentials, not to the letter.
-ROUTE_FAULT_CODES = {421, 454, 530, 535}
 CLOSING = 421
-# RFC 3463: the sender's address is at fault. Some servers report this only after RCPT.
-SENDERS_ADDRESS = re.compile(r"5\.1\.[78]\b")
-
-
-class Verdict(StrEnum):
-    """The outcome of one letter in one session."""
-
-    SENT = "sent"
-    DEFERRED = "deferred"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    # Not caused by the letter: it returns to pending, and no attempt is counted.
-    RELEASED = "released"
-    ROUTE_FAULT = "route-fault"
-    SENDER_REFUSED = "sender-refused"
-
-
-# After these, the session hands over no more letters.
-ENDS_SESSION = {Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
-
-
-class Stage(StrEnum):
-    """The command to which a reply belongs."""
-
-    MAIL = "MAIL"
-    RCPT = "RCPT"
-    DATA = "DATA"
-    DOT = "after the dot"
 
 
 @dataclass(slots=True)
@@ -79,21 +48,6 @@ class Journal(Protocol):
     def begin(self, letter: Letter) -> None: ...
 
     def end(self, result: Result) -> None: ...
-
-
-def classify(stage: Stage, code: int, text: str = "") -> Verdict:
-    """Return the verdict for a reply to `stage`; do not call it for the 354 after DATA."""
-    if code in ROUTE_FAULT_CODES:
-        return Verdict.ROUTE_FAULT
-    if 400 <= code < 500:
-        return Verdict.DEFERRED
-    if 500 <= code < 600:
-        is_about_sender = stage is Stage.MAIL or SENDERS_ADDRESS.match(text)
-        return Verdict.SENDER_REFUSED if is_about_sender else Verdict.FAILED
-    if 200 <= code < 300 and stage is Stage.DOT:
-        return Verdict.SENT
-    # An invalid code at this stage is not about the letter.
-    return Verdict.UNKNOWN if stage is Stage.DOT else Verdict.DEFERRED
 
 
 class Session:

@@ -20,7 +20,7 @@ from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.article_forms import ArticleForm
 from skymailing.manager.forms import ArticleFilter, ConfirmForm
-from skymailing.manager.views.panel import AUTHORS, PanelView
+from skymailing.manager.views.base import AUTHORS, PanelView
 from skymailing.models import Article, AuditAction, MessageFormat
 from skymailing.web.error_texts import explain
 

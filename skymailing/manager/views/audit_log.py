@@ -7,7 +7,7 @@ from flask_login import current_user
 
 from skymailing.manager import queries
 from skymailing.manager.forms import AuditFilter
-from skymailing.manager.views.panel import PanelView
+from skymailing.manager.views.base import PanelView
 from skymailing.models import AuditAction
 
 

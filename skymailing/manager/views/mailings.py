@@ -23,7 +23,7 @@ from skymailing.mailings.run_queries import find_last_run
 from skymailing.mailings.state_text import explain_state
 from skymailing.manager import queries
 from skymailing.manager.forms import AttemptFilter, MailingFilter, ReasonForm
-from skymailing.manager.views.panel import MAX_SELECTED, PanelView
+from skymailing.manager.views.base import MAX_SELECTED, PanelView
 from skymailing.messages.error_texts import explain_template_error
 from skymailing.models import DeliveryState, Mailing, MailingState, Outcome
 from skymailing.web.error_texts import explain

@@ -6,7 +6,7 @@ from flask_admin import expose
 from flask_login import current_user
 
 from skymailing.manager import queries
-from skymailing.manager.views.panel import AUTHORS, MANAGERS, PanelView
+from skymailing.manager.views.base import AUTHORS, MANAGERS, PanelView
 
 
 class Overview(PanelView):

@@ -8,7 +8,7 @@ from skymailing.extensions import db
 from skymailing.mailings.queries import count_runs
 from skymailing.manager import queries
 from skymailing.manager.forms import DeliveryFilter, RunFilter
-from skymailing.manager.views.panel import PanelView
+from skymailing.manager.views.base import PanelView
 from skymailing.models import Delivery, DeliveryState, Run, RunState
 
 

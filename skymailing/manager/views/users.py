@@ -17,7 +17,7 @@ from skymailing.dispatch import dispatch_mailings_of
 from skymailing.extensions import db
 from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
-from skymailing.manager.views.panel import ADMINS, MAX_SELECTED, PanelView
+from skymailing.manager.views.base import ADMINS, MAX_SELECTED, PanelView
 from skymailing.models import Role, User
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import selected_ids
