@@ -111,7 +111,7 @@ class Sink:
 
 def list_user_options() -> list[str]:
     """Return the option for an unprivileged user, which smtp-sink requires when started by root."""
-    return ["-u", "nobody"] if os.geteuid() == 0 else []
+    return ["-u", "daemon"] if os.geteuid() == 0 else []
 
 
 def find_free_port() -> int:

@@ -15,7 +15,6 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from skymailing.email_addresses import display_address
 from skymailing.web import labels
 from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
@@ -172,6 +171,9 @@ def respond_if_changed(part: str) -> tuple[str, int]:
 
 def address(email: str) -> str:
     """Return an e-mail address in its readable form, with an IDN domain in its own script."""
+    # Only pages need it: commands start faster without the library behind it.
+    from skymailing.email_addresses import display_address
+
     return display_address(email)
 
 
