@@ -103,4 +103,4 @@ def test_a_version_stays_ready_while_the_schema_is_newer(visitor: FlaskClient, s
 
     assert response.status_code == 200
     assert response.json is not None
-    assert "of a newer version" in response.json["checks"]["database"]["reason"]
+    assert "from a newer version" in response.json["checks"]["database"]["reason"]

@@ -118,7 +118,7 @@ def test_the_deletion_can_be_cancelled_during_the_grace_period(
     session.expire_all()
     assert user.deletion_at is None
     assert mailing.state is MailingState.PAUSED
-    assert "paused when the deletion" in returned.get(f"/mailings/{mailing.id}").text
+    assert "Paused because the deletion" in returned.get(f"/mailings/{mailing.id}").text
     assert returned.get("/clients/").status_code == 200
 
 

@@ -256,7 +256,7 @@ def test_the_sweep_resumes_imports_after_dead_workers_and_lost_hints(
 def test_too_many_rows_are_refused_before_the_first_is_imported(
     create: Import, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "MAX_ROWS", 2)
+    monkeypatch.setattr(tasks, "MAX_ROWS", 2)
     import_ = create(make_table(3))
     tasks.run_import_slice(import_.id)
     session.refresh(import_)

@@ -91,7 +91,7 @@ def test_a_report_covers_one_or_all_of_the_users_own_mailings(
 
 def test_an_invalid_period_is_explained_beside_its_field(browser: FlaskClient) -> None:
     wrong = {
-        "since=2026-11-20&until=2026-11-19": ("until", "before its beginning"),
+        "since=2026-11-20&until=2026-11-19": ("until", "ends before it begins"),
         "since=2025-11-20&until=2026-11-21": ("until", "up to 366 days"),
         "since=2020-01-01": ("until", "up to 366 days"),
         "since=0001-01-01": ("since", "between 1970 and 9000"),
@@ -208,4 +208,4 @@ def test_the_command_refuses_a_mailing_of_another_owner(app: Flask, user: User) 
     arguments = ["mailings", "report", "--owner", user.email, "--mailing", str(foreign.id)]
     done = app.test_cli_runner().invoke(args=arguments)
     assert done.exit_code == 1
-    assert "is not one of" in done.output
+    assert "does not belong to" in done.output

@@ -80,7 +80,7 @@ def test_an_error_logs_neither_input_nor_settings(broken: Flask, log: pytest.Log
         assert TYPED not in response.text
         assert "hunter" not in response.text
         assert "Traceback" not in response.text
-    assert "The database is away" in log.text
+    assert "The database is unavailable" in log.text
     assert TYPED not in log.text
     assert "hunter" not in log.text
 
