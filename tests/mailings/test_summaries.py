@@ -71,7 +71,7 @@ def test_the_summary_comes_at_the_owners_hour_and_covers_the_last_day(
         sweep_at(NOON + timedelta(minutes=15))
     (letter,) = letters_to(smtp, owner)
     assert letter.startswith("Daily summary: 5 letters sent")
-    assert "from 2026-11-22 18:00 until 2026-11-23 18:00" in letter
+    assert "from 2026-11-22 18:00 to 2026-11-23 18:00" in letter
     assert "Осенние новости\n  sent: 5, failed: 2, expired: 1\n" in letter
     assert f"http://sky.example/mailings/{mailing.id}" in letter
 
