@@ -30,7 +30,7 @@ run: install
 	@$(RUN) flask --app wsgi up --migrate
 
 test: install-dev
-	$(RUN) pytest -n 3 --dist loadfile $(ARGS)
+	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 e2e: install-dev
 	@CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM && set -x && \

@@ -33,6 +33,11 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+# Longest first, so that no process is left alone with a long file at the end.
+LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy")
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     deselected = [
         item
@@ -44,6 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=deselected)
     items[:] = [item for item in items if item not in deselected]
+    items.sort(key=lambda item: position(item.path))
+
+
+def position(path: Path) -> int:
+    """Return the place of a test's folder among the long ones."""
+    return LONG_FOLDERS.index(path.parent.name) if path.parent.name in LONG_FOLDERS else len(LONG_FOLDERS)
 
 
 @pytest.fixture(scope="session")
@@ -84,22 +95,30 @@ def postgres_url() -> Iterator[str]:
         server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}"
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """The database's URL; every test with a database runs on both."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}"
-    return str(request.getfixturevalue("postgres_url"))
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parent of the apps' data directories."""
+    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="session")
 def environment(
-    database_url: str,
-    redis_server: RedisServer,
-    smtp_server: SmtpServer,
-    tmp_path_factory: pytest.TempPathFactory,
+    database_url: str, redis_server: RedisServer, smtp_server: SmtpServer, data_dir: Path
 ) -> dict[str, str]:
     """Environment variables for an app or a process that uses the test servers."""
+    own = data_dir / database_url.partition(":")[0]
+    own.mkdir(mode=0o700, exist_ok=True)
     return {
         "SKYMAILING_ENV": "testing",
         "SECRET_KEY": "only-for-tests-" * 3,
@@ -109,18 +128,32 @@ def environment(
         "MAIL_PORT": str(smtp_server.port),
         "MAIL_DEFAULT_SENDER": "letters@sky.example",
         "PUBLIC_URL": "http://sky.example",
-        "DATA_DIR": str(tmp_path_factory.mktemp("data")),
+        "DATA_DIR": str(own),
     }
 
 
 @pytest.fixture(scope="session")
-def app(environment: dict[str, str]) -> Iterator[Flask]:
-    app = create_app(TestingConfig(environment))
-    with app.app_context():
-        upgrade(str(Path(app.root_path).parent / "migrations"))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def apps() -> Iterator[dict[str, Flask]]:
+    """The apps by database URL.
+
+    With xdist, pytest sets up the fixtures of a database again for each file. Migrating the database
+    again and again took a fifth of the suite's time.
+    """
+    apps: dict[str, Flask] = {}
+    yield apps
+    for app in apps.values():
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(environment: dict[str, str], apps: dict[str, Flask]) -> Flask:
+    url = environment["DATABASE_URL"]
+    if url not in apps:
+        apps[url] = create_app(TestingConfig(environment))
+        with apps[url].app_context():
+            upgrade(str(Path(apps[url].root_path).parent / "migrations"))
+    return apps[url]
 
 
 @pytest.fixture(scope="session")
