@@ -41,7 +41,7 @@ def test_failure_reasons_are_two_clicks_from_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="Weekly digest")
     # The list itself shows the next start and the last result.
-    expect(row.locator("[data-label=Next] time")).to_be_visible()
+    expect(row.locator("[data-label='Next start'] time")).to_be_visible()
     expect(row.locator("[data-label='Last result']")).to_contain_text(re.compile(r"\d+ of 81 sent, 1 failed"))
 
     row.get_by_role("link").click()
