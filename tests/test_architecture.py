@@ -4,6 +4,7 @@ A module may import modules of its own floor and of the floors below it (docs/ar
 """
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -234,3 +235,13 @@ def test_files_and_functions_stay_short() -> None:
                 if lines > 40:
                     long.append(f"{name}:{node.lineno}: {node.name} has {lines} lines")
     assert long == []
+
+
+def test_contributing_names_files_that_exist() -> None:
+    """Only names with a folder: others are the files of the folder named before them."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|po|md))`", text))
+    assert len(named) > 20
+    assert [
+        name for name in sorted(named) if not any((root / name).exists() for root in (ROOT, PACKAGE))
+    ] == []

@@ -208,6 +208,7 @@ def _process(
     try:
         _hand_over(run, batch, dispatcher, pool, pipeline)
     except BaseException:
+        # Also for a stop or a job timeout: record what has been handed over before the worker ends.
         batch.add_journaled(dispatcher.journal)
         batch.record(run, pool.route)
         raise
