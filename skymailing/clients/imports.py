@@ -41,14 +41,20 @@ def open_table(source: BinaryIO) -> tuple[Columns, Iterator[Record]]:
     return recognise_columns(header.cells), records
 
 
-def create_import(owner_id: int, filename: str, content: bytes | None, source: BinaryIO) -> ClientImport:
-    """Create an import of the file and return it; raises NoAddressColumn or UnusableFile.
+def read_headers(source: BinaryIO) -> list[str]:
+    """Check an uploaded file and return its headers; raises NoAddressColumn or UnusableFile."""
+    check_length(source)
+    columns, _rows = open_table(source)
+    return [clean_text(header) for header in columns.headers]
+
+
+def create_import(
+    owner_id: int, filename: str, headers: list[str], content: bytes | None = None
+) -> ClientImport:
+    """Create an import of a file with these headers (`read_headers`) and return it.
 
     With `content` any worker can run the import; without it, only the process that has the file open.
     """
-    check_length(source)
-    columns, _rows = open_table(source)
-    headers = [clean_text(header) for header in columns.headers]
     import_ = ClientImport(
         owner_id=owner_id, filename=clean_text(filename)[-255:], content=content, headers=headers
     )

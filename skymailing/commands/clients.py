@@ -31,7 +31,7 @@ def import_file(file: IO[bytes], owner_email: str) -> None:
     if not file.seekable():
         raise click.ClickException("FILE must be a file on disk, not a pipe.")
     try:
-        import_ = imports.create_import(owner_id, file.name, None, file)  # type: ignore[arg-type]  # click's IO
+        import_ = imports.create_import(owner_id, file.name, imports.read_headers(file))  # type: ignore[arg-type]  # click's IO
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error

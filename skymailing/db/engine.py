@@ -1,9 +1,10 @@
 """Make SQLite safe for several processes, and build statements that suit both databases."""
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from flask import Flask, has_request_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, any_, bindparam, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
@@ -16,6 +17,8 @@ LARGEST_ID = 2**31 - 1
 LARGEST_BIG_ID = 2**63 - 1
 LONGEST_SLEEP = 0.1  # seconds between two transactions of a background task
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 
 def configure_database(app: Flask) -> None:
@@ -31,7 +34,8 @@ def make_sqlite_safe(engine: Engine) -> None:
 
     By default, the driver begins a transaction late, and a process that reads first and writes later
     loses updates. Here a transaction that may write takes the write lock at its start (BEGIN IMMEDIATE),
-    waiting for it if needed. The transaction of a read request takes no lock.
+    waiting for it if needed. The transaction of a read request takes no lock, nor does that of a view
+    with `starts_reading`.
     """
 
     @event.listens_for(engine, "connect")
@@ -49,9 +53,33 @@ def make_sqlite_safe(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        is_read_request = has_request_context() and request.method in SAFE_METHODS
-        reading = is_read_request or connection.get_execution_options().get("reading", False)
+        reading = is_reading_request() or connection.get_execution_options().get("reading", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def starts_reading(view: V) -> V:
+    """Decorate a view that computes before it writes: on SQLite its request starts without the write lock.
+
+    Such a view calls `start_writing` before its first change, or changes nothing.
+    """
+    view.starts_reading = True  # type: ignore[attr-defined]  # `functools.wraps` copies it to wrappers
+    return view
+
+
+def start_writing() -> None:
+    """End the transaction that only read; the next one may write. Objects are read again when used."""
+    db.session.rollback()
+    g.may_write = True
+
+
+def is_reading_request() -> bool:
+    """Whether the current request only reads, at least so far."""
+    if not has_request_context():
+        return False
+    if request.method in SAFE_METHODS:
+        return True
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "starts_reading", False) and not g.get("may_write", False)
 
 
 def lower(text: str | None) -> str | None:

@@ -28,7 +28,7 @@ from wtforms.widgets import CheckboxInput
 from skymailing.mailings import scheduling
 from skymailing.mailings.errors import InvalidMailing, MailingError
 from skymailing.mailings.log_queries import MailingChoices
-from skymailing.mailings.selection import Selection, UnreadableSelection
+from skymailing.mailings.selection import Selection, SelectionTooComplex, UnreadableSelection
 from skymailing.mailings.validation import NAME_MAX_LENGTH, SENDER_NAME_MAX_LENGTH, MailingValidation
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
 from skymailing.models import (
@@ -56,8 +56,10 @@ class SelectionField(Field):
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()
         try:
-            self.data = Selection.parse(values)
-        except UnreadableSelection as error:
+            selection = Selection.parse(values)
+            selection.check_complexity()
+            self.data = selection
+        except (UnreadableSelection, SelectionTooComplex) as error:
             raise ValueError(explain(error)) from error
 
 

@@ -16,6 +16,10 @@ from skymailing.models import Client, Mailing, User, mailing_clients
 RANGES_PER_STATEMENT = 400
 # A form lists up to this many selected clients by ID; for more, it refers to the saved mailing.
 LARGE = 2_000
+# What a form may send; each part costs time in every query of the selection.
+MAX_SEARCHES = 20
+MAX_RANGES = LARGE
+MAX_EXCLUDED = RANGES_PER_STATEMENT
 
 Range = tuple[int, int]
 
@@ -25,6 +29,13 @@ class UnreadableSelection(MailingError):
 
     def __init__(self) -> None:
         super().__init__("mailing_clients_unreadable")
+
+
+class SelectionTooComplex(MailingError):
+    """A form sent more searches or ranges than the database can evaluate quickly."""
+
+    def __init__(self) -> None:
+        super().__init__("mailing_clients_too_complex")
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,16 @@ class Selection:
         values += [f"saved:{self.saved}"] if self.saved else []
         values += [f"not:{_write(self.excluded)}"] if self.excluded else []
         return values if self.is_by_id or not boxes else [*values, f"shown:{_write(boxes)}"]
+
+    def check_complexity(self) -> None:
+        """Raise SelectionTooComplex if the queries for this selection would take too long."""
+        too_many = (
+            len(self.matching) > MAX_SEARCHES
+            or len(self.ranges) > MAX_RANGES
+            or len(self.excluded) > MAX_EXCLUDED
+        )
+        if too_many:
+            raise SelectionTooComplex
 
     def count_ids(self) -> int:
         """Return how many IDs the ranges contain, whether or not clients have them."""

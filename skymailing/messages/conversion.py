@@ -3,7 +3,13 @@
 import re
 from html import escape
 
-from skymailing.delivery.rendering.content import clean, convert_markdown, guess_language, restore_text
+from skymailing.delivery.rendering.content import (
+    check_length,
+    clean,
+    convert_markdown,
+    guess_language,
+    restore_text,
+)
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out
@@ -11,12 +17,14 @@ from skymailing.models import MessageFormat
 
 
 def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
-    """Return `body` in the new format; raises TemplateError if a tag is not closed.
+    """Return `body` in the new format; raises TemplateError if a tag is not closed, or if
+    the body is too long.
 
     Plain text and Markdown need no conversion. An HTML message has a design around its text; converting it
     to another format removes the design.
     """
     body = clean(body)
+    check_length(body, old)
     if new is MessageFormat.HTML and old is not MessageFormat.HTML:
         content = convert_markdown(body) if old is MessageFormat.MARKDOWN else write_paragraphs(body)
         return lay_out(content.strip(), guess_language(body))

@@ -8,7 +8,7 @@ from itertools import islice
 from uuid import uuid4
 
 from skymailing.clock import utcnow
-from skymailing.delivery.rendering.content import find_placeholders
+from skymailing.delivery.rendering.content import check_length, find_placeholders
 from skymailing.delivery.rendering.letter import (
     Content,
     LetterTemplate,
@@ -49,6 +49,7 @@ def inspect_letter(
     content: Content, recipient: Recipient, sender: Sender, url: str, attributes: Iterable[str]
 ) -> Insight:
     """Return what `recipient` would get; `attributes` are those of all clients; raises TemplateError."""
+    check_length(content.body, content.format)
     template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
     rendered = template.parts.render(make_values(recipient, template.sender_name, url))
     size = len(template.render(0, recipient, url, utcnow()))

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -49,8 +50,16 @@ def picture_directory() -> Path:
     return Path(current_app.config["DATA_DIR"]) / "letter-pictures"
 
 
-def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePicture:
-    """Store an uploaded picture; raises UserError, such as TooManyPictures."""
+@dataclass(frozen=True, slots=True)
+class WrittenPicture:
+    """A picture whose file is in the folder, but that has no row yet."""
+
+    name: str
+    size: int  # bytes
+
+
+def check_room(owner_id: int) -> None:
+    """Raise TooManyPictures if the user has no room for another picture."""
     count, total = db.session.execute(
         select(func.count(), func.coalesce(func.sum(MessagePicture.size), 0)).where(
             MessagePicture.owner_id == owner_id
@@ -58,6 +67,13 @@ def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePictu
     ).one()
     if count >= MAX_PICTURES or total >= MAX_SIZE:
         raise TooManyPictures
+
+
+def write_file(file: IO[bytes]) -> WrittenPicture:
+    """Decode an uploaded picture and write its file; raises UserError. Takes up to seconds.
+
+    If no row is added for it, `delete_orphans` deletes the file later.
+    """
     content = read_upload(file)
     with decode(content, LARGEST) as decoded:
         # Some mail programs cannot show WebP; all can show PNG.
@@ -65,9 +81,19 @@ def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePictu
         kind = "jpg" if image.mode == "RGB" else "png"
         picture = Picture(secrets.token_hex(16), image.width, image.height, kind)
         with lock_directory(picture_directory()) as directory:
-            size = write_picture(image, picture, directory)
+            return WrittenPicture(picture.name, write_picture(image, picture, directory))
+
+
+def add_picture(owner_id: int, written: WrittenPicture, now: datetime) -> MessagePicture:
+    """Add the row of a written picture; raises TooManyPictures."""
+    check_room(owner_id)
     stored = MessagePicture(
-        owner_id=owner_id, name=picture.name, size=size, uploaded_at=now, seen_at=now, looked_at=now
+        owner_id=owner_id,
+        name=written.name,
+        size=written.size,
+        uploaded_at=now,
+        seen_at=now,
+        looked_at=now,
     )
     db.session.add(stored)
     db.session.flush()

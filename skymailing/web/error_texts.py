@@ -63,6 +63,9 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_cancelled": _l("This mailing was cancelled, so it cannot be changed."),
     "mailing_clients_missing": _l("Choose at least one client, or send to all clients."),
     "mailing_clients_unknown": _l("One of the clients does not exist or has been deleted."),
+    "mailing_clients_too_complex": _l(
+        "This selection consists of too many parts. Clear it, then select clients with fewer searches."
+    ),
     "mailing_clients_unreadable": _l("One of the clients does not exist."),
     "mailing_deleted": _l("This mailing has been deleted."),
     "mailing_disabled": _l("A manager has disabled this mailing: %(reason)s"),
@@ -114,6 +117,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "picture_file_too_large": _l("This picture is larger than %(size)s MB. Choose a smaller file."),
     "picture_unreadable": _l("This file cannot be read as a picture. Choose a JPEG, PNG or WebP file."),
     "picture_too_small": _l("This picture is too small to be seen."),
+    "picture_busy": _l("Other pictures are being processed. Try again in a few seconds."),
     "picture_too_many_pixels": _l(
         "This picture has more than %(count)s million pixels. Choose a smaller one."
     ),

@@ -6,21 +6,26 @@ import os
 import re
 import struct
 import tempfile
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from flask import current_app
 from PIL import ExifTags, Image
 
 from skymailing.errors import UserError
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 40_000_000  # more than a good camera has; decoded, they need 160 MB
+MAX_PIXELS = 16_000_000  # decoded at full size; with copies, they need about 300 MB
+# A JPEG, as cameras and phones write, is decoded near the needed size.
+MAX_JPEG_PIXELS = 50_000_000
+DECODING_WAIT = 3  # seconds; each waiting upload keeps a thread of the web server busy
 MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
+SMOOTH_MODES = ("L", "RGB", "RGBA")  # can be resized without being converted first
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -37,8 +42,12 @@ TRANSPOSES: dict[Any, Image.Transpose] = {
 TEMPORARY_PREFIX = ".new-"  # of a file that is being written
 NAME = re.compile(r"(?P<key>[0-9a-f]{32})-(?P<width>\d{1,4})x(?P<height>\d{1,4})\.(?P<kind>jpg|png|webp)")
 
-# A process decodes one picture at a time, which limits the memory for uploads.
-_decoding = threading.Lock()
+
+class PicturesBusy(UserError):
+    """Other pictures are being decoded."""
+
+    def __init__(self) -> None:
+        super().__init__("picture_busy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +95,30 @@ def read_upload(file: IO[bytes]) -> bytes:
 
 @contextmanager
 def decode(content: bytes, largest: int) -> Iterator[Image.Image]:
-    """Yield an uploaded picture of at most `largest` pixels a side; only one at a time is decoded.
+    """Yield an uploaded picture of at most `largest` pixels a side.
+
+    All processes together decode one picture at a time, which limits the memory for uploads.
 
     Type and size are read from the content, never from a file name. Only the pixels are kept: no
     metadata, no location, no second file appended to the first. Raises UserError `picture_unreadable`,
-    `picture_too_small` or `picture_too_many_pixels`.
+    `picture_too_small` or `picture_too_many_pixels`; PicturesBusy if others take too long.
     """
-    with _decoding:
+    with (Path(current_app.config["DATA_DIR"]) / ".decoding").open("w") as lock:
+        _wait_for(lock)
         yield _decode(content, largest)
+
+
+def _wait_for(lock: IO[str]) -> None:
+    """Lock the file, which is unlocked when it is closed; raises PicturesBusy after DECODING_WAIT."""
+    deadline = time.monotonic() + DECODING_WAIT
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise PicturesBusy from None
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -111,18 +136,21 @@ def _decode(content: bytes, largest: int) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             # The size is in the file's header, so this check decodes no pixel.
-            if opened.width * opened.height > MAX_PIXELS:
-                raise _too_many_pixels()
+            allowed = MAX_JPEG_PIXELS if opened.format == "JPEG" else MAX_PIXELS
+            if opened.width * opened.height > allowed:
+                raise _too_many_pixels(allowed)
             if min(opened.size) < MIN_SIDE:
                 raise UserError("picture_too_small")
             opened.draft("RGB", (largest, largest))  # decode a JPEG near the needed size
             opened.load()
+            if opened.mode in SMOOTH_MODES:  # before the copies below, which would be as large as the picture
+                opened.thumbnail((largest, largest), Image.Resampling.LANCZOS)
             upright = _turn_upright(opened)
             if upright.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
                 upright = upright.point(lambda grey: grey * (1 / 257)).convert("L")
             image = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels() from error
+        raise _too_many_pixels(MAX_PIXELS) from error
     except (
         OSError,
         SyntaxError,
@@ -149,8 +177,8 @@ def _turn_upright(image: Image.Image) -> Image.Image:
     return image if transpose is None else image.transpose(transpose)
 
 
-def _too_many_pixels() -> UserError:
-    return UserError("picture_too_many_pixels", count=MAX_PIXELS // 1_000_000)
+def _too_many_pixels(allowed: int) -> UserError:
+    return UserError("picture_too_many_pixels", count=allowed // 1_000_000)
 
 
 def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:

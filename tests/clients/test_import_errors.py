@@ -32,7 +32,9 @@ def test_an_error_while_importing_is_shown_with_its_values(
     text: str,
 ) -> None:
     with app.app_context():
-        created = imports.create_import(user.id, "clients.csv", CONTENT, io.BytesIO(CONTENT))
+        created = imports.create_import(
+            user.id, "clients.csv", imports.read_headers(io.BytesIO(CONTENT)), CONTENT
+        )
         db.session.commit()
         import_id = created.id
 

@@ -40,7 +40,7 @@ def create(context: None, session: Session, user: User) -> Import:
 
     def do(content: str | bytes, owner: User = user) -> ClientImport:
         data = content.encode() if isinstance(content, str) else content
-        import_ = imports.create_import(owner.id, "clients.csv", data, io.BytesIO(data))
+        import_ = imports.create_import(owner.id, "clients.csv", imports.read_headers(io.BytesIO(data)), data)
         db.session.commit()
         import_id = import_.id
         db.session.remove()
@@ -277,7 +277,7 @@ def test_too_many_rows_are_refused_before_the_first_is_imported(
 )
 def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, words: str) -> None:
     with pytest.raises(UserError) as raised:
-        imports.create_import(user.id, "x.csv", content.encode(), io.BytesIO(content.encode()))
+        imports.read_headers(io.BytesIO(content.encode()))
     assert words in explain(raised.value)
 
 

@@ -253,3 +253,19 @@ def test_the_forecast_of_a_change_matches_what_saving_does(
 def test_another_owners_mailing_has_no_forecast(browser: FlaskClient, user: User) -> None:
     foreign = MailingFactory.create(opens_at=time(9), closes_at=time(10))
     assert preview(browser, user, foreign).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "clients",
+    [
+        [f"match:{n}" for n in range(500)],
+        [",".join(str(n * 2) for n in range(1, 100_000))],
+        ["match:", "not:" + ",".join(str(n * 2) for n in range(1, 1_000))],
+    ],
+)
+def test_a_selection_that_would_take_long_is_refused(
+    browser: FlaskClient, user: User, clients: list[str]
+) -> None:
+    response = preview(browser, user, audience="selected", clients=clients)
+    assert response.status_code == 200
+    assert "This selection consists of too many parts." in text_of(response)

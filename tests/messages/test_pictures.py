@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from skymailing.clock import utcnow
 from skymailing.messages import pictures
 from skymailing.messages.pictures import GRACE, PAUSE, picture_directory
 from skymailing.models import MessagePicture, User
+from skymailing.web import images
 from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
 
 LATER = GRACE + timedelta(hours=1)
@@ -157,3 +160,49 @@ def test_files_without_a_row_are_deleted(
         jobs.run_sweep(utcnow())
 
     assert {path.name for path in kept.iterdir()} == {mine, "note.txt", ".lock", ".swept"}
+
+
+def test_a_picture_that_needs_too_much_memory_is_refused(browser: FlaskClient) -> None:
+    tiny_file = file_of(Image.new("RGB", (6300, 6300), "teal"), "WEBP", quality=1)
+    response = browser.post("/messages/pictures", data={"picture": (tiny_file, "x.webp")})
+    assert response.status_code == 422
+    assert "more than 16 million pixels" in response.text
+
+
+def test_a_photo_with_more_pixels_is_decoded_near_its_final_size(browser: FlaskClient) -> None:
+    photo = file_of(Image.new("RGB", (6300, 6300), "teal"), "JPEG")
+    assert browser.post("/messages/pictures", data={"picture": (photo, "x.jpg")}).status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_decoding_needs_a_bounded_amount_of_memory(app: Flask, mode: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.webp"
+    Image.new(mode, (4000, 4000), "teal").save(file, "WEBP", quality=1)
+    script = """
+import resource, sys
+from flask import Flask
+from skymailing.web.images import decode
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+app, before = Flask("x"), peak()
+app.config["DATA_DIR"] = sys.argv[2]
+with app.app_context(), decode(open(sys.argv[1], "rb").read(), 1200):
+    print(peak() - before)
+"""
+    used = subprocess.run(
+        [sys.executable, "-c", script, file, tmp_path], check=True, capture_output=True, text=True
+    )
+    assert int(used.stdout) < 300  # MB
+
+
+def test_while_others_decode_an_upload_is_refused_after_a_while(
+    app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "DECODING_WAIT", 0.1)
+    with app.app_context(), images.decode(file_of(Image.new("RGB", (40, 30))).read(), 100):
+        response = browser.post(
+            "/messages/pictures", data={"picture": (file_of(Image.new("RGB", (40, 30))), "x.png")}
+        )
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    assert response.json == {"problem": "Other pictures are being processed. Try again in a few seconds."}
+    upload(browser)

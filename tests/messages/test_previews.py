@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from skymailing.models import Message, MessageFormat, User
 from tests.support.factories import ClientFactory, MessageFactory
 
+LONG_MARKDOWN = {"subject": "x", "format": "markdown", "body": "![" * 60_000}
 DRAFT = {
     "subject": "Hi, {{ name }}",
     "format": "markdown",
@@ -126,3 +127,32 @@ def test_a_draft_preview_reports_an_error_with_its_line(browser: FlaskClient) ->
 
     assert "Line 2: {{ is not closed by }}." in response.text
     assert "Press “Preview”" in browser.get("/messages/preview").text
+
+
+@pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/messages/convert"])
+def test_markdown_that_would_take_long_to_convert_is_refused(browser: FlaskClient, path: str) -> None:
+    response = browser.post(path, data=LONG_MARKDOWN | {"to": "html"})
+    text = response.get_data(as_text=True)
+    assert "The message is longer than 100000 characters" in text
+
+
+def test_long_markdown_is_not_saved_but_its_draft_is(browser: FlaskClient, session: Session) -> None:
+    response = browser.post("/messages/new", data=LONG_MARKDOWN)
+    assert "The message is longer than 100000 characters" in response.text
+    assert session.scalar(select(Message)) is None
+    assert browser.post("/messages/drafts", data=LONG_MARKDOWN).status_code == 200
+
+
+def test_long_html_is_shown(browser: FlaskClient) -> None:
+    """Pages of other programs are long, and their conversion takes linear time."""
+    html = {"subject": "x", "format": "html", "body": "<p style='color:red'>Sale</p>" * 8_000}
+    response = browser.post("/messages/insight", data=html)
+    assert response.json
+    assert response.json["has_html"]
+
+
+def test_a_saved_message_of_an_earlier_version_says_that_it_is_too_long(
+    browser: FlaskClient, user: User
+) -> None:
+    message = MessageFactory.create(owner=user, format=MessageFormat.MARKDOWN, body="![" * 60_000)
+    assert "The message is longer than 100000 characters" in browser.get(f"/messages/{message.id}").text

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.blog.images import store_image
 from skymailing.clock import utcnow
-from skymailing.messages.pictures import store_picture
+from skymailing.messages.pictures import add_picture, write_file
 from skymailing.models import Mailing, User
 from skymailing.security import NEW_EMAIL, RESET, VERIFY, account_token, unsubscribe_token
 from tests.conftest import SignIn
@@ -72,7 +72,7 @@ class OwnedObjects:
                 case "blog.media":
                     return {"name": store_image(picture())}
                 case "messages.picture":
-                    return {"name": store_picture(self.owner.id, picture(), utcnow()).name}
+                    return {"name": add_picture(self.owner.id, write_file(picture()), utcnow()).name}
                 case "auth.verify":
                     return {"token": account_token(VERIFY, self.owner)}
                 case "auth.reset":

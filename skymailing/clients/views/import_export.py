@@ -15,6 +15,7 @@ from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.forms import ImportForm
 from skymailing.clients.rows import split_rejected
 from skymailing.clients.views.blueprint import bp
+from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -35,6 +36,7 @@ SAMPLE = (
 
 @bp.route("/import", methods=["GET", "POST"])
 @login_required
+@starts_reading
 def import_new() -> ResponseReturnValue:
     """Accept an uploaded file, which a worker then imports."""
     form = ImportForm()
@@ -51,17 +53,19 @@ def import_new() -> ResponseReturnValue:
 
 def receive_file(form: ImportForm) -> ClientImport | None:
     """Return the new import; on an error, show it beside the field and return None."""
-    if imports.count_unfinished_imports(current_user.id) >= MAX_UNFINISHED_IMPORTS:
-        form.file.errors = [_("Wait until your other imports are finished.")]
-        return None
     upload = form.file.data
     try:
-        return imports.create_import(
-            current_user.id, upload.filename or "", upload.stream.read(), upload.stream
-        )
+        headers = imports.read_headers(upload.stream)
     except UserError as error:
         form.file.errors = [explain(error)]
         return None
+    upload.stream.seek(0)
+    content = upload.stream.read()
+    start_writing()
+    if imports.count_unfinished_imports(current_user.id) >= MAX_UNFINISHED_IMPORTS:
+        form.file.errors = [_("Wait until your other imports are finished.")]
+        return None
+    return imports.create_import(current_user.id, upload.filename or "", headers, content)
 
 
 @bp.get("/import/sample.csv")

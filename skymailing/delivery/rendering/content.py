@@ -20,6 +20,7 @@ from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
 
 MAX_BODY = 500_000  # characters
+MAX_MARKDOWN = 100_000  # characters; converting some texts takes quadratic time
 UNSUBSCRIBE = ("unsubscribe_url",)
 # Keep line breaks, as people who write e-mails expect. The author's HTML is trusted, unlike values.
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
@@ -85,11 +86,20 @@ def clean(text: str) -> str:
     return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def check_length(body: str, format: MessageFormat) -> None:
+    """Raise TemplateError if a body is too long to be saved, shown or converted."""
+    _check_length(body, MAX_MARKDOWN if format is MessageFormat.MARKDOWN else MAX_BODY)
+
+
+def _check_length(body: str, limit: int) -> None:
+    if len(body) > limit:
+        raise TemplateError(N_("The message is longer than %(limit)s characters"), limit=str(limit))
+
+
 def compile_content(content: Content) -> Compiled:
     """Parse and convert the content; raises TemplateError."""
     body = clean(content.body)
-    if len(body) > MAX_BODY:
-        raise TemplateError(N_("The message is longer than %(limit)s characters"), limit=str(MAX_BODY))
+    _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
     subject = parse(clean(content.subject), escape=False)
     parsed = parse(body, escape=False)
     language = guess_language(body)
@@ -192,6 +202,7 @@ EXAMPLE_VALUES = {
 def check_content(content: Content) -> None:
     """Raise TemplateError, with the line in the body as typed, if the content cannot be rendered."""
     subject, body = clean(content.subject), clean(content.body)
+    check_length(body, content.format)
     try:
         render(parse(subject, escape=False), EXAMPLE_VALUES, subject)
     except TemplateError as error:

@@ -10,6 +10,7 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
+from skymailing.db.engine import start_writing
 from skymailing.delivery.audience import count_recipients, count_suppressed
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
@@ -24,6 +25,7 @@ from skymailing.mailings.views import client_picker
 from skymailing.mailings.views.actions import send_test_letter
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import EVERY_DAY, Audience, Mailing
+from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
@@ -33,8 +35,11 @@ FIRST_WINDOW = timedelta(days=7)
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
+@computes
 def new() -> str | Response:
     """Create a mailing; it starts automatically unless it is saved as a draft."""
+    if is_save_request():
+        start_writing()
     now = clock.utcnow()
     form = make_form(now, initial_values(now))
     if not is_save_request():
@@ -58,9 +63,12 @@ def new() -> str | Response:
 
 @bp.route("/<int:mailing_id>/edit", methods=["GET", "POST"])
 @login_required
+@computes
 def edit(mailing_id: int) -> str | Response:
     """Edit a mailing."""
-    mailing = get_own_mailing(mailing_id, to_change=request.method == "POST")
+    if is_save_request():
+        start_writing()
+    mailing = get_own_mailing(mailing_id, to_change=is_save_request())
     if not services.can_be_edited(mailing):
         return render_template("mailings/not_editable.html", mailing=mailing)
     now = clock.utcnow()
@@ -81,6 +89,7 @@ def edit(mailing_id: int) -> str | Response:
 
 @bp.post("/preview")
 @login_required
+@computes
 def preview() -> str:
     """Show the summary for the form of a new mailing, without saving."""
     form = make_form(clock.utcnow(), {"message": None})
@@ -90,6 +99,7 @@ def preview() -> str:
 
 @bp.post("/<int:mailing_id>/preview")
 @login_required
+@computes
 def preview_change(mailing_id: int) -> str:
     """Show the summary for the form of a saved mailing, without saving."""
     mailing = get_own_mailing(mailing_id)
@@ -192,6 +202,7 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     # A picker step is not validated, so it has no summary.
     context = None if client_picker.is_step(request.form) else make_preflight(form, mailing)
     if request.form.get("check") == "test" and context and (message := context["preflight"].message):
+        start_writing()
         send_test_letter(current_user, message.id)
     return render_template(
         "mailings/form.html",

@@ -21,6 +21,7 @@ from werkzeug.exceptions import NotFound
 
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
+from skymailing.db.engine import start_writing, starts_reading
 from skymailing.delivery.rendering.liquid_tags import TemplateError
 from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
@@ -33,10 +34,11 @@ from skymailing.messages.views.menus import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
+from skymailing.web.computing import computes, get_user_key
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import parse_big_id
-from skymailing.web.images import parse_name
+from skymailing.web.images import PicturesBusy, parse_name
 from skymailing.web.urls import public_url
 
 A_YEAR = 365 * 24 * 60 * 60  # seconds
@@ -175,6 +177,7 @@ def restore(draft_id: int) -> ResponseReturnValue:
 
 @bp.post("/convert")
 @login_required
+@computes
 def convert_body() -> ResponseReturnValue:
     """Convert the typed body to another format."""
     content = read_typed()
@@ -189,14 +192,20 @@ def convert_body() -> ResponseReturnValue:
 
 @bp.post("/pictures")
 @login_required
-@limiter.limit("60/minute")
+@limiter.limit("20 per minute; 300 per hour", key_func=get_user_key)
+@starts_reading
 def upload_picture() -> ResponseReturnValue:
-    """Store a picture and return its URL."""
+    """Store a picture and return its URL; 503 while other pictures are being decoded."""
     file = request.files.get("picture")
     if file is None:
         return jsonify(problem=_("Choose a picture.")), 422
     try:
-        stored = pictures.store_picture(current_user.id, file.stream, utcnow())
+        pictures.check_room(current_user.id)
+        written = pictures.write_file(file.stream)
+        start_writing()
+        stored = pictures.add_picture(current_user.id, written, utcnow())
+    except PicturesBusy as error:
+        return jsonify(problem=explain(error)), 503, {"Retry-After": "5"}
     except UserError as error:
         return jsonify(problem=explain(error)), 422
     db.session.commit()

@@ -9,6 +9,7 @@ from flask_login import current_user, login_required
 from skymailing import queue
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow
+from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.extensions import db
@@ -50,6 +51,7 @@ def index() -> ResponseReturnValue:
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
+@starts_reading
 def new() -> ResponseReturnValue:
     """Write a new message: from scratch, from a starter or from a draft."""
     draft_id = request.args.get("draft", type=parse_big_id)
@@ -60,6 +62,7 @@ def new() -> ResponseReturnValue:
     starter = get_starter(request.args.get("example", ""), get_locale().language)
     form = MessageForm(data=editor.make_fields(draft) if draft else starter)
     if form.validate_on_submit():
+        start_writing()
         message = Message(owner_id=current_user.id)
         services.save_message(message, form.read_content(), None)
         drafts.delete_drafts(
@@ -76,6 +79,7 @@ def new() -> ResponseReturnValue:
 
 @bp.route("/<int:message_id>/edit", methods=["GET", "POST"])
 @login_required
+@starts_reading
 def edit(message_id: int) -> ResponseReturnValue:
     """Edit a message; runs that have started keep their text."""
     message = get_own(Message, message_id)
@@ -83,6 +87,8 @@ def edit(message_id: int) -> ResponseReturnValue:
     form = MessageForm(data=editor.make_fields(draft or message))
     is_changed = False
     if form.validate_on_submit():
+        start_writing()
+        message = get_own(Message, message_id)  # it may have been deleted since
         try:
             services.save_message(
                 message, form.read_content(), request.form.get("version", type=parse_big_id)

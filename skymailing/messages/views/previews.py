@@ -30,6 +30,7 @@ from skymailing.messages.placeholders import write_path
 from skymailing.messages.views.blueprint import bp
 from skymailing.models import Client, Message
 from skymailing.security import get_own
+from skymailing.web.computing import computes
 from skymailing.web.ids import parse_big_id
 from skymailing.web.urls import unsubscribe_url
 
@@ -41,6 +42,7 @@ POLICY = (
 
 @bp.get("/<int:message_id>")
 @login_required
+@computes
 def show(message_id: int) -> ResponseReturnValue:
     """Show a message as one of the clients gets it."""
     message = get_own(Message, message_id)
@@ -71,6 +73,7 @@ def show(message_id: int) -> ResponseReturnValue:
 
 @bp.get("/<int:message_id>/preview", endpoint="preview")
 @login_required
+@computes
 def show_part(message_id: int) -> ResponseReturnValue:
     """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
@@ -87,6 +90,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
 
 @bp.route("/preview", methods=["GET", "POST"])
 @login_required
+@computes
 def typed() -> ResponseReturnValue:
     """Return the typed content as a client would get it; save nothing.
 
@@ -117,6 +121,7 @@ def typed() -> ResponseReturnValue:
 
 @bp.post("/insight")
 @login_required
+@computes
 def insight() -> ResponseReturnValue:
     """Return facts about the typed content for the editor."""
     client = get_chosen_client()

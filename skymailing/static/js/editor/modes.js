@@ -27,6 +27,7 @@ async function convert(format) {
   fields.set("to", format);
   const response = await fetch(form.dataset.convert, { method: "POST", body: fields });
   if (response.redirected) throw new Error(texts.signedOut);
+  if (response.status === 429) throw new Error(texts.busy);
   const result = await response.json();
   if (!response.ok) throw new Error(result.problem);
   return result.body;

@@ -13,6 +13,7 @@ async function upload(file) {
   data.append("picture", file);
   const response = await fetch(form.dataset.pictures, { method: "POST", body: data });
   if (response.redirected) throw new Error(texts.signedOut);
+  if (response.status === 429) throw new Error(texts.busy);
   const result = await response.json();
   if (!response.ok) throw new Error(result.problem || texts.uploadFailed);
   return result;

@@ -121,6 +121,7 @@ async function refresh() {
   try {
     const options = { method: "POST", body: readFieldsAndClient(), signal: request.signal };
     const response = await fetch(form.dataset.insight, options);
+    if (response.status === 429) scheduleRefresh(1000); // earlier requests are still being processed
     if (!response.ok || response.redirected) return;
     const facts = await response.json();
     showFacts(facts);

@@ -1,0 +1,84 @@
+"""Views that compute for up to seconds: each user gets one turn at a time, so others stay unaffected."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask_login import current_user
+from redis import RedisError
+from redis.lock import Lock
+from werkzeug.exceptions import TooManyRequests
+
+from skymailing import queue
+from skymailing.db.engine import starts_reading
+from skymailing.extensions import limiter
+
+logger = logging.getLogger(__name__)
+
+RATE = "300 per minute"
+# Each user has one running request and others that wait for it; a thread waits for at most WAIT seconds.
+PLACES = 3
+WAIT = 10  # seconds
+LONGEST = 60  # seconds after which the place of a request that died is free again
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+def get_user_key() -> str:
+    """Return the key under which the signed-in user's requests are counted."""
+    return str(current_user.get_id()).partition(".")[0]
+
+
+def computes(view: V) -> V:
+    """Decorate a view of signed-in users that computes: limit its rate, and run one per user at a time.
+
+    Another request waits for its turn. 429 when several are waiting. Without Redis there is no limit.
+    On SQLite the view starts without the write lock (`starts_reading`).
+    """
+
+    @wraps(view)
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        with take_turn(get_user_key()):
+            return view(*args, **kwargs)
+
+    limit = limiter.shared_limit(RATE, scope="computing", key_func=get_user_key)
+    return cast(V, starts_reading(limit(limited)))
+
+
+@contextmanager
+def take_turn(user: str) -> Iterator[None]:
+    """Wait for the user's turn; raises TooManyRequests if several requests wait already."""
+    held: list[Lock] = []
+    try:
+        try:
+            _acquire(user, held)
+        except RedisError as error:
+            logger.warning("Redis is down, computing requests are not limited: %s", error)
+        yield
+    finally:
+        for lock in reversed(held):
+            _release(lock)
+
+
+def _acquire(user: str, held: list[Lock]) -> None:
+    redis = queue.connection()
+    for place in range(PLACES):
+        lock = redis.lock(f"skymailing:computing:{user}:{place}", timeout=LONGEST)
+        if lock.acquire(blocking=False):
+            held.append(lock)
+            break
+    else:
+        raise TooManyRequests(retry_after=1)
+    turn = redis.lock(f"skymailing:computing:{user}:turn", timeout=LONGEST, sleep=0.02)
+    if not turn.acquire(blocking_timeout=WAIT):
+        raise TooManyRequests(retry_after=1)
+    held.append(turn)
+
+
+def _release(lock: Lock) -> None:
+    try:
+        lock.release()
+    except RedisError as error:  # its time was over, or Redis is down; it expires by itself
+        logger.warning("The turn of a computing request was not given back: %s", error)

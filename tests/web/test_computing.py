@@ -1,0 +1,93 @@
+"""Requests that compute: each user has one turn at a time, and waits for it."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.exceptions import TooManyRequests
+
+from skymailing import queue
+from skymailing.models import User
+from skymailing.web import computing
+from skymailing.web.computing import PLACES, take_turn
+from tests.conftest import SignIn
+from tests.support.factories import UserFactory
+
+pytestmark = pytest.mark.one_engine
+TYPED = {"subject": "Hi", "format": "markdown", "body": "Hello", "to": "html"}
+
+
+@pytest.fixture(autouse=True)
+def clear(app: Flask) -> Iterator[None]:
+    yield
+    with app.app_context():
+        for key in queue.connection().scan_iter("skymailing:computing:*"):
+            queue.connection().delete(key)
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computing, "WAIT", 0.1)
+
+
+def test_the_next_request_of_a_user_waits_for_the_first(app: Flask) -> None:
+    order: list[str] = []
+    is_inside = threading.Event()
+
+    def second() -> None:
+        with app.app_context(), take_turn("7"):
+            order.append("second")
+
+    with app.app_context(), take_turn("7"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        is_inside.wait(0.3)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.usefixtures("short_wait")
+def test_a_users_turn_keeps_no_other_user_waiting(
+    app: Flask, browser: FlaskClient, user: User, sign_in: SignIn
+) -> None:
+    other = sign_in(UserFactory.create())
+    with app.app_context(), take_turn(str(user.id)):
+        refused = browser.post("/messages/convert", data=TYPED)
+        assert refused.status_code == 429
+        assert refused.headers["Retry-After"] == "1"
+        assert other.post("/messages/convert", data=TYPED).status_code == 200
+    assert browser.post("/messages/convert", data=TYPED).status_code == 200
+
+
+def test_when_several_requests_wait_the_next_is_refused_at_once(app: Flask) -> None:
+    with app.app_context():
+        for place in range(PLACES):
+            queue.connection().set(f"skymailing:computing:7:{place}", "taken")
+        with pytest.raises(TooManyRequests), take_turn("7"):
+            pytest.fail("there was no place")
+
+
+@pytest.mark.usefixtures("short_wait")
+@pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/mailings/preview"])
+def test_every_page_that_computes_has_turns(app: Flask, browser: FlaskClient, user: User, path: str) -> None:
+    with app.app_context(), take_turn(str(user.id)):
+        assert browser.post(path, data=TYPED).status_code == 429
+
+
+def test_an_error_gives_the_turn_back(app: Flask) -> None:
+    with app.app_context():
+        with pytest.raises(ZeroDivisionError), take_turn("7"):
+            raise ZeroDivisionError
+        with take_turn("7"):
+            pass
+
+
+def test_without_redis_nothing_is_limited(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context():
+        monkeypatch.setitem(app.config, "REDIS_URL", "redis://127.0.0.1:1/0")
+        monkeypatch.setitem(app.extensions, "skymailing_redis", queue.connect())
+        with take_turn("7"), take_turn("7"):
+            pass
