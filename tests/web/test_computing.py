@@ -1,7 +1,7 @@
 """Requests that compute: each user has one turn at a time, and waits for it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
@@ -11,7 +11,7 @@ from werkzeug.exceptions import TooManyRequests
 from skymailing import queue
 from skymailing.models import User
 from skymailing.web import computing
-from skymailing.web.computing import PLACES, take_turn
+from skymailing.web.computing import LONGEST, PLACES, take_turn
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
@@ -30,6 +30,21 @@ def clear(app: Flask) -> Iterator[None]:
 @pytest.fixture
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(computing, "WAIT", 0.1)
+
+
+def hold_turn(app: Flask, user: User) -> Callable[[], None]:
+    """Take a user's turn as another process would; return a function that gives it back.
+
+    The app context must end before a request of the test: Flask-Login stores the user in it.
+    """
+    with app.app_context():
+        lock = queue.connection().lock(f"skymailing:computing:{user.id}:turn", timeout=LONGEST)
+        assert lock.acquire(blocking=False)
+
+    def release() -> None:
+        lock.release()
+
+    return release
 
 
 def test_the_next_request_of_a_user_waits_for_the_first(app: Flask) -> None:
@@ -54,11 +69,12 @@ def test_a_users_turn_keeps_no_other_user_waiting(
     app: Flask, browser: FlaskClient, user: User, sign_in: SignIn
 ) -> None:
     other = sign_in(UserFactory.create())
-    with app.app_context(), take_turn(str(user.id)):
-        refused = browser.post("/messages/convert", data=TYPED)
-        assert refused.status_code == 429
-        assert refused.headers["Retry-After"] == "1"
-        assert other.post("/messages/convert", data=TYPED).status_code == 200
+    release = hold_turn(app, user)
+    refused = browser.post("/messages/convert", data=TYPED)
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "1"
+    assert other.post("/messages/convert", data=TYPED).status_code == 200
+    release()
     assert browser.post("/messages/convert", data=TYPED).status_code == 200
 
 
@@ -73,8 +89,8 @@ def test_when_several_requests_wait_the_next_is_refused_at_once(app: Flask) -> N
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/mailings/preview"])
 def test_every_page_that_computes_has_turns(app: Flask, browser: FlaskClient, user: User, path: str) -> None:
-    with app.app_context(), take_turn(str(user.id)):
-        assert browser.post(path, data=TYPED).status_code == 429
+    hold_turn(app, user)
+    assert browser.post(path, data=TYPED).status_code == 429
 
 
 def test_an_error_gives_the_turn_back(app: Flask) -> None:
