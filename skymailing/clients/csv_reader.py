@@ -20,7 +20,7 @@ BLANK = " \t\r\n,;\0\ufeff"  # characters of an empty line
 
 
 class RecordFault(StrEnum):
-    """Why some lines of a file are not a row of the table; stored with rejected rows."""
+    """Why lines of a file do not form a valid row; stored with rejected rows."""
 
     OPEN_QUOTE = "open_quote"
     LINE_TOO_LONG = "line_too_long"
@@ -29,7 +29,7 @@ class RecordFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row and the number of the physical line where it starts, from 1; `fault` if it is invalid."""
+    """One row, and the number of its first physical line, from 1; `fault` is set if the row is invalid."""
 
     line: int
     cells: list[str]
@@ -152,14 +152,14 @@ def detect_encoding(source: BinaryIO) -> str:
         return "utf-8-sig"
     source.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    broken = foreign = 0
+    broken = non_ascii = 0
     while chunk := source.read(CHUNK_SIZE):
         text = decoder.decode(chunk)
         if not text.isascii():
             broken += text.count(REPLACEMENT)
-            foreign += len(text) - len(text.encode("ascii", errors="ignore"))
+            non_ascii += len(text) - len(text.encode("ascii", errors="ignore"))
     # A few broken bytes in a UTF-8 file must affect only their own rows.
-    return "utf-8" if broken * 10 <= foreign - broken else "cp1251"
+    return "utf-8" if broken * 10 <= non_ascii - broken else "cp1251"
 
 
 def detect_separator(source: BinaryIO, encoding: str) -> tuple[str, bool]:

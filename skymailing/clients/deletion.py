@@ -24,7 +24,7 @@ from skymailing.models import (
 def delete_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor
 ) -> tuple[int, Removal | None]:
-    """Delete those of the clients that belong to the owner; return their number and the undo record.
+    """Delete the owner's clients with these IDs; return their number and the undo record.
 
     Their unsent letters are cancelled. Sent letters stay in the log with the address.
     """
@@ -37,7 +37,7 @@ def delete_clients(
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     selections = _find_selections(owned)
-    content = {"clients": [_serialise(client, selections.get(client.id, [])) for client in clients]}
+    content = {"clients": [_serialize(client, selections.get(client.id, [])) for client in clients]}
     undo_record = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
     deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
@@ -49,8 +49,8 @@ def delete_clients(
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
     """Restore the clients of one deletion; return how many, or None if it cannot be undone.
 
-    They get all their values back and are selected again in unfinished mailings. If an address has been
-    added again since, the new client stays. Cancelled letters stay cancelled.
+    They get all their values back and are selected again in unfinished mailings. If a client with the
+    same address has been added since, the new client stays. Cancelled letters stay cancelled.
     """
     content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
@@ -62,7 +62,7 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
         )
     )
     restored = [
-        _deserialise(owner_id, values) for values in content["clients"] if values["email_key"] not in known
+        _deserialize(owner_id, values) for values in content["clients"] if values["email_key"] not in known
     ]
     db.session.add_all(client for client, _mailings in restored)
     db.session.flush()
@@ -94,7 +94,7 @@ def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
     return found
 
 
-def _serialise(client: Client, mailings: list[int]) -> dict[str, Any]:
+def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:
     return {
         "email": client.email,
         "email_key": client.email_key,
@@ -106,7 +106,7 @@ def _serialise(client: Client, mailings: list[int]) -> dict[str, Any]:
     }
 
 
-def _deserialise(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
+def _deserialize(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
     return Client(owner_id=owner_id, created_at=created_at, **named), values["mailings"]

@@ -1,6 +1,6 @@
 """Store caught letters, one raw file each.
 
-Time and recipient are in the file name, so sorting and searching open no file.
+The file names contain the time and the recipient, so that sorting and searching need not open any file.
 """
 
 import itertools

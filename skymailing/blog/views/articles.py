@@ -35,7 +35,7 @@ def index() -> ResponseReturnValue:
 
 
 def _parse_page_number(text: str) -> int:
-    # Accept one spelling per number, so that each page has one address.
+    # Accept one spelling per number, so that each page has one URL.
     if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):
         abort(404)
     return int(text)
@@ -69,7 +69,7 @@ def _may_see_drafts() -> bool:
 
 @bp.get("/media/<name>")
 def media(name: str) -> ResponseReturnValue:
-    """Return a stored picture; the content of a name never changes."""
+    """Return a stored picture; the file behind a name never changes."""
     picture = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)
