@@ -25,7 +25,7 @@ from skymailing.models import (
 
 RATE_WINDOW = timedelta(minutes=1)
 RATE_SAMPLE = 5_000  # attempts examined at most
-# Attempts are recorded in batches, so over a shorter time their number does not show the rate.
+# Attempts are recorded in batches, so their number over a shorter time does not show the rate.
 MIN_SPAN = timedelta(seconds=5)
 FINAL_OUTCOMES = (Outcome.SENT, Outcome.FAILED)
 
@@ -151,15 +151,15 @@ def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float
 
 
 def _add_forecast(progress: Progress, rate: float | None, hours: SendingHours) -> Progress:
-    """Add the rate, and when the run will be finished or how many letters will miss the end."""
+    """Add the rate, and when the run will finish or how many letters will not be sent before the end."""
     deferred = progress.deferred
     ready = progress.ledger[DeliveryState.PENDING] + progress.ledger[DeliveryState.SENDING] + deferred.due
     if not rate or not ready:
         # While all letters are waiting for a retry, the rate does not predict when they will be sent.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
     remaining = progress.ledger.open - deferred.after_end
-    room = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
-    would_expire = deferred.after_end + max(0, ceil(remaining - room))
+    capacity = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
+    would_expire = deferred.after_end + max(0, ceil(remaining - capacity))
     if would_expire:
         return replace(progress, rate=rate, would_expire=would_expire)
     finishes_at = hours.after_open_time(progress.now, timedelta(seconds=remaining / rate))

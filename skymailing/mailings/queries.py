@@ -48,7 +48,7 @@ WAITS_FOR_DECISION = (
 
 @dataclass(frozen=True)
 class Ledger:
-    """One run in numbers: how many deliveries are planned, and how many are in each state."""
+    """A run's ledger: how many deliveries are planned, and how many are in each state."""
 
     run: Run
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Ledger:
 
     @property
     def balances(self) -> bool:
-        """Whether the states add up to the planned number, from which `pending` is calculated as the rest."""
+        """Whether the states add up to the planned number; `pending` is calculated as the remainder."""
         return self.total == self.planned
 
     @property
@@ -129,10 +129,10 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
         select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
     )
     counted = {row[0]: map(int, row[1:]) for row in db.session.execute(intervals)}
-    # Few rows match: only those that workers hold at the moment.
+    # Few rows match: only those that workers are sending at the moment.
     is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
-    held = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
-    sending = dict(db.session.execute(held).tuples().all())
+    in_progress = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
+    sending = dict(db.session.execute(in_progress).tuples().all())
     return [
         _ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
         for run in runs
@@ -140,10 +140,10 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
 
 
 def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
-    rest = run.planned - sum(counts.values())
+    remainder = run.planned - sum(counts.values())
     # Results may have been recorded between the two statements.
-    counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, rest))
-    counts[DeliveryState.PENDING] = max(0, rest - counts[DeliveryState.SENDING])
+    counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, remainder))
+    counts[DeliveryState.PENDING] = max(0, remainder - counts[DeliveryState.SENDING])
     return Ledger(run, dict.fromkeys(DeliveryState, 0) | counts)
 
 

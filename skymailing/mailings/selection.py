@@ -1,4 +1,4 @@
-"""Selections of clients for a mailing, as forms carry them and as they are saved."""
+"""Selections of clients for a mailing, in forms and in the database."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,10 +29,10 @@ class UnreadableSelection(MailingError):
 
 @dataclass(frozen=True)
 class Selection:
-    """A set of clients of any size, small enough for a form to carry.
+    """A set of any number of clients, in a form compact enough for hidden fields.
 
-    It contains the ids in `ranges`, the clients that match a search in `matching`, and those selected for
-    the mailing `saved`. The ids in `excluded` are left out of the latter two, but not of `ranges`.
+    It contains the IDs in `ranges`, the clients that match a search in `matching`, and those selected for
+    the mailing `saved`. The IDs in `excluded` are left out of the latter two, but not of `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -42,7 +42,7 @@ class Selection:
 
     @classmethod
     def of(cls, ids: Iterable[int]) -> "Selection":
-        """Return the selection of these ids."""
+        """Return the selection of these IDs."""
         return cls(merge((id, id) for id in ids))
 
     @classmethod
@@ -68,9 +68,9 @@ class Selection:
                 excluded += _read_ranges(rest)
             else:
                 raise UnreadableSelection
-        ticked = merge(ranges)
-        left_out = _subtract(merge(shown + excluded), ticked) if matching or saved else ()
-        return cls(ticked, tuple(dict.fromkeys(matching)), saved, left_out)
+        checked = merge(ranges)
+        left_out = _subtract(merge(shown + excluded), checked) if matching or saved else ()
+        return cls(checked, tuple(dict.fromkeys(matching)), saved, left_out)
 
     def to_values(self, shown: Iterable[int] = ()) -> list[str]:
         """Return hidden fields for the selection, except the clients in `shown`, who have check boxes."""
@@ -119,7 +119,7 @@ class Selection:
 
 
 def conditions_for(selection: Selection | None) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of a selection; for None, which means all clients, one that is always true."""
+    """Yield the conditions of a selection; None means all clients and yields one that is always true."""
     yield from selection.conditions() if selection is not None else (true(),)
 
 
@@ -164,19 +164,19 @@ def _subtract(ranges: tuple[Range, ...], removed: tuple[Range, ...]) -> tuple[Ra
     for first, last in ranges:
         while index < len(removed) and removed[index][1] < first:
             index += 1
-        here, begin = index, first
-        while here < len(removed) and removed[here][0] <= last:
-            if begin < removed[here][0]:
-                rest.append((begin, removed[here][0] - 1))
-            begin = max(begin, removed[here][1] + 1)
-            here += 1
-        if begin <= last:
-            rest.append((begin, last))
+        position, start = index, first
+        while position < len(removed) and removed[position][0] <= last:
+            if start < removed[position][0]:
+                rest.append((start, removed[position][0] - 1))
+            start = max(start, removed[position][1] + 1)
+            position += 1
+        if start <= last:
+            rest.append((start, last))
     return tuple(rest)
 
 
 def count_selected(owner: User, selection: Selection) -> int:
-    """Return how many of the selected ids are clients of `owner`."""
+    """Return how many of the selected IDs are clients of `owner`."""
     return sum(
         db.session.scalar(
             select(func.count()).select_from(Client).where(Client.owner_id == owner.id, condition)
@@ -231,7 +231,7 @@ def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
 
 
 def save_selection(mailing: Mailing, selection: Selection) -> None:
-    """Save exactly these clients for a mailing; ids of other owners' clients are left out."""
+    """Save exactly these clients for a mailing; IDs of other owners' clients are left out."""
     members = mailing_clients.c
     of_mailing = members.mailing_id == mailing.id
     if selection.saved != mailing.id:
@@ -239,9 +239,9 @@ def save_selection(mailing: Mailing, selection: Selection) -> None:
     elif selection.excluded:
         left_out = select(Client.id).where(_among(selection.excluded[:RANGES_PER_STATEMENT]))
         db.session.execute(delete(mailing_clients).where(of_mailing, members.client_id.in_(left_out)))
-    is_there = exists().where(of_mailing, members.client_id == Client.id)
+    is_saved = exists().where(of_mailing, members.client_id == Client.id)
     for condition in selection.conditions():
-        wanted = select(literal(mailing.id), Client.id).where(
-            Client.owner_id == mailing.owner_id, condition, ~is_there
+        missing = select(literal(mailing.id), Client.id).where(
+            Client.owner_id == mailing.owner_id, condition, ~is_saved
         )
-        db.session.execute(insert(mailing_clients).from_select(["mailing_id", "client_id"], wanted))
+        db.session.execute(insert(mailing_clients).from_select(["mailing_id", "client_id"], missing))

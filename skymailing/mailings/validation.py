@@ -1,4 +1,4 @@
-"""Validate a mailing's values, for pages and the API alike."""
+"""Validate a mailing's values, for forms and for services."""
 
 import unicodedata
 from collections.abc import Callable, Collection
@@ -114,8 +114,8 @@ class MailingValidation:
         return MailingError("mailing_hours_empty") if is_empty else None
 
     def _check_both_hours(self, given: str, other: str) -> MailingError | None:
-        is_alone = getattr(self.values, given) is not None and getattr(self.values, other) is None
-        return MailingError("mailing_hours_incomplete") if is_alone and other not in self.unread else None
+        is_half_set = getattr(self.values, given) is not None and getattr(self.values, other) is None
+        return MailingError("mailing_hours_incomplete") if is_half_set and other not in self.unread else None
 
 
 CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {

@@ -26,7 +26,7 @@ class Picker:
     query: str
     matches: list[Client]
     count: BoundedCount | int | None  # of the matches
-    ticked: set[int]
+    checked: set[int]
     selection: Selection
     selected: int
     suppressed: set[str]
@@ -34,8 +34,8 @@ class Picker:
     has_more: bool
 
     @property
-    def carried(self) -> list[str]:
-        """Values for hidden fields: the selection without the clients who have check boxes on the page."""
+    def hidden_values(self) -> list[str]:
+        """The selection, except the clients who have check boxes on the page, as values of hidden fields."""
         return self.selection.to_values(client.id for client in self.matches)
 
 
@@ -60,15 +60,15 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
         found = queries.list_selected_clients(owner, selection, after)
     else:
         found = queries.list_matching_clients(owner, query, after)
-    shown = found[: queries.MATCHES_SHOWN]
+    on_page = found[: queries.MATCHES_SHOWN]
     return Picker(
         query=query,
-        matches=shown,
+        matches=on_page,
         count=None if shows_chosen else count_matches(owner, query, found, after),
-        ticked=find_selected(owner, selection, [client.id for client in shown]),
+        checked=find_selected(owner, selection, [client.id for client in on_page]),
         selection=selection,
         selected=count_selected(owner, selection),
-        suppressed=queries.find_suppressed_keys(owner, [client.email_key for client in shown]),
+        suppressed=queries.find_suppressed_keys(owner, [client.email_key for client in on_page]),
         shows_chosen=shows_chosen,
         has_more=len(found) > queries.MATCHES_SHOWN,
     )

@@ -27,10 +27,10 @@ def run(run_id: int) -> str:
         run=found,
         ledger=ledger,
         states=list(DeliveryState),
-        refusals=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
+        refused_states=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
         tones={state: state_tone(state) for state in DeliveryState},
         timeline=run_queries.build_timeline(found),
-        answers=run_queries.list_top_answers(found),
+        top_refusals=run_queries.list_top_refusals(found),
         domains=run_queries.list_worst_domains(found),
         attempts=log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
     )
