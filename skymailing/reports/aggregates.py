@@ -46,7 +46,7 @@ class Aggregate:
     """The counts for a time range, which can be added to those of another."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    # Sent letters by seconds from their run's start, as exact as the width of an interval.
+    # Sent letters by seconds from their run's start, to the precision of the intervals.
     times: Counter[int] = field(default_factory=Counter)
     # Failed attempts by the code and text of the server's reply.
     reasons: Counter[tuple[int | None, str]] = field(default_factory=Counter)
@@ -58,7 +58,7 @@ class Aggregate:
         self.reasons.update(other.reasons)
 
     def percentile(self, percent: int) -> int | None:
-        """Return the seconds within which this percentage of the sent letters was sent; None if none was."""
+        """Return the seconds within which this percentage of the sent letters was sent; None if none were."""
         total, sent = self.times.total(), 0
         for elapsed in sorted(self.times):
             sent += self.times[elapsed]
@@ -78,7 +78,7 @@ class Selection:
     def condition(self, table: CountsTable) -> ColumnElement[bool]:
         """Return the condition that selects rows of a table."""
         at = table.begins_at
-        in_ranges = or_(*((at >= begin) & (at < end) for begin, end in self.ranges))
+        in_ranges = or_(*((at >= start) & (at < end) for start, end in self.ranges))
         selected = self.scope.condition(table) & in_ranges
         return selected if self.mailing_ids is None else selected & table.mailing_id.in_(self.mailing_ids)
 
@@ -94,8 +94,8 @@ def day_key(period: Period) -> GroupKey:
         at = cast(extract("epoch", table.begins_at), BigInteger)
         return case(
             *(
-                (at < end, first + (at - begin) // length)
-                for first, begin, end, length in period.uniform_ranges
+                (at < end, first + (at - start) // length)
+                for first, start, end, length in period.uniform_ranges
             )
         )
 

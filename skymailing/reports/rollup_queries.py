@@ -15,7 +15,7 @@ from skymailing.reports.aggregates import Aggregate, Scope, TimeRange, day_key
 from skymailing.reports.periods import Period
 
 ALL_MAILINGS = 0  # the ID in the row that counts all mailings together
-# Written exactly as in the partial index: SQLite would not recognise "is_fresh = 1" as the same.
+# Written exactly as in the partial index: SQLite would not recognize "is_fresh = 1" as the same.
 IS_FRESH: ColumnElement[bool] = literal_column("run_intervals.is_fresh")
 
 
@@ -27,7 +27,7 @@ class Rollups:
     uncovered: list[TimeRange]
 
     def list_starts(self, period: Period) -> list[datetime]:
-        """Return the beginnings of the days that have a current rollup."""
+        """Return the starts of the days that have a current rollup."""
         return [period.day_bounds[number][0] for number in self.days]
 
 
@@ -114,11 +114,11 @@ def _fresh_days(owner_id: int, period: Period) -> Select[Any]:
 
 def _join_adjacent(ranges: list[TimeRange]) -> list[TimeRange]:
     found: list[TimeRange] = []
-    for begin, end in ranges:
-        if found and found[-1][1] == begin:
+    for start, end in ranges:
+        if found and found[-1][1] == start:
             found[-1] = (found[-1][0], end)
         else:
-            found.append((begin, end))
+            found.append((start, end))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The editor page and its requests while the user types: drafts, pictures and conversions."""
+"""The editor page, and its requests while the user types: drafts, pictures and conversions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -65,10 +65,10 @@ def show_editor(
     is_example: bool = False,
     is_changed: bool = False,
 ) -> str:
-    """Return the editor page; `is_changed` means that another window has saved the message since."""
+    """Return the editor page; `is_changed` means that another window has saved the message in between."""
     attributes = queries.find_attributes(current_user.id)
     client = queries.find_client(current_user.id, None)
-    # After a conflict the form is based on the saved version: saving again replaces it on purpose.
+    # After a conflict, the form is based on the saved version, so that saving again replaces that version.
     version = message.version if message else None
     if draft and not form.is_submitted():
         version = draft.base_version

@@ -1,7 +1,7 @@
 """Previews: a message as a client gets it, saved or not.
 
 A message is HTML that a user wrote. It is served under its own policy, which allows no scripts and gives it
-no origin, and is also shown in a sandboxed frame.
+an opaque origin, and is also shown in a sandboxed frame.
 """
 
 from email.utils import parseaddr
@@ -52,7 +52,7 @@ def show(message_id: int) -> ResponseReturnValue:
         insight = inspect(Content(message.subject, message.format, message.body), recipient)
     except TemplateError as error:
         problem = explain_template_error(error)
-    before, after = queries.find_neighbours(client) if client else (None, None)
+    before, after = queries.find_neighbors(client) if client else (None, None)
     return render_template(
         "messages/show.html",
         message=message,
@@ -146,9 +146,7 @@ def recipients() -> ResponseReturnValue:
     """Find clients for the editor's preview."""
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     found = queries.search_clients(current_user.id, search)
-    return jsonify(
-        [{"id": each.id, "name": each.full_name, "email": display_address(each.email)} for each in found]
-    )
+    return jsonify([{"id": c.id, "name": c.full_name, "email": display_address(c.email)} for c in found])
 
 
 def get_chosen_client() -> Client | None:

@@ -44,7 +44,7 @@ export function startValues() {
     const button = event.target.closest("[data-value]");
     if (!button) return;
     menu.open = false;
-    insert(withDefault(button.dataset.value, "mayLack" in button.dataset ? fallback.value.trim() : ""));
+    insert(withDefault(button.dataset.value, "mayBeMissing" in button.dataset ? fallback.value.trim() : ""));
     fallback.value = "";
   });
   fallback.addEventListener("keydown", (event) => {
