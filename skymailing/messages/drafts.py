@@ -91,7 +91,7 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
 
 
 def find_draft(message: Message) -> MessageDraft | None:
-    """Return a message's draft, conditions holds the unsaved changes."""
+    """Return a message's draft, which holds the unsaved changes."""
     own = select(MessageDraft).where(MessageDraft.message_id == message.id)
     return db.session.scalar(own.where(MessageDraft.discarded_at.is_(None)))
 

@@ -79,7 +79,7 @@ def suggest(path: Path, attributes: set[str]) -> Path | None:
 
 
 def find_unguarded(content: Content) -> set[Path]:
-    """Return the values that are printed unguarded a fallback for clients who lack them.
+    """Return the values that are printed without a fallback for clients who lack them.
 
     A fallback is a `default`, or a condition on the value around the placeholder.
     """
