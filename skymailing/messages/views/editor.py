@@ -194,7 +194,7 @@ def upload_picture() -> ResponseReturnValue:
     """Store a picture and return its URL."""
     file = request.files.get("picture")
     if file is None:
-        return jsonify(problem=_("Choose a picture.")), 422
+        return jsonify(problem=_("Choose an image.")), 422
     try:
         stored = pictures.store_picture(current_user.id, file.stream, utcnow())
     except UserError as error:
