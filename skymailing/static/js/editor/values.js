@@ -3,7 +3,7 @@ import { nameValues } from "./blots.js";
 import { body, form, insertIntoField, mode, subject, texts } from "./form.js";
 import { findPlace, getWriting } from "./writing.js";
 
-let lastField = null; // where the author typed last
+let lastField = null; // the field in which the author typed last
 
 function withDefault(tag, fallback) {
   if (!fallback) return tag;
