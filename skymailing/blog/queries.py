@@ -51,8 +51,10 @@ def find_random_articles(count: int, now: datetime) -> Sequence[Article]:
 
 
 def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
-    found = db.session.scalars(select_published(now).options(defer(Article.body)).where(Article.id.in_(ids)))
-    by_id = {article.id: article for article in found}
+    articles = db.session.scalars(
+        select_published(now).options(defer(Article.body)).where(Article.id.in_(ids))
+    )
+    by_id = {article.id: article for article in articles}
     return [by_id[id] for id in ids if id in by_id]
 
 

@@ -62,18 +62,18 @@ class Columns:
 def recognize_columns(headers: Sequence[str]) -> Columns:
     """Return what each column means; raises NoAddressColumn."""
     simplified = [simplify(header) for header in headers]
-    found = {field: find_column(simplified, names) for field, names in FIELD_NAMES.items()}
-    email = found["email"]
+    positions = {field: find_column(simplified, names) for field, names in FIELD_NAMES.items()}
+    email = positions["email"]
     if email is None:
         raise NoAddressColumn(headers)
-    known = {position for position in found.values() if position is not None}
-    known |= {position for position, header in enumerate(headers) if is_rejection_column(header)}
+    recognized = {position for position in positions.values() if position is not None}
+    recognized |= {position for position, header in enumerate(headers) if is_rejection_column(header)}
     return Columns(
         headers=list(headers),
         email=email,
-        full_name=found["full_name"],
-        comment=found["comment"],
-        attributes=name_attributes({i: header for i, header in enumerate(headers) if i not in known}),
+        full_name=positions["full_name"],
+        comment=positions["comment"],
+        attributes=name_attributes({i: header for i, header in enumerate(headers) if i not in recognized}),
     )
 
 

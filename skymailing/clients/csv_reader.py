@@ -133,7 +133,7 @@ def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
 
 
 def salvage_record(start: int, lines: Lines, separator: str) -> Record:
-    """Return a record for lines that are not valid CSV; the only fault accepted is a quote in mid-text."""
+    """Return a record for invalid CSV lines; the only accepted fault is a quotation mark inside a cell."""
     was_one_line = len(lines.record) == 1
     first = lines.push_back_all_but_first()
     if was_one_line and first.count('"') % 2 == 0:
@@ -143,7 +143,7 @@ def salvage_record(start: int, lines: Lines, separator: str) -> Record:
 
 
 def detect_encoding(source: BinaryIO) -> str:
-    """Return the encoding: the byte order mark's, or UTF-8 if it fits, or else Windows Cyrillic."""
+    """Return the encoding: from the byte order mark, else UTF-8 if it fits, else Windows Cyrillic."""
     source.seek(0)
     start = source.read(4)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -56,13 +56,15 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
     if content is None:
         return None
     keys = [values["email_key"] for values in content["clients"]]
-    known = set(
+    existing_keys = set(
         db.session.scalars(
             select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(keys))
         )
     )
     restored = [
-        _deserialize(owner_id, values) for values in content["clients"] if values["email_key"] not in known
+        _deserialize(owner_id, values)
+        for values in content["clients"]
+        if values["email_key"] not in existing_keys
     ]
     db.session.add_all(client for client, _mailings in restored)
     db.session.flush()
@@ -86,12 +88,12 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
 
 def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
     """Return the IDs of the mailings in which each client is selected."""
-    found: dict[int, list[int]] = {}
+    selections: dict[int, list[int]] = {}
     selected = mailing_clients.c.client_id.in_(client_ids)
     rows = db.session.execute(select(mailing_clients).where(selected))
     for mailing_id, client_id in rows.tuples():
-        found.setdefault(client_id, []).append(mailing_id)
-    return found
+        selections.setdefault(client_id, []).append(mailing_id)
+    return selections
 
 
 def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:

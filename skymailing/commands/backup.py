@@ -94,8 +94,8 @@ def require_matching_backup(manifest: Manifest) -> None:
             f"This is a backup of {manifest.database}, but DATABASE_URL is a {databases.get_database_kind()} "
             "database."
         )
-    known, _ = checks.list_revisions(MIGRATIONS)
-    if manifest.revision not in known:
+    revisions, _ = checks.list_revisions(MIGRATIONS)
+    if manifest.revision not in revisions:
         raise SkyMailingError(
             f"This backup is from a newer version (revision {manifest.revision}); "
             "restore it with that version."

@@ -41,9 +41,9 @@ def list_mailings() -> None:
     rows = db.session.execute(statement).tuples().all()
     db.session.rollback()  # a slow reader of our output must not block writers
     for id, state, disabled_at, next_run_at, email, name in rows:
-        mark = " disabled" if disabled_at else ""
+        suffix = " disabled" if disabled_at else ""
         start = f" next {format_time(next_run_at)}" if next_run_at else ""
-        click.echo(f"{id}\t{state}{mark}\t{email}\t{name}{start}")
+        click.echo(f"{id}\t{state}{suffix}\t{email}\t{name}{start}")
 
 
 @mailings.command("start")

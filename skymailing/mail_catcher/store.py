@@ -81,8 +81,8 @@ class LetterStore:
 
     def list_letters(self, query: str = "") -> list[CaughtLetter]:
         """Return the letters whose recipient contains `query`, newest first."""
-        wanted = _file_name(query.strip())
-        names = [name for name in self._names() if wanted in name[27 : -len(SUFFIX)]]
+        name_part = _file_name(query.strip())
+        names = [name for name in self._names() if name_part in name[27 : -len(SUFFIX)]]
         names.sort(reverse=True)
         return [CaughtLetter(self._directory / name) for name in names]
 

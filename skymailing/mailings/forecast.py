@@ -86,14 +86,14 @@ def forecast_starts(
 ) -> Forecast:
     """Return the forecast for a mailing, saved or not, whose next start is `first`."""
     rate = estimate_rate()
-    found: list[Occurrence] = []
+    occurrences: list[Occurrence] = []
     moment = max(first, now) if first else None
-    while moment is not None and moment < mailing.ends_at and len(found) < STARTS_SHOWN:
+    while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:
         letters = reach.letters if reach else 0
-        found.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
+        occurrences.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
         moment = plan.next_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
-    return Forecast(tuple(found), mailing.ends_at, has_more, reach, rate)
+    return Forecast(tuple(occurrences), mailing.ends_at, has_more, reach, rate)
 
 
 def _occurrence(

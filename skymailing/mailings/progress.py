@@ -198,15 +198,15 @@ def _count_unknowns(ledger: Ledger) -> Unknowns:
         .where(Delivery.run_id == ledger.run.id, has_unknowns)
         .group_by(Delivery.state)
     )
-    found = {row.state: row for row in db.session.execute(statement)}
-    to_resend = [found[state] for state in OPEN_DELIVERY_STATES if state in found]
+    rows_by_state = {row.state: row for row in db.session.execute(statement)}
+    to_resend = [rows_by_state[state] for state in OPEN_DELIVERY_STATES if state in rows_by_state]
     waiting = _count_waiting(ledger)
     return Unknowns(
         waiting=waiting,
         left=ledger.unknown - waiting,
         resend=sum(row.total for row in to_resend),
         resend_at=min((row.due_at for row in to_resend if row.due_at), default=None),
-        sent_again=int(found[DeliveryState.SENT].again) if DeliveryState.SENT in found else 0,
+        sent_again=int(rows_by_state[DeliveryState.SENT].again) if DeliveryState.SENT in rows_by_state else 0,
     )
 
 
@@ -219,8 +219,8 @@ def _count_waiting(ledger: Ledger) -> int:
 
 def _list_routes() -> tuple[RouteState, ...]:
     """Return the configured routes in the order in which they are used."""
-    known = {route.name: route for route in db.session.scalars(select(Route))}
-    return tuple(_read_route(name, known.get(name)) for name in routes.list_configured())
+    routes_by_name = {route.name: route for route in db.session.scalars(select(Route))}
+    return tuple(_read_route(name, routes_by_name.get(name)) for name in routes.list_configured())
 
 
 def _read_route(name: str, route: Route | None) -> RouteState:

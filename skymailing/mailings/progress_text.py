@@ -45,7 +45,7 @@ def format_progress(progress: Progress) -> ProgressText:
 
 
 def format_closed_hours(progress: Progress) -> str:
-    """Return when sending continues if it is outside the sending hours now, else an empty string."""
+    """Return when sending continues; empty within the sending hours."""
     if progress.hours_open_at is None:
         return ""
     time = format_clock_time(progress.hours_open_at, progress.now)

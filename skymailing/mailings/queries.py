@@ -172,10 +172,10 @@ def list_matching_clients(owner: User, query: str, after: int) -> list[Client]:
 def list_selected_clients(owner: User, selection: Selection, after: int) -> list[Client]:
     """Return the next selected clients in order of ID; one more than the page shows means more follow."""
     own = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
-    found: list[Client] = []
+    selected: list[Client] = []
     for condition in selection.conditions():
-        found += db.session.scalars(own.where(condition).limit(MATCHES_SHOWN + 1))
-    return sorted(found, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
+        selected += db.session.scalars(own.where(condition).limit(MATCHES_SHOWN + 1))
+    return sorted(selected, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
 
 
 def mailable_clients(owner: User) -> Select[tuple[Client]]:
@@ -186,8 +186,8 @@ def mailable_clients(owner: User) -> Select[tuple[Client]]:
 def find_first_recipient(owner: User, selection: Selection | None) -> Client | None:
     """Return the first client in the selection, or of all clients if it is None, who would get a letter."""
     mailable = mailable_clients(owner).limit(1)
-    found = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
-    return next((client for client in found if client), None)
+    first_matches = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
+    return next((client for client in first_matches if client), None)
 
 
 def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:

@@ -42,7 +42,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refusal by a mail server, and the number of attempts that got it."""
+    """A mail server's refusal, and how many attempts received it."""
 
     outcome: Outcome
     code: int | None

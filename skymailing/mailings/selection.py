@@ -125,13 +125,13 @@ def conditions_for(selection: Selection | None) -> Iterator[ColumnElement[bool]]
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
     """Return the union of the ranges, in order and with as few ranges as possible."""
-    found: list[Range] = []
+    merged: list[Range] = []
     for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:
-            found.append((first, last))
-    return tuple(found)
+            merged.append((first, last))
+    return tuple(merged)
 
 
 def _read_ranges(text: str) -> list[Range]:
@@ -187,7 +187,7 @@ def count_selected(owner: User, selection: Selection) -> int:
 
 
 def find_selected(owner: User, selection: Selection, client_ids: Sequence[int]) -> set[int]:
-    """Return which of these clients of the owner are selected; meant for a few clients."""
+    """Return which of the owner's clients with these IDs are selected; meant for a few clients."""
     few = select(Client.id).where(Client.owner_id == owner.id, Client.id.in_(client_ids))
     return {id for condition in selection.conditions() for id in db.session.scalars(few.where(condition))}
 
@@ -207,9 +207,9 @@ def add_matching(owner: User, selection: Selection, query: str) -> Selection:
 def read_selection(mailing: Mailing) -> Selection:
     """Return a mailing's selected clients; a large selection refers to the mailing instead of listing IDs."""
     members = mailing_clients.c
-    ids = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
-    found = db.session.scalars(ids).all()
-    return Selection.of(found) if len(found) <= LARGE else Selection(saved=mailing.id)
+    statement = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
+    ids = db.session.scalars(statement).all()
+    return Selection.of(ids) if len(ids) <= LARGE else Selection(saved=mailing.id)
 
 
 def read_selected_ids(mailing: Mailing) -> Selection:

@@ -20,7 +20,7 @@ SENDER_NAME_MAX_LENGTH = 200
 
 
 class MailingValidation:
-    """One validation of a mailing's values; `mailing` is the one to change, None for a new one.
+    """One validation of a mailing's values; `mailing` is the mailing to edit, None for a new one.
 
     `unread` names fields that a form could not read: they are neither checked nor compared with others.
     """
@@ -44,8 +44,8 @@ class MailingValidation:
     def errors(self) -> dict[str, MailingError]:
         """The errors by field; locks the chosen message against deletion until the transaction ends."""
         skipped = self.unread | (set(CONTENT_FIELDS) if self.keeps_content else set())
-        found = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
-        return {name: error for name, error in found if error is not None}
+        results = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
+        return {name: error for name, error in results if error is not None}
 
     @cached_property
     def selected(self) -> int:

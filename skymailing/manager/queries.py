@@ -168,9 +168,12 @@ def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
     logins = {user.id: user.last_login_at for user in users}
     numbers = {}
     for user_id, clients, mailings, letters, *moments in db.session.execute(statement):
-        known = [moment for moment in (logins[user_id], *moments) if moment]
+        activity_times = [moment for moment in (logins[user_id], *moments) if moment]
         numbers[user_id] = UserNumbers(
-            to_bounded(clients), to_bounded(mailings), to_bounded(int(letters)), max(known, default=None)
+            to_bounded(clients),
+            to_bounded(mailings),
+            to_bounded(int(letters)),
+            max(activity_times, default=None),
         )
     return numbers
 

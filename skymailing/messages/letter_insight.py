@@ -53,8 +53,8 @@ def inspect_letter(
     rendered = template.parts.render(make_values(recipient, template.sender_name, url))
     size = len(template.render(0, recipient, url, utcnow()))
     paths = find_placeholders(content)
-    known = {*STANDARD_ATTRIBUTES, *attributes, *recipient.attributes}
-    unknown = [(path, suggest(path, known)) for path in paths if not is_known(path, known)]
+    all_attributes = {*STANDARD_ATTRIBUTES, *attributes, *recipient.attributes}
+    unknown = [(path, suggest(path, all_attributes)) for path in paths if not is_known(path, all_attributes)]
     unguarded = find_unguarded(content)
     empty = [
         path
@@ -83,20 +83,20 @@ def find_unguarded(content: Content) -> set[Path]:
 
     A fallback is a `default`, or a condition on the value around the placeholder.
     """
-    found: set[Path] = set()
+    unguarded: set[Path] = set()
     for source in (content.subject, content.body):
         guards: list[set[Path]] = []  # of the open conditions, the innermost last
         for tag in islice(find_tags(source), EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
-                found |= find_variables(tag.text) - set().union(*guards)
+                unguarded |= find_variables(tag.text) - set().union(*guards)
             elif word in ("if", "unless"):
                 guards.append(find_variables(f"{{% if {rest} %}}{{% endif %}}"))
             elif word == "elsif" and guards:
                 guards[-1] |= find_variables(f"{{% if {rest} %}}{{% endif %}}")
             elif word in ("endif", "endunless") and guards:
                 guards.pop()
-    return found
+    return unguarded
 
 
 def find_variables(source: str) -> set[Path]:

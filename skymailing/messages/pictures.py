@@ -66,12 +66,12 @@ def store_picture(owner_id: int, file: IO[bytes], now: datetime) -> MessagePictu
         picture = Picture(secrets.token_hex(16), image.width, image.height, kind)
         with lock_directory(picture_directory()) as directory:
             size = write_picture(image, picture, directory)
-    stored = MessagePicture(
+    row = MessagePicture(
         owner_id=owner_id, name=picture.name, size=size, uploaded_at=now, seen_at=now, looked_at=now
     )
-    db.session.add(stored)
+    db.session.add(row)
     db.session.flush()
-    return stored
+    return row
 
 
 def is_opaque(image: Image.Image) -> bool:
@@ -98,8 +98,8 @@ def delete_unused(now: datetime) -> int:
 
 def is_used(session: Session, picture: MessagePicture) -> bool:
     def shows(model: type[Message] | type[MessageDraft]) -> bool:
-        found = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
-        return bool(session.scalar(select(found)))
+        match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
+        return bool(session.scalar(select(match)))
 
     # Letters that were sent still load their pictures.
     sent = exists().where(
@@ -124,8 +124,8 @@ def delete_orphans(now: datetime) -> None:
     for start in range(0, len(old), NAMES_PER_QUERY):
         names = old[start : start + NAMES_PER_QUERY]
         with Session(reading_engine()) as session:
-            known = set(session.scalars(select(MessagePicture.name).where(MessagePicture.name.in_(names))))
-        delete_files(set(names) - known)
+            stored = set(session.scalars(select(MessagePicture.name).where(MessagePicture.name.in_(names))))
+        delete_files(set(names) - stored)
 
 
 def is_ours(name: str) -> bool:

@@ -116,28 +116,28 @@ def read_aggregates(
     database: Database, selection: Selection, key: GroupKey, *, with_reasons: bool = True
 ) -> dict[int, Aggregate]:
     """Return the aggregates of the selected counts, grouped by `key`."""
-    found: dict[int, Aggregate] = {}
+    aggregates: dict[int, Aggregate] = {}
     if not selection.ranges:
-        return found
+        return aggregates
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
     counted = select(key(RunInterval), *sum_columns()).where(selection.condition(RunInterval))
     for value, *counts in database.execute(counted.group_by(text("1"))):
         by_name = {name: int(count) for name, count in zip(REPORTED_COUNTS, counts, strict=True)}
-        found[value] = Aggregate(Counter(by_name))
+        aggregates[value] = Aggregate(Counter(by_name))
     sent = (
         select(key(RunInterval), RunInterval.elapsed, func.sum(RunInterval.sent))
         .where(selection.condition(RunInterval), RunInterval.sent > 0)
         .group_by(text("1, 2"))
     )
     for value, elapsed, count in database.execute(sent):
-        found.setdefault(value, Aggregate()).times[elapsed] = int(count)
+        aggregates.setdefault(value, Aggregate()).times[elapsed] = int(count)
     if with_reasons:
-        _read_reasons(database, selection, key, found)
-    return found
+        _read_reasons(database, selection, key, aggregates)
+    return aggregates
 
 
 def _read_reasons(
-    database: Database, selection: Selection, key: GroupKey, found: dict[int, Aggregate]
+    database: Database, selection: Selection, key: GroupKey, aggregates: dict[int, Aggregate]
 ) -> None:
     statement = (
         select(key(RunAnswer), RunAnswer.code, RunAnswer.words, func.sum(RunAnswer.attempts))
@@ -145,4 +145,4 @@ def _read_reasons(
         .group_by(text("1, 2, 3"))
     )
     for value, code, words, count in database.execute(statement):
-        found.setdefault(value, Aggregate()).reasons[code, words] = int(count)
+        aggregates.setdefault(value, Aggregate()).reasons[code, words] = int(count)

@@ -45,10 +45,10 @@ def roll_up_days(now: datetime, seconds: float = TIME_BUDGET) -> int:
     while time.monotonic() - started_at < seconds:
         step_started_at = time.monotonic()
         with Session(reading_engine()) as session:
-            found = _find_next_day(session, position, now - QUIET_TIME)
-        if found is None:
+            next_day = _find_next_day(session, position, now - QUIET_TIME)
+        if next_day is None:
             break
-        owner_id, day = found
+        owner_id, day = next_day
         position = owner_id, day[1]
         with Session(db.engine) as session, session.begin():
             if not _roll_up_day(session, owner_id, day, now - QUIET_TIME):

@@ -45,14 +45,14 @@ class Period:
         Start and end are seconds since 1970, and the length is in seconds. Days differ in length when the
         clocks change.
         """
-        found: list[tuple[int, int, int, int]] = []
+        ranges: list[tuple[int, int, int, int]] = []
         for number, bounds in enumerate(self.day_bounds):
             start, end = (int(moment.timestamp()) for moment in bounds)
-            if found and found[-1][3] == end - start:
-                found[-1] = (*found[-1][:2], end, end - start)
+            if ranges and ranges[-1][3] == end - start:
+                ranges[-1] = (*ranges[-1][:2], end, end - start)
             else:
-                found.append((number, start, end, end - start))
-        return found
+                ranges.append((number, start, end, end - start))
+        return ranges
 
     @property
     def days(self) -> list[date]:

@@ -44,19 +44,19 @@ def _parse_page_number(text: str) -> int:
 @bp.get("/<slug>")
 def article(slug: str) -> ResponseReturnValue:
     """Show an article; drafts and scheduled articles are visible to authors only."""
-    found = queries.find_article(slug) or abort(404)
+    found_article = queries.find_article(slug) or abort(404)
     now = utcnow()
-    is_public = found.published_at is not None and found.published_at <= now
+    is_public = found_article.published_at is not None and found_article.published_at <= now
     if not is_public and not _may_see_drafts():
         abort(404)
     if is_public:
-        g.page_values = [found.id, found.views]
-    body = Markup(render_body_cached(found.format.value, found.body))  # noqa: S704 - cleaned by nh3
+        g.page_values = [found_article.id, found_article.views]
+    body = Markup(render_body_cached(found_article.format.value, found_article.body))  # noqa: S704 - cleaned by nh3
     return render_template(
         "blog/article.html",
-        article=found,
+        article=found_article,
         body=body,
-        picture=parse_name(found.image),
+        picture=parse_name(found_article.image),
         is_public=is_public,
         now=now,
         views=VIEWS_PLACEHOLDER,

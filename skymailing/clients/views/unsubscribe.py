@@ -19,7 +19,7 @@ csrf.exempt(bp)
 
 @bp.route("/<token>", methods=["GET", "POST"])
 def page(token: str) -> ResponseReturnValue:
-    """Ask on GET, because programs follow links automatically; unsubscribe on POST, also if repeated."""
+    """Ask on GET, because programs follow links automatically; unsubscribe on POST, which may be repeated."""
     try:
         owner_id, email_key = read_unsubscribe_token(token)
     except BadToken:

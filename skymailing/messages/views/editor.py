@@ -178,11 +178,11 @@ def restore(draft_id: int) -> ResponseReturnValue:
 def convert_body() -> ResponseReturnValue:
     """Convert the typed body to another format."""
     content = read_typed()
-    wanted = request.form.get("to", "")
-    if wanted not in set(MessageFormat):
+    new_format = request.form.get("to", "")
+    if new_format not in set(MessageFormat):
         abort(400)
     try:
-        return jsonify(body=convert(content.body, content.format, MessageFormat(wanted)))
+        return jsonify(body=convert(content.body, content.format, MessageFormat(new_format)))
     except TemplateError as error:
         return jsonify(problem=explain_template_error(error)), 422
 
@@ -212,10 +212,10 @@ def upload_picture() -> ResponseReturnValue:
 @bp.get("/pictures/<name>")
 def picture(name: str) -> ResponseReturnValue:
     """Return a picture to anyone who has its URL; its content never changes."""
-    found = parse_name(name) or abort(404)
+    parsed = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(
-            pictures.picture_directory(), found.name, mimetype=found.type
+            pictures.picture_directory(), parsed.name, mimetype=parsed.type
         )
     except NotFound:
         abort(404)

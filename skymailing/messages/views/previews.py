@@ -124,19 +124,19 @@ def insight() -> ResponseReturnValue:
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
         check_content(content := read_typed())
-        found = inspect(content, recipient)
+        facts = inspect(content, recipient)
     except TemplateError as error:
         problem = {"text": explain_template_error(error), "line": error.line, "in_subject": error.in_subject}
         return jsonify(to=to, problem=problem)
     return jsonify(
         to=to,
-        subject=found.rendered.subject,
-        text=found.rendered.text,
-        has_html=bool(found.rendered.html),
-        size=str(format_decimal(round(found.size / 1024, 1))),
-        clipped=found.is_clipped,
-        empty=[write_path(path) for path in found.empty],
-        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in found.unknown],
+        subject=facts.rendered.subject,
+        text=facts.rendered.text,
+        has_html=bool(facts.rendered.html),
+        size=str(format_decimal(round(facts.size / 1024, 1))),
+        clipped=facts.is_clipped,
+        empty=[write_path(path) for path in facts.empty],
+        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in facts.unknown],
     )
 
 
@@ -145,8 +145,8 @@ def insight() -> ResponseReturnValue:
 def recipients() -> ResponseReturnValue:
     """Find clients for the editor's preview."""
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
-    found = queries.search_clients(current_user.id, search)
-    return jsonify([{"id": c.id, "name": c.full_name, "email": display_address(c.email)} for c in found])
+    clients = queries.search_clients(current_user.id, search)
+    return jsonify([{"id": c.id, "name": c.full_name, "email": display_address(c.email)} for c in clients])
 
 
 def get_chosen_client() -> Client | None:
