@@ -1,4 +1,4 @@
-"""Previews: a message as a client gets it, saved or not.
+"""Previews of a message, saved or not, as a client would get it.
 
 A message is HTML that a user wrote. It is served under its own policy, which allows no scripts and gives it
 an opaque origin, and is also shown in a sandboxed frame.
