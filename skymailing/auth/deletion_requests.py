@@ -52,7 +52,7 @@ def request_deletion(user: User, now: datetime, actor: Actor, *, days: int | Non
     db.session.execute(
         update(Mailing)
         .where(Mailing.owner_id == user.id, Mailing.state.in_(ACTIVE))
-        .values(state=MailingState.PAUSED, state_reason=StateReason.OWNER_LEAVES),
+        .values(state=MailingState.PAUSED, state_reason=StateReason.ACCOUNT_DELETION),
         execution_options={"synchronize_session": False},
     )
     outbox.add_letter(user, LETTER, deletion_at=format_time(user.deletion_at), days=grace)

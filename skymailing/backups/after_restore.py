@@ -1,6 +1,6 @@
-"""Account for events since the backup, which are missing from the restored database.
+"""Account for events after the backup was made, which the restored database does not contain.
 
-Between the backup and the loss, letters may have been sent, and people may have signed out, changed
+After the backup, letters may have been sent, and people may have signed out, changed
 their passwords or unsubscribed. To avoid sending a letter twice, every mailing waits for its owner,
 unfinished deliveries become unknown, and all users are signed out.
 """
@@ -32,7 +32,7 @@ LOST = "restored from a backup; it may have been sent since"
 
 @dataclass(frozen=True)
 class PausedMailing:
-    """A mailing that waits for its owner's decision."""
+    """A paused mailing, which needs its owner's decision."""
 
     id: int
     name: str
@@ -47,7 +47,7 @@ def pause_mailings(made_at: datetime, now: datetime) -> list[PausedMailing]:
     """
     unknown = after_restore.mark_open_unknown(db.session.connection(), made_at, now)
     paused = []
-    # Drafts too: one may have been started since the backup, so its page warns before another start.
+    # Drafts too: one may have been started after the backup, so its page shows a warning.
     for mailing in db.session.scalars(
         select(Mailing).where(Mailing.state.in_(MAY_START)).order_by(Mailing.id)
     ):
@@ -69,15 +69,15 @@ def finish_open_runs(now: datetime) -> None:
 
 
 def sign_everyone_out() -> None:
-    """End all sessions: the backup cannot show which ones were ended or had their password changed since."""
+    """End all sessions, as the backup does not show who signed out or changed their password afterwards."""
     db.session.execute(update(User).values(session_epoch=User.session_epoch + 1))
 
 
 def _drop_account_letters(now: datetime) -> None:
-    open_letters = OutboxLetter.state.in_([LetterState.PENDING, LetterState.SENDING])
+    is_unsent = OutboxLetter.state.in_([LetterState.PENDING, LetterState.SENDING])
     db.session.execute(
         update(OutboxLetter)
-        .where(open_letters)
+        .where(is_unsent)
         .values(state=LetterState.FAILED, lease_until=None, last_error=LOST)
     )
     for user in db.session.scalars(select(User).where(User.next_summary_at <= now)):

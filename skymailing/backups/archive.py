@@ -1,4 +1,4 @@
-"""The backup file: a tar with a manifest, the database and the uploaded pictures."""
+"""The backup file: a tar archive with a manifest, the database and the uploaded pictures."""
 
 import io
 import json
@@ -41,9 +41,9 @@ class Manifest:
     def from_json(cls, text: bytes) -> "Manifest":
         """Parse a manifest; raises BackupError."""
         try:
-            given = json.loads(text)
-            made_at = datetime.fromisoformat(given["made_at"])
-            manifest = cls(given["format"], made_at, given["database"], given["revision"])
+            values = json.loads(text)
+            made_at = datetime.fromisoformat(values["made_at"])
+            manifest = cls(values["format"], made_at, values["database"], values["revision"])
         except (ValueError, KeyError, TypeError) as error:
             raise BackupError("This is not a SkyMailing backup.") from error
         if manifest.format != FORMAT:
@@ -74,15 +74,15 @@ def _fill(file: IO[bytes], scratch: Path, manifest: Manifest) -> None:
             entry.size, entry.mtime, entry.mode = len(content), int(manifest.made_at.timestamp()), 0o600
             tar.addfile(entry, io.BytesIO(content))
             tar.add(dumped, DATABASE)
-            for folder, directory_of in PICTURES.items():
-                for picture in sorted(directory_of().glob("*")):
+            for folder, get_directory in PICTURES.items():
+                for picture in sorted(get_directory().glob("*")):
                     if parse_name(picture.name):
                         tar.add(picture, folder + picture.name)
 
 
 @contextmanager
 def open_backup(path: Path) -> Iterator[tuple[Manifest, tarfile.TarFile]]:
-    """Open a backup; raises BackupError when the file is not one."""
+    """Open a backup; raises BackupError if the file is not one."""
     try:
         with tarfile.open(path, "r:") as tar:
             yield Manifest.from_json(_read(tar, MANIFEST)), tar
@@ -105,10 +105,10 @@ def restore_pictures(tar: tarfile.TarFile) -> int:
     count = 0
     for entry in tar.getnames():
         folder, slash, name = entry.partition("/")
-        directory_of = PICTURES.get(folder + slash)
-        if directory_of and parse_name(name):  # so that no entry is written elsewhere
-            directory_of().mkdir(mode=0o700, parents=True, exist_ok=True)
-            _copy(tar, entry, directory_of() / name)
+        get_directory = PICTURES.get(folder + slash)
+        if get_directory and parse_name(name):  # otherwise an entry could be written anywhere
+            get_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
+            _copy(tar, entry, get_directory() / name)
             count += 1
     return count
 

@@ -26,7 +26,7 @@ def dump(path: Path) -> None:
     url = db.engine.url
     if get_database_kind() == "sqlite":
         with closing(sqlite3.connect(str(url.database))) as source, closing(sqlite3.connect(path)) as target:
-            source.backup(target)  # all pages in one step, so other writers cannot mix states
+            source.backup(target)  # all pages in one step, so that the copy is consistent
         return
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={path}"]
     _run("pg_dump", [*options, f"--dbname={_without_password(url)}"], url)
@@ -56,13 +56,13 @@ def _without_password(url: URL) -> str:
 def _run(program: str, arguments: list[str], url: URL) -> None:
     environment = os.environ | ({"PGPASSWORD": str(url.password)} if url.password else {})
     try:
-        done = subprocess.run(  # noqa: S603 - PostgreSQL's program and our own arguments
+        result = subprocess.run(  # noqa: S603 - PostgreSQL's program and our own arguments
             [program, *arguments], env=environment, capture_output=True, text=True, check=False
         )
     except FileNotFoundError as error:
-        raise BackupError(f"{program} is missing: install PostgreSQL's client programs.") from error
-    if done.returncode:
+        raise BackupError(f"{program} is missing: install the PostgreSQL client programs.") from error
+    if result.returncode:
         advice = ""
-        if "version" in done.stderr:
-            advice = " It must have the server's version or a newer one: install that postgresql-client."
-        raise BackupError(f"{program} failed: {done.stderr.strip()}{advice}")
+        if "version" in result.stderr:
+            advice = " It must not be older than the server: install a newer postgresql-client package."
+        raise BackupError(f"{program} failed: {result.stderr.strip()}{advice}")

@@ -11,10 +11,10 @@ PLACEHOLDER = VIEWS_PLACEHOLDER.encode()
 
 
 def fill_views(body: bytes, values: list[int], language: str, is_get: bool) -> bytes:
-    """Count a view of the article and insert the number into its page; `values` are its id and views."""
-    article_id, known = values
+    """Count a view and insert the total into the page; `values` are the article's ID and stored views."""
+    article_id, stored = values
     pending = count_view(article_id) if is_get else 0
-    return body.replace(PLACEHOLDER, format_decimal(known + pending, locale=language).encode())
+    return body.replace(PLACEHOLDER, format_decimal(stored + pending, locale=language).encode())
 
 
 CACHED_PAGES = {

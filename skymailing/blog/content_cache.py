@@ -12,7 +12,7 @@ from skymailing.caching.invalidation import shared_cache
 from skymailing.extensions import cache, db
 from skymailing.models import Article
 
-TIMELINE_LIFETIME = 10 * 60  # seconds
+DATES_LIFETIME = 10 * 60  # seconds
 BODY_LIFETIME = 24 * 60 * 60  # seconds
 
 # The key is a hash of format and text, so a cached body is never stale.
@@ -43,7 +43,7 @@ def _list_dated_articles() -> list[tuple[int, float]]:
     return _read_dated_articles(label)
 
 
-@cache.memoize(timeout=TIMELINE_LIFETIME)
+@cache.memoize(timeout=DATES_LIFETIME)
 def _read_dated_articles(_label: str) -> list[tuple[int, float]]:
     """Return the ID and publication time of every dated article, including future ones, newest first."""
     statement = select(Article.id, Article.published_at).where(Article.published_at.is_not(None))

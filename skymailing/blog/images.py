@@ -9,7 +9,7 @@ from flask import current_app
 from skymailing.web.images import Picture, decode, lock_directory, read_upload, write_picture
 
 LARGEST = 1600  # pixels on the longer side
-RECIPE = b"1"  # part of every name; change it when the encoding of pictures changes
+ENCODING = b"1"  # part of every hash; change it if pictures are encoded differently
 
 
 def media_directory() -> Path:
@@ -18,11 +18,11 @@ def media_directory() -> Path:
 
 
 def store_image(file: IO[bytes]) -> str:
-    """Store an uploaded picture and smaller copies; return the file name; raises UserError."""
+    """Store an uploaded picture and smaller copies, and return its file name; raises UserError."""
     content = read_upload(file)
     with decode(content, LARGEST) as image:
         kind = "webp" if image.mode == "RGBA" else "jpg"
-        key = hashlib.sha256(RECIPE + content).hexdigest()[:32]
+        key = hashlib.sha256(ENCODING + content).hexdigest()[:32]
         picture = Picture(key, image.width, image.height, kind)
         with lock_directory(media_directory()) as directory:
             for copy in picture.sizes():

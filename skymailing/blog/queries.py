@@ -32,7 +32,7 @@ def list_published(now: datetime, page: int) -> tuple[Sequence[Article], int]:
 
 
 def list_unpublished(now: datetime) -> Sequence[Article]:
-    """Return drafts and scheduled articles, most recently changed first."""
+    """Return drafts and scheduled articles, the most recently changed first."""
     hidden = or_(Article.published_at.is_(None), Article.published_at > now)
     statement = select_articles().where(hidden).order_by(Article.updated_at.desc(), Article.id.desc())
     return db.session.scalars(statement.options(defer(Article.body)).limit(MAX_DRAFTS)).all()
@@ -51,8 +51,10 @@ def find_random_articles(count: int, now: datetime) -> Sequence[Article]:
 
 
 def _load_by_ids(ids: list[int], now: datetime) -> Sequence[Article]:
-    found = db.session.scalars(select_published(now).options(defer(Article.body)).where(Article.id.in_(ids)))
-    by_id = {article.id: article for article in found}
+    articles = db.session.scalars(
+        select_published(now).options(defer(Article.body)).where(Article.id.in_(ids))
+    )
+    by_id = {article.id: article for article in articles}
     return [by_id[id] for id in ids if id in by_id]
 
 
@@ -62,7 +64,7 @@ def list_newest(now: datetime, count: int) -> Sequence[Article]:
     return db.session.scalars(select_published(now).order_by(*order).limit(count)).all()
 
 
-def list_addresses(now: datetime, count: int) -> Sequence[tuple[str, datetime]]:
+def list_slugs(now: datetime, count: int) -> Sequence[tuple[str, datetime]]:
     """Return the slug and last modification time of published articles, newest first."""
     statement = select(Article.slug, Article.updated_at).where(Article.published_at <= now)
     return db.session.execute(statement.order_by(Article.published_at.desc()).limit(count)).tuples().all()

@@ -1,8 +1,8 @@
 """Delete pictures that no article uses, at least an hour after their upload.
 
 The sweep does this, not the request that replaces a picture or deletes an article: if that request
-were rolled back, the article would have lost its picture. Pictures of requests that never committed
-are deleted as well.
+were rolled back, the article would have lost its picture. Pictures that were uploaded but never
+committed are deleted as well.
 """
 
 import logging
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=1)  # by then a request that stored a picture has committed or failed
 PAUSE = timedelta(hours=1)  # between two checks
-MARK = ".swept"  # an empty file whose modification time is that of the last check
+MARK = ".swept"  # an empty file; its modification time is the time of the last check
 
 
 def delete_unused_images(now: datetime) -> int:
-    """Delete the files of pictures that no article uses and return their number, at most once per PAUSE."""
+    """Delete the files of unused pictures, at most once per PAUSE; return how many."""
     directory = media_directory()
     mark = directory / MARK
     try:

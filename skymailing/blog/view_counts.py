@@ -1,8 +1,9 @@
-"""Count views of articles in Redis; the sweep adds ("folds") the counts to the database.
+"""Count views of articles in Redis; the sweep adds the counts to the database, batch by batch.
 
-A fold renames the counts, so that new views start a new hash. It adds them to the articles in one
-transaction together with its own name, then deletes them. If the process dies in between, the next
-sweep finds the renamed counts, and the stored name shows whether the database already has them.
+Such a batch is called a fold. It is renamed first, so that new views are counted in a new hash. Then
+its views and its name are written to the database in one transaction, and it is deleted from Redis. If
+the process dies in between, the next sweep finds the renamed batch, and the stored name shows whether
+its views have already been added.
 """
 
 import logging
@@ -25,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 # A placeholder for the number of views in a cached page.
 VIEWS_PLACEHOLDER = "\ue000views\ue000"
-COUNTS = "skymailing:views"  # hash: article id -> views since the last fold
-FOLDS = "skymailing:views:folds"  # set: names of unfinished folds
+COUNTS = "skymailing:views"  # hash: article ID -> views since the last fold
+FOLDS = "skymailing:views:folds"  # set: names of the folds that are not finished
 # After a restore, Redis may still have a finished fold. Names are kept long enough to detect this.
 NAMES_KEPT = timedelta(days=7)
 START_FOLD = """

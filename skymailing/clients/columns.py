@@ -1,4 +1,4 @@
-"""Recognise the columns of a table: known fields in many spellings, all others as attributes."""
+"""Recognize the columns of a table: known fields by many names, all others as attributes."""
 
 import re
 import unicodedata
@@ -9,8 +9,8 @@ from skymailing.errors import UserError
 
 ATTRIBUTE_KEY_MAX_LENGTH = 50
 
-# Spellings reduced to letters and digits, each list from the most to the least certain.
-SPELLINGS = {
+# The names of fields, reduced to letters and digits, each list from the most to the least certain.
+FIELD_NAMES = {
     "email": (
         *("email", "mail", "emailaddress", "mailaddress", "емейл", "имейл", "емайл", "мейл", "майл"),
         *("электроннаяпочта", "элпочта", "эпочта", "почта", "адресэлектроннойпочты", "адресэлпочты"),
@@ -59,32 +59,32 @@ class Columns:
     attributes: dict[int, str]
 
 
-def recognise_columns(headers: Sequence[str]) -> Columns:
+def recognize_columns(headers: Sequence[str]) -> Columns:
     """Return what each column means; raises NoAddressColumn."""
-    spellings = [simplify(header) for header in headers]
-    found = {field: find_column(spellings, names) for field, names in SPELLINGS.items()}
-    email = found["email"]
+    simplified = [simplify(header) for header in headers]
+    positions = {field: find_column(simplified, names) for field, names in FIELD_NAMES.items()}
+    email = positions["email"]
     if email is None:
         raise NoAddressColumn(headers)
-    known = {position for position in found.values() if position is not None}
-    known |= {position for position, header in enumerate(headers) if is_rejection_column(header)}
+    recognized = {position for position in positions.values() if position is not None}
+    recognized |= {position for position, header in enumerate(headers) if is_rejection_column(header)}
     return Columns(
         headers=list(headers),
         email=email,
-        full_name=found["full_name"],
-        comment=found["comment"],
-        attributes=name_attributes({i: header for i, header in enumerate(headers) if i not in known}),
+        full_name=positions["full_name"],
+        comment=positions["comment"],
+        attributes=name_attributes({i: header for i, header in enumerate(headers) if i not in recognized}),
     )
 
 
 def simplify(header: str) -> str:
-    return "".join(sign for sign in unicodedata.normalize("NFKC", header).lower() if sign.isalnum())
+    return "".join(char for char in unicodedata.normalize("NFKC", header).lower() if char.isalnum())
 
 
-def find_column(spellings: list[str], names: Sequence[str]) -> int | None:
+def find_column(simplified: list[str], names: Sequence[str]) -> int | None:
     for name in names:
-        if name in spellings:
-            return spellings.index(name)
+        if name in simplified:
+            return simplified.index(name)
     return None
 
 

@@ -20,7 +20,7 @@ BLANK = " \t\r\n,;\0\ufeff"  # characters of an empty line
 
 
 class RecordFault(StrEnum):
-    """Why some lines of a file are not a row of the table; stored with rejected rows."""
+    """Why lines of a file do not form a valid row; stored with rejected rows."""
 
     OPEN_QUOTE = "open_quote"
     LINE_TOO_LONG = "line_too_long"
@@ -29,7 +29,7 @@ class RecordFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row and the number of the physical line where it starts, from 1; `fault` if it is invalid."""
+    """One row, and the number of its first physical line, from 1; `fault` is set if the row is invalid."""
 
     line: int
     cells: list[str]
@@ -133,7 +133,7 @@ def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
 
 
 def salvage_record(start: int, lines: Lines, separator: str) -> Record:
-    """Return a record for lines that are not valid CSV; the only fault accepted is a quote in mid-text."""
+    """Return a record for invalid CSV lines; the only accepted fault is a quotation mark inside a cell."""
     was_one_line = len(lines.record) == 1
     first = lines.push_back_all_but_first()
     if was_one_line and first.count('"') % 2 == 0:
@@ -143,7 +143,7 @@ def salvage_record(start: int, lines: Lines, separator: str) -> Record:
 
 
 def detect_encoding(source: BinaryIO) -> str:
-    """Return the encoding: the byte order mark's, or UTF-8 if it fits, or else Windows Cyrillic."""
+    """Return the encoding: from the byte order mark, else UTF-8 if it fits, else Windows Cyrillic."""
     source.seek(0)
     start = source.read(4)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -152,14 +152,14 @@ def detect_encoding(source: BinaryIO) -> str:
         return "utf-8-sig"
     source.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    broken = foreign = 0
+    broken = non_ascii = 0
     while chunk := source.read(CHUNK_SIZE):
         text = decoder.decode(chunk)
         if not text.isascii():
             broken += text.count(REPLACEMENT)
-            foreign += len(text) - len(text.encode("ascii", errors="ignore"))
+            non_ascii += len(text) - len(text.encode("ascii", errors="ignore"))
     # A few broken bytes in a UTF-8 file must affect only their own rows.
-    return "utf-8" if broken * 10 <= foreign - broken else "cp1251"
+    return "utf-8" if broken * 10 <= non_ascii - broken else "cp1251"
 
 
 def detect_separator(source: BinaryIO, encoding: str) -> tuple[str, bool]:

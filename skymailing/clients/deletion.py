@@ -24,7 +24,7 @@ from skymailing.models import (
 def delete_clients(
     owner_id: int, client_ids: Iterable[int], now: datetime, actor: Actor
 ) -> tuple[int, Removal | None]:
-    """Delete those of the clients that belong to the owner; return their number and the undo record.
+    """Delete the owner's clients with these IDs; return their number and the undo record.
 
     Their unsent letters are cancelled. Sent letters stay in the log with the address.
     """
@@ -37,7 +37,7 @@ def delete_clients(
     for client in clients:
         audit.record(AuditAction.CLIENT_DELETED, actor, client)
     selections = _find_selections(owned)
-    content = {"clients": [_serialise(client, selections.get(client.id, [])) for client in clients]}
+    content = {"clients": [_serialize(client, selections.get(client.id, [])) for client in clients]}
     undo_record = undo.save_removal(owner_id, RemovalKind.CLIENTS, content, now)
     deliveries.detach_clients(db.session.connection(), owned, now)
     db.session.execute(
@@ -49,20 +49,22 @@ def delete_clients(
 def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor) -> int | None:
     """Restore the clients of one deletion; return how many, or None if it cannot be undone.
 
-    They get all their values back and are selected again in unfinished mailings. If an address has been
-    added again since, the new client stays. Cancelled letters stay cancelled.
+    They get all their values back and are selected again in unfinished mailings. If a client with the
+    same address has been added since, the new client stays. Cancelled letters stay cancelled.
     """
     content = undo.pop_removal(owner_id, RemovalKind.CLIENTS, deletion_id, now)
     if content is None:
         return None
     keys = [values["email_key"] for values in content["clients"]]
-    known = set(
+    existing_keys = set(
         db.session.scalars(
             select(Client.email_key).where(Client.owner_id == owner_id, Client.email_key.in_(keys))
         )
     )
     restored = [
-        _deserialise(owner_id, values) for values in content["clients"] if values["email_key"] not in known
+        _deserialize(owner_id, values)
+        for values in content["clients"]
+        if values["email_key"] not in existing_keys
     ]
     db.session.add_all(client for client, _mailings in restored)
     db.session.flush()
@@ -86,15 +88,15 @@ def restore_clients(owner_id: int, deletion_id: int, now: datetime, actor: Actor
 
 def _find_selections(client_ids: list[int]) -> dict[int, list[int]]:
     """Return the IDs of the mailings in which each client is selected."""
-    found: dict[int, list[int]] = {}
+    selections: dict[int, list[int]] = {}
     selected = mailing_clients.c.client_id.in_(client_ids)
     rows = db.session.execute(select(mailing_clients).where(selected))
     for mailing_id, client_id in rows.tuples():
-        found.setdefault(client_id, []).append(mailing_id)
-    return found
+        selections.setdefault(client_id, []).append(mailing_id)
+    return selections
 
 
-def _serialise(client: Client, mailings: list[int]) -> dict[str, Any]:
+def _serialize(client: Client, mailings: list[int]) -> dict[str, Any]:
     return {
         "email": client.email,
         "email_key": client.email_key,
@@ -106,7 +108,7 @@ def _serialise(client: Client, mailings: list[int]) -> dict[str, Any]:
     }
 
 
-def _deserialise(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
+def _deserialize(owner_id: int, values: dict[str, Any]) -> tuple[Client, list[int]]:
     named = {name: values[name] for name in ("email", "email_key", "full_name", "comment", "attributes")}
     created_at = datetime.fromisoformat(values["created_at"])
     return Client(owner_id=owner_id, created_at=created_at, **named), values["mailings"]

@@ -1,4 +1,4 @@
-"""Export the address book as a table from which an import restores the same clients."""
+"""Export the address book as a table that can be imported again without loss."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +14,8 @@ ROWS_PER_QUERY = 1000
 
 def list_attribute_keys(owner_id: int) -> list[str]:
     """Return the keys of all attributes that any of the owner's clients has."""
-    each = func.jsonb_each if db.engine.dialect.name == "postgresql" else func.json_each
-    pairs = each(Client.attributes).table_valued("key", "value", name="pairs")
+    expand = func.jsonb_each if db.engine.dialect.name == "postgresql" else func.json_each
+    pairs = expand(Client.attributes).table_valued("key", "value", name="pairs")
     keys = select(pairs.c.key).select_from(Client).join(pairs, true()).where(Client.owner_id == owner_id)
     return sorted(db.session.scalars(keys.distinct()))
 

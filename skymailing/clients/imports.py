@@ -7,7 +7,7 @@ from typing import BinaryIO
 from sqlalchemy import and_, func, or_, select
 
 from skymailing.clients.cleaning import clean_text
-from skymailing.clients.columns import Columns, recognise_columns
+from skymailing.clients.columns import Columns, recognize_columns
 from skymailing.clients.csv_reader import CHUNK_SIZE, Record, read_records
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -38,7 +38,7 @@ def open_table(source: BinaryIO) -> tuple[Columns, Iterator[Record]]:
         raise UnusableFile("import_empty")
     if len(header.cells) > MAX_COLUMNS:
         raise UnusableFile("import_too_many_columns", limit=MAX_COLUMNS)
-    return recognise_columns(header.cells), records
+    return recognize_columns(header.cells), records
 
 
 def read_headers(source: BinaryIO) -> list[str]:

@@ -40,7 +40,7 @@ def create_client(owner_id: int, values: ClientValues) -> Client:
 
 
 def update_client(client: Client, values: ClientValues) -> None:
-    """Change a client; raises InvalidEmail, InvalidValue or DuplicateClient."""
+    """Update a client; raises InvalidEmail, InvalidValue or DuplicateClient."""
     with refuse_duplicates():
         assign_values(client, values)
 

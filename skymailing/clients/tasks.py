@@ -1,4 +1,4 @@
-"""Import a file of clients in the background; if the worker is killed, no row is lost or repeated.
+"""Import a file of clients in the background; if the worker is killed, no row is skipped or counted twice.
 
 Each batch of rows is committed together with its progress, so that the next worker continues at the
 next row.
@@ -58,7 +58,7 @@ def run_import_slice(
         logger.warning("Import %s was taken over by another worker", import_id)
     except UserError as error:
         db.session.rollback()
-        # A text with values cannot be made from the code alone.
+        # An error text that contains values cannot be restored from its code alone, so store the text.
         mark_failed(import_id, explain(error)[:500] if error.values else error.code)
     except OperationalError:
         raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
@@ -78,7 +78,7 @@ def import_rows(
     on_progress: ProgressCallback | None,
 ) -> bool:
     """Import the rows in batches; return whether any are left."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     done, total = count_rows(import_id, source)
     columns, records = open_table(source)
     rows = itertools.islice(records, done, None)
@@ -87,7 +87,7 @@ def import_rows(
         done += len(batch)
         if on_progress:
             on_progress(done, total)
-        if should_stop and should_stop(time.monotonic() - began):
+        if should_stop and should_stop(time.monotonic() - started_at):
             release_lease(import_id, lease)
             return True
     mark_finished(import_id, lease, done)
@@ -98,12 +98,12 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
     """Import the rows and record the progress in one transaction; return the renewed lease."""
     now = utcnow()
     rows = [read_row(record, columns) for record in batch]
-    good = [row for row in rows if isinstance(row, ClientRow)]
+    valid = [row for row in rows if isinstance(row, ClientRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
     owner_id = db.session.scalar(select(ClientImport.owner_id).where(ClientImport.id == import_id))
     if owner_id is None:
         raise LeaseLost
-    created = upsert_clients(owner_id, good, now)
+    created = upsert_clients(owner_id, valid, now)
     if rejected:
         values = [
             {"import_id": import_id, "line": r.line, "value": r.value, "reason": r.reason} for r in rejected
@@ -116,7 +116,7 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
         lease_until=renewed,
         rows_done=ClientImport.rows_done + len(batch),
         created=ClientImport.created + created,
-        updated=ClientImport.updated + len(good) - created,
+        updated=ClientImport.updated + len(valid) - created,
         rejected=ClientImport.rejected + len(rejected),
     )
     db.session.commit()
@@ -124,7 +124,7 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
 
 
 def acquire_lease(import_id: int, now: datetime) -> datetime | None:
-    """Acquire the lease and return its end, or None if the import is over or leased to another worker."""
+    """Acquire the lease and return its end; None if the import has ended or another worker has the lease."""
     lease = now + LEASE
     is_available = ClientImport.state.in_(UNFINISHED_STATES) & leases.is_free(ClientImport, now)
     acquired = leases.take_lease(
@@ -175,7 +175,7 @@ def load_content(import_id: int) -> BinaryIO:
 
 
 def count_rows(import_id: int, source: BinaryIO) -> tuple[int, int]:
-    """Return the number of rows done and in total; the rows of a file are counted only once."""
+    """Return how many rows are done and how many there are; the rows of a file are counted only once."""
     row = db.session.execute(
         select(ClientImport.rows_done, ClientImport.rows_total).where(ClientImport.id == import_id)
     ).one()

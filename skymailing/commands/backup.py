@@ -30,10 +30,10 @@ def backup(file: Path) -> None:
     """
     if file.exists():
         raise click.ClickException(f"{file} already exists; choose another name.")
-    found = checks.check_database()
-    revision = checks.read_revision() if found.is_ok else None
+    check = checks.check_database()
+    revision = checks.read_revision() if check.is_ok else None
     if revision is None:
-        raise click.ClickException(f"{found.finding}. {found.advice}")
+        raise click.ClickException(f"{check.finding}. {check.advice}")
     manifest = Manifest(FORMAT, utcnow(), databases.get_database_kind(), revision)
     try:
         archive.write(file.absolute(), manifest)
@@ -65,7 +65,7 @@ def restore(file: Path, nothing_sent_since: bool) -> None:
     except (SkyMailingError, OSError) as error:
         raise click.ClickException(str(error)) from error
     migrate()
-    paused = account_for_lost_time(manifest, nothing_sent_since)
+    paused = account_for_lost_events(manifest, nothing_sent_since)
     cache.clear()  # it holds pages of the previous database
     click.echo(
         f"Restored as of {manifest.made_at:{TIME_FORMAT}}, with {pictures} pictures. "
@@ -94,8 +94,8 @@ def require_matching_backup(manifest: Manifest) -> None:
             f"This is a backup of {manifest.database}, but DATABASE_URL is a {databases.get_database_kind()} "
             "database."
         )
-    known, _ = checks.list_revisions(MIGRATIONS)
-    if manifest.revision not in known:
+    revisions, _ = checks.list_revisions(MIGRATIONS)
+    if manifest.revision not in revisions:
         raise SkyMailingError(
             f"This backup is from a newer version (revision {manifest.revision}); "
             "restore it with that version."
@@ -118,7 +118,7 @@ def migrate() -> None:
     logging.disable(logging.NOTSET)
 
 
-def account_for_lost_time(manifest: Manifest, nothing_sent_since: bool) -> list[PausedMailing]:
+def account_for_lost_events(manifest: Manifest, nothing_sent_since: bool) -> list[PausedMailing]:
     """Sign everyone out and, unless nothing was sent, pause all mailings; return the paused ones."""
     if nothing_sent_since:
         after_restore.sign_everyone_out()

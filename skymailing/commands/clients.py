@@ -26,7 +26,7 @@ clients = AppGroup("clients", help="Import and export an address book.")
     "--owner", "owner_email", required=True, metavar="EMAIL", help="The account that gets the clients."
 )
 def import_file(file: IO[bytes], owner_email: str) -> None:
-    """Import clients from a CSV FILE. The exit code is 1 only when no row can be used."""
+    """Import clients from a CSV FILE. The exit code is 1 only if the file cannot be imported at all."""
     owner_id = get_owner_id(owner_email)
     if not file.seekable():
         raise click.ClickException("FILE must be a file on disk, not a pipe.")
@@ -68,8 +68,8 @@ def print_result(import_id: int) -> None:
     for rejection in db.session.scalars(
         rejections.order_by(ImportRejection.id).execution_options(yield_per=500)
     ):
-        shown = " ".join(rejection.value.split())[:100]
-        click.echo(f"line {rejection.line}: {explain_rejection(rejection.reason)} [{shown}]")
+        text = " ".join(rejection.value.split())[:100]
+        click.echo(f"line {rejection.line}: {explain_rejection(rejection.reason)} [{text}]")
     click.echo(
         f"rows {import_.rows_done}, new {import_.created}, updated {import_.updated}, "
         f"rejected {import_.rejected}"

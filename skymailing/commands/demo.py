@@ -18,7 +18,7 @@ from skymailing.security import verify_password
 def demo() -> None:
     """Add example data (users, clients, messages, mailings, articles) and print the logins.
 
-    Running it again adds nothing and prints the same.
+    Running it again adds nothing and prints the same logins.
     """
     logins = list_logins(current_app.config["SECRET_KEY"])
     hashes = hash_passwords(logins)

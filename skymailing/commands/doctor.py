@@ -25,21 +25,21 @@ def doctor(only: tuple[str, ...], as_json: bool) -> None:
     A question mark means that a part could not be checked from here, such as DNS without a network.
     It does not count as a problem.
     """
-    found = run.run_checks(only)
+    checks = run.run_checks(only)
     if as_json:
-        is_ok = all(check.is_ok for check in found)
-        click.echo(json.dumps({"ok": is_ok, "checks": [check_to_dict(check) for check in found]}, indent=2))
+        is_ok = all(check.is_ok for check in checks)
+        click.echo(json.dumps({"ok": is_ok, "checks": [check_to_dict(check) for check in checks]}, indent=2))
     else:
-        for check in found:
+        for check in checks:
             click.echo(f"{format_status(check):8} {check.name}: {check.finding}")
             if not check.is_ok:
                 click.echo(f"{'':8} -> {check.advice}")
-    if not all(check.is_ok for check in found):
+    if not all(check.is_ok for check in checks):
         sys.exit(1)
 
 
 def format_status(check: Check) -> str:
-    """Return the word that starts a check's line."""
+    """Return the status word at the start of a check's line."""
     if not check.is_ok:
         return "PROBLEM"
     return "ok" if check.is_known else "?"

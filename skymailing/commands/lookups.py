@@ -9,7 +9,7 @@ from skymailing.models import Mailing, User
 
 
 def get_user(email: str) -> User:
-    """Return the account with this address; raises ClickException when there is none."""
+    """Return the account with this address; raises ClickException if there is none."""
     user = find_user(email.strip().lower())
     if user is None:
         raise click.ClickException(f"There is no account with the address {email}; see `flask users list`.")
@@ -17,14 +17,14 @@ def get_user(email: str) -> User:
 
 
 def get_owner_id(email: str) -> int:
-    """Return the account's id and end the transaction."""
+    """Return the account's ID and end the transaction."""
     owner_id = get_user(email).id
     db.session.rollback()
     return owner_id
 
 
 def get_mailing(mailing_id: int) -> Mailing:
-    """Return the mailing; raises ClickException when there is none."""
+    """Return the mailing; raises ClickException if there is none."""
     mailing = db.session.get(Mailing, mailing_id) if 0 < mailing_id <= LARGEST_ID else None
     if mailing is None:
         raise click.ClickException(f"There is no mailing {mailing_id}.")

@@ -41,37 +41,37 @@ def list_mailings() -> None:
     rows = db.session.execute(statement).tuples().all()
     db.session.rollback()  # a slow reader of our output must not block writers
     for id, state, disabled_at, next_run_at, email, name in rows:
-        mark = " disabled" if disabled_at else ""
+        suffix = " disabled" if disabled_at else ""
         start = f" next {format_time(next_run_at)}" if next_run_at else ""
-        click.echo(f"{id}\t{state}{mark}\t{email}\t{name}{start}")
+        click.echo(f"{id}\t{state}{suffix}\t{email}\t{name}{start}")
 
 
 @mailings.command("start")
 @click.argument("mailing_id", type=int)
 def start(mailing_id: int) -> None:
-    """Start a draft or scheduled mailing at once."""
-    carry_out(mailing_id, services.start_now, "starts now")
+    """Start a draft or scheduled mailing immediately."""
+    apply_action(mailing_id, services.start_now, "starts now")
 
 
 @mailings.command("pause")
 @click.argument("mailing_id", type=int)
 def pause(mailing_id: int) -> None:
     """Stop sending until the mailing is resumed."""
-    carry_out(mailing_id, services.pause_mailing, "is paused")
+    apply_action(mailing_id, services.pause_mailing, "is paused")
 
 
 @mailings.command("resume")
 @click.argument("mailing_id", type=int)
 def resume(mailing_id: int) -> None:
-    """Continue where the mailing was paused."""
-    carry_out(mailing_id, services.resume_mailing, "is resumed")
+    """Resume a paused mailing where it stopped."""
+    apply_action(mailing_id, services.resume_mailing, "is resumed")
 
 
 @mailings.command("cancel")
 @click.argument("mailing_id", type=int)
 def cancel(mailing_id: int) -> None:
     """Cancel the rest of a mailing, permanently."""
-    carry_out(mailing_id, services.cancel_mailing, "is cancelled")
+    apply_action(mailing_id, services.cancel_mailing, "is cancelled")
 
 
 @mailings.command("confirm")
@@ -156,7 +156,7 @@ def collect_progress(progress: Progress | None) -> dict[str, Value]:
     }
 
 
-def carry_out(mailing_id: int, action: Callable[[Mailing, datetime], object], done: str) -> None:
+def apply_action(mailing_id: int, action: Callable[[Mailing, datetime], object], result: str) -> None:
     """Apply a service to the mailing and commit, or print why it is not possible."""
     now = utcnow()
     mailing = get_mailing(mailing_id)
@@ -167,7 +167,7 @@ def carry_out(mailing_id: int, action: Callable[[Mailing, datetime], object], do
         db.session.rollback()
         raise click.ClickException(explain(error)) from error
     commit_and_dispatch(mailing, now)
-    click.echo(f"Mailing {mailing_id} “{name}” {done}.")
+    click.echo(f"Mailing {mailing_id} “{name}” {result}.")
 
 
 def format_time(moment: datetime | None) -> str | None:

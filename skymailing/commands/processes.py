@@ -53,7 +53,7 @@ def up(migrate: bool) -> None:
 @click.command("web")
 @with_appcontext
 def web() -> None:
-    """Run only the web server, on HOST and PORT; this process becomes gunicorn."""
+    """Run only the web server, on HOST and PORT; gunicorn replaces this process."""
     use_utc()
     command = programs.build_web_command(current_app.config)
     db.engine.dispose()
@@ -94,7 +94,7 @@ def catcher() -> None:
 
 
 def preload_jobs() -> None:
-    """Import the jobs and build the pages that letters link to, so that the first job is not delayed."""
+    """Import the jobs and build the URL map, so that the first job is not delayed."""
     import skymailing.jobs  # noqa: F401
 
     current_app.url_map.update()

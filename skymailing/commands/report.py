@@ -25,7 +25,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.command("report")
 @click.option("--owner", metavar="EMAIL", help="Only this user's mailings.")
 @click.option("--mailing", "mailing_id", type=int, metavar="ID", help="Only this mailing.")
-@click.option("--since", type=DAY, help="First day. Default: 30 days up to the last day.")
+@click.option("--since", type=DAY, help="First day. Default: 29 days before the last day.")
 @click.option("--until", type=DAY, help="Last day. Default: today.")
 @click.option("--format", "format_", type=click.Choice(["json", "csv"]), default="json", show_default=True)
 @with_appcontext

@@ -13,10 +13,10 @@ from skymailing.clock import utcnow
 def sweep() -> None:
     """Release the letters of dead workers, finish completed runs, and wake workers for due runs."""
     try:
-        found = jobs.run_sweep(utcnow())
+        due = jobs.run_sweep(utcnow())
     except RedisError as error:
         raise click.ClickException(
             f"The database is up to date, but Redis does not respond: {error}"
         ) from error
-    click.echo(f"Mailings to start now: {len(found.mailings)}")
-    click.echo(f"Runs with letters to send now: {len(found.runs)}")
+    click.echo(f"Mailings to start now: {len(due.mailings)}")
+    click.echo(f"Runs with letters to send now: {len(due.runs)}")

@@ -37,12 +37,12 @@ def create(email: str, role: str, password: str | None) -> None:
         address = address_key(parse_address(email))
     except InvalidEmail as error:
         raise click.ClickException(f"{email}: {explain(error)}") from error
-    chosen = password or secrets.token_urlsafe(12)
+    new_password = password or secrets.token_urlsafe(12)
     try:
-        check_password_strength(chosen, address)
+        check_password_strength(new_password, address)
     except WeakPassword as error:
         raise click.ClickException(explain(error)) from error
-    password_hash = hash_password(chosen)
+    password_hash = hash_password(new_password)
     try:
         user = services.create_user(address, password_hash, role=Role(role), confirmed_at=utcnow())
     except services.AddressTaken as error:
@@ -51,14 +51,14 @@ def create(email: str, role: str, password: str | None) -> None:
     db.session.commit()
     click.echo(f"Created {address} with the role {role}.")
     if password is None:
-        click.echo(f"Password: {chosen}")
+        click.echo(f"Password: {new_password}")
 
 
 @users.command("block")
 @click.argument("email")
 @click.option("--reason", default="", help="Shown to the user at sign-in.")
 def block(email: str, reason: str) -> None:
-    """Block an account and stop its sending."""
+    """Block an account and stop its mailings."""
     user = get_user(email)
     services.block_user(user, reason, utcnow(), audit.current_actor())
     db.session.commit()
@@ -129,9 +129,9 @@ def delete(email: str, yes: bool, days: int) -> None:
     from skymailing.auth import deletion_requests
 
     user = get_user(email)
-    belongings = deletion_requests.count_account_data(user)
+    counts = deletion_requests.count_account_data(user)
     db.session.rollback()
-    summary = ", ".join(f"{count} {name}" for name, count in belongings.items() if name != "active")
+    summary = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "active")
     if not yes and click.prompt(f"{email} with {summary}. Type the address to delete it") != email:
         raise click.ClickException("The addresses differ; nothing was deleted.")
     try:

@@ -238,7 +238,7 @@ def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPo
     try:
         template = dispatcher.template(run)
     except TemplateError as error:
-        batch.stop(StateReason.NOT_WRITABLE, str(error))
+        batch.stop(StateReason.RENDER_FAILED, str(error))
         return
     now = utcnow()
     base = unsubscribe_url("")
@@ -260,7 +260,7 @@ def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPo
             result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
             batch.results.append(result)
             if dispatcher.rejections.record(run.id, result):
-                batch.stop(StateReason.NOT_WRITABLE, str(error))
+                batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue
         yield Letter(claimed.id, number, claimed.email, content)

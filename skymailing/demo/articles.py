@@ -46,7 +46,7 @@ ARTICLES = (
         1287,
         "What “sent” really means",
         "Between “sent” and “read” there are three machines. Which one can you trust?",
-        """Most services call a letter *delivered* once it has left their own computer. We are stricter.
+        """Most services call a letter *delivered* as soon as they have sent it. We are stricter.
 
 ## Sent
 
@@ -99,12 +99,12 @@ it was delivered, so we do not guess. You decide whether to send it again.
         "Four habits that matter more than any subject line.",
         """Mail providers watch how people treat your letters. A clean list is the best protection.
 
-1. **Write only to people who asked.** A bought list costs you the good addresses, too.
+1. **Write only to people who asked.** A bought list costs you good addresses, too.
 2. **Make unsubscribing easy.** Every letter carries an unsubscribe link, and mail programs show a button
    for it. One click is enough.
 3. **Let dead addresses go.** When a server says that a mailbox does not exist, we never write to it
    again. An import does not bring it back.
-4. **Keep a rhythm.** Once a month is remembered; twice a year is a surprise.
+4. **Keep a regular schedule.** A monthly letter is expected; one every six months is a surprise.
 """,
     ),
     Piece(

@@ -38,7 +38,7 @@ from skymailing.models import (
 from skymailing.security import hash_password
 
 OWNER = "demo@example.com"
-# The same people and letters in every installation.
+# A fixed seed, so that every installation gets the same people and letters.
 SEED = 20261122
 ZONE = "Europe/Moscow"
 
@@ -159,65 +159,65 @@ class _Example:
     def _add_past(self) -> None:
         for client in self.random.sample(self.clients, 4):
             self.history.suppress(client, SuppressionReason.UNSUBSCRIBED, self.now - timedelta(days=45))
-        begin = self._at(days=-40, hour=10)
-        autumn = self._mailing("Осенняя коллекция", "autumn", begin, begin + timedelta(days=2))
+        start = self._at(days=-40, hour=10)
+        autumn = self._mailing("Осенняя коллекция", "autumn", start, start + timedelta(days=2))
         autumn.state = MailingState.FINISHED
         shares = {DeliveryState.FAILED: 7, DeliveryState.UNKNOWN: 2, DeliveryState.EXPIRED: 3}
-        self.history.add_run(autumn, self.clients, begin, RunState.FINISHED, shares)
+        self.history.add_run(autumn, self.clients, start, RunState.FINISHED, shares)
 
-        begin = self._at(days=-24, hour=9)
+        start = self._at(days=-24, hour=9)
         digest = self._mailing(
-            "Weekly digest", "digest", begin, begin + timedelta(days=365), self.english, Periodicity.WEEKLY
+            "Weekly digest", "digest", start, start + timedelta(days=365), self.english, Periodicity.WEEKLY
         )
         for week in range(4):
-            at = begin + timedelta(weeks=week)
+            at = start + timedelta(weeks=week)
             self.history.add_run(
                 digest, self.english, at, RunState.FINISHED, {DeliveryState.FAILED: 1 if week % 2 else 0}
             )
         digest.state = MailingState.SCHEDULED
-        digest.next_run_at = begin + timedelta(weeks=4)
+        digest.next_run_at = start + timedelta(weeks=4)
 
-        begin = self._at(days=-12, hour=18)
-        closed = self._mailing("Закрыто в понедельник", "hours", begin, begin + timedelta(hours=12))
+        start = self._at(days=-12, hour=18)
+        closed = self._mailing("Закрыто в понедельник", "hours", start, start + timedelta(hours=12))
         closed.state = MailingState.CANCELLED
-        self.history.add_run(closed, self.clients, begin, RunState.CANCELLED, {DeliveryState.CANCELLED: 120})
+        self.history.add_run(closed, self.clients, start, RunState.CANCELLED, {DeliveryState.CANCELLED: 120})
 
-        begin = self._at(days=-6, hour=11)
+        start = self._at(days=-6, hour=11)
         late = self._mailing(
-            "How is your mug?", "review", begin, begin + timedelta(hours=1), self.english[:20]
+            "How is your mug?", "review", start, start + timedelta(hours=1), self.english[:20]
         )
         late.state, late.state_reason = MailingState.FINISHED, StateReason.WINDOW_OVER
 
     def _add_present(self) -> None:
-        begin = self.now - timedelta(minutes=50)
-        course = self._mailing("Вечерний курс", "course", begin, begin + timedelta(days=2))
+        start = self.now - timedelta(minutes=50)
+        course = self._mailing("Вечерний курс", "course", start, start + timedelta(days=2))
         course.state = MailingState.RUNNING
         # Deferred letters are due in a few hours, so that the example does not change until then.
         shares = {DeliveryState.DEFERRED: 23, DeliveryState.FAILED: 4, DeliveryState.UNKNOWN: 1}
-        self.history.add_run(course, self.clients, begin, RunState.SENDING, shares)
+        self.history.add_run(course, self.clients, start, RunState.SENDING, shares)
 
-        begin = self.now - timedelta(minutes=80)
-        fair = self._mailing("Winter fair", "sale", begin, begin + timedelta(days=5), self.english)
+        start = self.now - timedelta(minutes=80)
+        fair = self._mailing("Winter fair", "sale", start, start + timedelta(days=5), self.english)
         fair.state = MailingState.PAUSED
-        waiting = len(self.english) // 2
-        self.history.add_run(fair, self.english, begin, RunState.SENDING, {DeliveryState.PENDING: waiting})
+        pending = len(self.english) // 2
+        self.history.add_run(fair, self.english, start, RunState.SENDING, {DeliveryState.PENDING: pending})
 
     def _add_future(self) -> None:
-        begin = self._at(days=3, hour=12)
-        fair = self._mailing("Зимняя ярмарка", "sale", begin, begin + timedelta(days=3))
-        begin = self._at(days=1, hour=9)
+        start = self._at(days=3, hour=12)
+        fair = self._mailing("Зимняя ярмарка", "sale", start, start + timedelta(days=3))
+        start = self._at(days=1, hour=9)
         daily = self._mailing(
             "Daily reminder",
             "review",
-            begin,
-            begin + timedelta(days=14),
+            start,
+            start + timedelta(days=14),
             self.english[20:32],
             Periodicity.DAILY,
         )
         for mailing in (fair, daily):
             mailing.state, mailing.next_run_at = MailingState.SCHEDULED, mailing.starts_at
-        begin = self._at(days=20, hour=10)
-        self._mailing("Новогоднее поздравление (черновик)", "autumn", begin, begin + timedelta(days=1))
+        start = self._at(days=20, hour=10)
+        self._mailing("Новогоднее поздравление (черновик)", "autumn", start, start + timedelta(days=1))
 
     def _mailing(
         self,

@@ -77,8 +77,8 @@ class History:
             sender_name=mailing.sender_name,
             reply_to=self.owner.email,
         )
-        known = set(self.suppressions)
-        reachable = [client for client in audience if client.email_key not in known]
+        suppressed_keys = set(self.suppressions)
+        reachable = [client for client in audience if client.email_key not in suppressed_keys]
         states = [state for state, count in shares.items() for _ in range(count)]
         chosen = dict(zip(self.random.sample(reachable, len(states)), states, strict=True))
         latest = at
@@ -86,7 +86,7 @@ class History:
             moment = at + timedelta(seconds=1 + number * SECONDS_PER_LETTER)
             outcome = (
                 DeliveryState.SUPPRESSED
-                if client.email_key in known
+                if client.email_key in suppressed_keys
                 else chosen.get(client, DeliveryState.SENT)
             )
             delivery = self._add_delivery(run, client, outcome, moment)

@@ -1,4 +1,4 @@
-"""The messages of the example's owner, a pottery that sells mugs, plates and evening courses."""
+"""The messages of the example account, a pottery that sells mugs, plates and evening courses."""
 
 from dataclasses import dataclass
 
@@ -73,11 +73,11 @@ Three things from our workshop this week:
     ),
     Text(
         "sale",
-        "{{ name }}, 15 % off for the winter fair",
+        "{{ name }}, 15% off for the winter fair",
         MessageFormat.HTML,
         """<h1>Hello {{ name }},</h1>
-<p>we are packing our boxes for the <em>winter fair</em>. Order before the first of December
-and take <strong>15&nbsp;%</strong> off everything glazed.</p>
+<p>We are packing our boxes for the <em>winter fair</em>. Order before the first of December
+and take <strong>15%</strong> off everything glazed.</p>
 <p><a href="https://www.example.com/fair">To the fair</a></p>
 <p>Clay &amp; Light</p>
 <p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p>
@@ -105,7 +105,7 @@ and take <strong>15&nbsp;%</strong> off everything glazed.</p>
         MessageFormat.TEXT,
         """Hello {{ name }},
 
-a month ago a parcel from us went to {{ client.city }}. Did everything arrive in one piece?
+A month ago, we sent a parcel to {{ client.city }}. Did everything arrive in one piece?
 If something chipped, reply with a photo and we will send another.
 
 And if you like what you have: two lines from you would help us more than any advertisement.

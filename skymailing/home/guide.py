@@ -18,7 +18,11 @@ class Step(StrEnum):
     MAILING = "mailing"
 
 
-OWNERS = {Step.CLIENTS: Client.owner_id, Step.MESSAGE: Message.owner_id, Step.MAILING: Mailing.owner_id}
+OWNER_COLUMNS = {
+    Step.CLIENTS: Client.owner_id,
+    Step.MESSAGE: Message.owner_id,
+    Step.MAILING: Mailing.owner_id,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,11 @@ class Guide:
 
 def load_guide(user: User) -> Guide:
     """Return the user's progress."""
-    owned = [exists().where(owner_id == user.id) for owner_id in OWNERS.values()]
+    owned = [exists().where(owner_id == user.id) for owner_id in OWNER_COLUMNS.values()]
     newest = select(func.max(Message.id)).where(Message.owner_id == user.id).scalar_subquery()
     sent_test = exists().where(OutboxLetter.user_id == user.id, OutboxLetter.template == TEST_LETTER)
     *existing, message_id, has_sent_test = db.session.execute(select(*owned, newest, sent_test)).one()
-    done = frozenset(step for step, is_done in zip(OWNERS, existing, strict=True) if is_done)
+    done = frozenset(step for step, is_done in zip(OWNER_COLUMNS, existing, strict=True) if is_done)
     skipped = frozenset(step for step in Step if step in user.guide_skipped) - done
     return Guide(done, skipped, user.guide_closed, message_id, bool(has_sent_test))
 

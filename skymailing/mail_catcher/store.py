@@ -1,6 +1,6 @@
 """Store caught letters, one raw file each.
 
-Time and recipient are in the file name, so sorting and searching open no file.
+The file names contain the time and the recipient, so that sorting and searching need not open any file.
 """
 
 import itertools
@@ -81,8 +81,8 @@ class LetterStore:
 
     def list_letters(self, query: str = "") -> list[CaughtLetter]:
         """Return the letters whose recipient contains `query`, newest first."""
-        wanted = _file_name(query.strip())
-        names = [name for name in self._names() if wanted in name[27 : -len(SUFFIX)]]
+        name_part = _file_name(query.strip())
+        names = [name for name in self._names() if name_part in name[27 : -len(SUFFIX)]]
         names.sort(reverse=True)
         return [CaughtLetter(self._directory / name) for name in names]
 

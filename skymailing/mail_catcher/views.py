@@ -13,7 +13,7 @@ from skymailing.mail_catcher.store import CaughtLetter, LetterStore
 bp = Blueprint("catcher", __name__, url_prefix="/outbox")
 BLUEPRINTS = (bp,)
 
-# A letter may use any styles but run nothing; its links open in a new tab.
+# A letter may use any styles but run no scripts; its links open in a new tab.
 LETTER_POLICY = (
     "default-src 'none'; img-src data: https: http:; style-src 'unsafe-inline'; base-uri 'self'; "
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -51,7 +51,7 @@ def show(letter_id: str) -> str:
 
 @bp.get("/<letter_id>/html")
 def html(letter_id: str) -> Response:
-    """Serve only the HTML part, for the frame."""
+    """Serve only the HTML part, which the page shows in a frame."""
     content = read_part(get_letter(letter_id).message, "html")
     if content is None:
         abort(404)
@@ -62,7 +62,7 @@ def html(letter_id: str) -> Response:
 
 @bp.get("/<letter_id>.eml")
 def raw(letter_id: str) -> Response:
-    """Serve the letter unchanged, after its envelope."""
+    """Serve the letter as a file: its envelope, then the unchanged message."""
     response = Response(get_letter(letter_id).raw, mimetype="message/rfc822")
     response.headers.set("Content-Disposition", "attachment", filename=f"{letter_id}.eml")
     return response
@@ -92,10 +92,10 @@ def get_letter(letter_id: str) -> CaughtLetter:
 def paginate(letters: list[CaughtLetter], cursor: str | None) -> Page:
     """Return the page that starts at the letter with the ID `cursor`; new letters do not shift it."""
     start = sum(letter.id > cursor for letter in letters) if cursor else 0
-    shown = letters[start : start + PER_PAGE]
+    on_page = letters[start : start + PER_PAGE]
     end = start + PER_PAGE
     return Page(
-        [ListedLetter(letter, letter.headers) for letter in shown],
+        [ListedLetter(letter, letter.headers) for letter in on_page],
         next_cursor=letters[end].id if end < len(letters) else None,
         previous_cursor=letters[max(0, start - PER_PAGE)].id if start else None,
     )

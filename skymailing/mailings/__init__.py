@@ -1,1 +1,1 @@
-"""Mailings: planning, starting, watching, and their logs."""
+"""Mailings: set them up, start them, follow their progress and read their logs."""

@@ -16,8 +16,8 @@ from skymailing.mailings.services import lock_mailing
 from skymailing.models import AuditAction, Mailing, Message, Removal, RemovalKind
 from skymailing.models.types import UTCDateTime
 
-# The database sets these.
-LEFT_OUT = {"id", "owner_id", "updated_at"}
+# Not stored for restoring: the database or the caller sets them.
+NOT_STORED = {"id", "owner_id", "updated_at"}
 
 
 def delete_mailing(mailing: Mailing, now: datetime, actor: Actor) -> Removal:
@@ -54,7 +54,7 @@ def restore_mailing(owner_id: int, removal_id: int, now: datetime, actor: Actor)
 
 
 def _to_values(mailing: Mailing) -> dict[str, Any]:
-    names = (column.key for column in inspect(Mailing).column_attrs if column.key not in LEFT_OUT)
+    names = (column.key for column in inspect(Mailing).column_attrs if column.key not in NOT_STORED)
     return {name: _to_json(getattr(mailing, name)) for name in names}
 
 

@@ -1,6 +1,6 @@
 """Detect a form that is submitted twice, so that no client gets a second letter.
 
-A double click, a reload or the browser's history can submit the same page again. The page carries the
+A double click, a reload or the browser's history can submit the same page again. The page contains the
 time at which it was opened. If a mailing with the same values has been created since then, the page has
 already been submitted.
 """

@@ -16,17 +16,17 @@ from skymailing.mailings import scheduling
 from skymailing.mailings.selection import Selection, conditions_for
 from skymailing.models import Client, Mailing, MailingState, Run, RunInterval, RunState, Suppression, User
 
-SHOWN = 5
-# The rate is measured over the last large runs, which are searched for among the newest runs.
+STARTS_SHOWN = 5
+# The rate is measured on the last RUNS_MEASURED large runs among the newest RUNS_SEARCHED.
 LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
-BULK = 0.9  # share of a run's letters; the others are mostly retries
+BULK = 0.9  # the share of a run's letters that is measured; the others are mostly retries
 
 
 @dataclass(frozen=True)
 class Reach:
-    """The number of clients that a mailing is for, and how many of them are suppressed."""
+    """How many clients a mailing addresses, and how many of them are suppressed."""
 
     audience: int
     suppressed: int
@@ -68,7 +68,7 @@ class Forecast:
 
 
 def forecast_mailing(mailing: Mailing, now: datetime) -> Forecast | None:
-    """Return the forecast of a saved mailing; None if it will not start again."""
+    """Return the forecast for a saved mailing; None if it will not start again."""
     if mailing.is_disabled or mailing.state in (MailingState.FINISHED, MailingState.CANCELLED):
         return None
     hours = SendingHours.of(mailing)
@@ -84,16 +84,16 @@ def forecast_mailing(mailing: Mailing, now: datetime) -> Forecast | None:
 def forecast_starts(
     mailing: Mailing, hours: SendingHours, first: datetime | None, reach: Reach | None, now: datetime
 ) -> Forecast:
-    """Return the forecast of a mailing, saved or not, whose next start is `first`."""
+    """Return the forecast for a mailing, saved or not, whose next start is `first`."""
     rate = estimate_rate()
-    found: list[Occurrence] = []
+    occurrences: list[Occurrence] = []
     moment = max(first, now) if first else None
-    while moment is not None and moment < mailing.ends_at and len(found) < SHOWN:
+    while moment is not None and moment < mailing.ends_at and len(occurrences) < STARTS_SHOWN:
         letters = reach.letters if reach else 0
-        found.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
+        occurrences.append(_occurrence(moment, mailing.ends_at, hours, letters, rate))
         moment = plan.next_start(mailing, hours, moment)
     has_more = moment is not None and moment < mailing.ends_at
-    return Forecast(tuple(found), mailing.ends_at, has_more, reach, rate)
+    return Forecast(tuple(occurrences), mailing.ends_at, has_more, reach, rate)
 
 
 def _occurrence(
@@ -107,12 +107,12 @@ def _occurrence(
     finishes_at = hours.after_open_time(at, timedelta(seconds=letters / rate))
     if finishes_at is not None and finishes_at <= ends_at:
         return Occurrence(at, begins_at, finishes_at)
-    room = rate * hours.open_time(at, ends_at).total_seconds()
-    return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - room)))
+    capacity = rate * hours.open_time(at, ends_at).total_seconds()
+    return Occurrence(at, begins_at, would_expire=max(0, ceil(letters - capacity)))
 
 
 def count_reach(owner: User, selection: Selection | None, selected: int | None) -> Reach:
-    """Return the reach of an unsaved mailing; `selected` counts the selected clients, None means all."""
+    """Return the reach of an unsaved mailing to `selected` clients, or to all clients if it is None."""
     # Start from the suppressions, because there are few of them.
     is_same = (Client.owner_id == Suppression.owner_id) & (Client.email_key == Suppression.email_key)
     suppressed_clients = select(func.count()).select_from(Suppression).join(Client, is_same)
@@ -127,7 +127,7 @@ def count_reach(owner: User, selection: Selection | None, selected: int | None) 
 
 
 def estimate_rate() -> float | None:
-    """Return a run's expected rate in letters per second; None without a limit and without a measured run."""
+    """Return the expected rate in letters per second; None if there is neither a limit nor a measured run."""
     config = current_app.config
     limits = [rate for rate in (config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"]) if rate]
     return float(min(limits)) if limits else measure_rate()

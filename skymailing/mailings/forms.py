@@ -82,7 +82,7 @@ def list_choices(enum: type[StrEnum]) -> list[SelectChoice]:
 
 
 def read_choice(field: Field, default: E) -> E:
-    """Return the chosen member of the default's enum, or the default if the value is not a member."""
+    """Return the chosen member of the enum of `default`, or `default` if the value is not a member."""
     enum = type(default)
     return enum(field.data) if field.data in set(enum) else default
 
@@ -111,7 +111,7 @@ class MailingForm(FlaskForm):
     )
     message = SelectField(_l("Message"), coerce=read_id, validate_choice=False)
     sender_name = StringField(
-        _l("Sender's name"),
+        _l("Sender name"),
         filters=[strip],
         description=_l("Clients see it as the sender. If empty, the name from your profile is used."),
     )
@@ -124,7 +124,7 @@ class MailingForm(FlaskForm):
         default=Audience.ALL.value,
     )
     clients = SelectionField(_l("Clients"), default=Selection())
-    starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start at once."))
+    starts_at = LocalTimeField(_l("Start"), description=_l("Leave empty to start right away."))
     ends_at = LocalTimeField(_l("End"), description=_l("Nothing is sent after this time."))
     periodicity = SelectField(_l("How often"), default=Periodicity.ONCE.value)
     weekdays = DaysField(_l("Only on these days"), description=_l("Select none to send every day."))
@@ -133,8 +133,8 @@ class MailingForm(FlaskForm):
         lazy_pgettext("hours", "Until"),
         [Optional()],
         description=_l(
-            "If the end is earlier than the beginning, sending continues past midnight. "
-            "Leave both empty for the whole day."
+            "If the end is earlier than the start, sending continues past midnight. "
+            "Leave both empty to send all day."
         ),
     )
     on_late = SelectField(

@@ -128,8 +128,8 @@ class MailingChoices:
 def list_mailing_choices(owner: User, chosen_id: int) -> MailingChoices:
     """Return the owner's latest mailings, and the chosen one even if it is older."""
     own = select(Mailing.id, Mailing.name).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
-    found = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_LISTED + 1))]
-    listed = found[:MAILINGS_LISTED]
+    latest = [(id, name) for id, name in db.session.execute(own.limit(MAILINGS_LISTED + 1))]
+    listed = latest[:MAILINGS_LISTED]
     if chosen_id not in dict(listed):
         listed += [(id, name) for id, name in db.session.execute(own.where(Mailing.id == chosen_id))]
-    return MailingChoices(listed, is_complete=len(found) <= MAILINGS_LISTED)
+    return MailingChoices(listed, is_complete=len(latest) <= MAILINGS_LISTED)

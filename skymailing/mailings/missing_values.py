@@ -57,8 +57,8 @@ def find_missing_values(owner: User, message: Message, selection: Selection | No
         for path, number in zip(paths, counts, strict=True):
             missing[path] += number
     worst = sorted((path for path in paths if missing[path]), key=lambda path: -missing[path])
-    shown = tuple(MissingValue(write_path(path), missing[path]) for path in worst[:SHOWN])
-    return MissingValues(shown, examined)
+    most_frequent = tuple(MissingValue(write_path(path), missing[path]) for path in worst[:SHOWN])
+    return MissingValues(most_frequent, examined)
 
 
 def may_be_missing(path: Path) -> bool:

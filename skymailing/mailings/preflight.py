@@ -127,7 +127,7 @@ def forecast_form(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     return make_forecast_context(forecast.forecast_starts(changed, hours, first, reach, form.now))
 
 
-def make_forecast_context(found: forecast.Forecast | None) -> dict[str, Any]:
+def make_forecast_context(result: forecast.Forecast | None) -> dict[str, Any]:
     """Return the context of `mailings/_forecast.html` for a forecast."""
-    pace = format_rate(found.rate) if found and found.rate else ""
-    return {"forecast": found, "pace": pace, "errors": [], "clock_time": format_clock_time}
+    pace = format_rate(result.rate) if result and result.rate else ""
+    return {"forecast": result, "pace": pace, "errors": [], "clock_time": format_clock_time}

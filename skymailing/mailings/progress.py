@@ -25,7 +25,7 @@ from skymailing.models import (
 
 RATE_WINDOW = timedelta(minutes=1)
 RATE_SAMPLE = 5_000  # attempts examined at most
-# Attempts are recorded in batches, so over a shorter time their number does not show the rate.
+# Attempts are recorded in batches, so their number over a shorter time does not show the rate.
 MIN_SPAN = timedelta(seconds=5)
 FINAL_OUTCOMES = (Outcome.SENT, Outcome.FAILED)
 
@@ -151,15 +151,15 @@ def _measure_rate(mailing_id: int, started_at: datetime, now: datetime) -> float
 
 
 def _add_forecast(progress: Progress, rate: float | None, hours: SendingHours) -> Progress:
-    """Add the rate, and when the run will be finished or how many letters will miss the end."""
+    """Add the rate, and when the run will finish or how many letters will not be sent before the end."""
     deferred = progress.deferred
     ready = progress.ledger[DeliveryState.PENDING] + progress.ledger[DeliveryState.SENDING] + deferred.due
     if not rate or not ready:
         # While all letters are waiting for a retry, the rate does not predict when they will be sent.
         return replace(progress, rate=rate, would_expire=deferred.after_end)
     remaining = progress.ledger.open - deferred.after_end
-    room = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
-    would_expire = deferred.after_end + max(0, ceil(remaining - room))
+    capacity = rate * hours.open_time(progress.now, progress.ends_at).total_seconds()
+    would_expire = deferred.after_end + max(0, ceil(remaining - capacity))
     if would_expire:
         return replace(progress, rate=rate, would_expire=would_expire)
     finishes_at = hours.after_open_time(progress.now, timedelta(seconds=remaining / rate))
@@ -198,15 +198,15 @@ def _count_unknowns(ledger: Ledger) -> Unknowns:
         .where(Delivery.run_id == ledger.run.id, has_unknowns)
         .group_by(Delivery.state)
     )
-    found = {row.state: row for row in db.session.execute(statement)}
-    to_resend = [found[state] for state in OPEN_DELIVERY_STATES if state in found]
+    rows_by_state = {row.state: row for row in db.session.execute(statement)}
+    to_resend = [rows_by_state[state] for state in OPEN_DELIVERY_STATES if state in rows_by_state]
     waiting = _count_waiting(ledger)
     return Unknowns(
         waiting=waiting,
         left=ledger.unknown - waiting,
         resend=sum(row.total for row in to_resend),
         resend_at=min((row.due_at for row in to_resend if row.due_at), default=None),
-        sent_again=int(found[DeliveryState.SENT].again) if DeliveryState.SENT in found else 0,
+        sent_again=int(rows_by_state[DeliveryState.SENT].again) if DeliveryState.SENT in rows_by_state else 0,
     )
 
 
@@ -219,8 +219,8 @@ def _count_waiting(ledger: Ledger) -> int:
 
 def _list_routes() -> tuple[RouteState, ...]:
     """Return the configured routes in the order in which they are used."""
-    known = {route.name: route for route in db.session.scalars(select(Route))}
-    return tuple(_read_route(name, known.get(name)) for name in routes.list_configured())
+    routes_by_name = {route.name: route for route in db.session.scalars(select(Route))}
+    return tuple(_read_route(name, routes_by_name.get(name)) for name in routes.list_configured())
 
 
 def _read_route(name: str, route: Route | None) -> RouteState:

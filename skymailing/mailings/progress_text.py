@@ -45,11 +45,11 @@ def format_progress(progress: Progress) -> ProgressText:
 
 
 def format_closed_hours(progress: Progress) -> str:
-    """Return when sending continues, if it is outside its sending hours; else an empty text."""
+    """Return when sending continues; empty within the sending hours."""
     if progress.hours_open_at is None:
         return ""
     time = format_clock_time(progress.hours_open_at, progress.now)
-    return str(_("Outside its sending hours. Sending continues automatically at %(time)s.", time=time))
+    return str(_("Outside the sending hours. Sending continues automatically at %(time)s.", time=time))
 
 
 def format_hours(hours: SendingHours) -> str:
@@ -93,8 +93,8 @@ def format_forecast(progress: Progress) -> str:
         count = round_forecast(progress.would_expire)
         return str(
             ngettext(
-                "Not enough time: about %(count)s letter will not be sent before the end, %(end)s.",
-                "Not enough time: about %(count)s letters will not be sent before the end, %(end)s.",
+                "Not enough time: about %(count)s letter will not be sent before the end (%(end)s).",
+                "Not enough time: about %(count)s letters will not be sent before the end (%(end)s).",
                 count,
                 count=format_number(count),
                 end=format_clock_time(progress.ends_at, progress.now),
@@ -127,7 +127,7 @@ def format_deferred(progress: Progress) -> str:
 
 
 def list_route_problems(progress: Progress) -> list[str]:
-    """Return a sentence for each relevant problem of a mail server."""
+    """Return a sentence for each relevant mail server problem."""
     if not progress.routes or progress.routes[0].is_fine:
         return []
     first, *others = progress.routes
@@ -165,13 +165,13 @@ DOWN_TEXTS = {
         "The mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
     ),
     (True, False): _l(
-        "The mail server has not accepted letters since %(since)s, next try at %(next)s: %(answer)s"
+        "The mail server has not accepted letters since %(since)s; next try at %(next)s: %(answer)s"
     ),
     (False, True): _l(
         "The second mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
     ),
     (False, False): _l(
-        "The second mail server has not accepted letters since %(since)s, next try at %(next)s: %(answer)s"
+        "The second mail server has not accepted letters since %(since)s; next try at %(next)s: %(answer)s"
     ),
 }
 

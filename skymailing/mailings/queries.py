@@ -48,7 +48,7 @@ WAITS_FOR_DECISION = (
 
 @dataclass(frozen=True)
 class Ledger:
-    """One run in numbers: how many deliveries are planned, and how many are in each state."""
+    """A run's ledger: how many deliveries are planned, and how many are in each state."""
 
     run: Run
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Ledger:
 
     @property
     def balances(self) -> bool:
-        """Whether the states add up to the planned number, from which `pending` is calculated as the rest."""
+        """Whether the states add up to the planned number; `pending` is calculated as the remainder."""
         return self.total == self.planned
 
     @property
@@ -129,10 +129,10 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
         select(RunInterval.run_id, *sums).where(RunInterval.run_id.in_(ids)).group_by(RunInterval.run_id)
     )
     counted = {row[0]: map(int, row[1:]) for row in db.session.execute(intervals)}
-    # Few rows match: only those that workers hold at the moment.
+    # Few rows match: only those that workers are sending at the moment.
     is_sending = Delivery.run_id.in_(ids) & (Delivery.state == DeliveryState.SENDING)
-    held = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
-    sending = dict(db.session.execute(held).tuples().all())
+    in_progress = select(Delivery.run_id, func.count()).where(is_sending).group_by(Delivery.run_id)
+    sending = dict(db.session.execute(in_progress).tuples().all())
     return [
         _ledger(run, dict(zip(COUNTED_STATES, counted.get(run.id, ()), strict=False)), sending)
         for run in runs
@@ -140,10 +140,10 @@ def count_runs(runs: Collection[Run]) -> list[Ledger]:
 
 
 def _ledger(run: Run, counts: dict[DeliveryState, int], sending: Mapping[int, int]) -> Ledger:
-    rest = run.planned - sum(counts.values())
+    remainder = run.planned - sum(counts.values())
     # Results may have been recorded between the two statements.
-    counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, rest))
-    counts[DeliveryState.PENDING] = max(0, rest - counts[DeliveryState.SENDING])
+    counts[DeliveryState.SENDING] = min(sending.get(run.id, 0), max(0, remainder))
+    counts[DeliveryState.PENDING] = max(0, remainder - counts[DeliveryState.SENDING])
     return Ledger(run, dict.fromkeys(DeliveryState, 0) | counts)
 
 
@@ -172,10 +172,10 @@ def list_matching_clients(owner: User, query: str, after: int) -> list[Client]:
 def list_selected_clients(owner: User, selection: Selection, after: int) -> list[Client]:
     """Return the next selected clients in order of ID; one more than the page shows means more follow."""
     own = select(Client).where(Client.owner_id == owner.id, Client.id > after).order_by(Client.id)
-    found: list[Client] = []
+    selected: list[Client] = []
     for condition in selection.conditions():
-        found += db.session.scalars(own.where(condition).limit(MATCHES_SHOWN + 1))
-    return sorted(found, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
+        selected += db.session.scalars(own.where(condition).limit(MATCHES_SHOWN + 1))
+    return sorted(selected, key=lambda client: client.id)[: MATCHES_SHOWN + 1]
 
 
 def mailable_clients(owner: User) -> Select[tuple[Client]]:
@@ -186,8 +186,8 @@ def mailable_clients(owner: User) -> Select[tuple[Client]]:
 def find_first_recipient(owner: User, selection: Selection | None) -> Client | None:
     """Return the first client in the selection, or of all clients if it is None, who would get a letter."""
     mailable = mailable_clients(owner).limit(1)
-    found = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
-    return next((client for client in found if client), None)
+    first_matches = (db.session.scalar(mailable.where(condition)) for condition in conditions_for(selection))
+    return next((client for client in first_matches if client), None)
 
 
 def find_suppressed_keys(owner: User, keys: Collection[str]) -> set[str]:

@@ -53,13 +53,13 @@ def resend_unknowns(mailing: Mailing, now: datetime) -> int:
 
 
 def leave_unknowns(mailing: Mailing, now: datetime) -> int:
-    """Leave the last run's unknown letters as they are; return how many there were."""
+    """Leave the last run's unknown letters unknown; return how many there were."""
     lock_mailing(mailing)
     require_enabled(mailing)
     run = find_last_run(mailing)
     if run is None:
         return 0
-    # If another transaction has locked a row, it is finishing it, for example with a late result.
+    # A row that another transaction has locked is being finished there, for example by a late result.
     rows = select(Delivery.id).where(Delivery.run_id == run.id, WAITS_FOR_DECISION)
     left = update(Delivery).where(Delivery.id.in_(rows.with_for_update(skip_locked=True)))
     count = db.session.connection().execute(left.values(finished_at=now)).rowcount

@@ -23,7 +23,7 @@ from skymailing.models import (
 MAX_BARS = 60
 # The possible lengths of a bar: round numbers of seconds, minutes and hours.
 BAR_SECONDS = (1, 10, 60, 300, 900, 3600, 3 * 3600, 6 * 3600)
-ANSWERS_SHOWN = 12
+REFUSALS_SHOWN = 12
 DOMAINS_SHOWN = 8
 TIMELINE_STATES = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.EXPIRED)
 
@@ -41,8 +41,8 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A refusal by a mail server, and the number of attempts that got it."""
+class Refusal:
+    """A mail server's refusal, and how many attempts received it."""
 
     outcome: Outcome
     code: int | None
@@ -51,7 +51,7 @@ class Answer:
 
 
 def find_run(owner: User, run_id: int) -> Run | None:
-    """Return the run with that ID if it belongs to one of the owner's mailings."""
+    """Return the run with this ID if it belongs to one of the owner's mailings."""
     if run_id > LARGEST_ID:
         return None
     own = (Run.id == run_id) & (Mailing.owner_id == owner.id)
@@ -92,14 +92,14 @@ def build_timeline(run: Run) -> list[Bar]:
     first, last = min(row[0] for row in rows), max(row[0] for row in rows)
     widest = max(interval_seconds(row[0], run.started_at) for row in rows)
     seconds = _bar_seconds((last - first).total_seconds(), widest)
-    begin = floor_to(first, seconds)
-    count = int((last - begin).total_seconds()) // seconds + 1
+    start = floor_to(first, seconds)
+    count = int((last - start).total_seconds()) // seconds + 1
     bars = [
-        Bar(begin + timedelta(seconds=number * seconds), dict.fromkeys(TIMELINE_STATES, 0))
+        Bar(start + timedelta(seconds=number * seconds), dict.fromkeys(TIMELINE_STATES, 0))
         for number in range(count)
     ]
     for begins_at, *counts in rows:
-        bar = bars[int((begins_at - begin).total_seconds()) // seconds]
+        bar = bars[int((begins_at - start).total_seconds()) // seconds]
         for state, number in zip(TIMELINE_STATES, counts, strict=True):
             bar.counts[state] += number
     return bars
@@ -111,7 +111,7 @@ def _bar_seconds(span: float, widest: int) -> int:
     return next(fitting, days * 86_400)
 
 
-def list_top_answers(run: Run) -> list[Answer]:
+def list_top_refusals(run: Run) -> list[Refusal]:
     """Return the run's most frequent refusals, permanent ones first."""
     attempts = func.sum(RunAnswer.attempts)
     statement = (
@@ -119,11 +119,11 @@ def list_top_answers(run: Run) -> list[Answer]:
         .where(RunAnswer.run_id == run.id)
         .group_by(RunAnswer.outcome, RunAnswer.code, RunAnswer.words)
         .order_by(attempts.desc(), RunAnswer.words)
-        .limit(ANSWERS_SHOWN)
+        .limit(REFUSALS_SHOWN)
     )
     rows = db.session.execute(statement)
-    answers = [Answer(outcome, code, words, int(count)) for outcome, code, words, count in rows]
-    return sorted(answers, key=lambda answer: answer.outcome is not Outcome.FAILED)
+    refusals = [Refusal(outcome, code, words, int(count)) for outcome, code, words, count in rows]
+    return sorted(refusals, key=lambda refusal: refusal.outcome is not Outcome.FAILED)
 
 
 def list_worst_domains(run: Run) -> list[RunDomain]:

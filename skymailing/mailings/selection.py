@@ -1,4 +1,4 @@
-"""Selections of clients for a mailing, as forms carry them and as they are saved."""
+"""Selections of clients for a mailing, in forms and in the database."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,10 +40,10 @@ class SelectionTooComplex(MailingError):
 
 @dataclass(frozen=True)
 class Selection:
-    """A set of clients of any size, small enough for a form to carry.
+    """A set of any number of clients, in a form compact enough for hidden fields.
 
-    It contains the ids in `ranges`, the clients that match a search in `matching`, and those selected for
-    the mailing `saved`. The ids in `excluded` are left out of the latter two, but not of `ranges`.
+    It contains the IDs in `ranges`, the clients that match a search in `matching`, and those selected for
+    the mailing `saved`. The IDs in `excluded` are left out of the latter two, but not of `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -53,7 +53,7 @@ class Selection:
 
     @classmethod
     def of(cls, ids: Iterable[int]) -> "Selection":
-        """Return the selection of these ids."""
+        """Return the selection of these IDs."""
         return cls(merge((id, id) for id in ids))
 
     @classmethod
@@ -79,9 +79,9 @@ class Selection:
                 excluded += _read_ranges(rest)
             else:
                 raise UnreadableSelection
-        ticked = merge(ranges)
-        left_out = _subtract(merge(shown + excluded), ticked) if matching or saved else ()
-        return cls(ticked, tuple(dict.fromkeys(matching)), saved, left_out)
+        checked = merge(ranges)
+        left_out = _subtract(merge(shown + excluded), checked) if matching or saved else ()
+        return cls(checked, tuple(dict.fromkeys(matching)), saved, left_out)
 
     def to_values(self, shown: Iterable[int] = ()) -> list[str]:
         """Return hidden fields for the selection, except the clients in `shown`, who have check boxes."""
@@ -140,19 +140,19 @@ class Selection:
 
 
 def conditions_for(selection: Selection | None) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of a selection; for None, which means all clients, one that is always true."""
+    """Yield the conditions of a selection; None means all clients and yields one that is always true."""
     yield from selection.conditions() if selection is not None else (true(),)
 
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
     """Return the union of the ranges, in order and with as few ranges as possible."""
-    found: list[Range] = []
+    merged: list[Range] = []
     for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:
-            found.append((first, last))
-    return tuple(found)
+            merged.append((first, last))
+    return tuple(merged)
 
 
 def _read_ranges(text: str) -> list[Range]:
@@ -185,19 +185,19 @@ def _subtract(ranges: tuple[Range, ...], removed: tuple[Range, ...]) -> tuple[Ra
     for first, last in ranges:
         while index < len(removed) and removed[index][1] < first:
             index += 1
-        here, begin = index, first
-        while here < len(removed) and removed[here][0] <= last:
-            if begin < removed[here][0]:
-                rest.append((begin, removed[here][0] - 1))
-            begin = max(begin, removed[here][1] + 1)
-            here += 1
-        if begin <= last:
-            rest.append((begin, last))
+        position, start = index, first
+        while position < len(removed) and removed[position][0] <= last:
+            if start < removed[position][0]:
+                rest.append((start, removed[position][0] - 1))
+            start = max(start, removed[position][1] + 1)
+            position += 1
+        if start <= last:
+            rest.append((start, last))
     return tuple(rest)
 
 
 def count_selected(owner: User, selection: Selection) -> int:
-    """Return how many of the selected ids are clients of `owner`."""
+    """Return how many of the selected IDs are clients of `owner`."""
     return sum(
         db.session.scalar(
             select(func.count()).select_from(Client).where(Client.owner_id == owner.id, condition)
@@ -208,7 +208,7 @@ def count_selected(owner: User, selection: Selection) -> int:
 
 
 def find_selected(owner: User, selection: Selection, client_ids: Sequence[int]) -> set[int]:
-    """Return which of these clients of the owner are selected; meant for a few clients."""
+    """Return which of the owner's clients with these IDs are selected; meant for a few clients."""
     few = select(Client.id).where(Client.owner_id == owner.id, Client.id.in_(client_ids))
     return {id for condition in selection.conditions() for id in db.session.scalars(few.where(condition))}
 
@@ -228,9 +228,9 @@ def add_matching(owner: User, selection: Selection, query: str) -> Selection:
 def read_selection(mailing: Mailing) -> Selection:
     """Return a mailing's selected clients; a large selection refers to the mailing instead of listing IDs."""
     members = mailing_clients.c
-    ids = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
-    found = db.session.scalars(ids).all()
-    return Selection.of(found) if len(found) <= LARGE else Selection(saved=mailing.id)
+    statement = select(members.client_id).where(members.mailing_id == mailing.id).limit(LARGE + 1)
+    ids = db.session.scalars(statement).all()
+    return Selection.of(ids) if len(ids) <= LARGE else Selection(saved=mailing.id)
 
 
 def read_selected_ids(mailing: Mailing) -> Selection:
@@ -252,7 +252,7 @@ def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
 
 
 def save_selection(mailing: Mailing, selection: Selection) -> None:
-    """Save exactly these clients for a mailing; ids of other owners' clients are left out."""
+    """Save exactly these clients for a mailing; IDs of other owners' clients are left out."""
     members = mailing_clients.c
     of_mailing = members.mailing_id == mailing.id
     if selection.saved != mailing.id:
@@ -260,9 +260,9 @@ def save_selection(mailing: Mailing, selection: Selection) -> None:
     elif selection.excluded:
         left_out = select(Client.id).where(_among(selection.excluded[:RANGES_PER_STATEMENT]))
         db.session.execute(delete(mailing_clients).where(of_mailing, members.client_id.in_(left_out)))
-    is_there = exists().where(of_mailing, members.client_id == Client.id)
+    is_saved = exists().where(of_mailing, members.client_id == Client.id)
     for condition in selection.conditions():
-        wanted = select(literal(mailing.id), Client.id).where(
-            Client.owner_id == mailing.owner_id, condition, ~is_there
+        missing = select(literal(mailing.id), Client.id).where(
+            Client.owner_id == mailing.owner_id, condition, ~is_saved
         )
-        db.session.execute(insert(mailing_clients).from_select(["mailing_id", "client_id"], wanted))
+        db.session.execute(insert(mailing_clients).from_select(["mailing_id", "client_id"], missing))

@@ -1,4 +1,4 @@
-"""The actions on mailings. They change states only: workers send once the caller has committed."""
+"""Actions on mailings. They only change states; workers send letters once the caller has committed."""
 
 from datetime import datetime, timedelta
 
@@ -53,7 +53,7 @@ def create_mailing(
 
 
 def update_mailing(mailing: Mailing, values: MailingValues, now: datetime, *, is_draft: bool = False) -> None:
-    """Change a mailing for its future runs: a current run keeps the content that it started with.
+    """Edit a mailing for its future runs: a current run keeps the content that it started with.
 
     A one-time mailing that has run keeps its CONTENT_FIELDS. A draft is activated unless
     `is_draft`; other states ignore it. Raises InvalidMailing, or MailingError if the mailing
@@ -106,7 +106,7 @@ def lock_mailing(mailing: Mailing) -> None:
 
 
 def activate_mailing(mailing: Mailing, now: datetime) -> None:
-    """Activate a draft: it starts automatically at its start time, or at once if that is past.
+    """Activate a draft: it starts automatically at its start time, or immediately if that is past.
 
     If the end is past already, the mailing is finished and shows that nothing was sent.
     """
@@ -117,7 +117,7 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
 
 
 def start_now(mailing: Mailing, now: datetime) -> None:
-    """Make a draft or scheduled mailing due at once; harmless for one that is running or has just run."""
+    """Make a draft or scheduled mailing due now; harmless for one that is running or has just run."""
     lock_mailing(mailing)
     require_enabled(mailing)
     if mailing.state is MailingState.RUNNING or _has_just_run(mailing, now):

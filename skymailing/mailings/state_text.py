@@ -16,14 +16,14 @@ STATE_TEXTS: dict[str, Any] = {
     StateReason.REJECTED: _l(
         "The mail server rejects every letter with the same reply, so the mailing was paused: %(detail)s"
     ),
-    StateReason.NOT_WRITABLE: _l(
+    StateReason.RENDER_FAILED: _l(
         "Letters cannot be created from this message, so the mailing was paused: %(detail)s"
     ),
     StateReason.RESTORED: _l(
         "The service was restored from a backup of %(detail)s. It is unknown which letters were sent "
         "after that, so nothing is sent until you decide."
     ),
-    StateReason.OWNER_LEAVES: _l("Paused because the deletion of the account was requested."),
+    StateReason.ACCOUNT_DELETION: _l("Paused because the deletion of the account was requested."),
 }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from skymailing.extensions import db
 from skymailing.models import Mailing, RunInterval, User
 
-MAILINGS_NAMED = 20
+MAX_MAILINGS_LISTED = 20
 NUMBERS = ("attempts", "sent", "failed", "unknown", "expired")  # there is no summary if all are zero
 
 
@@ -44,19 +44,20 @@ def summarize(user: User, since: datetime, until: datetime) -> dict[str, Any] | 
         "since": f"{since.astimezone(zone):%Y-%m-%d %H:%M}",
         "until": f"{until.astimezone(zone):%Y-%m-%d %H:%M}",
         "totals": {column: sum(row[column] for row in rows) for column in NUMBERS},
-        "mailings": rows[:MAILINGS_NAMED],
-        "others": max(0, len(rows) - MAILINGS_NAMED),
+        "mailings": rows[:MAX_MAILINGS_LISTED],
+        "others": max(0, len(rows) - MAX_MAILINGS_LISTED),
     }
 
 
 def next_time(hour: int, zone: ZoneInfo, after: datetime) -> datetime:
+    """Return the first time after `after` at which the hour begins in the zone."""
     day = after.astimezone(zone).date()
     while (moment := _at(hour, zone, day)) <= after:
         day += timedelta(days=1)
     return moment
 
 
-def time_before(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
+def same_hour_previous_day(hour: int, zone: ZoneInfo, moment: datetime) -> datetime:
     return _at(hour, zone, moment.astimezone(zone).date() - timedelta(days=1))
 
 

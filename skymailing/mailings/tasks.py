@@ -1,4 +1,4 @@
-"""Send the daily summaries that are due, each in its own transaction."""
+"""Put the daily summaries that are due into the outbox, each in its own transaction."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ def post_due_summaries(now: datetime) -> int:
 
 
 def _post_one(user_id: int, now: datetime) -> bool:
+    """Return whether a summary was put into the outbox."""
     user = db.session.scalar(
         select(User).where(User.id == user_id).with_for_update(skip_locked=True, of=User),
         execution_options={"populate_existing": True},
@@ -33,10 +34,9 @@ def _post_one(user_id: int, now: datetime) -> bool:
     zone = ZoneInfo(user.timezone)
     user.next_summary_at = summaries.next_time(hour, zone, now)
     # After a long downtime the summary covers only the latest day.
-    until = summaries.time_before(hour, zone, user.next_summary_at)
-    values = (
-        summaries.summarize(user, summaries.time_before(hour, zone, until), until) if user.is_active else None
-    )
+    until = summaries.same_hour_previous_day(hour, zone, user.next_summary_at)
+    since = summaries.same_hour_previous_day(hour, zone, until)
+    values = summaries.summarize(user, since, until) if user.is_active else None
     if values:
         outbox.add_letter(user, "daily-summary", **values)
     db.session.commit()

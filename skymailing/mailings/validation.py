@@ -1,4 +1,4 @@
-"""Validate a mailing's values, for pages and the API alike."""
+"""Validate a mailing's values, for forms and for services."""
 
 import unicodedata
 from collections.abc import Callable, Collection
@@ -20,7 +20,7 @@ SENDER_NAME_MAX_LENGTH = 200
 
 
 class MailingValidation:
-    """One validation of a mailing's values; `mailing` is the one to change, None for a new one.
+    """One validation of a mailing's values; `mailing` is the mailing to edit, None for a new one.
 
     `unread` names fields that a form could not read: they are neither checked nor compared with others.
     """
@@ -44,8 +44,8 @@ class MailingValidation:
     def errors(self) -> dict[str, MailingError]:
         """The errors by field; locks the chosen message against deletion until the transaction ends."""
         skipped = self.unread | (set(CONTENT_FIELDS) if self.keeps_content else set())
-        found = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
-        return {name: error for name, error in found if error is not None}
+        results = ((name, check(self)) for name, check in CHECKS.items() if name not in skipped)
+        return {name: error for name, error in results if error is not None}
 
     @cached_property
     def selected(self) -> int:
@@ -114,8 +114,8 @@ class MailingValidation:
         return MailingError("mailing_hours_empty") if is_empty else None
 
     def _check_both_hours(self, given: str, other: str) -> MailingError | None:
-        is_alone = getattr(self.values, given) is not None and getattr(self.values, other) is None
-        return MailingError("mailing_hours_incomplete") if is_alone and other not in self.unread else None
+        is_half_set = getattr(self.values, given) is not None and getattr(self.values, other) is None
+        return MailingError("mailing_hours_incomplete") if is_half_set and other not in self.unread else None
 
 
 CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {

@@ -17,14 +17,14 @@ CONTENT_FIELDS = (
 
 @dataclass(frozen=True)
 class MailingValues:
-    """What an owner chose for a mailing; None where a choice is missing or optional."""
+    """An owner's choices for a mailing; None where a choice is missing or optional."""
 
     name: str = ""
     message_id: int | None = None
     sender_name: str = ""  # empty: the name in the owner's profile
     audience: Audience = Audience.ALL
     clients: Selection = field(default_factory=Selection)  # for Audience.SELECTED
-    starts_at: datetime | None = None  # None: at once
+    starts_at: datetime | None = None  # None: now
     ends_at: datetime | None = None
     periodicity: Periodicity = Periodicity.ONCE
     weekdays: str = EVERY_DAY  # digits, 1 is Monday; empty: every day

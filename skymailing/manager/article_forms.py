@@ -41,18 +41,18 @@ class ArticleForm(FlaskForm):
     )
     format = SelectField(_l("Format"), default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
-        _l("Text"), [DataRequired()], description=_l("Pictures from other sites are not shown to readers.")
+        _l("Text"), [DataRequired()], description=_l("Images from other sites are not shown to readers.")
     )
     image = FileField(
-        _l("Picture"), description=_l("JPEG, PNG or WebP. Large pictures are resized automatically.")
+        _l("Image"), description=_l("JPEG, PNG or WebP. Large images are resized automatically.")
     )
     image_alt = StringField(
-        _l("Picture description"),
+        _l("Image description"),
         [Length(max=255), one_line],
         filters=[strip],
-        description=_l("For people who cannot see the picture: screen readers read it aloud."),
+        description=_l("For people who cannot see the image: screen readers read it aloud."),
     )
-    remove_image = BooleanField(_l("Remove the picture"))
+    remove_image = BooleanField(_l("Remove the image"))
     published_at = LocalTimeField(
         _l("Published"),
         [Optional()],
@@ -90,7 +90,7 @@ class ArticleForm(FlaskForm):
     def validate_image_alt(self, field: StringField) -> None:
         """Require a description if there is a picture."""
         if self.has_image and not field.data:
-            raise ValidationError(_("Describe the picture in a few words."))
+            raise ValidationError(_("Describe the image in a few words."))
 
     def apply_to(self, article: Article, image: str) -> None:
         """Copy the form's values to the article; `image` is the name of its picture, or empty."""

@@ -36,7 +36,7 @@ Period = tuple[datetime | None, datetime | None]
 
 
 def within(column: InstrumentedAttribute[Any], period: Period) -> list[ColumnElement[bool]]:
-    """Return the conditions for a column to be in a period, whose end is excluded."""
+    """Return conditions that restrict a column to a period; the end of the period is excluded."""
     since, until = period
     return [*([column >= since] if since else []), *([column < until] if until else [])]
 
@@ -106,7 +106,7 @@ def list_runs(mailing_id: int | None, state: RunState | None, started: Period, c
 
 
 def list_deliveries(run_id: int, address: str, state: DeliveryState | None, cursor: str | None) -> Page:
-    """Return a page of a run's deliveries, in the order of the index on states."""
+    """Return a page of a run's deliveries, ordered by state, as in the index."""
     statement = select(Delivery).where(Delivery.run_id == run_id)
     if state:
         statement = statement.where(Delivery.state == state)
@@ -118,7 +118,7 @@ def list_deliveries(run_id: int, address: str, state: DeliveryState | None, curs
 
 
 def list_attempts(delivery_id: int) -> list[Attempt]:
-    """Return the attempts of a delivery, oldest first; there are never many."""
+    """Return all attempts of a delivery, oldest first; there are only a few."""
     statement = select(Attempt).where(Attempt.delivery_id == delivery_id)
     return list(db.session.scalars(statement.order_by(Attempt.number)))
 
@@ -146,7 +146,7 @@ def list_users(
 
 @dataclass(frozen=True, slots=True)
 class UserNumbers:
-    """The number of a user's objects, and the time of their last activity."""
+    """How many objects a user has, and when they were last active."""
 
     clients: BoundedCount
     mailings: BoundedCount
@@ -155,7 +155,7 @@ class UserNumbers:
 
 
 def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
-    """Return the numbers of each user; counting a million clients takes no longer than ten thousand."""
+    """Return each user's numbers; counting a million clients takes no longer than ten thousand would."""
     # Use the statistics of sending, because retention may have removed the deliveries.
     sent = select(func.coalesce(func.sum(RunInterval.sent), 0)).where(RunInterval.owner_id == User.id)
     statement = select(
@@ -168,9 +168,12 @@ def count_by_user(users: Collection[User]) -> dict[int, UserNumbers]:
     logins = {user.id: user.last_login_at for user in users}
     numbers = {}
     for user_id, clients, mailings, letters, *moments in db.session.execute(statement):
-        known = [moment for moment in (logins[user_id], *moments) if moment]
+        activity_times = [moment for moment in (logins[user_id], *moments) if moment]
         numbers[user_id] = UserNumbers(
-            to_bounded(clients), to_bounded(mailings), to_bounded(int(letters)), max(known, default=None)
+            to_bounded(clients),
+            to_bounded(mailings),
+            to_bounded(int(letters)),
+            max(activity_times, default=None),
         )
     return numbers
 
@@ -216,7 +219,7 @@ def list_audit(
 
 
 def count_overview() -> dict[str, BoundedCount]:
-    """Return the numbers of the panel's overview."""
+    """Return the numbers for the panel's overview."""
     return {
         "users": count_up_to(select(User)),
         "blocked": count_up_to(select(User).where(User.blocked_at.is_not(None))),

@@ -35,9 +35,9 @@ def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
 
 
 def extract_text(page: str) -> str:
-    """Return the text between the marks of a page, or the whole page if it has no marks."""
-    begin, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
-    return page[begin + len(TEXT_BEGINS) : end] if 0 <= begin < end else page
+    """Return the text between the two comments of a page, or the whole page if it has none."""
+    start, end = page.find(TEXT_BEGINS), page.rfind(TEXT_ENDS)
+    return page[start + len(TEXT_BEGINS) : end] if 0 <= start < end else page
 
 
 def write_paragraphs(text: str) -> str:

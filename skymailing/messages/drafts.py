@@ -51,7 +51,7 @@ class TooManyDrafts(UserError):
 def begin_draft(
     owner_id: int, message: Message | None, base: int | None, content: Content, now: datetime
 ) -> MessageDraft:
-    """Add a draft of an existing message or, without one, of a new message.
+    """Add a draft of an existing message or, if `message` is None, of a new one.
 
     Raises DraftElsewhere if the message already has a draft, MessageChanged if `base` is no longer its
     version, and TooManyDrafts.
@@ -74,7 +74,7 @@ def begin_draft(
 
 
 def change_draft(draft: MessageDraft, revision: int | None, content: Content, now: datetime) -> MessageDraft:
-    """Save the typed content; raises DraftElsewhere unless `revision` is current, or None to take over."""
+    """Save the typed content; raises DraftElsewhere if `revision` is neither current nor None."""
     db.session.refresh(draft, with_for_update=True)
     if draft.discarded_at or (revision is not None and revision != draft.revision):
         raise DraftElsewhere
@@ -92,8 +92,8 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
 
 def find_draft(message: Message) -> MessageDraft | None:
     """Return a message's draft, which holds the unsaved changes."""
-    mine = select(MessageDraft).where(MessageDraft.message_id == message.id)
-    return db.session.scalar(mine.where(MessageDraft.discarded_at.is_(None)))
+    own = select(MessageDraft).where(MessageDraft.message_id == message.id)
+    return db.session.scalar(own.where(MessageDraft.discarded_at.is_(None)))
 
 
 def find_new_draft(owner_id: int, draft_id: int) -> MessageDraft | None:
@@ -102,8 +102,8 @@ def find_new_draft(owner_id: int, draft_id: int) -> MessageDraft | None:
 
 
 def select_new_drafts(owner_id: int) -> Select[tuple[MessageDraft]]:
-    mine = select(MessageDraft).where(MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None))
-    return mine.where(MessageDraft.discarded_at.is_(None))
+    own = select(MessageDraft).where(MessageDraft.owner_id == owner_id, MessageDraft.message_id.is_(None))
+    return own.where(MessageDraft.discarded_at.is_(None))
 
 
 def list_new_drafts(owner_id: int) -> list[MessageDraft]:
@@ -114,11 +114,11 @@ def list_new_drafts(owner_id: int) -> list[MessageDraft]:
 
 def delete_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None) -> None:
     """Delete the drafts of a message that has just been saved."""
-    which = [MessageDraft.message_id == message_id] if message_id is not None else []
+    conditions = [MessageDraft.message_id == message_id] if message_id is not None else []
     if draft_id is not None:
-        which.append((MessageDraft.id == draft_id) & MessageDraft.message_id.is_(None))
-    if which:
-        db.session.execute(delete(MessageDraft).where(MessageDraft.owner_id == owner_id, or_(*which)))
+        conditions.append((MessageDraft.id == draft_id) & MessageDraft.message_id.is_(None))
+    if conditions:
+        db.session.execute(delete(MessageDraft).where(MessageDraft.owner_id == owner_id, or_(*conditions)))
 
 
 def store_deleted(message: Message, now: datetime) -> MessageDraft:
@@ -130,7 +130,7 @@ def store_deleted(message: Message, now: datetime) -> MessageDraft:
 
 
 def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message | None:
-    """Restore a discarded draft or a deleted message; return the message if it is one.
+    """Restore a discarded draft or a deleted message; return the message if one was restored.
 
     Raises NewerDraft, and CannotRestore if the message was deleted too long ago.
     """

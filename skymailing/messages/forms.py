@@ -31,16 +31,16 @@ def clean_subject(text: str | None) -> str | None:
 
 def read_typed() -> Content:
     """Return the content that the editor sends while the user types, valid or not."""
-    written = request.form.get("format", "")
+    format_name = request.form.get("format", "")
     return Content(
         clean_line(request.form.get("subject", ""))[:MAX_SUBJECT],
-        MessageFormat(written) if written in set(MessageFormat) else MessageFormat.MARKDOWN,
+        MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN,
         clean(request.form.get("body", "")),
     )
 
 
 class MessageForm(FlaskForm):
-    """A new or existing message; a template error is reported at its field."""
+    """A new or existing message; template errors are shown beside their field."""
 
     subject = StringField(
         _l("Subject"),

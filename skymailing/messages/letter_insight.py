@@ -1,4 +1,4 @@
-"""What an author needs to know before sending: how a letter looks, how large it is and what is missing."""
+"""Show an author, before sending, how a letter looks, how large it is and which values are missing."""
 
 import re
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 
-OWN = ("name", "full_name", "email")
-NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
-# Placeholders checked one by one; limits the time that a huge body takes.
+STANDARD_ATTRIBUTES = ("name", "full_name", "email")
+STANDARD_NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
+# At most this many tags are examined, so that a huge body does not take too long.
 EXAMINED = 300
 CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
-# The delimiters around the words of a statement.
+# The delimiters of a statement.
 STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
 
 Path = tuple[str, ...]
@@ -54,27 +54,27 @@ def inspect_letter(
     rendered = template.parts.render(make_values(recipient, template.sender_name, url))
     size = len(template.render(0, recipient, url, utcnow()))
     paths = find_placeholders(content)
-    known = {*OWN, *attributes, *recipient.attributes}
-    unknown = [(path, suggest(path, known)) for path in paths if not is_known(path, known)]
-    without = find_unguarded(content)
+    all_attributes = {*STANDARD_ATTRIBUTES, *attributes, *recipient.attributes}
+    unknown = [(path, suggest(path, all_attributes)) for path in paths if not is_known(path, all_attributes)]
+    unguarded = find_unguarded(content)
     empty = [
         path
         for path in find_empty(paths, recipient)
-        if path in without and path not in {path for path, _ in unknown}
+        if path in unguarded and path not in {path for path, _ in unknown}
     ]
     return Insight(rendered, size, len(rendered.html.encode()) > CLIPPED, empty, unknown)
 
 
 def is_known(path: Path, attributes: set[str]) -> bool:
     if path[0] != "client" or len(path) == 1:
-        return path[0] in NAMES
+        return path[0] in STANDARD_NAMES
     return path[1] in attributes
 
 
 def suggest(path: Path, attributes: set[str]) -> Path | None:
     """Return an existing placeholder that is spelled similarly."""
     candidates: dict[str, Path] = {name.lower(): ("client", name) for name in sorted(attributes)}
-    candidates |= {name: (name,) for name in NAMES if path[0] != "client" and name != "client"}
+    candidates |= {name: (name,) for name in STANDARD_NAMES if path[0] != "client" and name != "client"}
     close = get_close_matches(path[-1].lower(), candidates, n=1, cutoff=0.6)
     return candidates[close[0]] if close else None
 
@@ -84,20 +84,20 @@ def find_unguarded(content: Content) -> set[Path]:
 
     A fallback is a `default`, or a condition on the value around the placeholder.
     """
-    found: set[Path] = set()
+    unguarded: set[Path] = set()
     for source in (content.subject, content.body):
         guards: list[set[Path]] = []  # of the open conditions, the innermost last
         for tag in islice(find_tags(source), EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
-                found |= find_variables(tag.text) - set().union(*guards)
+                unguarded |= find_variables(tag.text) - set().union(*guards)
             elif word in ("if", "unless"):
                 guards.append(find_variables(f"{{% if {rest} %}}{{% endif %}}"))
             elif word == "elsif" and guards:
                 guards[-1] |= find_variables(f"{{% if {rest} %}}{{% endif %}}")
             elif word in ("endif", "endunless") and guards:
                 guards.pop()
-    return found
+    return unguarded
 
 
 def find_variables(source: str) -> set[Path]:

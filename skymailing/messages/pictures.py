@@ -1,4 +1,4 @@
-"""Pictures in letters: kept under URLs that cannot be guessed, for as long as they are in use."""
+"""Pictures in letters: stored under URLs that cannot be guessed, for as long as they are in use."""
 
 import os
 import secrets
@@ -33,8 +33,8 @@ MAX_PICTURES = 500  # per user
 MAX_SIZE = 200 * 1024 * 1024  # bytes per user
 GRACE = timedelta(days=2)  # after a picture was last in use; an undo may bring it back
 PAUSE = timedelta(hours=6)  # between two checks of the same picture
-NAMES = 500  # checked in one query
-MARK = ".swept"  # an empty file, modified at the last search for orphans
+NAMES_PER_QUERY = 500
+MARK = ".swept"  # an empty file; its modification time is the time of the last search for orphans
 BATCH = 20  # pictures per check; keeps the transaction short
 
 
@@ -46,7 +46,7 @@ class TooManyPictures(UserError):
 
 
 def picture_directory() -> Path:
-    """Return the folder with the pictures of letters."""
+    """Return the directory of letter pictures."""
     return Path(current_app.config["DATA_DIR"]) / "letter-pictures"
 
 
@@ -87,7 +87,7 @@ def write_file(file: IO[bytes]) -> WrittenPicture:
 def add_picture(owner_id: int, written: WrittenPicture, now: datetime) -> MessagePicture:
     """Add the row of a written picture; raises TooManyPictures."""
     check_room(owner_id)
-    stored = MessagePicture(
+    row = MessagePicture(
         owner_id=owner_id,
         name=written.name,
         size=written.size,
@@ -95,9 +95,9 @@ def add_picture(owner_id: int, written: WrittenPicture, now: datetime) -> Messag
         seen_at=now,
         looked_at=now,
     )
-    db.session.add(stored)
+    db.session.add(row)
     db.session.flush()
-    return stored
+    return row
 
 
 def is_opaque(image: Image.Image) -> bool:
@@ -107,8 +107,8 @@ def is_opaque(image: Image.Image) -> bool:
 def delete_unused(now: datetime) -> int:
     """Delete pictures that no message, draft or run shows; return how many."""
     with Session(db.engine) as session, session.begin():
-        waiting = select(MessagePicture).where(MessagePicture.looked_at < now - PAUSE)
-        pictures = list(session.scalars(waiting.order_by(MessagePicture.looked_at).limit(BATCH)))
+        unchecked = select(MessagePicture).where(MessagePicture.looked_at < now - PAUSE)
+        pictures = list(session.scalars(unchecked.order_by(MessagePicture.looked_at).limit(BATCH)))
         deleted = []
         for picture in pictures:
             picture.looked_at = now
@@ -124,8 +124,8 @@ def delete_unused(now: datetime) -> int:
 
 def is_used(session: Session, picture: MessagePicture) -> bool:
     def shows(model: type[Message] | type[MessageDraft]) -> bool:
-        found = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
-        return bool(session.scalar(select(found)))
+        match = exists().where(model.owner_id == picture.owner_id, model.body.contains(picture.name))
+        return bool(session.scalar(select(match)))
 
     # Letters that were sent still load their pictures.
     sent = exists().where(
@@ -135,7 +135,7 @@ def is_used(session: Session, picture: MessagePicture) -> bool:
 
 
 def delete_orphans(now: datetime) -> None:
-    """Delete files without a row: their user is gone, or the upload was never committed.
+    """Delete files that have no row: their owner was deleted, or the upload was never committed.
 
     Does nothing if the last search was less than PAUSE ago.
     """
@@ -147,11 +147,11 @@ def delete_orphans(now: datetime) -> None:
     os.utime(mark, (now.timestamp(), now.timestamp()))
     before = (now - GRACE).timestamp()
     old = [path.name for path in directory.iterdir() if is_ours(path.name) and path.stat().st_mtime < before]
-    for start in range(0, len(old), NAMES):
-        names = old[start : start + NAMES]
+    for start in range(0, len(old), NAMES_PER_QUERY):
+        names = old[start : start + NAMES_PER_QUERY]
         with Session(reading_engine()) as session:
-            known = set(session.scalars(select(MessagePicture.name).where(MessagePicture.name.in_(names))))
-        delete_files(set(names) - known)
+            stored = set(session.scalars(select(MessagePicture.name).where(MessagePicture.name.in_(names))))
+        delete_files(set(names) - stored)
 
 
 def is_ours(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""Write placeholders as authors do."""
+"""Write placeholders the way authors write them."""
 
 import re
 
-# The keys of name and address among the samples; no attribute can have these.
+# The keys of the client's name and address in the samples; no attribute can have these keys.
 OWN_NAME, OWN_EMAIL = "\0name", "\0email"
 # What Liquid accepts after a dot; other names go in brackets.
 PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")

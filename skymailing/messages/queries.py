@@ -28,10 +28,10 @@ def list_messages(owner_id: int, search: str = "") -> Select[Any]:
     """Return a statement for the owner's messages whose subject or body contains `search`."""
     statement = select(Message).where(Message.owner_id == owner_id)
     if search:
-        wanted = search.lower()
+        text = search.lower()
         statement = statement.where(
-            func.lower(Message.subject).contains(wanted, autoescape=True)
-            | func.lower(Message.body).contains(wanted, autoescape=True)
+            func.lower(Message.subject).contains(text, autoescape=True)
+            | func.lower(Message.body).contains(text, autoescape=True)
         )
     return statement
 
@@ -71,7 +71,7 @@ def find_client(owner_id: int, client_id: int | None) -> Client | None:
     return db.session.scalar(own.order_by(Client.id).limit(1))
 
 
-def find_neighbours(client: Client) -> tuple[int | None, int | None]:
+def find_neighbors(client: Client) -> tuple[int | None, int | None]:
     """Return the IDs of the clients before and after this one."""
     own = select(Client.id).where(Client.owner_id == client.owner_id)
     before = db.session.scalar(own.where(Client.id < client.id).order_by(Client.id.desc()).limit(1))

@@ -18,7 +18,7 @@ MAILINGS_SHOWN = 5
 
 
 class MessageInUse(UserError):
-    """Mailings send the message, so it cannot be deleted; `names` are those of the newest ones."""
+    """Mailings use the message, so it cannot be deleted; `names` are the names of the newest ones."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__("message_in_use", names=", ".join(f"“{name}”" for name in names))
@@ -26,13 +26,13 @@ class MessageInUse(UserError):
 
 
 def find_mailings(message_id: int, limit: int = MAILINGS_SHOWN) -> list[Mailing]:
-    """Return the newest mailings that send a message."""
+    """Return the newest mailings that use a message."""
     using = select(Mailing).where(Mailing.message_id == message_id).order_by(Mailing.id.desc())
     return list(db.session.scalars(using.limit(limit)))
 
 
 def check_unused(message_id: int) -> None:
-    """Raise MessageInUse when a mailing sends the message."""
+    """Raise MessageInUse if a mailing uses the message."""
     if names := [mailing.name for mailing in find_mailings(message_id)]:
         raise MessageInUse(names)
 

@@ -11,7 +11,7 @@ from skymailing.models.types import UTCDateTime
 
 
 class UserSession(Model):
-    """A signed-in device; a cookie without its row here is worthless, however recent."""
+    """A signed-in device; its cookie is valid only while this row exists."""
 
     __tablename__ = "user_sessions"
 

@@ -12,7 +12,7 @@ from skymailing.models.user import User
 
 
 class Article(Timestamps, Model):
-    """A blog article: a draft without a publication date, public once that date has passed."""
+    """A blog article: a draft while it has no publication date, public once the date has passed."""
 
     __tablename__ = "articles"
 
@@ -25,7 +25,7 @@ class Article(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
-    # File name below DATA_DIR/media, and its alternative text.
+    # File name under DATA_DIR/media, and the picture's alternative text.
     image: Mapped[str] = mapped_column(String(255), default="")
     image_alt: Mapped[str] = mapped_column(String(255), default="")
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
@@ -35,7 +35,7 @@ class Article(Timestamps, Model):
 
 
 class ViewFold(Model):
-    """A batch of views that was added to the articles; the row keeps it from being added twice."""
+    """A batch of counted views that was added to the articles; the row prevents adding it twice."""
 
     __tablename__ = "view_folds"
 

@@ -1,4 +1,4 @@
-"""The audit log: who did what to whom, when, from where and why."""
+"""Models for the audit log: who did what to whom, when, from where and why."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -87,7 +87,7 @@ class AuditEntry(Model):
 
 
 class AuditPermit(Model):
-    """Lets its own transaction change entries: the triggers allow changes while a row is visible."""
+    """A row that lets its own transaction change entries: the triggers allow it while they see such a row."""
 
     __tablename__ = "audit_permits"
 

@@ -25,7 +25,7 @@ class Client(Timestamps, Model):
     email_key: Mapped[str] = mapped_column(String(320))
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
-    # Text values by attribute name, from import columns without a field; {{ client.<name> }} in letters.
+    # Text values of custom fields by attribute name; {{ client.<name> }} in letters.
     attributes: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
 
     owner: Mapped[User] = relationship()

@@ -32,10 +32,11 @@ REPORTED_COUNTS = tuple(ReportedCounts.__annotations__)
 
 
 class RunInterval(ReportedCounts, Model):
-    """The counts of a run in an interval: one second at first, a quarter of an hour later on.
+    """The counts of a run in one interval, which is a second long at first and 15 minutes long later.
 
     The sums over its intervals are the current counts of the run. A delivery is counted in the
-    interval in which it entered its state; `deferred` is arrivals minus departures.
+    interval in which it entered its state; `deferred` is the number that became deferred in the interval
+    minus the number that left that state.
     """
 
     __tablename__ = "run_intervals"
@@ -70,7 +71,7 @@ COUNTED_STATES = tuple(state for state in DeliveryState if state.value in RunInt
 
 
 class RunAnswer(Model):
-    """How often servers gave the same reply to letters that they did not accept, by quarter of an hour."""
+    """How often servers gave the same reply when they did not accept a letter, in intervals of 15 minutes."""
 
     __tablename__ = "run_answers"
 
@@ -90,7 +91,7 @@ class RunAnswer(Model):
 
 
 class RunDomain(Model):
-    """How many of a run's attempts a recipient domain did not accept, by outcome."""
+    """How many of a run's attempts were not accepted at a recipient domain, by outcome."""
 
     __tablename__ = "run_domains"
 

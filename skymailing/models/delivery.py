@@ -38,7 +38,7 @@ DELIVERY_TRANSITIONS = Transitions(
             DeliveryState.CANCELLED,
         },
         DeliveryState.SENDING: {
-            # Back to pending: a fault of the route, or a claimed letter that was not begun.
+            # Back to pending: a fault of the route, or a claimed letter that was not started.
             DeliveryState.PENDING,
             DeliveryState.DEFERRED,
             DeliveryState.SENT,
@@ -99,10 +99,10 @@ class Delivery(Model):
     unknowns: Mapped[int] = mapped_column(default=0, server_default="0")
     # When a deferred delivery is tried again.
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # The lease: which claim holds a row that is being sent, and until when it is trusted.
+    # The lease on a row that is being sent: which claim holds it, and until when.
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # For an unknown: NULL until its owner decides, set once the owner has decided to leave it unknown.
+    # For an unknown delivery: NULL until its owner decides to leave it unknown.
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     run: Mapped[Run] = relationship()

@@ -84,7 +84,7 @@ MAILING_TRANSITIONS = Transitions(
             MailingState.FINISHED,
             MailingState.CANCELLED,
         },
-        # Resending to failed addresses reopens the last run; moving the end continues a recurring mailing.
+        # Resending to failed addresses reopens the last run; extending the end resumes a recurring mailing.
         MailingState.FINISHED: {MailingState.RUNNING, MailingState.SCHEDULED},
         MailingState.CANCELLED: set(),
     },
@@ -99,9 +99,9 @@ class StateReason(StrEnum):
     TOO_LATE = "too-late"
     REFUSED = "refused"  # the server refuses the sender, for every recipient
     REJECTED = "rejected"  # consecutive letters were rejected for the same reason
-    NOT_WRITABLE = "not-writable"  # the letters cannot be rendered
+    RENDER_FAILED = "not-writable"  # the letters cannot be rendered
     RESTORED = "restored"  # from a backup; the detail is when it was made
-    OWNER_LEAVES = "owner-leaves"
+    ACCOUNT_DELETION = "owner-leaves"
 
 
 class RunState(StrEnum):
@@ -160,8 +160,8 @@ class Mailing(Timestamps, Model):
         enum_column(OnUnknown, "on_unknown"), default=OnUnknown.RESEND
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
-    # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which last
-    # past midnight if they close before they open. NULL hours mean the whole day.
+    # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which
+    # run past midnight if the closing time is earlier than the opening time. NULL hours: the whole day.
     weekdays: Mapped[str] = mapped_column(String(7), default=EVERY_DAY)
     opens_at: Mapped[time | None] = mapped_column(Time)
     closes_at: Mapped[time | None] = mapped_column(Time)

@@ -86,5 +86,5 @@ class MessagePicture(Model):
     size: Mapped[int]  # bytes
     uploaded_at: Mapped[datetime] = mapped_column(UTCDateTime)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    # When the sweep last checked whether it is used; the longest unchecked come first.
+    # When the sweep last checked whether it is used; those checked longest ago come first.
     looked_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

@@ -32,7 +32,7 @@ class OutboxLetter(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     to: Mapped[str] = mapped_column(String(320))
-    # The name of a folder below templates/emails/.
+    # The name of a folder in templates/emails/.
     template: Mapped[str] = mapped_column(String(64))
     params: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
     locale: Mapped[str] = mapped_column(String(10), default="en")

@@ -52,13 +52,13 @@ def enum_column(enum: type[StrEnum], name: str) -> Enum:
 class Transitions(Generic[S]):
     """A state machine: the allowed transitions between states."""
 
-    def __init__(self, thing: str, arrows: dict[S, set[S]]) -> None:
+    def __init__(self, thing: str, targets: dict[S, set[S]]) -> None:
         self.thing = thing
-        self.arrows = arrows
+        self.targets = targets
 
     def allows(self, old: S, new: S) -> bool:
         """Whether `new` may follow `old`."""
-        return new in self.arrows[old]
+        return new in self.targets[old]
 
     def check(self, old: S, new: S) -> None:
         """Raise IllegalTransition unless `new` may follow `old`."""
@@ -66,8 +66,8 @@ class Transitions(Generic[S]):
             raise IllegalTransition(self.thing, old, new)
 
     def sources(self, new: S) -> list[S]:
-        """Return the states that `new` may follow, for the WHERE clause of a bulk update."""
-        return [old for old, targets in self.arrows.items() if new in targets]
+        """Return the states that may precede `new`, for the WHERE clause of a bulk update."""
+        return [old for old, allowed in self.targets.items() if new in allowed]
 
     def move(self, item: Any, new: S) -> None:
         """Set `item.state`; raises IllegalTransition if `new` may not follow it."""

@@ -58,7 +58,7 @@ class User(UserMixin, Timestamps, Model):
     # For the guide on the start page: the steps that the user skipped, and whether the user closed it.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # Not a column: the key of the current session, so that one can end without the others.
+    # Not a column: the key of the current session, so that a single session can be ended.
     session_key = ""
 
     __table_args__ = (

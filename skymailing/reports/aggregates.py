@@ -46,7 +46,7 @@ class Aggregate:
     """The counts for a time range, which can be added to those of another."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    # Sent letters by seconds from their run's start, as exact as the width of an interval.
+    # Sent letters by seconds from their run's start, to the precision of the intervals.
     times: Counter[int] = field(default_factory=Counter)
     # Failed attempts by the code and text of the server's reply.
     reasons: Counter[tuple[int | None, str]] = field(default_factory=Counter)
@@ -58,7 +58,7 @@ class Aggregate:
         self.reasons.update(other.reasons)
 
     def percentile(self, percent: int) -> int | None:
-        """Return the seconds within which this percentage of the sent letters was sent; None if none was."""
+        """Return the seconds within which this percentage of the sent letters was sent; None if none were."""
         total, sent = self.times.total(), 0
         for elapsed in sorted(self.times):
             sent += self.times[elapsed]
@@ -78,7 +78,7 @@ class Selection:
     def condition(self, table: CountsTable) -> ColumnElement[bool]:
         """Return the condition that selects rows of a table."""
         at = table.begins_at
-        in_ranges = or_(*((at >= begin) & (at < end) for begin, end in self.ranges))
+        in_ranges = or_(*((at >= start) & (at < end) for start, end in self.ranges))
         selected = self.scope.condition(table) & in_ranges
         return selected if self.mailing_ids is None else selected & table.mailing_id.in_(self.mailing_ids)
 
@@ -94,8 +94,8 @@ def day_key(period: Period) -> GroupKey:
         at = cast(extract("epoch", table.begins_at), BigInteger)
         return case(
             *(
-                (at < end, first + (at - begin) // length)
-                for first, begin, end, length in period.uniform_ranges
+                (at < end, first + (at - start) // length)
+                for first, start, end, length in period.uniform_ranges
             )
         )
 
@@ -116,28 +116,28 @@ def read_aggregates(
     database: Database, selection: Selection, key: GroupKey, *, with_reasons: bool = True
 ) -> dict[int, Aggregate]:
     """Return the aggregates of the selected counts, grouped by `key`."""
-    found: dict[int, Aggregate] = {}
+    aggregates: dict[int, Aggregate] = {}
     if not selection.ranges:
-        return found
+        return aggregates
     # GROUP BY positions: PostgreSQL treats each use of an expression with parameters as a different one.
     counted = select(key(RunInterval), *sum_columns()).where(selection.condition(RunInterval))
     for value, *counts in database.execute(counted.group_by(text("1"))):
         by_name = {name: int(count) for name, count in zip(REPORTED_COUNTS, counts, strict=True)}
-        found[value] = Aggregate(Counter(by_name))
+        aggregates[value] = Aggregate(Counter(by_name))
     sent = (
         select(key(RunInterval), RunInterval.elapsed, func.sum(RunInterval.sent))
         .where(selection.condition(RunInterval), RunInterval.sent > 0)
         .group_by(text("1, 2"))
     )
     for value, elapsed, count in database.execute(sent):
-        found.setdefault(value, Aggregate()).times[elapsed] = int(count)
+        aggregates.setdefault(value, Aggregate()).times[elapsed] = int(count)
     if with_reasons:
-        _read_reasons(database, selection, key, found)
-    return found
+        _read_reasons(database, selection, key, aggregates)
+    return aggregates
 
 
 def _read_reasons(
-    database: Database, selection: Selection, key: GroupKey, found: dict[int, Aggregate]
+    database: Database, selection: Selection, key: GroupKey, aggregates: dict[int, Aggregate]
 ) -> None:
     statement = (
         select(key(RunAnswer), RunAnswer.code, RunAnswer.words, func.sum(RunAnswer.attempts))
@@ -145,4 +145,4 @@ def _read_reasons(
         .group_by(text("1, 2, 3"))
     )
     for value, code, words, count in database.execute(statement):
-        found.setdefault(value, Aggregate()).reasons[code, words] = int(count)
+        aggregates.setdefault(value, Aggregate()).reasons[code, words] = int(count)

@@ -33,28 +33,28 @@ from skymailing.web.timezones import end_of_day, start_of_day
 TIME_BUDGET = 1.0  # seconds per sweep; a sweep runs every fifteen seconds
 # A day is rolled up only after this time without changes. Otherwise, a run that is sending would
 # invalidate the rollup again and again.
-QUIET = timedelta(minutes=15)
+QUIET_TIME = timedelta(minutes=15)
 KEY = RunInterval.run_id, RunInterval.begins_at
 
 
 def roll_up_days(now: datetime, seconds: float = TIME_BUDGET) -> int:
     """Roll up days with fresh intervals until the time is used up; return the number of days."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     rolled_up = 0
     position: tuple[int, datetime] | None = None
-    while time.monotonic() - began < seconds:
-        step_began = time.monotonic()
+    while time.monotonic() - started_at < seconds:
+        step_started_at = time.monotonic()
         with Session(reading_engine()) as session:
-            found = _find_next_day(session, position, now - QUIET)
-        if found is None:
+            next_day = _find_next_day(session, position, now - QUIET_TIME)
+        if next_day is None:
             break
-        owner_id, day = found
+        owner_id, day = next_day
         position = owner_id, day[1]
         with Session(db.engine) as session, session.begin():
-            if not _roll_up_day(session, owner_id, day, now - QUIET):
+            if not _roll_up_day(session, owner_id, day, now - QUIET_TIME):
                 continue  # a later sweep tries again
         rolled_up += 1
-        let_others_write(time.monotonic() - step_began)
+        let_others_write(time.monotonic() - step_started_at)
     return rolled_up
 
 

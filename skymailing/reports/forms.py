@@ -1,4 +1,4 @@
-"""The filters of a report: a period, and one mailing or all."""
+"""The report's filters: a period, and one mailing or all of them."""
 
 from datetime import datetime
 from typing import Any

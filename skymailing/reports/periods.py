@@ -40,19 +40,19 @@ class Period:
 
     @property
     def uniform_ranges(self) -> list[tuple[int, int, int, int]]:
-        """Ranges of days of equal length: number of the first day, begin, end, and length of a day.
+        """Ranges of days of equal length: the number of the first day, start, end, and the length of a day.
 
-        Begin and end are seconds since 1970, and the length is in seconds. Days differ in length where the
+        Start and end are seconds since 1970, and the length is in seconds. Days differ in length when the
         clocks change.
         """
-        found: list[tuple[int, int, int, int]] = []
+        ranges: list[tuple[int, int, int, int]] = []
         for number, bounds in enumerate(self.day_bounds):
-            begin, end = (int(moment.timestamp()) for moment in bounds)
-            if found and found[-1][3] == end - begin:
-                found[-1] = (*found[-1][:2], end, end - begin)
+            start, end = (int(moment.timestamp()) for moment in bounds)
+            if ranges and ranges[-1][3] == end - start:
+                ranges[-1] = (*ranges[-1][:2], end, end - start)
             else:
-                found.append((number, begin, end, end - begin))
-        return found
+                ranges.append((number, start, end, end - start))
+        return ranges
 
     @property
     def days(self) -> list[date]:

@@ -128,10 +128,10 @@ def _find_largest_mailings(
 def _read_mailings(
     scope: Scope, period: Period, rollups: Rollups, ids: list[int]
 ) -> list[tuple[int, str, Figures]]:
-    wanted = ids if len(ids) <= IDS_PER_STATEMENT else None
-    uncovered = Selection(scope, rollups.uncovered, wanted)
+    selected_ids = ids if len(ids) <= IDS_PER_STATEMENT else None
+    uncovered = Selection(scope, rollups.uncovered, selected_ids)
     aggregates = read_aggregates(db.session, uncovered, mailing_key, with_reasons=False)
-    rolled_up = rollup_queries.read_mailing_rollups(scope, rollups.list_starts(period), wanted)
+    rolled_up = rollup_queries.read_mailing_rollups(scope, rollups.list_starts(period), selected_ids)
     for id, aggregate in rolled_up.items():
         aggregates.setdefault(id, Aggregate()).add(aggregate)
     names = dict(_read_names(ids))

@@ -15,7 +15,7 @@ from skymailing.reports.aggregates import Aggregate, Scope, TimeRange, day_key
 from skymailing.reports.periods import Period
 
 ALL_MAILINGS = 0  # the ID in the row that counts all mailings together
-# Written exactly as in the partial index: SQLite would not recognise "is_fresh = 1" as the same.
+# Written exactly as in the partial index: SQLite would not recognize "is_fresh = 1" as the same.
 IS_FRESH: ColumnElement[bool] = literal_column("run_intervals.is_fresh")
 
 
@@ -27,7 +27,7 @@ class Rollups:
     uncovered: list[TimeRange]
 
     def list_starts(self, period: Period) -> list[datetime]:
-        """Return the beginnings of the days that have a current rollup."""
+        """Return the starts of the days that have a current rollup."""
         return [period.day_bounds[number][0] for number in self.days]
 
 
@@ -38,10 +38,10 @@ def read_rollups(scope: Scope, period: Period) -> Rollups:
     """
     if scope.owner_id is None:
         return Rollups({}, [(period.begins_at, period.ends_at)])
-    wanted = {ALL_MAILINGS} if scope.mailing_id is None else {ALL_MAILINGS, scope.mailing_id}
+    mailing_ids = {ALL_MAILINGS} if scope.mailing_id is None else {ALL_MAILINGS, scope.mailing_id}
     rollups = select(*_columns()).where(
         ReportDay.owner_id == scope.owner_id,
-        ReportDay.mailing_id.in_(wanted),
+        ReportDay.mailing_id.in_(mailing_ids),
         ReportDay.begins_at < period.ends_at,
         ReportDay.ends_at > period.begins_at,
     )
@@ -55,18 +55,18 @@ def read_rollups(scope: Scope, period: Period) -> Rollups:
     if any((row.begins_at, row.ends_at) not in numbers for row in days):
         # The rollups are for a different time zone than this report.
         return Rollups({}, [(period.begins_at, period.ends_at)])
-    found: dict[int, Aggregate] = {}
+    rolled_up: dict[int, Aggregate] = {}
     uncovered = []
     for (begins_at, ends_at), number in numbers.items():
         if any(begins_at <= at < ends_at for at in fresh_days):
             uncovered.append((begins_at, ends_at))
         else:
-            found[number] = Aggregate()
+            rolled_up[number] = Aggregate()
     for row in days:
         number = numbers[row.begins_at, row.ends_at]
-        if number in found and row.mailing_id == (scope.mailing_id or ALL_MAILINGS):
-            found[number] = _parse(row)
-    return Rollups(found, _join_adjacent(uncovered))
+        if number in rolled_up and row.mailing_id == (scope.mailing_id or ALL_MAILINGS):
+            rolled_up[number] = _parse(row)
+    return Rollups(rolled_up, _join_adjacent(uncovered))
 
 
 def read_mailing_rollups(
@@ -76,10 +76,10 @@ def read_mailing_rollups(
     statement = select(*_columns()).where(single_mailing_condition(scope, starts))
     if mailing_ids is not None:
         statement = statement.where(ReportDay.mailing_id.in_(mailing_ids))
-    found: dict[int, Aggregate] = {}
+    aggregates: dict[int, Aggregate] = {}
     for row in db.session.execute(statement):
-        found.setdefault(row.mailing_id, Aggregate()).add(_parse(row))
-    return found
+        aggregates.setdefault(row.mailing_id, Aggregate()).add(_parse(row))
+    return aggregates
 
 
 def single_mailing_condition(scope: Scope, starts: Iterable[datetime]) -> ColumnElement[bool]:
@@ -113,13 +113,13 @@ def _fresh_days(owner_id: int, period: Period) -> Select[Any]:
 
 
 def _join_adjacent(ranges: list[TimeRange]) -> list[TimeRange]:
-    found: list[TimeRange] = []
-    for begin, end in ranges:
-        if found and found[-1][1] == begin:
-            found[-1] = (found[-1][0], end)
+    joined: list[TimeRange] = []
+    for start, end in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
         else:
-            found.append((begin, end))
-    return found
+            joined.append((start, end))
+    return joined
 
 
 def _parse(row: Row[Any]) -> Aggregate:

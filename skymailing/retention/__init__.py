@@ -1,1 +1,1 @@
-"""Remove old data: the sweep does it, in small batches that do not delay other work."""
+"""Remove old data as part of the sweep, in small batches that do not delay other work."""

@@ -31,16 +31,16 @@ def remove_account_letters(before: datetime, budget: TimeBudget) -> None:
     """Remove account letters that were sent or failed, and were created before `before`."""
     table: Any = OutboxLetter.__table__
     is_done = table.c.state.in_([LetterState.SENT, LetterState.FAILED])
-    _remove_front(table, (table.c.created_at < before) & is_done, "account_letters", budget)
+    _remove_oldest(table, (table.c.created_at < before) & is_done, "account_letters", budget)
 
 
 def remove_audit_lines(before: datetime, budget: TimeBudget) -> None:
     """Remove old audit log entries, which happens only if the operator has set a retention time."""
     table: Any = AuditEntry.__table__
-    _remove_front(table, table.c.at < before, "audit_lines", budget, audit.allow_changes)
+    _remove_oldest(table, table.c.at < before, "audit_lines", budget, audit.allow_changes)
 
 
-def _remove_front(
+def _remove_oldest(
     table: Table,
     is_old: ColumnElement[bool],
     kind: str,
@@ -50,11 +50,11 @@ def _remove_front(
     """Remove old rows from the start of a table that grows at its end, batch by batch."""
     while not budget.is_used_up:
         with Session(db.engine) as session, session.begin():
-            front = select(table.c.id).order_by(table.c.id).limit(BATCH).subquery()
-            gone = delete(table).where(table.c.id.in_(select(front.c.id)), is_old)
+            oldest = select(table.c.id).order_by(table.c.id).limit(BATCH).subquery()
+            deletion = delete(table).where(table.c.id.in_(select(oldest.c.id)), is_old)
             connection = session.connection()
             with permission(connection):
-                count = connection.execute(gone).rowcount
+                count = connection.execute(deletion).rowcount
         budget.record(kind, count)
         if not count:
             return
@@ -78,8 +78,8 @@ def remove_import(import_id: int, budget: TimeBudget) -> bool:
     while not budget.is_used_up:
         with Session(db.engine) as session, session.begin():
             connection = session.connection()
-            gone = delete(ImportRejection).where(ImportRejection.id.in_(rejected))
-            count = connection.execute(gone).rowcount
+            deletion = delete(ImportRejection).where(ImportRejection.id.in_(rejected))
+            count = connection.execute(deletion).rowcount
             if not count:
                 connection.execute(delete(ClientImport).where(ClientImport.id == import_id))
         budget.record("imports", count or 1)

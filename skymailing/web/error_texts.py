@@ -105,7 +105,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_newer_draft": _l("This message has a newer draft, which was kept."),
     "message_too_many_drafts": _l("You have too many drafts. Discard some of them."),
     "message_too_many_pictures": _l(
-        "There is no room for more pictures. Unused ones are deleted after two days."
+        "There is no room for more images. Unused ones are deleted after two days."
     ),
     #
     # --- reports ------------------------------------------------------------------------------
@@ -114,13 +114,11 @@ ERROR_TEXTS: dict[str, Any] = {
     "report_period_out_of_range": _l("Choose a year between 1970 and 9000."),
     #
     # --- pictures -----------------------------------------------------------------------------
-    "picture_file_too_large": _l("This picture is larger than %(size)s MB. Choose a smaller file."),
-    "picture_unreadable": _l("This file cannot be read as a picture. Choose a JPEG, PNG or WebP file."),
-    "picture_too_small": _l("This picture is too small to be seen."),
-    "picture_busy": _l("Other pictures are being processed. Try again in a few seconds."),
-    "picture_too_many_pixels": _l(
-        "This picture has more than %(count)s million pixels. Choose a smaller one."
-    ),
+    "picture_file_too_large": _l("This image is larger than %(size)s MB. Choose a smaller file."),
+    "picture_unreadable": _l("This file cannot be read as an image. Choose a JPEG, PNG or WebP file."),
+    "picture_too_small": _l("This image is too small to be seen."),
+    "picture_busy": _l("Other images are being processed. Try again in a few seconds."),
+    "picture_too_many_pixels": _l("This image has more than %(count)s million pixels. Choose a smaller one."),
     #
     # --- times --------------------------------------------------------------------------------
     "time_unreadable": _l("Enter a date and a time, for example 2026-12-31T09:00."),

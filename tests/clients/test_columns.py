@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from liquid import Environment
 
-from skymailing.clients.columns import NoAddressColumn, attribute_key, recognise_columns
+from skymailing.clients.columns import NoAddressColumn, attribute_key, recognize_columns
 from skymailing.web.error_texts import explain
 
 LIQUID = Environment()
@@ -30,25 +30,25 @@ LIQUID = Environment()
     ],
 )
 def test_many_spellings_of_the_address_column_are_recognised(header: str) -> None:
-    assert recognise_columns(["x", header]).email == 1
+    assert recognize_columns(["x", header]).email == 1
 
 
 @pytest.mark.parametrize(
     "header", ["full_name", "Full name", "NAME", "ФИО", "Имя", "Ф.И.О.", "Фамилия и имя"]
 )
 def test_many_spellings_of_the_name_column_are_recognised(header: str) -> None:
-    assert recognise_columns(["email", header]).full_name == 1
+    assert recognize_columns(["email", header]).full_name == 1
 
 
 def test_an_e_mail_column_takes_precedence_over_a_postal_address() -> None:
-    columns = recognise_columns(["Адрес", "Почта", "Комментарий", "Дата рождения", "Дата  рождения", ""])
+    columns = recognize_columns(["Адрес", "Почта", "Комментарий", "Дата рождения", "Дата  рождения", ""])
     assert (columns.email, columns.comment, columns.full_name) == (1, 2, None)
     assert columns.attributes == {0: "адрес", 3: "дата_рождения", 4: "дата_рождения_2"}
 
 
 def test_the_error_for_a_table_without_addresses_lists_the_columns() -> None:
     with pytest.raises(NoAddressColumn) as raised:
-        recognise_columns(["Город", "Телефон"])
+        recognize_columns(["Город", "Телефон"])
     assert "“Город”, “Телефон”" in explain(raised.value)
 
 
@@ -85,7 +85,7 @@ def test_every_key_works_in_liquid_and_is_stable(header: str) -> None:
 
 @given(st.lists(st.text(max_size=60), max_size=8))
 def test_every_column_has_a_unique_key_that_survives_an_export(headers: list[str]) -> None:
-    keys = list(recognise_columns(["email", "name", "comment", *headers]).attributes.values())
+    keys = list(recognize_columns(["email", "name", "comment", *headers]).attributes.values())
     assert len(set(keys)) == len(keys)
-    again = recognise_columns(["email", "full_name", "comment", *sorted(keys)])
+    again = recognize_columns(["email", "full_name", "comment", *sorted(keys)])
     assert sorted(again.attributes.values()) == sorted(keys)

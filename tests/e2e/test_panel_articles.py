@@ -53,7 +53,7 @@ def test_an_article_with_a_picture_is_previewed_and_published(
     expect(frame.locator("strong")).to_have_text("late")
     assert frame.locator("script").count() == 0
     author.fill(summary="About the hour before dark.", image_alt="An orange sun")
-    author.page.get_by_label("Picture", exact=True).set_input_files(photograph)
+    author.page.get_by_label("Image", exact=True).set_input_files(photograph)
     author.main.get_by_role("button", name="Save draft").click()
     author.expect_notice("Article saved.")
     assert "draft" in find(author, "Evening light")
@@ -116,7 +116,7 @@ def test_an_error_is_shown_at_its_field(author: Window, photograph: Path, tmp_pa
     write(author, "Wrong picture", "Text")
     text_file = tmp_path / "picture.jpg"
     text_file.write_text("no picture at all")
-    author.page.get_by_label("Picture", exact=True).set_input_files(text_file)
+    author.page.get_by_label("Image", exact=True).set_input_files(text_file)
     author.fill(image_alt="Nothing")
     author.main.get_by_role("button", name="Save draft").click()
     expect(author.page.locator("#image-error")).to_contain_text("JPEG, PNG or WebP")

@@ -36,7 +36,7 @@ def test_a_mail_servers_reply_is_found_from_the_list(site: Site, manager: Window
     manager.page.get_by_role("link", name="Words").click()
     manager.expect_title("Words")
     manager.page.get_by_role("link", name="Log", exact=True).last.click()
-    manager.expect_title("Log of “Words”")
+    manager.expect_title("Log for “Words”")
     assert "5.1.1 no <i>user</i>" in manager.rows()[0]
     manager.page.go_back()
     manager.main.locator("table a").first.click()

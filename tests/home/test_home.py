@@ -25,7 +25,7 @@ def numbers(page: str) -> list[str]:
 def test_a_visitor_sees_an_introduction_and_can_register(visitor: FlaskClient) -> None:
     page = visitor.get("/").text
 
-    assert "Every customer gets a personal letter" in page
+    assert "Every client gets a personal letter" in page
     assert 'href="/auth/register"' in page
 
 

@@ -36,7 +36,7 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
     open_route(session)
     progress, text = measure(app, run)
     assert text.routes == [
-        "The mail server has not accepted letters since 11:52, next try at 12:05: 421 4.3.2 <shutting> down"
+        "The mail server has not accepted letters since 11:52; next try at 12:05: 421 4.3.2 <shutting> down"
     ]
     assert (progress.is_blocked, progress.rate, text.forecast) == (True, None, "")
 
@@ -49,7 +49,7 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
             {"state": BreakerState.CLOSED, "opened_at": None, "last_fault_at": NOW - timedelta(minutes=1)},
             "had an error at 11:59 and is being retried: 421",
         ),
-        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00, next try at 12:05"),
+        ({"opened_at": NOW - timedelta(days=1)}, ", 12:00; next try at 12:05"),
         ({"retry_at": NOW - timedelta(minutes=1)}, "next try at 12:00"),
     ],
 )
@@ -75,7 +75,7 @@ def test_the_second_server_is_mentioned_while_it_is_used(
     open_route(session, routes.FALLBACK, last_fault="refused")
     progress, text = measure(app, run)
     assert text.routes[1:] == [
-        "The second mail server has not accepted letters since 11:52, next try at 12:05: refused"
+        "The second mail server has not accepted letters since 11:52; next try at 12:05: refused"
     ]
     assert progress.is_blocked
 

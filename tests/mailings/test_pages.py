@@ -39,7 +39,7 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
     create_run(running, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1}, state=RunState.SENDING)
     MailingFactory.create(name="Somebody else's")
     page = main(browser.get("/mailings/"))
-    assert "75 %" in page
+    assert "75%, " in page
     assert "3 of 4 sent" in page
     assert "scheduled" in page
     assert "Somebody else's" not in page
@@ -202,7 +202,7 @@ def test_the_charts_of_the_live_page_have_tables(browser: FlaskClient, user: Use
     create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.PENDING: 1})
     page = soup(browser.get(f"/mailings/{mailing.id}"))
     drawn = {str(figure["data-chart-of"]) for figure in page.select("figure[data-chart-of]")}
-    assert drawn == {"course", "outcomes"}
+    assert drawn == {"timeline", "outcomes"}
     cells = page.select("#outcomes tbody tr")
     shown = {row.select("th")[0].get_text(): int(row.select("td")[0].get_text()) for row in cells}
     assert shown == {"sent": 3, "failed": 2, "pending": 1}

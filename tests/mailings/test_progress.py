@@ -94,7 +94,7 @@ def test_letters_that_miss_the_end_are_counted(
     progress, text = measure(app, run)
     assert progress.finishes_at is None
     assert progress.would_expire == pytest.approx(116, abs=2)
-    assert text.forecast == "Not enough time: about 120 letters will not be sent before the end, 12:01."
+    assert text.forecast == "Not enough time: about 120 letters will not be sent before the end (12:01)."
     assert text.time_left == ""
 
 
@@ -104,7 +104,7 @@ def test_letters_due_after_the_end_always_expire(app: Flask, session: Session, u
         add_deferred(run, NOW + timedelta(hours=hours))
     progress, text = measure(app, run)
     assert progress.would_expire == 2
-    assert text.forecast == "Not enough time: about 2 letters will not be sent before the end, 13:00."
+    assert text.forecast == "Not enough time: about 2 letters will not be sent before the end (13:00)."
     assert text.deferred == "3 letters will be tried again, the next one at 12:30."
 
 

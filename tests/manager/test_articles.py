@@ -112,7 +112,7 @@ def test_no_two_articles_have_the_same_address(session: Session, panel: FlaskCli
 
 def test_a_picture_needs_a_description_and_can_be_removed(session: Session, panel: FlaskClient) -> None:
     refused = panel.post("/manager/articles/new", data=fields(image=picture()))
-    assert "Describe the picture in a few words" in refused.text
+    assert "Describe the image in a few words" in refused.text
     refused = panel.post(
         "/manager/articles/new", data=fields(image=(io.BytesIO(b"<svg>"), "x.png"), image_alt="x")
     )

@@ -204,5 +204,5 @@ def test_while_others_decode_an_upload_is_refused_after_a_while(
         )
     assert response.status_code == 503
     assert response.headers["Retry-After"]
-    assert response.json == {"problem": "Other pictures are being processed. Try again in a few seconds."}
+    assert response.json == {"problem": "Other images are being processed. Try again in a few seconds."}
     upload(browser)

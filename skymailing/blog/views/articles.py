@@ -35,7 +35,7 @@ def index() -> ResponseReturnValue:
 
 
 def _parse_page_number(text: str) -> int:
-    # Accept one spelling per number, so that each page has one address.
+    # Accept one spelling per number, so that each page has one URL.
     if not (text.isascii() and text.isdigit() and len(text) < 7 and not text.startswith("0")):
         abort(404)
     return int(text)
@@ -44,19 +44,19 @@ def _parse_page_number(text: str) -> int:
 @bp.get("/<slug>")
 def article(slug: str) -> ResponseReturnValue:
     """Show an article; drafts and scheduled articles are visible to authors only."""
-    found = queries.find_article(slug) or abort(404)
+    found_article = queries.find_article(slug) or abort(404)
     now = utcnow()
-    is_public = found.published_at is not None and found.published_at <= now
+    is_public = found_article.published_at is not None and found_article.published_at <= now
     if not is_public and not _may_see_drafts():
         abort(404)
     if is_public:
-        g.page_values = [found.id, found.views]
-    body = Markup(render_body_cached(found.format.value, found.body))  # noqa: S704 - cleaned by nh3
+        g.page_values = [found_article.id, found_article.views]
+    body = Markup(render_body_cached(found_article.format.value, found_article.body))  # noqa: S704 - cleaned by nh3
     return render_template(
         "blog/article.html",
-        article=found,
+        article=found_article,
         body=body,
-        picture=parse_name(found.image),
+        picture=parse_name(found_article.image),
         is_public=is_public,
         now=now,
         views=VIEWS_PLACEHOLDER,
@@ -69,7 +69,7 @@ def _may_see_drafts() -> bool:
 
 @bp.get("/media/<name>")
 def media(name: str) -> ResponseReturnValue:
-    """Return a stored picture; the content of a name never changes."""
+    """Return a stored picture; the file behind a name never changes."""
     picture = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(media_directory(), picture.name, mimetype=picture.type)

@@ -13,7 +13,7 @@ from skymailing.web.urls import public_url
 bp = Blueprint("syndication", __name__)
 
 FEED_LENGTH = 20
-SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 addresses
+SITEMAP_LENGTH = 49_000  # the protocol's limit is 50,000 URLs
 PRIVATE = ("/auth/", "/clients/", "/language", "/logs/", "/mailings/", "/manager/", "/messages/", "/u/")
 # Characters that XML 1.0 does not allow, even escaped.
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,8 +35,8 @@ def feed() -> Response:
 
 @bp.get("/sitemap.xml")
 def sitemap() -> Response:
-    """Return the sitemap: the addresses of all public pages."""
-    articles = queries.list_addresses(utcnow(), SITEMAP_LENGTH)
+    """Return the sitemap: the URLs of all public pages."""
+    articles = queries.list_slugs(utcnow(), SITEMAP_LENGTH)
     text = render_template("blog/sitemap.xml", articles=articles, public_url=public_url)
     return _make_xml_response(text, "application/xml")
 

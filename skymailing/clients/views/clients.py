@@ -164,12 +164,12 @@ def suppress(client_id: int) -> ResponseReturnValue:
 @bp.post("/<big:client_id>/allow")
 @login_required
 def allow(client_id: int) -> ResponseReturnValue:
-    """Lift a suppression that the owner made; other suppressions are refused."""
+    """Lift a suppression that the owner made; other suppressions cannot be lifted (403)."""
     client = get_own(Client, client_id)
     if not suppression.lift_manual(client.owner_id, client.email_key):
         if suppression.is_suppressed(client.owner_id, client.email_key):
             abort(403)
         return redirect(url_for("clients.edit", client_id=client.id))
     db.session.commit()
-    flash(_("Mailings are sent to this address again."), "success")
+    flash(_("This client will receive mailings again."), "success")
     return redirect(url_for("clients.edit", client_id=client.id))

@@ -10,7 +10,7 @@ from flask_login import current_user, login_required
 
 from skymailing import audit, queue
 from skymailing.clients import exports, imports, queries
-from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognise_columns
+from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognize_columns
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.forms import ImportForm
 from skymailing.clients.rows import split_rejected
@@ -81,9 +81,9 @@ def import_show(import_id: int) -> ResponseReturnValue:
     """Show the progress of an import and its rejected rows; htmx requests get only that part."""
     import_ = get_own(ClientImport, import_id)
     page = paginate(queries.list_rejections(import_), queries.REJECTION_ORDER, request.args.get("cursor"))
-    is_part = "HX-Request" in request.headers
-    shown = render_template(
-        "clients/_import_progress.html" if is_part else "clients/import_show.html",
+    is_partial = "HX-Request" in request.headers
+    html = render_template(
+        "clients/_import_progress.html" if is_partial else "clients/import_show.html",
         import_=import_,
         is_unfinished=import_.state in imports.UNFINISHED_STATES,
         page=page,
@@ -91,14 +91,14 @@ def import_show(import_id: int) -> ResponseReturnValue:
         explain_rejection=explain_rejection,
         placeholders=list_placeholders(import_),
     )
-    return respond_if_changed(shown) if is_part else shown
+    return respond_if_changed(html) if is_partial else html
 
 
 def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
     """Return the header and the attribute key of each column that became an attribute."""
     if not import_.headers:
         return []
-    columns = recognise_columns(import_.headers)
+    columns = recognize_columns(import_.headers)
     return [(import_.headers[position], key) for position, key in columns.attributes.items()]
 
 
@@ -113,7 +113,7 @@ def import_rejections(import_id: int) -> ResponseReturnValue:
 
 
 def list_rejection_rows(import_: ClientImport) -> Iterator[list[Any]]:
-    """Yield the header and the rejected rows, each with its line and reason."""
+    """Yield the header and the rejected rows, each with its line number and reason."""
     yield [REJECTED_LINE, REJECTED_REASON, *import_.headers]
     statement = queries.list_rejections(import_).order_by(ImportRejection.id).execution_options(yield_per=500)
     for rejection in db.session.scalars(statement):

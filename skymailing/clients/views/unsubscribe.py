@@ -13,13 +13,13 @@ from skymailing.web.urls import UNSUBSCRIBE_PREFIX
 
 bp = Blueprint("unsubscribe", __name__, url_prefix=UNSUBSCRIBE_PREFIX)
 # Mail programs post here without a CSRF token (RFC 8058, one-click). The signed link is proof
-# enough, and it can only stop letters.
+# enough, and all it can do is stop letters.
 csrf.exempt(bp)
 
 
 @bp.route("/<token>", methods=["GET", "POST"])
 def page(token: str) -> ResponseReturnValue:
-    """Ask on GET, because programs follow links automatically; unsubscribe on POST, which is repeatable."""
+    """Ask on GET, because programs follow links automatically; unsubscribe on POST, which may be repeated."""
     try:
         owner_id, email_key = read_unsubscribe_token(token)
     except BadToken:

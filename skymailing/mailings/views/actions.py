@@ -27,22 +27,22 @@ T = TypeVar("T")
 @bp.post("/<int:mailing_id>/start")
 @login_required
 def start(mailing_id: int) -> Response:
-    """Start a draft or scheduled mailing at once."""
-    return carry_out(mailing_id, services.start_now, flash_done(_("The mailing starts now.")))
+    """Start a draft or scheduled mailing immediately."""
+    return apply_action(mailing_id, services.start_now, flash_done(_("The mailing starts now.")))
 
 
 @bp.post("/<int:mailing_id>/pause")
 @login_required
 def pause(mailing_id: int) -> Response:
     """Stop sending until the mailing is resumed."""
-    return carry_out(mailing_id, services.pause_mailing, flash_done(_("The mailing is paused.")))
+    return apply_action(mailing_id, services.pause_mailing, flash_done(_("The mailing is paused.")))
 
 
 @bp.post("/<int:mailing_id>/resume")
 @login_required
 def resume(mailing_id: int) -> Response:
-    """Continue where the mailing was paused."""
-    return carry_out(mailing_id, services.resume_mailing, flash_done(_("The mailing is resumed.")))
+    """Resume a paused mailing where it stopped."""
+    return apply_action(mailing_id, services.resume_mailing, flash_done(_("The mailing is resumed.")))
 
 
 @bp.route("/<int:mailing_id>/cancel", methods=["GET", "POST"])
@@ -50,7 +50,7 @@ def resume(mailing_id: int) -> Response:
 def cancel(mailing_id: int) -> str | Response:
     """Cancel the unsent letters permanently, after a confirmation."""
     if request.method == "POST":
-        return carry_out(mailing_id, services.cancel_mailing, flash_done(_("The mailing is cancelled.")))
+        return apply_action(mailing_id, services.cancel_mailing, flash_done(_("The mailing is cancelled.")))
     mailing = get_own_mailing(mailing_id)
     if mailing.state in {MailingState.CANCELLED, MailingState.FINISHED}:
         return show(mailing_id)
@@ -60,21 +60,21 @@ def cancel(mailing_id: int) -> str | Response:
 @bp.post("/<int:mailing_id>/resend-failed")
 @login_required
 def resend_failed(mailing_id: int) -> Response:
-    """Send the letters that failed in the last run again."""
-    return carry_out(mailing_id, resending.resend_failed, flash_failed)
+    """Resend the letters that failed in the last run."""
+    return apply_action(mailing_id, resending.resend_failed, flash_failed)
 
 
 @bp.route("/<int:mailing_id>/settle-unknowns", methods=["GET", "POST"])
 @login_required
 def settle_unknowns(mailing_id: int) -> str | Response:
-    """Ask whether to send the unknown letters of the last run again, and carry out the decision."""
+    """Ask whether to resend the unknown letters of the last run, and apply the decision."""
     mailing = get_own_mailing(mailing_id)
     if request.method == "POST":
         match request.form.get("decision"):
             case "resend":
-                return carry_out(mailing_id, resending.resend_unknowns, flash_resent)
+                return apply_action(mailing_id, resending.resend_unknowns, flash_resent)
             case "leave":
-                return carry_out(mailing_id, resending.leave_unknowns, flash_left)
+                return apply_action(mailing_id, resending.leave_unknowns, flash_left)
             case _:
                 abort(400)
     count = queries.count_waiting_unknowns(mailing)
@@ -103,7 +103,7 @@ def send_test_letter(user: User, message_id: int) -> None:
     flash(_("Test letter sent to %(address)s.", address=address), "success")
 
 
-def carry_out(
+def apply_action(
     mailing_id: int, action: Callable[[Mailing, datetime], T], flash_result: Callable[[T], None]
 ) -> Response:
     """Apply a service to the mailing, commit, and show the result or why it is not possible."""

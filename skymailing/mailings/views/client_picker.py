@@ -26,7 +26,7 @@ class Picker:
     query: str
     matches: list[Client]
     count: BoundedCount | int | None  # of the matches
-    ticked: set[int]
+    checked: set[int]
     selection: Selection
     selected: int
     suppressed: set[str]
@@ -34,8 +34,8 @@ class Picker:
     has_more: bool
 
     @property
-    def carried(self) -> list[str]:
-        """Values for hidden fields: the selection without the clients who have check boxes on the page."""
+    def hidden_values(self) -> list[str]:
+        """The selection, except the clients who have check boxes on the page, as values of hidden fields."""
         return self.selection.to_values(client.id for client in self.matches)
 
 
@@ -57,24 +57,24 @@ def make_picker(owner: User, selection: Selection, form: MultiDict[str, str]) ->
     )
     after = read_id(form.get("shown_until", ""), LARGEST_BIG_ID) if step == MORE else 0
     if shows_chosen:
-        found = queries.list_selected_clients(owner, selection, after)
+        clients = queries.list_selected_clients(owner, selection, after)
     else:
-        found = queries.list_matching_clients(owner, query, after)
-    shown = found[: queries.MATCHES_SHOWN]
+        clients = queries.list_matching_clients(owner, query, after)
+    on_page = clients[: queries.MATCHES_SHOWN]
     return Picker(
         query=query,
-        matches=shown,
-        count=None if shows_chosen else count_matches(owner, query, found, after),
-        ticked=find_selected(owner, selection, [client.id for client in shown]),
+        matches=on_page,
+        count=None if shows_chosen else count_matches(owner, query, clients, after),
+        checked=find_selected(owner, selection, [client.id for client in on_page]),
         selection=selection,
         selected=count_selected(owner, selection),
-        suppressed=queries.find_suppressed_keys(owner, [client.email_key for client in shown]),
+        suppressed=queries.find_suppressed_keys(owner, [client.email_key for client in on_page]),
         shows_chosen=shows_chosen,
-        has_more=len(found) > queries.MATCHES_SHOWN,
+        has_more=len(clients) > queries.MATCHES_SHOWN,
     )
 
 
-def count_matches(owner: User, query: str, found: list[Client], after: int) -> BoundedCount | int:
+def count_matches(owner: User, query: str, clients: list[Client], after: int) -> BoundedCount | int:
     # If all matches are on the page, no query is needed.
-    is_all = not after and len(found) <= queries.MATCHES_SHOWN
-    return len(found) if is_all else count_up_to(queries.matching_clients(owner, query))
+    is_all = not after and len(clients) <= queries.MATCHES_SHOWN
+    return len(clients) if is_all else count_up_to(queries.matching_clients(owner, query))

@@ -30,7 +30,7 @@ from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
 from skymailing.web.ids import read_id
 
-FIRST_WINDOW = timedelta(days=7)
+DEFAULT_WINDOW = timedelta(days=7)
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -153,7 +153,7 @@ def initial_values(now: datetime) -> dict[str, Any]:
     return {
         "sender_name": current_user.name,
         "message": request.args.get("message"),
-        "ends_at": (now + FIRST_WINDOW).replace(second=0, microsecond=0),
+        "ends_at": (now + DEFAULT_WINDOW).replace(second=0, microsecond=0),
     }
 
 

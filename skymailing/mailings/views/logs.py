@@ -51,7 +51,7 @@ def render_log(mailing: Mailing | None) -> str:
     form, log_filter = read_filter(mailing)
     form.validate()
     page = log_queries.list_attempts(log_filter, request.args.get("cursor"))
-    # The download keeps the filter, but not the page.
+    # The download uses the filter, but not the page number.
     arguments = {key: value for key, value in request.args.items() if key != "cursor" and value}
     return render_template(
         "mailings/log.html",

@@ -15,22 +15,22 @@ RECENT_ATTEMPTS = 8
 @login_required
 def run(run_id: int) -> str:
     """Show one run of a mailing."""
-    found = run_queries.find_run(current_user, run_id)
-    if found is None:
+    selected_run = run_queries.find_run(current_user, run_id)
+    if selected_run is None:
         abort(404)
-    mailing = found.mailing
+    mailing = selected_run.mailing
     log_filter = log_queries.LogFilter(owner_id=mailing.owner_id, mailing_id=mailing.id, run_id=run_id)
-    (ledger,) = queries.count_runs([found])
+    (ledger,) = queries.count_runs([selected_run])
     return render_template(
         "mailings/run.html",
         mailing=mailing,
-        run=found,
+        run=selected_run,
         ledger=ledger,
         states=list(DeliveryState),
-        refusals=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
+        refused_states=[DeliveryState.FAILED, DeliveryState.DEFERRED, DeliveryState.UNKNOWN],
         tones={state: state_tone(state) for state in DeliveryState},
-        timeline=run_queries.build_timeline(found),
-        answers=run_queries.list_top_answers(found),
-        domains=run_queries.list_worst_domains(found),
+        timeline=run_queries.build_timeline(selected_run),
+        top_refusals=run_queries.list_top_refusals(selected_run),
+        domains=run_queries.list_worst_domains(selected_run),
         attempts=log_queries.list_attempts(log_filter, None, RECENT_ATTEMPTS),
     )

@@ -130,13 +130,13 @@ class ArticlesView(PanelView):
         The form posts to a frame beside it, so this works without JavaScript.
         """
         body, format_ = request.form.get("body", ""), request.form.get("format", "")
-        known = format_ in set(MessageFormat)
+        is_known = format_ in set(MessageFormat)
         title, html = request.form.get("title", ""), None
-        if body.strip() and known:
+        if body.strip() and is_known:
             html = Markup(render_body(MessageFormat(format_), body))  # noqa: S704 - render_body returns safe HTML
-        page = make_response(render_template("manager/article_preview.html", html=html, title=title))
-        page.headers["Content-Security-Policy"] = PREVIEW_POLICY
-        return page
+        response = make_response(render_template("manager/article_preview.html", html=html, title=title))
+        response.headers["Content-Security-Policy"] = PREVIEW_POLICY
+        return response
 
 
 def current_values(article: Article) -> dict[str, Any]:

@@ -70,8 +70,8 @@ class MailingsView(PanelView):
     def letter(self, mailing_id: int) -> ResponseReturnValue:
         """Return the letter to show in a frame: as the last run sent it, or as it would be sent now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
-        source = find_last_run(mailing) or mailing.message
-        content = Content(source.subject, source.format, source.body)
+        run_or_message = find_last_run(mailing) or mailing.message
+        content = Content(run_or_message.subject, run_or_message.format, run_or_message.body)
         try:
             rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
         except TemplateError as error:
@@ -89,7 +89,7 @@ class MailingsView(PanelView):
         form = AttemptFilter(formdata=request.args)
         form.validate()
         since, until = form.utc_range()
-        wanted = log_queries.LogFilter(
+        log_filter = log_queries.LogFilter(
             owner_id=mailing.owner_id,
             mailing_id=mailing.id,
             outcome=form.member("outcome", Outcome),
@@ -97,8 +97,8 @@ class MailingsView(PanelView):
             until=until,
             address=form.text("q"),
         )
-        page = log_queries.list_attempts(wanted, request.args.get("cursor"))
-        has_removed = log_queries.has_removed(wanted)
+        page = log_queries.list_attempts(log_filter, request.args.get("cursor"))
+        has_removed = log_queries.has_removed(log_filter)
         return self.render("manager/log.html", mailing=mailing, page=page, form=form, has_removed=has_removed)
 
     @expose("/disable", methods=("GET", "POST"))
@@ -117,14 +117,14 @@ class MailingsView(PanelView):
             flash(_("Select at least one mailing."), "warning")
             return redirect(url_for("manager_mailings.index"))
         mailings = queries.find_mailings(ids) or abort(404)
-        chosen = [mailing for mailing in mailings if mailing.is_disabled != action.disables]
+        selected = [mailing for mailing in mailings if mailing.is_disabled != action.disables]
         form = ReasonForm()
-        if chosen and form.validate_on_submit():
-            return self.apply(action, chosen, form.reason.data)
+        if selected and form.validate_on_submit():
+            return self.apply(action, selected, form.reason.data)
         return self.render(
             action.template,
-            mailings=chosen,
-            skipped=[mailing for mailing in mailings if mailing not in chosen],
+            mailings=selected,
+            skipped=[mailing for mailing in mailings if mailing not in selected],
             form=form,
         )
 

@@ -80,12 +80,12 @@ class UsersView(PanelView):
         allowed = [user for user in users if self.may_block(user)]
         if not allowed:
             abort(403)
-        chosen = [user for user in allowed if user.is_blocked != action.blocks]
+        selected = [user for user in allowed if user.is_blocked != action.blocks]
         form = ReasonForm()
-        if chosen and form.validate_on_submit():
-            return self.apply(action, chosen, form.reason.data)
-        skipped = [user for user in users if user not in chosen]
-        return self.render(action.template, users=chosen, skipped=skipped, form=form)
+        if selected and form.validate_on_submit():
+            return self.apply(action, selected, form.reason.data)
+        skipped = [user for user in users if user not in selected]
+        return self.render(action.template, users=selected, skipped=skipped, form=form)
 
     def apply(self, action: "BulkAction", users: list[User], reason: str) -> ResponseReturnValue:
         ids = [user.id for user in users]

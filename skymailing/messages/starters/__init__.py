@@ -1,7 +1,7 @@
 """Designs to start from, in each language of the service.
 
-Each is an HTML page whose text is between two comments. The design is outside them; the editor's writing
-mode does not change it.
+Each is an HTML page whose text is between two comments. Everything else is the design, which the
+editor's writing mode does not change.
 """
 
 from functools import cache
@@ -17,8 +17,8 @@ KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
 LANGUAGES = ("en", "ru")
 PLAIN = "letter"
 FOOT = {
-    "en": "{{ sender_name }} wrote to {{ email }}.",
-    "ru": "{{ sender_name }} — письмо для {{ email }}.",
+    "en": "Sent to {{ email }} by {{ sender_name }}.",
+    "ru": "Письмо для {{ email }} от {{ sender_name }}.",
 }
 UNSUBSCRIBE = {"en": "Unsubscribe", "ru": "Отписаться"}
 TOP = '<tr><td class="top">{{ sender_name }}</td></tr>\n'

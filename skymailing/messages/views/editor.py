@@ -1,4 +1,4 @@
-"""The editor page and its requests while the user types: drafts, pictures and conversions."""
+"""The editor page, and its requests while the user types: drafts, pictures and conversions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,10 +67,10 @@ def show_editor(
     is_example: bool = False,
     is_changed: bool = False,
 ) -> str:
-    """Return the editor page; `is_changed` means that another window has saved the message since."""
+    """Return the editor page; `is_changed` means that another window has saved the message in between."""
     attributes = queries.find_attributes(current_user.id)
     client = queries.find_client(current_user.id, None)
-    # After a conflict the form is based on the saved version: saving again replaces it on purpose.
+    # After a conflict, the form is based on the saved version, so that saving again replaces that version.
     version = message.version if message else None
     if draft and not form.is_submitted():
         version = draft.base_version
@@ -181,11 +181,11 @@ def restore(draft_id: int) -> ResponseReturnValue:
 def convert_body() -> ResponseReturnValue:
     """Convert the typed body to another format."""
     content = read_typed()
-    wanted = request.form.get("to", "")
-    if wanted not in set(MessageFormat):
+    new_format = request.form.get("to", "")
+    if new_format not in set(MessageFormat):
         abort(400)
     try:
-        return jsonify(body=convert(content.body, content.format, MessageFormat(wanted)))
+        return jsonify(body=convert(content.body, content.format, MessageFormat(new_format)))
     except TemplateError as error:
         return jsonify(problem=explain_template_error(error)), 422
 
@@ -198,7 +198,7 @@ def upload_picture() -> ResponseReturnValue:
     """Store a picture and return its URL; 503 while other pictures are being decoded."""
     file = request.files.get("picture")
     if file is None:
-        return jsonify(problem=_("Choose a picture.")), 422
+        return jsonify(problem=_("Choose an image.")), 422
     try:
         pictures.check_room(current_user.id)
         written = pictures.write_file(file.stream)
@@ -221,10 +221,10 @@ def upload_picture() -> ResponseReturnValue:
 @bp.get("/pictures/<name>")
 def picture(name: str) -> ResponseReturnValue:
     """Return a picture to anyone who has its URL; its content never changes."""
-    found = parse_name(name) or abort(404)
+    parsed = parse_name(name) or abort(404)
     try:
         response: Response = send_from_directory(
-            pictures.picture_directory(), found.name, mimetype=found.type
+            pictures.picture_directory(), parsed.name, mimetype=parsed.type
         )
     except NotFound:
         abort(404)

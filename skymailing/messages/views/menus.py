@@ -14,8 +14,8 @@ class Value:
     label: str
     text: str
     sample: str
-    # Whether some clients may lack it, so that a default makes sense.
-    may_lack: bool = True
+    # Whether some clients may have no such value, so that a default makes sense.
+    may_be_missing: bool = True
 
 
 def list_starters() -> list[tuple[str, str, str]]:
@@ -33,10 +33,10 @@ def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
     """Return the values that can be inserted; `samples` come from `queries.find_samples`."""
     return [
         Value(_("Full name"), "{{ name }}", samples.get(OWN_NAME, "")),
-        Value(_("E-mail address"), "{{ email }}", samples.get(OWN_EMAIL, ""), may_lack=False),
+        Value(_("E-mail address"), "{{ email }}", samples.get(OWN_EMAIL, ""), may_be_missing=False),
         *(Value(name, write_path(("client", name)), samples.get(name, "")) for name in attributes),
-        Value(_("My sender name"), "{{ sender_name }}", "", may_lack=False),
-        Value(_("Unsubscribe link"), "{{ unsubscribe_url }}", "", may_lack=False),
+        Value(_("My sender name"), "{{ sender_name }}", "", may_be_missing=False),
+        Value(_("Unsubscribe link"), "{{ unsubscribe_url }}", "", may_be_missing=False),
     ]
 
 

@@ -117,7 +117,7 @@ def duplicate(message_id: int) -> ResponseReturnValue:
 @bp.route("/<int:message_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(message_id: int) -> ResponseReturnValue:
-    """Confirm, then delete a message that no mailing sends; it can be restored for a while."""
+    """Ask for confirmation, then delete a message that no mailing uses; it can be restored for a while."""
     message = get_own(Message, message_id)
     refusal = None
     try:

@@ -1,7 +1,7 @@
-"""Previews: a message as a client gets it, saved or not.
+"""Previews of a message, saved or not, as a client would get it.
 
 A message is HTML that a user wrote. It is served under its own policy, which allows no scripts and gives it
-no origin, and is also shown in a sandboxed frame.
+an opaque origin, and is also shown in a sandboxed frame.
 """
 
 from email.utils import parseaddr
@@ -54,7 +54,7 @@ def show(message_id: int) -> ResponseReturnValue:
         insight = inspect(Content(message.subject, message.format, message.body), recipient)
     except TemplateError as error:
         problem = explain_template_error(error)
-    before, after = queries.find_neighbours(client) if client else (None, None)
+    before, after = queries.find_neighbors(client) if client else (None, None)
     return render_template(
         "messages/show.html",
         message=message,
@@ -129,19 +129,19 @@ def insight() -> ResponseReturnValue:
     to = " · ".join(filter(None, (recipient.name, display_address(recipient.email))))
     try:
         check_content(content := read_typed())
-        found = inspect(content, recipient)
+        facts = inspect(content, recipient)
     except TemplateError as error:
         problem = {"text": explain_template_error(error), "line": error.line, "in_subject": error.in_subject}
         return jsonify(to=to, problem=problem)
     return jsonify(
         to=to,
-        subject=found.rendered.subject,
-        text=found.rendered.text,
-        has_html=bool(found.rendered.html),
-        size=str(format_decimal(round(found.size / 1024, 1))),
-        clipped=found.is_clipped,
-        empty=[write_path(path) for path in found.empty],
-        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in found.unknown],
+        subject=facts.rendered.subject,
+        text=facts.rendered.text,
+        has_html=bool(facts.rendered.html),
+        size=str(format_decimal(round(facts.size / 1024, 1))),
+        clipped=facts.is_clipped,
+        empty=[write_path(path) for path in facts.empty],
+        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in facts.unknown],
     )
 
 
@@ -150,10 +150,8 @@ def insight() -> ResponseReturnValue:
 def recipients() -> ResponseReturnValue:
     """Find clients for the editor's preview."""
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
-    found = queries.search_clients(current_user.id, search)
-    return jsonify(
-        [{"id": each.id, "name": each.full_name, "email": display_address(each.email)} for each in found]
-    )
+    clients = queries.search_clients(current_user.id, search)
+    return jsonify([{"id": c.id, "name": c.full_name, "email": display_address(c.email)} for c in clients])
 
 
 def get_chosen_client() -> Client | None:

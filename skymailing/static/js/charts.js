@@ -1,11 +1,11 @@
 // Draw a table as a chart: <figure data-chart-of="id of the table" data-kind="bars, horizontal or ring">. The
-// numbers come from the table, which shows the same without the chart: columns whose title has data-tone are drawn.
+// numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn.
 const { Chart } = window;
 const LONGEST_NAME = 22; // characters
 const charts = [];
 
 // Custom properties hold light-dark() pairs, which only a real property resolves.
-function findColour(name) {
+function findColor(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(--${name})`;
   document.body.append(probe);
@@ -20,32 +20,32 @@ function readTable(table, limit) {
   const datasets = titles.flatMap((title, index) => {
     if (!title.dataset.tone) return [];
     const data = rows.map((row) => Number(row.cells[index].dataset.value));
-    // A column of zeros needs no place in the legend.
+    // Columns of zeros are left out of the legend.
     if (!data.some(Boolean)) return [];
     return [{ label: title.textContent.trim(), data, tone: title.dataset.tone }];
   });
   return {
     labels: rows.map((row) => row.cells[0].dataset.label || row.cells[0].textContent.trim()),
-    tones: rows.map((row) => row.dataset.tone), // in a ring each row has its own colour
+    tones: rows.map((row) => row.dataset.tone), // in a ring, each row has its own color
     datasets,
   };
 }
 
 function paint(chart) {
-  const ink = findColour("ink-2"), line = findColour("line");
+  const textColor = findColor("ink-2"), gridColor = findColor("line");
   const { scales, plugins } = chart.options;
-  plugins.legend.labels.color = ink;
+  plugins.legend.labels.color = textColor;
   for (const axis of ["x", "y"]) {
     if (!scales[axis]) continue;
-    scales[axis].ticks.color = ink;
-    scales[axis].grid.color = line;
+    scales[axis].ticks.color = textColor;
+    scales[axis].grid.color = gridColor;
   }
   const isRing = chart.config.type === "doughnut";
   for (const dataset of chart.data.datasets) {
     dataset.backgroundColor = isRing
-      ? chart.data.tones.map((tone) => findColour(`${tone}-bar`))
-      : findColour(`${dataset.tone}-bar`);
-    if (isRing) dataset.borderColor = findColour("surface");
+      ? chart.data.tones.map((tone) => findColor(`${tone}-bar`))
+      : findColor(`${dataset.tone}-bar`);
+    if (isRing) dataset.borderColor = findColor("surface");
   }
   chart.update();
 }
@@ -78,15 +78,15 @@ function draw(figure) {
   const { kind, limit, chartOf } = figure.dataset;
   const canvas = figure.querySelector("canvas");
   const data = readTable(document.getElementById(chartOf), Number(limit));
-  const drawn = JSON.stringify(data); // before Chart.js adds its own properties
+  const snapshot = JSON.stringify(data); // before Chart.js adds its own properties
   let chart = Chart.getChart(canvas);
-  if (chart && chart.drawn === drawn) return;
+  if (chart && chart.snapshot === snapshot) return;
   figure.hidden = !data.datasets.length;
   if (figure.hidden) return;
   if (kind === "horizontal") figure.style.height = `${5 + 2 * data.labels.length}rem`;
   if (chart) chart.data = data;
   else charts.push(chart = new Chart(canvas, configureChart(kind, data)));
-  chart.drawn = drawn;
+  chart.snapshot = snapshot;
   paint(chart);
 }
 
@@ -94,7 +94,7 @@ function drawAll() {
   document.querySelectorAll("figure[data-chart-of]").forEach(draw);
 }
 
-Chart.defaults.animation = false; // growing bars only make people wait
+Chart.defaults.animation = false; // growing bars only delay the reader
 Chart.defaults.maintainAspectRatio = false;
 drawAll();
 // Redraw when a live part has brought new numbers.

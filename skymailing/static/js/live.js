@@ -1,9 +1,9 @@
-// Keep a live part up to date. Only what differs is changed, so that focus, selection, open details and the
-// scroll position stay. While nothing changes the pauses grow; nothing is fetched while the page is hidden
-// or after the server has reported the end.
+// Keep the live part of a page up to date. Only differences are applied, so that focus, selection, open details
+// and the scroll position stay. While nothing changes, the pauses grow. Nothing is fetched while the page is
+// hidden or after the server has reported the end.
 const { htmx, Idiomorph } = window;
-const SHORTEST = 2000, LONGEST = 15000; // milliseconds between two fetches
-let pause = SHORTEST, timer = 0, state = null;
+const MIN_PAUSE = 2000, MAX_PAUSE = 15000; // milliseconds between two fetches
+let pause = MIN_PAUSE, timer = 0, state = null;
 
 function findLive() {
   return document.querySelector("#live[hx-get]");
@@ -21,7 +21,7 @@ function refresh() {
 // Leave charts alone: js/charts.js redraws them when their tables have changed.
 Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.matches && old.matches("figure[data-chart-of]"));
 
-// Keep open what the user has opened.
+// Keep details elements open that the user has opened.
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => (
   !(name === "open" && element.tagName === "DETAILS")
 );
@@ -29,7 +29,7 @@ Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => (
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.elt.id !== "live") return;
   const hasChanged = event.detail.successful && event.detail.xhr.status !== 204;
-  pause = hasChanged ? SHORTEST : Math.min(pause * 1.5, LONGEST);
+  pause = hasChanged ? MIN_PAUSE : Math.min(pause * 1.5, MAX_PAUSE);
   schedule();
 });
 
@@ -44,7 +44,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  pause = SHORTEST;
+  pause = MIN_PAUSE;
   if (document.hidden) clearTimeout(timer);
   else refresh();
 });

@@ -47,11 +47,11 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "1";
   showBusy(event.submitter);
-  // After stopping a page that was loading, the user may try again.
+  // The user may have stopped the page from loading, and can then try again.
   setTimeout(() => release(form), RELEASE_AFTER);
 });
 
-// Back has returned to a page that the browser has kept: its forms may be sent again.
+// The Back button has returned to a page that the browser has kept: its forms may be sent again.
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-sent]").forEach(release);
 });

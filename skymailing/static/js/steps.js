@@ -34,7 +34,7 @@ form.addEventListener("click", (event) => {
   if (next && !isComplete(next.closest("[data-step]"))) event.preventDefault();
 });
 
-// Enter goes on to the next step, as people expect; in the search field it searches.
+// Enter continues with the next step, as people expect; in the search field, it searches.
 form.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing) return;
   const field = event.target.closest("input:not([type=checkbox]):not([type=radio])");
@@ -56,8 +56,8 @@ window.addEventListener("hashchange", () => {
 
 // A form with errors opens at the first of them, even if the URL contains another step.
 document.addEventListener("DOMContentLoaded", () => {
-  const open = form.querySelector(".is-current"), named = findSection(location.hash);
+  const marked = form.querySelector(".is-current"), named = findSection(location.hash);
   const hasErrors = document.querySelector(".form-steps .is-wrong");
-  if (named && hasErrors && named !== open) location.replace(`#${open.id}`);
-  else show(named || open, false);
+  if (named && hasErrors && named !== marked) location.replace(`#${marked.id}`);
+  else show(named || marked, false);
 });

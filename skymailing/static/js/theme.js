@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen theme never flashes; a classic script, as modules run later.
+// Runs before the first paint, so that the wrong theme never flashes. A classic script, as modules run later.
 // The choice is auto, light or dark.
 (function () {
   "use strict";
@@ -22,7 +22,7 @@
     try {
       localStorage.setItem("theme", theme);
     } catch {
-      // then the choice lasts until the page is closed
+      // storage may be forbidden; then the choice is not saved
     }
     apply();
   }

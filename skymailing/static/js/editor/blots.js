@@ -1,4 +1,4 @@
-// Formats that Quill lacks: placeholders, buttons, our pictures, dividing lines and line breaks.
+// Formats that Quill lacks: placeholders, buttons, our pictures, dividers and line breaks.
 import { form } from "./form.js";
 
 const Quill = window.Quill;
@@ -7,9 +7,9 @@ const BlockEmbed = Quill.import("blots/block/embed");
 const Inline = Quill.import("blots/inline");
 const Image = Quill.import("formats/image");
 const Link = Quill.import("formats/link");
-const ELSEWHERE = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60"><rect width="240" height="60" rx="6" fill="#8884"/><path d="M104 22h32v20h-32zm4 16 8-9 6 6 4-4 6 7z" fill="#888"/></svg>')}`;
+const EXTERNAL_SYMBOL = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60"><rect width="240" height="60" rx="6" fill="#8884"/><path d="M104 22h32v20h-32zm4 16 8-9 6 6 4-4 6 7z" fill="#888"/></svg>')}`;
 
-// The names of placeholders in the menu, by the path that each prints.
+// The labels of placeholders in the menu, by the path of the value that each prints.
 const names = {};
 
 function pathOf(tag) {
@@ -95,11 +95,11 @@ class LetterButton extends Inline {
 }
 Inline.order.push("button");
 
-// Return the URL from which the editor shows a picture. Ours come from this site; those of other sites get a
-// symbol, as the page may load nothing from elsewhere.
-export function shownPicture(url) {
+// Return the URL from which the editor shows a picture. Ours come from this site; pictures of other
+// sites are replaced with a symbol, as the page may load nothing from elsewhere.
+export function displayUrl(url) {
   const { pictureBase, picturePath } = form.dataset;
-  return url.startsWith(pictureBase) ? picturePath + url.slice(pictureBase.length) : ELSEWHERE;
+  return url.startsWith(pictureBase) ? picturePath + url.slice(pictureBase.length) : EXTERNAL_SYMBOL;
 }
 
 class Picture extends Image {
@@ -109,7 +109,7 @@ class Picture extends Image {
   static create(url) {
     const node = document.createElement("img");
     node.dataset.src = url;
-    node.setAttribute("src", shownPicture(url));
+    node.setAttribute("src", displayUrl(url));
     return node;
   }
 

@@ -13,11 +13,11 @@ export function ask(id, values = {}) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       if (!dialog.returnValue) return resolve(null);
-      const answer = { choice: dialog.returnValue };
+      const answers = { choice: dialog.returnValue };
       for (const field of form.elements) {
-        if (field.name) answer[field.name] = field.value;
+        if (field.name) answers[field.name] = field.value;
       }
-      resolve(answer);
+      resolve(answers);
     }, { once: true });
   });
 }

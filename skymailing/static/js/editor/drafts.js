@@ -1,9 +1,9 @@
-// Save drafts on the server after each pause in typing: a closed tab or a crash loses nothing.
+// Save drafts on the server after each pause in typing, so that a closed tab or a crash loses nothing.
 import { form, readFields, texts } from "./form.js";
 import { createButton } from "./notice.js";
 
 const PAUSE = 1000; // milliseconds after the last key
-const LONGEST = 5000; // milliseconds of typing without a pause
+const MAX_DELAY = 5000; // milliseconds of typing without a pause
 const RETRY = 8000; // milliseconds after a failed attempt
 const AGE_PAUSE = 3000; // milliseconds between two updates of the draft's age
 
@@ -110,7 +110,7 @@ function schedule() {
   if (isStopped) return;
   clearTimeout(timer);
   typingSince = typingSince || Date.now();
-  timer = setTimeout(send, Math.max(0, Math.min(PAUSE, typingSince + LONGEST - Date.now())));
+  timer = setTimeout(send, Math.max(0, Math.min(PAUSE, typingSince + MAX_DELAY - Date.now())));
 }
 
 function stop() {
@@ -124,7 +124,7 @@ function addDiscardButton() {
   discard.className = "btn btn-quiet btn-sm draft-discard";
   discard.textContent = texts.discard;
   discard.formNoValidate = true;
-  discard.hidden = true; // while the page itself offers it, or there is nothing to discard
+  discard.hidden = true; // until a draft is saved here; for an earlier one, the notice at the top has a button
   discard.addEventListener("click", () => {
     stop();
     discard.formAction = data.discard;
@@ -140,7 +140,7 @@ export function startDrafts() {
   form.addEventListener("submit", (event) => {
     if (!event.submitter || !event.submitter.formTarget) stop();
   });
-  // Save the last words of a tab that is being closed.
+  // Save what was typed last when the tab is closed.
   window.addEventListener("pagehide", () => {
     if (isDirty && !isStopped) navigator.sendBeacon(draftUrl(), readDraft());
   });

@@ -33,7 +33,7 @@ export function readFields() {
   return fields;
 }
 
-// Report a change of the body that a script made: the preview, drafts and colours follow it.
+// Report that a script has changed the body, so that the preview, drafts and colors are updated.
 export function announceChange() {
   body.dispatchEvent(new Event("input", { bubbles: true }));
 }

@@ -1,4 +1,4 @@
-// The four modes: switch between them, and lose nothing without asking.
+// Switch between the four modes, and ask before anything is lost.
 import { confirmLoss } from "./dialogs.js";
 import { announceChange, body, form, formatOf, mode, readFields, setMode, texts } from "./form.js";
 import { showNotice } from "./notice.js";
@@ -42,36 +42,36 @@ async function offerWriting(html) {
   return true;
 }
 
-function restore(former) {
+function restore(previous) {
   showNotice("");
-  body.value = former.body;
-  if (former.mode === "writing") openWriting(former.body, true);
-  show(former.mode);
+  body.value = previous.body;
+  if (previous.mode === "writing") openWriting(previous.body, true);
+  show(previous.mode);
   announceChange();
 }
 
 // Convert the body for another mode. Resolves to false if the author decides against it.
 async function change(to) {
-  const former = { mode, body: body.value };
+  const previous = { mode, body: body.value };
   const fromFormat = formatOf(mode), toFormat = formatOf(to);
-  if (fromFormat === toFormat) return to === "writing" ? offerWriting(former.body) : true;
+  if (fromFormat === toFormat) return to === "writing" ? offerWriting(previous.body) : true;
 
   const isEmptyDesign = mode === "writing" && isBlank();
   // Everything but the design can be kept if writing mode supports the whole text.
-  const isKept = to === "markdown" && fromFormat === "html" && !openWriting(former.body, false).length;
-  if (fromFormat === "html" && !isEmptyDesign && former.body.trim()) {
-    if (!(await confirmLoss(isKept ? texts.toMarkdown : texts.toText, []))) return false;
+  const keepsAllButDesign = to === "markdown" && fromFormat === "html" && !openWriting(previous.body, false).length;
+  if (fromFormat === "html" && !isEmptyDesign && previous.body.trim()) {
+    if (!(await confirmLoss(keepsAllButDesign ? texts.toMarkdown : texts.toText, []))) return false;
   }
-  if (isEmptyDesign) former.body = "";
+  if (isEmptyDesign) previous.body = "";
   // Markdown is plain text already, and plain text is Markdown.
   if (fromFormat !== "html" && toFormat !== "html") return true;
-  if (!former.body && toFormat !== "html") {
+  if (!previous.body && toFormat !== "html") {
     body.value = "";
     return true;
   }
-  body.value = isKept ? writeMarkdown(getWriting().getContents()) : await convert(toFormat);
+  body.value = keepsAllButDesign ? writeMarkdown(getWriting().getContents()) : await convert(toFormat);
   if (to === "writing") openWriting(body.value, true);
-  if (former.body.trim()) showNotice(texts.converted, texts.back, () => restore(former));
+  if (previous.body.trim()) showNotice(texts.converted, texts.back, () => restore(previous));
   return true;
 }
 

@@ -1,6 +1,6 @@
-// A message's HTML as a page around a text. Writing mode edits only the text; the page stays byte for byte.
-// Liquid tags are masked as words. Comparing the text before and after shows whether anything was lost.
-const BEGIN = "<!-- text begins -->";
+// Treat a message's HTML as a page around a text. Writing mode edits only the text; the page does not change.
+// Liquid tags are replaced with words. Comparing the text before and after shows whether anything would be lost.
+const START = "<!-- text begins -->";
 const END = "<!-- text ends -->";
 const SYNONYMS = { b: "strong", i: "em", del: "s", strike: "s" };
 const INLINE = ["a", "b", "i", "u", "s", "strong", "em", "del", "strike", "img", "br", "span", "code", "small", "sub", "sup", "font"];
@@ -11,17 +11,17 @@ export const LIQUID = /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/g;
 
 // Split HTML into the text and the parts before and after it.
 export function splitPage(html) {
-  let begin = html.indexOf(BEGIN);
+  let start = html.indexOf(START);
   let end = html.lastIndexOf(END);
-  if (begin >= 0 && end > begin) {
-    begin += BEGIN.length;
+  if (start >= 0 && end > start) {
+    start += START.length;
   } else {
     const open = /<body\b[^>]*>/i.exec(html);
-    begin = open ? open.index + open[0].length : 0;
+    start = open ? open.index + open[0].length : 0;
     end = html.toLowerCase().lastIndexOf("</body");
-    if (end < begin) end = html.length;
+    if (end < start) end = html.length;
   }
-  return { before: html.slice(0, begin), text: html.slice(begin, end), after: html.slice(end) };
+  return { before: html.slice(0, start), text: html.slice(start, end), after: html.slice(end) };
 }
 
 // Replace each Liquid tag with a word that no parser changes: "o" marks an output, "s" a statement.
@@ -91,7 +91,7 @@ function writeNode(node, masked) {
   return `<${name}${attributes}>${text}</${name}>`;
 }
 
-// Write HTML so that texts that look the same to a reader give the same string.
+// Write HTML in a normal form: texts that look the same to a reader give the same string.
 export function normalize(html) {
   const masked = maskLiquid(html);
   const blocks = [];

@@ -1,4 +1,4 @@
-// Clean pasted HTML before Quill reads it. Word processors send styles, which the Content-Security-Policy
+// Clean pasted HTML before Quill reads it. Word processors add styles, which the Content-Security-Policy
 // forbids and messages do not need; bold, italic and underlined text is kept.
 import { parseInert } from "./page.js";
 
@@ -32,7 +32,7 @@ class CleanClipboard extends Clipboard {
   }
 
   onCapturePaste(event) {
-    // A copied picture also comes as HTML, which Quill would read instead of the file.
+    // The clipboard also contains a copied picture as HTML, which Quill would read instead of the file.
     const html = event.clipboardData && event.clipboardData.getData("text/html");
     const files = event.clipboardData ? [...event.clipboardData.files] : [];
     if (!html || !files.length || event.defaultPrevented) return super.onCapturePaste(event);

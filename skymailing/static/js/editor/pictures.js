@@ -1,7 +1,7 @@
 // Upload pictures that were chosen, dropped or pasted, and insert them.
 import { ask } from "./dialogs.js";
 import { body, csrfToken, form, insertIntoField, mode, texts } from "./form.js";
-import { shownPicture } from "./blots.js";
+import { displayUrl } from "./blots.js";
 import { showNotice } from "./notice.js";
 import { findPlace, getWriting } from "./writing.js";
 
@@ -34,7 +34,7 @@ function insert(picture, alt) {
   }
 }
 
-// Upload one file after the other: the author is asked to describe each.
+// Upload the files one after another, because the author is asked to describe each.
 export async function uploadPictures(files) {
   if (mode === "text") {
     showNotice(texts.noPicturesInText);
@@ -45,9 +45,9 @@ export async function uploadPictures(files) {
       showNotice(texts.uploading);
       const picture = await upload(file);
       showNotice("");
-      document.querySelector("#ask-alt .ask-picture").src = shownPicture(picture.url);
-      const response = await ask("ask-alt");
-      if (response) insert(picture, response.alt.trim());
+      document.querySelector("#ask-alt .ask-picture").src = displayUrl(picture.url);
+      const answers = await ask("ask-alt");
+      if (answers) insert(picture, answers.alt.trim());
     }
   } catch (error) {
     showNotice(error.message || texts.uploadFailed);

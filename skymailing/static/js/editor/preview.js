@@ -1,4 +1,4 @@
-// The preview beside the text: the letter of a chosen client as the server renders it.
+// The preview beside the text: the letter for a chosen client, as the server renders it.
 import { form, mode, readFields, texts } from "./form.js";
 import { createButton } from "./notice.js";
 import { showLine } from "./source.js";
@@ -14,7 +14,7 @@ const notes = pane.querySelector(".preview-notes");
 const text = pane.querySelector(".preview-text");
 const size = pane.querySelector(".preview-size");
 let client = "", view = "desktop", hasHtml = true;
-let request = null, timer = 0, number = 0;
+let request = null, timer = 0, letterNumber = 0;
 
 function addNote(kind, before, codes = []) {
   const paragraph = document.createElement("p");
@@ -71,7 +71,7 @@ function showView() {
 // Load the letter in a new frame, which replaces the old one once it is loaded: nothing flickers, and the
 // browser's Back button does not go through old previews.
 function showLetter(fields) {
-  const name = `letter-${++number}`;
+  const name = `letter-${++letterNumber}`;
   const old = screen.querySelectorAll("iframe");
   const frame = document.createElement("iframe");
   frame.className = "letter-frame letter-frame-coming";
@@ -80,12 +80,12 @@ function showLetter(fields) {
   frame.setAttribute("sandbox", "");
   screen.append(frame);
   frame.addEventListener("load", () => {
-    if (name !== `letter-${number}`) {
+    if (name !== `letter-${letterNumber}`) {
       frame.remove(); // a newer one is loading
       return;
     }
     frame.classList.remove("letter-frame-coming");
-    for (const former of old) former.remove();
+    for (const oldFrame of old) oldFrame.remove();
   });
   fields.set("part", "html");
   post(form.dataset.preview, name, fields);
@@ -93,20 +93,20 @@ function showLetter(fields) {
 
 // Post fields into a frame.
 function post(url, target, fields) {
-  const poster = document.createElement("form");
-  poster.method = "post";
-  poster.action = url;
-  poster.target = target;
-  poster.hidden = true;
+  const postForm = document.createElement("form");
+  postForm.method = "post";
+  postForm.action = url;
+  postForm.target = target;
+  postForm.hidden = true;
   for (const [name, value] of fields) {
     const field = document.createElement("textarea");
     field.name = name;
     field.value = value;
-    poster.append(field);
+    postForm.append(field);
   }
-  document.body.append(poster);
-  poster.submit();
-  poster.remove();
+  document.body.append(postForm);
+  postForm.submit();
+  postForm.remove();
 }
 
 function readFieldsAndClient() {
@@ -161,22 +161,22 @@ function startSearch() {
   const input = pane.querySelector("#preview-search");
   if (!input) return;
   const list = pane.querySelector(".preview-people ul");
-  let wait = 0, lastSearch = 0;
+  let searchTimer = 0, lastSearch = 0;
 
   async function search() {
-    const turn = ++lastSearch;
+    const searchNumber = ++lastSearch;
     try {
       const response = await fetch(`${form.dataset.recipients}?q=${encodeURIComponent(input.value)}`);
       const people = await response.json();
-      if (turn === lastSearch) listPeople(list, people);
+      if (searchNumber === lastSearch) listPeople(list, people);
     } catch {
       // Without a connection the list stays as it is.
     }
   }
 
   input.addEventListener("input", () => {
-    clearTimeout(wait);
-    wait = setTimeout(search, SEARCH_PAUSE);
+    clearTimeout(searchTimer);
+    searchTimer = setTimeout(search, SEARCH_PAUSE);
   });
   pane.querySelector(".preview-as").addEventListener("toggle", (event) => {
     if (!event.target.open) return;
@@ -185,7 +185,7 @@ function startSearch() {
   });
 }
 
-// A computer's window is wider than the pane: the letter is laid out at that width and drawn smaller.
+// A computer's window is wider than the pane, so the letter is laid out at that width and scaled down.
 function fit() {
   screen.style.setProperty("--shrink", Math.min(1, screen.clientWidth / DESKTOP));
 }

@@ -1,8 +1,8 @@
-// Source modes: coloured text behind an ordinary textarea.
+// Source modes: colored text behind an ordinary textarea.
 import { body, mode } from "./form.js";
 
 const Prism = window.Prism;
-const LARGEST = 80_000; // characters; colouring more than this slows typing down
+const LARGEST = 80_000; // characters; coloring more than this slows typing down
 const LIQUID = { pattern: /\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}/, greedy: true };
 const pre = document.createElement("pre");
 const code = document.createElement("code");
@@ -37,7 +37,7 @@ export function paintSource() {
 export function startSource() {
   const frame = document.createElement("div");
   frame.className = "source";
-  pre.className = "source-colours";
+  pre.className = "source-colors";
   pre.setAttribute("aria-hidden", "true");
   pre.append(code);
   body.before(frame);

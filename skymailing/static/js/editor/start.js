@@ -1,4 +1,4 @@
-// Start the editor on a page that is an ordinary form without scripts.
+// Start the editor. Without scripts, the page is an ordinary form.
 // Imports are relative: the page loads this file under a versioned folder, and they stay inside it.
 import { body, form, mode } from "./form.js";
 import { startDrafts } from "./drafts.js";
@@ -20,6 +20,6 @@ startPreview();
 startDrafts();
 
 form.addEventListener("submit", () => {
-  // A design without any text is not a message: send it as empty, and the server asks for the text.
+  // A design without any text is not a message: send an empty body, and the server asks for the text.
   if (mode === "writing" && isBlank()) body.value = "";
 }, true);

@@ -23,14 +23,14 @@ async function askLink(quill, name) {
   }
   const text = quill.getText(range.index, range.length).trim();
   document.querySelector("#ask-link [data-remove]").hidden = !url;
-  const answer = await ask("ask-link", { text, url });
-  if (!answer) return;
-  if (answer.choice === "remove" || !answer.url.trim()) {
+  const answers = await ask("ask-link", { text, url });
+  if (!answers) return;
+  if (answers.choice === "remove" || !answers.url.trim()) {
     quill.formatText(range.index, range.length, { link: false, button: false }, "user");
     return;
   }
-  const target = completeAddress(answer.url.trim());
-  const label = answer.text.trim() || target;
+  const target = completeAddress(answers.url.trim());
+  const label = answers.text.trim() || target;
   if (label !== text) {
     quill.deleteText(range.index, range.length, "user");
     quill.insertText(range.index, label, "user");
@@ -42,9 +42,9 @@ async function askLink(quill, name) {
 }
 
 function insertDivider(quill) {
-  const at = findPlace().index;
-  quill.insertEmbed(at, "divider", true, "user");
-  quill.setSelection(at + 1, "user");
+  const index = findPlace().index;
+  quill.insertEmbed(index, "divider", true, "user");
+  quill.setSelection(index + 1, "user");
 }
 
 function useTool(tool) {
@@ -70,7 +70,7 @@ function setStyle(value) {
   quill.format("header", Number(value) || false, "user");
 }
 
-// Mark the buttons of the formats that the selection has.
+// Mark the buttons of the selection's formats as pressed.
 export function showTools(quill) {
   const range = quill.getSelection();
   if (!range) return;

@@ -3,7 +3,7 @@ import { nameValues } from "./blots.js";
 import { body, form, insertIntoField, mode, subject, texts } from "./form.js";
 import { findPlace, getWriting } from "./writing.js";
 
-let lastField = null; // where the author typed last
+let lastField = null; // the field in which the author typed last
 
 function withDefault(tag, fallback) {
   if (!fallback) return tag;
@@ -44,7 +44,7 @@ export function startValues() {
     const button = event.target.closest("[data-value]");
     if (!button) return;
     menu.open = false;
-    insert(withDefault(button.dataset.value, "mayLack" in button.dataset ? fallback.value.trim() : ""));
+    insert(withDefault(button.dataset.value, "mayBeMissing" in button.dataset ? fallback.value.trim() : ""));
     fallback.value = "";
   });
   fallback.addEventListener("keydown", (event) => {

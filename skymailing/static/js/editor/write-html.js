@@ -1,9 +1,9 @@
-// Write what Quill holds as plain HTML that mail programs read well.
+// Write Quill's content as plain HTML that mail programs show correctly.
 import { LIQUID } from "./page.js";
 
 const TAGS = { bold: "strong", italic: "em", underline: "u", strike: "s" };
 
-// Escape all but Liquid tags, which are not HTML: a > or a quotation mark in one stays as it is.
+// Escape everything except Liquid tags: a > or a quotation mark in a tag stays as it is.
 function escapeAround(text, escapePart) {
   let out = "", end = 0;
   for (const { 0: tag, index } of text.matchAll(LIQUID)) {
@@ -50,11 +50,11 @@ function writeInline(pieces) {
   const open = [];
   let out = "";
   for (const { insert, attributes } of pieces) {
-    const wanted = listWrappers(attributes);
+    const needed = listWrappers(attributes);
     let same = 0;
-    while (same < open.length && same < wanted.length && open[same][0] === wanted[same][0]) same++;
+    while (same < open.length && same < needed.length && open[same][0] === needed[same][0]) same++;
     while (open.length > same) out += open.pop()[1];
-    for (const wrapper of wanted.slice(same)) {
+    for (const wrapper of needed.slice(same)) {
       out += wrapper[0];
       open.push(wrapper);
     }

@@ -1,4 +1,4 @@
-// Write what Quill holds as Markdown, which keeps everything but the design around the text.
+// Write Quill's content as Markdown, which keeps everything but the design around the text.
 import { LIQUID } from "./page.js";
 import { readLines } from "./write-html.js";
 
@@ -15,10 +15,10 @@ function escapeMarkdown(text) {
   return out + escapePart(text.slice(end));
 }
 
-function wrap(text, sign, end = sign) {
-  // A mark next to a space is not read as formatting.
+function wrap(text, mark, end = mark) {
+  // Markdown does not read a mark next to a space as formatting.
   const [, before, inner, after] = /^(\s*)([\s\S]*?)(\s*)$/.exec(text);
-  return inner ? before + sign + inner + end + after : text;
+  return inner ? before + mark + inner + end + after : text;
 }
 
 function writePiece({ insert, attributes }) {
@@ -57,8 +57,8 @@ function writeLine(line) {
   if (list) return "   ".repeat(indent || 0) + (list === "ordered" ? "1. " : "- ") + text.replace(/\n/g, "\n   ");
   if (blockquote) return `> ${text.replace(/\n/g, "\n> ")}`;
   // A paragraph that begins like a heading, a list or a quotation stays a paragraph.
-  return text.replace(/^(\s*)([#>+-]|\d+[.)])(?=\s)/gm, (_all, space, sign) => (
-    space + (/\d/.test(sign) ? `${sign.slice(0, -1)}\\${sign.slice(-1)}` : `\\${sign}`)
+  return text.replace(/^(\s*)([#>+-]|\d+[.)])(?=\s)/gm, (_all, space, mark) => (
+    space + (/\d/.test(mark) ? `${mark.slice(0, -1)}\\${mark.slice(-1)}` : `\\${mark}`)
   ));
 }
 

@@ -1,4 +1,4 @@
-// Writing mode: Quill on the text of an HTML message.
+// Writing mode: edit the text of an HTML message with Quill.
 import "./blots.js";
 import "./paste.js";
 import { form, setBody, texts } from "./form.js";
@@ -17,15 +17,15 @@ let handlers = {};
 
 function readText(node, delta) {
   if (!masked || !node.data) return delta;
-  return delta.ops.reduce((read, op) => {
-    if (typeof op.insert !== "string") return read.push(op);
+  return delta.ops.reduce((result, op) => {
+    if (typeof op.insert !== "string") return result.push(op);
     let end = 0;
     for (const { 0: word, 2: place, index } of op.insert.matchAll(masked.word)) {
-      if (index > end) read.insert(op.insert.slice(end, index), op.attributes);
-      read.insert({ placeholder: masked.tags[Number(place)] }, op.attributes);
+      if (index > end) result.insert(op.insert.slice(end, index), op.attributes);
+      result.insert({ placeholder: masked.tags[Number(place)] }, op.attributes);
       end = index + word.length;
     }
-    return end < op.insert.length ? read.insert(op.insert.slice(end), op.attributes) : read;
+    return end < op.insert.length ? result.insert(op.insert.slice(end), op.attributes) : result;
   }, new Delta());
 }
 
@@ -87,7 +87,7 @@ function createQuill() {
   quill.on("editor-change", () => handlers.onSelection(quill));
 }
 
-// Turn typed placeholders into chips, like those from the menu.
+// Turn typed placeholders into chips, like the placeholders inserted from the menu.
 function replaceTypedTags() {
   const change = new Delta();
   let isChanged = false;
@@ -128,7 +128,7 @@ export function startWriting({ onSelection, onFiles }) {
   handlers = { onSelection, onFiles };
 }
 
-// Open HTML in writing mode. Return what would be lost; unless forced, it is then not opened.
+// Open HTML in writing mode. If anything would be lost, return it and open nothing, unless forced.
 export function openWriting(html, isForced) {
   if (!quill) createQuill();
   const parts = splitPage(html);
@@ -145,7 +145,7 @@ export function getWriting() {
   return quill;
 }
 
-// Return the selection, even from before a dialog was opened; without one, the end of the text.
+// Return the selection, including one made before a dialog was opened; otherwise the end of the text.
 export function findPlace() {
   quill.focus();
   return quill.getSelection() || { index: quill.getLength() - 1, length: 0 };
