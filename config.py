@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from redis.connection import parse_url
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from skymailing.errors import ConfigurationError
+from skymailing.settings.addresses import UNREADABLE, check_host, parse_database_url, parse_sender
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.redis_socket import embedded_redis_url
@@ -23,8 +22,6 @@ from skymailing.settings.retention import RetentionSettings
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
-# Quotes neither the value nor the library's message, since both can contain the password.
-UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
 MIN_KEY_LENGTH = 32  # characters
 MIN_KEY_CHARACTERS = 8  # distinct characters in a key; a random key has more
 PLACEHOLDERS = ("change", "secret", "example", "your", "default", "password", "insert")
@@ -104,13 +101,14 @@ class Config(EnvironmentReader):
 
     def _read_mail(self) -> None:
         self.MAIL_CATCHER = not self._text("MAIL_SERVER")
-        self.MAIL_SERVER = self._text("MAIL_SERVER") or "127.0.0.1"
+        self.MAIL_SERVER = check_host("MAIL_SERVER", self._text("MAIL_SERVER") or "127.0.0.1")
         self.MAIL_PORT = self._port("MAIL_PORT", CATCHER_PORT if self.MAIL_CATCHER else 25)
         self.MAIL_USE_TLS = self._flag("MAIL_USE_TLS")
         self.MAIL_USE_SSL = self._flag("MAIL_USE_SSL")
         self.MAIL_USERNAME = self._text("MAIL_USERNAME")
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
-        self.MAIL_DEFAULT_SENDER = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
+        sender = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
+        self.MAIL_DEFAULT_SENDER = parse_sender("MAIL_DEFAULT_SENDER", sender)
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
         # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None
@@ -128,7 +126,7 @@ class Config(EnvironmentReader):
         if server is None:
             return None
         return SimpleNamespace(
-            server=server,
+            server=check_host("MAIL_FALLBACK_SERVER", server),
             port=self._port("MAIL_FALLBACK_PORT", 25),
             use_tls=self._flag("MAIL_FALLBACK_USE_TLS"),
             use_ssl=self._flag("MAIL_FALLBACK_USE_SSL"),
@@ -156,20 +154,9 @@ class Config(EnvironmentReader):
         return name
 
     def _database_url(self) -> str:
-        url = self._text("DATABASE_URL") or f"sqlite:///{self.DATA_DIR / 'skymailing.db'}"
-        # Hosting providers supply URLs without a driver; ours is psycopg 3.
-        for prefix in ("postgres://", "postgresql://"):
-            if url.startswith(prefix):
-                url = "postgresql+psycopg://" + url.removeprefix(prefix)
-        try:
-            is_supported = make_url(url).get_backend_name() in ("sqlite", "postgresql")
-        except (ArgumentError, ValueError):
-            is_supported = False
-        if not is_supported:
-            raise ConfigurationError(
-                UNREADABLE.format("DATABASE_URL", "postgresql://user:password@host/name")
-            )
-        return url
+        return parse_database_url(
+            self._text("DATABASE_URL") or f"sqlite:///{self.DATA_DIR / 'skymailing.db'}"
+        )
 
     def _redis_url(self) -> str:
         url = self._text("REDIS_URL") or embedded_redis_url(self.DATA_DIR)

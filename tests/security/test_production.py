@@ -1,6 +1,10 @@
 """Production refuses every unsafe setting and names it; error messages contain no secrets."""
 
+import os
+import subprocess
+import sys
 import traceback
+from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
@@ -47,6 +51,14 @@ def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
         ("MAIL_DEFAULT_SENDER", "", "MAIL_DEFAULT_SENDER"),
         ("MAIL_DEFAULT_SENDER", "news", "news@example.com"),
         ("MAIL_DEFAULT_SENDER", "News <news@>", "news@example.com"),
+        ("MAIL_DEFAULT_SENDER", "Shop, Inc. <news@example.com>", '"Shop, Inc." <news@example.com>'),
+        ("MAIL_DEFAULT_SENDER", "news@example.com, shop@example.com", "one e-mail address"),
+        ("MAIL_DEFAULT_SENDER", "новости@пример.рф", "one e-mail address"),
+        ("MAIL_SERVER", "mail.example.com:587", "MAIL_SERVER=mail.example.com and MAIL_PORT=587"),
+        ("MAIL_SERVER", "smtp://mail.example.com", "as in mail.example.com"),
+        ("MAIL_FALLBACK_SERVER", "[192.0.2.1]:2525 ", "MAIL_FALLBACK_PORT=2525"),
+        ("DATABASE_URL", "postgresql+psycopg2://sky:pw@db.example.com/sky", "write postgresql://"),
+        ("DATABASE_URL", "postgresql+asyncpg://sky:pw@db.example.com/sky", "write postgresql://"),
         ("MAIL_PORT", "99999", "between 1 and 65535"),
         ("MAIL_MAX_CONNECTIONS", "0", "between 1 and 1000"),
         ("WORKERS", "9" * 30, "WORKERS"),
@@ -78,6 +90,42 @@ def test_an_unsafe_setting_is_refused_with_a_hint(
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("news@example.com", "news@example.com"),
+        ("Sky <News@EXAMPLE.com>", "Sky <news@example.com>"),
+        ('"Shop, Inc." <news@example.com>', '"Shop, Inc." <news@example.com>'),
+        ("news@пример.рф", "news@xn--e1afmkfd.xn--p1ai"),
+        ("Новости <news@пример.рф>", "Новости <news@xn--e1afmkfd.xn--p1ai>"),
+    ],
+)
+def test_the_sender_is_read_as_letters_use_it(safe: dict[str, str], value: str, expected: str) -> None:
+    config = load_config(safe | {"MAIL_DEFAULT_SENDER": value})
+    assert expected == config.MAIL_DEFAULT_SENDER
+    assert parseaddr(config.MAIL_DEFAULT_SENDER)[1].isascii()
+
+
+def test_a_password_with_encoded_signs_is_accepted(safe: dict[str, str]) -> None:
+    url = "postgres://sky:p%23w%2F%40@db.example.com:5433/sky"
+    config = load_config(safe | {"DATABASE_URL": url})
+    assert url.replace("postgres://", "postgresql+psycopg://") == config.SQLALCHEMY_DATABASE_URI
+
+
+@pytest.mark.parametrize("name", ["MAIL_PORT", "DATABASE_URL", "MAIL_DEFAULT_SENDER"])
+def test_a_command_reports_an_unusable_setting_in_one_line(tmp_path: Path, name: str) -> None:
+    environment = os.environ | {"DATA_DIR": str(tmp_path), name: "hunter2://"}
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "users", "list"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"Error: {name}")
+    assert result.stderr.count("\n") == 1
+
+
 PRIVATE_REDIS_URLS = [
     "unix:///run/redis.sock",
     "rediss://:pw@redis.example.com",
@@ -95,6 +143,9 @@ def test_a_private_redis_needs_no_password(safe: dict[str, str], url: str) -> No
     ("name", "value"),
     [
         ("DATABASE_URL", "postgresql://sky:hunter2@db.example.com:hunter3/sky"),
+        ("DATABASE_URL", "postgresql://sky:hunter2#hunter3@db.example.com/sky"),
+        ("DATABASE_URL", "postgresql://sky:hunter2/hunter3@db.example.com/sky"),
+        ("DATABASE_URL", "postgresql+psycopg2://sky:hunter2@db.example.com/sky"),
         ("DATABASE_URL", "hunter2"),
         ("DATABASE_URL", "nosuchbase://sky:hunter2@db/sky"),
         ("REDIS_URL", "redis://:hunter2/hunter3@redis.example.com:6379/0"),

@@ -1,0 +1,85 @@
+"""Check settings that contain addresses and URLs; each error says what to write and quotes no password."""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from skymailing.errors import ConfigurationError, UserError
+
+# Quotes neither the value nor the library's message, since both can contain the password.
+UNREADABLE = "{} cannot be read. It looks like {}; in a password, write / @ : # as %2F %40 %3A %23."
+# Needs none of the parsers, whose import would slow down every command.
+PLAIN_SENDER = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,20}")
+HOST_WITH_PORT = re.compile(r"(?P<host>[^:/\s]+):(?P<port>\d+)")
+# Hosting providers supply URLs without a driver.
+POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
+DRIVER = "postgresql+psycopg"
+
+
+def parse_sender(name: str, text: str) -> str:
+    """Return a sender as in a From field, its address as letters use it: `news@example.com` or
+    `Shop <news@example.com>`; `name` is the setting's. Raises ConfigurationError.
+    """
+    if PLAIN_SENDER.fullmatch(text):
+        return text
+    from email.headerregistry import Address
+    from email.policy import default as email_policy
+
+    from skymailing.email_addresses import parse_address
+
+    problem = ConfigurationError(
+        f'{name} must be one e-mail address, as in news@example.com or "Shop, Inc." <news@example.com>, '
+        f"with a name that contains a comma in quotation marks, not {text!r}."
+    )
+    try:
+        (found,) = email_policy.header_factory("From", text).addresses
+        address = parse_address(found.addr_spec)
+    except (UserError, ValueError) as error:
+        raise problem from error
+    return str(Address(found.display_name, addr_spec=address)) if found.display_name else address
+
+
+def check_host(name: str, text: str) -> str:
+    """Return the host name of a server; raises ConfigurationError if the setting contains more."""
+    port_name = name.replace("SERVER", "PORT")
+    if found := HOST_WITH_PORT.fullmatch(text):
+        raise ConfigurationError(
+            f"{name} must be a host name only: write {name}={found['host']} and {port_name}={found['port']}."
+        )
+    if "/" in text or "@" in text or any(character.isspace() for character in text):
+        raise ConfigurationError(
+            f"{name} must be a host name only, as in mail.example.com; the port is {port_name}."
+        )
+    return text
+
+
+def parse_database_url(text: str) -> str:
+    """Return the database's URL with the driver that is installed; raises ConfigurationError."""
+    scheme, colon, rest = text.partition("://")
+    if scheme in POSTGRESQL:
+        text = f"{DRIVER}{colon}{rest}"
+    elif scheme.startswith("postgresql+"):
+        raise ConfigurationError(
+            "DATABASE_URL names a driver that is not installed: write postgresql:// without a driver."
+        )
+    if not _is_supported(text):
+        raise ConfigurationError(UNREADABLE.format("DATABASE_URL", "postgresql://user:password@host/name"))
+    return text
+
+
+def _is_supported(text: str) -> bool:
+    try:
+        url = make_url(text)
+        return url.get_backend_name() == "sqlite" or (
+            url.drivername == DRIVER and _is_read_equally_elsewhere(url, text)
+        )
+    except (ArgumentError, ValueError):
+        return False
+
+
+def _is_read_equally_elsewhere(url: URL, text: str) -> bool:
+    """Whether the standard library finds the same password: it is what keeps it out of the logs."""
+    parts = urlsplit(text)
+    return unquote(parts.password or "") == str(url.password or "") and parts.port == url.port
