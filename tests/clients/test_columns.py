@@ -1,4 +1,4 @@
-"""Recognising the columns of a table."""
+"""Test the recognition of columns in an imported table."""
 
 import pytest
 from hypothesis import example, given
@@ -29,14 +29,14 @@ LIQUID = Environment()
         "Ｅｍａｉｌ",
     ],
 )
-def test_many_spellings_of_the_address_column_are_recognised(header: str) -> None:
+def test_many_spellings_of_the_address_column_are_recognized(header: str) -> None:
     assert recognise_columns(["x", header]).email == 1
 
 
 @pytest.mark.parametrize(
     "header", ["full_name", "Full name", "NAME", "ФИО", "Имя", "Ф.И.О.", "Фамилия и имя"]
 )
-def test_many_spellings_of_the_name_column_are_recognised(header: str) -> None:
+def test_many_spellings_of_the_name_column_are_recognized(header: str) -> None:
     assert recognise_columns(["email", header]).full_name == 1
 
 
@@ -66,7 +66,7 @@ def test_the_error_for_a_table_without_addresses_lists_the_columns() -> None:
         ("!!!", ""),
     ],
 )
-def test_a_header_becomes_an_attribute_key(header: str, key: str) -> None:
+def test_a_header_is_converted_to_an_attribute_key(header: str, key: str) -> None:
     assert attribute_key(header) == key
 
 
@@ -87,5 +87,5 @@ def test_every_key_works_in_liquid_and_is_stable(header: str) -> None:
 def test_every_column_has_a_unique_key_that_survives_an_export(headers: list[str]) -> None:
     keys = list(recognise_columns(["email", "name", "comment", *headers]).attributes.values())
     assert len(set(keys)) == len(keys)
-    again = recognise_columns(["email", "full_name", "comment", *sorted(keys)])
-    assert sorted(again.attributes.values()) == sorted(keys)
+    reimported = recognise_columns(["email", "full_name", "comment", *sorted(keys)])
+    assert sorted(reimported.attributes.values()) == sorted(keys)
