@@ -18,7 +18,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import send
 from skymailing.models import Mailing, RunState
 from tests.conftest import SignIn
-from tests.delivery.ledger import only_run
+from tests.delivery.ledger import get_only_run
 
 SLOWEST_PAGE = 5.0  # seconds, on a machine that is busy with other tests
 
@@ -64,7 +64,7 @@ class Engine:
     def finish(self, step: timedelta = timedelta(minutes=40), most: int = 20) -> None:
         """Let time pass, with a sweep after each step, until the only run is over."""
         for _ in range(most):
-            if only_run(self._session).state is RunState.FINISHED:
+            if get_only_run(self._session).state is RunState.FINISHED:
                 return
             self.pass_time(seconds=step.total_seconds())
         raise AssertionError("the run is still open")

@@ -17,7 +17,7 @@ from skymailing import hints, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.models import Mailing, OnUnknown, Run, RunState, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run, start_process, wait_for_letters
@@ -65,9 +65,9 @@ def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_running_worker(
                 run.sweep()
         run.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_26_a_clock_that_is_a_day_ahead_for_a_while_loses_no_letters(
@@ -90,9 +90,9 @@ def test_26_a_clock_that_is_a_day_ahead_for_a_while_loses_no_letters(
         engine.pass_time(minutes=10)
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": 6}
+    assert count_states(session, get_only_run(session)) == {"sent": 6}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_corrected(
@@ -117,7 +117,7 @@ def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_correc
         engine.pass_time(days=-1)
         engine.pass_time(minutes=20)
 
-    assert states(session, only_run(session)) == {"sent": 3}
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
 
 
 def test_26_sweeps_continue_when_the_clock_is_set_back(app: Flask, session: Session) -> None:
@@ -166,10 +166,10 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
         run.finish()
 
     assert len(started) <= 1
-    assert only_run(session).state is RunState.FINISHED
-    assert states(session, only_run(session)) == {"sent": 100}
+    assert get_only_run(session).state is RunState.FINISHED
+    assert count_states(session, get_only_run(session)) == {"sent": 100}
     assert set(smtp.per_address().values()) == {1}
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
 def test_27_several_workers_share_a_run(
@@ -180,6 +180,6 @@ def test_27_several_workers_share_a_run(
         wait_until(lambda: sink.letters, "letters arrive")
         run.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

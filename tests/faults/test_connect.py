@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Mailing, Route, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine, Watch
 from tests.faults.sink import Script, Sink, Stage, Turn, behave
 from tests.processes.service import free_port
@@ -85,7 +85,7 @@ def test_a_server_out_of_service_costs_no_attempt_and_later_gets_every_letter(
         else:
             start_and_fail(engine, mailing)
 
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert session.scalar(select(func.count()).select_from(Attempt)) == 0
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
@@ -100,8 +100,8 @@ def test_a_server_out_of_service_costs_no_attempt_and_later_gets_every_letter(
     assert recovered.per_address() == {client.email: 1 for client in clients}
     session.refresh(route)
     assert route.state == "closed"
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    check_ledger(session, only_run(session), recovered.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+    check_ledger(session, get_only_run(session), recovered.letters)
 
 
 def start_and_fail(engine: Engine, mailing: Mailing) -> None:
@@ -152,5 +152,5 @@ def test_14_garbage_as_a_challenge_is_a_fault_of_the_route(
         engine.use_server(sink.port, username="sky", password="s3cret")
         engine.start(due_mailing(user))
 
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert "invalid reply" in session.execute(select(Route)).scalar_one().last_fault

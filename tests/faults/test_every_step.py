@@ -22,7 +22,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan, send
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, Run, User
-from tests.delivery.ledger import check_ledger, states
+from tests.delivery.ledger import check_ledger, count_states
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink
 from tests.support.factories import create_clients, due_mailing
@@ -148,10 +148,10 @@ def test_21_22_a_worker_may_end_before_any_statement(
             end(app, run.id, step)
             engine.sweep()
 
-            outcome = f"ended before step {step} of {count}: {states(session, run)}"
+            outcome = f"ended before step {step} of {count}: {count_states(session, run)}"
             # Letters of the previous run may still arrive at this point.
             letters = [letter for letter in sink.letters if run.uuid.hex.encode() in letter.content]
             check_ledger(session, run, letters)
-            assert set(states(session, run)) <= {"sent", "unknown"}, outcome
+            assert set(count_states(session, run)) <= {"sent", "unknown"}, outcome
             assert max(Counter(letter.to for letter in letters).values()) == 1, outcome
-            assert states(session, run).get("unknown", 0) <= 1, outcome
+            assert count_states(session, run).get("unknown", 0) <= 1, outcome

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.models import Client, OnUnknown, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink
 from tests.faults.workers import add_clients, kill, live_run, wait_for_letters
 from tests.support.factories import due_mailing
@@ -46,8 +46,8 @@ def test_21_a_run_survives_the_death_of_its_workers(
             run.sweep()
         run.finish(180)
 
-    run_row = only_run(session)
-    counts = states(session, run_row)
+    run_row = get_only_run(session)
+    counts = count_states(session, run_row)
     check_ledger(session, run_row, smtp.letters)
     # At most one letter per session was between DATA and the reply when its worker was killed.
     assert counts.get("unknown", 0) <= kills * SESSIONS
@@ -75,8 +75,8 @@ def test_21_killed_workers_neither_break_a_domains_limit_nor_delay_other_domains
                 run.sweep()
             run.finish()
 
-    run_row = only_run(session)
-    counts = states(session, run_row)
+    run_row = get_only_run(session)
+    counts = count_states(session, run_row)
     check_ledger(session, run_row, sink.letters)
     assert counts["sent"] + counts.get("unknown", 0) == slow + others
     assert set(sink.per_address().values()) == {1}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import Attempt, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients
@@ -81,11 +81,11 @@ def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
         server.repair()
         engine.finish(timedelta(minutes=1), most=60)
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert server.sessions_at[0] == 1, "a probe is one letter over one session"
     first_letters = server.sessions_at[: RECIPIENTS // 10]
     assert max(first_letters) <= 3, f"too many sessions: {server.sessions_at}"
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def check_probes(connected: list[datetime], hours: int, step: timedelta) -> None:
@@ -95,4 +95,4 @@ def check_probes(connected: list[datetime], hours: int, step: timedelta) -> None
 
 
 def unknowns(session: Session) -> int:
-    return states(session, only_run(session)).get("unknown", 0)
+    return count_states(session, get_only_run(session)).get("unknown", 0)

@@ -18,7 +18,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine, Watch
 from tests.faults.sink import Script, Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
@@ -62,15 +62,15 @@ def test_5_a_greylisted_letter_is_accepted_at_the_third_attempt(
     with Sink(greylist) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
         engine.pass_time(seconds=75)
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
         engine.pass_time(minutes=7)
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}
     assert outcomes(session) == [Outcome.DEFERRED] * 2
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_6_a_dead_address_fails_once_and_is_not_mailed_by_the_next_mailing(
@@ -86,8 +86,8 @@ def test_6_a_dead_address_fails_once_and_is_not_mailed_by_the_next_mailing(
     with Sink(refuse) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
-        run = only_run(session)
-        assert states(session, run) == {"sent": RECIPIENTS - 1, "failed": 1}
+        run = get_only_run(session)
+        assert count_states(session, run) == {"sent": RECIPIENTS - 1, "failed": 1}
         check_ledger(session, run, sink.letters)
         assert session.execute(select(Suppression)).scalar_one().email_key == dead
 
@@ -109,12 +109,12 @@ def test_7_a_refusal_after_the_dot_affects_one_letter(
     with Sink(once(Stage.DOT, reply(text))) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, state: 1}
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, state: 1}
         engine.finish()
 
     expected = {"sent": RECIPIENTS} if state == "deferred" else {"sent": RECIPIENTS - 1, "failed": 1}
-    assert states(session, only_run(session)) == expected
-    check_ledger(session, only_run(session), sink.letters)
+    assert count_states(session, get_only_run(session)) == expected
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
@@ -131,10 +131,10 @@ def test_8_14_a_letter_whose_session_breaks_before_the_body_is_retried(
         engine.start(due_mailing(user))
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}
     assert outcomes(session) in ([], [Outcome.DEFERRED])
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO])
@@ -147,9 +147,9 @@ def test_14_garbage_as_a_greeting_is_a_fault_of_the_route(
         engine.start(due_mailing(user))
         engine.finish(timedelta(seconds=15))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert outcomes(session) == []
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DOT])
@@ -163,9 +163,9 @@ def test_13_a_server_that_shuts_down_for_a_while_costs_no_attempt(
         assert session.execute(select(Route)).scalar_one().last_fault == "421 4.3.2 shutting down"
         engine.finish(timedelta(seconds=15))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert outcomes(session) == []
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_13_sending_continues_in_a_new_session_after_a_limit_of_letters_per_session(
@@ -186,10 +186,10 @@ def test_13_sending_continues_in_a_new_session_after_a_limit_of_letters_per_sess
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
 
-    assert states(session, only_run(session)) == {"sent": 150}
+    assert count_states(session, get_only_run(session)) == {"sent": 150}
     assert sink.per_address() == {client.email: 1 for client in clients}
     assert session.execute(select(Route)).scalar_one().last_fault == ""
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.parametrize("text", ["250 fine", "252 perhaps", "299 something"])
@@ -207,8 +207,8 @@ def test_15_any_2xx_after_the_dot_means_accepted(
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    check_ledger(session, only_run(session), sink.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.parametrize("text", ["999 what", "354 more please", b"\x00\xff garbage\r\n"])
@@ -228,10 +228,10 @@ def test_14_16_a_meaningless_reply_after_the_dot_is_unknown(
         engine.start(due_mailing(user, on_unknown=OnUnknown.HOLD))
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
     assert outcomes(session) == [Outcome.UNKNOWN]
     assert len(sink.letters) == RECIPIENTS - 1 + is_kept
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def flood(turn: Turn) -> None:
@@ -260,8 +260,8 @@ def test_17_an_endless_reply_is_cut_off(
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_GROWTH
     unknown = {"unknown": 1} if stage is Stage.DOT else {}
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - len(unknown)} | unknown
-    check_ledger(session, only_run(session), sink.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - len(unknown)} | unknown
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +279,9 @@ def test_20_a_fault_at_quit_has_no_effect(session: Session, user: User, engine: 
         engine.start(due_mailing(user))
         engine.use_server(sink.port)  # ends the sessions
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert session.execute(select(Route)).scalar_one().faults_in_a_row == 0
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_a_server_may_close_an_idle_session(session: Session, user: User, engine: Engine) -> None:

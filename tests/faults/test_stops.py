@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Mailing, RunState, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.delivery.stops import resume, stop
 from tests.faults.conftest import Watch
 from tests.faults.sink import Sink, Stage, Turn
@@ -65,8 +65,8 @@ def test_28_a_stopped_run_sends_nothing_new(
         last = max(moment for moment, _ in sink.begun)
         assert last < stopped + IN_FLIGHT, "a letter was sent after those in flight"
         assert len(sink.letters) < RECIPIENTS
-        run_row = only_run(session)
-        counts = states(session, run_row)
+        run_row = get_only_run(session)
+        counts = count_states(session, run_row)
         assert counts == {
             "sent": len(sink.letters),
             "cancelled" if how == "cancel" else "pending": RECIPIENTS - len(sink.letters),
@@ -82,9 +82,9 @@ def test_28_a_stopped_run_sends_nothing_new(
         sink.is_fast = True
         run.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_28_clients_who_unsubscribe_during_a_run_get_nothing_after_letters_in_flight(
@@ -107,10 +107,10 @@ def test_28_clients_who_unsubscribe_during_a_run_get_nothing_after_letters_in_fl
 
     for moment, address in sink.begun:
         assert address not in late or moment < stopped + IN_FLIGHT
-    counts = states(session, only_run(session))
+    counts = count_states(session, get_only_run(session))
     assert counts["suppressed"] > 0
     assert counts == {"sent": len(sink.letters), "suppressed": RECIPIENTS - len(sink.letters)}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_28_nothing_is_sent_after_the_end_of_the_window(
@@ -125,6 +125,6 @@ def test_28_nothing_is_sent_after_the_end_of_the_window(
         run.finish()
 
     assert max(moment for moment, _ in sink.begun) < stopped + IN_FLIGHT
-    counts = states(session, only_run(session))
+    counts = count_states(session, get_only_run(session))
     assert counts == {"sent": len(sink.letters), "expired": RECIPIENTS - len(sink.letters)}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

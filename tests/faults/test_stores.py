@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.models import Mailing, OnUnknown, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Watch
 from tests.faults.locks import lock_deliveries
 from tests.faults.postgres import restart_immediately
@@ -47,8 +47,8 @@ def mailing(session: Session, user: User) -> Mailing:
 
 
 def check_all_sent_once(session: Session, sink: Sink) -> None:
-    run = only_run(session)
-    assert states(session, run) == {"sent": RECIPIENTS}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
     check_ledger(session, run, sink.letters)
 
@@ -162,8 +162,8 @@ def test_25_a_full_disk_stops_sending_until_there_is_space(
             limit_files(worker, resource.RLIM_INFINITY)
         run.finish(120)
 
-    run_row = only_run(session)
-    counts = states(session, run_row)
+    run_row = get_only_run(session)
+    counts = count_states(session, run_row)
     assert counts.pop("unknown", 0) <= 2 * 3, "only letters between the dot and its reply"
     assert set(counts) == {"sent"}
     assert set(sink.per_address().values()) == {1}

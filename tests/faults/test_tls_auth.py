@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
@@ -65,7 +65,7 @@ def test_18_nothing_is_sent_without_a_valid_certificate(
             engine.sweep()
     assert not sink.letters
     assert not {Stage.AUTH, Stage.MAIL} & set(sink.times)
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert session.scalar(select(func.count()).select_from(Attempt)) == 0
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
@@ -78,7 +78,7 @@ def test_18_nothing_is_sent_without_a_valid_certificate(
 
     assert recovered.per_address() == {client.email: 1 for client in clients}
     assert {line.split()[0].upper() for line in recovered.in_the_clear} == {"EHLO", "STARTTLS"}
-    check_ledger(session, only_run(session), recovered.letters)
+    check_ledger(session, get_only_run(session), recovered.letters)
 
 
 def test_18_implicit_tls_checks_the_certificate_too(session: Session, user: User, engine: Engine) -> None:
@@ -88,7 +88,7 @@ def test_18_implicit_tls_checks_the_certificate_too(session: Session, user: User
         engine.start(due_mailing(user))
 
     assert plain.times[Stage.MAIL] == 0
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert session.execute(select(Route)).scalar_one().last_fault
 
 
@@ -105,15 +105,15 @@ def test_19_a_refused_password_costs_no_attempt_and_sending_resumes_by_itself(
     with Sink(refuse_at_first, tls=server_context(authority), extensions=EXTENSIONS) as sink:
         engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")
         engine.start(due_mailing(user))
-        assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+        assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
         assert session.execute(select(Route)).scalar_one().last_fault == "535 5.7.8 wrong password"
         engine.finish(timedelta(minutes=20))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}
     assert set(session.scalars(select(Attempt.number))) == {1}, "no attempt was spent on the refusals"
     assert not any("c2t5" in line or "AUTH" in line for line in sink.in_the_clear)
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_19_a_password_that_smtp_cannot_encode_is_a_fault_of_the_route_and_stays_secret(
@@ -127,7 +127,7 @@ def test_19_a_password_that_smtp_cannot_encode_is_a_fault_of_the_route_and_stays
             engine.sweep()
 
     assert sink.connections <= 5, "the breaker opens after five faults"
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
     assert route.last_fault == "the settings MAIL_* contain characters that SMTP cannot transmit"
@@ -145,9 +145,9 @@ def test_19_a_server_that_requires_authentication_is_a_fault_of_the_route(
     with Sink(require_sign_in) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
-        assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+        assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
         engine.finish(timedelta(minutes=20))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(session.scalars(select(Attempt.number))) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.models import Attempt, Client, Delivery, OnUnknown, Outcome, RunState, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine, Watch
 from tests.faults.locks import lock_deliveries
 from tests.faults.sink import Script, Sink, Stage, Turn
@@ -68,10 +68,10 @@ def test_a_held_unknown_stays_and_no_second_letter_is_sent(
         engine.start(mailing)
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
     expected = {client.email: 1 for client in clients} | {victim.email: stored}
     assert sink.per_address() == {address: count for address, count in expected.items() if count}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -85,14 +85,14 @@ def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         engine.pass_time(minutes=29)
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
         engine.pass_time(minutes=2)
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + stored}
     copies = [letter for letter in sink.letters if letter.to == victim.email]
     assert len({message_from_bytes(copy.content)["Message-ID"] for copy in copies}) == 1
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -107,9 +107,9 @@ def test_a_second_unknown_is_not_resent(
         engine.start(due_mailing(user))
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
     assert sink.per_address()[victim.email] == 2 * stored
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -123,9 +123,9 @@ def test_12_a_slow_reply_within_the_deadline_counts(session: Session, user: User
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_22_letters_accepted_but_not_recorded_before_a_kill_count_as_sent(
@@ -151,13 +151,13 @@ def test_22_letters_accepted_but_not_recorded_before_a_kill_count_as_sent(
         engine.use_server(sink.port)
         engine.sweep()
 
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-        assert only_run(session).state is RunState.FINISHED
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+        assert get_only_run(session).state is RunState.FINISHED
 
     assert sink.per_address() == {client.email: 1 for client in clients}
     assert set(session.scalars(select(Attempt.outcome))) == {Outcome.SENT}
     assert set(session.scalars(select(Attempt.code))) == {250}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_22_after_a_kill_only_the_letter_between_dot_and_reply_is_unknown(
@@ -183,8 +183,8 @@ def test_22_after_a_kill_only_the_letter_between_dot_and_reply_is_unknown(
         engine.use_server(sink.port)
         engine.sweep()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
     unknown = session.scalars(select(Delivery).where(Delivery.unknowns > 0)).one()
     assert unknown.email == victim.email
     assert sink.per_address() == {client.email: 1 for client in clients}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.models import Client, Mailing, RunState, User
-from tests.delivery.ledger import only_run
+from tests.delivery.ledger import get_only_run
 from tests.faults.sink import Sink
 from tests.processes.service import wait_until
 from tests.support.servers import SmtpServer
@@ -108,7 +108,7 @@ class LiveRun:
         def is_finished() -> bool:
             self.sweep()
             time.sleep(0.5)
-            return only_run(self.session).state is RunState.FINISHED
+            return get_only_run(self.session).state is RunState.FINISHED
 
         wait_until(is_finished, "the run is finished", seconds)
 

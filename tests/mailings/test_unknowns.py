@@ -26,7 +26,7 @@ from skymailing.models import (
     StateReason,
     User,
 )
-from tests.delivery.ledger import kept_counts
+from tests.delivery.ledger import get_stored_counts
 from tests.mailings.pages import main, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.support.servers import SmtpServer
@@ -53,7 +53,7 @@ def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
     session.expire_all()
     assert (known.state, other.state) == (DeliveryState.SENT, DeliveryState.UNKNOWN)
     assert known.finished_at is not None
-    counts = kept_counts(session, run)
+    counts = get_stored_counts(session, run)
     assert (counts["sent"], counts["unknown"]) == (2, 1)
     again = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"], input=known.email
@@ -241,6 +241,6 @@ def test_a_late_result_finishes_an_unknown_delivery_after_any_decision(
         )
     session.expire_all()
     assert (delivery.state, delivery.finished_at, delivery.due_at) == (DeliveryState.SENT, now, None)
-    assert kept_counts(session, run) == {
+    assert get_stored_counts(session, run) == {
         state.value: int(state is DeliveryState.SENT) for state in COUNTED_STATES
     }

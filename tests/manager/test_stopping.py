@@ -13,7 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, Role, RunState, User
 from tests.conftest import SignIn
-from tests.delivery.ledger import only_run, states
+from tests.delivery.ledger import count_states, get_only_run
 from tests.faults.workers import workers
 from tests.processes.service import wait_until
 from tests.support.factories import MailingFactory, UserFactory
@@ -65,9 +65,11 @@ def test_a_large_run_stops_at_once_and_continues_without_duplicates(
         press(panel, stop, mailing)
         assert last_letter(smtp) - clicked < STOPS_WITHIN
         sent_before = len(smtp.letters)
-        wait_until(lambda: "sending" not in states(session, only_run(session)), "no letter is being sent")
+        wait_until(
+            lambda: "sending" not in count_states(session, get_only_run(session)), "no letter is being sent"
+        )
         expected = {"sent": sent_before, "pending": RECIPIENTS - sent_before}
-        assert states(session, only_run(session)) == expected
+        assert count_states(session, get_only_run(session)) == expected
         check_letters(session, smtp)
 
         press(panel, {"disable": "enable", "block": "unblock"}[stop], mailing)
@@ -76,9 +78,9 @@ def test_a_large_run_stops_at_once_and_continues_without_duplicates(
 
         # Sending the rest would only take longer.
         sign_in(user).post(f"/mailings/{mailing.id}/cancel")
-        wait_until(lambda: only_run(session).state is RunState.CANCELLED, "the run is over")
+        wait_until(lambda: get_only_run(session).state is RunState.CANCELLED, "the run is over")
     sent = len(smtp.letters)
-    assert states(session, only_run(session)) == {"sent": sent, "cancelled": RECIPIENTS - sent}
+    assert count_states(session, get_only_run(session)) == {"sent": sent, "cancelled": RECIPIENTS - sent}
     check_letters(session, smtp)
 
 
@@ -90,8 +92,8 @@ def press(panel: FlaskClient, verb: str, mailing: Mailing) -> None:
 
 def check_letters(session: Session, smtp: SmtpServer) -> None:
     """Assert that the ledger balances and agrees with the mail server about each letter."""
-    run = only_run(session)
-    assert sum(states(session, run).values()) == run.planned == RECIPIENTS
+    run = get_only_run(session)
+    assert sum(count_states(session, run).values()) == run.planned == RECIPIENTS
     sent = select(Delivery.email).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENT)
     assert set(session.scalars(sent)) == set(smtp.per_address())
     check_no_duplicates(smtp)

@@ -31,7 +31,7 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import LiveRun, add_clients, live_run, workers
 from tests.processes.service import wait_until
@@ -138,7 +138,7 @@ def back_up_during_run(
     with live_run(app, first, session, mailing) as lost:
         wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
         run(first, "backup", str(file))
-        assert only_run(session).state is RunState.SENDING, "it was made in the middle of the run"
+        assert get_only_run(session).state is RunState.SENDING, "it was made in the middle of the run"
         refused = flask(second, "restore", str(file))
         assert "Stop the service first" in refused.output
         lost.finish()
@@ -148,8 +148,8 @@ def back_up_during_run(
 
 def check_unknown_letters(after: Session, unknown: int) -> None:
     """Check that the run is over and its unfinished letters are unknown."""
-    row = only_run(after)
-    counts = states(after, row)
+    row = get_only_run(after)
+    counts = count_states(after, row)
     assert counts.pop("unknown") == unknown
     assert counts == {"sent": RECIPIENTS - unknown}
     assert 0 < unknown < RECIPIENTS
@@ -187,7 +187,7 @@ def test_letters_possibly_sent_after_the_backup_are_left_to_the_owner(
         live.sweep()
         time.sleep(1)
         assert len(sink.letters) == RECIPIENTS, "nothing is sent by itself"
-        check_ledger(after, only_run(after), sink.letters)
+        check_ledger(after, get_only_run(after), sink.letters)
         confirm_some_and_resend_the_rest(second, live, after, mailing, sink, tmp_path)
 
 
@@ -201,11 +201,11 @@ def confirm_some_and_resend_the_rest(
     run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
     assert press(live, resending.resend_unknowns) == len(unknown) - len(in_log)
     live.finish()
-    assert states(after, only_run(after)) == {"sent": RECIPIENTS}
+    assert count_states(after, get_only_run(after)) == {"sent": RECIPIENTS}
     twice = {address for address, count in sink.per_address().items() if count == 2}
     assert len(twice) == len(unknown) - len(in_log)
     assert not twice & set(in_log), "recipients known to have the letter do not get it again"
-    check_ledger(after, only_run(after), sink.letters)
+    check_ledger(after, get_only_run(after), sink.letters)
 
 
 def test_a_run_continues_after_a_move(
@@ -231,9 +231,9 @@ def test_a_run_continues_after_a_move(
 
     with running_workers(second) as (live, after):
         live.finish()
-        assert states(after, only_run(after)) == {"sent": RECIPIENTS}
+        assert count_states(after, get_only_run(after)) == {"sent": RECIPIENTS}
         assert set(sink.per_address().values()) == {1}
-        check_ledger(after, only_run(after), sink.letters)
+        check_ledger(after, get_only_run(after), sink.letters)
 
 
 def test_a_scheduled_mailing_does_not_start_by_itself(

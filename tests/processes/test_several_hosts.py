@@ -17,7 +17,7 @@ from skymailing import create_app, queue
 from skymailing.delivery.journal import known_leases
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, RunState
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients
 from tests.processes.hosts import Host, redis_with_password
@@ -112,7 +112,7 @@ def test_losing_a_host_makes_only_its_letters_unknown(
         time.sleep(0.5)  # its last statement has taken effect
         held = count_held(session, second)
         wait_until(
-            lambda: only_run(session).state is RunState.FINISHED, "the run ends without the lost host", 90
+            lambda: get_only_run(session).state is RunState.FINISHED, "the run ends without the lost host", 90
         )
 
         assert time.monotonic() - lost_at > LEASE_SECONDS - 1, (
@@ -124,12 +124,14 @@ def test_losing_a_host_makes_only_its_letters_unknown(
             assert response.status == 200
 
         # When its disk comes back, its results are recorded.
-        run = only_run(session)
+        run = get_only_run(session)
         second.start("worker")
         arrived = len(sink.letters)
-        wait_until(lambda: states(session, run)["sent"] >= arrived - SESSIONS, "its journal is read back")
+        wait_until(
+            lambda: count_states(session, run)["sent"] >= arrived - SESSIONS, "its journal is read back"
+        )
         assert len(sink.letters) == arrived
-        check_ledger(session, only_run(session), sink.letters)
+        check_ledger(session, get_only_run(session), sink.letters)
     engine.dispose()
 
 
@@ -146,8 +148,8 @@ def start_run(session: Session, observer: Flask, sink: Sink) -> None:
 
 def check_lost_letters(session: Session, sink: Sink, held: int) -> None:
     """Check that exactly the letters that the lost host held are unknown."""
-    run = only_run(session)
-    counts = states(session, run)
+    run = get_only_run(session)
+    counts = count_states(session, run)
     lost = counts.pop("unknown", 0)
     assert counts == {"sent": RECIPIENTS - lost}
     assert set(sink.per_address().values()) == {1}, "no one got a second letter"
