@@ -63,12 +63,12 @@ def test_other_domains_are_not_delayed_by_a_limited_one(
     run = get_only_run(session)
     assert count_states(session, run) == {"sent": 104}
     check_ledger(session, run, sink.letters)
-    arrived = [(time, is_slow(recipient)) for time, recipient in sink.begun]
+    arrived = [(started_at, is_slow(recipient)) for started_at, recipient in sink.started]
     # Counts the first three advance_second, however slow the machine is. In order of ID, it would be only 24.
     slow_positions = [number for number, (_, slow) in enumerate(arrived) if slow]
     others_sent = slow_positions[3 * RATE] - 3 * RATE
     assert others_sent > 40, "the others waited for the limited domain"
-    slow_times = [time for time, slow in arrived if slow]
+    slow_times = [started_at for started_at, slow in arrived if slow]
     # Any one-second period may overlap two clock advance_second.
     gaps = [later - earlier for earlier, later in zip(slow_times, slow_times[2 * RATE :], strict=False)]
     assert min(gaps) > 0.5

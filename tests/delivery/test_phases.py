@@ -16,8 +16,8 @@ from skymailing.delivery.metrics import PHASES
 from skymailing.models import User
 from tests.faults.conftest import Engine, engine  # noqa: F401 - a fixture
 from tests.faults.sink import Sink, Stage, Turn
-from tests.faults.test_tls_auth import _trust, authority, server_context  # noqa: F401 - fixtures
-from tests.monitoring.test_metrics import read
+from tests.faults.test_tls_auth import _trust, authority, make_server_context  # noqa: F401 - fixtures
+from tests.monitoring.test_metrics import read_metrics
 from tests.support.factories import create_clients, due_mailing
 
 DELAY = 0.5  # seconds; far more than all other phases take
@@ -34,7 +34,7 @@ def read_seconds(app: Flask, visitor: FlaskClient) -> ReadSeconds:
         queue.connection().delete(KEY)
 
     def read_phases() -> dict[str, float]:
-        numbers = read(visitor)
+        numbers = read_metrics(visitor)
         return {phase: numbers["skymailing_smtp_seconds_sum", phase] for phase in PHASES}
 
     return read_phases
@@ -77,7 +77,7 @@ def test_a_delay_is_counted_only_in_its_phase_and_the_total(
     pipelining: bool,
 ) -> None:
     create_clients(user, 3)
-    context: ssl.SSLContext = server_context(authority)
+    context: ssl.SSLContext = make_server_context(authority)
     extensions = ("STARTTLS", "AUTH PLAIN LOGIN", *(["PIPELINING"] if pipelining else []))
     with Sink(delay_at(stage), tls=context, extensions=extensions) as sink:
         engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")

@@ -1,4 +1,4 @@
-"""Test pages for data export, account deletion and runs without details, on every screen in both languages."""
+"""Test data export, account deletion and runs without details, on all screens, in both languages."""
 
 from datetime import timedelta
 

@@ -90,7 +90,8 @@ def test_the_preview_shows_what_the_chosen_client_gets(window: Window, site: Sit
     )
     window.page.locator(".preview-as summary").click()
     window.page.locator("#preview-search").fill("bob")
-    recipients = window.page.locator(".preview-recipients")
+    recipients = window.page.locator(".preview-people")
+    # Wait for the search result, because the full list also includes Bob.
     expect(recipients.get_by_role("button")).to_have_count(
         1
     )  # wait for the search result, because the full list also includes Bob

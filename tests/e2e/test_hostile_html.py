@@ -104,7 +104,7 @@ OpenWatched = Callable[[], Window]
 
 @pytest.fixture
 def open_watched(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[OpenWatched]:
-    """Yield a function that opens a window, and check afterwards that no hostile script or request succeeded."""
+    """Yield a function that opens a window; check afterwards that no script ran and nothing was sent."""
     events: list[str] = []
     windows: list[Window] = []
 

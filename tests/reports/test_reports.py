@@ -14,7 +14,7 @@ from skymailing.mailings import log_queries
 from skymailing.models import DeliveryState, Mailing, Outcome, User
 from skymailing.reports import views
 from tests.conftest import SignIn
-from tests.mailings.pages import error_beside, main, soup, value_of
+from tests.mailings.pages import error_beside, get_main_text, get_value, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
 # Kathmandu is 5:45 ahead of UTC, so its midnight is 18:15 in UTC.
@@ -68,7 +68,7 @@ def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailin
         "21 Nov 2026": [0, 5, 2, 0, 0, 0, 0, 7],
     }
     assert table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [10, 8, 2, 0, 0, 0, 0, 10]}
-    text = main(browser.get(f"/reports/?{PERIOD}"))
+    text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
     assert "550 5.1.1 no such user 2" in text
     assert "Attempts per letter 1" in text
     assert "Median time 15 min" in text
@@ -82,8 +82,8 @@ def test_a_report_covers_one_or_all_of_the_users_own_mailings(
     create_run(other, {DeliveryState.SENT: 4}, scheduled_for=BEGIN)
     foreign = MailingFactory.create()
     create_run(foreign, {DeliveryState.SENT: 8}, scheduled_for=BEGIN)
-    assert "Planned 14" in main(browser.get(f"/reports/?{PERIOD}"))
-    assert "Planned 4" in main(browser.get(f"/reports/?{PERIOD}&mailing={other.id}"))
+    assert "Planned 14" in get_main_text(browser.get(f"/reports/?{PERIOD}"))
+    assert "Planned 4" in get_main_text(browser.get(f"/reports/?{PERIOD}&mailing={other.id}"))
     for page in ("", "report.csv"):
         assert browser.get(f"/reports/{page}?{PERIOD}&mailing={foreign.id}").status_code == 404
         assert browser.get(f"/reports/{page}?{PERIOD}&mailing=999999999").status_code == 404
@@ -108,7 +108,7 @@ def test_an_invalid_period_is_explained_beside_its_field(browser: FlaskClient) -
 
 def test_a_period_without_letters_suggests_what_to_do(browser: FlaskClient, mailing: Mailing) -> None:
     page = browser.get("/reports/?since=2020-01-01&until=2020-01-31")
-    assert "Nothing was sent in this period" in main(page)
+    assert "Nothing was sent in this period" in get_main_text(page)
     assert 'value="2020-01-01"' in page.text
 
 
@@ -168,21 +168,21 @@ def test_each_of_very_many_mailings_can_be_found_by_name(
 
     page = browser.get(f"/reports/?{PERIOD}")
     assert [*table(browser, f"/reports/?{PERIOD}", "mailings")] == ["Письмо 1", "Письмо 2"]
-    assert "Showing the 2 largest of 4 mailings" in main(page)
+    assert "Showing the 2 largest of 4 mailings" in get_main_text(page)
     assert [option["value"] for option in soup(page).select("#mailing option")] == [
         str(id) for id in (0, mailings[3].id, mailings[2].id)
     ]
-    assert "Find older ones by name" in main(page)
+    assert "Find older ones by name" in get_main_text(page)
 
     found = browser.get(f"/reports/?{PERIOD}&q=ПИСЬМО+0")
     (link,) = soup(found).select("#mailings tbody a")
     assert f"mailing={oldest}" in str(link["href"])
-    assert "of 4 mailings" not in main(found)
-    assert "Planned 11" in main(found), "the rest of the page still covers all mailings"
-    assert "No mailings with this name" in main(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
+    assert "of 4 mailings" not in get_main_text(found)
+    assert "Planned 11" in get_main_text(found), "the rest of the page still covers all mailings"
+    assert "No mailings with this name" in get_main_text(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
     # An older mailing stays selected when the dates change.
-    assert value_of(browser.get(str(link["href"])), "mailing") == str(oldest)
-    assert value_of(browser.get(f"/logs/?mailing={oldest}"), "mailing") == str(oldest)
+    assert get_value(browser.get(str(link["href"])), "mailing") == str(oldest)
+    assert get_value(browser.get(f"/logs/?mailing={oldest}"), "mailing") == str(oldest)
 
 
 @pytest.mark.parametrize(
