@@ -159,7 +159,7 @@ def back_up_during_run(
         run_command(original, "backup", str(file))
         assert get_only_run(session).state is RunState.SENDING, "the backup was made during the run"
         result = invoke_flask(replacement, "restore", str(file))
-        assert "Stop the service original" in result.output
+        assert "Stop the service first" in result.output
         live.finish()
     assert set(sink.per_address().values()) == {1}
     return file

@@ -89,7 +89,7 @@ def test_each_person_gets_the_expected_outcome_from_each_route(
             objects = foreign if ACCESS[endpoint] == PUBLIC else untouched
             if does_something and objects is untouched:
                 objects = OwnedObjects(app, session, owner or UserFactory.create())
-            path, row = objects.path(endpoint), objects.row_of(endpoint)
+            path, row = objects.path(endpoint), objects.get_object(endpoint)
             before = values_of(session, row)
             got = request(browser, verb, path, objects.form(endpoint))
             if got != expected:
