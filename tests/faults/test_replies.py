@@ -8,16 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.models import (
-    Attempt,
-    Delivery,
-    DeliveryState,
-    OnUnknown,
-    Outcome,
-    Route,
-    Suppression,
-    User,
-)
+from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Route, Suppression, User
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine, WatchPages
 from tests.faults.sink import Script, Sink, Stage, Turn
@@ -40,7 +31,7 @@ def misbehave_once(stage: Stage, act: Script) -> Script:
     return script
 
 
-def reply_with(text: str | bytes) -> Script:
+def reply(text: str | bytes) -> Script:
     return lambda turn: turn.say(text)
 
 
@@ -106,7 +97,7 @@ def test_7_a_refusal_after_the_dot_affects_one_letter(
     session: Session, user: User, engine: Engine, text: str, state: str
 ) -> None:
     create_clients(user, RECIPIENTS)
-    with Sink(misbehave_once(Stage.DOT, reply_with(text))) as sink:
+    with Sink(misbehave_once(Stage.DOT, reply(text))) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, state: 1}
@@ -120,10 +111,7 @@ def test_7_a_refusal_after_the_dot_affects_one_letter(
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
 @pytest.mark.parametrize(
     "act",
-    [
-        pytest.param(Turn.hang_up, id="8-hangs-up"),
-        pytest.param(reply_with(b"\x00\xff\xfe?\r\n"), id="14-garbage"),
-    ],
+    [pytest.param(Turn.hang_up, id="8-hangs-up"), pytest.param(reply(b"\x00\xff\xfe?\r\n"), id="14-garbage")],
 )
 def test_8_14_a_letter_whose_session_breaks_before_the_body_is_retried(
     session: Session, user: User, engine: Engine, stage: Stage, act: Script
@@ -145,7 +133,7 @@ def test_14_garbage_as_a_greeting_is_a_route_fault(
     session: Session, user: User, engine: Engine, stage: Stage
 ) -> None:
     create_clients(user, RECIPIENTS)
-    with Sink(misbehave_once(stage, reply_with(b"\x00\xff\xfe?\r\n"))) as sink:
+    with Sink(misbehave_once(stage, reply(b"\x00\xff\xfe?\r\n"))) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         engine.finish(timedelta(seconds=15))
@@ -160,7 +148,7 @@ def test_13_no_attempt_is_counted_while_a_server_is_shut_down(
     session: Session, user: User, engine: Engine, stage: Stage
 ) -> None:
     create_clients(user, RECIPIENTS)
-    with Sink(misbehave_once(stage, reply_with("421 4.3.2 shutting down"))) as sink:
+    with Sink(misbehave_once(stage, reply("421 4.3.2 shutting down"))) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         assert session.execute(select(Route)).scalar_one().last_fault == "421 4.3.2 shutting down"
@@ -268,13 +256,7 @@ def test_17_an_endless_reply_is_cut_off(
 
 
 @pytest.mark.parametrize(
-    "act",
-    [
-        Turn.hang_up,
-        Turn.wait_for_client,
-        reply_with("554 5.0.0 I regret everything"),
-        reply_with(b"\xff\r\n"),
-    ],
+    "act", [Turn.hang_up, Turn.wait_for_client, reply("554 5.0.0 I regret everything"), reply(b"\xff\r\n")]
 )
 def test_20_a_fault_at_quit_has_no_effect(session: Session, user: User, engine: Engine, act: Script) -> None:
     create_clients(user, RECIPIENTS)

@@ -180,11 +180,8 @@ def test_saving_a_form_opened_before_a_run_reports_what_was_not_changed(
     browser: FlaskClient, user: User, session: Session, work: Work
 ) -> None:
     ClientFactory.create(owner=user)
-    once, recurring = (
-        MailingFactory.create(owner=user),
-        create_daily_mailing(user, state=MailingState.SCHEDULED),
-    )
-    recurring.next_run_at = NOW
+    once = MailingFactory.create(owner=user)
+    recurring = create_daily_mailing(user, state=MailingState.SCHEDULED, next_run_at=NOW)
     session.flush()
     other = MessageFactory.create(owner=user)
     # In another tab, both are started, and the daily one is paused.

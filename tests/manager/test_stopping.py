@@ -14,7 +14,7 @@ from skymailing.extensions import db
 from skymailing.models import Client, Delivery, DeliveryState, Mailing, MailingState, Role, RunState, User
 from tests.conftest import SignIn
 from tests.delivery.ledger import count_states, get_only_run
-from tests.faults.workers import workers
+from tests.faults.workers import run_workers
 from tests.processes.service import wait_until
 from tests.support.factories import MailingFactory, UserFactory
 from tests.support.servers import SmtpServer
@@ -56,7 +56,7 @@ def test_a_large_run_stops_immediately_and_continues_without_duplicates(
 ) -> None:
     mailing = create_large_mailing(app, user)
     panel = sign_in(UserFactory.create(role=Role.MANAGER))
-    with workers(environment, 2):
+    with run_workers(environment, 2):
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         wait_until(lambda: len(smtp.letters) > STOP_AFTER, "the first letters")

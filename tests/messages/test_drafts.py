@@ -48,8 +48,8 @@ def test_a_new_messages_draft_is_offered_until_it_is_saved(browser: FlaskClient,
     assert session.scalars(select(MessageDraft)).all() == []
     # A tab that still shows the draft loses nothing. A tab that returns to it gets an explanation.
     assert browser.post(f"/messages/new?draft={saved['draft']}", data=TYPED).status_code == 302
-    page = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
-    assert "saved or discarded" in page.text
+    response = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
+    assert "saved or discarded" in response.text
 
 
 def test_a_draft_does_not_change_the_message_until_it_is_saved(

@@ -38,6 +38,7 @@ from tests.processes.service import wait_until
 from tests.support.factories import due_mailing
 
 RECIPIENTS = 500
+Settings = dict[str, str]
 
 
 @pytest.fixture
@@ -51,19 +52,16 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def original(environment: dict[str, str], sink: Sink, tmp_path: Path) -> dict[str, str]:
+def original(environment: Settings, sink: Sink, tmp_path: Path) -> Settings:
     """Return the settings of the original installation."""
-    (tmp_path / "original").mkdir()
-    own_settings = {
-        "MAIL_PORT": str(sink.port),
-        "MAIL_MAX_CONNECTIONS": "3",
-        "DATA_DIR": str(tmp_path / "original"),
-    }
+    data_dir = tmp_path / "original"
+    data_dir.mkdir()
+    own_settings = {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3", "DATA_DIR": str(data_dir)}
     return environment | own_settings
 
 
 @pytest.fixture
-def replacement(original: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[str, str]]:
+def replacement(original: Settings, app: Flask, tmp_path: Path) -> Iterator[Settings]:
     """Yield the settings of its replacement, with an empty database of the same kind."""
     own_settings = {
         "DATA_DIR": str(tmp_path / "replacement"),
@@ -78,11 +76,8 @@ def replacement(original: dict[str, str], app: Flask, tmp_path: Path) -> Iterato
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    yield (
-        original
-        | own_settings
-        | {"DATABASE_URL": url.set(database=name).render_as_string(hide_password=False)}
-    )
+    own_settings["DATABASE_URL"] = url.set(database=name).render_as_string(hide_password=False)
+    yield original | own_settings
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
@@ -97,7 +92,7 @@ def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
 
 
-def invoke_flask(environment: dict[str, str], *arguments: str) -> Result:
+def invoke_flask(environment: Settings, *arguments: str) -> Result:
     """Run a command with these settings; return its result."""
     app = create_app(TestingConfig(environment))
     try:
@@ -107,14 +102,14 @@ def invoke_flask(environment: dict[str, str], *arguments: str) -> Result:
             db.engine.dispose()
 
 
-def run_command(environment: dict[str, str], *arguments: str) -> str:
+def run_command(environment: Settings, *arguments: str) -> str:
     result = invoke_flask(environment, *arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
 
 @contextmanager
-def start_workers(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
+def start_workers(environment: Settings) -> Iterator[tuple[LiveRun, Session]]:
     """Run workers for an installation; yield its live run and a session for the test."""
     app = create_app(TestingConfig(environment))
     with app.app_context():
@@ -145,12 +140,7 @@ def find_unknown(session: Session) -> Sequence[Delivery]:
 
 
 def back_up_during_run(
-    app: Flask,
-    original: dict[str, str],
-    replacement: dict[str, str],
-    mailing: Mailing,
-    session: Session,
-    sink: Sink,
+    app: Flask, original: Settings, replacement: Settings, mailing: Mailing, session: Session, sink: Sink
 ) -> Path:
     """Make a backup while a run sends its letters, then let the run finish; return the file."""
     file = Path(original["DATA_DIR"]).parent / "backup.tar"
@@ -180,8 +170,8 @@ def check_unknown_letters(session_after: Session, unknown: int) -> None:
 
 def test_letters_that_may_have_been_sent_after_the_backup_are_left_to_the_owner(
     app: Flask,
-    original: dict[str, str],
-    replacement: dict[str, str],
+    original: Settings,
+    replacement: Settings,
     session: Session,
     user: User,
     sink: Sink,
@@ -211,12 +201,7 @@ def test_letters_that_may_have_been_sent_after_the_backup_are_left_to_the_owner(
 
 
 def confirm_some_and_resend_the_rest(
-    replacement: dict[str, str],
-    live: LiveRun,
-    session_after: Session,
-    mailing: Mailing,
-    sink: Sink,
-    tmp_path: Path,
+    replacement: Settings, live: LiveRun, session_after: Session, mailing: Mailing, sink: Sink, tmp_path: Path
 ) -> None:
     """Confirm half of the unknown letters, as from the mail server's log, and resend the others."""
     unknown = find_unknown(session_after)
@@ -234,8 +219,8 @@ def confirm_some_and_resend_the_rest(
 
 def test_a_run_continues_after_a_move(
     app: Flask,
-    original: dict[str, str],
-    replacement: dict[str, str],
+    original: Settings,
+    replacement: Settings,
     session: Session,
     user: User,
     sink: Sink,
@@ -261,12 +246,7 @@ def test_a_run_continues_after_a_move(
 
 
 def test_a_scheduled_mailing_does_not_start_automatically(
-    original: dict[str, str],
-    replacement: dict[str, str],
-    session: Session,
-    user: User,
-    sink: Sink,
-    tmp_path: Path,
+    original: Settings, replacement: Settings, session: Session, user: User, sink: Sink, tmp_path: Path
 ) -> None:
     """The mailing may have been sent between the backup and the loss."""
     add_clients(session, user, 3)
@@ -290,7 +270,7 @@ def test_a_scheduled_mailing_does_not_start_automatically(
 
 
 def test_a_restore_overwrites_nothing(
-    original: dict[str, str], session: Session, user: User, tmp_path: Path
+    original: Settings, session: Session, user: User, tmp_path: Path
 ) -> None:
     file = tmp_path / "backup.tar"
     run_command(original, "backup", str(file))
@@ -307,7 +287,7 @@ def test_a_restore_overwrites_nothing(
 
 @pytest.mark.parametrize("content", [b"", b"something else", b"\0" * 20_000])
 def test_a_file_that_is_not_a_backup_is_refused(
-    replacement: dict[str, str], tmp_path: Path, content: bytes
+    replacement: Settings, tmp_path: Path, content: bytes
 ) -> None:
     file = tmp_path / "no-backup.tar"
     file.write_bytes(content)
