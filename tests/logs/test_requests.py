@@ -17,7 +17,7 @@ from tests.support.factories import MailingFactory, create_clients, due_mailing
 def test_every_responses_id_is_in_its_log_line(
     session: Session, visitor: FlaskClient, lines: Lines, path: str
 ) -> None:
-    response = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})
+    response = visitor.get(path, headers={"X-Request-ID": "chosen-by-someone"})
     repeated = visitor.get(path)  # possibly from the cache, without Flask
     response.close()
     repeated.close()
