@@ -1,4 +1,4 @@
-"""Run the benchmarks: python -m bench [--full] [ROW ...]; see README.md."""
+"""Run the benchmarks: python -m bench [--full] [ROW ...]; see bench/README.md."""
 
 import argparse
 import dataclasses
@@ -26,11 +26,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "rows", nargs="*", metavar="ROW", help=f"any of {', '.join(ROWS)}; default: all but crowd"
     )
-    parser.add_argument("--full", action="store_true", help="with 1,000,000 recipients; takes about an hour")
+    parser.add_argument("--full", action="store_true", help="use 1,000,000 recipients; takes about an hour")
     for field in dataclasses.fields(Sizes):
         option = f"--{field.name.replace('_', '-')}"
         parser.add_argument(
-            option, type=int, help=f"{getattr(QUICK, field.name)}, with --full {getattr(FULL, field.name)}"
+            option,
+            type=int,
+            help=f"default: {getattr(QUICK, field.name)}; with --full: {getattr(FULL, field.name)}",
         )
     parser.add_argument(
         "--directory", type=Path, help="where to put the databases of this run; use a disk, not memory"
@@ -43,14 +45,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def choose_sizes(options: argparse.Namespace) -> Sizes:
-    """Return the sizes of a quick or full run, changed by the options."""
+    """Return the sizes for a quick or full run, overridden by the options."""
     names = [field.name for field in dataclasses.fields(Sizes)]
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return dataclasses.replace(FULL if options.full else QUICK, **chosen)
 
 
 def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
-    """Return all rows; a failure becomes a row of its own and does not stop the others."""
+    """Return all rows; a failed benchmark is reported as a row and does not stop the others."""
     rows: list[Row] = []
     for name in names:
         echo(f"{name} ... (load {os.getloadavg()[0]:.1f})")
@@ -68,7 +70,7 @@ def measure(testbed: Testbed, names: list[str], sizes: Sizes) -> list[Row]:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    logging.disable(logging.INFO)  # from migrations, for example
+    logging.disable(logging.INFO)  # silences migrations, for example
     command = " ".join(["python -m bench", *arguments])
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-", dir=options.directory) as directory:
         try:

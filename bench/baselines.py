@@ -1,4 +1,4 @@
-"""Measure the baselines against the same sink: Postfix's generator and a plain Flask-Mail loop."""
+"""Measure the baselines with the same sink: Postfix's smtp-source and a plain Flask-Mail loop."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ LETTER_BYTES = "4096"
 def measure_smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
     """Return letters per second of `smtp-source -s 10`, which sends the same letter repeatedly.
 
-    Its sessions stay open (-d), like ours. This is twice as fast as the default of one session per letter.
+    Its sessions stay open (-d), like ours. That is twice as fast as its default, one session per letter.
     """
     before = sink.letters
     command = [postfix.source, "-s", SESSIONS, "-d", "-m", str(count), "-l", LETTER_BYTES]
@@ -23,7 +23,7 @@ def measure_smtp_source(postfix: Postfix, sink: Sink, count: int) -> float:
     start = time.perf_counter()
     subprocess.run(command, env=postfix.environment, check=True)
     seconds = time.perf_counter() - start
-    _check(sink.letters - before, count)
+    _check_arrived(sink.letters - before, count)
     return count / seconds
 
 
@@ -32,10 +32,10 @@ def measure_flask_mail_loop(sink: Sink, count: int) -> float:
     before = sink.letters
     command = [sys.executable, "-m", "bench.flask_mail_loop", str(sink.port), str(count)]
     output = subprocess.run(command, cwd=PROJECT_DIR, check=True, capture_output=True, text=True).stdout
-    _check(sink.letters - before, count)
+    _check_arrived(sink.letters - before, count)
     return count / float(output)
 
 
-def _check(arrived: int, count: int) -> None:
+def _check_arrived(arrived: int, count: int) -> None:
     if arrived != count:
         raise RuntimeError(f"{count} letters were sent and {arrived} arrived")

@@ -1,4 +1,4 @@
-"""Benchmark rows for people who use the pages during a mailing, also while Redis or the database is down."""
+"""Benchmark rows for people using the site during a mailing, also while Redis or the database is down."""
 
 import contextlib
 import json
@@ -21,9 +21,9 @@ from bench.testbed import POSTGRESQL, Testbed
 from skymailing.clock import utcnow
 
 PEOPLE = 50
-WATCHERS = 5  # how many of them watch the mailing that is being sent
-OWN_ROWS = 200  # clients, mailings and log lines of each of the others
-THINK_SECONDS = 2.0  # between two clicks, give or take half; a live page polls as often
+WATCHERS = 5  # how many of the people watch the mailing that is being sent
+OWN_ROWS = 200  # number of clients, mailings and log lines for each of the others
+THINK_SECONDS = 2.0  # between clicks, plus or minus half; a live page polls at the same interval
 REDIS_DOWN_SECONDS = 5.0
 RECOVERY_SECONDS = 1.0  # after the end of a fault, still counted as part of it
 MAX_SLOWDOWN = 3.0
@@ -32,7 +32,7 @@ MIN_RATE = 0.7
 
 @dataclass
 class Crowd:
-    """A process that simulates people who use the pages."""
+    """A process that simulates people using the site."""
 
     process: subprocess.Popen[str]
     clicks: list[Click] = field(default_factory=list)
@@ -48,13 +48,13 @@ class Crowd:
 
 @contextlib.contextmanager
 def clicking(port: int, seconds: float, cookies: list[str]) -> Iterator[Crowd]:
-    """Simulate people who click for `seconds`, one for each cookie."""
+    """Simulate people clicking for `seconds`, one for each cookie."""
     command = [sys.executable, "-m", "bench.people", str(port), str(seconds), str(THINK_SECONDS)]
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdin
-    # Written here, because communicate() would write it only at the end.
+    # Written here because communicate(), which also writes, is called only at the end.
     process.stdin.write(json.dumps(cookies))
     process.stdin.close()
     process.stdin = None
@@ -84,25 +84,25 @@ class Stage:
         return mailing, before
 
     def wait_for_share(self, before: int, share: float) -> None:
-        """Wait until this share of the mailing has arrived."""
-        goal = before + share * self.letters
+        """Wait until this share of the letters has arrived."""
+        target = before + share * self.letters
         self.service.wait_until(
-            lambda: self.testbed.sink.letters >= goal, f"{share:.0%} of the letters", TIMEOUT
+            lambda: self.testbed.sink.letters >= target, f"{share:.0%} of the letters", TIMEOUT
         )
 
     def finish_mailing(self, mailing: int, before: int) -> float:
-        """Wait for the end; return letters per second. Raises RunFailed unless all were sent once."""
+        """Wait for the end; return letters per second. Raise RunFailed unless every letter was sent once."""
         run = self.service.wait_for_end(mailing, TIMEOUT)
         assert run.finished_at is not None
         time.sleep(0.5)  # smtp-sink prints its count at intervals
         arrived = self.testbed.sink.letters - before
-        # The clicking people may have added clients, so the count is the planned one.
+        # The simulated people may have added clients, so compare with the planned number.
         check_all_sent(self.service.read_ledger(run), run.planned, arrived)
         return run.planned / (run.finished_at - run.started_at).total_seconds()
 
 
 def crowd(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure 50 people on lists, forms and live pages: alone, during a mailing, and during two faults."""
+    """Measure 50 people using lists, forms and live pages: alone, during a mailing, and during two faults."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         send(testbed, service, WARM_UP)
         owner = service.add_owner(sizes.crowd_letters)
@@ -136,22 +136,24 @@ def sign_people_in(service: Service, owner: int) -> list[str]:
 
 def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alone: float) -> Iterator[Row]:
     """Send mailings one after another while people click."""
-    sending: list[tuple[float, float]] = []
+    intervals: list[tuple[float, float]] = []
     rates = []
     with clicking(stage.port, seconds, stage.cookies) as people:
-        ends = time.time() + seconds
+        deadline = time.time() + seconds
         time.sleep(2)
-        while not sending or time.time() < ends - (sending[0][1] - sending[0][0]):
-            begun = time.time()
+        while not intervals or time.time() < deadline - (intervals[0][1] - intervals[0][0]):
+            started_at = time.time()
             rates.append(stage.finish_mailing(*stage.start_mailing()))
-            sending.append((begun, time.time()))
-        busy = [click for click in people.collect() if any(a <= click[0] <= b for a, b in sending)]
+            intervals.append((started_at, time.time()))
+        busy = [
+            click for click in people.collect() if any(start <= click[0] <= end for start, end in intervals)
+        ]
     ratio = p95(busy) / p95(idle)
     errors = count_errors(idle) + count_errors(busy)
     yield Row(
-        f"{PEOPLE} people clicking while {stage.letters:,} letters are sent: 95 % of responses within",
+        f"{PEOPLE} people clicking while {stage.letters:,} letters are sent: 95% of responses within",
         f"{p95(busy):.0f} ms ({ratio:.2f} x {p95(idle):.0f} ms without letters), "
-        f"{len(busy) / sum(b - a for a, b in sending):.0f} clicks/s, {format_errors(errors)}",
+        f"{len(busy) / sum(end - start for start, end in intervals):.0f} clicks/s, {format_errors(errors)}",
         "<= 3 x, no error",
         "",
         ratio <= MAX_SLOWDOWN and not errors,
@@ -159,7 +161,7 @@ def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alon
     )
     rate = len(rates) / sum(1 / rate for rate in rates)
     yield Row(
-        "letters per second during this, compared with no one clicking",
+        "letters per second during this, compared with when no one clicks",
         f"{rate / alone:.2f} x ({rate:,.0f}/s to {alone:,.0f}/s)",
         ">= 0.7 x",
         "",
@@ -169,7 +171,7 @@ def measure_during_mailing(stage: Stage, seconds: float, idle: list[Click], alon
 
 
 def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[[], None]) -> Row:
-    """Let people click while a mailing is sent, and cause a fault in the middle."""
+    """Send a mailing while people click, and cause a fault partway through."""
     with clicking(stage.port, sizes.crowd_seconds / 2, stage.cookies) as people:
         time.sleep(2)
         mailing, before = stage.start_mailing()
@@ -183,13 +185,13 @@ def measure_during_fault(stage: Stage, what: str, sizes: Sizes, fault: Callable[
     others = [click for click in clicks if not down_at - 1 <= click[0] <= back_at]
     # Without a database, pages return an error. Without Redis, every page must still work.
     errors = count_errors(others) + (count_errors(during) if what.startswith("Redis") else Counter())
-    in_fault = f"{p95(during):.0f} ms, {format_errors(count_errors(during))}"
+    fault_result = f"{p95(during):.0f} ms, {format_errors(count_errors(during))}"
     return Row(
-        f"the same with {what} in the middle",
+        f"the same with {what} partway through",
         f"all {stage.letters:,} letters sent once; "
-        f"95 % within {p95(others):.0f} ms, {format_errors(errors)}; "
-        f"in the {back_at - down_at:.1f} s of the fault {in_fault}",
-        "no error" if what.startswith("Redis") else "no error except in these seconds",
+        f"95% within {p95(others):.0f} ms, {format_errors(errors)}; "
+        f"during the {back_at - down_at:.1f} s of the fault: {fault_result}",
+        "no error" if what.startswith("Redis") else "no error except during the fault",
         "",
         not errors,
         {"clicks": len(clicks), "during": summarize(during), "others": summarize(others)},
@@ -221,8 +223,8 @@ def summarize(clicks: list[Click]) -> dict[str, object]:
     for click in clicks:
         kinds.setdefault(click[3], []).append(click)
     summary: dict[str, object] = {
-        kind: [len(found), round(sorted(click[1] for click in found)[len(found) // 2]), round(p95(found))]
-        for kind, found in sorted(kinds.items())
+        kind: [len(group), round(sorted(click[1] for click in group)[len(group) // 2]), round(p95(group))]
+        for kind, group in sorted(kinds.items())
     }
     return summary | {"all": [len(clicks), round(p95(clicks))]}
 

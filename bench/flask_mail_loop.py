@@ -2,7 +2,7 @@
 
     python -m bench.flask_mail_loop PORT COUNT
 
-Prints the seconds that it took. The letters are the same as in the rows for sending.
+Print how many seconds it took. The letters are the same as in the sending rows.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A small HTTP load generator: python -m bench.load PORT PATH SECONDS CONNECTIONS [COOKIE]; prints JSON.
 
-Each connection sends a request, waits for the whole response and sends the next, as `wrk` does. It is one
-process: on two cores, a stronger generator would take processor time from the server.
+Each connection sends a request, waits for the whole response and sends the next, as in `wrk`. The generator
+is a single process: on two cores, a stronger one would take processor time from the server.
 """
 
 import json
@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-FIRST_RESPONSE_SECONDS = 30.0  # to wait for a server that has just started
+FIRST_RESPONSE_SECONDS = 30.0  # time limit for a server that has just started
 
 
 class Connection:
@@ -60,7 +60,7 @@ def has_any_response(connections: list[Connection]) -> bool:
 
 
 def run(port: int, path: str, seconds: float, connections: int, cookie: str) -> dict[str, float]:
-    """Return responses per second, and the median and 99th percentile of their times in milliseconds."""
+    """Return responses per second, and the median and 99th percentile of response times in milliseconds."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept-Language: en"]
     if cookie:
         lines.append(f"Cookie: {cookie}")
@@ -72,8 +72,8 @@ def run(port: int, path: str, seconds: float, connections: int, cookie: str) -> 
         selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.send_request()
     # A server that has just started may be slow with its first response.
-    while (took := time.perf_counter() - start) < seconds or (
-        took < FIRST_RESPONSE_SECONDS and not has_any_response(all_connections)
+    while (elapsed := time.perf_counter() - start) < seconds or (
+        elapsed < FIRST_RESPONSE_SECONDS and not has_any_response(all_connections)
     ):
         for key, _ in selector.select(1):
             if key.data.read():
@@ -82,9 +82,9 @@ def run(port: int, path: str, seconds: float, connections: int, cookie: str) -> 
                 key.data.open()
                 selector.register(key.data.socket, selectors.EVENT_READ, key.data)
                 key.data.send_request()
-    times = sorted(moment for connection in all_connections for moment in connection.times)
+    times = sorted(seconds for connection in all_connections for seconds in connection.times)
     return {
-        "per_second": len(times) / took,
+        "per_second": len(times) / elapsed,
         "median_ms": statistics.median(times) * 1000,
         "p99_ms": times[int(len(times) * 0.99)] * 1000,
         "bytes": all_connections[0].size,

@@ -23,7 +23,7 @@ from skymailing.security import hash_password
 
 SECONDS = 4.0  # per measurement
 WARM_UP = 1.0
-TURN, TURNS = 1.5, 5  # seconds per turn and turns per round, where two servers alternate
+TURN_SECONDS, TURNS = 1.5, 5  # seconds per turn and turns per round, where two servers alternate
 CONNECTIONS = 8
 FEW = 1_000
 PASSWORD = "correct horse battery"
@@ -39,7 +39,7 @@ LISTS = {
     "start page": "/",
 }
 
-# SQL for PostgreSQL; each statement inserts a million rows within a minute. In the order of foreign keys.
+# SQL for PostgreSQL, in the order of foreign keys. Each statement inserts a million rows within a minute.
 FILL = (
     """INSERT INTO messages (owner_id, subject, format, body, created_at, updated_at)
        VALUES (:owner, 'Новости', 'markdown', 'Здравствуйте', now(), now())""",
@@ -94,22 +94,22 @@ def web_server(service: Service, application: str = "wsgi:app") -> Iterator[int]
 def load(
     port: int, path: str, seconds: float, connections: int = CONNECTIONS, cookie: str = ""
 ) -> dict[str, float]:
-    """Load a page repeatedly from a separate process; return the figures of bench.load."""
+    """Load a page repeatedly in a separate process; return the figures from bench.load."""
     command = [sys.executable, "-m", "bench.load", str(port), path, str(seconds), str(connections), cookie]
-    done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunFailed(f"{path}: {done.stderr}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    result = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RunFailed(f"{path}: {result.stderr}")
+    figures: dict[str, float] = json.loads(result.stdout)
+    return figures
 
 
 def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Compare home, blog and an article, cached and anonymous, with a bare route.
+    """Compare the home page, the blog and an article, cached and anonymous, with a bare route.
 
     Both servers run throughout and are measured in short alternating turns, so that other load on the
-    machine affects both. The median of the turns counts.
+    machine affects both. The result is the median of the turns.
     """
-    found: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
+    rates: dict[str, list[float]] = {name: [] for name in ("bare", "home", "blog", "article")}
     with (
         testbed.service(POSTGRESQL) as service,
         web_server(service, "bench.bare_flask:app") as bare_port,
@@ -126,19 +126,19 @@ def pages(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             load(*target, WARM_UP)
         for _ in range(TURNS * sizes.rounds):
             for name, target in targets.items():
-                found[name].append(load(*target, TURN)["per_second"])
-    bare = statistics.median(found["bare"])
+                rates[name].append(load(*target, TURN_SECONDS)["per_second"])
+    bare = statistics.median(rates["bare"])
     for name in ("home", "blog", "article"):
-        ratios = [mine / other for mine, other in zip(found[name], found["bare"], strict=True)]
+        ratios = [ours / bare_rate for ours, bare_rate in zip(rates[name], rates["bare"], strict=True)]
         ratio = statistics.median(ratios)
-        has_bar = name != "article"  # its views are also counted, so it has no bar
+        has_bar = name != "article"  # each view is also counted
         yield Row(
             f"{name}, cached, anonymous, compared with a bare Flask route",
-            f"{ratio:.2f} x ({statistics.median(found[name]):,.0f}/s to {bare:,.0f}/s)",
+            f"{ratio:.2f} x ({statistics.median(rates[name]):,.0f}/s to {bare:,.0f}/s)",
             ">= 0.6 x" if has_bar else "",
             "0.8 x" if has_bar else "",
             ratio >= 0.6 if has_bar else None,
-            {"per_second": found[name], "bare": found["bare"], "ratios": ratios},
+            {"per_second": rates[name], "bare": rates["bare"], "ratios": ratios},
         )
 
 
@@ -168,7 +168,7 @@ def lists(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         many = measure_lists(service, port, sizes.many)
     for name, small in few.items():
         ratio = many[name] / small
-        has_bar = name != SEARCH  # it reads rows until a page is full, so it has no bar
+        has_bar = name != SEARCH  # its time depends on how many rows match
         yield Row(
             f"list with {sizes.many:,} rows compared with {FEW:,}: {name}",
             f"{ratio:.2f} x ({many[name]:.1f} ms to {small:.1f} ms)",
@@ -185,9 +185,9 @@ def measure_lists(service: Service, port: int, count: int) -> dict[str, float]:
     cookie = sign_in(service, owner)
     times = {}
     for name, path in LISTS.items():
-        address = path.format(mailing=mailing)
-        load(port, address, WARM_UP, 1, cookie)
-        times[name] = load(port, address, SECONDS, 1, cookie)["median_ms"]
+        page_path = path.format(mailing=mailing)
+        load(port, page_path, WARM_UP, 1, cookie)
+        times[name] = load(port, page_path, SECONDS, 1, cookie)["median_ms"]
     return times
 
 
@@ -211,13 +211,13 @@ def sign_in(service: Service, owner: int) -> str:
         session.flush()
         email = user.email
     browser = service.app.test_client()
-    secure = "https://sky.example"
-    page = browser.get("/auth/login", base_url=secure).text
+    base_url = "https://sky.example"
+    page = browser.get("/auth/login", base_url=base_url).text
     token = page.partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
     response = browser.post(
         "/auth/login",
-        base_url=secure,
-        headers={"Referer": f"{secure}/auth/login"},
+        base_url=base_url,
+        headers={"Referer": f"{base_url}/auth/login"},
         data={"email": email, "password": PASSWORD, "csrf_token": token},
     )
     cookie = browser.get_cookie("session", domain="sky.example")

@@ -1,8 +1,8 @@
-"""Simulate people who use the pages: python -m bench.people PORT SECONDS THINK.
+"""Simulate people using the site: python -m bench.people PORT SECONDS THINK.
 
-Reads a JSON list of cookies. Each is a signed-in person who visits lists and live pages, searches and saves
-forms, with about THINK seconds between two clicks. Prints a JSON list of clicks: start time (seconds since
-1970), response time in milliseconds, status (0 without a response) and kind.
+Read a JSON list of session cookies. Each one stands for a signed-in person who visits lists and live pages,
+searches and saves forms, with about THINK seconds between clicks. Print a JSON list of clicks: start time
+(seconds since 1970), response time in milliseconds, status (0 if there was no response) and kind.
 """
 
 import http.client
@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 TIMEOUT = 30.0  # seconds
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 MAILING = re.compile(r'href="/mailings/(\d+)"')
-POLLS = 3  # of a live page
+POLLS = 3  # how often a person lets a live page refresh
 Click = tuple[float, float, int, str]
 
 
@@ -34,13 +34,13 @@ class Person:
     clicks: list[Click] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(self.number)
+        self.rng = random.Random(self.number)
         self.connection: http.client.HTTPConnection | None = None
         self.saved = 0
 
     def click_around(self) -> None:
         """Visit pages until the time is up."""
-        time.sleep(self.chance.uniform(0, self.think))
+        time.sleep(self.rng.uniform(0, self.think))
         while time.time() < self.until:
             self.visit_pages()
 
@@ -51,11 +51,11 @@ class Person:
         self.save_client()
         mailings = self.get("mailings", "/mailings/")
         if found := MAILING.search(mailings):
-            address = f"/mailings/{found[1]}"
-            self.get("mailing", address)
+            path = f"/mailings/{found[1]}"
+            self.get("mailing", path)
             for _ in range(POLLS):
-                self.get("live", f"{address}/progress")
-            self.get("log", f"{address}/log")
+                self.get("live", f"{path}/progress")
+            self.get("log", f"{path}/log")
         self.get("all logs", "/logs/")
         self.get("messages", "/messages/")
         self.get("form", "/mailings/new")
@@ -65,24 +65,24 @@ class Person:
         if token is None:
             return
         self.saved += 1
-        address = f"new-{self.number}-{self.saved}-{int(time.time())}@example.org"
-        values = {"csrf_token": token[1], "email": address, "full_name": "Новый клиент", "comment": ""}
+        email = f"new-{self.number}-{self.saved}-{int(time.time())}@example.org"
+        values = {"csrf_token": token[1], "email": email, "full_name": "Новый клиент", "comment": ""}
         self.click("saving", "POST", "/clients/new", urlencode(values))
         self.get("clients", "/clients/")
 
-    def get(self, kind: str, address: str) -> str:
-        return self.click(kind, "GET", address)
+    def get(self, kind: str, path: str) -> str:
+        return self.click(kind, "GET", path)
 
-    def click(self, kind: str, method: str, address: str, body: str | None = None) -> str:
+    def click(self, kind: str, method: str, path: str, body: str | None = None) -> str:
         if time.time() > self.until:
             return ""
-        begun, start = time.time(), time.perf_counter()
-        status, text = self.request(method, address, body)
-        self.clicks.append((begun, (time.perf_counter() - start) * 1000, status, kind))
-        time.sleep(self.chance.uniform(0.5, 1.5) * self.think)
+        started_at, timer_start = time.time(), time.perf_counter()
+        status, text = self.request(method, path, body)
+        self.clicks.append((started_at, (time.perf_counter() - timer_start) * 1000, status, kind))
+        time.sleep(self.rng.uniform(0.5, 1.5) * self.think)
         return text
 
-    def request(self, method: str, address: str, body: str | None) -> tuple[int, str]:
+    def request(self, method: str, path: str, body: str | None) -> tuple[int, str]:
         headers = {"Cookie": self.cookie, "Accept": "text/html", "Accept-Language": "ru"}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -91,7 +91,7 @@ class Person:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
             try:
-                self.connection.request(method, address, body, headers)
+                self.connection.request(method, path, body, headers)
                 response = self.connection.getresponse()
                 text = response.read().decode(errors="replace")
                 self.store_cookie(response.headers.get_all("Set-Cookie") or [])
@@ -100,7 +100,7 @@ class Person:
                 return response.status, text
             except (OSError, http.client.HTTPException):
                 self.disconnect()
-                # Like browsers: retry on a new connection if the server has closed an idle one.
+                # Retry on a new connection if the server has closed an idle one, as browsers do.
                 if is_fresh or is_last:
                     break
         return 0, ""
@@ -117,7 +117,7 @@ class Person:
 
 
 def run(port: int, seconds: float, think: float, cookies: list[str]) -> list[Click]:
-    """Run one person for each cookie; return all clicks."""
+    """Simulate one person for each cookie; return all clicks."""
     until = time.time() + seconds
     people = [Person(number, port, cookie, think, until) for number, cookie in enumerate(cookies)]
     threads = [threading.Thread(target=person.click_around) for person in people]

@@ -1,4 +1,4 @@
-"""Find or unpack Postfix's smtp-sink and smtp-source, and run a sink."""
+"""Find or unpack Postfix's smtp-sink and smtp-source, and run the sink."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ BACKLOG = "1024"
 COUNTERS = re.compile(rb"mesg=(\d+)")
 
 ADVICE = """\
-The benchmarks need smtp-sink and smtp-source, two test programs of Postfix.
+The benchmarks need smtp-sink and smtp-source, two test programs from Postfix.
 On Debian and Ubuntu `make bench` unpacks them automatically, but this failed: {problem}
 To do it manually: apt-get download postfix && dpkg-deb -x postfix_*.deb bench/.postfix
 On other systems install the package postfix; its service need not run."""
@@ -35,7 +35,7 @@ class Postfix:
 
 
 def find_postfix(unpacked: Path = UNPACKED) -> Postfix:
-    """Find the programs in PATH, /usr/sbin or `unpacked`; raises PostfixMissing."""
+    """Find the programs in PATH, /usr/sbin or `unpacked`; raise PostfixMissing if there are none."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     sink, source = (shutil.which(name, path=path) for name in ("smtp-sink", "smtp-source"))
     if sink and source:
@@ -52,14 +52,14 @@ def find_postfix(unpacked: Path = UNPACKED) -> Postfix:
 
 
 def unpack_postfix(directory: Path) -> None:
-    """Download and unpack Debian's package without installing it; raises PostfixMissing."""
+    """Download and unpack Debian's package without installing it; raise PostfixMissing on failure."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise PostfixMissing(ADVICE.format(problem="apt-get was not found"))
     download(directory, ["postfix"])
 
 
 def download(directory: Path, packages: list[str]) -> None:
-    """Download Debian packages and unpack them in `directory`; raises PostfixMissing."""
+    """Download Debian packages and unpack them in `directory`; raise PostfixMissing on failure."""
     directory.mkdir(parents=True, exist_ok=True)
     try:
         for package in packages:
@@ -78,8 +78,8 @@ def find_missing_libraries(postfix: Postfix) -> list[str]:
     """Return the packages of shared libraries that the unpacked programs need and the system lacks."""
     packages = {"libdb": "libdb5.3", "libnsl": "libnsl2", "libicu": "libicu*", "libtirpc": "libtirpc3*"}
     listing = subprocess.run(["ldd", postfix.sink], env=postfix.environment, capture_output=True, text=True)
-    lost = [line.split()[0] for line in listing.stdout.splitlines() if "not found" in line]
-    return sorted({name for lib in lost for prefix, name in packages.items() if lib.startswith(prefix)})
+    missing = [line.split()[0] for line in listing.stdout.splitlines() if "not found" in line]
+    return sorted({name for lib in missing for prefix, name in packages.items() if lib.startswith(prefix)})
 
 
 class Sink:
@@ -122,7 +122,7 @@ def find_free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until `process` listens on `port`; raises RuntimeError with its output if it does not."""
+    """Wait until `process` listens on `port`; raise RuntimeError with its output if it does not."""
     deadline = time.monotonic() + 10
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

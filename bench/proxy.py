@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections import deque
 
-CLOSED = None  # in the queue: the other side has closed
+CLOSED = None  # queued when this side closes the connection
 
 
 class Pipe(asyncio.Protocol):
@@ -44,7 +44,7 @@ class Pipe(asyncio.Protocol):
         self._timer = None
         loop = asyncio.get_running_loop()
         if self.other is None or self.other.transport is None:
-            self._timer = loop.call_later(self.delay, self._deliver)  # its connection is not open yet
+            self._timer = loop.call_later(self.delay, self._deliver)  # the other connection is not open yet
             return
         now = loop.time()
         arrived = []
@@ -81,7 +81,7 @@ class Front(Pipe):
 
 
 async def serve(port: int, target: int, delay: float) -> None:
-    """Serve until killed."""
+    """Run the proxy until the process is killed."""
     server = await asyncio.get_running_loop().create_server(lambda: Front(delay, target), "127.0.0.1", port)
     await server.serve_forever()
 

@@ -28,7 +28,7 @@ from skymailing.delivery.rendering.letter import (
 from skymailing.delivery.rendering.liquid import render
 from skymailing.models import MessageFormat
 
-RICH = BODY.replace("{{ name }}", '{{ name | default: "друг" }}', 1).replace(
+CONDITIONAL_BODY = BODY.replace("{{ name }}", '{{ name | default: "друг" }}', 1).replace(
     "Ждём", "{% if client.city %}Ждём{% else %}Приходите{% endif %}"
 )
 SENDER = Sender("ООО «Небо»", "letters@sky.example", "owner@example.com")
@@ -40,7 +40,7 @@ def make_recipient(number: int) -> Recipient:
 
 
 def measure(build: Callable[[int], bytes], count: int) -> tuple[float, int]:
-    """Return ms per letter, the best of five rounds, and the size of one letter in bytes."""
+    """Return milliseconds per letter (the best of five rounds) and the size of one letter in bytes."""
     size = len(build(0))
     rounds = []
     for _ in range(5):
@@ -88,11 +88,11 @@ def make_standard_builder(content: Content) -> Callable[[int], bytes]:
 def main() -> None:
     print("| letter | bytes | ours, ms | email.message, ms | ratio |")
     print("| --- | --- | --- | --- | --- |")
-    for name, body in (("values only", BODY), ("with a filter and a condition", RICH)):
+    for name, body in (("values only", BODY), ("with a filter and a condition", CONDITIONAL_BODY)):
         content = Content(SUBJECT, MessageFormat.MARKDOWN, body)
-        mine, size = measure(make_our_builder(content), 2000)
-        theirs, _ = measure(make_standard_builder(content), 200)
-        print(f"| {name} | {size} | {mine:.4f} | {theirs:.3f} | {theirs / mine:.1f} |")
+        ours, size = measure(make_our_builder(content), 2000)
+        standard, _ = measure(make_standard_builder(content), 200)
+        print(f"| {name} | {size} | {ours:.4f} | {standard:.3f} | {standard / ours:.1f} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Benchmark rows for reports: a report on many attempts compared with one on ten thousand."""
+"""Benchmark rows for reports: a report on many attempts compared with a report on ten thousand."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -24,7 +24,7 @@ from skymailing.reports.queries import make_report
 FEW = 10_000
 SMALL = 100  # letters in a small mailing
 TURNS = 3
-ROLLUP_SECONDS = 600.0  # at most
+ROLLUP_SECONDS = 600.0  # time limit
 DAYS = 29  # of the 30 in a report
 PAGE = "/reports/"
 
@@ -44,11 +44,11 @@ FILL = (
        FROM deliveries JOIN runs ON runs.id = run_id JOIN mailings ON mailings.id = mailing_id
        WHERE owner_id = :owner""",
 )
-TIDY = "VACUUM ANALYZE"  # as autovacuum does within minutes
+VACUUM = "VACUUM ANALYZE"  # as autovacuum does within minutes
 
 
 def reports(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
-    """Measure the report on the last 30 days: of a daily mailing, and of many small ones."""
+    """Measure the report on the last 30 days: for a daily mailing, and for many small ones."""
     with testbed.service(POSTGRESQL) as service, web_server(service) as port:
         few, many = measure_page(service, port, [(FEW, DAYS), (sizes.many, DAYS)])
         yield _row(f"report on a daily mailing, {sizes.many:,} attempts compared with {FEW:,}", few, many)
@@ -71,16 +71,16 @@ def _row(what: str, few: float, many: float) -> Row:
 def measure_page(service: Service, port: int, shapes: list[tuple[int, int]]) -> list[float]:
     """Return the page's median time in milliseconds for each pair of attempts and runs.
 
-    They are measured in alternating turns, because the speed of a shared machine changes. The best turn
-    of each counts.
+    They are measured in alternating turns, because the speed of a shared machine changes. The result is the
+    best turn of each.
     """
     cookies = [sign_in(service, add_owner_with_history(service, *shape)) for shape in shapes]
     times: list[list[float]] = [[] for _shape in shapes]
     for _turn in range(TURNS):
-        for cookie, found in zip(cookies, times, strict=True):
+        for cookie, medians in zip(cookies, times, strict=True):
             load(port, PAGE, WARM_UP, 1, cookie)
-            found.append(load(port, PAGE, SECONDS, 1, cookie)["median_ms"])
-    return [min(found) for found in times]
+            medians.append(load(port, PAGE, SECONDS, 1, cookie)["median_ms"])
+    return [min(medians) for medians in times]
 
 
 def add_owner_with_history(service: Service, attempts: int, runs: int) -> int:
@@ -105,32 +105,32 @@ def add_history(service: Service, owner: int, letters: int, runs: int) -> None:
         message = Message(owner_id=owner, subject="Новости", format=MessageFormat.MARKDOWN, body="x")
         session.add(message)
         session.flush()
-        window = {"starts_at": now - timedelta(days=DAYS), "ends_at": now, "state": MailingState.FINISHED}
-        mailing = {"owner_id": owner, "message_id": message.id} | window
+        period = {"starts_at": now - timedelta(days=DAYS), "ends_at": now, "state": MailingState.FINISHED}
+        mailing = {"owner_id": owner, "message_id": message.id} | period
         names = [f"Новости {number}" for number in range(1 if runs == DAYS else runs)]
         session.execute(insert(Mailing), [mailing | {"name": name} for name in names])
         ids = session.scalars(select(Mailing.id).where(Mailing.owner_id == owner)).all()
         content = {"subject": "Новости", "format": MessageFormat.MARKDOWN, "body": "x"}
         run = content | {"sender_name": "", "reply_to": "", "planned": letters, "state": RunState.FINISHED}
-        times = [now - timedelta(hours=1) - number * step for number in range(runs)]
+        start_times = [now - timedelta(hours=1) - number * step for number in range(runs)]
         session.execute(
             insert(Run),
             [
                 run | {"mailing_id": ids[number % len(ids)], "scheduled_for": at, "started_at": at}
-                for number, at in enumerate(times)
+                for number, at in enumerate(start_times)
             ],
         )
         for statement in FILL:
             session.execute(text(statement), {"owner": owner})
-        session.execute(text(TIDY))
+        session.execute(text(VACUUM))
         run_ids = session.scalars(select(Run.id).where(Run.mailing_id.in_(ids))).all()
     with service.app.app_context(), db.engine.begin() as connection:
         for key in run_keys(connection, run_ids):
             recount(connection, key)
     with service.app.app_context():
-        roll_up_days(utcnow(), ROLLUP_SECONDS)  # as sweeps do, up to a second each
+        roll_up_days(utcnow(), ROLLUP_SECONDS)  # sweeps do the same, but for at most a second each
     with service.engine.connect() as connection:
-        connection.execute(text(TIDY))
+        connection.execute(text(VACUUM))
 
 
 ROWS = {"reports": reports}

@@ -30,23 +30,23 @@ def get_machine_facts(postgresql: str) -> dict[str, str]:
 
 def _processor() -> str:
     try:
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        match = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()
 
 
 def _memory() -> str:
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{pages / 2**30:.0f} GB"
+    size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{size / 2**30:.0f} GB"
 
 
 def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
     """Format the command, the table of rows and the details of the machine."""
     lines = [f"    {command}", "", "| what | measured | bar | aim | |", "| --- | --- | --- | --- | --- |"]
-    signs = {True: "met", False: "**not met**", None: ""}
+    verdicts = {True: "met", False: "**not met**", None: ""}
     lines += [
-        f"| {row.what} | {row.measured} | {row.bar} | {row.aim} | {signs[row.is_met]} |" for row in rows
+        f"| {row.what} | {row.measured} | {row.bar} | {row.aim} | {verdicts[row.is_met]} |" for row in rows
     ]
     lines += ["", "Machine: " + "; ".join(f"{name} {value}" for name, value in machine.items()) + ".", ""]
     return "\n".join(lines)
@@ -55,12 +55,12 @@ def to_markdown(command: str, machine: dict[str, str], rows: list[Row]) -> str:
 def write(command: str, machine: dict[str, str], rows: list[Row]) -> Path:
     """Write both files to bench/results; return the path of the Markdown file."""
     RESULTS.mkdir(exist_ok=True)
-    moment = datetime.now(UTC)
-    path = RESULTS / f"{moment:%Y-%m-%d-%H%M%S}.md"
+    finished_at = datetime.now(UTC)
+    path = RESULTS / f"{finished_at:%Y-%m-%d-%H%M%S}.md"
     path.write_text(to_markdown(command, machine, rows))
     content = {
         "command": command,
-        "finished_at": moment.isoformat(),
+        "finished_at": finished_at.isoformat(),
         "machine": machine,
         "rows": [vars(row) for row in rows],
     }

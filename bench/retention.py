@@ -1,6 +1,6 @@
-"""Measure how fast old data is deleted, and how long other writes wait: python -m bench.retention [COUNT].
+"""Measure how fast old data is deleted and how long other writes wait: python -m bench.retention [COUNT].
 
-First, sweeps delete the details of a run with COUNT letters; then an account with COUNT clients is deleted.
+First, sweeps delete the details of a run with COUNT letters. Then an account with COUNT clients is deleted.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from skymailing.extensions import db
 from skymailing.retention import sweep
 
 PROJECT_DIR = Path(__file__).parents[1]
-# One row for each number up to :count, on both databases.
+# Yields one row for each number up to :count; works on both databases.
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
 FILL_RUN = (
     """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
@@ -57,90 +57,92 @@ FILL_RUN = (
 FILL_ACCOUNT = (
     """INSERT INTO users (id, email, password_hash, role, name, locale, timezone, blocked_reason,
            session_epoch, deletion_at, created_at, updated_at)
-       VALUES (2, 'leaves@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old, :old)""",
+       VALUES (2, 'deleted@x.example', '', 'user', '', '', 'UTC', '', 0, :old, :old, :old)""",
     f"""INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at,
             updated_at)
         {NUMBERS} SELECT 2, 'client' || n || '@x.example', 'client' || n || '@x.example', 'Client ' || n, '',
             '{{}}', :old, :old
         FROM numbers""",
 )
-SLICE = 20.0  # seconds
+SLICE_SECONDS = 20.0
 
 
 class ConcurrentWriter(threading.Thread):
-    """Another user, who writes a row every 20 ms; `waits` has the seconds that each write took."""
+    """Another user, who writes a row every 20 ms; `durations` lists how many seconds each write took."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(daemon=True)
         self.app = app
-        self.waits: list[float] = []
+        self.durations: list[float] = []
         self.stop = threading.Event()
 
     def run(self) -> None:
         with self.app.app_context():
             while not self.stop.wait(0.02):
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 with db.engine.begin() as connection:
                     connection.execute(
                         text("UPDATE users SET session_epoch = session_epoch + 1 WHERE id = 1")
                     )
-                self.waits.append(time.perf_counter() - begun)
+                self.durations.append(time.perf_counter() - start)
 
 
 def fill(statements: tuple[str, ...], count: int) -> None:
     values = {"old": utcnow() - timedelta(days=100), "count": count}
     with db.engine.begin() as connection:
         for statement in statements:
-            known = {name: value for name, value in values.items() if f":{name}" in statement}
-            connection.execute(text(statement), known)
+            used = {name: value for name, value in values.items() if f":{name}" in statement}
+            connection.execute(text(statement), used)
 
 
 def measure(count: int, echo: Callable[[str], None]) -> None:
-    """Delete a run's details and then an account, with a concurrent writer."""
+    """Delete a run's details and then an account, while another user writes."""
     fill(FILL_RUN, count)
-    with concurrent_writes() as waits:
+    with concurrent_writes() as durations:
         sweeps: list[float] = []
         while run_timed(lambda: sweep.remove_old(utcnow()), sweeps):
             pass
-    echo(format_figures(f"{count:,} letters with an attempt each", "sweeps", sweeps, waits, count))
+    echo(format_figures(f"{count:,} letters with an attempt each", "sweeps", sweeps, durations, count))
     fill(FILL_ACCOUNT, count)
-    with concurrent_writes() as waits:
+    with concurrent_writes() as durations:
         slices: list[float] = []
-        while run_timed(lambda: deletion.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE), slices):
+        while run_timed(
+            lambda: deletion.erase_slice(2, utcnow(), lambda seconds: seconds > SLICE_SECONDS), slices
+        ):
             pass
-    echo(format_figures(f"an account of {count:,} clients", "slices", slices, waits, count))
+    echo(format_figures(f"an account with {count:,} clients", "slices", slices, durations, count))
     with db.engine.connect() as connection:
         for table in ("attempts", "deliveries", "clients"):
-            left = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-            assert left == 0, f"{left} {table}"
+            remaining = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            assert remaining == 0, f"{remaining} {table}"
 
 
 T = TypeVar("T")
 
 
 def run_timed(work: Callable[[], T], seconds: list[float]) -> T:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     result = work()
-    seconds.append(time.perf_counter() - begun)
+    seconds.append(time.perf_counter() - start)
     return result
 
 
 @contextlib.contextmanager
 def concurrent_writes() -> Iterator[list[float]]:
-    """Yield the list of seconds that each concurrent write takes."""
+    """Run a concurrent writer; yield the growing list of its write durations in seconds."""
     writer = ConcurrentWriter(current_app._get_current_object())  # type: ignore[attr-defined]
     writer.start()
-    yield writer.waits
+    yield writer.durations
     writer.stop.set()
     writer.join()
 
 
-def format_figures(what: str, steps: str, seconds: list[float], waits: list[float], count: int) -> str:
-    in_ms = sorted(1000 * wait for wait in waits)
+def format_figures(what: str, steps: str, seconds: list[float], durations: list[float], count: int) -> str:
+    in_ms = sorted(1000 * duration for duration in durations)
     return (
         f"{db.engine.dialect.name}: {what} in {len(seconds)} {steps} of at most {max(seconds):.2f} s,"
         f" {count / sum(seconds):,.0f} per second; a concurrent write took {statistics.median(in_ms):.0f} ms"
-        f" (median), 99 % under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
+        f" (median), 99% under {in_ms[int(len(in_ms) * 0.99)]:.0f} ms, at most {in_ms[-1]:.0f} ms"
     )
 
 
@@ -153,7 +155,7 @@ def prepare(environment: dict[str, str]) -> Flask:
 
 def main(arguments: list[str]) -> None:
     count = int(arguments[0]) if arguments else 1_000_000
-    logging.disable(logging.INFO)  # from migrations
+    logging.disable(logging.INFO)  # silences migrations
     with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as name:
         directory = Path(name)
         environment = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many letters, rows and rounds are measured."""
+    """The number of letters, rows and rounds to measure."""
 
     letters: int
     loop_letters: int
@@ -24,7 +24,7 @@ FULL = Sizes(50_000, 3_000, 100_000, 3, 20_000, 1_000_000, 10, 200_000, 120)  # 
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `bar` is required, `aim` is the goal, `is_met` is None for a row without a bar."""
+    """One row: `bar` is the required value, `aim` the goal; `is_met` is None for a row without a bar."""
 
     what: str
     measured: str

@@ -18,11 +18,11 @@ from skymailing.delivery import plan
 from skymailing.models import Attempt, DeliveryState, Mailing, MailingState
 
 TIMEOUT = 3600.0  # seconds; a run that takes longer has failed
-WARM_UP = 2_000  # letters until workers reach their full number of sessions and window size
+WARM_UP = 2_000  # letters after which workers have reached their full number of sessions and window size
 
 
 def send(testbed: Testbed, service: Service, count: int) -> float:
-    """Send a mailing to `count` clients and wait for its finished ledger; return letters per second."""
+    """Send a mailing to `count` clients and wait until its ledger is complete; return letters per second."""
     owner = service.add_owner(count)
     mailing = service.add_mailing(owner, utcnow())
     before = testbed.sink.letters
@@ -35,50 +35,50 @@ def send(testbed: Testbed, service: Service, count: int) -> float:
 
 def throughput(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Measure letters per second on both databases, with the baselines in the same rounds."""
-    found: dict[str, list[float]] = {name: [] for name in ("loop", "source", POSTGRESQL, SQLITE)}
+    rates: dict[str, list[float]] = {name: [] for name in ("loop", "source", POSTGRESQL, SQLITE)}
     for _ in range(sizes.rounds):
-        found["loop"].append(baselines.measure_flask_mail_loop(testbed.sink, sizes.loop_letters))
+        rates["loop"].append(baselines.measure_flask_mail_loop(testbed.sink, sizes.loop_letters))
         for database in (POSTGRESQL, SQLITE):
             with testbed.service(database) as service:
                 send(testbed, service, WARM_UP)
-                found[database].append(send(testbed, service, sizes.letters))
-        found["source"].append(
+                rates[database].append(send(testbed, service, sizes.letters))
+        rates["source"].append(
             baselines.measure_smtp_source(testbed.postfix, testbed.sink, sizes.source_letters)
         )
     yield Row(
         "baselines: Flask-Mail loop, smtp-source -s 10",
-        f"{statistics.median(found['loop']):,.0f}/s, {statistics.median(found['source']):,.0f}/s",
+        f"{statistics.median(rates['loop']):,.0f}/s, {statistics.median(rates['source']):,.0f}/s",
         "",
         "",
         None,
-        {"loop": found["loop"], "source": found["source"]},
+        {"loop": rates["loop"], "source": rates["source"]},
     )
-    yield _ratio_row(POSTGRESQL, found, (10, 20), (0.25, 0.4))
-    yield _ratio_row(SQLITE, found, (6, 12), None)
+    yield _ratio_row(POSTGRESQL, rates, (10, 20), (0.25, 0.4))
+    yield _ratio_row(SQLITE, rates, (6, 12), None)
 
 
 def _ratio_row(
-    database: str, found: dict[str, list[float]], loop: tuple[int, int], source: tuple[float, float] | None
+    database: str, rates: dict[str, list[float]], loop: tuple[int, int], source: tuple[float, float] | None
 ) -> Row:
-    """Compare with both baselines; each pair is (bar, aim).
+    """Return the row that compares `database` with both baselines; each pair is (bar, aim).
 
-    Rates are compared round by round, because the machine's speed may change from one to the next.
+    Rates are compared round by round, because the machine's speed may change between rounds.
     """
-    to_loop = _median_ratio(found[database], found["loop"])
-    to_source = _median_ratio(found[database], found["source"])
+    to_loop = _median_ratio(rates[database], rates["loop"])
+    to_source = _median_ratio(rates[database], rates["source"])
     return Row(
         f"letters per second, 2 workers, {database}",
-        f"{statistics.median(found[database]):,.0f}/s: "
+        f"{statistics.median(rates[database]):,.0f}/s: "
         f"{to_loop:.1f} x the loop, {to_source:.2f} x smtp-source",
         f">= {loop[0]} x" + (f", >= {source[0]} x" if source else ""),
         f"{loop[1]} x" + (f", {source[1]} x" if source else ""),
         to_loop >= loop[0] and to_source >= (source[0] if source else 0),
-        {"letters_per_second": found[database], "to_loop": to_loop, "to_source": to_source},
+        {"letters_per_second": rates[database], "to_loop": to_loop, "to_source": to_source},
     )
 
 
 def _median_ratio(ours: list[float], theirs: list[float]) -> float:
-    return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
+    return statistics.median(our_rate / their_rate for our_rate, their_rate in zip(ours, theirs, strict=True))
 
 
 def distance(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
@@ -117,7 +117,7 @@ def growth(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         )
         yield Row(
             f"worker memory, {many:,} recipients, {database}",
-            f"{memory:.0f} MB" if memory else "unknown here",
+            f"{memory:.0f} MB" if memory else "not available",
             "<= 200 MB",
             "120 MB",
             None if memory is None else memory <= 200,
@@ -126,7 +126,7 @@ def growth(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
 
 
 def planning(testbed: Testbed, _sizes: Sizes) -> Iterator[Row]:
-    """Measure the time to plan a million recipients, also in quick runs, since it takes only seconds."""
+    """Measure the time to plan a million recipients; even quick runs do so, because it takes only seconds."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
             mailing = service.add_mailing(service.add_owner(1_000_000), utcnow())
@@ -155,7 +155,7 @@ def first_letter(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
             delays = [_start_delay(service, 3 + number / sizes.starts) for number in range(sizes.starts)]
         yield Row(
             f"first letter after a scheduled start, {database}",
-            f"{statistics.median(delays):.2f} s, at most {max(delays):.2f} s of {len(delays)}",
+            f"{statistics.median(delays):.2f} s, at most {max(delays):.2f} s in {len(delays)} starts",
             "<= 2 s",
             "1 s",
             max(delays) <= 2,
@@ -184,10 +184,10 @@ def fairness(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
     """Measure how long a mailing of 100 takes while one of 200,000 is running."""
     for database in (POSTGRESQL, SQLITE):
         with testbed.service(database) as service:
-            times = _small_beside_large(service, sizes.starts)
+            times = _time_small_mailings(service, sizes.starts)
         yield Row(
             f"a mailing of 100 while one of 200,000 is running, {database}",
-            f"{statistics.median(times):.1f} s, at most {max(times):.1f} s of {len(times)}",
+            f"{statistics.median(times):.1f} s, at most {max(times):.1f} s in {len(times)} mailings",
             "<= 10 s",
             "",
             max(times) <= 10,
@@ -195,7 +195,7 @@ def fairness(testbed: Testbed, sizes: Sizes) -> Iterator[Row]:
         )
 
 
-def _small_beside_large(service: Service, count: int) -> list[float]:
+def _time_small_mailings(service: Service, count: int) -> list[float]:
     """Run `count` small mailings one after another; return the seconds that each takes."""
     large = service.add_mailing(service.add_owner(200_000), utcnow())
     service.start_mailing(large)
@@ -208,8 +208,8 @@ def _small_beside_large(service: Service, count: int) -> list[float]:
         assert run.finished_at is not None
         check_all_sent(service.read_ledger(run), 100, 100)
         times.append((run.finished_at - start).total_seconds())
-    run_of_large = service.find_run(large)
-    if run_of_large is None or run_of_large.finished_at:
+    large_run = service.find_run(large)
+    if large_run is None or large_run.finished_at:
         raise RunFailed("the mailing of 200,000 ended before the small ones")
     cancel(service, large)
     return times
@@ -226,8 +226,8 @@ def cancel(service: Service, mailing_id: int) -> None:
         session.execute(update(Mailing).where(Mailing.id == mailing_id).values(state=MailingState.CANCELLED))
     run = service.wait_for_end(mailing_id, 300)
     ledger = service.read_ledger(run)
-    open_states = ledger.counts.keys() - {DeliveryState.SENT, DeliveryState.CANCELLED}
-    if open_states or sum(ledger.counts.values()) != ledger.planned:
+    unexpected_states = ledger.counts.keys() - {DeliveryState.SENT, DeliveryState.CANCELLED}
+    if unexpected_states or sum(ledger.counts.values()) != ledger.planned:
         raise RunFailed(f"the ledger of a cancelled run does not balance: {ledger}")
     if ledger.attempts != ledger.counts.get(DeliveryState.SENT, 0):
         raise RunFailed(f"attempts are missing: {ledger}")

@@ -1,4 +1,4 @@
-"""The service under test, with its own database and Redis, and with real workers and a real scheduler."""
+"""The service under test, with its own database and Redis, real workers and a real scheduler."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 START_SECONDS = 30
 FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 
-# One statement for both databases. Each client has a name, so that letters are personalized.
+# The same statement serves both databases. Each client has a name, so that letters are personalized.
 INSERT_CLIENTS = text(
     """
     INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes, created_at, updated_at)
@@ -68,7 +68,7 @@ class Ledger:
 
 
 class Service:
-    """An installation with production settings; use `running_service`."""
+    """An installation with production settings; create it with `running_service`."""
 
     def __init__(self, directory: Path, database_url: str, mail_port: int, workers: int) -> None:
         self.directory = directory
@@ -89,7 +89,7 @@ class Service:
         self.app: Flask = create_app(load_config(self.environment))
         with self.app.app_context():
             upgrade(str(PROJECT_DIR / "migrations"))
-        # For measurements only. With autocommit, reading does not block the workers' writes.
+        # For measurements only. In autocommit mode, reads do not block the workers' writes.
         self.engine = create_engine(
             self.app.config["SQLALCHEMY_DATABASE_URI"],
             isolation_level="AUTOCOMMIT",
@@ -98,7 +98,7 @@ class Service:
         )
         self._processes: list[subprocess.Popen[bytes]] = []
         self._named: dict[str, subprocess.Popen[bytes]] = {}
-        # Whether processes that end are restarted, as in production; if not, their end is a failure.
+        # Whether processes that exit are restarted, as in production; if not, an exit is a failure.
         self.is_supervised = False
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -133,7 +133,7 @@ class Service:
         with self.app.app_context():
             queue.wait_for_redis()
 
-    def _restart_ended(self) -> None:
+    def _restart_exited(self) -> None:
         for name in [name for name in self._named if name.startswith(("worker", "scheduler"))]:
             if self._named[name].poll() is not None:
                 self._spawn(name, [*FLASK, name.partition("-")[0]])
@@ -153,16 +153,16 @@ class Service:
         return process
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Wait until `condition` is true; raises RunFailed with the end of the workers' logs."""
+        """Wait until `condition` is true; raise RunFailed with the end of the workers' logs."""
         deadline = time.monotonic() + seconds
         while not condition():
             if self.is_supervised:
-                self._restart_ended()
+                self._restart_exited()
             if time.monotonic() > deadline or any(worker.poll() is not None for worker in self._workers):
-                raise RunFailed(f"{what}: not reached within {seconds:.0f} s\n{self._read_log_ends()}")
+                raise RunFailed(f"{what}: not reached within {seconds:.0f} s\n{self._read_log_tails()}")
             time.sleep(0.1)
 
-    def _read_log_ends(self) -> str:
+    def _read_log_tails(self) -> str:
         return "\n".join(
             f"{log.name}: {log.read_text(errors='replace')[-1500:]}"
             for log in self.directory.glob("worker-*.log")
@@ -195,7 +195,7 @@ class Service:
                 statement = text(str(INSERT_CLIENTS).replace("AS TEXT", "AS JSONB"))
             values = {"owner": owner.id, "count": clients, "now": utcnow()}
             session.execute(statement, values | {"attributes": f'{{"city": "{CITY}"}}'})
-            # Update statistics, as autovacuum would soon do.
+            # Update the planner's statistics, as autovacuum would soon do.
             session.execute(text("ANALYZE clients"))
             return owner.id
 
@@ -217,11 +217,11 @@ class Service:
             return mailing.id
 
     def start_mailing(self, mailing_id: int) -> datetime:
-        """Queue the start of a due mailing, as the service does; return the current time."""
+        """Queue the start of a due mailing, as the service does; return the time of queueing."""
         with self.app.app_context():
-            moment = utcnow()
+            now = utcnow()
             queue.enqueue("start_mailing", mailing_id)
-            return moment
+            return now
 
     def find_run(self, mailing_id: int) -> Run | None:
         """Return the mailing's run in its current state."""
@@ -263,7 +263,7 @@ def check_all_sent(ledger: Ledger, count: int, arrived: int) -> None:
 def running_service(
     directory: Path, database_url: str, mail_port: int, workers: int = 2
 ) -> Iterator[Service]:
-    """Run a new installation inside a `with` block."""
+    """Run a new installation for the duration of a `with` block."""
     service = Service(directory, database_url, mail_port, workers)
     try:
         service.start()

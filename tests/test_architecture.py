@@ -1,6 +1,6 @@
-"""Check who may import whom. The floor of a module follows from its file and folder names.
+"""Check which modules may import which. The layer of a module follows from its file and folder names.
 
-A module may import modules of its own floor and of the floors below it (docs/architecture.md).
+A module may import modules of its own layer and of the layers below it (docs/architecture.md).
 """
 
 import ast
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "skymailing"
 
 # From top to bottom.
-FLOORS = (
+LAYERS = (
     "start",  # wsgi.py and create_app
     "commands",
     "views",
@@ -24,10 +24,10 @@ FLOORS = (
     "services",
     "engine",
     "models",
-    "ground",
+    "base",
 )
 # A folder or file directly under skymailing/ is a feature unless it is named here.
-SHARED_ROOMS = {
+SHARED_FOLDERS = {
     "commands": "commands",
     "dispatch": "tasks",
     "jobs": "tasks",
@@ -41,16 +41,16 @@ SHARED_ROOMS = {
     "caching": "models",
     "web": "models",
     "counters": "models",
-    "logs": "ground",
-    "db": "ground",
-    "settings": "ground",
-    "extensions": "ground",
-    "clock": "ground",
-    "errors": "ground",
-    "email_addresses": "ground",
+    "logs": "base",
+    "db": "base",
+    "settings": "base",
+    "extensions": "base",
+    "clock": "base",
+    "errors": "base",
+    "email_addresses": "base",
 }
-# Inside any room, a file or folder with one of these names is on that floor.
-FLOOR_OF_NAME = {"views": "views", "tasks": "tasks"}
+# In any folder, a file or folder with one of these names is in that layer.
+LAYER_OF_NAME = {"views": "views", "tasks": "tasks"}
 # Folders and files in which a transaction may be committed: entry points, tasks and the engine.
 COMMITTING = {"views", "commands", "dispatch", "jobs", "tasks", "delivery", "api"}
 # Gunicorn creates its logger before the app, so this module reads the configuration like wsgi.py.
@@ -66,40 +66,40 @@ MODULES = {module_name(path): path for path in [*PACKAGE.rglob("*.py"), ROOT / "
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
-def imports_of(name: str) -> Iterator[str]:
-    """Yield our own modules that a module imports, inside functions too."""
+def list_imports(name: str) -> Iterator[str]:
+    """Yield those of our modules that a module imports, also inside functions."""
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                if whole in MODULES:
-                    yield whole
+                full_name = f"{node.module}.{alias.name}"
+                if full_name in MODULES:
+                    yield full_name
                 elif node.module in MODULES:
                     yield node.module
 
 
-IMPORTS = {name: set(imports_of(name)) - {name} for name in MODULES}
+IMPORTS = {name: set(list_imports(name)) - {name} for name in MODULES}
 
 
-def floor_of(name: str) -> int:
-    """Return the number of a module's floor; 0 is the top."""
+def get_layer(name: str) -> int:
+    """Return the number of a module's layer; 0 is the top."""
     _package, *parts = name.split(".")
     if not parts or name in ENTRY_POINTS:
-        return FLOORS.index("ground" if name == "config" else "start")
-    named = next((FLOOR_OF_NAME[part] for part in parts if part in FLOOR_OF_NAME), None)
-    return FLOORS.index(named or SHARED_ROOMS.get(parts[0], "services"))
+        return LAYERS.index("base" if name == "config" else "start")
+    layer = next((LAYER_OF_NAME[part] for part in parts if part in LAYER_OF_NAME), None)
+    return LAYERS.index(layer or SHARED_FOLDERS.get(parts[0], "services"))
 
 
 def test_imports_point_downwards() -> None:
-    wrong = [
-        f"{name} ({FLOORS[floor_of(name)]}) imports {imported} ({FLOORS[floor_of(imported)]})"
+    errors = [
+        f"{name} ({LAYERS[get_layer(name)]}) imports {target} ({LAYERS[get_layer(target)]})"
         for name, imports in IMPORTS.items()
-        for imported in imports
-        if floor_of(imported) < floor_of(name)
+        for target in imports
+        if get_layer(target) < get_layer(name)
     ]
-    assert wrong == []
+    assert errors == []
 
 
 def test_modules_form_no_cycle() -> None:
@@ -107,14 +107,14 @@ def test_modules_form_no_cycle() -> None:
 
 
 def test_the_entries_of_a_folder_form_no_cycle() -> None:
-    """Compare files and folders side by side: an import between their contents counts as one between them."""
+    """An import between the contents of two entries counts as an import between the entries."""
     folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for name, imports in IMPORTS.items():
-        for imported in imports if name not in ENTRY_POINTS else ():
-            one, other = name.split("."), imported.split(".")
-            depth = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+        for target in imports if name not in ENTRY_POINTS else ():
+            source, imported = name.split("."), target.split(".")
+            depth = next((n for n, (a, b) in enumerate(zip(source, imported, strict=False)) if a != b), None)
             if depth is not None:
-                folders[".".join(one[:depth])][one[depth]].add(other[depth])
+                folders[".".join(source[:depth])][source[depth]].add(imported[depth])
     cycles = {folder: find_cycle(graph) for folder, graph in folders.items()}
     assert {folder: cycle for folder, cycle in cycles.items() if cycle} == {}
 
@@ -127,53 +127,56 @@ def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
     return None
 
 
-def test_a_feature_uses_services_and_queries_of_others_never_their_views_or_tasks() -> None:
-    wrong = [
-        f"{name} imports {imported}"
+def test_a_feature_uses_services_and_queries_of_others_but_not_their_views_or_tasks() -> None:
+    errors = [
+        f"{name} imports {target}"
         for name, imports in IMPORTS.items()
-        for imported in imports
+        for target in imports
         if name.count(".") > 1
-        and imported.count(".") > 1
-        and name.split(".")[1] != imported.split(".")[1]
-        and name.split(".")[1] not in SHARED_ROOMS
-        and FLOORS[floor_of(imported)] in ("views", "tasks")
+        and target.count(".") > 1
+        and name.split(".")[1] != target.split(".")[1]
+        and name.split(".")[1] not in SHARED_FOLDERS
+        and LAYERS[get_layer(target)] in ("views", "tasks")
     ]
-    assert wrong == []
+    assert errors == []
 
 
 def test_blueprints_and_routes_are_in_views() -> None:
-    wrong = [
+    errors = [
         name
         for name, tree in TREES.items()
-        if floor_of(name) > FLOORS.index("views")
+        if get_layer(name) > LAYERS.index("views")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id in ("Blueprint", "expose")
     ]
-    assert wrong == []
+    assert errors == []
 
 
 def test_only_entry_points_tasks_and_the_engine_commit() -> None:
-    wrong = [
+    errors = [
         f"{name}:{node.lineno}"
         for name, tree in TREES.items()
         if not COMMITTING & set(name.split("."))
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "commit"
     ]
-    assert wrong == []
+    assert errors == []
 
 
 @pytest.mark.parametrize(("library", "owner"), [("rq", "queue"), ("rq_scheduler", "schedule")])
 def test_only_one_module_imports(library: str, owner: str) -> None:
     users = {
-        name for name, tree in TREES.items() for node in ast.walk(tree) if library in roots_of_import(node)
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if library in list_imported_packages(node)
     }
     assert users == {f"skymailing.{owner}"}
 
 
-def roots_of_import(node: ast.AST) -> set[str]:
+def list_imported_packages(node: ast.AST) -> set[str]:
     """Return the top-level packages that a statement imports from."""
     if isinstance(node, ast.Import):
         return {alias.name.split(".")[0] for alias in node.names}
@@ -183,21 +186,21 @@ def roots_of_import(node: ast.AST) -> set[str]:
 
 
 def test_services_and_the_engine_use_no_request_and_no_form() -> None:
-    # On the engine's floor, `security` and `audit` find out who acts, which only the request knows.
-    know_the_actor = {"skymailing.security", "skymailing.audit"}
+    # In the engine layer, `security` and `audit` find out who acts, which only the request knows.
+    modules_that_know_the_actor = {"skymailing.security", "skymailing.audit"}
     web_names = {"request", "session", "g", "flash", "redirect", "url_for", "render_template", "current_user"}
-    wrong = [
+    errors = [
         f"{name} imports {alias.name}"
         for name, tree in TREES.items()
-        if FLOORS[floor_of(name)] in ("services", "engine")
+        if LAYERS[get_layer(name)] in ("services", "engine")
         and not name.endswith("forms")
-        and name not in know_the_actor
+        and name not in modules_that_know_the_actor
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module in ("flask", "flask_login", "flask_wtf")
         for alias in node.names
         if alias.name in web_names or node.module == "flask_wtf"
     ]
-    assert wrong == []
+    assert errors == []
 
 
 def test_migrations_import_no_model() -> None:
@@ -205,40 +208,40 @@ def test_migrations_import_no_model() -> None:
         assert "skymailing" not in path.read_text()
 
 
-def test_the_architecture_page_lists_every_room_and_module() -> None:
+def test_the_architecture_page_lists_every_folder_and_module() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     rows = [line.split("|")[1:4] for line in page.splitlines() if line.startswith("| `skymailing/")]
     listed = {
-        room.strip(" `"): sorted(file.strip(" `") for file in files.split(","))
-        for room, _purpose, files in rows
+        folder.strip(" `"): sorted(file.strip(" `") for file in files.split(","))
+        for folder, _purpose, files in rows
     }
     found: dict[str, list[str]] = defaultdict(list)
     for path in PACKAGE.rglob("*.py"):
-        room = f"{path.parent.relative_to(ROOT).as_posix()}/"
-        found[room] += [path.stem] if path.stem != "__init__" else []
-    assert listed == {room: sorted(files) or ["__init__"] for room, files in found.items()}
-    assert all(purpose.strip().endswith(".") for _room, purpose, _files in rows)
+        folder = f"{path.parent.relative_to(ROOT).as_posix()}/"
+        found[folder] += [path.stem] if path.stem != "__init__" else []
+    assert listed == {folder: sorted(files) or ["__init__"] for folder, files in found.items()}
+    assert all(purpose.strip().endswith(".") for _folder, purpose, _files in rows)
 
 
 def test_files_and_functions_stay_short() -> None:
-    """Limits of CONTRIBUTING.md: 300 lines a file, 40 lines a function; tests and benchmarks too."""
-    long = []
+    """CONTRIBUTING.md allows 300 lines per file and 40 lines per function, also in tests and benchmarks."""
+    too_long = []
     for path in [
-        path for room in ("skymailing", "tests", "bench", ".ci") for path in (ROOT / room).rglob("*.py")
+        path for folder in ("skymailing", "tests", "bench", ".ci") for path in (ROOT / folder).rglob("*.py")
     ]:
         text, name = path.read_text(), path.relative_to(ROOT)
         if text.count("\n") > 300:
-            long.append(f"{name} has {text.count(chr(10))} lines")
+            too_long.append(f"{name} has {text.count(chr(10))} lines")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > 40:
-                    long.append(f"{name}:{node.lineno}: {node.name} has {lines} lines")
-    assert long == []
+                    too_long.append(f"{name}:{node.lineno}: {node.name} has {lines} lines")
+    assert too_long == []
 
 
 def test_contributing_names_files_that_exist() -> None:
-    """Only names with a folder: others are the files of the folder named before them."""
+    """Only names that contain a folder are checked; other names belong to the folder before them."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = set(re.findall(r"`([a-z_]+/[a-z_/]+\.(?:py|po|md))`", text))
     assert len(named) > 20

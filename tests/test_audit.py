@@ -1,4 +1,4 @@
-"""Record actions in the audit log, and refuse changes to its entries."""
+"""Test that actions are recorded in the audit log and that its entries cannot be changed."""
 
 import pytest
 from flask import Flask
@@ -15,13 +15,13 @@ from skymailing.models import AppendOnly, AuditAction, AuditEntry, AuditKind, Ma
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
-def entries(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:
+def read_entries(session: Session) -> list[tuple[AuditAction, AuditKind, str, str]]:
     session.expire_all()
-    found = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
-    return [(entry.action, entry.kind, entry.target, entry.reason) for entry in found]
+    entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+    return [(entry.action, entry.kind, entry.target, entry.reason) for entry in entries]
 
 
-def last_entry(session: Session) -> AuditEntry:
+def get_last_entry(session: Session) -> AuditEntry:
     session.expire_all()
     return session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
 
@@ -44,8 +44,8 @@ def entry(session: Session) -> AuditEntry:
 
 def test_entries_cannot_be_changed_or_deleted(app: Flask, entry: AuditEntry) -> None:
     with app.app_context():
-        own = db.session.get_one(AuditEntry, entry.id)
-        own.reason = "never mind"
+        reloaded = db.session.get_one(AuditEntry, entry.id)
+        reloaded.reason = "never mind"
         with pytest.raises(AppendOnly):
             db.session.commit()
         db.session.rollback()
@@ -79,7 +79,7 @@ def test_the_database_refuses_to_change_entries(
     with pytest.raises(DBAPIError, match="only ever added to"):
         session.execute(text(statement), {"id": entry.id} if ":id" in statement else {})
     session.rollback()
-    assert last_entry(session).action is AuditAction.USER_BLOCKED
+    assert get_last_entry(session).action is AuditAction.USER_BLOCKED
 
 
 def test_deleted_and_exported_clients_are_recorded(
@@ -92,11 +92,11 @@ def test_deleted_and_exported_clients_are_recorded(
     browser.post("/clients/delete-selected", data={"id": [second.id, third.id], "confirmed": "1"})
     assert browser.get("/clients/export").status_code == 200
 
-    assert entries(session) == [
+    assert read_entries(session) == [
         *((AuditAction.CLIENT_DELETED, AuditKind.CLIENT, address, "") for address in addresses),
         (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, user.email, ""),
     ]
-    entry = last_entry(session)
+    entry = get_last_entry(session)
     assert (entry.actor_id, entry.actor, entry.address) == (user.id, user.email, "127.0.0.1")
 
 
@@ -113,7 +113,7 @@ def test_deleted_mailings_and_messages_and_exported_logs_are_recorded(
     browser.post(f"/mailings/{mailing.id}/delete")
     browser.post(f"/messages/{message.id}/delete")
 
-    assert entries(session) == [
+    assert read_entries(session) == [
         (AuditAction.LOG_EXPORTED, AuditKind.MAILING, name, ""),
         (AuditAction.LOG_EXPORTED, AuditKind.USER, user.email, ""),
         (AuditAction.REPORT_EXPORTED, AuditKind.USER, user.email, ""),
@@ -135,15 +135,15 @@ def test_commands_are_recorded(app: Flask, session: Session) -> None:
         assert result.exit_code == 0, result.output
     runner.invoke(args=["clients", "export", "--owner", "anna@example.com"])
 
-    who = "anna@example.com"
-    assert entries(session) == [
-        (AuditAction.ACCOUNT_CREATED, AuditKind.USER, who, "content"),
-        (AuditAction.USER_BLOCKED, AuditKind.USER, who, "spam"),
-        (AuditAction.USER_UNBLOCKED, AuditKind.USER, who, "a mistake"),
-        (AuditAction.ROLE_CHANGED, AuditKind.USER, who, "content -> manager: new job"),
-        (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, who, ""),
+    email = "anna@example.com"
+    assert read_entries(session) == [
+        (AuditAction.ACCOUNT_CREATED, AuditKind.USER, email, "content"),
+        (AuditAction.USER_BLOCKED, AuditKind.USER, email, "spam"),
+        (AuditAction.USER_UNBLOCKED, AuditKind.USER, email, "a mistake"),
+        (AuditAction.ROLE_CHANGED, AuditKind.USER, email, "content -> manager: new job"),
+        (AuditAction.CLIENTS_EXPORTED, AuditKind.USER, email, ""),
     ]
-    assert last_entry(session).actor_id is None
+    assert get_last_entry(session).actor_id is None
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.ADMIN])
@@ -159,7 +159,7 @@ def test_managers_and_administrators_cannot_be_blocked_on_the_web(
             services.block_user(user, "why", utcnow(), actor)
         with pytest.raises(services.NotAllowed):
             services.unblock_user(user, "why", actor)
-    assert entries(session) == []
+    assert read_entries(session) == []
 
 
 def test_the_last_administrator_keeps_the_role(app: Flask, session: Session) -> None:

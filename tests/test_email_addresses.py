@@ -1,4 +1,4 @@
-"""Parsing and displaying e-mail addresses."""
+"""Test parsing and displaying e-mail addresses."""
 
 import pytest
 from email_validator import EmailSyntaxError
@@ -22,7 +22,7 @@ from skymailing.web.error_texts import explain
 # An alphabet that often yields valid, nearly valid and broken addresses.
 ADDRESS_CHARACTERS = st.sampled_from("aZ0.-+_@'xn!x--...@ тé\r\n\t\0")
 WORDS = st.text(st.sampled_from("aBx0-.n+_'"), min_size=1, max_size=70)
-TOPS = st.sampled_from(
+TOP_LEVEL_DOMAINS = st.sampled_from(
     ["com", "ORG", "test", "local", "localhost", "onion", "invalid", "Arpa", "c0m", "1", "xn--p1ai", "рф"]
 )
 
@@ -102,7 +102,7 @@ def test_an_accepted_address_is_safe_and_stable(text: str) -> None:
     assert address_key(address) == address_key(parse_address(address_key(address)))
 
 
-@given(st.builds("{}@{}.{}".format, WORDS, WORDS, TOPS))
+@given(st.builds("{}@{}.{}".format, WORDS, WORDS, TOP_LEVEL_DOMAINS))
 @example("a@xn--.com")
 @example("a@ab--c.com")
 @example(f"a@{'b' * 64}.com")

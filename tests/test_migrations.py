@@ -1,4 +1,7 @@
-"""Migrations keep the running version working: they only expand the schema, and a later one contracts it."""
+"""Test that migrations keep the running version working.
+
+A migration only expands the schema; a later one removes what is no longer used.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,46 +30,48 @@ class Schema:
     """Tables with their columns and keys, as the database reports them."""
 
     def __init__(self, engine: Engine) -> None:
-        found = inspect(engine)
+        inspector = inspect(engine)
         self.columns = {
             (table, column["name"]): column
-            for table in found.get_table_names()
-            for column in found.get_columns(table)
+            for table in inspector.get_table_names()
+            for column in inspector.get_columns(table)
         }
         self.tables = {table for table, _ in self.columns}
         self.keys = {
             (table, tuple(key["column_names"]))
             for table in self.tables
-            for key in found.get_unique_constraints(table)
+            for key in inspector.get_unique_constraints(table)
         }
 
 
 def find_breaking_changes(old: Schema, new: Schema) -> list[str]:
     """Return the changes that break a version which expects the old schema."""
-    found = [f"{table}.{name} is gone" for table, name in old.columns.keys() - new.columns.keys()]
+    changes = [f"{table}.{name} is gone" for table, name in old.columns.keys() - new.columns.keys()]
     for (table, name), column in new.columns.items():
         before = old.columns.get((table, name))
         is_required = not column["nullable"] and column["default"] is None and not column.get("autoincrement")
         if before is None and table in old.tables and is_required:
-            found.append(f"{table}.{name} is new and required")
+            changes.append(f"{table}.{name} is new and required")
         elif before is not None and before["nullable"] and not column["nullable"]:
-            found.append(f"{table}.{name} may no longer be empty")
-    found += [f"{table}{key} has to be unique" for table, key in new.keys - old.keys if table in old.tables]
-    return sorted(found)
+            changes.append(f"{table}.{name} now requires a value")
+    changes += [
+        f"{table}{key} must now be unique" for table, key in new.keys - old.keys if table in old.tables
+    ]
+    return sorted(changes)
 
 
 @pytest.fixture
 def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[Flask]:
-    """An app with an empty database of the same kind."""
+    """Yield an app with an empty database of the same kind."""
     url = f"sqlite:///{tmp_path / 'stepwise.db'}"
     with app.app_context():
-        existing = db.engine.url
-    admin = create_engine(existing, isolation_level="AUTOCOMMIT")
-    if existing.get_backend_name() == "postgresql":
+        test_url = db.engine.url
+    admin = create_engine(test_url, isolation_level="AUTOCOMMIT")
+    if test_url.get_backend_name() == "postgresql":
         with admin.connect() as connection:
             connection.execute(text("DROP DATABASE IF EXISTS stepwise"))
             connection.execute(text("CREATE DATABASE stepwise"))
-        url = existing.set(database="stepwise").render_as_string(hide_password=False)
+        url = test_url.set(database="stepwise").render_as_string(hide_password=False)
     stepwise = create_app(TestingConfig(environment | {"DATABASE_URL": url}))
     yield stepwise
     with stepwise.app_context():
@@ -85,10 +90,10 @@ def test_each_migration_keeps_the_previous_version_working(empty_app: Flask) -> 
         harmful = {}
         for script in scripts[[item.revision for item in scripts].index(FIRST_VERSION) + 1 :]:
             upgrade(str(MIGRATIONS), revision=script.revision)
-            schema, before = Schema(db.engine), schema
-            found = find_breaking_changes(before, schema)
-            if found and CONTRACTS not in (script.module.__doc__ or ""):
-                harmful[script.revision] = found
+            schema, previous = Schema(db.engine), schema
+            changes = find_breaking_changes(previous, schema)
+            if changes and CONTRACTS not in (script.module.__doc__ or ""):
+                harmful[script.revision] = changes
 
     assert harmful == {}
 

@@ -23,7 +23,7 @@ MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
 
 @pytest.fixture
 def empty_app(environment: dict[str, str], app: Flask, tmp_path: Path) -> Flask:
-    """An app with an empty database of the same kind."""
+    """Return an app with an empty database of the same kind."""
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     if not environment["DATABASE_URL"].startswith("sqlite"):
         with app.app_context(), db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:

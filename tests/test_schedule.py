@@ -21,13 +21,13 @@ def test_a_scheduler_killed_with_the_lock_delays_the_next_by_less_than_two_secon
 ) -> None:
     with app.app_context():
         assert schedule.make_scheduler().acquire_lock()  # and never releases it
-        next_one = schedule.make_scheduler()
-        began = time.monotonic()
+        next_scheduler = schedule.make_scheduler()
+        start = time.monotonic()
 
-        while not next_one.acquire_lock():
+        while not next_scheduler.acquire_lock():
             time.sleep(0.02)
 
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - start < 2
 
 
 def test_a_scheduler_is_alive_again_after_redis_has_been_emptied(

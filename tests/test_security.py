@@ -1,4 +1,4 @@
-"""Check permissions, tokens and passwords."""
+"""Test permissions, tokens and passwords."""
 
 import time
 from collections.abc import Callable
@@ -46,57 +46,57 @@ def test_redirects_stay_on_this_site(target: str | None, safe: bool) -> None:
     assert security.is_safe_next(target) is safe
 
 
-def test_token_returns_its_payload(app: Flask) -> None:
+def test_a_token_returns_its_payload(app: Flask) -> None:
     with app.app_context():
         token = security.make_token("purpose", {"number": 7, "text": "Привет"})
         assert security.read_token("purpose", token, HOUR) == {"number": 7, "text": "Привет"}
 
 
-def test_token_is_valid_for_one_purpose(app: Flask) -> None:
+def test_a_token_is_valid_for_one_purpose(app: Flask) -> None:
     with app.app_context():
         token = security.make_token("purpose", {})
         with pytest.raises(BadToken):
             security.read_token("another", token, HOUR)
 
 
-def test_token_expires(app: Flask) -> None:
+def test_a_token_expires(app: Flask) -> None:
     with app.app_context():
         token = security.make_token("purpose", {"a": 1})
         with time_machine.travel(utcnow() + 2 * HOUR):
-            with pytest.raises(BadToken) as caught:
+            with pytest.raises(BadToken) as raised:
                 security.read_token("purpose", token, HOUR)
-            assert caught.value.reason == "expired"
+            assert raised.value.reason == "expired"
             assert security.read_token("purpose", token, None) == {"a": 1}
 
 
 @pytest.mark.parametrize("damage", [lambda t: t[:-1], lambda t: "x" + t, lambda t: "", lambda t: "\x00.ы.."])
-def test_damaged_token_is_refused(app: Flask, damage: Damage) -> None:
+def test_a_damaged_token_is_refused(app: Flask, damage: Damage) -> None:
     with app.app_context():
         token = security.make_token("purpose", {})
         with pytest.raises(BadToken):
             security.read_token("purpose", damage(token), HOUR)
 
 
-def test_account_token_is_invalid_after_the_change_it_allows(app: Flask, session: Session) -> None:
+def test_an_account_token_is_invalid_after_the_change_it_allows(app: Flask, session: Session) -> None:
     user_id = UserFactory.create(confirmed_at=None).id
     with app.app_context():
         user = db.session.get_one(User, user_id)
         token = security.account_token(security.VERIFY, user)
         assert security.read_account_token(security.VERIFY, token, HOUR) is user
         user.confirmed_at = utcnow()
-        with pytest.raises(BadToken) as caught:
+        with pytest.raises(BadToken) as raised:
             security.read_account_token(security.VERIFY, token, HOUR)
-        assert caught.value.reason == "used"
+        assert raised.value.reason == "used"
 
 
-def test_unsubscribe_token_never_expires(app: Flask) -> None:
+def test_an_unsubscribe_token_never_expires(app: Flask) -> None:
     with app.app_context():
         token = security.unsubscribe_token(7, "a+b@xn--e1afmkfd.xn--p1ai")
         with time_machine.travel(utcnow() + timedelta(days=3650)):
             assert security.read_unsubscribe_token(token) == (7, "a+b@xn--e1afmkfd.xn--p1ai")
 
 
-def test_unsubscribe_token_needs_no_escaping_in_a_url(app: Flask) -> None:
+def test_an_unsubscribe_token_needs_no_escaping_in_a_url(app: Flask) -> None:
     with app.app_context():
         token = security.unsubscribe_token(7, "a/b?c=d&e@example.com")
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
@@ -105,18 +105,18 @@ def test_unsubscribe_token_needs_no_escaping_in_a_url(app: Flask) -> None:
 @pytest.mark.parametrize(
     "damage", [lambda t: t[:-1], lambda t: "x" + t, lambda t: "ы", lambda t: "", lambda t: "."]
 )
-def test_damaged_unsubscribe_token_is_refused(app: Flask, damage: Damage) -> None:
+def test_a_damaged_unsubscribe_token_is_refused(app: Flask, damage: Damage) -> None:
     with app.app_context(), pytest.raises(BadToken):
         security.read_unsubscribe_token(damage(security.unsubscribe_token(7, "a@example.com")))
 
 
-def test_unsubscribe_tokens_are_created_fast(app: Flask) -> None:
+def test_unsubscribe_tokens_are_created_quickly(app: Flask) -> None:
     with app.app_context():
         security.unsubscribe_token(0, "")
-        started = time.perf_counter()
+        start = time.perf_counter()
         for number in range(2000):
-            security.unsubscribe_token(number, "somebody@example.com")
-        duration = (time.perf_counter() - started) / 2000
+            security.unsubscribe_token(number, "someone@example.com")
+        duration = (time.perf_counter() - start) / 2000
     assert duration < 200e-6, "rendering a whole letter takes little longer than this"
 
 
@@ -131,11 +131,11 @@ def test_only_the_right_password_matches(app: Flask) -> None:
 
 
 def test_get_own_returns_only_rows_of_the_user(app: Flask, user: User, session: Session) -> None:
-    mine, other = ClientFactory.create(owner=user).id, ClientFactory.create().id
+    own_id, other_id = ClientFactory.create(owner=user).id, ClientFactory.create().id
     with app.test_request_context():
         login_user(db.session.get(User, user.id))
-        assert security.get_own(Client, mine).id == mine
-        for foreign in (other, 999_999):
+        assert security.get_own(Client, own_id).id == own_id
+        for foreign in (other_id, 999_999):
             with pytest.raises(NotFound):
                 security.get_own(Client, foreign)
 
@@ -144,21 +144,21 @@ def test_get_own_returns_only_rows_of_the_user(app: Flask, user: User, session: 
     ("role", "allowed"),
     [(Role.MANAGER, True), (Role.ADMIN, True), (Role.USER, False), (Role.CONTENT, False)],
 )
-def test_role_check_allows_the_given_role_and_administrators(
+def test_a_role_check_allows_the_given_role_and_administrators(
     app: Flask, session: Session, role: Role, allowed: bool
 ) -> None:
-    view = security.role_required(Role.MANAGER)(lambda: "shown")
+    view = security.role_required(Role.MANAGER)(lambda: "a page")
     user_id = UserFactory.create(role=role).id
     with app.test_request_context():
         login_user(db.session.get(User, user_id))
         if allowed:
-            assert view() == "shown"
+            assert view() == "a page"
         else:
             with pytest.raises(Forbidden):
                 view()
 
 
-def test_role_check_redirects_visitors_to_the_login_page(app: Flask, session: Session) -> None:
+def test_a_role_check_redirects_visitors_to_the_login_page(app: Flask, session: Session) -> None:
     view = security.role_required(Role.MANAGER)(lambda: Response())
     with app.test_request_context("/somewhere"):
         response = view()
@@ -166,6 +166,6 @@ def test_role_check_redirects_visitors_to_the_login_page(app: Flask, session: Se
 
 
 @pytest.mark.parametrize("identity", ["", "x", "1", "1.", ".1", "1.x", "999999.0", "1.x.0"])
-def test_malformed_session_has_no_user(app: Flask, session: Session, identity: str) -> None:
+def test_a_malformed_session_has_no_user(app: Flask, session: Session, identity: str) -> None:
     with app.app_context():
         assert security.load_user(identity) is None

@@ -1,4 +1,4 @@
-"""Keep names, comments, docs and pages in plain English, without the words that we avoid."""
+"""Check that names, comments, docs and pages contain none of the words that we avoid."""
 
 import re
 from pathlib import Path
@@ -19,19 +19,19 @@ AVOIDED = {
     r"wishes|groans?|breath": "a literal word",
     r"word of": "a result, a report",
 }
-# `tell()` is what Python calls the position in a file.
+# Python's `tell()` returns the position in a file.
 AVOIDED_WORDS = re.compile(r"\b(" + "|".join(AVOIDED) + r")\b(?!\()", re.IGNORECASE)
-ROOMS = ("skymailing", "tests", "bench", "docs", "migrations", "deploy", "tools", ".ci")
+FOLDERS = ("skymailing", "tests", "bench", "docs", "migrations", "deploy", "tools", ".ci")
 TEXTS = {".py", ".md", ".html", ".js", ".css", ".sh", ".txt", ".yaml", ".yml", ".toml", ".cfg"}
-# The names of these say what their content is: other people's words, or lists of words.
+# Files with texts by other people, or with lists of words.
 EXEMPT = ("/vendor/", "tests/data/", "tests/test_wording.py", "requirements", "common-passwords")
 
 
-def written_by_us() -> list[Path]:
-    found = [path for room in ROOMS for path in (ROOT / room).rglob("*")] + list(ROOT.iterdir())
+def list_our_texts() -> list[Path]:
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")] + list(ROOT.iterdir())
     return [
         path
-        for path in found
+        for path in paths
         if path.suffix in TEXTS and path.is_file() and not any(part in path.as_posix() for part in EXEMPT)
     ]
 
@@ -39,7 +39,7 @@ def written_by_us() -> list[Path]:
 def test_our_texts_contain_no_word_that_we_avoid() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]}"
-        for path in written_by_us()
+        for path in list_our_texts()
         for number, line in enumerate(path.read_text().splitlines(), 1)
         for match in AVOIDED_WORDS.finditer(line)
     ]

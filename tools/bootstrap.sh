@@ -9,15 +9,15 @@ trap 'rm -rf "$work"' EXIT
 
 npm pack --silent --pack-destination "$work" bootstrap@5.3.9 >/dev/null
 tar -xzf "$work"/bootstrap-*.tgz -C "$work"
-whole="$work/package/dist/css/bootstrap.min.css"
-npx --yes --package purgecss@8.0.0 purgecss --css "$whole" --output "$work/bootstrap.css" \
+full="$work/package/dist/css/bootstrap.min.css"
+npx --yes --package purgecss@8.0.0 purgecss --css "$full" --output "$work/bootstrap.css" \
     --content 'skymailing/templates/**/*.html' 'skymailing/static/js/*.js' 'skymailing/**/*.py' \
     --font-face --keyframes --safelist data-bs-theme
 sed 's|/\*# sourceMappingURL=.*\*/||' "$work/bootstrap.css" >"$target/bootstrap.min.css"
 
 classes() { grep -oE '\.[a-zA-Z_-][a-zA-Z0-9_-]*' "$1" | grep -vE '^\.(css|scss|map|min|org|com)$' | cut -c2- | sort -u; }
-classes "$whole" >"$work/whole.txt"
+classes "$full" >"$work/full.txt"
 classes "$target/bootstrap.min.css" >"$work/kept.txt"
-comm -23 "$work/whole.txt" "$work/kept.txt" >"$target/left-out.txt"
+comm -23 "$work/full.txt" "$work/kept.txt" >"$target/left-out.txt"
 cp "$work/package/LICENSE" "$target/LICENSE"
-wc -c "$whole" "$target/bootstrap.min.css"
+wc -c "$full" "$target/bootstrap.min.css"

@@ -1,4 +1,4 @@
-"""The public blog."""
+"""Test the public blog."""
 
 from datetime import timedelta
 
@@ -89,8 +89,8 @@ def test_dangerous_html_is_removed(visitor: FlaskClient, format: MessageFormat) 
     prose = page.partition('<div class="prose">')[2].partition("</article>")[0]
 
     assert "Keep this" in prose
-    for danger in ("steal", "<script", "<style", "<iframe", "javascript:", "<form", "<input", "onerror"):
-        assert danger not in prose
+    for forbidden in ("steal", "<script", "<style", "<iframe", "javascript:", "<form", "<input", "onerror"):
+        assert forbidden not in prose
 
 
 def test_plain_text_keeps_its_lines_and_shows_markup_as_text(visitor: FlaskClient) -> None:
@@ -103,18 +103,18 @@ def test_plain_text_keeps_its_lines_and_shows_markup_as_text(visitor: FlaskClien
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_only_authors_see_drafts(sign_in: SignIn, role: Role) -> None:
+def test_only_content_managers_see_unpublished_articles(sign_in: SignIn, role: Role) -> None:
     draft = ArticleFactory.create(slug="draft", published_at=None)
     future = ArticleFactory.create(slug="future", published_at=utcnow() + timedelta(days=1))
     browser = sign_in(UserFactory.create(role=role))
-    is_author = role in (Role.CONTENT, Role.ADMIN)
+    is_editor = role in (Role.CONTENT, Role.ADMIN)
 
     for article in (draft, future):
         response = browser.get(f"/blog/{article.slug}")
-        assert response.status_code == (200 if is_author else 404)
-        if is_author:
+        assert response.status_code == (200 if is_editor else 404)
+        if is_editor:
             assert ">draft</span>" in response.text
             assert "noindex" in response.text
             assert "og:" not in response.text
-        assert (article.title in browser.get("/blog/").text) is is_author
-    assert ("Unpublished" in browser.get("/blog/").text) is is_author
+        assert (article.title in browser.get("/blog/").text) is is_editor
+    assert ("Unpublished" in browser.get("/blog/").text) is is_editor

@@ -1,4 +1,4 @@
-"""Uploading pictures: which are accepted, how they are stored, and how they are served."""
+"""Test picture uploads: which files are accepted, how they are stored, and how they are served."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ from skymailing.web.images import MAX_BYTES, parse_name
 from tests.support.factories import ArticleFactory
 
 
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     output = io.BytesIO()
     image.save(output, kind, **options)
     return output.getvalue()
@@ -30,7 +30,7 @@ def store(app: Flask, content: bytes) -> str:
         return store_image(io.BytesIO(content))
 
 
-def refusal(app: Flask, content: bytes) -> str:
+def get_refusal(app: Flask, content: bytes) -> str:
     """Return the text of the error that refuses an upload."""
     with pytest.raises(UserError) as error:
         store(app, content)
@@ -38,7 +38,7 @@ def refusal(app: Flask, content: bytes) -> str:
         return explain(error.value)
 
 
-def stored(app: Flask, name: str) -> Image.Image:
+def open_stored(app: Flask, name: str) -> Image.Image:
     with app.app_context():
         image = Image.open(media_directory() / name)
     image.load()
@@ -47,19 +47,19 @@ def stored(app: Flask, name: str) -> Image.Image:
 
 def is_dark(image: Image.Image, x: int, y: int) -> bool:
     value = image.getpixel((x, y))
-    assert isinstance(value, int), "a greyscale image has one number per pixel"
+    assert isinstance(value, int), "a grayscale image has one number per pixel"
     return value < 128
 
 
-def png_chunk(kind: bytes, data: bytes) -> bytes:
+def make_png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png_of_size(width: int, height: int) -> bytes:
+def make_png_of_size(width: int, height: int) -> bytes:
     """Return a small PNG file whose header declares this size."""
-    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    body = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + head + body + png_chunk(b"IEND", b"")
+    head = make_png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    body = make_png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + head + body + make_png_chunk(b"IEND", b"")
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>steal()</script></svg>'
@@ -67,7 +67,7 @@ PHOTO = Image.effect_noise((2000, 1000), 40).convert("RGB")
 
 
 def test_a_photo_is_stored_in_several_sizes(app: Flask) -> None:
-    name = store(app, encoded(PHOTO, "JPEG"))
+    name = store(app, encode(PHOTO, "JPEG"))
     picture = parse_name(name)
 
     assert picture is not None
@@ -78,47 +78,47 @@ def test_a_photo_is_stored_in_several_sizes(app: Flask) -> None:
         (1600, 800),
     ]
     for copy in picture.sizes():
-        assert stored(app, copy.name).size == (copy.width, copy.height)
-        assert stored(app, copy.name).format == "JPEG"
+        assert open_stored(app, copy.name).size == (copy.width, copy.height)
+        assert open_stored(app, copy.name).format == "JPEG"
 
 
 def test_the_same_photo_is_stored_once(app: Flask) -> None:
-    content = encoded(PHOTO, "PNG")
+    content = encode(PHOTO, "PNG")
     assert store(app, content) == store(app, content)
 
 
 def test_a_small_picture_is_not_enlarged(app: Flask) -> None:
-    picture = parse_name(store(app, encoded(Image.new("RGB", (300, 200), "red"), "PNG")))
+    picture = parse_name(store(app, encode(Image.new("RGB", (300, 200), "red"), "PNG")))
     assert picture is not None
     assert [copy.width for copy in picture.sizes()] == [300]
 
 
 def test_transparency_is_kept(app: Flask) -> None:
-    name = store(app, encoded(Image.new("RGBA", (300, 200), (255, 0, 0, 0)), "PNG"))
+    name = store(app, encode(Image.new("RGBA", (300, 200), (255, 0, 0, 0)), "PNG"))
     assert name.endswith(".webp")
-    assert stored(app, name).convert("RGBA").getchannel("A").getpixel((10, 10)) == 0
+    assert open_stored(app, name).convert("RGBA").getchannel("A").getpixel((10, 10)) == 0
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "I;16", "LA"])
-def test_all_colour_modes_are_accepted(app: Flask, mode: str) -> None:
+def test_all_color_modes_are_accepted(app: Flask, mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
-    name = store(app, encoded(Image.new(mode, (40, 30)), kind))
-    assert stored(app, name).size == (40, 30)
+    name = store(app, encode(Image.new(mode, (40, 30)), kind))
+    assert open_stored(app, name).size == (40, 30)
 
 
-def test_16_bit_grey_keeps_its_brightness(app: Flask) -> None:
-    name = store(app, encoded(Image.new("I;16", (40, 30), 0x8080), "PNG"))
-    assert stored(app, name).convert("L").getpixel((20, 15)) == pytest.approx(0x80, abs=2)
+def test_16_bit_gray_keeps_its_brightness(app: Flask) -> None:
+    name = store(app, encode(Image.new("I;16", (40, 30), 0x8080), "PNG"))
+    assert open_stored(app, name).convert("L").getpixel((20, 15)) == pytest.approx(0x80, abs=2)
 
 
-def test_only_the_pixels_are_stored(app: Flask) -> None:
+def test_metadata_is_removed(app: Flask) -> None:
     exif = Image.Exif()
     exif[0x010E] = "SECRET-PLACE"
     exif[0x0112] = 6  # rotated by 90 degrees
-    photo = encoded(PHOTO, "JPEG", exif=exif, comment=b"SECRET-PLACE", icc_profile=b"SECRET-PLACE" * 20)
+    photo = encode(PHOTO, "JPEG", exif=exif, comment=b"SECRET-PLACE", icc_profile=b"SECRET-PLACE" * 20)
     texts = PngInfo()
     texts.add_text("Comment", "SECRET-PLACE")
-    transparent = encoded(PHOTO.convert("RGBA"), "PNG", pnginfo=texts, exif=exif)
+    transparent = encode(PHOTO.convert("RGBA"), "PNG", pnginfo=texts, exif=exif)
 
     for content in (photo, transparent):
         assert b"SECRET-PLACE" in content
@@ -136,23 +136,25 @@ def test_every_exif_orientation_is_applied(app: Flask, orientation: int) -> None
     exif[0x010E], exif[0x0112] = "hello", orientation
     marked = Image.new("RGB", (64, 32), "white")
     marked.paste("black", (0, 0, 32, 16))
-    content = encoded(marked, "JPEG", exif=exif, quality=95)
-    # A tag with the wrong type, as some programs write it.
+    content = encode(marked, "JPEG", exif=exif, quality=95)
+    # Some programs write a tag with the wrong type.
     malformed = content.replace(b"\x01\x0e\x00\x02", b"\x01\x15\x00\x02", 1)
     assert malformed != content
 
     name = store(app, malformed)
 
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("L")
-    kept = stored(app, name).convert("L")
-    assert kept.size == expected.size
-    width, height = kept.size
+    result = open_stored(app, name).convert("L")
+    assert result.size == expected.size
+    width, height = result.size
     for x, y in ((8, 8), (width - 8, 8), (8, height - 8), (width - 8, height - 8)):
-        assert is_dark(kept, x, y) is is_dark(expected, x, y)
+        assert is_dark(result, x, y) is is_dark(expected, x, y)
 
 
-def test_a_missing_picture_file_breaks_no_page(app: Flask, session: Session, visitor: FlaskClient) -> None:
-    name = store(app, encoded(PHOTO, "JPEG"))
+def test_pages_work_when_a_picture_file_is_missing(
+    app: Flask, session: Session, visitor: FlaskClient
+) -> None:
+    name = store(app, encode(PHOTO, "JPEG"))
     ArticleFactory.create(slug="first", image=name, image_alt="A hand, waving")
     with app.app_context():
         (media_directory() / name).unlink()
@@ -164,7 +166,7 @@ def test_a_missing_picture_file_breaks_no_page(app: Flask, session: Session, vis
 
 
 def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
-    content = encoded(PHOTO, "JPEG") + b"<script>steal()</script>PK\x03\x04"
+    content = encode(PHOTO, "JPEG") + b"<script>steal()</script>PK\x03\x04"
     with app.app_context():
         kept = (media_directory() / store(app, content)).read_bytes()
     assert b"steal" not in kept
@@ -182,31 +184,31 @@ def test_data_appended_to_a_picture_is_removed(app: Flask) -> None:
         b"\xff\xd8\xff\xe0" + SVG,
         b"RIFF\x00\x00\x00\x00WEBP" + SVG,
         b"<html><script>steal()</script></html>",
-        encoded(PHOTO, "JPEG")[:20_000],
-        encoded(PHOTO, "PNG")[:20_000],
-        encoded(PHOTO, "WEBP")[:20_000],
-        encoded(PHOTO.convert("P"), "GIF"),
-        encoded(PHOTO, "TIFF"),
-        png_of_size(1000, 1000),
+        encode(PHOTO, "JPEG")[:20_000],
+        encode(PHOTO, "PNG")[:20_000],
+        encode(PHOTO, "WEBP")[:20_000],
+        encode(PHOTO.convert("P"), "GIF"),
+        encode(PHOTO, "TIFF"),
+        make_png_of_size(1000, 1000),
     ],
     ids=lambda content: repr(content[:12]),
 )
 def test_a_file_that_is_not_a_complete_picture_is_refused(app: Flask, content: bytes) -> None:
-    assert "JPEG, PNG or WebP" in refusal(app, content)
+    assert "JPEG, PNG or WebP" in get_refusal(app, content)
 
 
 @pytest.mark.parametrize("size", [(65_000, 65_000), (20_000, 20_000), (7_000, 7_000), (16_000_001, 1)])
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(app: Flask, size: tuple[int, int]) -> None:
-    assert "16 million pixels" in refusal(app, png_of_size(*size))
+    assert "16 million pixels" in get_refusal(app, make_png_of_size(*size))
 
 
 def test_a_file_that_is_too_large_is_refused(app: Flask) -> None:
-    assert "10 MB" in refusal(app, encoded(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
+    assert "10 MB" in get_refusal(app, encode(Image.new("RGB", (50, 50)), "PNG") + bytes(MAX_BYTES))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 3)])
 def test_a_tracking_pixel_is_refused(app: Flask, size: tuple[int, int]) -> None:
-    assert "too small" in refusal(app, encoded(Image.new("RGB", size), "PNG"))
+    assert "too small" in get_refusal(app, encode(Image.new("RGB", size), "PNG"))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_an_invalid_file_name_is_rejected(name: str) -> None:
 
 
 def test_a_picture_is_served_as_immutable_and_sandboxed(app: Flask) -> None:
-    picture = parse_name(store(app, encoded(PHOTO, "JPEG")))
+    picture = parse_name(store(app, encode(PHOTO, "JPEG")))
     assert picture is not None
     for copy in picture.sizes():
         response = app.test_client().get(f"/blog/media/{copy.name}")
@@ -249,10 +251,10 @@ def test_only_pictures_are_served(app: Flask, path: str) -> None:
     assert app.test_client().get(f"/blog/media/{path}").status_code == 404
 
 
-def test_an_article_offers_its_picture_in_several_sizes(
+def test_an_article_includes_its_picture_in_several_sizes(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
-    picture = parse_name(store(app, encoded(PHOTO, "JPEG")))
+    picture = parse_name(store(app, encode(PHOTO, "JPEG")))
     assert picture is not None
     ArticleFactory.create(slug="first", image=picture.name, image_alt='A hand, "waving"')
     for path in ("/", "/blog/", "/blog/first"):

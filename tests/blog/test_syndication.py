@@ -1,4 +1,4 @@
-"""Feed, sitemap, robots.txt and previews on social networks."""
+"""Test the feed, sitemap, robots.txt and previews on social networks."""
 
 from datetime import datetime, timedelta
 from xml.etree import ElementTree
@@ -22,7 +22,7 @@ def read_feed(visitor: FlaskClient) -> ElementTree.Element:
     return ElementTree.fromstring(response.data)
 
 
-def text(element: ElementTree.Element, name: str) -> str:
+def get_text(element: ElementTree.Element, name: str) -> str:
     found = element.find(ATOM + name)
     assert found is not None, name
     assert found.text
@@ -39,39 +39,39 @@ def test_the_feed_has_the_elements_that_rfc_4287_requires(visitor: FlaskClient) 
     feed = read_feed(visitor)
 
     assert feed.tag == ATOM + "feed"
-    assert text(feed, "id") == "http://sky.example/blog/"
-    assert text(feed, "title")
+    assert get_text(feed, "id") == "http://sky.example/blog/"
+    assert get_text(feed, "title")
     assert feed.find(f"{ATOM}author/{ATOM}name") is not None
     links = {link.get("rel"): link.get("href") for link in feed.findall(ATOM + "link")}
     assert links["self"] == "http://sky.example/blog/feed.atom"
     entries = feed.findall(ATOM + "entry")
-    assert [text(entry, "title") for entry in entries] == [f"Article {number}" for number in range(20)]
-    assert len({text(entry, "id") for entry in entries}) == 20
+    assert [get_text(entry, "title") for entry in entries] == [f"Article {number}" for number in range(20)]
+    assert len({get_text(entry, "id") for entry in entries}) == 20
     for element in (feed, *entries):
-        assert datetime.fromisoformat(text(element, "updated")).tzinfo
+        assert datetime.fromisoformat(get_text(element, "updated")).tzinfo
     for entry in entries:
-        assert datetime.fromisoformat(text(entry, "updated")) >= datetime.fromisoformat(
-            text(entry, "published")
+        assert datetime.fromisoformat(get_text(entry, "updated")) >= datetime.fromisoformat(
+            get_text(entry, "published")
         )
-        assert text(entry, "title")
-        assert text(entry, "content")
+        assert get_text(entry, "title")
+        assert get_text(entry, "content")
 
 
-def test_an_entry_keeps_its_id_when_the_address_changes(session: Session, visitor: FlaskClient) -> None:
+def test_an_entry_keeps_its_id_when_its_url_changes(session: Session, visitor: FlaskClient) -> None:
     """RFC 4287, section 4.2.6: otherwise readers see an old article as a new one."""
     article = ArticleFactory.create(slug="before", body="[more](other#part)")
     (before,) = read_feed(visitor).findall(ATOM + "entry")
     article.slug, article.title = "after", "Another title"
     session.flush()
     (after,) = read_feed(visitor).findall(ATOM + "entry")
-    assert text(before, "id") == text(after, "id")
-    assert text(after, "id").startswith("http://sky.example/blog/")
+    assert get_text(before, "id") == get_text(after, "id")
+    assert get_text(after, "id").startswith("http://sky.example/blog/")
     content = after.find(ATOM + "content")
     assert content is not None
-    assert content.get(XML_BASE) == "http://sky.example/blog/after", "the base of its relative links"
+    assert content.get(XML_BASE) == "http://sky.example/blog/after", "the base URL for its relative links"
 
 
-def test_the_feed_is_valid_with_any_character(visitor: FlaskClient) -> None:
+def test_the_feed_is_valid_with_special_characters(visitor: FlaskClient) -> None:
     title = "A & B < C \x0b\ufffe \U0001f600 ]]>"
     ArticleFactory.create(
         title=title,
@@ -82,9 +82,9 @@ def test_the_feed_is_valid_with_any_character(visitor: FlaskClient) -> None:
     )
     entry = read_feed(visitor).find(ATOM + "entry")
     assert entry is not None
-    assert text(entry, "title") == "A & B < C  \U0001f600 ]]>"
+    assert get_text(entry, "title") == "A & B < C  \U0001f600 ]]>"
     assert entry.findtext(f"{ATOM}author/{ATOM}name") == "<Olga & Co>"
-    content = BeautifulSoup(text(entry, "content"), "html.parser")
+    content = BeautifulSoup(get_text(entry, "content"), "html.parser")
     assert content.strong is not None
     assert content.strong.text == "A & B"
     assert content.script is None
@@ -127,15 +127,15 @@ def test_an_article_has_metadata_for_social_networks(visitor: FlaskClient) -> No
     )
     head = BeautifulSoup(visitor.get("/blog/first").text, "html.parser").head
     assert head is not None
-    found = {tag.get("property") or tag.get("name"): tag.get("content") for tag in head.find_all("meta")}
-    assert found["og:title"] == 'Say "hello"'
-    assert found["og:description"] == found["description"] == "In short & good"
-    assert found["og:type"] == "article"
-    assert found["og:url"] == "http://sky.example/blog/first"
-    assert found["og:image"] == f"http://sky.example/blog/media/{PICTURE}"
-    assert (found["og:image:width"], found["og:image:height"]) == ("1600", "900")
-    assert found["og:image:alt"] == "A hand"
-    assert found["twitter:card"] == "summary_large_image"
+    metadata = {tag.get("property") or tag.get("name"): tag.get("content") for tag in head.find_all("meta")}
+    assert metadata["og:title"] == 'Say "hello"'
+    assert metadata["og:description"] == metadata["description"] == "In short & good"
+    assert metadata["og:type"] == "article"
+    assert metadata["og:url"] == "http://sky.example/blog/first"
+    assert metadata["og:image"] == f"http://sky.example/blog/media/{PICTURE}"
+    assert (metadata["og:image:width"], metadata["og:image:height"]) == ("1600", "900")
+    assert metadata["og:image:alt"] == "A hand"
+    assert metadata["twitter:card"] == "summary_large_image"
     canonical = head.find("link", rel="canonical")
     assert canonical is not None
     assert canonical["href"] == "http://sky.example/blog/first"

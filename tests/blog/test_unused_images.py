@@ -1,4 +1,4 @@
-"""Deleting the files of pictures that no article uses."""
+"""Test that the files of unused pictures are deleted."""
 
 import io
 import os
@@ -22,12 +22,12 @@ from skymailing.web.images import parse_name
 from tests.conftest import SignIn
 from tests.support.factories import ArticleFactory, UserFactory
 
-SOON, LATER = timedelta(minutes=59), GRACE + timedelta(minutes=1)
+BEFORE_GRACE, AFTER_GRACE = timedelta(minutes=59), GRACE + timedelta(minutes=1)
 
 
 @pytest.fixture
 def media(app: Flask, session: Session) -> Iterator[Path]:
-    """The directory of pictures, empty before and after the test."""
+    """Yield the picture directory, which is empty before and after the test."""
     with app.app_context():
         directory = media_directory()
     directory.mkdir(exist_ok=True)
@@ -38,19 +38,19 @@ def media(app: Flask, session: Session) -> Iterator[Path]:
         path.unlink()
 
 
-def png(colour: str) -> io.BytesIO:
+def make_png(color: str) -> io.BytesIO:
     file = io.BytesIO()
-    Image.new("RGB", (1000, 500), colour).save(file, "PNG")
+    Image.new("RGB", (1000, 500), color).save(file, "PNG")
     file.seek(0)
     return file
 
 
-def store(app: Flask, colour: str) -> str:
+def store(app: Flask, color: str) -> str:
     with app.app_context():
-        return store_image(png(colour))
+        return store_image(make_png(color))
 
 
-def files_of(media: Path, name: str) -> set[str]:
+def list_files(media: Path, name: str) -> set[str]:
     """Return the existing files of a picture."""
     picture = parse_name(name)
     assert picture is not None
@@ -74,24 +74,24 @@ def test_pictures_that_are_no_longer_used_are_deleted(
         session.expire_all()
         return session.scalars(select(Article)).one()
 
-    article = save("new", image=(png("red"), "red.png"))
+    article = save("new", image=(make_png("red"), "red.png"))
     red = article.image
-    blue = save(f"{article.id}/edit", image=(png("blue"), "blue.png")).image
-    assert files_of(media, red)
-    assert sweep(app, media, SOON) == 0, "a request may still be about to commit"
-    assert sweep(app, media, LATER) == 3
-    assert files_of(media, red) == set()
-    assert len(files_of(media, blue)) == 3
+    blue = save(f"{article.id}/edit", image=(make_png("blue"), "blue.png")).image
+    assert list_files(media, red)
+    assert sweep(app, media, BEFORE_GRACE) == 0, "a request may still be about to commit"
+    assert sweep(app, media, AFTER_GRACE) == 3
+    assert list_files(media, red) == set()
+    assert len(list_files(media, blue)) == 3
 
     save(f"{article.id}/edit", remove_image="y")
-    sweep(app, media, LATER)
-    assert files_of(media, blue) == set()
+    sweep(app, media, AFTER_GRACE)
+    assert list_files(media, blue) == set()
 
-    green = save(f"{article.id}/edit", image=(png("green"), "green.png")).image
+    green = save(f"{article.id}/edit", image=(make_png("green"), "green.png")).image
     author.post(f"/manager/articles/{article.id}/delete")
-    assert len(files_of(media, green)) == 3
-    sweep(app, media, LATER)
-    assert files_of(media, green) == set()
+    assert len(list_files(media, green)) == 3
+    sweep(app, media, AFTER_GRACE)
+    assert list_files(media, green) == set()
 
 
 def test_a_rolled_back_deletion_keeps_the_picture(app: Flask, session: Session, media: Path) -> None:
@@ -100,8 +100,8 @@ def test_a_rolled_back_deletion_keeps_the_picture(app: Flask, session: Session, 
         db.session.delete(db.session.get_one(Article, article.id))
         db.session.flush()
         db.session.rollback()
-    sweep(app, media, LATER)
-    assert len(files_of(media, article.image)) == 3
+    sweep(app, media, AFTER_GRACE)
+    assert len(list_files(media, article.image)) == 3
 
 
 def test_a_picture_that_another_article_uses_is_kept(app: Flask, session: Session, media: Path) -> None:
@@ -109,8 +109,8 @@ def test_a_picture_that_another_article_uses_is_kept(app: Flask, session: Sessio
     assert first.image == second.image
     session.delete(first)
     session.flush()
-    sweep(app, media, LATER)
-    assert len(files_of(media, second.image)) == 3
+    sweep(app, media, AFTER_GRACE)
+    assert len(list_files(media, second.image)) == 3
 
 
 def test_a_picture_that_is_uploaded_again_is_kept(app: Flask, session: Session, media: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_picture_that_is_uploaded_again_is_kept(app: Flask, session: Session, 
     for path in media.iterdir():
         os.utime(path, (0, 0))
     assert store(app, "red") == name
-    assert sweep(app, media, SOON) == 0
-    assert len(files_of(media, name)) == 3
+    assert sweep(app, media, BEFORE_GRACE) == 0
+    assert len(list_files(media, name)) == 3
 
 
 def test_unfinished_pictures_are_deleted_and_other_files_are_kept(
@@ -127,7 +127,7 @@ def test_unfinished_pictures_are_deleted_and_other_files_are_kept(
 ) -> None:
     for name in (".new-half", "notes.txt"):
         (media / name).write_text("x")
-    assert sweep(app, media, LATER) == 1
+    assert sweep(app, media, AFTER_GRACE) == 1
     assert (media / "notes.txt").exists()
 
 
@@ -140,12 +140,12 @@ def test_the_sweep_checks_once_an_hour(app: Flask, session: Session, media: Path
 
     run_sweep(now)
     name = store(app, "red")
-    for file in files_of(media, name):
+    for file in list_files(media, name):
         os.utime(media / file, (0, 0))
-    run_sweep(now + SOON)
-    assert files_of(media, name)
-    run_sweep(now + LATER)
-    assert files_of(media, name) == set()
+    run_sweep(now + BEFORE_GRACE)
+    assert list_files(media, name)
+    run_sweep(now + AFTER_GRACE)
+    assert list_files(media, name) == set()
 
 
 def test_a_file_that_cannot_be_deleted_does_not_stop_the_sweep(
@@ -153,6 +153,6 @@ def test_a_file_that_cannot_be_deleted_does_not_stop_the_sweep(
 ) -> None:
     folder = media / f"{'0' * 32}-9x9.jpg"
     folder.mkdir()  # deleting it as a file raises OSError
-    assert sweep(app, media, LATER) == 0
+    assert sweep(app, media, AFTER_GRACE) == 0
     assert "could not be deleted" in caplog.text
     folder.rmdir()

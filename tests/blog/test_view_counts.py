@@ -1,4 +1,4 @@
-"""Views of articles are counted exactly once, even after crashes."""
+"""Test that article views are counted exactly once, even after crashes."""
 
 import threading
 from datetime import timedelta
@@ -17,38 +17,38 @@ from tests.support.factories import ArticleFactory, UserFactory
 from tests.support.servers import RedisServer
 
 
-def shown(browser: FlaskClient, slug: str = "first") -> str:
-    """View an article and return the number of views on its page."""
+def view_article(browser: FlaskClient, slug: str = "first") -> str:
+    """View an article and return the view count shown on its page."""
     return browser.get(f"/blog/{slug}").text.partition("data-views>")[2].partition("<")[0]
 
 
-def fold(app: Flask) -> None:
+def fold_views(app: Flask) -> None:
     with app.app_context():
         view_counts.fold_views(utcnow())
 
 
-def views_in_database(session: Session) -> int:
+def get_stored_views(session: Session) -> int:
     session.expire_all()
     return session.scalar(select(Article.views)) or 0
 
 
 def test_every_view_is_shown_and_counted(app: Flask, session: Session, visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first", views=1200)
-    assert [shown(visitor) for _ in range(3)] == ["1,201", "1,202", "1,203"]
-    fold(app)
-    assert views_in_database(session) == 1203
-    assert [shown(visitor) for _ in range(2)] == ["1,204", "1,205"]
-    fold(app)
-    fold(app)
-    assert views_in_database(session) == 1205
+    assert [view_article(visitor) for _ in range(3)] == ["1,201", "1,202", "1,203"]
+    fold_views(app)
+    assert get_stored_views(session) == 1203
+    assert [view_article(visitor) for _ in range(2)] == ["1,204", "1,205"]
+    fold_views(app)
+    fold_views(app)
+    assert get_stored_views(session) == 1205
 
 
 def test_the_sweep_folds_views(app: Flask, session: Session, visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
-    shown(visitor)
+    view_article(visitor)
     with app.app_context():
         jobs.run_sweep(utcnow())
-    assert views_in_database(session) == 1
+    assert get_stored_views(session) == 1
 
 
 def test_signed_in_readers_and_304_responses_are_counted(
@@ -57,9 +57,9 @@ def test_signed_in_readers_and_304_responses_are_counted(
     ArticleFactory.create(slug="first")
     etag = visitor.get("/blog/first").headers["ETag"]
     assert visitor.get("/blog/first", headers={"If-None-Match": etag}).status_code == 304
-    assert shown(sign_in(UserFactory.create())) == "3"
-    fold(app)
-    assert views_in_database(session) == 3
+    assert view_article(sign_in(UserFactory.create())) == "3"
+    fold_views(app)
+    assert get_stored_views(session) == 3
 
 
 def test_drafts_and_missing_articles_are_not_counted(
@@ -75,12 +75,12 @@ def test_folding_changes_neither_the_date_nor_the_feed(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
     article = ArticleFactory.create(slug="first", updated_at=utcnow() - timedelta(days=1))
-    changed = article.updated_at
+    updated_at = article.updated_at
     etag = visitor.get("/blog/feed.atom").headers["ETag"]
-    shown(visitor)
-    fold(app)
+    view_article(visitor)
+    fold_views(app)
     session.expire_all()
-    assert article.updated_at == changed
+    assert article.updated_at == updated_at
     assert visitor.get("/blog/feed.atom", headers={"If-None-Match": etag}).status_code == 304
 
 
@@ -88,22 +88,22 @@ def test_a_fold_invalidates_the_etag(app: Flask, session: Session, visitor: Flas
     ArticleFactory.create(slug="first")
     etag = visitor.get("/blog/first").headers["ETag"]
     assert visitor.get("/blog/first", headers={"If-None-Match": etag}).status_code == 304
-    fold(app)
-    again = visitor.get("/blog/first", headers={"If-None-Match": etag})
-    assert again.status_code == 200
-    assert "data-views>3<" in again.text
+    fold_views(app)
+    response = visitor.get("/blog/first", headers={"If-None-Match": etag})
+    assert response.status_code == 200
+    assert "data-views>3<" in response.text
 
 
-def test_deleting_an_article_before_the_fold_is_harmless(
+def test_deleting_an_article_before_its_views_are_folded_is_harmless(
     app: Flask, session: Session, visitor: FlaskClient
 ) -> None:
     article = ArticleFactory.create(slug="first")
     other = ArticleFactory.create(slug="second")
-    shown(visitor)
-    shown(visitor, "second")
+    view_article(visitor)
+    view_article(visitor, "second")
     session.delete(article)
     session.flush()
-    fold(app)
+    fold_views(app)
     session.expire_all()
     assert other.views == 1
 
@@ -112,11 +112,11 @@ def test_a_crash_after_the_rename_loses_no_views(
     app: Flask, session: Session, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first")
-    shown(visitor)
-    redis_server.client.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "died")
-    shown(visitor)
-    fold(app)
-    assert views_in_database(session) == 2
+    view_article(visitor)
+    redis_server.client.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "crashed")
+    view_article(visitor)
+    fold_views(app)
+    assert get_stored_views(session) == 2
     assert not redis_server.client.exists(view_counts.FOLDS)
 
 
@@ -124,17 +124,17 @@ def test_a_crash_after_the_commit_counts_no_view_twice(
     app: Flask, session: Session, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first")
-    shown(visitor)
+    view_article(visitor)
     redis = redis_server.client
-    redis.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "died")
-    key = f"{view_counts.COUNTS}:died"
+    redis.eval(view_counts.START_FOLD, 2, view_counts.COUNTS, view_counts.FOLDS, "crashed")
+    key = f"{view_counts.COUNTS}:crashed"
     dump = redis.dump(key)
     assert dump is not None
-    fold(app)
+    fold_views(app)
     redis.restore(key, 0, dump)  # the state before the last step, which deletes the counts
-    redis.sadd(view_counts.FOLDS, "died")
-    fold(app)
-    assert views_in_database(session) == 1
+    redis.sadd(view_counts.FOLDS, "crashed")
+    fold_views(app)
+    assert get_stored_views(session) == 1
     assert not redis.exists(key, view_counts.FOLDS)
 
 
@@ -150,35 +150,35 @@ def test_concurrent_sweeps_and_readers_count_each_view_once(
 
     def sweep() -> None:
         for _ in range(10):
-            fold(app)
+            fold_views(app)
 
-    threads = [threading.Thread(target=what) for what in (read, read, sweep, sweep)]
+    threads = [threading.Thread(target=work) for work in (read, read, sweep, sweep)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    fold(app)
-    assert views_in_database(session) == 100
+    fold_views(app)
+    assert get_stored_views(session) == 100
 
 
-def test_an_emptied_redis_loses_only_views_since_the_last_fold(
+def test_emptying_redis_loses_only_views_since_the_last_fold(
     app: Flask, session: Session, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     ArticleFactory.create(slug="first")
     for _ in range(3):
-        shown(visitor)
-    fold(app)
-    shown(visitor)
+        view_article(visitor)
+    fold_views(app)
+    view_article(visitor)
     redis_server.client.flushall()
-    assert shown(visitor) == "4"
-    fold(app)
-    assert views_in_database(session) == 4
+    assert view_article(visitor) == "4"
+    fold_views(app)
+    assert get_stored_views(session) == 4
 
 
-def test_old_names_of_folds_are_deleted(app: Flask, session: Session, visitor: FlaskClient) -> None:
+def test_old_fold_names_are_deleted(app: Flask, session: Session, visitor: FlaskClient) -> None:
     ArticleFactory.create(slug="first")
     session.add(ViewFold(name="old", folded_at=utcnow() - timedelta(days=8)))
     session.flush()
-    shown(visitor)
-    fold(app)
+    view_article(visitor)
+    fold_views(app)
     assert len(session.scalars(select(ViewFold.name)).all()) == 1

@@ -1,4 +1,4 @@
-"""A second app on the same database and Redis, and an app with its own Redis."""
+"""Provide a second app on the same database and Redis, and an app with its own Redis."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.servers import RedisServer
 
 @pytest.fixture
 def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """A second app, which shares no more with the first than another process would."""
+    """Yield a second app, which shares no more with the first than another process would."""
     app = create_app(TestingConfig(environment))
     yield app
     with app.app_context():
@@ -26,7 +26,7 @@ def other_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
 def app_with_own_redis(
     environment: dict[str, str], session: Session, tmp_path: Path
 ) -> Iterator[tuple[Flask, RedisServer]]:
-    """An app with its own Redis, which a test can stop."""
+    """Yield an app with its own Redis, which a test can stop."""
     server = RedisServer(tmp_path)
     server.start()
     app = create_app(TestingConfig(environment | {"REDIS_URL": server.url}))
@@ -42,7 +42,7 @@ Edit = Callable[[Flask, object], None]
 
 @pytest.fixture
 def edit(session: Session) -> Edit:
-    """Return a function that commits a change in an app, as its views, jobs and commands do."""
+    """Return a function that commits a change in an app, as views, jobs and commands do."""
 
     def execute(app: Flask, statement: object) -> None:
         with app.app_context():

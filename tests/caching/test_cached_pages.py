@@ -1,4 +1,4 @@
-"""Cached pages equal the rendered ones, and are sent only to browsers that do not have them."""
+"""Test that cached pages equal rendered ones, and that browsers do not download them again."""
 
 import gzip
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.support.servers import RedisServer
 HEADERS = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Vary")
 
 
-class Statements:
+class StatementCounter:
     """Counts the SQL statements of an app."""
 
     def __init__(self, app: Flask) -> None:
@@ -36,7 +36,7 @@ class Statements:
 def test_a_cached_page_needs_no_database(app: Flask, visitor: FlaskClient, path: str) -> None:
     ArticleFactory.create(slug="first")
     fresh = visitor.get(path)
-    statements = Statements(app)
+    statements = StatementCounter(app)
 
     cached = visitor.get(path)
 
@@ -73,12 +73,12 @@ def test_all_variants_of_the_home_page_are_cached(app: Flask, visitor: FlaskClie
     for _ in range(9):
         ArticleFactory.create()
     pages = {visitor.get("/").data for _ in range(200)}
-    statements = Statements(app)
+    statements = StatementCounter(app)
 
-    again = {visitor.get("/").data for _ in range(50)}
+    later_pages = {visitor.get("/").data for _ in range(50)}
 
     assert statements.count == 0
-    assert again <= pages
+    assert later_pages <= pages
     assert 1 < len(pages) <= HOME.variants
 
 
@@ -88,7 +88,7 @@ def test_an_expired_page_is_rendered_once(app: Flask, visitor: FlaskClient) -> N
     with time_machine.travel(utcnow() + timedelta(seconds=HOME.seconds + 1), tick=False):
         for _ in range(100):
             visitor.get("/")
-        statements = Statements(app)
+        statements = StatementCounter(app)
 
         for _ in range(50):
             visitor.get("/")
@@ -103,7 +103,7 @@ def test_other_requests_get_the_old_page_while_a_new_one_is_rendered(other_app: 
     @other_app.after_request
     def request_in_parallel(response: Response) -> Response:
         if is_expired and not seen:
-            seen.append(b"")  # the parallel response passes here too, if it is rendered
+            seen.append(b"")  # the parallel response also passes through here if it is rendered
             seen[0] = other_app.test_client().get("/blog/").data
         return response
 
@@ -111,7 +111,7 @@ def test_other_requests_get_the_old_page_while_a_new_one_is_rendered(other_app: 
     before = visitor.get("/blog/").data
     is_expired = True
     with time_machine.travel(utcnow() + timedelta(seconds=601), tick=False):
-        statements = Statements(other_app)
+        statements = StatementCounter(other_app)
         visitor.get("/blog/")
         count = statements.count
         visitor.get("/blog/")
@@ -124,15 +124,15 @@ def test_other_requests_get_the_old_page_while_a_new_one_is_rendered(other_app: 
 def test_head_requests_get_the_headers_of_the_page(app: Flask, visitor: FlaskClient, path: str) -> None:
     ArticleFactory.create(slug="first")
     fresh = visitor.head(path)
-    statements = Statements(app)
+    statements = StatementCounter(app)
     cached = visitor.head(path)
     page = visitor.get(path)
 
     assert statements.count == 0
     for head in (fresh, cached):
         assert head.data == b""
-        own = {"Date": "", "X-Request-ID": ""}
-        assert dict(head.headers) | own == dict(page.headers) | own
+        varying = {"Date": "", "X-Request-ID": ""}
+        assert dict(head.headers) | varying == dict(page.headers) | varying
     assert visitor.head(path, headers={"If-None-Match": page.headers["ETag"]}).status_code == 304
 
 
@@ -142,10 +142,10 @@ def test_only_get_and_head_are_served_from_the_cache(visitor: FlaskClient) -> No
     visitor.head("/blog/first")
     for method in ("POST", "PUT", "DELETE"):
         assert visitor.open("/blog/first", method=method).status_code == 405
-    assert "data-views>2<" in visitor.get("/blog/first").text  # HEAD counts no view
+    assert "data-views>2<" in visitor.get("/blog/first").text  # a HEAD request does not count as a view
 
 
-def test_a_flood_of_urls_does_not_fill_redis(
+def test_requests_for_many_urls_do_not_fill_redis(
     app: Flask, visitor: FlaskClient, redis_server: RedisServer
 ) -> None:
     for _ in range(3):
@@ -171,12 +171,12 @@ def test_a_flood_of_urls_does_not_fill_redis(
 
 
 @pytest.mark.parametrize("page", ["0", "2", "01", "-1", "x", "1e3", "99999999", "", "٢"])
-def test_a_missing_blog_page_is_404(visitor: FlaskClient, page: str) -> None:
+def test_a_missing_blog_page_returns_404(visitor: FlaskClient, page: str) -> None:
     assert visitor.get("/blog/", query_string={"page": page}).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/blog/", "/blog/first", "/blog/feed.atom", "/sitemap.xml"])
-def test_a_page_that_the_browser_has_is_not_sent_again(
+def test_a_page_in_the_browsers_cache_is_not_sent_again(
     session: Session, visitor: FlaskClient, path: str
 ) -> None:
     article = ArticleFactory.create(slug="first")

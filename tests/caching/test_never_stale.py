@@ -1,4 +1,4 @@
-"""An edit is visible on the next request, in every process."""
+"""Test that an edit is visible on the next request, in every process."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.caching.conftest import Edit
 from tests.support.factories import ArticleFactory, MailingFactory, UserFactory
 
 
-def test_an_edit_in_one_process_is_visible_in_the_other_at_once(
+def test_an_edit_in_one_process_is_immediately_visible_in_the_other(
     app: Flask, other_app: Flask, visitor: FlaskClient, edit: Edit
 ) -> None:
     article = ArticleFactory.create(slug="first", author__name="Before Name")
@@ -47,40 +47,40 @@ def test_an_edit_in_one_process_is_visible_in_the_other_at_once(
         assert "second" not in other_visitor.get(path).text
 
 
-def test_the_home_pages_numbers_follow_every_change(
+def test_every_change_updates_the_numbers_on_the_home_page(
     app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "SLOW", 60)  # seconds: counts stay exact even if they take long
+    monkeypatch.setattr(queries, "SLOW", 60)  # seconds; counts stay exact even if counting is slow
     other_visitor = other_app.test_client()
     owner = UserFactory.create()
 
-    def numbers() -> list[str]:
+    def get_numbers() -> list[str]:
         section = other_visitor.get("/").text.partition('class="totals"')[2].partition("</section>")[0]
         return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
 
-    assert numbers() == ["0", "0", "0"]
+    assert get_numbers() == ["0", "0", "0"]
     client = Client(owner_id=owner.id, email="a@example.org", email_key="a@example.org")
     with app.app_context():
         db.session.add(client)
         db.session.commit()
-    assert numbers() == ["0", "0", "1"]
+    assert get_numbers() == ["0", "0", "1"]
     mailing = MailingFactory.create(owner=owner)
-    assert numbers() == ["1", "0", "1"]
+    assert get_numbers() == ["1", "0", "1"]
     edit(app, update(Mailing).where(Mailing.id == mailing.id).values(state=MailingState.RUNNING))
-    assert numbers() == ["1", "1", "1"]
+    assert get_numbers() == ["1", "1", "1"]
     edit(app, update(User).where(User.id == owner.id).values(blocked_at=utcnow()))
-    assert numbers() == ["1", "0", "1"]
+    assert get_numbers() == ["1", "0", "1"]
     edit(app, update(User).where(User.id == owner.id).values(blocked_at=None))
-    assert numbers() == ["1", "1", "1"]
+    assert get_numbers() == ["1", "1", "1"]
     edit(app, delete(Client))
     edit(app, delete(Mailing))
-    assert numbers() == ["0", "0", "0"]
+    assert get_numbers() == ["0", "0", "0"]
 
 
 def test_a_page_rendered_from_old_rows_is_not_served_after_the_edit(
     app: Flask, other_app: Flask, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process reads the article, another edits it, then the first caches its page."""
+    """One process reads the article, another edits it, and then the first caches its page."""
     article = ArticleFactory.create(slug="first", title="Old title")
     store = middleware._store
 
@@ -133,14 +133,14 @@ def test_after_a_publication_no_request_gets_the_old_page(other_app: Flask) -> N
     now = utcnow()
     ArticleFactory.create(title="Coming soon", published_at=now + timedelta(seconds=90))
     visitor = other_app.test_client()
-    seen: list[str] = []
+    parallel_pages: list[str] = []
     is_due = False
 
     @other_app.after_request
     def request_in_parallel(response: Response) -> Response:
-        if is_due and not seen:
-            seen.append("")  # the parallel response passes here too
-            seen[0] = other_app.test_client().get("/blog/").text
+        if is_due and not parallel_pages:
+            parallel_pages.append("")  # the parallel response also passes through here
+            parallel_pages[0] = other_app.test_client().get("/blog/").text
         return response
 
     for _ in range(2):
@@ -148,4 +148,4 @@ def test_after_a_publication_no_request_gets_the_old_page(other_app: Flask) -> N
     is_due = True
     with time_machine.travel(now + timedelta(seconds=91), tick=False):
         assert "Coming soon" in visitor.get("/blog/").text
-    assert "Coming soon" in seen[0]
+    assert "Coming soon" in parallel_pages[0]

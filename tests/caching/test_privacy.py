@@ -1,4 +1,4 @@
-"""Cached pages contain no data of users, and are in the requested language."""
+"""Test that cached pages contain no user data and are in the requested language."""
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -19,7 +19,7 @@ def test_each_language_has_its_own_cached_page(visitor: FlaskClient) -> None:
     assert '<html lang="ru">' in visitor.get("/blog/", headers={"Accept-Language": "en"}).text
 
 
-def test_a_visitors_query_and_host_do_not_reach_others(visitor: FlaskClient) -> None:
+def test_query_and_host_values_are_not_shown_to_other_visitors(visitor: FlaskClient) -> None:
     visitor.get("/blog/?utm_source=evil&cursor=evil")
     visitor.get("/?next=//evil.example")
     visitor.get("/blog/", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
@@ -29,21 +29,21 @@ def test_a_visitors_query_and_host_do_not_reach_others(visitor: FlaskClient) -> 
             assert "evil" not in visitor.get(path).text
 
 
-def test_no_data_of_a_signed_in_user_is_cached(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
+def test_data_for_signed_in_users_is_not_cached(app: Flask, sign_in: SignIn, visitor: FlaskClient) -> None:
     anna, boris = UserFactory.create(email="anna-secret@example.com"), UserFactory.create(name="Boris Secret")
-    mine = MailingFactory.create(owner=anna, name="Annas secret mailing", state=MailingState.RUNNING)
+    mailing = MailingFactory.create(owner=anna, name="Secret mailing by Anna", state=MailingState.RUNNING)
     ArticleFactory.create(slug="first")
     browsers = [sign_in(anna), sign_in(boris)]
     for _ in range(3):
         for path in ("/", "/blog/", "/blog/first"):
-            of_anna = browsers[0].get(path)
-            of_boris = browsers[1].get(path)
-            assert "anna-secret" in of_anna.text
-            assert "Boris Secret" in of_boris.text
-            assert "anna-secret" not in of_boris.text
-            assert mine.name not in of_boris.text
-            assert of_anna.headers["Cache-Control"] == "private, no-store"
-            assert "ETag" not in of_anna.headers
+            annas_page = browsers[0].get(path)
+            boris_page = browsers[1].get(path)
+            assert "anna-secret" in annas_page.text
+            assert "Boris Secret" in boris_page.text
+            assert "anna-secret" not in boris_page.text
+            assert mailing.name not in boris_page.text
+            assert annas_page.headers["Cache-Control"] == "private, no-store"
+            assert "ETag" not in annas_page.headers
             for _ in range(3):
                 page = visitor.get(path).text
                 assert "ecret" not in page
@@ -54,9 +54,9 @@ def test_a_page_with_a_flash_message_is_not_cached(app: Flask, visitor: FlaskCli
     with visitor.session_transaction() as session:
         session["_flashes"] = [("info", "only for you")]
     assert "only for you" in visitor.get("/").text
-    other = app.test_client()
+    other_visitor = app.test_client()
     for _ in range(20):
-        assert "only for you" not in other.get("/").text
+        assert "only for you" not in other_visitor.get("/").text
 
 
 def test_an_authors_drafts_are_not_cached(sign_in: SignIn, visitor: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""Pages while Redis is empty, stopped or just back may be slow, but never stale."""
+"""Test that pages are never stale while Redis is empty, stopped or just restarted."""
 
 import json
 import logging
@@ -54,7 +54,7 @@ def test_without_redis_pages_work_and_the_outage_is_logged_once(
     assert "Redis is unavailable" in warnings[0].message
 
 
-def test_an_edit_without_redis_is_shown_when_redis_is_back(
+def test_an_edit_without_redis_is_visible_when_redis_is_back(
     app_with_own_redis: tuple[Flask, RedisServer], edit: Edit
 ) -> None:
     app, redis = app_with_own_redis
@@ -73,7 +73,7 @@ def test_an_edit_without_redis_is_shown_when_redis_is_back(
         assert "New title" in visitor.get("/blog/first").text
 
 
-def test_the_sweep_finds_edits_that_invalidated_nothing(
+def test_the_sweep_detects_edits_that_did_not_invalidate_pages(
     app: Flask, visitor: FlaskClient, session: Session, redis_server: RedisServer
 ) -> None:
     article = ArticleFactory.create(slug="first", title="Old title")
@@ -83,7 +83,7 @@ def test_the_sweep_finds_edits_that_invalidated_nothing(
     version = redis_server.client.get("skymailing:cache:version:articles")
     article.title = "New title"
     session.flush()
-    # As if Redis had been unavailable during the edit.
+    # Act as if Redis had been unavailable during the edit.
     redis_server.client.set("skymailing:cache:version:articles", version or b"")
     assert "Old title" in visitor.get("/blog/first").text
 
@@ -93,7 +93,7 @@ def test_the_sweep_finds_edits_that_invalidated_nothing(
     assert "New title" in visitor.get("/blog/first").text
 
 
-def test_redis_holds_json_and_no_pickles(visitor: FlaskClient, redis_server: RedisServer) -> None:
+def test_values_in_redis_are_json_not_pickle(visitor: FlaskClient, redis_server: RedisServer) -> None:
     ArticleFactory.create(slug="first")
     for path in ("/", "/blog/first", "/blog/feed.atom"):
         visitor.get(path)

@@ -1,4 +1,4 @@
-"""Two real web processes on one database and Redis: no page is stale or another user's."""
+"""Test with two real web processes that no page is stale or shows another user's data."""
 
 import random
 import re
@@ -17,9 +17,9 @@ from tests.support.factories import PASSWORD, ArticleFactory, MailingFactory, Us
 from tests.support.servers import RedisServer
 
 VERSION = re.compile(r"version-(\d+)")
-PUBLIC = ("/", "/blog/", "/blog/first", "/blog/feed.atom")
+PUBLIC_PATHS = ("/", "/blog/", "/blog/first", "/blog/feed.atom")
 SECONDS = 4.0
-EDITS = 4  # at least, on a busy machine too
+EDITS = 4  # minimum, even on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +41,23 @@ def running(
 
 @pytest.fixture
 def web(running: list[WebProcess], session: Session) -> list[WebProcess]:
-    """Two web processes that share only Redis and the database, which is empty at the start."""
+    """Return two web processes that share only Redis and the database, which is empty at first."""
     return running
 
 
-def signed_in(web: WebProcess, user: User) -> Visitor:
+def sign_in(web: WebProcess, user: User) -> Visitor:
     browser = web.visitor()
     browser.submit(browser.get("/auth/login"), email=user.email, password=PASSWORD)
     return browser
 
 
 class Author:
-    """Edits one article in the panel, in either process."""
+    """An author who edits one article in the panel, in either process."""
 
     def __init__(self, web: list[WebProcess]) -> None:
         user = UserFactory.create(role=Role.CONTENT)
         self.article: Article = ArticleFactory.create(slug="first", title="version-0", summary="version-0")
-        self.browsers = [signed_in(process, user) for process in web]
+        self.browsers = [sign_in(process, user) for process in web]
         self.saved = 0  # the last version that was saved
         self.started = 0  # the last version that was submitted
 
@@ -73,7 +73,7 @@ class Author:
         self.saved = self.started
 
 
-def versions(text: str) -> set[int]:
+def find_versions(text: str) -> set[int]:
     return {int(number) for number in VERSION.findall(text)}
 
 
@@ -82,9 +82,9 @@ def test_an_edit_in_one_process_is_visible_in_both(web: list[WebProcess], redis_
     visitors = [process.visitor() for process in web]
     for number in range(6):
         for visitor in visitors:
-            for path in PUBLIC:
-                for _ in range(10):  # so that each variant of the home page is cached
-                    assert versions(visitor.get(path).text) == {author.saved}, path
+            for path in PUBLIC_PATHS:
+                for _ in range(10):  # caches every variant of the home page
+                    assert find_versions(visitor.get(path).text) == {author.saved}, path
         if number == 3:
             redis_server.client.flushall()
         author.edit(number % 2)
@@ -98,9 +98,9 @@ def test_users_and_visitors_see_only_their_own_data(web: list[WebProcess]) -> No
         for name in ("anna", "boris")
     ]
     for person in people:
-        MailingFactory.create(owner=person, name=f"Plan of {person.name}", state=MailingState.RUNNING)
+        MailingFactory.create(owner=person, name=f"Plan by {person.name}", state=MailingState.RUNNING)
     ArticleFactory.create(slug="first")
-    browsers = [[signed_in(process, person) for process in web] for person in people]
+    browsers = [[sign_in(process, person) for process in web] for person in people]
     visitors = [process.visitor() for process in web]
     for _ in range(3):
         for process in range(2):
@@ -115,7 +115,7 @@ def test_users_and_visitors_see_only_their_own_data(web: list[WebProcess]) -> No
 
 
 class Readers:
-    """Visitors and two users who read pages until it is over, and record what is wrong with them."""
+    """Visitors and two users who read pages until the test is over, and record errors in them."""
 
     def __init__(self, web: list[WebProcess], author: Author) -> None:
         self.web = web
@@ -128,27 +128,31 @@ class Readers:
     def read_as_visitor(self, process: int) -> None:
         visitor = self.web[process].visitor()
         while not self.is_over.is_set():
-            path = random.choice(PUBLIC)
+            path = random.choice(PUBLIC_PATHS)
             saved = self.author.saved
             text = visitor.get(path).text
-            shown = versions(text)
+            found = find_versions(text)
             self.processes_read.add(process)
-            if len(shown) != 1 or not saved <= shown.copy().pop() <= self.author.started:
-                self.errors.append(f"{path} in {process}: {shown} when {saved} was saved")
+            if len(found) != 1 or not saved <= found.copy().pop() <= self.author.started:
+                self.errors.append(
+                    f"{path} in process {process} shows {found} after version {saved} was saved"
+                )
             if "ecret" in text:
-                self.errors.append(f"{path} in {process} showed a visitor a secret")
+                self.errors.append(f"{path} in process {process} showed a secret to a visitor")
 
     def read_as_user(self, number: int) -> None:
-        own, other = self.users[number].name, self.users[1 - number].name
-        browsers = [signed_in(process, self.users[number]) for process in self.web]
+        own_name, other_name = self.users[number].name, self.users[1 - number].name
+        browsers = [sign_in(process, self.users[number]) for process in self.web]
         while not self.is_over.is_set():
             saved = self.author.saved
             path = random.choice(("/", "/blog/", "/blog/first"))
             text = random.choice(browsers).get(path).text
-            if own not in text or other in text:
-                self.errors.append(f"{path} of {own} is another user's")
-            if path != "/" and min(versions(text), default=-1) < saved:
-                self.errors.append(f"{path} of {own} shows {versions(text)} when {saved} was saved")
+            if own_name not in text or other_name in text:
+                self.errors.append(f"{path} for {own_name} shows another user's data")
+            if path != "/" and min(find_versions(text), default=-1) < saved:
+                self.errors.append(
+                    f"{path} for {own_name} shows {find_versions(text)} after version {saved} was saved"
+                )
 
     def empty_redis(self, redis_server: RedisServer) -> None:
         while not self.is_over.is_set():
@@ -156,10 +160,10 @@ class Readers:
             redis_server.client.flushall()
 
 
-def test_no_page_is_stale_or_another_users_under_concurrent_edits(
+def test_concurrent_edits_cause_no_stale_or_foreign_pages(
     web: list[WebProcess], redis_server: RedisServer
 ) -> None:
-    """Visitors, users and an author use both processes, while Redis is emptied again and again."""
+    """Visitors, users and an author use both processes, while Redis is emptied repeatedly."""
     author = Author(web)
     readers = Readers(web, author)
     threads = [threading.Thread(target=readers.read_as_visitor, args=(process,)) for process in (0, 1)]

@@ -1,4 +1,4 @@
-"""A web process that shares only the database and Redis with others."""
+"""Run a web process that shares only the database and Redis with others."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tests.processes.service import PROJECT_DIR, free_port, wait_until
 
 
 class WebProcess:
-    """The web server of `flask up`, with a single worker."""
+    """The web server that `flask up` runs, with a single worker."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -35,7 +35,7 @@ class WebProcess:
             )
 
     def wait_until_ready(self) -> None:
-        wait_until(self._responds_or_ended, "the web process responds")
+        wait_until(self._has_responded_or_ended, "the web process responds")
         assert self.process.poll() is None, self.log.read_text()
 
     def stop(self) -> None:
@@ -46,7 +46,7 @@ class WebProcess:
         """Return a new browser without cookies."""
         return Visitor(self.url)
 
-    def _responds_or_ended(self) -> bool:
+    def _has_responded_or_ended(self) -> bool:
         if self.process.poll() is not None:
             return True
         try:

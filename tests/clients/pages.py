@@ -1,13 +1,13 @@
-"""Read the pages of the address book."""
+"""Extract data from address book pages."""
 
 from bs4 import BeautifulSoup
 
 
-def addresses(page: str) -> list[str]:
+def find_addresses(page: str) -> list[str]:
     return [link.text for link in BeautifulSoup(page, "html.parser").select(".client-email a")]
 
 
-def errors(page: str) -> dict[str, str]:
+def find_errors(page: str) -> dict[str, str]:
     """Return the page's error messages by field."""
     found = BeautifulSoup(page, "html.parser").select(".field-errors")
     return {str(box.get("id", "")).removesuffix("-error"): box.get_text(strip=True) for box in found}

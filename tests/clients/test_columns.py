@@ -1,4 +1,4 @@
-"""Recognising the columns of a table."""
+"""Test the recognition of columns in an imported table."""
 
 import pytest
 from hypothesis import example, given
@@ -29,14 +29,14 @@ LIQUID = Environment()
         "Ｅｍａｉｌ",
     ],
 )
-def test_many_spellings_of_the_address_column_are_recognised(header: str) -> None:
+def test_many_spellings_of_the_address_column_are_recognized(header: str) -> None:
     assert recognize_columns(["x", header]).email == 1
 
 
 @pytest.mark.parametrize(
     "header", ["full_name", "Full name", "NAME", "ФИО", "Имя", "Ф.И.О.", "Фамилия и имя"]
 )
-def test_many_spellings_of_the_name_column_are_recognised(header: str) -> None:
+def test_many_spellings_of_the_name_column_are_recognized(header: str) -> None:
     assert recognize_columns(["email", header]).full_name == 1
 
 
@@ -66,7 +66,7 @@ def test_the_error_for_a_table_without_addresses_lists_the_columns() -> None:
         ("!!!", ""),
     ],
 )
-def test_a_header_becomes_an_attribute_key(header: str, key: str) -> None:
+def test_a_header_is_converted_to_an_attribute_key(header: str, key: str) -> None:
     assert attribute_key(header) == key
 
 

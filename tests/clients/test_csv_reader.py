@@ -1,4 +1,4 @@
-"""Reading CSV files in common encodings and formats."""
+"""Test reading CSV files in common encodings and formats."""
 
 import csv
 import io
@@ -17,27 +17,27 @@ def read(content: bytes) -> list[Record]:
     return list(read_records(io.BytesIO(content)))
 
 
-def cells(content: bytes) -> list[list[str]]:
+def read_cells(content: bytes) -> list[list[str]]:
     return [record.cells for record in read(content)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_common_encodings_separators_and_line_ends_are_recognised(
+def test_common_encodings_separators_and_line_ends_are_recognized(
     encoding: str, separator: str, line_end: str
 ) -> None:
     content = TEXT.replace(",", separator).replace("\n", line_end).encode(encoding)
-    assert cells(content) == [["email", "ФИО"], ["anna@example.com", "Анна"]]
+    assert read_cells(content) == [["email", "ФИО"], ["anna@example.com", "Анна"]]
 
 
-def test_a_record_has_the_number_of_its_first_line() -> None:
+def test_a_record_has_its_first_line_number() -> None:
     records = read(b'email,comment\na@x.com,"one\r\ntwo\nthree"\n\n , \nb@x.com,\n')
     assert [(record.line, record.cells[1]) for record in records[1:]] == [(2, "one\r\ntwo\nthree"), (7, "")]
 
 
 def test_excels_separator_hint_is_used() -> None:
-    assert cells(b"sep=;\nemail;name\n")[0] == ["email", "name"]
+    assert read_cells(b"sep=;\nemail;name\n")[0] == ["email", "name"]
 
 
 def test_an_unclosed_quote_affects_only_its_own_row() -> None:
@@ -52,7 +52,7 @@ def test_an_unclosed_quote_affects_only_its_own_row() -> None:
 
 
 def test_a_quote_in_the_middle_of_a_text_is_accepted() -> None:
-    assert cells(b'email,name\na@x.com,Anna "Nan" B\nb@x.com,"Boris" Petrov\n')[1:] == [
+    assert read_cells(b'email,name\na@x.com,Anna "Nan" B\nb@x.com,"Boris" Petrov\n')[1:] == [
         ["a@x.com", 'Anna "Nan" B'],
         ["b@x.com", "Boris Petrov"],
     ]
@@ -77,7 +77,7 @@ def test_an_empty_file_has_no_rows() -> None:
 
 
 def test_memory_use_does_not_grow_with_the_file() -> None:
-    def peak(rows: int) -> int:
+    def measure_peak(rows: int) -> int:
         content = io.BytesIO(b"email,name\n" + b'a@x.com,"Anna, P"\n' * rows)
         tracemalloc.start()
         assert sum(1 for _record in read_records(content)) == rows + 1
@@ -85,7 +85,7 @@ def test_memory_use_does_not_grow_with_the_file() -> None:
         tracemalloc.stop()
         return result
 
-    assert peak(120_000) < peak(60_000) * 1.2
+    assert measure_peak(120_000) < measure_peak(60_000) * 1.2
 
 
 @given(
@@ -106,6 +106,6 @@ def test_the_output_of_a_csv_writer_is_read_unchanged(rows: list[list[str]]) -> 
 
 
 @given(st.binary())
-def test_no_bytes_break_the_reader(content: bytes) -> None:
+def test_any_bytes_can_be_read(content: bytes) -> None:
     lines = [record.line for record in read(content)]
     assert lines == sorted(set(lines))

@@ -1,4 +1,4 @@
-"""Deleting clients, and undoing the deletion within an hour."""
+"""Test deleting clients and undoing the deletion within an hour."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ from tests.conftest import SignIn
 from tests.support.factories import ClientFactory, MailingFactory, UserFactory, create_clients, create_run
 
 
-def undo_url(page: str) -> str:
+def find_undo_url(page: str) -> str:
     (form,) = BeautifulSoup(page, "html.parser").select(".flash form")
     return str(form["action"])
 
@@ -37,10 +37,10 @@ def undo_url(page: str) -> str:
 def delete(browser: FlaskClient, *clients: Client) -> str:
     """Delete clients from the list; return the URL of the undo button."""
     data = {"id": [client.id for client in clients], "confirmed": "1"}
-    return undo_url(browser.post("/clients/delete-selected", data=data, follow_redirects=True).text)
+    return find_undo_url(browser.post("/clients/delete-selected", data=data, follow_redirects=True).text)
 
 
-def selected(session: Session, mailing_id: int) -> list[str]:
+def list_selected(session: Session, mailing_id: int) -> list[str]:
     statement = select(Client.email).join(mailing_clients).where(mailing_clients.c.mailing_id == mailing_id)
     return sorted(session.scalars(statement))
 
@@ -57,14 +57,14 @@ def test_restored_clients_keep_all_their_values(browser: FlaskClient, user: User
     page = browser.post(url, follow_redirects=True)
 
     assert "2 clients restored" in page.text
-    back = session.scalars(select(Client).where(Client.full_name == "Анна")).one()
+    restored = session.scalars(select(Client).where(Client.full_name == "Анна")).one()
     assert (
-        back.email,
-        back.email_key,
-        back.full_name,
-        back.comment,
-        back.attributes,
-        back.created_at,
+        restored.email,
+        restored.email_key,
+        restored.full_name,
+        restored.comment,
+        restored.attributes,
+        restored.created_at,
     ) == values
     audited = session.scalars(
         select(AuditEntry.target).where(AuditEntry.action == AuditAction.CLIENT_RESTORED)
@@ -79,11 +79,11 @@ def test_restored_clients_are_selected_again_in_unfinished_mailings(
     unfinished = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.SCHEDULED)
     finished = MailingFactory.create(owner=user, audience=Audience.SELECTED, state=MailingState.FINISHED)
     for mailing in (unfinished, finished):
-        for one in (client, other):
-            session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=one.id))
+        for member in (client, other):
+            session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=member.id))
     browser.post(delete(browser, client))
-    assert selected(session, unfinished.id) == sorted([client.email, other.email])
-    assert selected(session, finished.id) == [other.email]
+    assert list_selected(session, unfinished.id) == sorted([client.email, other.email])
+    assert list_selected(session, finished.id) == [other.email]
 
 
 def test_cancelled_letters_stay_cancelled(browser: FlaskClient, user: User, session: Session) -> None:

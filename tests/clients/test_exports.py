@@ -1,4 +1,4 @@
-"""Exporting clients, and importing the exported file."""
+"""Test exporting clients and importing the exported file."""
 
 import io
 from typing import Any
@@ -36,7 +36,7 @@ CLIENTS = st.lists(
 )
 
 
-def read(owner_id: int) -> list[tuple[Any, ...]]:
+def read_clients(owner_id: int) -> list[tuple[Any, ...]]:
     statement = select(Client.email, Client.full_name, Client.comment, Client.attributes)
     rows = db.session.execute(statement.where(Client.owner_id == owner_id).order_by(Client.email_key)).all()
     return [tuple(row) for row in rows]
@@ -51,7 +51,7 @@ def test_importing_an_export_restores_the_same_clients(
         db.session.execute(delete(Client))
         for values in clients:
             create_client(user.id, values)
-        before = read(user.id)
+        before = read_clients(user.id)
         db.session.commit()
         content = "".join(stream_csv(exports.export_rows(user.id))).encode()
         db.session.execute(delete(Client))
@@ -60,7 +60,7 @@ def test_importing_an_export_restores_the_same_clients(
         import_id = import_.id
         db.session.commit()
         tasks.run_import_slice(import_id, io.BytesIO(content))
-        assert read(user.id) == before
+        assert read_clients(user.id) == before
         db.session.rollback()
 
 

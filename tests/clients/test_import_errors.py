@@ -1,4 +1,4 @@
-"""The errors that end an import, as its owner reads them."""
+"""Test how errors that end an import are shown to its owner."""
 
 import io
 
@@ -43,6 +43,6 @@ def test_an_error_while_importing_is_shown_with_its_values(
 
         monkeypatch.setattr(tasks, "open_table", refuse)
         assert tasks.run_import_slice(import_id) is False
-    found = session.get_one(ClientImport, import_id)
-    assert found.state is ImportState.FAILED
+    import_ = session.get_one(ClientImport, import_id)
+    assert import_.state is ImportState.FAILED
     assert text in browser.get(f"/clients/imports/{import_id}").text

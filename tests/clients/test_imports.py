@@ -1,4 +1,4 @@
-"""Importing files of clients."""
+"""Test importing client files."""
 
 import io
 from collections import Counter
@@ -36,9 +36,9 @@ def context(app: Flask, session: Session) -> Iterator[None]:
 
 @pytest.fixture
 def create(context: None, session: Session, user: User) -> Import:
-    """Return a function that creates an import as the page does."""
+    """Return a function that creates an import in the same way as the page."""
 
-    def do(content: str | bytes, owner: User = user) -> ClientImport:
+    def create_import(content: str | bytes, owner: User = user) -> ClientImport:
         data = content.encode() if isinstance(content, str) else content
         import_ = imports.create_import(owner.id, "clients.csv", imports.read_headers(io.BytesIO(data)), data)
         db.session.commit()
@@ -46,21 +46,21 @@ def create(context: None, session: Session, user: User) -> Import:
         db.session.remove()
         return session.get_one(ClientImport, import_id)
 
-    return do
+    return create_import
 
 
 @pytest.fixture
 def run(create: Import, session: Session) -> Import:
     """Return a function that imports a whole file."""
 
-    def do(content: str | bytes, **values: User) -> ClientImport:
+    def run_import(content: str | bytes, **values: User) -> ClientImport:
         import_ = create(content, **values)
         assert tasks.run_import_slice(import_.id) is False
         db.session.remove()
         session.refresh(import_)
         return import_
 
-    return do
+    return run_import
 
 
 def read_clients(session: Session) -> list[tuple[str, str, str, dict[str, str]]]:
@@ -167,7 +167,7 @@ def test_each_user_has_a_separate_address_book(run: Import, session: Session, us
     assert names == ["Mine", "Theirs"]
 
 
-def test_a_messy_file_is_imported_completely(run: Import, session: Session) -> None:
+def test_every_row_in_a_messy_file_is_imported_or_rejected(run: Import, session: Session) -> None:
     import_ = run((DATA / "clients-utf8.csv").read_bytes())
     assert (import_.rows_done, import_.rows_total) == (5000, 5000)
     assert (import_.created, import_.updated, import_.rejected) == (4731, 158, 111)
@@ -178,8 +178,7 @@ def test_a_messy_file_is_imported_completely(run: Import, session: Session) -> N
 
 
 def test_the_same_file_from_russian_excel_gives_the_same_clients(run: Import, session: Session) -> None:
-    lines = (DATA / "clients-utf8.csv").read_bytes()
-    run(lines)
+    run((DATA / "clients-utf8.csv").read_bytes())
     import_ = run((DATA / "clients-excel-cp1251.csv").read_bytes())
     assert (import_.rows_done, import_.created, import_.updated, import_.rejected) == (1000, 0, 973, 27)
     client = session.scalar(select(Client).where(Client.email == "anna5@example.com"))
@@ -267,7 +266,7 @@ def test_too_many_rows_are_refused_before_the_first_is_imported(
 
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "expected"),
     [
         ("", "empty"),
         ("\n\n", "empty"),
@@ -275,14 +274,14 @@ def test_too_many_rows_are_refused_before_the_first_is_imported(
         (",".join("a" * 101), "100 columns"),
     ],
 )
-def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, words: str) -> None:
+def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, expected: str) -> None:
     with pytest.raises(UserError) as raised:
         imports.read_headers(io.BytesIO(content.encode()))
-    assert words in explain(raised.value)
+    assert expected in explain(raised.value)
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
-def test_a_workbook_is_recognised_and_refused(create: Import, start: bytes) -> None:
+def test_a_workbook_is_recognized_and_refused(create: Import, start: bytes) -> None:
     with pytest.raises(imports.UnusableFile) as raised:
         create(start + bytes(range(256)))
     assert "workbook" in explain(raised.value)

@@ -1,4 +1,4 @@
-"""Unsubscribing through the link in a letter."""
+"""Test unsubscribing through the link in a letter."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def token(app: Flask, user: User) -> str:
         return unsubscribe_token(user.id, ADDRESS)
 
 
-def suppressions(session: Session) -> list[tuple[int, str, SuppressionReason]]:
+def list_suppressions(session: Session) -> list[tuple[int, str, SuppressionReason]]:
     session.expire_all()
     return [(row.owner_id, row.email_key, row.reason) for row in session.scalars(select(Suppression))]
 
@@ -33,11 +33,11 @@ def test_opening_the_link_asks_for_confirmation_and_changes_nothing(
     assert "a***@example.com" in page
     assert "petrova" not in page
     assert "Unsubscribe</button>" in page
-    assert suppressions(session) == []
+    assert list_suppressions(session) == []
 
 
 @pytest.mark.parametrize("data", [{}, {"List-Unsubscribe": "One-Click"}])
-def test_posting_unsubscribes_and_can_be_repeated(
+def test_a_post_request_unsubscribes_and_can_be_repeated(
     app: Flask,
     session: Session,
     user: User,
@@ -47,11 +47,11 @@ def test_posting_unsubscribes_and_can_be_repeated(
 ) -> None:
     monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
     visitor = app.test_client()
-    for _time in range(2):
+    for _attempt in range(2):
         response = visitor.post(f"/u/{token}", data=data, headers={"Accept-Language": "en"})
         assert response.status_code == 200
         assert "You are unsubscribed" in response.text
-    assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
+    assert list_suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
     assert "You are unsubscribed" in visitor.get(f"/u/{token}", headers={"Accept-Language": "en"}).text
 
 
@@ -60,7 +60,7 @@ def test_an_earlier_complaint_remains_the_reason(
 ) -> None:
     SuppressionFactory.create(owner_id=user.id, email_key=ADDRESS, reason=SuppressionReason.COMPLAINED)
     visitor.post(f"/u/{token}")
-    assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.COMPLAINED)]
+    assert list_suppressions(session) == [(user.id, ADDRESS, SuppressionReason.COMPLAINED)]
 
 
 def test_other_senders_are_not_affected(
@@ -68,7 +68,7 @@ def test_other_senders_are_not_affected(
 ) -> None:
     UserFactory.create()
     visitor.post(f"/u/{token}")
-    assert [row[0] for row in suppressions(session)] == [user.id]
+    assert [row[0] for row in list_suppressions(session)] == [user.id]
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -79,10 +79,10 @@ def test_a_damaged_link_shows_a_friendly_page(
     response = getattr(visitor, method)(f"/u/{change(token)}", headers={"Accept-Language": "en"})
     assert response.status_code == 404
     assert "This link does not work" in response.text
-    assert suppressions(session) == []
+    assert list_suppressions(session) == []
 
 
-def test_the_link_of_a_deleted_sender_confirms_the_unsubscription(
+def test_a_link_from_a_deleted_sender_confirms_the_unsubscription(
     visitor: FlaskClient, session: Session, user: User, token: str
 ) -> None:
     session.delete(user)
@@ -102,4 +102,4 @@ def test_an_unsubscription_replaces_the_owners_suppression(
     browser.post(f"/clients/{client.id}/suppress")
 
     assert browser.post(f"/clients/{client.id}/allow").status_code == 403
-    assert suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]
+    assert list_suppressions(session) == [(user.id, ADDRESS, SuppressionReason.UNSUBSCRIBED)]

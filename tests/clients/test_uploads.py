@@ -1,4 +1,4 @@
-"""Uploading files of clients and correcting their rejected rows."""
+"""Test uploading client files and correcting their rejected rows."""
 
 import io
 import re
@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from skymailing.models import Client
-from tests.clients.pages import errors
+from tests.clients.pages import find_errors
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
 
 
-def live_address(page: str) -> str:
+def find_live_url(page: str) -> str:
     """Return the URL that the live part of the page fetches."""
     return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
 
@@ -35,11 +35,11 @@ def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(
     assert re.fullmatch(r"/clients/imports/\d+", location)
     waiting = browser.get(location).text
     htmx = {"HX-Request": "true"}
-    first = browser.get(live_address(waiting), headers=htmx).text
-    again = live_address(first)
-    assert browser.get(again, headers=htmx).status_code == 204, "nothing has changed"
+    fragment = browser.get(find_live_url(waiting), headers=htmx).text
+    next_url = find_live_url(fragment)
+    assert browser.get(next_url, headers=htmx).status_code == 204, "nothing has changed"
     work()
-    assert 'id="created">1<' in browser.get(again, headers=htmx).text
+    assert 'id="created">1<' in browser.get(next_url, headers=htmx).text
     page = browser.get(location).text
     assert "Клиенты.csv" in page
     assert "{{ client.город }}" in page
@@ -60,17 +60,17 @@ def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "expected"),
     [(b"", "The file is empty"), ("Город;Телефон\nОмск;1\n".encode(), "“Город”, “Телефон”")],
 )
 def test_an_unusable_file_shows_the_reason_beside_the_field(
-    browser: FlaskClient, content: bytes, words: str
+    browser: FlaskClient, content: bytes, expected: str
 ) -> None:
-    assert words in errors(upload(browser, content).text)["file"]
+    assert expected in find_errors(upload(browser, content).text)["file"]
 
 
 def test_a_missing_file_is_reported(browser: FlaskClient) -> None:
-    assert "Choose a file" in errors(browser.post("/clients/import", data={}).text)["file"]
+    assert "Choose a file" in find_errors(browser.post("/clients/import", data={}).text)["file"]
 
 
 def test_a_file_that_is_too_large_shows_a_friendly_page(browser: FlaskClient) -> None:

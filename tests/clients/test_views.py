@@ -1,4 +1,4 @@
-"""The pages of the address book."""
+"""Test the address book pages."""
 
 import pytest
 from bs4 import BeautifulSoup
@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.models import Client, Delivery, DeliveryState, Suppression, SuppressionReason, User
-from tests.clients.pages import addresses, errors
+from tests.clients.pages import find_addresses, find_errors
 from tests.support.factories import (
     ClientFactory,
     DeliveryFactory,
@@ -19,7 +19,7 @@ from tests.support.factories import (
 )
 
 
-def count(session: Session) -> int:
+def count_clients(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Client)) or 0
 
 
@@ -33,11 +33,11 @@ def test_clients_are_listed_newest_first_and_can_be_sorted(browser: FlaskClient,
     for email, name in (("b@x.com", "Яна"), ("c@x.com", "Анна"), ("a@x.com", "Ольга")):
         ClientFactory.create(owner=user, email=email, full_name=name)
     ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
-    assert addresses(browser.get("/clients/").text) == ["a@x.com", "c@x.com", "b@x.com"]
-    assert addresses(browser.get("/clients/?sort=email").text) == ["a@x.com", "b@x.com", "c@x.com"]
-    assert addresses(browser.get("/clients/?sort=-email").text) == ["c@x.com", "b@x.com", "a@x.com"]
-    assert addresses(browser.get("/clients/?sort=name").text) == ["c@x.com", "a@x.com", "b@x.com"]
-    assert addresses(browser.get("/clients/?sort=nonsense&cursor=nonsense").text)[0] == "a@x.com"
+    assert find_addresses(browser.get("/clients/").text) == ["a@x.com", "c@x.com", "b@x.com"]
+    assert find_addresses(browser.get("/clients/?sort=email").text) == ["a@x.com", "b@x.com", "c@x.com"]
+    assert find_addresses(browser.get("/clients/?sort=-email").text) == ["c@x.com", "b@x.com", "a@x.com"]
+    assert find_addresses(browser.get("/clients/?sort=name").text) == ["c@x.com", "a@x.com", "b@x.com"]
+    assert find_addresses(browser.get("/clients/?sort=nonsense&cursor=nonsense").text)[0] == "a@x.com"
 
 
 def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
@@ -47,15 +47,15 @@ def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     while url:
         page = browser.get(url).text
         assert "101 clients" in page
-        seen += addresses(page)
-        following = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
-        url = str(following["href"]) if following else None
+        seen += find_addresses(page)
+        next_link = BeautifulSoup(page, "html.parser").select_one("a[rel=next]")
+        url = str(next_link["href"]) if next_link else None
     assert len(seen) == len(set(seen)) == 101
     assert seen == sorted(seen)
 
 
 @pytest.mark.parametrize(
-    ("search", "found"),
+    ("search", "expected"),
     [
         ("петров", ["anna@x.com"]),
         ("ПЕТРОВ", ["anna@x.com"]),
@@ -68,15 +68,15 @@ def test_a_long_list_is_paginated(browser: FlaskClient, user: User) -> None:
     ],
 )
 def test_search_finds_names_and_addresses(
-    browser: FlaskClient, user: User, search: str, found: list[str]
+    browser: FlaskClient, user: User, search: str, expected: list[str]
 ) -> None:
     ClientFactory.create(owner=user, email="anna@x.com", full_name="Анна Петрова")
     ClientFactory.create(owner=user, email="under_score@x.com", full_name="")
     ClientFactory.create(owner=user, email="sale@x.com", full_name="Sale 100% off")
     ClientFactory.create(owner=user, email="ivan@xn--e1afmkfd.xn--p1ai", full_name="Иван")
     page = browser.get("/clients/", query_string={"q": search}).text
-    assert addresses(page) == found
-    assert ("No clients found" in page) == (not found)
+    assert find_addresses(page) == expected
+    assert ("No clients found" in page) == (not expected)
 
 
 def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Session) -> None:
@@ -101,7 +101,7 @@ def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Ses
 
 
 @pytest.mark.parametrize(
-    ("data", "field", "words"),
+    ("data", "field", "expected_error"),
     [
         ({"email": ""}, "email", "Enter the client"),
         ({}, "email", "Enter the client"),
@@ -119,22 +119,22 @@ def test_a_client_is_added_with_custom_fields(browser: FlaskClient, session: Ses
     ],
 )
 def test_an_invalid_field_shows_its_error_and_keeps_the_typed_values(
-    browser: FlaskClient, session: Session, user: User, data: dict[str, str], field: str, words: str
+    browser: FlaskClient, session: Session, user: User, data: dict[str, str], field: str, expected_error: str
 ) -> None:
-    known = ClientFactory.create(owner=user, email="taken@x.com")
+    existing = ClientFactory.create(owner=user, email="taken@x.com")
     other = ClientFactory.create(owner=user, email="other@x.com", full_name="Старое имя")
     for url in ("/clients/new", f"/clients/{other.id}/edit"):
         page = browser.post(url, data={"comment": "typed", **data}).text
-        assert words in errors(page)[field]
+        assert expected_error in find_errors(page)[field]
         assert data.get("comment", "typed") in page
         assert data.get("email", "") in page
-    assert count(session) == 2
+    assert count_clients(session) == 2
     session.refresh(other)
     assert (other.email, other.full_name, other.comment) == ("other@x.com", "Старое имя", "")
-    assert known.email == "taken@x.com"
+    assert existing.email == "taken@x.com"
 
 
-def test_a_client_can_be_edited_without_a_new_address(
+def test_a_client_can_be_edited_without_changing_the_address(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     client = ClientFactory.create(owner=user, email="anna@x.com", attributes={"city": "Омск"})
@@ -146,13 +146,11 @@ def test_a_client_can_be_edited_without_a_new_address(
     assert (client.email, client.full_name, client.attributes) == ("ANNA@x.com", "Анна", {})
 
 
-def test_fields_can_be_added_without_javascript_and_without_saving(
-    browser: FlaskClient, session: Session
-) -> None:
+def test_fields_can_be_added_without_javascript_or_saving(browser: FlaskClient, session: Session) -> None:
     page = browser.post("/clients/new", data={"email": "a@x.com", "attributes-0-name": "x", "more": "1"}).text
     assert 'name="attributes-2-value"' in page
     assert 'value="a@x.com"' in page
-    assert count(session) == 0
+    assert count_clients(session) == 0
 
 
 def test_deletion_asks_for_confirmation_and_keeps_the_log(
@@ -167,7 +165,7 @@ def test_deletion_asks_for_confirmation_and_keeps_the_log(
         for state in states
     ]
     assert "anna@x.com" in browser.get(f"/clients/{client.id}/delete").text
-    assert count(session) == 1
+    assert count_clients(session) == 1
     assert browser.post(f"/clients/{client.id}/delete").location == "/clients/"
     session.expire_all()
     assert [delivery.state for delivery in deliveries] == [
@@ -179,7 +177,7 @@ def test_deletion_asks_for_confirmation_and_keeps_the_log(
     assert set(session.scalars(select(Delivery.client_id))) == {None}
     assert set(session.scalars(select(Delivery.email))) == {"anna@x.com"}
     assert all(deliveries[i].finished_at for i in (0, 1))
-    assert count(session) == 0
+    assert count_clients(session) == 0
 
 
 def test_selected_clients_are_deleted_after_confirmation(
@@ -190,10 +188,10 @@ def test_selected_clients_are_deleted_after_confirmation(
     data = {"id": [first.id, second.id, foreign.id, "x", "9" * 30]}
     page = browser.post("/clients/delete-selected", data=data).text
     assert "Delete 2 clients?" in page
-    assert count(session) == 4
+    assert count_clients(session) == 4
     browser.post("/clients/delete-selected", data=data | {"confirmed": "1"})
     session.expire_all()
-    assert count(session) == 2
+    assert count_clients(session) == 2
     assert session.get(Client, foreign.id)
     assert browser.post("/clients/delete-selected").location == "/clients/"
 
@@ -234,7 +232,7 @@ def test_another_users_client_is_not_found(
         f"/clients/{client.id}/{page}", **({"data": {}} if method == "post" else {})
     )
     assert response.status_code == expected
-    assert count(session) == 1
+    assert count_clients(session) == 1
 
 
 @pytest.mark.parametrize("page", ["", "new", "import", "export", "import/sample.csv", "1/edit", "imports/1"])

@@ -1,4 +1,4 @@
-"""The `flask clients` commands."""
+"""Test the `flask clients` commands."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +17,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(app: Flask, session: Session) -> Run:
-    def do(*arguments: object) -> Result:
+    def invoke(*arguments: object) -> Result:
         return app.test_cli_runner().invoke(args=["clients", *map(str, arguments)])
 
-    return do
+    return invoke
 
 
 @pytest.fixture

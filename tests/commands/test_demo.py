@@ -1,4 +1,4 @@
-"""The `flask demo` command."""
+"""Test the `flask demo` command."""
 
 import re
 from collections import Counter
@@ -32,7 +32,7 @@ from skymailing.models import (
 from tests.support.servers import SmtpServer
 
 
-def demo(app: Flask) -> Result:
+def run_demo(app: Flask) -> Result:
     result = app.test_cli_runner().invoke(args=["demo"])
     assert result.exit_code == 0, result.output
     return result
@@ -44,7 +44,7 @@ def count_everything(session: Session) -> dict[str, int]:
 
 
 def test_the_printed_logins_work(app: Flask, session: Session) -> None:
-    lines = re.findall(r"^(\w+)\s+(\S+@\S+)\s+(\S+)$", demo(app).output, re.MULTILINE)
+    lines = re.findall(r"^(\w+)\s+(\S+@\S+)\s+(\S+)$", run_demo(app).output, re.MULTILINE)
     assert {role for role, _, _ in lines} >= {"user", "manager"}
     for _, email, password in lines:
         response = app.test_client().post("/auth/login", data={"email": email, "password": password})
@@ -52,7 +52,7 @@ def test_the_printed_logins_work(app: Flask, session: Session) -> None:
 
 
 def test_the_demo_covers_all_states_roles_and_formats(app: Flask, session: Session) -> None:
-    demo(app)
+    run_demo(app)
     count = count_everything(session)
     assert (count["Client"], count["Article"]) == (200, 5)
     assert session.scalar(select(User.role).where(User.email == "manager@example.com")) is Role.MANAGER
@@ -64,34 +64,34 @@ def test_the_demo_covers_all_states_roles_and_formats(app: Flask, session: Sessi
     assert set(session.scalars(select(Message.format))) == {"markdown", "html", "text"}
 
 
-def test_a_second_run_adds_nothing_and_prints_the_same(app: Flask, session: Session) -> None:
-    first = demo(app).output
+def test_a_second_run_adds_nothing_and_prints_the_same_output(app: Flask, session: Session) -> None:
+    first = run_demo(app).output
     count = count_everything(session)
-    assert demo(app).output == first
+    assert run_demo(app).output == first
     assert count_everything(session) == count
 
 
 def test_the_demo_ledgers_balance(app: Flask, session: Session) -> None:
-    demo(app)
+    run_demo(app)
     for run in session.scalars(select(Run)):
         states = Counter(session.scalars(select(Delivery.state).where(Delivery.run_id == run.id)))
         assert states.total() == run.planned
-        is_open = sum(states[state] for state in OPEN_DELIVERY_STATES) > 0
-        assert is_open == (run.state not in (RunState.FINISHED, RunState.CANCELLED))
+        has_open_deliveries = sum(states[state] for state in OPEN_DELIVERY_STATES) > 0
+        assert has_open_deliveries == (run.state not in (RunState.FINISHED, RunState.CANCELLED))
 
 
-def test_the_attempts_of_each_delivery_match_its_count(app: Flask, session: Session) -> None:
-    demo(app)
-    tries = Counter(session.scalars(select(Attempt.delivery_id)))
+def test_each_deliverys_attempts_match_its_count(app: Flask, session: Session) -> None:
+    run_demo(app)
+    attempt_counts = Counter(session.scalars(select(Attempt.delivery_id)))
     for delivery in session.scalars(select(Delivery)):
-        assert tries[delivery.id] == delivery.attempts
+        assert attempt_counts[delivery.id] == delivery.attempts
     last_ids = select(func.max(Attempt.id)).group_by(Attempt.delivery_id)
-    ends = session.execute(
+    last_outcomes = session.execute(
         select(Delivery.state, Attempt.outcome)
         .join(Attempt, Attempt.delivery_id == Delivery.id)
         .where(Attempt.id.in_(last_ids), Delivery.state != DeliveryState.EXPIRED)
     )
-    for state, outcome in ends:
+    for state, outcome in last_outcomes:
         assert state.value == outcome.value
     assert list(session.scalars(select(Attempt.at).order_by(Attempt.id))) == sorted(
         session.scalars(select(Attempt.at))
@@ -103,15 +103,15 @@ def test_the_demo_messages_are_valid(text: Text) -> None:
     check_content(Content(text.subject, text.format, text.body))
 
 
-def test_no_attempt_is_in_the_future(app: Flask, session: Session) -> None:
-    demo(app)
+def test_no_attempt_has_a_future_time(app: Flask, session: Session) -> None:
+    run_demo(app)
     assert max(session.scalars(select(Attempt.at))) <= utcnow()
 
 
 def test_no_letters_are_sent_to_real_addresses(
     app: Flask, session: Session, smtp: SmtpServer, work: Callable[[], None]
 ) -> None:
-    demo(app)
+    run_demo(app)
     work()
     addresses = list(session.scalars(select(Client.email))) + list(session.scalars(select(User.email)))
     assert all(re.search(r"@example\.(com|net|org)$", address) for address in addresses)
@@ -122,12 +122,12 @@ def test_an_existing_account_is_not_changed(app: Flask, session: Session) -> Non
     app.test_cli_runner().invoke(
         args=["users", "create", "manager@example.com", "--role", "manager", "--password", "my own one here"]
     )
-    assert "(password changed)" in demo(app).output
+    assert "(password changed)" in run_demo(app).output
 
 
 @pytest.mark.parametrize("page", ["/", "/clients/", "/messages/", "/mailings/", "/logs/"])
 def test_every_page_opens_with_demo_data(app: Flask, session: Session, page: str) -> None:
-    password = re.search(r"^user\s+\S+\s+(\S+)$", demo(app).output, re.MULTILINE)
+    password = re.search(r"^user\s+\S+\s+(\S+)$", run_demo(app).output, re.MULTILINE)
     assert password
     browser = app.test_client()
     browser.post("/auth/login", data={"email": "demo@example.com", "password": password[1]})

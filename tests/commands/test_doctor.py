@@ -1,4 +1,4 @@
-"""flask doctor: problems with advice. tests/processes runs it against a whole service."""
+"""Test how `flask doctor` reports problems. tests/processes runs it against a whole service."""
 
 import json
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from skymailing.extensions import db
 from skymailing.monitoring.doctor import host
 from tests.support.servers import SmtpServer
 
-NOWHERE = "http://127.0.0.1:1"
+UNREACHABLE_URL = "http://127.0.0.1:1"
 
 
 @pytest.fixture
 def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
-    """An app none of whose servers can be reached."""
+    """Yield an app that cannot reach any of its servers."""
     broken = {
         "DATABASE_URL": "postgresql://127.0.0.1:1/nothing",
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "MAIL_PORT": "1",
         "DNS_SERVER": "127.0.0.1:1",
-        "PUBLIC_URL": NOWHERE,
+        "PUBLIC_URL": UNREACHABLE_URL,
     }
     app = create_app(TestingConfig(environment | broken))
     yield app
@@ -38,11 +38,11 @@ def broken_app(environment: dict[str, str]) -> Iterator[Flask]:
 
 @pytest.fixture
 def _no_network(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.config, "PUBLIC_URL", NOWHERE)
+    monkeypatch.setitem(app.config, "PUBLIC_URL", UNREACHABLE_URL)
     monkeypatch.setitem(app.config, "DNS_SERVER", "127.0.0.1:1")
 
 
-def names(output: str, mark: str) -> list[str]:
+def list_names(output: str, mark: str) -> list[str]:
     return [line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith(mark + " ")]
 
 
@@ -50,41 +50,41 @@ def test_each_problem_names_the_setting_to_check(broken_app: Flask) -> None:
     result = broken_app.test_cli_runner().invoke(args=["doctor"])
 
     assert result.exit_code == 1
-    assert names(result.output, "PROBLEM") == [
+    assert list_names(result.output, "PROBLEM") == [
         *("database", "redis", "scheduler", "workers", "sweep", "mail-server", "site")
     ]
-    assert names(result.output, "?") == ["clock", "sender-domain", "spf", "dkim", "dmarc"]
+    assert list_names(result.output, "?") == ["clock", "sender-domain", "spf", "dkim", "dmarc"]
     for setting in ("DATABASE_URL", "REDIS_URL", "MAIL_SERVER", "PUBLIC_URL"):
         assert setting in result.output
 
 
 @pytest.mark.usefixtures("_no_network")
-def test_working_parts_are_ok(app: Flask, smtp: SmtpServer) -> None:
+def test_working_parts_are_reported_as_ok(app: Flask, smtp: SmtpServer) -> None:
     result = app.test_cli_runner().invoke(args=["doctor"])
 
-    assert result.exit_code == 1, result.output  # no scheduler and no worker run here
-    fine = names(result.output, "ok")
-    assert fine == ["configuration", "files", "disk", "database", "redis", "mail-server", "clock"]
+    assert result.exit_code == 1, result.output  # because no scheduler or worker is running
+    working = list_names(result.output, "ok")
+    assert working == ["configuration", "files", "disk", "database", "redis", "mail-server", "clock"]
 
 
 def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: Session) -> None:
     result = app.test_cli_runner().invoke(args=["doctor", "--only", "database", "--only", "redis", "--json"])
-    worse = app.test_cli_runner().invoke(args=["doctor", "--only", "workers", "--json"])
+    failing = app.test_cli_runner().invoke(args=["doctor", "--only", "workers", "--json"])
 
     assert result.exit_code == 0
-    found = json.loads(result.output)
-    assert found["ok"] is True
-    assert [(check["name"], check["ok"]) for check in found["checks"]] == [
+    report = json.loads(result.output)
+    assert report["ok"] is True
+    assert [(check["name"], check["ok"]) for check in report["checks"]] == [
         ("database", True),
         ("redis", True),
     ]
-    assert worse.exit_code == 1
-    (check,) = json.loads(worse.output)["checks"]
+    assert failing.exit_code == 1
+    (check,) = json.loads(failing.output)["checks"]
     assert (check["ok"], check["finding"]) == (False, "not running")
     assert "systemctl" in check["advice"]
 
 
-def test_files_that_others_can_read_are_a_problem(
+def test_files_readable_by_others_are_a_problem(
     app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(app.config, "DATA_DIR", tmp_path)
@@ -100,11 +100,11 @@ def test_files_that_others_can_read_are_a_problem(
 
 
 def test_a_nearly_full_disk_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    roomy = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
+    ample = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
     monkeypatch.setattr(host, "MIN_FREE_BYTES", 1 << 60)
     full = app.test_cli_runner().invoke(args=["doctor", "--only", "disk"])
 
-    assert (roomy.exit_code, full.exit_code) == (0, 1)
+    assert (ample.exit_code, full.exit_code) == (0, 1)
     assert "MB are free" in full.output
 
 

@@ -1,4 +1,4 @@
-"""The `flask mailings` commands."""
+"""Test the `flask mailings` commands."""
 
 import json
 from collections.abc import Callable
@@ -39,10 +39,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(app: Flask, session: Session) -> Run:
-    def do(*arguments: object) -> Result:
+    def invoke(*arguments: object) -> Result:
         return app.test_cli_runner().invoke(args=["mailings", *map(str, arguments)])
 
-    return do
+    return invoke
 
 
 def test_list_shows_every_mailing_with_state_and_owner(run: Run, user: User) -> None:
@@ -73,7 +73,7 @@ def test_pause_resume_and_cancel_change_the_state(run: Run, user: User, session:
         assert f"state {state}" in run("status", mailing.id).output.splitlines()
 
 
-def test_status_counts_every_state_and_the_counts_add_up(run: Run, user: User) -> None:
+def test_the_counts_in_status_add_up(run: Run, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.SENT: 9}, scheduled_for=utcnow() - timedelta(days=9))
     last = create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN: 1})
@@ -87,7 +87,7 @@ def test_status_counts_every_state_and_the_counts_add_up(run: Run, user: User) -
     assert values["sent"] == 3
 
 
-def test_status_shows_rate_forecast_servers_and_possible_duplicates(
+def test_status_shows_rate_forecast_mail_servers_and_possible_duplicates(
     run: Run, user: User, session: Session
 ) -> None:
     now = utcnow()
@@ -136,43 +136,41 @@ def create_attempts(delivery: Delivery, now: datetime) -> None:
         AttemptFactory.create(delivery=delivery, number=number, at=at)
 
 
-@pytest.mark.parametrize("stopped", ["disabled", "blocked", "paused"])
-def test_status_explains_why_a_run_is_not_sending(
-    run: Run, user: User, session: Session, stopped: str
-) -> None:
+@pytest.mark.parametrize("cause", ["disabled", "blocked", "paused"])
+def test_status_explains_why_a_run_is_not_sending(run: Run, user: User, session: Session, cause: str) -> None:
     reason = f"{StateReason.REFUSED}: 553 5.7.1 not from you"
     mailing = MailingFactory.create(
         owner=user,
-        state=MailingState.PAUSED if stopped == "paused" else MailingState.RUNNING,
-        state_reason=reason if stopped == "paused" else "",
-        disabled_at=utcnow() if stopped == "disabled" else None,
-        disabled_reason="spam" if stopped == "disabled" else "",
+        state=MailingState.PAUSED if cause == "paused" else MailingState.RUNNING,
+        state_reason=reason if cause == "paused" else "",
+        disabled_at=utcnow() if cause == "disabled" else None,
+        disabled_reason="spam" if cause == "disabled" else "",
     )
     last = create_run(mailing, {DeliveryState.SENT: 5, DeliveryState.PENDING: 500}, state=RunState.SENDING)
     (sent, *_others) = session.scalars(select(Delivery).where(Delivery.state == DeliveryState.SENT))
     create_attempts(sent, utcnow())
-    user.blocked_at = utcnow() if stopped == "blocked" else None
+    user.blocked_at = utcnow() if cause == "blocked" else None
     session.flush()
 
     values = json.loads(run("status", mailing.id, "--json").output)
 
     assert values["run"] == last.id
-    shown = (values["disabled"], values["disabled_reason"], values["owner_blocked"], values["reason"])
+    explanation = (values["disabled"], values["disabled_reason"], values["owner_blocked"], values["reason"])
     refused = "The mail server refuses the sender, so the mailing was paused: 553 5.7.1 not from you"
     assert (
-        shown
+        explanation
         == {
             "disabled": (True, "spam", False, ""),
             "blocked": (False, "", True, ""),
             "paused": (False, "", False, refused),
-        }[stopped]
+        }[cause]
     )
     assert (values["rate_per_second"], values["finishes_at"], values["would_expire"]) == (None, None, 0)
     assert (values["route"], values["route_state"]) == ("", None)
 
 
 def test_status_and_the_page_agree(run: Run, user: User, session: Session, browser: FlaskClient) -> None:
-    """Check that every sentence and every count of `status` is on the mailing's page."""
+    """Check that every sentence and count in `status` is on the mailing's page."""
     now = utcnow()
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, ends_at=now + timedelta(hours=2))
     last = create_run(
@@ -197,26 +195,26 @@ def test_status_and_the_page_agree(run: Run, user: User, session: Session, brows
     page = soup(browser.get(f"/mailings/{mailing.id}"))
 
     assert page.select("#routes")[0].get_text(" ", strip=True) == values["route"]
-    shown = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
-    assert shown == [str(values[state.value]) for state in DeliveryState]
+    counts = [item.select(".count")[0].get_text() for item in page.select(".ledger li")]
+    assert counts == [str(values[state.value]) for state in DeliveryState]
     assert f"It is unknown whether {values['unclear_waiting']} letters were delivered" in page.get_text()
     assert f"{values['unclear_resend']} letter with unknown delivery will be sent again" in page.get_text()
 
 
-def test_status_before_the_first_run_is_all_zero(run: Run, user: User) -> None:
+def test_status_before_the_first_run_shows_zeros(run: Run, user: User) -> None:
     values = json.loads(run("status", MailingFactory.create(owner=user).id, "--json").output)
     assert (values["run"], values["planned"], values["pending"]) == (None, 0, 0)
     assert (values["rate_per_second"], values["unclear_waiting"], values["forecast"]) == (None, 0, "")
 
 
-def test_a_refused_action_is_explained_and_fails(run: Run, user: User) -> None:
+def test_a_refused_action_fails_with_an_explanation(run: Run, user: User) -> None:
     ClientFactory.create(owner=user)
-    lonely = MailingFactory.create()
-    over = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
-    for arguments, words in [
-        (("start", over.id), "has ended"),
-        (("start", lonely.id), "has no clients"),
-        (("resume", over.id), "paused"),
+    without_clients = MailingFactory.create()
+    ended = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
+    for arguments, expected in [
+        (("start", ended.id), "has ended"),
+        (("start", without_clients.id), "has no clients"),
+        (("resume", ended.id), "paused"),
         (("start", 999_999), "no mailing 999999"),
         (("status", 999_999), "no mailing 999999"),
         (("status", 10**30), f"no mailing {10**30}"),
@@ -224,4 +222,4 @@ def test_a_refused_action_is_explained_and_fails(run: Run, user: User) -> None:
     ]:
         result = run(*arguments)
         assert result.exit_code == 1
-        assert words in result.output
+        assert expected in result.output

@@ -1,4 +1,4 @@
-"""Commands start quickly: they import only what they need, and build pages on demand."""
+"""Test that commands start quickly: they import only what they need and build pages on demand."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from skymailing.commands import COMMANDS
 
 PROJECT_DIR = Path(__file__).parents[2]
 # Packages that are slow to import and not needed to list users.
-SLOW = {
+SLOW_PACKAGES = {
     *("PIL", "aiosmtpd", "css_inline", "dns", "email_validator", "flask_admin", "liquid", "markdown_it"),
     *("nh3", "prometheus_client", "rq", "rq_scheduler", "segno", "supervisor", "valkey"),
 }
@@ -25,7 +25,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print("imported:", *sorted({SLOW} & set(sys.modules)))
+print("imported:", *sorted({SLOW_PACKAGES} & set(sys.modules)))
 """
 
 
@@ -35,8 +35,8 @@ def lazy_app(environment: dict[str, str]) -> Flask:
 
 
 @pytest.mark.usefixtures("app")
-def test_listing_users_imports_nothing_slow(environment: dict[str, str]) -> None:
-    done = subprocess.run(
+def test_listing_users_imports_no_slow_packages(environment: dict[str, str]) -> None:
+    result = subprocess.run(
         [sys.executable, "-c", LIST_USERS],
         cwd=PROJECT_DIR,
         env=environment,
@@ -45,8 +45,8 @@ def test_listing_users_imports_nothing_slow(environment: dict[str, str]) -> None
         timeout=60,
     )
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].split() == ["imported:"]
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].split() == ["imported:"]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "db"])
@@ -57,16 +57,16 @@ def test_each_command_exists(app: Flask, name: str) -> None:
     assert name in app.test_cli_runner().invoke(args=["--help"]).output
 
 
-def test_deferred_pages_are_available_to_a_request(lazy_app: Flask) -> None:
+def test_a_request_builds_deferred_pages(lazy_app: Flask) -> None:
     assert lazy_app.test_client().get("/auth/login").status_code == 200
 
 
-def test_deferred_pages_are_available_to_a_link(lazy_app: Flask) -> None:
+def test_building_a_link_builds_deferred_pages(lazy_app: Flask) -> None:
     with lazy_app.test_request_context():
         assert url_for("auth.login") == "/auth/login"
 
 
-def test_deferred_pages_are_the_same_pages(app: Flask, lazy_app: Flask) -> None:
+def test_deferred_pages_equal_the_usual_ones(app: Flask, lazy_app: Flask) -> None:
     rules = {(str(rule), rule.endpoint) for rule in lazy_app.url_map.iter_rules()}
 
     assert rules == {(str(rule), rule.endpoint) for rule in app.url_map.iter_rules()}

@@ -1,4 +1,4 @@
-"""The `flask sweep` command."""
+"""Test the `flask sweep` command."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The `flask users` commands."""
+"""Test the `flask users` commands."""
 
 import re
 from collections.abc import Callable
@@ -18,10 +18,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(app: Flask, session: Session) -> Run:
-    def do(*arguments: str) -> Result:
+    def invoke(*arguments: str) -> Result:
         return app.test_cli_runner().invoke(args=["users", *arguments])
 
-    return do
+    return invoke
 
 
 def test_a_created_user_has_the_role_and_can_sign_in_with_the_printed_password(
@@ -29,12 +29,12 @@ def test_a_created_user_has_the_role_and_can_sign_in_with_the_printed_password(
 ) -> None:
     result = run("create", "Boss@Example.com", "--role", "manager")
     assert result.exit_code == 0, result.output
-    printed = re.search(r"Password: (\S+)", result.output)
+    match = re.search(r"Password: (\S+)", result.output)
     user = session.scalar(select(User))
-    assert printed is not None
+    assert match is not None
     assert user is not None
     assert (user.email, user.role, user.is_confirmed) == ("boss@example.com", Role.MANAGER, True)
-    response = app.test_client().post("/auth/login", data={"email": user.email, "password": printed[1]})
+    response = app.test_client().post("/auth/login", data={"email": user.email, "password": match[1]})
     assert response.status_code == 302
 
 
@@ -45,7 +45,7 @@ def test_a_given_password_is_not_printed(run: Run, session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "expected"),
     [
         (["create", "no-address"], "@"),
         (["create", "a@example.com", "--role", "king"], "king"),
@@ -56,12 +56,12 @@ def test_a_given_password_is_not_printed(run: Run, session: Session) -> None:
     ],
 )
 def test_mistakes_are_explained_and_change_nothing(
-    run: Run, session: Session, arguments: list[str], words: str
+    run: Run, session: Session, arguments: list[str], expected: str
 ) -> None:
     UserFactory.create(email="taken@example.com")
     result = run(*arguments)
     assert result.exit_code != 0
-    assert words in result.output
+    assert expected in result.output
     assert "Traceback" not in result.output
     assert len(session.scalars(select(User)).all()) == 1
 
@@ -73,7 +73,7 @@ def test_block_ends_sessions_and_unblock_allows_sign_in(
     assert run("block", user.email, "--reason", "spam").exit_code == 0
     assert browser.get("/auth/profile").status_code == 302
     assert run("unblock", user.email).exit_code == 0
-    assert browser.get("/auth/profile").status_code == 302, "an old session stays ended"
+    assert browser.get("/auth/profile").status_code == 302, "an ended session is not restored"
     sign_in(user)
 
 

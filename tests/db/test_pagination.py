@@ -1,4 +1,4 @@
-"""Keyset pagination."""
+"""Test keyset pagination."""
 
 import base64
 import json
@@ -25,15 +25,15 @@ STATEMENT = select(Client)
 
 @pytest.fixture
 def context(app: Flask, session: Session) -> Iterator[None]:
-    with app.test_request_context():  # a GET request: its reads lock nothing
+    with app.test_request_context():  # in a GET request, reads take no locks
         yield
 
 
-def add(user: User, names: str) -> list[Client]:
+def add_clients(user: User, names: str) -> list[Client]:
     return [ClientFactory.create(owner=user, full_name=name) for name in names]
 
 
-def names(page: Page) -> str:
+def join_names(page: Page) -> str:
     return "".join(client.full_name for client in page)
 
 
@@ -48,54 +48,54 @@ def read_forward(order: Order, per_page: int) -> list[Page]:
 @pytest.mark.parametrize("order", [BY_NAME, NEWEST_FIRST, MIXED])
 @pytest.mark.parametrize("per_page", [1, 2, 3, 7, 8])
 def test_paging_forward_and_back_shows_each_row_once(user: User, order: Order, per_page: int) -> None:
-    add(user, "caabcba")
+    add_clients(user, "caabcba")
     pages = read_forward(order, per_page)
-    everything = [client.id for page in pages for client in page]
+    ids = [client.id for page in pages for client in page]
     columns = [column.desc() if descending else column.asc() for column, descending in order]
-    assert everything == [client.id for client in paginate(STATEMENT.order_by(*columns), order, None, 100)]
-    assert len(everything) == 7
+    assert ids == [client.id for client in paginate(STATEMENT.order_by(*columns), order, None, 100)]
+    assert len(ids) == 7
     assert pages[0].previous_cursor is None
     for earlier, later in zip(reversed(pages[:-1]), reversed(pages[1:]), strict=True):
-        back = paginate(STATEMENT, order, later.previous_cursor, per_page)
-        assert [client.id for client in back] == [client.id for client in earlier]
-        assert bool(back.previous_cursor) == bool(earlier.previous_cursor)
+        previous = paginate(STATEMENT, order, later.previous_cursor, per_page)
+        assert [client.id for client in previous] == [client.id for client in earlier]
+        assert bool(previous.previous_cursor) == bool(earlier.previous_cursor)
 
 
 @pytest.mark.usefixtures("context")
 def test_added_rows_do_not_repeat_or_hide_others(user: User) -> None:
-    add(user, "bdfh")
+    add_clients(user, "bdfh")
     first = paginate(STATEMENT, BY_NAME, None, 2)
     db.session.rollback()
-    add(user, "acx")
+    add_clients(user, "acx")
     second = paginate(STATEMENT, BY_NAME, first.next_cursor, 2)
-    assert (names(first), names(second)) == ("bd", "fh")
-    assert names(paginate(STATEMENT, BY_NAME, second.previous_cursor, 2)) == "cd"
+    assert (join_names(first), join_names(second)) == ("bd", "fh")
+    assert join_names(paginate(STATEMENT, BY_NAME, second.previous_cursor, 2)) == "cd"
 
 
 @pytest.mark.usefixtures("context")
 def test_paging_back_ends_with_a_full_first_page(user: User) -> None:
-    add(user, "bcd")
+    add_clients(user, "bcd")
     page = paginate(STATEMENT, BY_NAME, paginate(STATEMENT, BY_NAME, None, 2).next_cursor, 2)
     db.session.rollback()
-    add(user, "a")
-    back = paginate(STATEMENT, BY_NAME, page.previous_cursor, 2)
-    assert names(back) == "bc"
-    assert names(paginate(STATEMENT, BY_NAME, back.previous_cursor, 2)) == "ab"
+    add_clients(user, "a")
+    previous = paginate(STATEMENT, BY_NAME, page.previous_cursor, 2)
+    assert join_names(previous) == "bc"
+    assert join_names(paginate(STATEMENT, BY_NAME, previous.previous_cursor, 2)) == "ab"
 
 
 @pytest.mark.usefixtures("context")
-def test_a_page_with_no_rows_left_shows_the_first_page(user: User, session: Session) -> None:
-    last = add(user, "abc")[-1]
+def test_a_cursor_with_no_rows_left_returns_the_first_page(user: User, session: Session) -> None:
+    last = add_clients(user, "abc")[-1]
     page = paginate(STATEMENT, BY_NAME, None, 2)
     db.session.rollback()
     session.delete(last)
     session.flush()
-    assert names(paginate(STATEMENT, BY_NAME, page.next_cursor, 2)) == "ab"
+    assert join_names(paginate(STATEMENT, BY_NAME, page.next_cursor, 2)) == "ab"
 
 
 @pytest.mark.usefixtures("context")
-def test_selecting_several_columns_gives_rows(user: User) -> None:
-    client = add(user, "a")[0]
+def test_selecting_several_columns_returns_rows(user: User) -> None:
+    client = add_clients(user, "a")[0]
     page = paginate(select(Client.id, Client.full_name), BY_NAME, None)
     assert (page.items[0].id, page.items[0].full_name) == (client.id, "a")
 
@@ -130,14 +130,14 @@ NAME_AND_ID = "full_name+,id+"
         encode(["created_at-,id-", False, ["0001-01-01T00:00:00+14:00", 1]]),
     ],
 )
-def test_an_invalid_cursor_gives_the_first_page(user: User, cursor: str) -> None:
-    add(user, "ab")
-    assert names(paginate(STATEMENT, BY_NAME, cursor)) == "ab"
+def test_an_invalid_cursor_returns_the_first_page(user: User, cursor: str) -> None:
+    add_clients(user, "ab")
+    assert join_names(paginate(STATEMENT, BY_NAME, cursor)) == "ab"
     assert len(paginate(STATEMENT, NEWEST_FIRST, cursor)) == 2
 
 
 @pytest.mark.usefixtures("context")
-def test_a_number_too_large_for_an_integer_key_gives_the_first_page(user: User) -> None:
+def test_a_number_too_large_for_an_integer_key_returns_the_first_page(user: User) -> None:
     MessageFactory.create(owner=user)
 
     page = paginate(select(Message), [(Message.id, True)], encode(["id-", False, [2**31]]))
@@ -154,16 +154,16 @@ def test_no_cursor_raises_an_error(cursor: str) -> None:
 
 @pytest.mark.usefixtures("context")
 def test_counting_stops_at_the_limit(user: User) -> None:
-    add(user, "abc")
+    add_clients(user, "abc")
     assert str(count_up_to(STATEMENT, limit=2)) == "2+"
     assert str(count_up_to(STATEMENT, limit=3)) == "3"
     assert str(count_up_to(STATEMENT.order_by(Client.id), limit=4)) == "3"
 
 
 @pytest.mark.usefixtures("context")
-def test_moments_keep_their_precision_in_a_cursor(user: User) -> None:
-    first, second = add(user, "ab")
+def test_times_keep_their_precision_in_a_cursor(user: User) -> None:
+    first, second = add_clients(user, "ab")
     assert second.created_at - first.created_at < timedelta(seconds=1)
     page = paginate(STATEMENT, NEWEST_FIRST, None, 1)
-    assert names(page) == "b"
-    assert names(paginate(STATEMENT, NEWEST_FIRST, page.next_cursor, 1)) == "a"
+    assert join_names(page) == "b"
+    assert join_names(paginate(STATEMENT, NEWEST_FIRST, page.next_cursor, 1)) == "a"

@@ -1,4 +1,4 @@
-"""Fixtures for the engine's tests: start mailings, sweep, choose the mail server, run a worker."""
+"""Provide fixtures that start mailings, run sweeps, choose the mail server and create workers."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -21,26 +21,26 @@ ServeFrom = Callable[..., None]
 
 @pytest.fixture
 def start(app: Flask, work: Work) -> Callable[[Mailing], None]:
-    """Return a function that starts a mailing and runs all jobs that this leads to."""
+    """Return a function that starts a mailing and runs all resulting jobs."""
 
-    def do(mailing: Mailing) -> None:
+    def start_mailing(mailing: Mailing) -> None:
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         work()
 
-    return do
+    return start_mailing
 
 
 @pytest.fixture
 def sweep(app: Flask, work: Work) -> Work:
-    """Return a function that runs one sweep and all jobs that this leads to."""
+    """Return a function that runs one sweep and all resulting jobs."""
 
-    def do() -> None:
+    def run_sweep() -> None:
         with app.app_context():
             jobs.sweep()
         work()
 
-    return do
+    return run_sweep
 
 
 @pytest.fixture
@@ -65,11 +65,11 @@ def new_worker(app: Flask, user: User) -> Iterator[NewWorker]:
     """Return a function that creates a worker for a mailing to all clients."""
     workers: list[Worker] = []
 
-    def do(**values: Any) -> Worker:
+    def create_worker(**values: Any) -> Worker:
         workers.append(Worker(app, user, **values))
         return workers[-1]
 
-    yield do
+    yield create_worker
     for worker in workers:
         worker.die()
         worker.journal.path.unlink(missing_ok=True)

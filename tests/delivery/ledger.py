@@ -20,21 +20,21 @@ from skymailing.models import (
 from tests.support.servers import Letter
 
 
-def states(session: Session, run: Run) -> dict[str, int]:
-    """Return the number of deliveries in each state that occurs."""
+def count_states(session: Session, run: Run) -> dict[str, int]:
+    """Return the number of deliveries in each state, without states that have none."""
     rows = session.execute(
         select(Delivery.state, func.count()).where(Delivery.run_id == run.id).group_by(Delivery.state)
     )
     return {state.value: count for state, count in rows.tuples()}
 
 
-def only_run(session: Session) -> Run:
+def get_only_run(session: Session) -> Run:
     session.expire_all()
     return session.execute(select(Run)).scalar_one()
 
 
-def kept_counts(session: Session, run: Run) -> dict[str, int]:
-    """Return the counts that were stored during the run."""
+def get_stored_counts(session: Session, run: Run) -> dict[str, int]:
+    """Return the counts that were updated during the run."""
     sums = [func.coalesce(func.sum(RunInterval.__table__.c[state.value]), 0) for state in COUNTED_STATES]
     row = session.execute(select(*sums).where(RunInterval.run_id == run.id)).one()
     return {state.value: int(count) for state, count in zip(COUNTED_STATES, row, strict=True)}
@@ -43,15 +43,15 @@ def kept_counts(session: Session, run: Run) -> dict[str, int]:
 def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
     """Assert that the run's ledger is consistent and accounts for every letter that arrived."""
     session.expire_all()
-    counts = states(session, run)
+    counts = count_states(session, run)
     assert sum(counts.values()) == run.planned
     if run.state in (RunState.FINISHED, RunState.CANCELLED):
-        assert not counts.keys() & set(OPEN_DELIVERY_STATES), "a run that is over has no open deliveries"
-    assert kept_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED_STATES}
-    got = Counter(letter.to for letter in letters)
-    identities = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)
+        assert not counts.keys() & set(OPEN_DELIVERY_STATES), "a finished run has no open deliveries"
+    assert get_stored_counts(session, run) == {state.value: counts.get(state, 0) for state in COUNTED_STATES}
+    arrived = Counter(letter.to for letter in letters)
+    message_ids = Counter(message_from_bytes(letter.content)["Message-ID"] for letter in letters)
     deliveries = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).all()
-    assert set(got) <= {delivery.email for delivery in deliveries}
+    assert set(arrived) <= {delivery.email for delivery in deliveries}
     for delivery in deliveries:
         attempts = session.scalars(
             select(Attempt).where(Attempt.delivery_id == delivery.id).order_by(Attempt.number)
@@ -59,8 +59,8 @@ def check_ledger(session: Session, run: Run, letters: list[Letter]) -> None:
         assert [attempt.number for attempt in attempts] == list(range(1, delivery.attempts + 1))
         unknowns = sum(attempt.outcome is Outcome.UNKNOWN for attempt in attempts)
         assert delivery.unknowns == unknowns
-        assert got[delivery.email] <= 1 + unknowns
+        assert arrived[delivery.email] <= 1 + unknowns
         if delivery.state is DeliveryState.SENT:
             assert attempts[-1].outcome in (Outcome.SENT, Outcome.UNKNOWN)
-            assert got[delivery.email] >= 1
-    assert len(identities) == len(got)
+            assert arrived[delivery.email] >= 1
+    assert len(message_ids) == len(arrived)

@@ -1,4 +1,4 @@
-"""Render letters and read them as any mail client that follows the RFCs does."""
+"""Render letters and parse them as a mail client that follows the RFCs does."""
 
 import re
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def render(content: Content, recipient: Recipient = ANN, sender: Sender = SENDER
 
 
 def read(letter: bytes) -> EmailMessage:
-    """Parse a letter after checking what must be true for every letter."""
+    """Check what must be true for every letter, and parse it."""
     assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", letter) is None
     assert all(len(line) <= 998 for line in letter.split(b"\r\n"))
     parsed = message_from_bytes(letter, policy=policy.default)
@@ -34,13 +34,13 @@ def read(letter: bytes) -> EmailMessage:
     return parsed
 
 
-def body_of(parsed: EmailMessage, kind: str) -> str:
+def get_body(parsed: EmailMessage, kind: str) -> str:
     part = parsed.get_body((kind,))
     assert part is not None
     return str(part.get_content()).replace("\r\n", "\n")
 
 
-def name_of(letter: bytes, header: str) -> str:
+def get_display_name(letter: bytes, header: str) -> str:
     """Return a display name.
 
     The newer parser in Python 3.11 leaves a space between encoded words in names, contrary to RFC 2047

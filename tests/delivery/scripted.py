@@ -1,4 +1,4 @@
-"""A small SMTP server that follows a test's script, even if that violates the protocol."""
+"""Provide a small SMTP server that follows a test's script, even if that violates the protocol."""
 
 import socket
 import threading
@@ -40,7 +40,7 @@ class Peer:
             self.send(f"250-{extension}")
         self.send("250 HELP")
 
-    def body(self) -> str:
+    def read_body(self) -> str:
         lines = []
         while (line := self.read()) != ".":
             lines.append(line)
@@ -54,16 +54,16 @@ class Peer:
         self.send("250 recipient ok")
         self.read()
         self.send("354 go on")
-        self.body()
+        self.read_body()
         self.send("250 2.0.0 accepted")
         return recipient.removeprefix("RCPT TO:<").rstrip(">")
 
 
 @contextmanager
 def scripted_server(*dialogues: Dialogue) -> Iterator[int]:
-    """Serve each connection with its own dialogue; the last one repeats. Yield the port.
+    """Serve each connection with its own dialogue, repeating the last one; yield the port.
 
-    At the end, the dialogues have CLOSING_SECONDS to read the last data from the client.
+    When the block ends, the dialogues have CLOSING_SECONDS to read the client's last data.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     open_connections: list[socket.socket] = []

@@ -1,4 +1,4 @@
-"""All ways to stop a mailing, and to undo each of them."""
+"""Stop a mailing in each possible way, and resume it."""
 
 from skymailing.audit import current_actor
 from skymailing.clock import utcnow

@@ -1,4 +1,4 @@
-"""Users' templates: errors are reported with their line, and hostile templates do no harm."""
+"""Test that template errors are reported with their line, and that hostile templates do no harm."""
 
 import time
 
@@ -13,9 +13,9 @@ from skymailing.models import MessageFormat
 FORMATS = list(MessageFormat)
 
 
-@pytest.mark.parametrize("written", FORMATS)
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(
-    ("body", "line", "words"),
+    ("body", "line", "expected"),
     [
         ("one\ntwo\n{{ name", 3, "{{ is not closed by }}"),
         ("one\r\n\r\n# Two\r\n{% if name %}\r\nfour", 4, "{% if name %} is not closed by {% endif %}"),
@@ -31,24 +31,26 @@ FORMATS = list(MessageFormat)
         ("a\n{% include 'x' %}", 2, "include"),
     ],
 )
-def test_an_error_is_reported_with_its_line(written: MessageFormat, body: str, line: int, words: str) -> None:
-    with pytest.raises(TemplateError) as caught:
-        check_content(Content("subject", written, body))
+def test_an_error_is_reported_with_its_line(
+    format: MessageFormat, body: str, line: int, expected: str
+) -> None:
+    with pytest.raises(TemplateError) as raised:
+        check_content(Content("subject", format, body))
 
-    assert caught.value.line == line
-    assert words in str(caught.value)
-    assert not caught.value.in_subject
+    assert raised.value.line == line
+    assert expected in str(raised.value)
+    assert not raised.value.in_subject
 
 
-def test_an_error_in_the_subject_is_reported_as_one() -> None:
-    with pytest.raises(TemplateError) as caught:
+def test_an_error_in_the_subject_is_reported_for_the_subject() -> None:
+    with pytest.raises(TemplateError) as raised:
         check_content(Content("Hello {{ name", MessageFormat.TEXT, "fine"))
 
-    assert caught.value.in_subject
+    assert raised.value.in_subject
 
 
-@pytest.mark.parametrize("written", FORMATS)
-def test_valid_content_is_accepted(written: MessageFormat) -> None:
+@pytest.mark.parametrize("format", FORMATS)
+def test_valid_content_is_accepted(format: MessageFormat) -> None:
     body = (
         '{% assign who = name | default: "friend" %}Hello, {{ who | capitalize }}!\n\n'
         "{% if client.city %}In {{ client.city }}{% elsif name %}there{% else %}here{% endif %}\n"
@@ -56,7 +58,7 @@ def test_valid_content_is_accepted(written: MessageFormat) -> None:
         '{{ "now" | date: "%Y" }} {% raw %}{{ literally }}{% endraw %}'
     )
 
-    check_content(Content('{{ name | default: "friend" }}', written, body))
+    check_content(Content('{{ name | default: "friend" }}', format, body))
 
 
 HOSTILE = [
@@ -102,28 +104,28 @@ def test_a_hostile_template_is_rejected_quickly(body: str) -> None:
         "forloop.x",
     ],
 )
-def test_a_template_cannot_reach_python(expression: str) -> None:
+def test_a_template_cannot_access_python(expression: str) -> None:
     values = {"name": "Ann", "client": {"city": "Rome"}}
 
     assert render(parse(f"[{{{{ {expression} }}}}]", escape=False), values) == "[]"
 
 
 @pytest.mark.parametrize("name", ["safe", "escapejs"])
-def test_no_filter_inserts_a_clients_data_into_html_unescaped(name: str) -> None:
+def test_filters_that_insert_unescaped_html_are_refused(name: str) -> None:
     with pytest.raises(TemplateError):
         check_content(Content("x", MessageFormat.HTML, f"{{{{ name | {name} }}}}"))
 
 
 @pytest.mark.parametrize(
-    "piece",
+    "fragment",
     ["<a ", "<!--", "<![CDATA[", "<", "&#", '<a href="', "</", "<?", "<ol><li>", "<a>x", "\n ", "*_[", "<<"],
 )
-def test_odd_html_and_markdown_are_parsed_quickly(piece: str) -> None:
+def test_malformed_html_and_markdown_are_parsed_quickly(fragment: str) -> None:
     start = time.monotonic()
 
-    html_to_text(piece * (200_000 // len(piece)))
-    compile_content(Content("x", MessageFormat.HTML, piece * (200_000 // len(piece))))
-    compile_content(Content("x", MessageFormat.MARKDOWN, piece * (20_000 // len(piece))))
+    html_to_text(fragment * (200_000 // len(fragment)))
+    compile_content(Content("x", MessageFormat.HTML, fragment * (200_000 // len(fragment))))
+    compile_content(Content("x", MessageFormat.MARKDOWN, fragment * (20_000 // len(fragment))))
 
     assert time.monotonic() - start < 5
 

@@ -1,4 +1,4 @@
-"""Styles are inlined into the elements, and the rest of the author's HTML stays unchanged."""
+"""Test that styles are inlined into elements and the rest of the author's HTML stays unchanged."""
 
 import re
 import time
@@ -14,7 +14,7 @@ from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
 from skymailing.models import MessageFormat
 
 CSS = "<style>p, td, .a { color: red } #b > i { margin: 0 } a:hover { color: {{ client.c }} }</style>"
-PIECES = st.sampled_from(
+FRAGMENTS = st.sampled_from(
     [
         CSS,
         "<p>",
@@ -57,7 +57,7 @@ def strip_styles(html: str) -> str:
 
 
 @settings(max_examples=400, deadline=None)
-@given(html=st.lists(PIECES, max_size=25).map("".join))
+@given(html=st.lists(FRAGMENTS, max_size=25).map("".join))
 @example(html=CSS + "<p>{{ name }}</p>")
 def test_nothing_but_the_styles_changes(html: str) -> None:
     try:
@@ -69,15 +69,15 @@ def test_nothing_but_the_styles_changes(html: str) -> None:
 
     inlined = inline_styles(html)
 
-    rest, source = strip_styles(inlined), strip_styles(html)
-    assert rest == source
-    assert [tag.text for tag in find_tags(rest)] == [tag.text for tag in find_tags(source)]
+    stripped, source = strip_styles(inlined), strip_styles(html)
+    assert stripped == source
+    assert [tag.text for tag in find_tags(stripped)] == [tag.text for tag in find_tags(source)]
     # None of the author's tags is missing; the inliner may add some.
-    found = iter(tag.text for tag in find_tags(inlined))
-    assert all(tag in found for tag in tags)
+    remaining = iter(tag.text for tag in find_tags(inlined))
+    assert all(tag in remaining for tag in tags)
 
 
-def inlined(css: str, html: str) -> str:
+def inline(css: str, html: str) -> str:
     return inline_styles(f"<style>{css}</style>{html}").partition("</style>")[2]
 
 
@@ -89,7 +89,7 @@ def inlined(css: str, html: str) -> str:
         ("p { font: 1px 'A' }", "<p style='margin: 0'>x", "<p style='font: 1px &#39;A&#39;; margin: 0'>x"),
         ("p { color: red }", "<p style=margin:0>x", '<p style="color: red; margin:0">x'),
         ("p { color: {{ client.c }} }", "<p>x", '<p style="color: {{ client.c }};">x'),
-        # A value that is unknown until it is filled in.
+        # The class is unknown until the placeholder is filled in.
         (".a { color: red }", "<p {% if name %}class=a{% endif %}>x", "<p {% if name %}class=a{% endif %}>x"),
         (
             ".a { color: red }",
@@ -99,8 +99,8 @@ def inlined(css: str, html: str) -> str:
         (".a { color: red }", '<p class="a {{ name }}">x', '<p style="color: red;" class="a {{ name }}">x'),
     ],
 )
-def test_rules_are_inlined_where_they_match(css: str, html: str, expected: str) -> None:
-    assert inlined(css, html) == expected
+def test_rules_are_inlined_into_matching_elements(css: str, html: str, expected: str) -> None:
+    assert inline(css, html) == expected
 
 
 def test_rules_in_media_queries_and_for_states_still_apply() -> None:
@@ -134,12 +134,12 @@ def test_nothing_is_loaded_from_the_network() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece",
+    "fragment",
     ["<div>", "<b a=1>", "<p><b c></p>", '<b a=x"y>', "<table><tr><td>", "<a ", "<i>x</i>", "<svg><g>"],
 )
-def test_hostile_html_is_returned_quickly(piece: str) -> None:
+def test_hostile_html_is_returned_quickly(fragment: str) -> None:
     css = "<style>" + "i p i, b, div { color: red }" * 100 + "</style>"
-    html = (css + piece * 250_000)[:490_000]
+    html = (css + fragment * 250_000)[:490_000]
     start = time.monotonic()
 
     assert len(inline_styles(html)) < 2 * len(html)
@@ -147,9 +147,9 @@ def test_hostile_html_is_returned_quickly(piece: str) -> None:
     assert time.monotonic() - start < 5, "usually a few tenths of a second"
 
 
-def test_deep_html_is_inlined_up_to_a_limit() -> None:
-    def nested(depth: int) -> str:
+def test_deeply_nested_html_is_inlined_up_to_a_limit() -> None:
+    def nest(depth: int) -> str:
         return "<style>i { color: red }</style>" + "<div>" * depth + "<i>x</i>"
 
-    assert 'style="color: red;"' in inline_styles(nested(MAX_DEPTH - 1))
-    assert inline_styles(nested(MAX_DEPTH + 1)) == nested(MAX_DEPTH + 1)
+    assert 'style="color: red;"' in inline_styles(nest(MAX_DEPTH - 1))
+    assert inline_styles(nest(MAX_DEPTH + 1)) == nest(MAX_DEPTH + 1)

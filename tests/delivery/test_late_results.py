@@ -1,4 +1,4 @@
-"""Results are reconciled when they arrive after the sweep marked their deliveries unknown."""
+"""Test that results are recorded even if the sweep has already marked their deliveries unknown."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,18 +16,18 @@ from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, Run, RunState
 from tests.delivery.conftest import Work
-from tests.delivery.ledger import check_ledger, kept_counts, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run, get_stored_counts
 from tests.delivery.worker import NewWorker, Worker, read_journals, sweep_in
 from tests.support.servers import SmtpServer
 
 
-def by_record(worker: Worker, results: list[Result]) -> None:
-    """Record the results twice, as a worker does that was only stalled."""
+def report_by_recording(worker: Worker, results: list[Result]) -> None:
+    """Record the results twice, as a worker that was only stalled may do."""
     worker.record(results)
-    worker.record(results)  # as if the connection broke during the first commit
+    worker.record(results)  # as if the connection had broken during the first commit
 
 
-def by_journal(worker: Worker, results: list[Result]) -> None:
+def report_by_journal(worker: Worker, results: list[Result]) -> None:
     """Recover the results twice from the journal of a dead worker, which the first sweep did not see."""
     worker.write_journal([result for result in results if result.verdict is not Verdict.RELEASED])
     worker.die()
@@ -35,12 +35,12 @@ def by_journal(worker: Worker, results: list[Result]) -> None:
     read_journals(worker.app)
 
 
-ALL_WAYS = pytest.mark.parametrize("report", [by_record, by_journal])
+EVERY_WAY = pytest.mark.parametrize("report", [report_by_recording, report_by_journal])
 Report = Callable[[Worker, list[Result]], None]
 
 
 def assume_unknown(worker: Worker, session: Session, sweep: Work) -> None:
-    """Let the lease expire while the sweep cannot see the journal."""
+    """Let the lease expire while the journal is hidden from the sweep."""
     worker.claim(lease=timedelta(seconds=-1))
     hidden = worker.journal.path.rename(worker.journal.path.with_suffix(".hidden"))
     sweep()
@@ -56,20 +56,20 @@ def reopen_with_unknowns(worker: Worker, session: Session, sweep: Work) -> None:
     session.execute(update(Run).values(state=RunState.SENDING, finished_at=None))
 
 
-def log(session: Session) -> set[tuple[object, ...]]:
+def read_later_attempts(session: Session) -> set[tuple[object, ...]]:
     statement = select(Attempt.number, Attempt.outcome, Attempt.code, Attempt.answer).where(
         Attempt.number > 1
     )
     return set(session.execute(statement).tuples())
 
 
-@ALL_WAYS
+@EVERY_WAY
 @pytest.mark.parametrize(
-    ("verdict", "code", "on_hold", "to_be_resent"),
+    ("verdict", "code", "state_if_held", "state_if_resent"),
     [
         (Verdict.SENT, 250, "sent", "sent"),
         (Verdict.FAILED, 550, "failed", "failed"),
-        # If unknowns are held, the run is over, and none of its deliveries may stay open.
+        # If unknown letters are is_held, the run has finished, so none of its deliveries may stay open.
         (Verdict.DEFERRED, 451, "failed", "deferred"),
     ],
 )
@@ -84,21 +84,21 @@ def test_a_late_result_replaces_an_assumed_unknown_and_is_logged(
     report: Report,
     verdict: Verdict,
     code: int,
-    on_hold: str,
-    to_be_resent: str,
+    state_if_held: str,
+    state_if_resent: str,
     policy: OnUnknown,
 ) -> None:
     worker = new_worker(on_unknown=policy)
     assume_unknown(worker, session, sweep)
 
-    report(worker, worker.results(verdict, code))
+    report(worker, worker.make_results(verdict, code))
 
-    state = on_hold if policy is OnUnknown.HOLD else to_be_resent
-    assert states(session, only_run(session)) == {state: 3}
+    state = state_if_held if policy is OnUnknown.HOLD else state_if_resent
+    assert count_states(session, get_only_run(session)) == {state: 3}
     outcome = Outcome.FAILED if state == "failed" else Outcome(verdict)
-    assert log(session) == {(2, outcome, code, "words")}
-    if verdict is not Verdict.SENT:  # otherwise the server would need to have the letters
-        check_ledger(session, only_run(session), smtp.letters)
+    assert read_later_attempts(session) == {(2, outcome, code, "words")}
+    if verdict is not Verdict.SENT:  # the server never received letters marked as sent here
+        check_ledger(session, get_only_run(session), smtp.letters)
 
 
 def test_a_late_deferral_is_retried_when_it_is_due(
@@ -106,18 +106,18 @@ def test_a_late_deferral_is_retried_when_it_is_due(
 ) -> None:
     worker = new_worker(on_unknown=OnUnknown.RESEND)
     assume_unknown(worker, session, sweep)
-    worker.record(worker.results(Verdict.DEFERRED, 451, "try again in 2 hours"))
+    worker.record(worker.make_results(Verdict.DEFERRED, 451, "try again in 2 hours"))
     due_at: datetime = session.scalars(select(Delivery.due_at)).first() or utcnow()
     assert timedelta(hours=1.9) < due_at - utcnow() <= timedelta(hours=2)
 
     sweep_in(sweep, minutes=121)
 
-    assert states(session, only_run(session)) == {"sent": 3}
-    check_ledger(session, only_run(session), smtp.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
 @pytest.mark.parametrize("policy", OnUnknown)
-def test_letters_that_were_never_begun_are_sent_at_once_while_their_run_is_open(
+def test_letters_that_were_never_started_are_sent_if_their_run_is_open(
     app: Flask,
     session: Session,
     new_worker: NewWorker,
@@ -129,38 +129,38 @@ def test_letters_that_were_never_begun_are_sent_at_once_while_their_run_is_open(
     worker = new_worker(on_unknown=policy)
     assume_unknown(worker, session, sweep)
 
-    by_record(worker, worker.results(Verdict.RELEASED, None, ""))
+    report_by_recording(worker, worker.make_results(Verdict.RELEASED, None, ""))
     sweep()
 
-    # A run that is over keeps its unknowns, since the owner decides.
-    held = policy is OnUnknown.HOLD
-    assert states(session, only_run(session)) == ({"unknown": 3} if held else {"sent": 3})
-    assert only_run(session).state is RunState.FINISHED
-    check_ledger(session, only_run(session), smtp.letters)
+    # A finished run keeps its unknown letters, because the owner decides about them.
+    is_held = policy is OnUnknown.HOLD
+    assert count_states(session, get_only_run(session)) == ({"unknown": 3} if is_held else {"sent": 3})
+    assert get_only_run(session).state is RunState.FINISHED
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_late_results_of_an_older_lease_are_ignored(
+def test_late_results_from_an_older_lease_are_ignored(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work, smtp: SmtpServer
 ) -> None:
     """The letters have been sent again, so the first worker's results change nothing."""
     worker = new_worker(on_unknown=OnUnknown.RESEND)
     assume_unknown(worker, session, sweep)
     sweep_in(sweep, minutes=31)
-    assert states(session, only_run(session)) == {"sent": 3}
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
 
-    by_record(worker, worker.results(Verdict.FAILED, 550))
+    report_by_recording(worker, worker.make_results(Verdict.FAILED, 550))
 
-    assert states(session, only_run(session)) == {"sent": 3}
-    check_ledger(session, only_run(session), smtp.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_a_run_ends_only_after_late_results_that_are_being_recorded(
+def test_a_run_ends_only_after_late_results_have_been_recorded(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work
 ) -> None:
     """The run's last letters become deferred just when the run would have ended."""
     worker = new_worker(on_unknown=OnUnknown.HOLD)
     reopen_with_unknowns(worker, session, sweep)
-    results = worker.results(Verdict.DEFERRED, 451)
+    results = worker.make_results(Verdict.DEFERRED, 451)
     with app.app_context(), db.engine.begin() as connection:
         record.record_results(connection, worker.run, worker.token, results, {}, "primary", utcnow())
         connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
@@ -170,7 +170,7 @@ def test_a_run_ends_only_after_late_results_that_are_being_recorded(
                 other.exec_driver_sql("SELECT id FROM mailings FOR UPDATE")
             other.rollback()
 
-    assert states(session, only_run(session)) == {"deferred": 3}
+    assert count_states(session, get_only_run(session)) == {"deferred": 3}
     assert session.scalars(select(Delivery.state)).first() is DeliveryState.DEFERRED
 
 
@@ -185,12 +185,12 @@ def test_a_late_result_during_verification_is_not_a_miscount(
     """The letters reach a final state, so the late result does not wait for the end of the run."""
     worker = new_worker(on_unknown=OnUnknown.HOLD)
     reopen_with_unknowns(worker, session, sweep)
-    read: list[str] = []
+    statements: list[str] = []
 
     def record_late(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
-        if not read and statement.startswith("SELECT") and "run_intervals" in statement:
-            read.append(statement)
-            worker.record(worker.results(Verdict.SENT))
+        if not statements and statement.startswith("SELECT") and "run_intervals" in statement:
+            statements.append(statement)
+            worker.record(worker.make_results(Verdict.SENT))
 
     with app.app_context():
         event.listen(db.engine, "after_cursor_execute", record_late)
@@ -199,7 +199,7 @@ def test_a_late_result_during_verification_is_not_a_miscount(
         finally:
             event.remove(db.engine, "after_cursor_execute", record_late)
 
-    assert read, "the late result arrived after the counts were read"
+    assert statements, "the late result arrived after the counts were read"
     assert "has wrong counts" not in caplog.text
-    assert states(session, only_run(session)) == {"sent": 3}
-    assert kept_counts(session, only_run(session))["sent"] == 3
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
+    assert get_stored_counts(session, get_only_run(session))["sent"] == 3

@@ -1,4 +1,4 @@
-"""Any text arrives unchanged at a mail client that follows the RFCs."""
+"""Test that any text arrives unchanged in a mail client that follows the RFCs."""
 
 import pytest
 from flask import Flask
@@ -27,16 +27,16 @@ from tests.delivery.rendered import (
     SENDER,
     TEXT,
     URL,
-    body_of,
-    name_of,
+    get_body,
+    get_display_name,
     read,
     render,
 )
 from tests.support.factories import ClientFactory, MessageFactory
 
-# Without lone surrogates, which the databases cannot store.
+# Excludes lone surrogates, which the databases cannot store.
 CHARACTERS = st.characters(exclude_categories=["Cs"])
-NASTY = st.sampled_from(
+TRICKY_TEXTS = st.sampled_from(
     [
         "\r\nBcc: evil@example.com",
         "\r",
@@ -52,11 +52,11 @@ NASTY = st.sampled_from(
         "\u2028\x85",
     ]
 )
-TEXTS = st.lists(st.one_of(st.text(CHARACTERS, max_size=60), NASTY), max_size=4).map("".join)
+TEXTS = st.lists(st.one_of(st.text(CHARACTERS, max_size=60), TRICKY_TEXTS), max_size=4).map("".join)
 LITERALS = TEXTS.filter(lambda text: "{{" not in clean(text) and "{%" not in clean(text))
 
 
-def test_a_letter_has_the_headers_of_bulk_mail() -> None:
+def test_a_letter_has_bulk_mail_headers() -> None:
     letter = read(render(Content("Привет, {{ name }}", MARKDOWN, "Здравствуйте")))
 
     assert letter["Subject"] == "Привет, Анна Петрова"
@@ -77,22 +77,22 @@ def test_a_letter_has_the_headers_of_bulk_mail() -> None:
 def test_the_same_delivery_has_the_same_message_id_on_every_attempt() -> None:
     content = Content("x", TEXT, "y")
 
-    first, again = read(render(content)), read(render(content))
+    first, second = read(render(content)), read(render(content))
 
-    assert first["Message-ID"] == again["Message-ID"]
+    assert first["Message-ID"] == second["Message-ID"]
     assert make_message_id(RUN, 42, "a.example") != make_message_id(RUN, 43, "a.example")
 
 
 def test_markdown_and_html_have_two_parts_and_plain_text_has_one() -> None:
-    for written in (MARKDOWN, HTML):
-        letter = read(render(Content("x", written, "<p>Hello {{ name }}</p>")))
+    for format in (MARKDOWN, HTML):
+        letter = read(render(Content("x", format, "<p>Hello {{ name }}</p>")))
         assert letter.get_content_type() == "multipart/alternative"
         assert [part.get_content_type() for part in letter.iter_parts()] == ["text/plain", "text/html"]
 
     assert read(render(Content("x", TEXT, "Hello"))).get_content_type() == "text/plain"
 
 
-def test_a_recipient_without_a_name_is_only_an_address() -> None:
+def test_a_recipient_without_a_name_is_shown_as_an_address() -> None:
     letter = render(Content("x", TEXT, "y"), Recipient("ann@example.com", "  ", {}))
 
     assert b"\r\nTo: ann@example.com\r\n" in letter
@@ -118,8 +118,8 @@ def test_any_text_arrives_unchanged(name: str, city: str, subject: str, body: st
     assert parsed["Subject"] == clean_line(clean(subject) + " " + clean(city))
     assert [address.addr_spec for address in parsed["To"].addresses] == ["ann@example.com"]
     if clean_line(name):
-        assert name_of(letter, "To") == clean_line(name)
-    assert body_of(parsed, "plain") == clean(body + "\n") + clean(city) + "|" + URL
+        assert get_display_name(letter, "To") == clean_line(name)
+    assert get_body(parsed, "plain") == clean(body + "\n") + clean(city) + "|" + URL
 
 
 @settings(max_examples=150, deadline=None)
@@ -130,8 +130,8 @@ def test_any_text_arrives_in_both_parts_of_a_markdown_letter(name: str, body: st
 
     parsed = read(render(content, recipient))
 
-    assert body_of(parsed, "plain") == f"{clean(name)}|{URL}\n\n{clean(body)}"
-    html = body_of(parsed, "html")
+    assert get_body(parsed, "plain") == f"{clean(name)}|{URL}\n\n{clean(body)}"
+    html = get_body(parsed, "html")
     escaped = (
         clean(name)
         .replace("&", "&amp;")
@@ -153,7 +153,7 @@ def test_any_sender_name_stays_within_its_header(sender: str) -> None:
     assert parsed["From"].addresses[0].addr_spec == "letters@sky.example"
     assert parsed["Bcc"] is None
     if clean_line(sender):
-        assert name_of(letter, "From") == clean_line(sender)
+        assert get_display_name(letter, "From") == clean_line(sender)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_personal_values_are_escaped_in_html() -> None:
     mallory = Recipient("m@example.com", "<script>alert('1')</script>", {"link": '"><img src=x>'})
     body = '<a href="{{ client.link }}">{{ name | upcase }}</a>{% if name %}{{ name }}{% endif %}{{ name }}'
 
-    html = body_of(read(render(Content("x", HTML, body), mallory)), "html")
+    html = get_body(read(render(Content("x", HTML, body), mallory)), "html")
 
     assert "<script" not in html.lower()
     assert "<img" not in html
@@ -192,22 +192,22 @@ def test_html_is_sent_as_written_with_a_readable_text_part() -> None:
 
     letter = read(render(Content("x", HTML, body), Recipient("a@b.example", "Ann", {"city": "Rome"})))
 
-    assert body_of(letter, "html").startswith("<!DOCTYPE html><html><head><style>p { color: red }</style>")
-    assert body_of(letter, "plain") == (
+    assert get_body(letter, "html").startswith("<!DOCTYPE html><html><head><style>p { color: red }</style>")
+    assert get_body(letter, "plain") == (
         "Hello, Ann\n\nSee our site (https://x.example/Rome).\n\n- One\n- Two\n\nIn Rome <3\n\n"
         f"Stop ({URL})\n"
     )
 
 
-@pytest.mark.parametrize("written", [MARKDOWN, HTML, TEXT])
-def test_a_letter_without_an_unsubscribe_link_gets_one(written: MessageFormat) -> None:
-    rendered = preview(Content("x", written, "<p>Hello, world</p>"), ANN, unsubscribe_url=URL)
+@pytest.mark.parametrize("format", [MARKDOWN, HTML, TEXT])
+def test_a_letter_without_an_unsubscribe_link_gets_one(format: MessageFormat) -> None:
+    rendered = preview(Content("x", format, "<p>Hello, world</p>"), ANN, unsubscribe_url=URL)
 
     assert rendered.text.endswith(f"\n\n-- \nUnsubscribe: {URL}\n")
-    assert (f'<a href="{URL}"' in rendered.html) is (written is not TEXT)
+    assert (f'<a href="{URL}"' in rendered.html) is (format is not TEXT)
 
 
-def test_a_letter_with_an_unsubscribe_link_gets_no_second_one() -> None:
+def test_a_letter_with_an_unsubscribe_link_does_not_get_another() -> None:
     rendered = preview(
         Content("x", MARKDOWN, "Привет. [Отписка]({{ unsubscribe_url }})"), ANN, unsubscribe_url=URL
     )
@@ -294,5 +294,5 @@ def test_a_test_letter_goes_to_its_author_with_a_clients_values(app: Flask, user
 
     assert letter["Subject"] == "[test] Hi, Ann"
     assert [address.addr_spec for address in letter["To"].addresses] == [user.email]
-    assert body_of(letter, "plain") == "Rome http://sky.example/u/example"
+    assert get_body(letter, "plain") == "Rome http://sky.example/u/example"
     assert example["Subject"].startswith("[test] Hi, ")

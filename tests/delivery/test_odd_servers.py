@@ -1,4 +1,4 @@
-"""Servers may reply too early, contradict themselves, or send long unusual replies."""
+"""Test servers that reply too early, contradict themselves or send long unusual replies."""
 
 import time
 import tracemalloc
@@ -12,7 +12,7 @@ from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Stage, Verdict
-from tests.delivery.handing import MemoryJournal, hand_over, open_to
+from tests.delivery.handover import MemoryJournal, connect_to, hand_over
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.servers import SmtpServer
 
@@ -25,7 +25,7 @@ def read_until_closed(peer: Peer) -> bytes:
 
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
 def test_an_acceptance_before_the_letter_does_not_count(extensions: tuple[str, ...]) -> None:
-    """Nothing that the server could have accepted was written."""
+    """Check that nothing was written that the server could have accepted."""
     received: list[bytes] = []
 
     def agree_to_everything(peer: Peer) -> None:
@@ -52,9 +52,7 @@ def test_an_acceptance_before_the_letter_does_not_count(extensions: tuple[str, .
         ("421 4.3.2 shutting down", Verdict.ROUTE_FAULT),
     ],
 )
-def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
-    reply: str, verdict: Verdict
-) -> None:
+def test_a_reply_during_the_body_ends_the_session_before_the_dot(reply: str, verdict: Verdict) -> None:
     # More data than a socket accepts at once.
     large = Letter(1, 1, "c@example.org", (b"x" * 998 + b"\r\n") * 16_000)
     received: list[bytes] = []
@@ -69,7 +67,7 @@ def test_a_reply_in_the_middle_of_the_body_ends_the_session_before_the_dot(
         received.append(read_until_closed(peer))
 
     with scripted_server(interrupt) as port:
-        pipeline = Pipeline(partial(open_to, port), "b@sky.example", MemoryJournal(), 5)
+        pipeline = Pipeline(partial(connect_to, port), "b@sky.example", MemoryJournal(), 5)
         pipeline.connect(1)
         (result,) = pipeline.hand_over([large], time.monotonic() + 30)
         pipeline.close()
@@ -100,10 +98,10 @@ def test_a_refusal_counts_even_if_the_server_then_hangs_up(
     assert result.answer == reply[4:]
 
 
-def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -> None:
-    """The server sent one reply too many, so each reply would be matched to the wrong command."""
+def test_an_out_of_step_server_gets_no_further_letter_after_a_refusal() -> None:
+    """Each reply would be matched to the wrong command, because the server sent one reply too many."""
 
-    def stutter(peer: Peer) -> None:
+    def reply_once_too_often(peer: Peer) -> None:
         peer.greet()
         peer.read()
         peer.send("250 ok")
@@ -114,7 +112,7 @@ def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -
         received.append(peer.read())
 
     received: list[str] = []
-    with scripted_server(stutter) as port:
+    with scripted_server(reply_once_too_often) as port:
         results, _ = hand_over(port, count=2)
 
     assert [result.verdict for result in results] == [Verdict.FAILED]
@@ -123,14 +121,14 @@ def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -
 
 @pytest.mark.parametrize("reply", ["a" * 16_000, "a-" * 8_000, "<" * 16_000, "1." * 8_000])
 def test_a_long_unusual_reply_is_processed_quickly(reply: str) -> None:
-    begun = time.monotonic()
+    start = time.monotonic()
     common_words(reply)
     rejections = Rejections(10)
     rejections.record(1, Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.DOT))
-    assert time.monotonic() - begun < 0.1
+    assert time.monotonic() - start < 0.1
 
 
-def test_large_letters_are_not_kept_in_memory_until_they_are_recorded(smtp_server: SmtpServer) -> None:
+def test_the_bodies_of_large_letters_are_not_kept_in_memory(smtp_server: SmtpServer) -> None:
     def generate() -> Iterator[Letter]:
         for number in range(40):
             yield Letter(number, 1, f"c{number}@example.org", (b"x" * 76 + b"\r\n") * 13_000)
@@ -149,7 +147,7 @@ def test_large_letters_are_not_kept_in_memory_until_they_are_recorded(smtp_serve
             peer.send("250 accepted")
 
     with scripted_server(accept_all) as port:
-        pipeline = Pipeline(partial(open_to, port), "b@sky.example", MemoryJournal(), 30)
+        pipeline = Pipeline(partial(connect_to, port), "b@sky.example", MemoryJournal(), 30)
         pipeline.connect(1)
         tracemalloc.start()
         try:

@@ -1,4 +1,4 @@
-"""Letters are handed over through one or more sessions, to correct and to faulty servers."""
+"""Test handing over letters through one or more sessions, to correct and to faulty servers."""
 
 import time
 from collections.abc import Callable
@@ -7,12 +7,12 @@ import pytest
 
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.verdicts import Verdict
-from tests.delivery.handing import BODY, MemoryJournal, hand_over, letters, open_to
+from tests.delivery.handover import BODY, MemoryJournal, connect_to, hand_over, make_letters
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.servers import SmtpServer
 
 
-def outcome(port: int, **options: float) -> tuple[Verdict, int | None, str]:
+def get_outcome(port: int, **options: float) -> tuple[Verdict, int | None, str]:
     (result,), _ = hand_over(port, **options)  # type: ignore[arg-type]
     return result.verdict, result.code, result.answer
 
@@ -30,7 +30,7 @@ def test_every_letter_arrives_once_and_unchanged(smtp_server: SmtpServer) -> Non
     smtp_server.clear()
 
 
-def test_with_pipelining_the_next_envelope_follows_a_body_at_once() -> None:
+def test_with_pipelining_the_next_envelope_immediately_follows_a_body() -> None:
     seen: list[str] = []
 
     def serve(peer: Peer) -> None:
@@ -38,11 +38,11 @@ def test_with_pipelining_the_next_envelope_follows_a_body_at_once() -> None:
         for number in range(3):
             seen.append(peer.read())
             if number:
-                peer.send("250 accepted")  # only now, since the client has not waited for it
+                peer.send("250 accepted")  # sent late, because the client must not wait for it
             peer.read()
             peer.read()
             peer.send("250 ok\r\n250 ok\r\n354 go")
-            peer.body()
+            peer.read_body()
         peer.send("250 accepted")
 
     with scripted_server(serve) as port:
@@ -61,11 +61,11 @@ def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
             peer.read()
             if stage == expected:
                 peer.send(reply)
-                peer.read()  # RSET or nothing
+                peer.read()  # RSET, or nothing
                 peer.send("250 reset")
                 return
             peer.send("354 go" if expected == "DATA" else "250 ok")
-        peer.body()
+        peer.read_body()
         peer.send(reply)
         peer.read()
 
@@ -98,7 +98,7 @@ def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
 )
 def test_each_reply_leads_to_its_verdict(stage: str, reply: str, verdict: Verdict) -> None:
     with scripted_server(refuse_at(stage, reply)) as port:
-        assert outcome(port) == (verdict, int(reply[:3]), reply[4:])
+        assert get_outcome(port) == (verdict, int(reply[:3]), reply[4:])
 
 
 def break_at(stage: str, misbehave: Callable[[Peer], None]) -> Callable[[Peer], None]:
@@ -110,7 +110,7 @@ def break_at(stage: str, misbehave: Callable[[Peer], None]) -> Callable[[Peer], 
                 misbehave(peer)
                 return
             peer.send("354 go" if expected == "DATA" else "250 ok")
-        peer.body()
+        peer.read_body()
         misbehave(peer)
 
     return serve
@@ -131,7 +131,7 @@ def never_end(peer: Peer) -> None:
         peer.send(b"x" * 4096)
 
 
-def drip(peer: Peer) -> None:
+def reply_endlessly(peer: Peer) -> None:
     while True:
         peer.send("250-still here")
         time.sleep(0.1)
@@ -141,13 +141,13 @@ def fall_silent(peer: Peer) -> None:
     time.sleep(3)
 
 
-@pytest.mark.parametrize("misbehave", [hang_up, say_garbage, never_end, drip, fall_silent])
+@pytest.mark.parametrize("misbehave", [hang_up, say_garbage, never_end, reply_endlessly, fall_silent])
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "DOT"])
-def test_a_broken_session_is_unknown_only_after_the_dot(
+def test_a_letter_is_unknown_only_if_the_session_breaks_after_the_dot(
     stage: str, misbehave: Callable[[Peer], None]
 ) -> None:
     with scripted_server(break_at(stage, misbehave)) as port:
-        verdict, code, reason = outcome(port, seconds=0.7)
+        verdict, code, reason = get_outcome(port, seconds=0.7)
 
     assert verdict is (Verdict.UNKNOWN if stage == "DOT" else Verdict.DEFERRED)
     assert code is None
@@ -159,23 +159,23 @@ def test_a_slow_reply_within_the_deadline_counts() -> None:
         peer.greet()
         peer.accept()
 
-    def slowly(peer: Peer) -> None:
+    def accept_slowly(peer: Peer) -> None:
         time.sleep(0.5)
         peer.send("250 accepted at last")
 
-    with scripted_server(break_at("DOT", slowly)) as port:
-        assert outcome(port, seconds=3)[0] is Verdict.SENT
+    with scripted_server(break_at("DOT", accept_slowly)) as port:
+        assert get_outcome(port, seconds=3)[0] is Verdict.SENT
 
 
 def test_a_reply_counts_even_if_garbage_follows_it_immediately() -> None:
-    def chatter(peer: Peer) -> None:
+    def accept_with_garbage(peer: Peer) -> None:
         peer.send(b"250 2.0.0 queued as 17\r\n\xff\xfe\r\n")
 
-    with scripted_server(break_at("DOT", chatter)) as port:
-        assert outcome(port) == (Verdict.SENT, 250, "2.0.0 queued as 17")
+    with scripted_server(break_at("DOT", accept_with_garbage)) as port:
+        assert get_outcome(port) == (Verdict.SENT, 250, "2.0.0 queued as 17")
 
 
-def test_an_empty_body_follows_a_354_without_a_recipient() -> None:
+def test_an_empty_body_is_sent_if_354_follows_a_refused_recipient() -> None:
     """RFC 2920 allows a server to reply 354 to DATA even if it has refused every recipient."""
     accepted: list[str] = []
 
@@ -184,7 +184,7 @@ def test_an_empty_body_follows_a_354_without_a_recipient() -> None:
         for _ in range(3):
             peer.read()
         peer.send("250 ok\r\n550 5.1.1 no such user\r\n354 go")
-        accepted.append(peer.body())
+        accepted.append(peer.read_body())
         peer.send("554 no valid recipients")
         accepted.append(peer.accept())
 
@@ -195,12 +195,12 @@ def test_an_empty_body_follows_a_354_without_a_recipient() -> None:
     assert accepted == ["", "c1@example.org"]
 
 
-def test_a_session_that_the_server_ends_between_letters_costs_no_attempt() -> None:
-    def one_only(peer: Peer) -> None:
+def test_no_attempt_is_counted_if_the_server_ends_a_session_between_letters() -> None:
+    def accept_one(peer: Peer) -> None:
         peer.greet("PIPELINING")
         peer.accept()
 
-    with scripted_server(one_only) as port:
+    with scripted_server(accept_one) as port:
         results, _ = hand_over(port, count=3)
 
     assert [result.verdict for result in results] == [Verdict.SENT, Verdict.RELEASED]
@@ -223,7 +223,7 @@ def test_a_server_that_asks_for_more_after_the_dot_gets_no_further_letter() -> N
         for reply in ("250 ok", "250 ok", "354 go"):
             peer.read()
             peer.send(reply)
-        peer.body()
+        peer.read_body()
         peer.send("354 more please")
         received.append(peer.read())
 
@@ -244,9 +244,9 @@ def test_a_lost_session_does_not_affect_the_others(smtp_server: SmtpServer) -> N
     ports = iter([smtp_server.port, smtp_server.port])
     journal = MemoryJournal()
     with scripted_server(break_at("RCPT", hang_up)) as dead:
-        pipeline = Pipeline(lambda: open_to(next(ports, dead)), "b@sky.example", journal, 5)
+        pipeline = Pipeline(lambda: connect_to(next(ports, dead)), "b@sky.example", journal, 5)
         pipeline.connect(3)
-        results = pipeline.hand_over(letters(30), time.monotonic() + 30)
+        results = pipeline.hand_over(make_letters(30), time.monotonic() + 30)
         pipeline.close()
 
     verdicts = sorted(result.verdict for result in results)

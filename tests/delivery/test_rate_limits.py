@@ -1,4 +1,4 @@
-"""All workers together keep to the limits of letters per second, and every recipient gets a letter."""
+"""Test that all workers together obey the rate limits, and that every recipient gets a letter."""
 
 import signal
 import time
@@ -13,14 +13,14 @@ from skymailing.clock import utcnow
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.delivery.send import close_dispatcher
 from skymailing.models import MailingState, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import ClientFactory, MailingFactory, create_clients
 from tests.support.servers import RedisServer, SmtpServer
 
 
 @pytest.fixture
-def limit(app: Flask, session: Session) -> Iterator[Callable[..., None]]:
-    """Return a function that sets rate limits; the fixture restores them."""
+def set_limits(app: Flask, session: Session) -> Iterator[Callable[..., None]]:
+    """Yield a function that sets rate limits, which are restored afterwards."""
     names = ("MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN")
     before = {name: app.config[name] for name in names}
 
@@ -35,7 +35,7 @@ def limit(app: Flask, session: Session) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def start_of_second() -> None:
-    """Wait for the start of a second, the period in which letters are counted."""
+    """Wait for the start of a clock second, the period in which letters are counted."""
     time.sleep(1 - time.time() % 1)
 
 
@@ -70,45 +70,45 @@ def test_without_redis_each_worker_uses_only_its_share(
         rates = RateLimits(10, None, None)
         allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(10)]
 
-    assert 5 <= sum(allowed) <= 6, "one more if the second changes in between"
+    assert 5 <= sum(allowed) <= 6, "one more if a new second begins in between"
 
 
 @pytest.mark.parametrize("name", ["MAIL_RATE", "MAIL_RATE_PER_MAILING", "MAIL_RATE_PER_DOMAIN"])
-def test_a_limited_mailing_keeps_its_rate_and_reaches_every_client(
+def test_a_limited_mailing_obeys_its_rate_and_reaches_every_client(
     app: Flask,
     session: Session,
     user: User,
     work: Callable[[], None],
     smtp: SmtpServer,
-    limit: Callable[..., None],
+    set_limits: Callable[..., None],
     name: str,
 ) -> None:
     create_clients(user, 25)
     ClientFactory.create(owner=user, email="other@example.net")
-    limit(**{name: 10})
+    set_limits(**{name: 10})
     mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
-    begun = time.monotonic()
+    start = time.monotonic()
     with app.app_context():
         queue.enqueue("start_mailing", mailing.id)
     work()
 
-    assert time.monotonic() - begun > 1, "25 letters at 10 per second need parts of three seconds"
-    run = only_run(session)
-    assert states(session, run) == {"sent": 26}
+    assert time.monotonic() - start > 1, "25 letters at 10 per second span three clock seconds"
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": 26}
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_hanging_redis_delays_letters_only_once(
+def test_a_redis_that_hangs_delays_letters_only_once(
     app: Flask, session: Session, redis_server: RedisServer
 ) -> None:
     with app.app_context():
         rates = RateLimits(1000, None, None)
         redis_server.process.send_signal(signal.SIGSTOP)
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
             allowed = [rates.allow("primary", 1, "a@example.org") for _ in range(50)]
         finally:
             redis_server.process.send_signal(signal.SIGCONT)
 
     assert all(allowed)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - start < 8

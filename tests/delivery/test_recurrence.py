@@ -1,4 +1,4 @@
-"""Occurrences in the owner's time zone agree with a day-by-day search and an observed clock."""
+"""Test occurrences in the owner's time zone against a day-by-day search and an observe_clock clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,7 +17,7 @@ ZONES = ["UTC", "Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kath
 BERLIN = ZoneInfo("Europe/Berlin")
 RECURRING = [Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]
 COUNTS = {Periodicity.DAILY: 368, Periodicity.WEEKLY: 54, Periodicity.MONTHLY: 27}
-# All these zones change their clocks at, and by, full quarters of an hour.
+# In all these zones, clocks change at multiples of 15 minutes, and by multiples of 15 minutes.
 QUARTER = timedelta(minutes=15)
 
 moments = st.builds(
@@ -29,26 +29,26 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 
 
 @cache
-def observed(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
+def observe_clock(zone: ZoneInfo, year: int) -> dict[datetime, datetime]:
     """Read the local clock every quarter of an hour; return when it first showed each time of that year."""
-    shown: dict[datetime, datetime] = {}
+    first_shown: dict[datetime, datetime] = {}
     moment = datetime(year - 1, 12, 31, tzinfo=UTC)
     while moment < datetime(year + 1, 1, 2, tzinfo=UTC):
-        shown.setdefault(moment.astimezone(zone).replace(tzinfo=None, fold=0), moment)
+        first_shown.setdefault(moment.astimezone(zone).replace(tzinfo=None, fold=0), moment)
         moment += QUARTER
-    return shown
+    return first_shown
 
 
-def shows(day: date, hour: time, zone: ZoneInfo) -> datetime:
+def find_first_shown(day: date, hour: time, zone: ZoneInfo) -> datetime:
     """Return when the clock first shows that time, or would show it if it were not skipped."""
-    wall, missing = datetime.combine(day, hour), timedelta()
-    while wall not in observed(zone, day.year):
-        wall, missing = wall - QUARTER, missing + QUARTER
-    return observed(zone, day.year)[wall] + missing
+    wall, skipped = datetime.combine(day, hour), timedelta()
+    while wall not in observe_clock(zone, day.year):
+        wall, skipped = wall - QUARTER, skipped + QUARTER
+    return observe_clock(zone, day.year)[wall] + skipped
 
 
-def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
-    """Whether a day belongs to the series, decided without arithmetic on occurrences."""
+def belongs_to_series(day: date, anchor: date, periodicity: Periodicity) -> bool:
+    """Return whether a day belongs to the series, without computing occurrences."""
     if day < anchor:
         return False
     if periodicity is Periodicity.DAILY:
@@ -59,15 +59,17 @@ def falls_on(day: date, anchor: date, periodicity: Periodicity) -> bool:
     return day.day == anchor.day or (is_last_of_month and day.day < anchor.day)
 
 
-def walk(anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, first: date) -> Iterator[datetime]:
-    """Yield the occurrences from `first` on, found day by day on the observed clock."""
+def find_occurrences(
+    anchor: datetime, periodicity: Periodicity, zone: ZoneInfo, first: date
+) -> Iterator[datetime]:
+    """Yield the occurrences from `first` on, found day by day with the observed clock."""
     local = anchor.astimezone(zone)
     day = first
     while True:
         if day == local.date():
             yield anchor
-        elif falls_on(day, local.date(), periodicity):
-            yield shows(day, local.time().replace(fold=0), zone)
+        elif belongs_to_series(day, local.date(), periodicity):
+            yield find_first_shown(day, local.time().replace(fold=0), zone)
         day += timedelta(days=1)
 
 
@@ -84,7 +86,7 @@ def test_the_next_occurrence_is_the_next_matching_day(
     anchor: datetime, zone: ZoneInfo, periodicity: Periodicity, later: timedelta
 ) -> None:
     after = anchor + later
-    days = walk(anchor, periodicity, zone, after.astimezone(zone).date() - timedelta(days=1))
+    days = find_occurrences(anchor, periodicity, zone, after.astimezone(zone).date() - timedelta(days=1))
     assert next_occurrence(anchor, periodicity, zone, after) == next(at for at in days if at > after)
 
 
@@ -92,12 +94,12 @@ def test_the_next_occurrence_is_the_next_matching_day(
 @pytest.mark.parametrize("name", ZONES)
 @pytest.mark.parametrize("first", [date(2028, 1, 29), date(2028, 1, 31), date(2026, 12, 30)])
 @pytest.mark.parametrize("hour", [time(0), time(1, 45), time(2), time(2, 30), time(9), time(23, 45)])
-def test_a_year_of_occurrences_agrees_with_calendar_and_clock(
+def test_a_year_of_occurrences_agrees_with_the_calendar_and_the_clock(
     hour: time, first: date, name: str, periodicity: Periodicity
 ) -> None:
     zone = ZoneInfo(name)
-    anchor = shows(first, hour, zone)
-    expected = list(islice(walk(anchor, periodicity, zone, first), COUNTS[periodicity]))
+    anchor = find_first_shown(first, hour, zone)
+    expected = list(islice(find_occurrences(anchor, periodicity, zone, first), COUNTS[periodicity]))
     found = [anchor]
     for _ in expected[1:]:
         following = next_occurrence(anchor, periodicity, zone, found[-1])
@@ -143,7 +145,7 @@ def test_the_local_hour_stays_the_same_across_a_clock_change(day: date) -> None:
         assert (found.hour, found.minute) == (9, 0)
 
 
-def test_a_mailing_sent_once_has_no_next_occurrence() -> None:
+def test_a_one_time_mailing_has_no_next_occurrence() -> None:
     anchor = datetime(2026, 1, 1, tzinfo=UTC)
     assert next_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor) is None
     assert latest_occurrence(anchor, Periodicity.ONCE, ZoneInfo("UTC"), anchor + timedelta(9)) == anchor

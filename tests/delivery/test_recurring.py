@@ -1,4 +1,4 @@
-"""Recurring mailings run at each occurrence and make up for missed ones once."""
+"""Test that recurring mailings run at each occurrence, and once for all missed ones."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,24 +25,24 @@ def test_a_daily_mailing_runs_every_day_until_its_end(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
-    begin = utcnow().replace(microsecond=0)
+    start_time = utcnow().replace(microsecond=0)
     mailing = due_mailing(
         user,
         periodicity=Periodicity.DAILY,
-        starts_at=begin,
-        next_run_at=begin,
-        ends_at=begin + timedelta(days=2, hours=1),
+        starts_at=start_time,
+        next_run_at=start_time,
+        ends_at=start_time + timedelta(days=2, hours=1),
     )
     start(mailing)
     session.refresh(mailing)
-    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, begin + timedelta(days=1))
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, start_time + timedelta(days=1))
 
     for days in (1, 2, 3):
-        with time_machine.travel(begin + timedelta(days=days, seconds=1)):
+        with time_machine.travel(start_time + timedelta(days=days, seconds=1)):
             sweep()
 
-    slots = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
-    assert slots == [begin + timedelta(days=days) for days in (0, 1, 2)]
+    scheduled_times = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
+    assert scheduled_times == [start_time + timedelta(days=days) for days in (0, 1, 2)]
     assert smtp.per_address() == {client.email: 3}
     session.refresh(mailing)
     assert mailing.state is MailingState.FINISHED
@@ -52,46 +52,48 @@ def test_missed_days_are_made_up_by_one_run(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
-    begin = utcnow().replace(microsecond=0)
+    start_time = utcnow().replace(microsecond=0)
     mailing = due_mailing(
         user,
         periodicity=Periodicity.DAILY,
-        starts_at=begin,
-        next_run_at=begin,
-        ends_at=begin + timedelta(days=30),
+        starts_at=start_time,
+        next_run_at=start_time,
+        ends_at=start_time + timedelta(days=30),
     )
 
-    with time_machine.travel(begin + timedelta(days=5, hours=3)):
+    with time_machine.travel(start_time + timedelta(days=5, hours=3)):
         sweep()
         sweep()
 
     assert smtp.per_address() == {client.email: 1}
     session.refresh(mailing)
-    assert mailing.next_run_at == begin + timedelta(days=6)
+    assert mailing.next_run_at == start_time + timedelta(days=6)
 
 
 def test_a_run_that_lasts_for_days_is_followed_by_one_run_for_all_missed_days(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
-    begin = utcnow().replace(microsecond=0)
-    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=30)}
-    mailing = due_mailing(user, periodicity=Periodicity.DAILY, **window)
+    start_time = utcnow().replace(microsecond=0)
+    period = {"starts_at": start_time, "next_run_at": start_time, "ends_at": start_time + timedelta(days=30)}
+    mailing = due_mailing(user, periodicity=Periodicity.DAILY, **period)
     smtp.rcpt_replies[client.email] = "450 4.2.0 try again in 12 hours"
     start(mailing)
     for hours in (13, 25, 37, 49):
-        with time_machine.travel(begin + timedelta(hours=hours)):
+        with time_machine.travel(start_time + timedelta(hours=hours)):
             sweep()
         assert len(session.scalars(select(Run.id)).all()) == 1, f"after {hours} hours"
     smtp.rcpt_replies.clear()
-    for _twice in range(2):
-        with time_machine.travel(begin + timedelta(hours=62)):
+    for _attempt in range(2):
+        with time_machine.travel(start_time + timedelta(hours=62)):
             sweep()
-    slots = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
-    assert slots == [begin, begin + timedelta(days=2)], "one run for both missed occurrences"
+    scheduled_times = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
+    assert scheduled_times == [start_time, start_time + timedelta(days=2)], (
+        "one run for both missed occurrences"
+    )
     assert smtp.per_address() == {client.email: 2}
     session.refresh(mailing)
-    assert mailing.next_run_at == begin + timedelta(days=3)
+    assert mailing.next_run_at == start_time + timedelta(days=3)
 
 
 @pytest.mark.parametrize("periodicity", [Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY])
@@ -99,33 +101,37 @@ def test_fifty_missed_occurrences_lead_to_one_run(
     session: Session, user: User, sweep: Work, smtp: SmtpServer, periodicity: Periodicity
 ) -> None:
     client = ClientFactory.create(owner=user)
-    begin = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
-    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=4000)}
-    mailing = due_mailing(user, periodicity=periodicity, **window)
-    missed = occurrence(begin, periodicity, ZoneInfo("UTC"), 50)
-    for _twice in range(2):
+    start_time = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
+    period = {
+        "starts_at": start_time,
+        "next_run_at": start_time,
+        "ends_at": start_time + timedelta(days=4000),
+    }
+    mailing = due_mailing(user, periodicity=periodicity, **period)
+    missed = occurrence(start_time, periodicity, ZoneInfo("UTC"), 50)
+    for _attempt in range(2):
         with time_machine.travel(missed + timedelta(hours=1)):
             sweep()
     assert session.scalars(select(Run.scheduled_for)).all() == [missed]
     assert smtp.per_address() == {client.email: 1}
     session.refresh(mailing)
-    assert mailing.next_run_at == occurrence(begin, periodicity, ZoneInfo("UTC"), 51)
+    assert mailing.next_run_at == occurrence(start_time, periodicity, ZoneInfo("UTC"), 51)
 
 
 def test_an_occurrence_missed_while_its_owner_was_blocked_is_made_up_after_unblocking(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
-    begin = utcnow().replace(microsecond=0)
-    window = {"starts_at": begin, "next_run_at": begin, "ends_at": begin + timedelta(days=30)}
-    due_mailing(user, periodicity=Periodicity.DAILY, **window)
-    user.blocked_at = begin
+    start_time = utcnow().replace(microsecond=0)
+    period = {"starts_at": start_time, "next_run_at": start_time, "ends_at": start_time + timedelta(days=30)}
+    due_mailing(user, periodicity=Periodicity.DAILY, **period)
+    user.blocked_at = start_time
     session.flush()
-    with time_machine.travel(begin + timedelta(days=1, hours=1)):
+    with time_machine.travel(start_time + timedelta(days=1, hours=1)):
         sweep()
         assert not smtp.letters
         user.blocked_at = None
         session.flush()
         sweep()
     assert smtp.per_address() == {client.email: 1}
-    assert session.scalars(select(Run.scheduled_for)).all() == [begin + timedelta(days=1)]
+    assert session.scalars(select(Run.scheduled_for)).all() == [start_time + timedelta(days=1)]

@@ -1,4 +1,4 @@
-"""Reports agree with the raw attempts, in every time zone and after all kinds of faults."""
+"""Test that reports agree with the attempts, in every time zone and after all kinds of faults."""
 
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
@@ -21,7 +21,7 @@ from skymailing.reports.aggregates import Scope
 from skymailing.reports.periods import Period, choose_period
 from skymailing.reports.queries import Figures, Report, make_report
 from tests.delivery.conftest import ServeFrom, Start, Work
-from tests.delivery.ledger import check_ledger, only_run
+from tests.delivery.ledger import check_ledger, get_only_run
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.factories import UserFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
@@ -41,7 +41,7 @@ def hang_up_after_the_letter(peer: Peer) -> None:
     for reply in ("250 sender ok", "250 recipient ok", "354 go on"):
         peer.read()
         peer.send(reply)
-    peer.body()
+    peer.read_body()
 
 
 def recompute(session: Session, zone: ZoneInfo) -> dict[tuple[date, int], Counts]:
@@ -58,8 +58,8 @@ def recompute(session: Session, zone: ZoneInfo) -> dict[tuple[date, int], Counts
     return counts
 
 
-def seconds_of_sent(session: Session) -> list[tuple[float, int]]:
-    """Return, in order, how long after the start each letter was accepted, and how wide its interval is."""
+def read_sent_times(session: Session) -> list[tuple[float, int]]:
+    """Return when each letter was accepted (seconds since the start) and its interval's width, sorted."""
     rows = session.execute(
         select(Attempt.at, Run.started_at)
         .join(Run, Run.id == Attempt.run_id)
@@ -72,35 +72,35 @@ def check_time(reported: int | None, percent: int, times: list[tuple[float, int]
     rank = -(-len(times) * percent // 100)
     seconds, width = times[rank - 1]
     assert reported is not None
-    # Reports only know the beginning of an interval, and the start of a run only to the second.
+    # Reports contain only the beginning of each interval, and a run's start only to the second.
     assert reported - 1 < seconds < reported + width + 1
 
 
-def counts_of(figures: Figures) -> Counts:
+def get_counts(figures: Figures) -> Counts:
     names = ("attempts", "sent", "failed", "unknown")
     return {name: figures.counts[name] for name in names if figures.counts[name]}
 
 
-def report_of(app: Flask, scope: Scope, period: Period) -> Report:
+def create_report(app: Flask, scope: Scope, period: Period) -> Report:
     with app.app_context():
         report = make_report(scope, period)
         db.session.rollback()
         return report
 
 
-def summed(raw: dict[tuple[date, int], Counts], place: int) -> dict[Any, Counts]:
+def sum_by(raw: dict[tuple[date, int], Counts], index: int) -> dict[Any, Counts]:
     sums: dict[Any, Counter[str]] = defaultdict(Counter)
     for key, counts in raw.items():
-        sums[key[place]].update(counts)
+        sums[key[index]].update(counts)
     return {key: dict(counts) for key, counts in sums.items()}
 
 
-def refuse_some(smtp: SmtpServer, people: list[Client]) -> None:
-    for client in people[:3]:
+def refuse_some(smtp: SmtpServer, clients: list[Client]) -> None:
+    for client in clients[:3]:
         smtp.data_replies[client.email] = "554 5.7.1 looks like spam"
-    for client in people[3:7]:
+    for client in clients[3:7]:
         smtp.data_replies[client.email] = "451 4.7.1 greylisted"
-    smtp.rcpt_replies[people[7].email] = "552 5.2.2 mailbox full"
+    smtp.rcpt_replies[clients[7].email] = "552 5.2.2 mailbox full"
 
 
 @pytest.fixture
@@ -117,24 +117,24 @@ def mailed(
     zone: str = request.param
     owner = UserFactory.create(timezone=zone)
     midnight = datetime.combine(DAYS[zone], datetime.min.time(), ZoneInfo(zone))
-    people = create_clients(owner, 24)
-    refuse_some(smtp, people)
+    clients = create_clients(owner, 24)
+    refuse_some(smtp, clients)
     with time_machine.travel(midnight - timedelta(seconds=20)):
         mailing = due_mailing(owner)
         start(mailing)
-    smtp.data_replies = {people[3].email: "451 4.7.1 greylisted again"}
+    smtp.data_replies = {clients[3].email: "451 4.7.1 greylisted again"}
     with time_machine.travel(midnight + timedelta(minutes=2)):
         sweep()
     smtp.data_replies = {}
     with time_machine.travel(midnight + timedelta(hours=3)):
         sweep()
         with app.test_request_context():
-            own = db.session.get_one(Mailing, mailing.id)
-            assert resending.resend_failed(own, clock.utcnow()) == 4
+            mailing_in_app = db.session.get_one(Mailing, mailing.id)
+            assert resending.resend_failed(mailing_in_app, clock.utcnow()) == 4
             db.session.commit()
         sweep()
         assert len(smtp.letters) == 23, "all but the full mailbox"
-        check_ledger(session, only_run(session), smtp.letters)
+        check_ledger(session, get_only_run(session), smtp.letters)
     with (
         time_machine.travel(midnight + timedelta(hours=25)),
         scripted_server(hang_up_after_the_letter) as port,
@@ -149,50 +149,52 @@ def test_a_report_agrees_with_the_attempts(app: Flask, session: Session, mailed:
     clock_zone = ZoneInfo(zone)
     day = DAYS[zone]
     period = choose_period(day - timedelta(days=1), day + timedelta(days=1), clock_zone, clock.utcnow())
-    report = report_of(app, mailed, period)
+    report = create_report(app, mailed, period)
     raw = recompute(session, clock_zone)
 
-    assert {key: counts_of(figures) for key, figures in report.days if counts_of(figures)} == summed(raw, 0)
-    assert {id: counts_of(figures) for id, _name, figures in report.mailings} == summed(raw, 1)
-    whole: Counter[str] = Counter()
+    assert {key: get_counts(figures) for key, figures in report.days if get_counts(figures)} == sum_by(raw, 0)
+    assert {id: get_counts(figures) for id, _name, figures in report.mailings} == sum_by(raw, 1)
+    totals: Counter[str] = Counter()
     for counts in raw.values():
-        whole.update(counts)
-    assert counts_of(report.totals) == dict(whole)
-    assert len(summed(raw, 0)) >= 2
-    assert whole["unknown"] >= 1
-    assert whole["failed"] == 1, "the others were sent later"
+        totals.update(counts)
+    assert get_counts(report.totals) == dict(totals)
+    assert len(sum_by(raw, 0)) >= 2
+    assert totals["unknown"] >= 1
+    assert totals["failed"] == 1, "the others were sent later"
     assert report.totals.counts["planned"] == 48
-    letters = whole["sent"] + whole["failed"] + whole["unknown"]
-    assert report.totals.attempts_per_letter == whole["attempts"] / letters
+    letters = totals["sent"] + totals["failed"] + totals["unknown"]
+    assert report.totals.attempts_per_letter == totals["attempts"] / letters
 
-    times = seconds_of_sent(session)
+    times = read_sent_times(session)
     check_time(report.totals.median, 50, times)
     check_time(report.totals.p95, 95, times)
     replies = Counter(session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.FAILED)).all())
     assert {reason.words: reason.attempts for reason in report.reasons} == dict(replies)
 
-    scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in summed(raw, 1))]
-    counted = [report_of(app, scope, period) for scope in scopes]
+    scopes = [mailed, *(Scope(mailed.owner_id, mailing) for mailing in sum_by(raw, 1))]
+    reports = [create_report(app, scope, period) for scope in scopes]
     with app.app_context():
         assert daily_rollup.roll_up_days(clock.utcnow()) >= 2
     fresh = select(func.count()).select_from(RunInterval).where(RunInterval.is_fresh)
     assert session.scalar(fresh) == 0, "the days are over"
-    assert [report_of(app, scope, period) for scope in scopes] == counted
-    assert counted[0] == report
+    assert [create_report(app, scope, period) for scope in scopes] == reports
+    assert reports[0] == report
     session.execute(text("UPDATE report_days SET planned = planned + 1"))
-    assert report_of(app, mailed, period).totals.counts["planned"] > 48, "the report reads the sums"
+    assert create_report(app, mailed, period).totals.counts["planned"] > 48, "the report uses the stored sums"
 
 
 @pytest.mark.parametrize("mailed", ["Asia/Kathmandu"], indirect=True)
-def test_a_report_on_one_mailing_or_day_counts_only_that(app: Flask, session: Session, mailed: Scope) -> None:
+def test_a_report_on_one_mailing_or_day_counts_nothing_else(
+    app: Flask, session: Session, mailed: Scope
+) -> None:
     zone, day = ZoneInfo("Asia/Kathmandu"), DAYS["Asia/Kathmandu"]
     raw = recompute(session, zone)
     (first, second) = sorted({mailing for _day, mailing in raw})
     for mailing in (first, second):
-        whole = choose_period(day - timedelta(days=1), day + timedelta(days=1), zone, clock.utcnow())
-        report = report_of(app, Scope(mailed.owner_id, mailing), whole)
-        assert counts_of(report.totals) == summed(raw, 1)[mailing]
-    for moved in (-1, 0, 1, 2):
-        one = day + timedelta(days=moved)
-        report = report_of(app, mailed, choose_period(one, one, zone, clock.utcnow()))
-        assert counts_of(report.totals) == summed(raw, 0).get(one, {})
+        totals = choose_period(day - timedelta(days=1), day + timedelta(days=1), zone, clock.utcnow())
+        report = create_report(app, Scope(mailed.owner_id, mailing), totals)
+        assert get_counts(report.totals) == sum_by(raw, 1)[mailing]
+    for offset in (-1, 0, 1, 2):
+        single_day = day + timedelta(days=offset)
+        report = create_report(app, mailed, choose_period(single_day, single_day, zone, clock.utcnow()))
+        assert get_counts(report.totals) == sum_by(raw, 0).get(single_day, {})

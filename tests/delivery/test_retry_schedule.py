@@ -1,4 +1,4 @@
-"""A letter is retried according to our schedule or as the server asks, for a limited time."""
+"""Test that letters are retried on our schedule or when the server asks, for a limited time."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from skymailing.mailings import resending
 from skymailing.models import Attempt, Delivery, DeliveryState, Mailing, Outcome, User
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import Start, Work
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import ClientFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
@@ -48,20 +48,20 @@ def test_jitter_changes_a_wait_by_at_most_a_fifth() -> None:
     ],
 )
 def test_a_wait_is_taken_from_the_reply_and_limited_to_a_day(reply: str, wait: timedelta) -> None:
-    for luck in (-1.0, 1.0):
+    for jitter in (-1.0, 1.0):
         if wait == timedelta(minutes=1):
-            assert wait_after(1, reply, SETTINGS, luck) == wait * (1 + luck / 5)
+            assert wait_after(1, reply, SETTINGS, jitter) == wait * (1 + jitter / 5)
         else:
-            assert wait_after(7, reply, SETTINGS, luck) == wait
+            assert wait_after(7, reply, SETTINGS, jitter) == wait
 
 
 def test_a_run_that_waited_for_days_still_retries_for_three_days(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
-    """The 72 hours count from a letter's first attempt, not from the start of the run."""
-    slow, dead = create_clients(user, 2)
-    smtp.rcpt_replies[slow.email] = "451 4.7.1 greylisted"
-    smtp.rcpt_replies[dead.email] = "451 4.7.1 greylisted"
+    """The 72 hours are counted from a letter's first attempt, not from the start of the run."""
+    recovering, refused = create_clients(user, 2)
+    smtp.rcpt_replies[recovering.email] = "451 4.7.1 greylisted"
+    smtp.rcpt_replies[refused.email] = "451 4.7.1 greylisted"
     with app.app_context():
         mailing = due_mailing(user, ends_at=utcnow() + timedelta(days=30))
         plan.start_due_run(mailing.id, utcnow())
@@ -69,13 +69,13 @@ def test_a_run_that_waited_for_days_still_retries_for_three_days(
 
     with time_machine.travel(later):
         sweep()
-    assert states(session, only_run(session)) == {"deferred": 2}
-    smtp.rcpt_replies.pop(slow.email)
+    assert count_states(session, get_only_run(session)) == {"deferred": 2}
+    smtp.rcpt_replies.pop(recovering.email)
     with time_machine.travel(later + timedelta(hours=73)):
         sweep()
 
-    assert states(session, only_run(session)) == {"sent": 1, "failed": 1}
-    check_ledger(session, only_run(session), smtp.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": 1, "failed": 1}
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
 def test_a_resent_letter_gets_a_new_series_of_attempts(
@@ -92,17 +92,17 @@ def test_a_resent_letter_gets_a_new_series_of_attempts(
             assert resending.resend_failed(db.session.get_one(Mailing, mailing.id), utcnow()) == 1
             db.session.commit()
         sweep()
-    assert states(session, only_run(session)) == {"deferred": 1}
+    assert count_states(session, get_only_run(session)) == {"deferred": 1}
 
     smtp.rcpt_replies.clear()
     with time_machine.travel(later + timedelta(minutes=2)):
         sweep()
 
-    assert states(session, only_run(session)) == {"sent": 1}
-    check_ledger(session, only_run(session), smtp.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": 1}
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_a_letter_has_failed_after_twenty_attempts(
+def test_a_letter_fails_after_twenty_attempts(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -112,7 +112,7 @@ def test_a_letter_has_failed_after_twenty_attempts(
         with time_machine.travel(utcnow() + timedelta(minutes=minutes)):
             sweep()
 
-    assert states(session, only_run(session)) == {"failed": 1}
+    assert count_states(session, get_only_run(session)) == {"failed": 1}
     outcomes = list(session.scalars(select(Attempt.outcome).order_by(Attempt.number)))
     assert outcomes == [Outcome.DEFERRED] * 19 + [Outcome.FAILED]
 

@@ -1,4 +1,4 @@
-"""Some letters are retried, some fail, and some are left to the owner's decision."""
+"""Test which letters are retried, which fail, and which are left to the owner's decision."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.conftest import ServeFrom, Start, Work
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.delivery.scripted import Peer, scripted_server
 from tests.support.factories import ClientFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
@@ -36,18 +36,18 @@ from tests.support.servers import SmtpServer
 def test_a_refused_address_fails_and_a_dead_one_is_suppressed(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
-    dead, full, fine = create_clients(user, 3)
-    smtp.rcpt_replies[dead.email] = "550 5.1.1 no such user"
+    invalid, full, accepted = create_clients(user, 3)
+    smtp.rcpt_replies[invalid.email] = "550 5.1.1 no such user"
     smtp.rcpt_replies[full.email] = "552 5.2.2 mailbox full"
 
     start(due_mailing(user))
 
-    run = only_run(session)
-    assert states(session, run) == {"sent": 1, "failed": 2}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": 1, "failed": 2}
     suppression = session.execute(select(Suppression)).scalar_one()
-    assert (suppression.email_key, suppression.reason) == (dead.email_key, SuppressionReason.BOUNCED)
+    assert (suppression.email_key, suppression.reason) == (invalid.email_key, SuppressionReason.BOUNCED)
     assert suppression.note == "5.1.1 no such user"
-    assert set(smtp.per_address()) == {fine.email}
+    assert set(smtp.per_address()) == {accepted.email}
     check_ledger(session, run, smtp.letters)
 
 
@@ -62,7 +62,7 @@ def test_a_deferred_letter_is_retried_when_it_is_due(
     assert delivery.state is DeliveryState.DEFERRED
     assert delivery.due_at is not None
     assert timedelta(seconds=45) < delivery.due_at - utcnow() < timedelta(seconds=75)
-    assert only_run(session).state is RunState.SENDING
+    assert get_only_run(session).state is RunState.SENDING
 
     sweep()
     assert not smtp.letters, "not due yet"
@@ -71,15 +71,15 @@ def test_a_deferred_letter_is_retried_when_it_is_due(
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
         sweep()
 
-    run = only_run(session)
-    assert states(session, run) == {"sent": 1}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": 1}
     assert run.state is RunState.FINISHED
     outcomes = session.scalars(select(Attempt.outcome).order_by(Attempt.number)).all()
     assert outcomes == [Outcome.DEFERRED, Outcome.SENT]
     check_ledger(session, run, smtp.letters)
 
 
-def test_a_wait_that_the_server_asks_for_is_respected(
+def test_a_wait_requested_by_the_server_is_respected(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     client = ClientFactory.create(owner=user)
@@ -100,13 +100,13 @@ def accept_and_hang_up(accepted: list[str]) -> Callable[[Peer], None]:
         peer.send("250 ok")
         peer.read()
         peer.send("354 go")
-        peer.body()
+        peer.read_body()
 
     return serve
 
 
 @pytest.mark.parametrize("policy", OnUnknown)
-def test_an_unknown_follows_the_mailings_setting(
+def test_an_unknown_letter_is_treated_as_the_mailings_setting_requires(
     session: Session,
     user: User,
     start: Start,
@@ -129,17 +129,17 @@ def test_an_unknown_follows_the_mailings_setting(
     with time_machine.travel(utcnow() + timedelta(minutes=31)):
         sweep()
 
-    run = only_run(session)
+    run = get_only_run(session)
     if policy is OnUnknown.HOLD:
-        assert states(session, run) == {"unknown": 1}
+        assert count_states(session, run) == {"unknown": 1}
         assert not smtp.letters
     else:
-        assert states(session, run) == {"sent": 1}
+        assert count_states(session, run) == {"sent": 1}
         check_ledger(session, run, smtp.letters)
     assert run.state is RunState.FINISHED
 
 
-def test_an_unavailable_server_costs_no_attempt_and_later_gets_every_letter(
+def test_an_unavailable_server_uses_up_no_attempts_and_later_gets_every_letter(
     session: Session,
     user: User,
     start: Start,
@@ -153,7 +153,7 @@ def test_an_unavailable_server_costs_no_attempt_and_later_gets_every_letter(
     start(due_mailing(user))
     for _ in range(5):
         sweep()
-    assert states(session, only_run(session)) == {"pending": 3}
+    assert count_states(session, get_only_run(session)) == {"pending": 3}
     assert session.scalar(select(func.count()).select_from(Attempt)) == 0
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
@@ -168,7 +168,7 @@ def test_an_unavailable_server_costs_no_attempt_and_later_gets_every_letter(
     assert smtp.per_address() == {client.email: 1 for client in clients}
     session.refresh(route)
     assert route.state == "closed"
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
 def test_a_refused_sender_pauses_the_mailing_with_the_reason(
@@ -188,7 +188,7 @@ def test_a_refused_sender_pauses_the_mailing_with_the_reason(
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
     assert mailing.state_reason == "refused: 550 5.7.1 your domain is not welcome"
-    assert states(session, only_run(session)) == {"pending": 10}
+    assert count_states(session, get_only_run(session)) == {"pending": 10}
 
 
 def test_an_expired_lease_without_a_journal_becomes_unknown(
@@ -198,15 +198,15 @@ def test_an_expired_lease_without_a_journal_becomes_unknown(
     mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
     with app.app_context():
         plan.start_due_run(mailing.id, utcnow())
-    long_ago: datetime = utcnow() - timedelta(minutes=1)
+    expired_at: datetime = utcnow() - timedelta(minutes=1)
     session.execute(
-        update(Delivery).values(state=DeliveryState.SENDING, lease_token="gone", lease_until=long_ago)
+        update(Delivery).values(state=DeliveryState.SENDING, lease_token="gone", lease_until=expired_at)
     )
 
     sweep()
 
-    run = only_run(session)
-    assert states(session, run) == {"unknown": 2}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"unknown": 2}
     assert run.state is RunState.FINISHED
     check_ledger(session, run, smtp.letters)
 
@@ -224,7 +224,7 @@ def test_a_sender_refused_at_rcpt_does_not_suppress_the_recipient(
 
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
-    assert states(session, only_run(session)) == {"pending": 3}
+    assert count_states(session, get_only_run(session)) == {"pending": 3}
     assert session.scalars(select(Suppression)).all() == []
 
 
@@ -240,7 +240,7 @@ def test_a_client_deleted_while_their_letter_is_deferred_is_not_mailed(
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
         sweep()
 
-    assert states(session, only_run(session)) == {"sent": 1, "cancelled": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": 1, "cancelled": 1}
     assert deleted.email not in smtp.per_address()
 
 
@@ -249,11 +249,11 @@ def test_a_deferred_window_is_recorded_in_a_few_statements(
 ) -> None:
     for client in create_clients(user, 40):
         smtp.rcpt_replies[client.email] = "451 4.7.1 greylisted"
-    moves: list[str] = []
+    updates: list[str] = []
 
     def collect(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if statement.startswith("UPDATE deliveries SET state"):
-            moves.append(statement)
+            updates.append(statement)
 
     with app.app_context():
         engine = db.engine
@@ -263,5 +263,5 @@ def test_a_deferred_window_is_recorded_in_a_few_statements(
     finally:
         event.remove(engine, "before_cursor_execute", collect)
 
-    assert states(session, only_run(session)) == {"deferred": 40}
-    assert len(moves) <= 8, "one for the claim and one for the results of each window"
+    assert count_states(session, get_only_run(session)) == {"deferred": 40}
+    assert len(updates) <= 8, "one for the claim and one for the results of each window"

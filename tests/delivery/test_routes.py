@@ -18,65 +18,65 @@ from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Attempt, BreakerState, Mailing, Route, User
 from skymailing.settings.engine import EngineSettings
 from tests.delivery.conftest import ServeFrom, Work
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
 
 @pytest.fixture
 def route(app: Flask, session: Session) -> Callable[[], Route]:
-    def read() -> Route:
+    def read_route() -> Route:
         session.expire_all()
         return session.execute(select(Route).where(Route.name == routes.PRIMARY)).scalar_one()
 
-    return read
+    return read_route
 
 
 @pytest.fixture
-def due(session: Session, user: User) -> Mailing:
+def mailing(session: Session, user: User) -> Mailing:
     return due_mailing(user)
 
 
-def fault(app: Flask, code: int | None = 421, **values: object) -> None:
+def report_fault(app: Flask, code: int | None = 421, **values: object) -> None:
     with app.app_context():
         routes.report_fault(routes.PRIMARY, code, f"{code} no", utcnow(), **values)  # type: ignore[arg-type]
 
 
-def admission(app: Flask, seconds: float = 0) -> routes.Admission:
+def request_admission(app: Flask, seconds: float = 0) -> routes.Admission:
     with app.app_context():
         return routes.admit(routes.PRIMARY, utcnow() + timedelta(seconds=seconds))
 
 
 def test_five_faults_in_a_row_open_the_breaker(app: Flask, session: Session) -> None:
     for _ in range(4):
-        fault(app)
-        assert admission(app) is routes.Admission.FREE
-    fault(app)
-    assert admission(app) is routes.Admission.REFUSED
-    assert admission(app, 45) is routes.Admission.REFUSED
-    assert admission(app, 75) is routes.Admission.PROBE
+        report_fault(app)
+        assert request_admission(app) is routes.Admission.FREE
+    report_fault(app)
+    assert request_admission(app) is routes.Admission.REFUSED
+    assert request_admission(app, 45) is routes.Admission.REFUSED
+    assert request_admission(app, 75) is routes.Admission.PROBE
 
 
 def test_a_success_in_between_resets_the_count(app: Flask, session: Session) -> None:
     for _ in range(4):
-        fault(app)
+        report_fault(app)
     with app.app_context():
         routes.report_success(routes.PRIMARY)
-    fault(app)
+    report_fault(app)
 
-    assert admission(app) is routes.Admission.FREE
+    assert request_admission(app) is routes.Admission.FREE
 
 
 def test_letters_in_progress_when_the_breaker_opens_do_not_close_it(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
     """A server that refuses our credentials may still serve sessions that are already open."""
-    fault(app, 535)
+    report_fault(app, 535)
     with app.app_context():
         routes.report_success(routes.PRIMARY)
     assert (route().state, route().open_seconds) == (BreakerState.OPEN, 900)
 
-    assert admission(app, 1100) is routes.Admission.PROBE
+    assert request_admission(app, 1100) is routes.Admission.PROBE
     with app.app_context():
         routes.report_success(routes.PRIMARY)
         assert route().state is BreakerState.PROBING
@@ -84,33 +84,33 @@ def test_letters_in_progress_when_the_breaker_opens_do_not_close_it(
     assert route().state is BreakerState.CLOSED
 
 
-def test_only_one_probe_at_a_time(app: Flask, session: Session) -> None:
+def test_only_one_probe_is_sent_at_a_time(app: Flask, session: Session) -> None:
     for _ in range(5):
-        fault(app)
+        report_fault(app)
 
-    assert admission(app, 80) is routes.Admission.PROBE
-    assert admission(app, 81) is routes.Admission.REFUSED
+    assert request_admission(app, 80) is routes.Admission.PROBE
+    assert request_admission(app, 81) is routes.Admission.REFUSED
 
 
 def test_a_probe_that_finds_no_letter_lets_another_worker_probe(
-    app: Flask, session: Session, user: User, due: Mailing, sweep: Work, smtp: SmtpServer
+    app: Flask, session: Session, user: User, mailing: Mailing, sweep: Work, smtp: SmtpServer
 ) -> None:
     (client,) = create_clients(user, 1)
     smtp.rcpt_replies[client.email] = "451 try again in 2 hours"
     sweep()
-    assert states(session, only_run(session)) == {"deferred": 1}
+    assert count_states(session, get_only_run(session)) == {"deferred": 1}
     for _ in range(5):
-        fault(app)
+        report_fault(app)
 
     with time_machine.travel(utcnow() + timedelta(seconds=80)), app.app_context():
-        send.send_slice(only_run(session).id, lambda _seconds: False)
+        send.send_slice(get_only_run(session).id, lambda _seconds: False)
 
-    assert admission(app, 81) is routes.Admission.PROBE
+    assert request_admission(app, 81) is routes.Admission.PROBE
 
 
 def test_the_pause_doubles_up_to_15_minutes(app: Flask, session: Session, route: Callable[[], Route]) -> None:
     for _ in range(5):
-        fault(app)
+        report_fault(app)
     pauses = []
     now = utcnow()
     for _ in range(6):
@@ -122,16 +122,16 @@ def test_the_pause_doubles_up_to_15_minutes(app: Flask, session: Session, route:
     assert pauses == [60, 120, 240, 480, 900, 900]
 
 
-def test_refused_credentials_open_the_breaker_for_15_minutes_at_once(
+def test_refused_credentials_immediately_open_the_breaker_for_15_minutes(
     app: Flask, session: Session, route: Callable[[], Route], caplog: pytest.LogCaptureFixture
 ) -> None:
-    fault(app, 535)
+    report_fault(app, 535)
 
     assert (route().state, route().open_seconds) == (BreakerState.OPEN, 900)
     assert any(record.levelname == "ERROR" for record in caplog.records)
 
 
-def test_faults_in_half_of_ten_attempts_within_a_minute_are_too_many() -> None:
+def test_the_share_of_faults_is_too_high_at_half_of_ten_attempts() -> None:
     share = routes.FaultShare(EngineSettings())
     for _ in range(4):
         share.record(faults=1, others=1)
@@ -151,33 +151,35 @@ def test_faults_older_than_a_minute_do_not_count() -> None:
     assert not share.is_too_high()
 
 
-def test_many_refused_sessions_at_once_open_the_breaker(
+def test_many_simultaneous_refusals_open_the_breaker(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
-    """Half of ten attempts within a minute are faults, no matter in which window."""
-    faults = ended(Verdict.ROUTE_FAULT, 9, 421)
+    """The share of faults within a minute counts, regardless of the windows."""
+    faults = make_results(Verdict.ROUTE_FAULT, 9, 421)
     with app.app_context():
         pool = SessionPool(routes.PRIMARY, 20)
-        assert not pool.report_results(ended(Verdict.SENT, 10) + faults, is_probe=False)
+        assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, is_probe=False)
         assert route().state is BreakerState.CLOSED
         assert not pool.report_results(faults, is_probe=False)
     assert route().state is BreakerState.OPEN
 
 
-def test_accepted_letters_in_between_reset_the_faults_in_a_row(
+def test_accepted_letters_reset_the_consecutive_faults(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
     with app.app_context():
         pool = SessionPool(routes.PRIMARY, 20)
         for _ in range(7):
-            pool.report_results(ended(Verdict.SENT, 50) + ended(Verdict.ROUTE_FAULT, 1, 454), is_probe=False)
+            pool.report_results(
+                make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), is_probe=False
+            )
     assert (route().state, route().faults_in_a_row) == (BreakerState.CLOSED, 1)
 
 
 def test_the_second_route_takes_over_until_the_first_one_recovers(
     session: Session,
     user: User,
-    due: Mailing,
+    mailing: Mailing,
     serve_from: ServeFrom,
     sweep: Work,
     smtp: SmtpServer,
@@ -188,7 +190,7 @@ def test_the_second_route_takes_over_until_the_first_one_recovers(
     for _ in range(6):
         sweep()
 
-    assert states(session, only_run(session)) == {"sent": 5}
+    assert count_states(session, get_only_run(session)) == {"sent": 5}
     assert set(session.scalars(select(Attempt.route))) == {routes.FALLBACK}
     assert route().state is BreakerState.OPEN
 
@@ -204,34 +206,34 @@ def test_the_second_route_takes_over_until_the_first_one_recovers(
 
 
 def test_after_an_outage_a_probe_succeeds_and_the_rest_is_sent(
-    app: Flask, session: Session, user: User, due: Mailing, sweep: Work, smtp: SmtpServer
+    app: Flask, session: Session, user: User, mailing: Mailing, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 30)
     for _ in range(5):
-        fault(app)
+        report_fault(app)
     with time_machine.travel(utcnow() + timedelta(minutes=2)):
         sweep()
 
     assert len(smtp.letters) == 30
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def ended(verdict: Verdict, count: int, code: int | None = 250) -> list[Result]:
+def make_results(verdict: Verdict, count: int, code: int | None = 250) -> list[Result]:
     letter = Letter(1, 1, "a@example.org", b"")
     return [Result(letter, verdict, code)] * count
 
 
-def test_sessions_grow_with_success_and_halve_on_a_fault() -> None:
+def test_the_number_of_sessions_grows_with_success_and_halves_on_a_fault() -> None:
     sessions = routes.Concurrency(20, letters_to_grow=10)
     targets = []
     for results in (
-        ended(Verdict.SENT, 5),
-        ended(Verdict.SENT, 50),
-        ended(Verdict.FAILED, 9, 550),
-        ended(Verdict.SENT, 500),
-        ended(Verdict.SENT, 99) + ended(Verdict.ROUTE_FAULT, 1, 421),
-        ended(Verdict.DEFERRED, 1, None),
-        ended(Verdict.DEFERRED, 9, 451),
+        make_results(Verdict.SENT, 5),
+        make_results(Verdict.SENT, 50),
+        make_results(Verdict.FAILED, 9, 550),
+        make_results(Verdict.SENT, 500),
+        make_results(Verdict.SENT, 99) + make_results(Verdict.ROUTE_FAULT, 1, 421),
+        make_results(Verdict.DEFERRED, 1, None),
+        make_results(Verdict.DEFERRED, 9, 451),
     ):
         sessions.adjust(results)
         targets.append(sessions.target)

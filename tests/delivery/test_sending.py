@@ -1,4 +1,4 @@
-"""A mailing sent with real jobs, a real database and a real mail server reaches the right clients on time."""
+"""Test that a mailing reaches the right clients on time, with real jobs, databases and mail servers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,7 +22,7 @@ from skymailing.models import (
     User,
 )
 from tests.delivery.conftest import Start, Work
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import ClientFactory, SuppressionFactory, create_clients, due_mailing
 from tests.support.servers import RedisServer, SmtpServer
 
@@ -36,8 +36,8 @@ def test_every_client_gets_their_own_letter(
 
     start(mailing)
 
-    run = only_run(session)
-    assert states(session, run) == {"sent": 30}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": 30}
     assert run.state is RunState.FINISHED
     assert run.finished_at is not None
     session.refresh(mailing)
@@ -79,18 +79,18 @@ def test_only_chosen_clients_are_mailed(session: Session, user: User, start: Sta
     assert smtp.per_address() == {chosen.email: 1}
 
 
-def test_clients_of_other_owners_are_never_mailed(
+def test_other_owners_clients_are_never_mailed(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     ClientFactory.create()
-    mine = ClientFactory.create(owner=user)
+    client = ClientFactory.create(owner=user)
 
     start(due_mailing(user))
 
-    assert smtp.per_address() == {mine.email: 1}
+    assert smtp.per_address() == {client.email: 1}
 
 
-def test_a_suppressed_address_has_a_delivery_and_gets_no_letter(
+def test_a_suppressed_address_has_a_delivery_but_gets_no_letter(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     suppressed, other = create_clients(user, 2)
@@ -98,8 +98,8 @@ def test_a_suppressed_address_has_a_delivery_and_gets_no_letter(
 
     start(due_mailing(user))
 
-    run = only_run(session)
-    assert states(session, run) == {"sent": 1, "suppressed": 1}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": 1, "suppressed": 1}
     assert smtp.per_address() == {other.email: 1}
 
 
@@ -113,11 +113,11 @@ def test_a_client_who_unsubscribes_during_a_run_gets_no_letter(
     SuppressionFactory.create(owner_id=user.id, email_key=unsubscribed.email_key)
 
     with app.app_context():
-        jobs.send_slice(only_run(session).id, 0)
+        jobs.send_slice(get_only_run(session).id, 0)
 
-    assert states(session, only_run(session)) == {"sent": 1, "suppressed": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": 1, "suppressed": 1}
     assert unsubscribed.email not in smtp.per_address()
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
 def test_another_owners_suppression_does_not_count(
@@ -135,8 +135,8 @@ def test_another_owners_suppression_does_not_count(
 def test_nothing_is_sent_after_the_end_and_open_deliveries_expire(
     session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
-    late, fine = create_clients(user, 2)
-    smtp.rcpt_replies[late.email] = "451 later"
+    deferred, accepted = create_clients(user, 2)
+    smtp.rcpt_replies[deferred.email] = "451 later"
     mailing = due_mailing(user, ends_at=utcnow() + timedelta(hours=1))
     start(mailing)
     smtp.rcpt_replies.clear()
@@ -144,15 +144,15 @@ def test_nothing_is_sent_after_the_end_and_open_deliveries_expire(
     with time_machine.travel(utcnow() + timedelta(hours=1, minutes=1)):
         sweep()
 
-    run = only_run(session)
-    assert states(session, run) == {"sent": 1, "expired": 1}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": 1, "expired": 1}
     assert run.state is RunState.FINISHED
     session.refresh(mailing)
     assert mailing.state is MailingState.FINISHED
-    assert set(smtp.per_address()) == {fine.email}
+    assert set(smtp.per_address()) == {accepted.email}
 
 
-def test_a_mailing_whose_window_ended_before_it_was_sent_explains_that(
+def test_a_mailing_that_ended_before_it_was_sent_shows_the_reason(
     session: Session, user: User, sweep: Work, smtp: SmtpServer
 ) -> None:
     create_clients(user, 2)
@@ -185,13 +185,15 @@ def test_a_mailing_without_clients_has_an_empty_run_and_a_reason(
     assert not smtp.letters
 
 
-def test_the_sweep_finds_a_missed_start(session: Session, user: User, sweep: Work, smtp: SmtpServer) -> None:
+def test_the_sweep_makes_up_for_a_missed_start(
+    session: Session, user: User, sweep: Work, smtp: SmtpServer
+) -> None:
     create_clients(user, 3)
     due_mailing(user, next_run_at=utcnow() - timedelta(hours=2))
 
     sweep()
 
-    assert states(session, only_run(session)) == {"sent": 3}
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
 
 
 def test_a_future_mailing_is_not_sent_early(
@@ -214,12 +216,12 @@ def test_many_simultaneous_starts_create_one_run(
     clients = create_clients(user, 20)
     mailing = due_mailing(user)
 
-    def begin(_: int) -> int | None:
+    def start_run(_: int) -> int | None:
         with app.app_context():
             return plan.start_due_run(mailing.id, utcnow())
 
     with ThreadPoolExecutor(10) as pool:
-        runs = [run for run in pool.map(begin, range(50)) if run is not None]
+        runs = [run for run in pool.map(start_run, range(50)) if run is not None]
     assert len(runs) == 1
     with app.app_context():
         hints.hint_run(runs[0])
@@ -235,7 +237,7 @@ def test_a_run_sends_the_content_that_it_started_with(
     mailing = due_mailing(user)
     with app.app_context():
         run_id = plan.start_due_run(mailing.id, utcnow())
-        mailing.message.subject = "changed since"
+        mailing.message.subject = "changed later"
         session.flush()
         assert run_id is not None
         hints.hint_run(run_id)

@@ -1,4 +1,4 @@
-"""Sending hours agree with a clock that is read minute by minute."""
+"""Test sending hours against a clock that is read minute by minute."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from skymailing.delivery.calendar.sending_hours import SendingHours
 
 ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
 MINUTE = timedelta(minutes=1)
-# Weeks with a clock change in one of the zones, and one without any.
+# Weeks with a clock change in one of the zones, and one week without any.
 WEEKS = [
     date(2024, 3, 7),
     date(2024, 3, 28),
@@ -25,11 +25,11 @@ clock_times = st.integers(0, 24 * 4 - 1).map(lambda quarter: time(quarter // 4, 
 weekdays = st.sets(st.sampled_from("1234567"), min_size=1).map(lambda days: "".join(sorted(days)))
 
 
-def observe(hours: SendingHours, day: date) -> list[bool]:
+def observe_hours(hours: SendingHours, day: date) -> list[bool]:
     """Read the local clock for a week from `day`; return for each minute whether letters may be sent.
 
-    An opening begins when, on one of the weekdays, the clock first shows the opening hour or a later
-    time, and ends in the same way. This follows the definition and uses none of the code under test.
+    An opening begins when, on one of the weekdays, the clock first shows the opening time or later, and
+    ends in the same way at the closing time. This follows the definition, without the code under test.
     """
     assert hours.opens is not None
     assert hours.closes is not None
@@ -40,29 +40,29 @@ def observe(hours: SendingHours, day: date) -> list[bool]:
     closed: set[date] = set()
     is_open_at = []
     while moment < first + timedelta(days=7):
-        wall = moment.astimezone(hours.zone)
-        for began in (wall.date() - timedelta(days=1), wall.date()):
-            closing_day = began + timedelta(days=1) if overnight else began
-            if (wall.date(), wall.time()) >= (began, hours.opens) and str(
-                began.isoweekday()
+        local = moment.astimezone(hours.zone)
+        for opening_day in (local.date() - timedelta(days=1), local.date()):
+            closing_day = opening_day + timedelta(days=1) if overnight else opening_day
+            if (local.date(), local.time()) >= (opening_day, hours.opens) and str(
+                opening_day.isoweekday()
             ) in hours.weekdays:
-                opened.add(began)
-            if (wall.date(), wall.time()) >= (closing_day, hours.closes):
-                closed.add(began)
+                opened.add(opening_day)
+            if (local.date(), local.time()) >= (closing_day, hours.closes):
+                closed.add(opening_day)
         if moment >= first:
             is_open_at.append(bool(opened - closed))
         moment += MINUTE
     return is_open_at
 
 
-# Reading a week of clock times takes long on a busy machine.
+# Reading a week of clock times is slow on a busy machine.
 @settings(deadline=None, max_examples=60)
 @given(weekdays, clock_times, clock_times, st.sampled_from(ZONES), st.sampled_from(WEEKS))
 def test_hours_agree_with_a_clock_read_minute_by_minute(
     days: str, opens: time, closes: time, zone: str, day: date
 ) -> None:
     hours = SendingHours(days, opens, closes, ZoneInfo(zone))
-    is_open_at = observe(hours, day)
+    is_open_at = observe_hours(hours, day)
     first = datetime.combine(day, time(), UTC)
     for number in range(0, len(is_open_at), 15):
         moment = first + number * MINUTE
@@ -75,7 +75,7 @@ def test_hours_agree_with_a_clock_read_minute_by_minute(
         assert hours.after_open_time(first, 500 * MINUTE) == first + (openings[499] + 1) * MINUTE
 
 
-def test_monday_to_friday_nine_to_six() -> None:
+def test_office_hours_end_on_friday_and_resume_on_monday() -> None:
     hours = SendingHours("12345", time(9), time(18), ZoneInfo("Europe/Moscow"))
     friday_evening = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     assert hours.is_open(friday_evening - MINUTE)
@@ -97,9 +97,9 @@ def test_without_hours_sending_is_always_allowed() -> None:
     assert hours.open_time(now, now + timedelta(days=1000)) == timedelta(days=1000)
 
 
-@pytest.mark.parametrize(("opens", "skipped"), [(time(2, 30), time(3, 0)), (time(1, 0), time(1, 0))])
-def test_an_hour_that_the_clock_skips_opens_at_the_change(opens: time, skipped: time) -> None:
+@pytest.mark.parametrize(("opens", "expected"), [(time(2, 30), time(3, 0)), (time(1, 0), time(1, 0))])
+def test_an_opening_time_that_the_clock_skips_opens_at_the_change(opens: time, expected: time) -> None:
     hours = SendingHours("7", opens, time(5), ZoneInfo("Europe/Berlin"))
     opening = hours.next_opening(datetime(2026, 3, 28, 12, tzinfo=UTC))
     assert opening is not None
-    assert opening.astimezone(hours.zone).time() == skipped
+    assert opening.astimezone(hours.zone).time() == expected

@@ -1,4 +1,4 @@
-"""Sessions stay open between windows; servers may be slow to open one, or limit their number."""
+"""Test sessions that stay open between windows, servers that open them slowly, and session limits."""
 
 import time
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from flask import Flask
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.session_pool import SessionPool
 from tests.delivery.conftest import ServeFrom
-from tests.delivery.handing import MemoryJournal
+from tests.delivery.handover import MemoryJournal
 from tests.faults.sink import Sink, Stage, Turn
 
-OPENING = 0.4  # seconds
+OPENING_SECONDS = 0.4
 
 
 @pytest.fixture
 def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> Iterator[SessionPool]:
-    """A pool with a target of five sessions."""
-    impatient = replace(app.config["ENGINE"], window_seconds=0.1, session_idle_seconds=1.0)
-    monkeypatch.setitem(app.config, "ENGINE", impatient)
+    """Yield a pool with a target of five sessions."""
+    short_times = replace(app.config["ENGINE"], window_seconds=0.1, session_idle_seconds=1.0)
+    monkeypatch.setitem(app.config, "ENGINE", short_times)
     with app.app_context():
         pool = SessionPool(routes.PRIMARY, 20)
         pool.concurrency.target = 5
@@ -31,25 +31,25 @@ def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> 
 def test_slow_sessions_are_opened_one_per_window_and_stay_open(
     pool: SessionPool, serve_from: ServeFrom
 ) -> None:
-    """With postscreen or a distant server, sessions that are already open continue to send."""
+    """Sessions that are already open must keep sending, for example with postscreen or a distant server."""
 
     def delay_greeting(turn: Turn) -> None:
         if turn.stage is Stage.GREETING:
-            time.sleep(OPENING)
+            time.sleep(OPENING_SECONDS)
 
     counts = []
     with Sink(delay_greeting) as sink:
         serve_from(sink.port)
         for _ in range(7):
-            begun = time.monotonic()
+            start = time.monotonic()
             counts.append(len(pool.connect("b@sky.example", MemoryJournal())))
-            assert time.monotonic() - begun < 3 * OPENING, "letters do not wait for all sessions"
+            assert time.monotonic() - start < 3 * OPENING_SECONDS, "letters do not wait for all sessions"
 
         assert counts == [1, 2, 3, 4, 5, 5, 5]
         assert sink.connections == 5, "no open session was dropped while others were being opened"
 
 
-def test_the_servers_session_limit_is_not_tested_again_in_every_window(
+def test_the_servers_session_limit_is_not_probed_in_every_window(
     pool: SessionPool, serve_from: ServeFrom
 ) -> None:
     def refuse_third(turn: Turn) -> None:

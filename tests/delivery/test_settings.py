@@ -1,4 +1,4 @@
-"""Each engine setting can be set in the environment and is documented."""
+"""Test that engine settings are read from the environment and documented."""
 
 from dataclasses import Field, fields
 from pathlib import Path
@@ -12,21 +12,21 @@ from skymailing.settings.engine import EngineSettings
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engine.md"
 
 
-def test_the_environment_sets_a_number() -> None:
+def test_numbers_are_read_from_the_environment() -> None:
     settings = EngineSettings.from_environment({"ENGINE_MOST_ATTEMPTS": "3", "ENGINE_LETTER_SECONDS": "1.5"})
 
     assert (settings.most_attempts, settings.letter_seconds) == (3, 1.5)
     assert settings.retry_minutes == EngineSettings().retry_minutes
 
 
-def test_the_environment_sets_a_list() -> None:
+def test_lists_are_read_from_the_environment() -> None:
     settings = EngineSettings.from_environment({"ENGINE_RETRY_MINUTES": "0.5, 2"})
 
     assert settings.retry_minutes == (0.5, 2.0)
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "inf", "nan", "1,2", "3.5"])
-def test_an_invalid_value_is_rejected_with_its_name(text: str) -> None:
+def test_the_error_for_an_invalid_value_names_the_variable(text: str) -> None:
     with pytest.raises(ConfigurationError, match="ENGINE_MOST_ATTEMPTS"):
         EngineSettings.from_environment({"ENGINE_MOST_ATTEMPTS": text})
 

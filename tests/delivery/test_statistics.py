@@ -1,4 +1,4 @@
-"""The counts of a run agree with its rows at every moment."""
+"""Test that a run's counts always agree with its rows."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from skymailing.extensions import db
 from skymailing.mailings import resending
 from skymailing.models import Client, Mailing, OnUnknown, Outcome, RunAnswer, RunDomain, RunInterval, User
 from tests.delivery.conftest import Start, Work
-from tests.delivery.ledger import check_ledger, only_run
+from tests.delivery.ledger import check_ledger, get_only_run
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
@@ -30,28 +30,30 @@ moments = st.integers(0, 80 * 3600 * 10).map(lambda tenths: START + timedelta(se
 
 @settings(deadline=None)
 @given(moments, moments)
-def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(one: datetime, other: datetime) -> None:
-    begin, seconds = interval_begin(one, START), interval_seconds(one, START)
+def test_intervals_do_not_overlap_or_cross_a_quarter_of_an_hour(first: datetime, second: datetime) -> None:
+    begin, seconds = interval_begin(first, START), interval_seconds(first, START)
     end = begin + timedelta(seconds=seconds)
-    assert begin <= one < end
+    assert begin <= first < end
     assert begin.timestamp() // 900 == (end.timestamp() - 1) // 900
     assert (interval_begin(begin, START), interval_seconds(begin, START)) == (begin, seconds)
-    assert (interval_begin(other, START) == begin) == (begin <= other < end)
+    assert (interval_begin(second, START) == begin) == (begin <= second < end)
 
 
-def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows() -> None:
-    assert [interval_seconds(START + timedelta(seconds=after), START) for after in (5, 90, 900, 9000)] == [
+def test_intervals_grow_with_the_age_of_the_run() -> None:
+    assert [
+        interval_seconds(START + timedelta(seconds=seconds), START) for seconds in (5, 90, 900, 9000)
+    ] == [
         1,
         10,
         60,
         900,
     ]
-    hours = {interval_begin(START + timedelta(seconds=after), START) for after in range(72 * 3600)}
-    assert len(hours) < 600
+    intervals = {interval_begin(START + timedelta(seconds=seconds), START) for seconds in range(72 * 3600)}
+    assert len(intervals) < 600
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "expected"),
     [
         ("5.1.1 <anna@example.org>: user unknown", "5.1.1 …: user unknown"),
         ("5.1.1 boris@example.org: see https://mail.example/x?id=1 for more", "5.1.1 … see … for more"),
@@ -60,20 +62,20 @@ def test_a_short_run_has_intervals_of_a_second_and_a_long_run_hundreds_of_rows()
         ("", ""),
     ],
 )  # fmt: skip
-def test_variable_parts_are_removed_from_replies(reply: str, words: str) -> None:
-    assert common_words(reply) == words
+def test_variable_parts_are_removed_from_replies(reply: str, expected: str) -> None:
+    assert common_words(reply) == expected
 
 
-def stored_answers(session: Session) -> Counter[tuple[str, int | None, str]]:
+def read_refusals(session: Session) -> Counter[tuple[str, int | None, str]]:
     rows = session.execute(select(RunAnswer.outcome, RunAnswer.code, RunAnswer.words, RunAnswer.attempts))
-    stored: Counter[tuple[str, int | None, str]] = Counter()
+    refusals: Counter[tuple[str, int | None, str]] = Counter()
     for outcome, code, words, count in rows.tuples():
-        stored[outcome.value, code, words] += count  # summed over quarters of an hour
-    return stored
+        refusals[outcome.value, code, words] += count  # the sum of all quarters of an hour
+    return refusals
 
 
-def all_counts(session: Session) -> list[list[str]]:
-    """Return all stored counts except `deferred`, which is increased and decreased at different times."""
+def read_all_counts(session: Session) -> list[list[str]]:
+    """Return all stored counts except `deferred`, which may rise in one interval and fall in another."""
     columns = [column for column in RunInterval.__table__.c if column.name != "deferred"]
     is_used = or_(*(column != 0 for column in columns if column.default is not None))
     statements = (
@@ -84,25 +86,25 @@ def all_counts(session: Session) -> list[list[str]]:
     return [sorted(map(repr, session.execute(statement))) for statement in statements]
 
 
-def refuse_some(smtp: SmtpServer, people: list[Client]) -> None:
-    for client in people[:5]:
+def refuse_some(smtp: SmtpServer, all_clients: list[Client]) -> None:
+    for client in all_clients[:5]:
         smtp.rcpt_replies[client.email] = f"550 5.1.1 <{client.email}> user unknown"
-    for client in people[5:8]:
+    for client in all_clients[5:8]:
         smtp.rcpt_replies[client.email] = "552 5.2.2 mailbox full"
-    for client in people[8:15]:
+    for client in all_clients[8:15]:
         smtp.data_replies[client.email] = "451 4.7.1 greylisted, queue id 4F2A19C0D3"
 
 
 def test_counts_stored_during_a_run_agree_with_its_rows(
     app: Flask, session: Session, user: User, start: Start, sweep: Work, smtp: SmtpServer
 ) -> None:
-    people = create_clients(user, 40)
-    refuse_some(smtp, people)
+    all_clients = create_clients(user, 40)
+    refuse_some(smtp, all_clients)
     mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
     start(mailing)
-    run = only_run(session)
+    run = get_only_run(session)
     check_ledger(session, run, smtp.letters)
-    assert stored_answers(session) == {
+    assert read_refusals(session) == {
         ("failed", 550, "5.1.1 … user unknown"): 5,
         ("failed", 552, "5.2.2 mailbox full"): 3,
         ("deferred", 451, "4.7.1 greylisted, queue id …"): 7,
@@ -112,10 +114,10 @@ def test_counts_stored_during_a_run_agree_with_its_rows(
 
     # Two deferred clients are deleted, the full mailboxes are retried, and the others are accepted.
     smtp.data_replies.clear()
-    smtp.rcpt_replies = {people[5].email: "552 5.2.2 mailbox full"}
+    smtp.rcpt_replies = {all_clients[5].email: "552 5.2.2 mailbox full"}
     with app.test_request_context():
         now = clock.utcnow()
-        ids = [client.id for client in people[8:10]]
+        ids = [client.id for client in all_clients[8:10]]
         clients.delete_clients(user.id, ids, now, Actor(user.id, user.email))
         assert resending.resend_failed(db.session.get_one(Mailing, mailing.id), now) == 3
         db.session.commit()
@@ -124,12 +126,12 @@ def test_counts_stored_during_a_run_agree_with_its_rows(
         sweep()
     check_ledger(session, run, smtp.letters)
 
-    kept = all_counts(session)
+    stored = read_all_counts(session)
     with app.app_context(), db.engine.begin() as connection:
         (key,) = run_keys(connection, [run.id])
         reconciliation.recount(connection, key)
-    assert all_counts(session) == kept
-    assert stored_answers(session)[Outcome.FAILED.value, 552, "5.2.2 mailbox full"] == 4
+    assert read_all_counts(session) == stored
+    assert read_refusals(session)[Outcome.FAILED.value, 552, "5.2.2 mailbox full"] == 4
 
 
 def test_wrong_counts_are_logged_and_rebuilt_when_the_run_ends(
@@ -140,12 +142,12 @@ def test_wrong_counts_are_logged_and_rebuilt_when_the_run_ends(
     smtp: SmtpServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    (late, *_others) = create_clients(user, 3)
-    smtp.rcpt_replies[late.email] = "451 4.7.1 later"
+    (deferred, *_others) = create_clients(user, 3)
+    smtp.rcpt_replies[deferred.email] = "451 4.7.1 later"
     start(due_mailing(user))
     session.execute(text("UPDATE run_intervals SET sent = sent + 5"))
     smtp.rcpt_replies.clear()
     with time_machine.travel(clock.utcnow() + timedelta(minutes=2)):
         sweep()
     assert "has wrong counts" in caplog.text
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)

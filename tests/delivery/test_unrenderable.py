@@ -1,4 +1,4 @@
-"""A message that cannot be rendered pauses its mailing; a single letter that cannot be rendered fails."""
+"""Test that an unrenderable message pauses its mailing, and a single unrenderable letter fails."""
 
 import pytest
 from sqlalchemy import func, select
@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import Attempt, MailingState, Outcome, User
 from tests.delivery.conftest import Start
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import ClientFactory, MessageFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
@@ -25,12 +25,12 @@ def test_a_message_that_cannot_be_compiled_pauses_the_mailing_before_any_attempt
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
     assert mailing.state_reason.startswith("not-writable: ")
-    assert states(session, only_run(session)) == {"pending": 30}
+    assert count_states(session, get_only_run(session)) == {"pending": 30}
     assert session.scalar(select(func.count()).select_from(Attempt)) == 0
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
-def test_only_the_letter_that_cannot_be_rendered_fails(
+def test_only_a_letter_that_cannot_be_rendered_fails(
     session: Session, user: User, start: Start, smtp: SmtpServer
 ) -> None:
     create_clients(user, 15)
@@ -39,15 +39,15 @@ def test_only_the_letter_that_cannot_be_rendered_fails(
 
     start(due_mailing(user, message=MessageFactory.create(owner=user, body=HARMFUL)))
 
-    assert states(session, only_run(session)) == {"sent": 30, "failed": 1}
-    check_ledger(session, only_run(session), smtp.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": 30, "failed": 1}
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
-@pytest.mark.parametrize("fine", [0, 25])
+@pytest.mark.parametrize("accepted", [0, 25])
 def test_a_message_that_fails_for_many_clients_in_a_row_pauses_the_mailing(
-    session: Session, user: User, start: Start, smtp: SmtpServer, fine: int
+    session: Session, user: User, start: Start, smtp: SmtpServer, accepted: int
 ) -> None:
-    create_clients(user, fine)
+    create_clients(user, accepted)
     create_clients(user, 40, attributes={"harm": "yes"})
     mailing = due_mailing(user, message=MessageFactory.create(owner=user, body=HARMFUL))
 
@@ -56,9 +56,9 @@ def test_a_message_that_fails_for_many_clients_in_a_row_pauses_the_mailing(
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
     assert mailing.state_reason.startswith("not-writable: The template is too expensive")
-    counts = states(session, only_run(session))
-    assert 10 <= counts["failed"] <= 20, "the limit, and letters already begun"
-    assert counts.get("sent", 0) == fine
+    counts = count_states(session, get_only_run(session))
+    assert 10 <= counts["failed"] <= 20, "the limit, plus letters that were already started"
+    assert counts.get("sent", 0) == accepted
     assert set(session.scalars(select(Attempt.code))) <= {None, 250}
     assert Outcome.UNKNOWN not in set(session.scalars(select(Attempt.outcome)))
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)

@@ -1,4 +1,4 @@
-"""A daily, a weekly and a monthly mailing run for a year with the real scheduler and real jobs."""
+"""Test a year of daily, weekly and monthly mailings with the real scheduler and real jobs."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,14 +16,14 @@ from tests.support.factories import ClientFactory, due_mailing
 from tests.support.servers import SmtpServer
 
 BERLIN = ZoneInfo("Europe/Berlin")
-FIRST, LAST = date(2028, 1, 31), date(2029, 1, 30)  # with a 29 February and both clock changes
+FIRST, LAST = date(2028, 1, 31), date(2029, 1, 30)  # includes 29 February and both clock changes
 
 
-def nine_o_clock(day: date) -> datetime:
+def at_nine(day: date) -> datetime:
     return datetime.combine(day, time(9), BERLIN).astimezone(UTC)
 
 
-def days_of_the_year() -> list[date]:
+def list_days() -> list[date]:
     return [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
 
 
@@ -37,23 +37,23 @@ def run_jobs_at(moment: datetime, app: Flask, work: Work) -> None:
         work()
 
 
-def test_every_occurrence_of_a_year_has_exactly_one_run(
+def test_every_occurrence_within_a_year_has_exactly_one_run(
     app: Flask, session: Session, user: User, work: Work, smtp: SmtpServer
 ) -> None:
     user.timezone = "Europe/Berlin"
     ClientFactory.create(owner=user)
-    begin, end = nine_o_clock(FIRST), nine_o_clock(LAST) + timedelta(hours=1)
+    start, end = at_nine(FIRST), at_nine(LAST) + timedelta(hours=1)
     mailings = {
         periodicity: due_mailing(
-            user, periodicity=periodicity, starts_at=begin, next_run_at=begin, ends_at=end, name=periodicity
+            user, periodicity=periodicity, starts_at=start, next_run_at=start, ends_at=end, name=periodicity
         )
         for periodicity in (Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY)
     }
-    days = days_of_the_year()
+    days = list_days()
     for day in days:
-        # On days with several starts, also shortly before the hour, when nothing may be sent.
-        early = [nine_o_clock(day) - timedelta(minutes=1)] if is_last_of_month(day) else []
-        for moment in (*early, nine_o_clock(day) + timedelta(seconds=1)):
+        # On days with several starts, also run jobs shortly before nine, when nothing may be sent.
+        early = [at_nine(day) - timedelta(minutes=1)] if is_last_of_month(day) else []
+        for moment in (*early, at_nine(day) + timedelta(seconds=1)):
             run_jobs_at(moment, app, work)
     run_jobs_at(end + timedelta(seconds=20), app, work)
 
@@ -65,10 +65,10 @@ def test_every_occurrence_of_a_year_has_exactly_one_run(
     assert date(2028, 2, 29) in expected[Periodicity.MONTHLY]
     session.expire_all()
     for periodicity, mailing in mailings.items():
-        slots = session.scalars(
+        scheduled_times = session.scalars(
             select(Run.scheduled_for).where(Run.mailing_id == mailing.id).order_by(Run.scheduled_for)
         ).all()
-        assert slots == [nine_o_clock(day) for day in expected[periodicity]], periodicity
+        assert scheduled_times == [at_nine(day) for day in expected[periodicity]], periodicity
         assert mailing.state is MailingState.FINISHED
     runs = session.scalars(select(Run)).all()
     assert Counter(run.state for run in runs) == {RunState.FINISHED: len(runs)}

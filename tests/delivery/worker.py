@@ -1,4 +1,4 @@
-"""A worker that a test drives step by step, and the part of the sweep that recovers its lease."""
+"""Provide a worker that a test controls step by step, and the part of the sweep that recovers its lease."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -42,7 +42,7 @@ class Worker:
         with self.app.app_context(), db.engine.begin() as connection:
             self.claimed = claims.claim(connection, self.run, self.token, utcnow() + lease, 10, utcnow())
 
-    def results(self, verdict: Verdict, code: int | None = 250, answer: str = "words") -> list[Result]:
+    def make_results(self, verdict: Verdict, code: int | None = 250, answer: str = "words") -> list[Result]:
         return [
             Result(Letter(claimed.id, claimed.attempts + 1, claimed.email, b""), verdict, code, answer)
             for claimed in self.claimed
@@ -67,7 +67,7 @@ NewWorker = Callable[..., Worker]
 
 
 def read_journals(app: Flask) -> None:
-    """Run only the part of a sweep that reads journals."""
+    """Run only the part of the sweep that reads journals."""
     with app.app_context():
         for journal in read_dead_journals(app.config["DATA_DIR"] / "journal"):
             sweep.recover_journal(journal, utcnow())
@@ -76,5 +76,6 @@ def read_journals(app: Flask) -> None:
 
 
 def sweep_in(sweep: Callable[[], None], **duration: float) -> None:
+    """Run the sweep as if this much time had passed."""
     with time_machine.travel(utcnow() + timedelta(**duration)):
         sweep()

@@ -1,4 +1,4 @@
-"""Dockerfile and compose.yaml, as far as they can be checked without Docker."""
+"""Test Dockerfile and compose.yaml, as far as possible without Docker."""
 
 import re
 import secrets
@@ -16,19 +16,19 @@ from skymailing.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 COMMAND_NAMES = set(COMMANDS) | {"db"}
-OURS = ("web", "worker", "scheduler", "migrate")
+OUR_SERVICES = ("web", "worker", "scheduler", "migrate")
 
 
 @pytest.fixture(scope="module")
 def stages() -> list[list[dict[str, Any]]]:
-    """The instructions of each stage."""
-    found: list[list[dict[str, Any]]] = []
+    """Return the instructions in each stage."""
+    stages: list[list[dict[str, Any]]] = []
     for step in DockerfileParser(path=str(ROOT / "Dockerfile")).structure:
         if step["instruction"] == "FROM":
-            found.append([])
+            stages.append([])
         if step["instruction"] != "COMMENT":
-            found[-1].append(step)
-    return found
+            stages[-1].append(step)
+    return stages
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def services() -> dict[str, Any]:
     return services
 
 
-def values(stage: list[dict[str, Any]], instruction: str) -> list[str]:
+def list_values(stage: list[dict[str, Any]], instruction: str) -> list[str]:
     return [step["value"] for step in stage if step["instruction"] == instruction]
 
 
@@ -45,37 +45,41 @@ def test_copied_files_exist_and_are_not_ignored(stages: list[list[dict[str, Any]
     not_ignored = {
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
     }
-    copied = [value.split()[:-1] for value in values(stages[0], "COPY")]
+    copied = [value.split()[:-1] for value in list_values(stages[0], "COPY")]
 
     assert {name for names in copied for name in names} == not_ignored
     assert all((ROOT / name).exists() for name in not_ignored)
 
 
 def test_the_base_image_is_a_single_versioned_python(stages: list[list[dict[str, Any]]]) -> None:
-    bases = {value.split()[0] for stage in stages for value in values(stage, "FROM")}
+    bases = {value.split()[0] for stage in stages for value in list_values(stage, "FROM")}
 
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases.pop())
 
 
-def test_the_final_image_has_no_build_tools_and_no_root(stages: list[list[dict[str, Any]]]) -> None:
-    last = stages[-1]
-    run = " ".join(values(last, "RUN"))
+def test_the_final_image_has_no_build_tools_and_does_not_run_as_root(
+    stages: list[list[dict[str, Any]]],
+) -> None:
+    final = stages[-1]
+    run = " ".join(list_values(final, "RUN"))
 
     assert len(stages) == 2
-    assert values(last, "USER") == ["skymailing"]
+    assert list_values(final, "USER") == ["skymailing"]
     assert "pip uninstall -y -q --root-user-action=ignore setuptools wheel pip" in run
     assert not re.search(r"pip install|gcc|build-essential|-dev\b|\bmake\b|\bgit\b|curl", run)
     assert "--no-install-recommends" in run
     assert "rm -rf /var/lib/apt/lists/*" in run
-    order = [step["instruction"] for step in last]
+    order = [step["instruction"] for step in final]
     assert order.index("USER") > len(order) - 1 - order[::-1].index("RUN"), (
-        "no command runs as root after that"
+        "no command runs as root afterwards"
     )
 
 
-def test_packages_are_checked_by_hash_and_translations_compiled(stages: list[list[dict[str, Any]]]) -> None:
-    run = " ".join(values(stages[0], "RUN"))
+def test_packages_are_verified_by_hash_and_translations_are_compiled(
+    stages: list[list[dict[str, Any]]],
+) -> None:
+    run = " ".join(list_values(stages[0], "RUN"))
 
     assert "--require-hashes --no-deps" in run
     assert "-r requirements.lock" in run
@@ -83,44 +87,44 @@ def test_packages_are_checked_by_hash_and_translations_compiled(stages: list[lis
 
 
 def test_the_image_starts_the_web_server_and_checks_its_health(stages: list[list[dict[str, Any]]]) -> None:
-    last = stages[-1]
-    (check,) = values(last, "HEALTHCHECK")
+    final = stages[-1]
+    (check,) = list_values(final, "HEALTHCHECK")
 
-    assert values(last, "ENTRYPOINT") == ['["flask"]']
-    assert values(last, "CMD") == ['["web"]']
+    assert list_values(final, "ENTRYPOINT") == ['["flask"]']
+    assert list_values(final, "CMD") == ['["web"]']
     assert "web" in COMMAND_NAMES
     assert "http://127.0.0.1:8000/healthz" in check
-    assert "PORT=8000" in " ".join(values(last, "ENV"))
+    assert "PORT=8000" in " ".join(list_values(final, "ENV"))
 
 
 def test_compose_file_matches_its_schema() -> None:
-    """Like `docker compose config`, with the schema that Compose publishes."""
-    done = subprocess.run(
+    """Check the file as `docker compose config` does, with the schema that Compose publishes."""
+    result = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
 
-    assert done.returncode == 0, done.stdout
+    assert result.returncode == 0, result.stdout
 
 
 def test_compose_runs_existing_commands(services: dict[str, Any]) -> None:
-    assert set(services) == {*OURS, "postgresql", "valkey"}
-    for name in OURS:
+    assert set(services) == {*OUR_SERVICES, "postgresql", "valkey"}
+    for name in OUR_SERVICES:
         assert services[name]["command"][0] in COMMAND_NAMES
         check = services[name].get("healthcheck", {}).get("test")
         assert check is None or check[:3] == ["CMD", "flask", "doctor"]
 
 
-def test_each_service_restarts_has_a_health_check_and_is_read_only(services: dict[str, Any]) -> None:
+def test_each_service_is_restarted_monitored_and_read_only(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["restart"] == ("on-failure" if name == "migrate" else "unless-stopped")
         assert service["read_only"] is True
         assert service["security_opt"] == ["no-new-privileges:true"]
-        if name != "web":  # its image has one
+        if name != "web":  # its image has a health check
             assert service["healthcheck"]
-    for name in OURS:
+    for name in OUR_SERVICES:
         assert list_dependencies(services, name) <= set(services)
         assert services[name]["cap_drop"] == ["ALL"]
         assert services[name]["volumes"] == ["data:/data"]
@@ -130,7 +134,7 @@ def list_dependencies(services: dict[str, Any], name: str) -> set[str]:
     return set(services[name]["depends_on"])
 
 
-def test_servers_get_the_signal_of_docker_stop(services: dict[str, Any]) -> None:
+def test_servers_receive_the_signal_from_docker_stop(services: dict[str, Any]) -> None:
     """A shell or a pipe around the server would not forward SIGTERM."""
     script = services["valkey"]["command"][-1]
 
@@ -145,13 +149,13 @@ def test_no_port_is_public(services: dict[str, Any]) -> None:
     assert ports == {"web": ["127.0.0.1:8000:8000"]}
 
 
-def test_each_variable_of_compose_is_in_the_example_and_has_no_default() -> None:
+def test_each_compose_variable_is_in_the_example_and_has_no_default() -> None:
     text = re.sub(r"#.*", "", (ROOT / "compose.yaml").read_text())
     example = (ROOT / "deploy/compose.env.example").read_text()
     used = set(re.findall(r"(?<!\$)\$\{(\w+)([^}]*)\}", text))
 
     assert {name for name, _ in used} == {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
-    assert all(rest == ":?set it in .env" for _, rest in used)
+    assert all(fallback == ":?set it in .env" for _, fallback in used)
     assert all(re.search(rf"^{name}=$", example, re.MULTILINE) for name, _ in used)
 
 
@@ -177,5 +181,5 @@ def test_the_examples_contain_only_documented_settings() -> None:
     documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "README.md").read_text()))
     for example in ("skymailing.env.example", "compose.env.example"):
         named = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy" / example).read_text(), re.MULTILINE))
-        # These two are only for Compose.
+        # These two settings are only for Compose.
         assert named - documented <= {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}

@@ -1,4 +1,4 @@
-"""docs/operations.md mentions only existing commands, files, units and links."""
+"""Test that docs/operations.md mentions only existing commands, files, units and links."""
 
 import re
 import subprocess
@@ -11,18 +11,18 @@ TEXT = (ROOT / "docs/operations.md").read_text()
 
 
 def test_each_command_exists() -> None:
-    typed = "\n".join(line for line in TEXT.splitlines() if line.startswith("    "))
-    called = set(re.findall(r"(?:^ {4}skymailing|exec web flask) (\w+)", typed, re.MULTILINE))
+    command_lines = "\n".join(line for line in TEXT.splitlines() if line.startswith("    "))
+    commands = set(re.findall(r"(?:^ {4}skymailing|exec web flask) (\w+)", command_lines, re.MULTILINE))
 
-    assert {"doctor", "db", "users", "backup", "restore"} <= called
-    assert called <= set(COMMANDS) | {"db"}
+    assert {"doctor", "db", "users", "backup", "restore"} <= commands
+    assert commands <= set(COMMANDS) | {"db"}
 
 
 def test_each_named_file_exists() -> None:
-    named = set(re.findall(r"(?<![\w/])(?:/opt/skymailing/current/)?(deploy/[\w./-]+\w)", TEXT))
+    files = set(re.findall(r"(?<![\w/])(?:/opt/skymailing/current/)?(deploy/[\w./-]+\w)", TEXT))
 
-    assert len(named) >= 4
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert len(files) >= 4
+    assert [name for name in files if not (ROOT / name).exists()] == []
 
 
 def test_each_enabled_unit_exists() -> None:
@@ -48,11 +48,11 @@ def test_each_link_leads_to_a_heading_or_a_file() -> None:
 
 
 def test_stopping_the_service_waits_for_all_its_units() -> None:
-    """Stopping only the target does not wait: letters could be sent after a backup for a move."""
-    stops = re.findall(r"^ {4}systemctl stop (.*skymailing\.target.*)$", TEXT, re.MULTILINE)
+    """If only the target were stopped, letters could still be sent after the backup for a server move."""
+    stop_arguments = re.findall(r"^ {4}systemctl stop (.*skymailing\.target.*)$", TEXT, re.MULTILINE)
 
-    assert len(stops) >= 2
-    assert set(stops) == {"skymailing.target 'skymailing-*.service'"}
+    assert len(stop_arguments) >= 2
+    assert set(stop_arguments) == {"skymailing.target 'skymailing-*.service'"}
 
 
 def test_the_wrapper_is_a_shell_script() -> None:

@@ -1,4 +1,4 @@
-"""Check the units of deploy/systemd/ with systemd's own tools, and the commands that they run."""
+"""Test the units in deploy/systemd/ with systemd's own tools, and the commands that they run."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 RELEASE = "/opt/skymailing/current"
-# In tenths, as `systemd-analyze security` counts: 0 is fully restricted, 96 is unrestricted.
+# In tenths, as in `systemd-analyze security`: 0 is fully restricted, 96 is unrestricted.
 MAX_EXPOSURE = 20
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
@@ -23,7 +23,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The units as installed, with the release in a temporary directory."""
+    """Install the units and the release into a temporary directory; return it."""
     programs = tmp_path / "current/.venv/bin"
     programs.mkdir(parents=True)
     (programs / "flask").symlink_to(Path(sys.executable).parent / "flask")
@@ -38,22 +38,22 @@ def test_systemd_accepts_the_units(installed: Path) -> None:
     names = [unit.name.replace("@.", "@1.") for unit in UNITS]
     (installed / "skymailing-worker@1.service").symlink_to(installed / "skymailing-worker@.service")
 
-    done = subprocess.run(
+    result = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *(str(installed / name) for name in names)],
         capture_output=True,
         text=True,
         env={"SYSTEMD_UNIT_PATH": f"{installed}:", "PATH": "/usr/bin:/bin"},
     )
 
-    ours = [line for line in done.stderr.splitlines() if "skymailing" in line]
-    assert not ours
-    assert done.returncode == 0, done.stderr
+    our_errors = [line for line in result.stderr.splitlines() if "skymailing" in line]
+    assert not our_errors
+    assert result.returncode == 0, result.stderr
 
 
 @needs_systemd
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_a_service_is_restricted(installed: Path, unit: Path) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [
             "systemd-analyze",
             "security",
@@ -65,18 +65,18 @@ def test_a_service_is_restricted(installed: Path, unit: Path) -> None:
         text=True,
     )
 
-    assert done.returncode == 0, done.stdout
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_a_service_runs_an_existing_command(unit: Path) -> None:
-    called = re.findall(rf"{RELEASE}/\.venv/bin/flask --app wsgi (\w+)", unit.read_text())
+    commands = re.findall(rf"{RELEASE}/\.venv/bin/flask --app wsgi (\w+)", unit.read_text())
 
-    assert called
-    assert set(called) <= set(COMMANDS)
+    assert commands
+    assert set(commands) <= set(COMMANDS)
 
 
-def test_units_allow_at_least_as_much_time_to_stop_as_flask_up(tmp_path: Path) -> None:
+def test_units_allow_at_least_as_much_time_for_stopping_as_flask_up(tmp_path: Path) -> None:
     config = {"EMBEDDED_REDIS": False, "MAIL_CATCHER": False, "WORKERS": 1, "HOST": "127.0.0.1", "PORT": 1}
 
     for program in list_programs(config | {"DATA_DIR": tmp_path}):

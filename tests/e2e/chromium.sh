@@ -1,13 +1,13 @@
 #!/bin/sh
-# Print the path of a Chromium for the browser tests, and make sure that it and Playwright can start:
+# Print the path of a Chromium for the browser tests, and make sure that it and Playwright can start. Use
 #   1. $CHROMIUM, if it is set;
-#   2. one that is installed, or was unpacked before;
-#   3. as root, install Debian's package;
-#   4. otherwise unpack Debian's package and its dependencies below .cache/, and install nothing.
+#   2. a Chromium that is installed or was unpacked earlier;
+#   3. Debian's package, installed, if the user is root;
+#   4. otherwise Debian's package and its dependencies, unpacked in .cache/ without being installed.
 set -eu
 project="$(cd "$(dirname "$0")/../.." && pwd)"
 cache="$project/.cache/chromium"
-libraries="$cache/libraries" # a file: where unpacked libraries are, as LD_LIBRARY_PATH wants it
+libraries="$cache/libraries" # a file with the directories of unpacked libraries, in the format of LD_LIBRARY_PATH
 
 log() { echo "$*" >&2; }
 
@@ -26,7 +26,7 @@ works() { (with_libraries "$1" --headless --no-sandbox --version); }
 
 find_browser() {
     if [ -n "${CHROMIUM:-}" ]; then
-        works "$CHROMIUM" || fail "CHROMIUM=$CHROMIUM is not a browser that starts."
+        works "$CHROMIUM" || fail "CHROMIUM=$CHROMIUM does not start."
         echo "$CHROMIUM"
         return
     fi
@@ -36,7 +36,7 @@ find_browser() {
     return 1
 }
 
-# Playwright's own Node.js needs a library that small installations lack.
+# Playwright's bundled Node.js needs a library that minimal installations lack.
 playwright_starts() {
     for node in "$project"/.venv/lib/python3*/site-packages/playwright/driver/node; do
         [ ! -x "$node" ] || (with_libraries "$node" --version) || return 1
@@ -46,13 +46,13 @@ playwright_starts() {
 install() {
     log "Installing Debian's $* ..."
     export DEBIAN_FRONTEND=noninteractive
-    # The package lists may be missing or out of date; only then fetch them.
+    # Fetch the package lists only if they are missing or out of date.
     apt-get install -q -y --no-install-recommends "$@" >&2 && return
     apt-get update -q >&2 && apt-get install -q -y --no-install-recommends "$@" >&2
 }
 
-# apt with its own lists and packages: it reads the system's sources, writes only to the cache, and needs no root.
-own_apt() {
+# Run apt with its own lists and packages: it reads the system's sources, writes only to the cache, and needs no root.
+private_apt() {
     apt-get -q -o Debug::NoLocking=1 -o APT::Sandbox::User= -o Dir::State::lists="$cache/lists" \
         -o Dir::Cache="$cache" -o Dir::Cache::archives="$cache/archives" -o Dir::Log="$cache" "$@" >&2
 }
@@ -60,11 +60,11 @@ own_apt() {
 unpack() {
     log "Unpacking Debian's $* into $cache; nothing is installed ..."
     mkdir -p "$cache/lists/partial" "$cache/archives/partial" "$cache/unpacked"
-    own_apt update && own_apt install -y --download-only --no-install-recommends "$@" || return 1
+    private_apt update && private_apt install -y --download-only --no-install-recommends "$@" || return 1
     for package in "$cache"/archives/*.deb; do dpkg -x "$package" "$cache/unpacked" || return 1; done
     rm -rf "$cache/lists" "$cache/archives"
     find "$cache/unpacked" -name '*.so*' -printf '%h\n' | grep -v "/usr/lib/chromium" | sort -u | paste -sd: >"$libraries"
-    # The system's fonts, if there are any, and the unpacked ones.
+    # Use the system's fonts, if there are any, and the unpacked ones.
     cat >"$cache/fonts.conf" <<END
 <?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>/usr/share/fonts</dir><dir>$cache/unpacked/usr/share/fonts</dir><cachedir>$cache/fonts</cachedir></fontconfig>
@@ -81,9 +81,9 @@ missing=""
 find_browser >/dev/null || missing="chromium fonts-dejavu-core"
 playwright_starts || missing="$missing libatomic1"
 if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "Missing: $missing. There is no apt-get to install them with."
-    # shellcheck disable=SC2086 # a list of packages
+    command -v apt-get >/dev/null || fail "Missing: $missing. They cannot be installed, because there is no apt-get."
+    # shellcheck disable=SC2086 # it is a list of packages
     if [ "$(id -u)" = 0 ]; then install $missing; else unpack $missing; fi || fail "Could not install: $missing."
-    playwright_starts || fail "Playwright's own program does not start."
+    playwright_starts || fail "Playwright's bundled program does not start."
 fi
 find_browser || fail "Debian's chromium does not start."

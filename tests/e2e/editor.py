@@ -1,4 +1,4 @@
-"""Actions and checks in the message editor."""
+"""Perform actions and checks in the message editor."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.factories import MessageFactory
 TABLE = """<p>Hello, {{ name | default: "you & me" }}!</p>
 <table><tr><td style="color: red">A > B</td></tr></table>
 """
-# Uses Quill's own index: where a click or the End key goes depends on fonts and the window's width.
+# Uses Quill's index, because the effect of a click or the End key depends on fonts and the window's width.
 PLACE_CURSOR_AT_END = """(node) => {
     const quill = Quill.find(node.closest(".ql-container")), line = Quill.find(node);
     quill.setSelection(quill.getIndex(line) + line.length() - 1, 0, "user");
@@ -29,7 +29,7 @@ def add_message(site: Site, owner: User, **values: object) -> int:
 
 
 def open_editor(window: Window, path: str) -> None:
-    """Open an editor page and wait until it shows a mode."""
+    """Open an editor page and wait until the editor is ready."""
     window.open(path)
     expect_mode(window, "")
 
@@ -39,7 +39,7 @@ def expect_mode(window: Window, name: str) -> None:
 
 
 def choose_mode(window: Window, name: str) -> None:
-    """Choose a mode; the radio button itself is hidden behind its label."""
+    """Choose a mode by clicking its label, which covers the radio button."""
     window.main.locator(f".modes [data-mode={name}]").dispatch_event("click")
 
 
@@ -63,7 +63,7 @@ def letter(window: Window) -> FrameLocator:
 
 @contextmanager
 def saving_draft(window: Window, text: str) -> Iterator[None]:
-    """Wait until a draft with the text typed inside has been saved, or has met a conflict."""
+    """Wait until a draft with `text`, typed in the block, has been saved or has caused a conflict."""
 
     def has_text(request: Request) -> bool:
         values = parse_qs(request.post_data or "")

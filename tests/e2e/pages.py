@@ -1,4 +1,4 @@
-"""Every page of the service by role, for tests that open all of them."""
+"""List every page of the service by role, for tests that open all of them."""
 
 from sqlalchemy import select
 
@@ -6,7 +6,7 @@ from skymailing.models import Client, ClientImport, Mailing, MailingState, Messa
 from tests.e2e.site import Site
 from tests.e2e.test_panel_screens import panel_paths
 
-VISITOR = [
+VISITOR_PATHS = [
     "/",
     "/blog/",
     "/blog/what-sent-really-means",
@@ -22,13 +22,13 @@ VISITOR = [
 DEMO = "demo@example.com"
 
 
-def demo_user(site: Site) -> User:
+def get_demo_user(site: Site) -> User:
     with site.adding() as session:
         return session.scalars(select(User).where(User.email == DEMO)).one()
 
 
 def user_paths(site: Site) -> list[str]:
-    """Return the URL of each kind of user page, with the demo's data."""
+    """Return the path of each kind of user page, with demo data."""
     with site.adding() as session:
         owner = session.scalars(select(User).where(User.email == DEMO)).one()
         mailings = {
@@ -70,9 +70,9 @@ def user_paths(site: Site) -> list[str]:
 
 
 def paths_for(site: Site, role: Role | None) -> list[str]:
-    """Return the pages for a role; None is a visitor."""
+    """Return the paths for a role; None means a visitor."""
     if role is None:
-        return VISITOR
+        return VISITOR_PATHS
     if role is Role.USER:
         return user_paths(site)
     paths = panel_paths(site)

@@ -1,6 +1,6 @@
-"""Take the screenshots for README and docs, with the demo's data: `make screenshots`.
+"""Take the screenshots for the README and docs, with demo data: `make screenshots`.
 
-This uses the tests' browser and service, so that the screenshots show the current pages.
+The script uses the tests' browser and service, so the screenshots show the current pages.
 """
 
 import io
@@ -21,16 +21,16 @@ from tests.e2e.pages import DEMO
 from tests.e2e.site import Site
 from tests.e2e.window import PHONE_DARK, Screen, Window
 
-HERE = Path(__file__).parent
-TARGET = HERE.parent.parent / "docs" / "screenshots"
+E2E_DIR = Path(__file__).parent
+TARGET = E2E_DIR.parent.parent / "docs" / "screenshots"
 DESKTOP = Screen(1180, 760)
 DESKTOP_DARK = Screen(1180, 760, "dark")
-QUALITY = 82  # of WebP: text stays sharp, a page is 20 to 60 KB
+QUALITY = 82  # for WebP: text stays sharp, and a page is 20 to 60 KB
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A page, its screen and language, and what to do on it first."""
+class Screenshot:
+    """A page to photograph, with its screen, language and preparation."""
 
     name: str
     path: str
@@ -39,7 +39,7 @@ class Picture:
     prepare: Callable[[Window], object] = lambda window: None
 
 
-def check_a_mailing(window: Window) -> None:
+def open_summary(window: Window) -> None:
     steps = window.page.locator(".form-steps a")
     steps.nth(1).click()
     window.fill(name="Autumn fair")
@@ -48,40 +48,42 @@ def check_a_mailing(window: Window) -> None:
     window.wait_until_quiet()
 
 
-def pictures(site: Site) -> list[Picture]:
+def list_screenshots(site: Site) -> list[Screenshot]:
     with site.adding() as session:
         owner = session.scalars(select(User.id).where(User.email == DEMO)).one()
         running = select(Mailing.id).where(Mailing.owner_id == owner, Mailing.state == MailingState.RUNNING)
         mailing = f"/mailings/{session.scalars(running).first()}"
     return [
-        Picture("home", "/"),
-        Picture("clients", "/clients/"),
-        Picture("mailing", mailing),
-        Picture("mailing-ru", mailing, language="ru"),
-        Picture("mailing-dark", mailing, DESKTOP_DARK),
-        Picture("mailing-phone", mailing, PHONE_DARK, "ru"),
-        Picture("summary", "/mailings/new", prepare=check_a_mailing),
-        Picture("log", "/logs/"),
-        Picture("report", "/reports/"),
+        Screenshot("home", "/"),
+        Screenshot("clients", "/clients/"),
+        Screenshot("mailing", mailing),
+        Screenshot("mailing-ru", mailing, language="ru"),
+        Screenshot("mailing-dark", mailing, DESKTOP_DARK),
+        Screenshot("mailing-phone", mailing, PHONE_DARK, "ru"),
+        Screenshot("summary", "/mailings/new", prepare=open_summary),
+        Screenshot("log", "/logs/"),
+        Screenshot("report", "/reports/"),
     ]
 
 
 def main() -> None:
     """Write all screenshots."""
-    found = subprocess.run(["sh", HERE / "chromium.sh"], stdout=subprocess.PIPE, text=True, check=True)
+    result = subprocess.run(["sh", E2E_DIR / "chromium.sh"], stdout=subprocess.PIPE, text=True, check=True)
     folder = Path(tempfile.mkdtemp(prefix="screenshots-"))
     site = Site(folder / "data")
     try:
         site.start()
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=found.stdout.strip(), chromium_sandbox=False)
-            for picture in pictures(site):
-                window = Window(browser, site.url, picture.screen, picture.language)
+            browser = playwright.chromium.launch(
+                executable_path=result.stdout.strip(), chromium_sandbox=False
+            )
+            for screenshot in list_screenshots(site):
+                window = Window(browser, site.url, screenshot.screen, screenshot.language)
                 window.sign_in(DEMO, site.passwords[DEMO])
-                window.open(picture.path)
-                picture.prepare(window)
+                window.open(screenshot.path)
+                screenshot.prepare(window)
                 window.wait_until_quiet()
-                save(picture.name, window.page.screenshot())
+                save(screenshot.name, window.page.screenshot())
                 window.close()
             browser.close()
     finally:

@@ -1,4 +1,4 @@
-"""The whole service with the demo's data, and ways to add more."""
+"""Run the whole service with demo data, and add more data to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ class Site:
 
     def start(self) -> None:
         self.service.start()
-        wait_until(self.service.is_ready, "every part is ready")
+        wait_until(self.service.is_ready, "all processes are ready")
         demo = self.service.run("demo")
         assert demo.returncode == 0, demo.stderr
         self.passwords = dict(line.split()[1:3] for line in demo.stdout.splitlines() if line.count("@") == 1)
@@ -37,7 +37,7 @@ class Site:
 
     @contextmanager
     def adding(self) -> Iterator[Session]:
-        """Let factories write into the service's database; commit at the end."""
+        """Let factories write to the service's database; commit when the block ends."""
         with self._app.app_context(), Session(db.engine, expire_on_commit=False) as session:
             factories.bind(session, self._app)
             yield session
@@ -49,6 +49,6 @@ class Site:
             user: User = factories.UserFactory.create(role=role, **values)
         return user
 
-    def tracebacks(self) -> list[str]:
+    def find_tracebacks(self) -> list[str]:
         """Return the names of the processes that logged an exception."""
         return [name for name in PROCESSES if "Traceback" in self.service.log(name)]

@@ -1,4 +1,4 @@
-"""Pages about a user's data and about runs without details, on every screen and in both languages."""
+"""Test data export, account deletion and runs without details, on all screens, in both languages."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def add_user_with_data(site: Site, language: str) -> tuple[User, list[str]]:
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_data_is_exported_and_an_account_deletion_cancelled(
+def test_data_can_be_exported_and_account_deletion_cancelled(
     site: Site, open_window: OpenWindow, screen: Screen, language: str
 ) -> None:
     user, paths = add_user_with_data(site, language)
@@ -39,7 +39,7 @@ def test_data_is_exported_and_an_account_deletion_cancelled(
     window.sign_in(user.email)
     for path in (*paths, "/auth/profile", "/auth/profile/delete"):
         window.open(path)
-        window.expect_colours()
+        window.expect_color_scheme()
 
     window.fill(current_password="not it")
     with window.new_page():

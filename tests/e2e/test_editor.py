@@ -1,4 +1,4 @@
-"""The message editor in a real browser: write, preview, save, and lose nothing."""
+"""Test the message editor in a real browser: writing, previewing and saving without losing anything."""
 
 import base64
 import io
@@ -28,7 +28,7 @@ NEWS = "Until next month!"
 DECODE = "async (picture) => { await picture.decode(); return picture.naturalWidth; }"
 
 
-def test_a_message_is_written_kept_as_a_draft_and_saved(window: Window, site: Site, owner: User) -> None:
+def test_a_message_is_kept_as_a_draft_until_it_is_saved(window: Window, site: Site, owner: User) -> None:
     open_editor(window, "/messages/new")
     window.main.get_by_role("link", name="Newsletter").click()
     editor = window.page.locator(".ql-editor")
@@ -90,9 +90,12 @@ def test_the_preview_shows_what_the_chosen_client_gets(window: Window, site: Sit
     )
     window.page.locator(".preview-as summary").click()
     window.page.locator("#preview-search").fill("bob")
-    people = window.page.locator(".preview-people")
-    expect(people.get_by_role("button")).to_have_count(1)  # the list of all clients includes Bob
-    people.get_by_role("button", name="Bob Ray").click()
+    recipients = window.page.locator(".preview-people")
+    # Wait for the search result, because the full list also includes Bob.
+    expect(recipients.get_by_role("button")).to_have_count(
+        1
+    )  # wait for the search result, because the full list also includes Bob
+    recipients.get_by_role("button", name="Bob Ray").click()
     expect(letter(window).get_by_text("Hi Bob Ray,")).to_be_visible()
     expect(notes).to_contain_text("This client has no data for: {{ client.city }}")
     window.page.get_by_role("button", name="Text only").click()
@@ -116,9 +119,9 @@ def test_pictures_are_uploaded_and_pasted(window: Window, site: Site) -> None:
     assert window.page.locator(".ql-editor img").evaluate(DECODE) == 900
     expect_in_body(window, 'alt="A &quot;teal&quot; wall" width="520">')
     expect_in_body(window, f'src="{site.url}/messages/pictures/')
-    shown = letter(window).get_by_alt_text('A "teal" wall')
-    expect(shown).to_be_visible()
-    assert shown.evaluate(DECODE) == 900
+    image = letter(window).get_by_alt_text('A "teal" wall')
+    expect(image).to_be_visible()
+    assert image.evaluate(DECODE) == 900
 
     window.page.evaluate(
         """(data) => {
@@ -141,8 +144,8 @@ def test_two_windows_do_not_overwrite_each_other(
     message = add_message(site, owner, format=MessageFormat.TEXT, body="old")
     other = open_window(DESKTOP)
     other.sign_in(owner.email)
-    for each in (window, other):
-        open_editor(each, f"/messages/{message}/edit")
+    for editor_window in (window, other):
+        open_editor(editor_window, f"/messages/{message}/edit")
     window.page.locator("textarea[name=body]").fill("first")
     expect_draft(window)
     with other.expecting(409):
@@ -194,7 +197,7 @@ def test_the_editor_fits_every_screen(
             expect(window.page.locator(".preview-size")).to_be_visible()
             window.page.locator(".values summary").click()
         window.expect_to_fit()
-        window.expect_colours()
+        window.expect_color_scheme()
         assert window.page.locator("html").get_attribute("lang") == language
 
 

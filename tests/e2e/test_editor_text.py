@@ -1,4 +1,4 @@
-"""Text from elsewhere in writing mode: nothing is lost without asking, and pasted HTML is cleaned."""
+"""Test that writing mode loses nothing without asking and cleans pasted HTML."""
 
 from playwright.sync_api import expect
 
@@ -26,7 +26,7 @@ TAGS = [
 ]
 
 
-def test_unsupported_html_is_not_lost_without_asking(window: Window, site: Site, owner: User) -> None:
+def test_the_editor_asks_before_losing_unsupported_html(window: Window, site: Site, owner: User) -> None:
     message = add_message(site, owner, format=MessageFormat.HTML, body=TABLE)
     open_editor(window, f"/messages/{message}/edit")
     expect(window.page.locator(".mode-notice")).to_contain_text("tables")
@@ -71,13 +71,13 @@ def test_writing_mode_keeps_liquid_byte_for_byte(window: Window, site: Site, own
     for tag in TAGS:
         assert changed.count(tag) == text.count(tag), tag
     assert changed.strip() == text.replace(f"{TAGS[4]}</p>", f"{TAGS[4]}!</p>").strip()
-    # A typed placeholder becomes a chip, like one from the menu.
+    # A placeholder that is typed also becomes a chip.
     window.page.keyboard.type(" {{ email }}")
     expect(editor.locator(".chip")).to_have_count(7)
     expect_in_body(window, "! {{ email }}</p>")
 
 
-def test_a_message_with_a_design_becomes_markdown_and_keeps_its_text(window: Window) -> None:
+def test_converting_a_designed_message_to_markdown_keeps_its_text(window: Window) -> None:
     window.delay_responses("**/messages/convert")
     open_editor(window, "/messages/new?example=newsletter")
     place_cursor_at_end(window.page.locator(".ql-editor p", has_text="Until next month!"))

@@ -1,4 +1,4 @@
-"""Hostile HTML in messages, articles and names in a browser: no script runs and nothing is sent elsewhere."""
+"""Test that hostile HTML in messages, articles and names runs no script and sends no requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.support.factories import ArticleFactory, ClientFactory, MailingFactor
 
 
 class Listener(ThreadingHTTPServer):
-    """The attacker's server, on this machine, which records every request."""
+    """The attacker's server (on this machine), which records every request."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *_args: object) -> None:
-        """Print nothing."""
+        """Suppress log output."""
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def attacker() -> Iterator[Listener]:
     server.server_close()
 
 
-def payload(url: str) -> str:
+def make_payload(url: str) -> str:
     """Return HTML that tries every known way to run a script or to make the browser send a request."""
     run = f"window.pwned && pwned(); new Image().src = '{url}/script'; top.document.title = 'pwned'"
     quoted = run.replace('"', "&quot;")
@@ -90,34 +90,34 @@ def payload(url: str) -> str:
 
 
 def test_the_attack_succeeds_on_an_unprotected_page(attacker: Listener, open_window: OpenWindow) -> None:
-    window, ran = open_window(), list[str]()
-    window.context.expose_binding("pwned", lambda _source: ran.append("a script ran"))
-    window.page.set_content(payload(attacker.url).replace("http-equiv", "x"))  # stay on this page
+    window, events = open_window(), list[str]()
+    window.context.expose_binding("pwned", lambda _source: events.append("a script ran"))
+    window.page.set_content(make_payload(attacker.url).replace("http-equiv", "x"))  # stay on this page
     expected = {"/img", "/script", "/src.js", "/css", "/iframe", "/object"}
-    window.wait_until(lambda: ran and expected <= set(attacker.requests), "the attack succeeds")
+    window.wait_until(lambda: events and expected <= set(attacker.requests), "the attack succeeds")
     window.wait_until_quiet()
     window.complaints.clear()
 
 
-Watch = Callable[[], Window]
+OpenWatched = Callable[[], Window]
 
 
 @pytest.fixture
-def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[Watch]:
-    """Return a function that opens a window in which no hostile script or request may succeed."""
-    seen: list[str] = []
+def open_watched(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[OpenWatched]:
+    """Yield a function that opens a window; check afterwards that no script ran and nothing was sent."""
+    events: list[str] = []
     windows: list[Window] = []
 
-    def open_one() -> Window:
+    def open_new() -> Window:
         window = open_window()
-        window.context.expose_binding("pwned", lambda _source: seen.append("a script ran"))
+        window.context.expose_binding("pwned", lambda _source: events.append("a script ran"))
         window.page.on("dialog", lambda dialog: record_dialog(dialog))
         window.page.on("request", lambda request: record_request(request))
         windows.append(window)
         return window
 
     def record_dialog(dialog: Dialog) -> None:
-        seen.append(f"a dialog: {dialog.message}")
+        events.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
     def record_request(request: Request) -> None:
@@ -125,20 +125,20 @@ def watch(attacker: Listener, open_window: OpenWindow, site: Site) -> Iterator[W
             sent.append(request)
 
     sent: list[Request] = []
-    yield open_one
+    yield open_new
     for window in windows:
         window.wait_until_quiet()
         assert window.page.title() != "pwned"
         assert window.page.url.startswith(site.url)
-        # The browser reports what it has blocked, which is the point of these tests.
+        # The browser complains about what it has blocked, which these tests want.
         window.complaints.clear()
-    assert seen == []
+    assert events == []
     assert attacker.requests == []
     assert [request.url for request in sent if request.failure is None] == []
 
 
-def test_a_message_preview_runs_no_script(site: Site, watch: Watch, attacker: Listener) -> None:
-    hostile = payload(attacker.url)
+def test_a_message_preview_runs_no_script(site: Site, open_watched: OpenWatched, attacker: Listener) -> None:
+    hostile = make_payload(attacker.url)
     with site.adding():
         owner = UserFactory.create()
         client = ClientFactory.create(
@@ -153,7 +153,7 @@ def test_a_message_preview_runs_no_script(site: Site, watch: Watch, attacker: Li
                 (MessageFormat.HTML, "<p>{{ name }} {{ client.city }}</p>"),
             )
         ]
-    window = watch()
+    window = open_watched()
     window.sign_in(owner.email)
     for message in messages:
         for path in (f"/messages/{message.id}?client={client.id}", f"/messages/{message.id}/preview"):
@@ -165,25 +165,27 @@ def is_preview(response: Response) -> bool:
     return response.url.endswith("/messages/preview") and "onerror" in (response.request.post_data or "")
 
 
-def test_a_draft_runs_no_script_while_it_is_typed(site: Site, watch: Watch, attacker: Listener) -> None:
+def test_a_draft_runs_no_script_during_typing(
+    site: Site, open_watched: OpenWatched, attacker: Listener
+) -> None:
     with site.adding():
         owner = UserFactory.create()
-    window = watch()
+    window = open_watched()
     window.sign_in(owner.email)
     window.page.goto("/messages/new")
     expect_mode(window, "writing")
     choose_mode(window, "html")
     expect_mode(window, "html")
     with window.page.expect_response(is_preview):
-        window.fill(subject="Hello", body=payload(attacker.url))
+        window.fill(subject="Hello", body=make_payload(attacker.url))
     window.wait_until_quiet()
     assert any("/messages/preview" in frame.url for frame in window.page.frames), "the preview was loaded"
 
 
 def test_an_article_runs_no_script_for_readers_or_its_author(
-    site: Site, watch: Watch, attacker: Listener
+    site: Site, open_watched: OpenWatched, attacker: Listener
 ) -> None:
-    hostile = payload(attacker.url)
+    hostile = make_payload(attacker.url)
     with site.adding():
         author = UserFactory.create(role=Role.CONTENT, name='<img src=x onerror="pwned()">')
         articles = [
@@ -192,11 +194,11 @@ def test_an_article_runs_no_script_for_readers_or_its_author(
             )
             for kind in MessageFormat
         ]
-    reader = watch()
+    reader = open_watched()
     for path in ("/", "/blog/", *(f"/blog/{article.slug}" for article in articles)):
         reader.page.goto(path)
         reader.wait_until_quiet()
-    writer = watch()
+    writer = open_watched()
     writer.sign_in(author.email)
     writer.page.goto(f"/manager/articles/{articles[1].id}/edit")
     with writer.page.expect_response(lambda response: response.request.method == "POST"):
@@ -204,7 +206,7 @@ def test_an_article_runs_no_script_for_readers_or_its_author(
     writer.wait_until_quiet()
 
 
-def test_names_run_no_script_on_any_page(site: Site, watch: Watch, attacker: Listener) -> None:
+def test_names_run_no_script_on_any_page(site: Site, open_watched: OpenWatched, attacker: Listener) -> None:
     hostile = f"\"'><img src={attacker.url}/name onerror=pwned()><script>pwned()</script>"
     with site.adding():
         owner = UserFactory.create(name=hostile[:200])
@@ -213,7 +215,7 @@ def test_names_run_no_script_on_any_page(site: Site, watch: Watch, attacker: Lis
         )
         mailing = MailingFactory.create(owner=owner, name=hostile[:200])
         manager = UserFactory.create(role=Role.ADMIN)
-    window = watch()
+    window = open_watched()
     window.sign_in(owner.email)
     for path in (
         "/",
@@ -226,7 +228,7 @@ def test_names_run_no_script_on_any_page(site: Site, watch: Watch, attacker: Lis
     ):
         window.page.goto(path)
     window.page.goto(f"/clients/?q={hostile}")
-    panel = watch()
+    panel = open_watched()
     panel.sign_in(manager.email)
     for path in ("/manager/mailings/", "/manager/users/", f"/manager/users/{owner.id}/"):
         panel.page.goto(path)

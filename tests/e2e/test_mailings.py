@@ -1,4 +1,4 @@
-"""A user's mailings in a browser: upcoming runs, results with reasons, and a live forecast."""
+"""Test a user's mailings in a browser: upcoming runs, results with reasons, and a live forecast."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ DEMO = "demo@example.com"
 
 @pytest.fixture
 def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
-    """A window in which the demo's owner is signed in, in English."""
+    """Yield a window in which the demo user is signed in, in English."""
     with site.adding() as session:
         session.scalars(select(User).where(User.email == DEMO)).one().locale = "en"
     window = open_window()
@@ -37,7 +37,7 @@ def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
         session.scalars(select(User).where(User.email == DEMO)).one().locale = ""
 
 
-def test_failure_reasons_are_two_clicks_from_the_list(demo: Window) -> None:
+def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="Weekly digest")
     # The list itself shows the next start and the last result.
@@ -78,7 +78,7 @@ def test_the_report_charts_the_numbers_in_its_tables(demo: Window) -> None:
 
 @pytest.fixture
 def owner(site: Site) -> User:
-    """A user in Berlin with three clients and a message."""
+    """Create a user in Berlin with three clients and a message."""
     owner = site.add_user(timezone="Europe/Berlin")
     with site.adding():
         create_clients(owner, 3)
@@ -86,7 +86,7 @@ def owner(site: Site) -> User:
     return owner
 
 
-def test_the_form_forecasts_the_runs_as_it_is_filled_in(
+def test_the_forecast_is_updated_while_the_form_is_filled_in(
     site: Site, owner: User, open_window: OpenWindow
 ) -> None:
     window = open_window()
@@ -177,4 +177,4 @@ def test_the_mailing_pages_fit_every_screen(
     ):
         window.open(path)
         assert window.page.locator("html").get_attribute("lang") == language
-        window.expect_colours()
+        window.expect_color_scheme()

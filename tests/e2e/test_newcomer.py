@@ -1,4 +1,4 @@
-"""A newcomer in a browser: from registration to a finished run, watched live."""
+"""Test a newcomer's way in a browser from registration to a finished run, watched live."""
 
 import re
 from email import message_from_bytes, policy
@@ -15,7 +15,7 @@ from tests.processes.service import wait_until
 
 PASSWORD = "a loaf of rye bread"
 CLIENTS = 300
-SECONDS = 120  # for the work of background processes
+SECONDS = 120  # time limit for background processes
 LINK = re.compile(r"http://\S+(/auth/verify/\S+)")
 
 
@@ -39,20 +39,20 @@ def test_a_newcomer_gets_from_registration_to_a_finished_run(
     assert window.page.locator("html").get_attribute("lang") == language
 
     import_clients(window, tmp_path)
-    expect(step(window, "clients")).to_have_class(re.compile("step-done"))
+    expect(open_guide_step(window, "clients")).to_have_class(re.compile("step-done"))
 
     write_message(window, javascript=javascript)
-    expect(step(window, "message")).to_have_class(re.compile("step-done"))
+    expect(open_guide_step(window, "message")).to_have_class(re.compile("step-done"))
 
-    step(window, "mailing").locator("a.btn").click()
-    (walk_through_steps if javascript else fill_in_one_page)(window)
-    watch_to_the_end(window, javascript=javascript)
+    open_guide_step(window, "mailing").locator("a.btn").click()
+    (walk_through_steps if javascript else fill_in_single_page)(window)
+    watch_until_finished(window, javascript=javascript)
 
     window.open("/")
     expect(window.page.locator(".guide")).to_have_count(0)
 
 
-def step(window: Window, name: str) -> Locator:
+def open_guide_step(window: Window, name: str) -> Locator:
     window.open("/")
     return window.page.locator(f"#step-{name}")
 
@@ -83,18 +83,18 @@ def import_clients(window: Window, folder: Path) -> None:
     table = folder / "clients.csv"
     rows = "".join(f"client{number}@shop.example,Client {number},Riga\n" for number in range(CLIENTS))
     table.write_text("email,name,city\n" + rows + "no address,Somebody,\n")
-    step(window, "clients").locator("a.btn-primary").click()
+    open_guide_step(window, "clients").locator("a.btn-primary").click()
     window.main.locator("input[type=file]").set_input_files(table)
     window.main.locator("form button[type=submit]").click()
     window.page.wait_for_url("**/clients/imports/*")
-    # Without JavaScript the page reloads itself.
+    # Without JavaScript, the page reloads automatically.
     expect(window.page.locator("#created")).to_have_text(str(CLIENTS))
     expect(window.page.locator("#rejected")).to_have_text("1")
     window.expect_to_fit()
 
 
 def write_message(window: Window, *, javascript: bool) -> None:
-    step(window, "message").locator("a.btn-primary").click()
+    open_guide_step(window, "message").locator("a.btn-primary").click()
     text = "Hello {{ name }}, we bake in {{ client.city }}."
     if javascript:
         expect_mode(window, "writing")
@@ -115,7 +115,7 @@ def walk_through_steps(window: Window) -> None:
     page.locator("[name=audience][value=selected]").check()
     window.delay_responses("**/mailings/new*")
     page.locator("#client_query").press_sequentially("client1")
-    # Wait for the number of matches: the button below it selects all of them.
+    # Wait for the number of matches, because the button below it selects all of them.
     expect(page.locator(".picker-status")).to_contain_text("111")
     expect(page.locator("#picker-results label", has_text="Client 299")).to_have_count(0)
     expect(page.locator("#picker-results label", has_text="Client 199")).to_have_count(0)
@@ -129,7 +129,7 @@ def walk_through_steps(window: Window) -> None:
 
     current.locator("[data-next]").click()
     expect(current).to_have_attribute("data-step", "what")
-    # Without a name the step is not complete.
+    # Without a name, the step is incomplete.
     current.locator("[data-next]").click()
     expect(current).to_have_attribute("data-step", "what")
     window.fill(name="First bread")
@@ -149,7 +149,7 @@ def walk_through_steps(window: Window) -> None:
     page.wait_for_url(re.compile(r"/mailings/\d+$"))
 
 
-def fill_in_one_page(window: Window) -> None:
+def fill_in_single_page(window: Window) -> None:
     page = window.page
     assert page.locator(".form-step:visible").count() == 4
     page.locator("[name=audience][value=selected]").check()
@@ -165,17 +165,17 @@ def fill_in_one_page(window: Window) -> None:
     page.wait_for_url(re.compile(r"/mailings/\d+$"))
 
 
-def watch_to_the_end(window: Window, *, javascript: bool) -> None:
+def watch_until_finished(window: Window, *, javascript: bool) -> None:
     page = window.page
     if javascript:
-        page.evaluate("window.isTheSamePage = true")
+        page.evaluate("window.isSamePage = true")
         expect(page.locator("#live .ledger-sum")).to_contain_text("110")
         expect(page.locator("#live .state-good").first).to_be_visible()
-        # The polling stops at the end, and the page has never been reloaded.
+        # Polling stops at the end, and the page has not been reloaded.
         expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=1000 * SECONDS)
         # The actions have changed as well: a mailing with a run cannot be deleted.
         expect(page.get_by_role("link", name=re.compile("Delete|Удалить"))).to_have_count(0)
-        assert page.evaluate("window.isTheSamePage")
+        assert page.evaluate("window.isSamePage")
         expect(page.locator("#live canvas").first).to_be_visible()
     else:
         wait_until(lambda: page.reload() and page.locator("#live .run-percent").count(), "the run", SECONDS)

@@ -1,4 +1,4 @@
-"""Content managers in a browser: write, preview and publish an article, which a visitor reads."""
+"""Test content managers in a browser: they write, preview and publish articles for visitors to read."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.e2e.window import PHONE, Window
 
 @pytest.fixture
 def author(site: Site, open_window: OpenWindow) -> Window:
-    """A window in which a content manager from Moscow is signed in."""
+    """Open a window in which a content manager from Moscow is signed in."""
     window = open_window()
     window.sign_in(site.add_user(Role.CONTENT, name="Ada", timezone="Europe/Moscow").email)
     return window
@@ -29,14 +29,14 @@ def photograph(tmp_path: Path) -> Path:
     return path
 
 
-def write(author: Window, title: str, text: str) -> None:
+def write_article(author: Window, title: str, text: str) -> None:
     author.open("/manager/articles/")
     author.page.get_by_role("link", name="New article").click()
     author.fill(title=title, body=text)
 
 
-def find(author: Window, title: str) -> str:
-    """Return an article's row in the list."""
+def find_row(author: Window, title: str) -> str:
+    """Open the list and return the article's row."""
     author.open("/manager/articles/")
     author.choose(q=title)
     (row,) = author.rows()
@@ -46,7 +46,7 @@ def find(author: Window, title: str) -> str:
 def test_an_article_with_a_picture_is_previewed_and_published(
     author: Window, open_window: OpenWindow, photograph: Path
 ) -> None:
-    write(author, "Evening light", "It was **late**.\n\n<script>alert(1)</script>\n\n- one\n- two")
+    write_article(author, "Evening light", "It was **late**.\n\n<script>alert(1)</script>\n\n- one\n- two")
     author.main.get_by_role("button", name="Preview").click()
     frame = author.page.frame_locator("iframe[name=article-frame]")
     expect(frame.get_by_role("heading", name="Evening light")).to_be_visible()
@@ -56,7 +56,7 @@ def test_an_article_with_a_picture_is_previewed_and_published(
     author.page.get_by_label("Image", exact=True).set_input_files(photograph)
     author.main.get_by_role("button", name="Save draft").click()
     author.expect_notice("Article saved.")
-    assert "draft" in find(author, "Evening light")
+    assert "draft" in find_row(author, "Evening light")
 
     visitor = open_window()
     visitor.open("/blog/")
@@ -84,12 +84,12 @@ def test_an_article_with_a_picture_is_previewed_and_published(
 
 
 def test_an_edit_is_visible_on_the_next_request(author: Window, open_window: OpenWindow) -> None:
-    write(author, "First words", "Before")
+    write_article(author, "First words", "Before")
     author.main.get_by_role("button", name="Publish now").click()
     author.expect_notice("Article saved.")
     visitor = open_window()
     visitor.open("/blog/first-words")
-    find(author, "First words")
+    find_row(author, "First words")
     author.page.get_by_role("link", name="First words", exact=True).click()
     author.fill(body="After")
     author.main.get_by_role("button", name="Save", exact=True).click()
@@ -99,11 +99,11 @@ def test_an_edit_is_visible_on_the_next_request(author: Window, open_window: Ope
 
 
 def test_an_article_with_a_future_date_is_not_published_yet(author: Window, open_window: OpenWindow) -> None:
-    write(author, "Next year", "Not yet")
+    write_article(author, "Next year", "Not yet")
     author.fill(published_at="2050-01-02T09:30")
     author.main.get_by_role("button", name="Save", exact=False).first.click()
     author.expect_notice("Article saved.")
-    row = find(author, "Next year")
+    row = find_row(author, "Next year")
     assert "scheduled" in row
     assert "2 Jan 2050, 09:30" in row
     visitor = open_window()
@@ -112,8 +112,8 @@ def test_an_article_with_a_future_date_is_not_published_yet(author: Window, open
     expect(author.main).to_contain_text("draft")
 
 
-def test_an_error_is_shown_at_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
-    write(author, "Wrong picture", "Text")
+def test_an_error_is_shown_next_to_its_field(author: Window, photograph: Path, tmp_path: Path) -> None:
+    write_article(author, "Wrong picture", "Text")
     text_file = tmp_path / "picture.jpg"
     text_file.write_text("no picture at all")
     author.page.get_by_label("Image", exact=True).set_input_files(text_file)
@@ -125,10 +125,10 @@ def test_an_error_is_shown_at_its_field(author: Window, photograph: Path, tmp_pa
 
 
 def test_deleting_an_article_requires_confirmation(author: Window) -> None:
-    write(author, "Short-lived", "Text")
+    write_article(author, "Short-lived", "Text")
     author.main.get_by_role("button", name="Publish now").click()
     author.expect_notice("Article saved.")
-    find(author, "Short-lived")
+    find_row(author, "Short-lived")
     author.page.get_by_role("link", name="Delete Short-lived").click()
     author.expect_title("Delete this article?")
     author.main.get_by_role("link", name="No, go back").click()

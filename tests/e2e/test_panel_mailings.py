@@ -1,4 +1,4 @@
-"""The manager panel in a browser: inspect, disable and enable mailings."""
+"""Test the manager panel in a browser: inspecting, disabling and enabling mailings."""
 
 import pytest
 from playwright.sync_api import expect
@@ -12,17 +12,17 @@ from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFact
 
 @pytest.fixture
 def manager(site: Site, open_window: OpenWindow) -> Window:
-    """A window in which a manager is signed in."""
+    """Open a window in which a manager is signed in."""
     window = open_window()
     window.sign_in(site.add_user(Role.MANAGER).email)
     return window
 
 
-def act_on_ticked(manager: Window, verb: str) -> None:
+def act_on_selected(manager: Window, verb: str) -> None:
     manager.main.get_by_role("button", name=f"{verb} selected…").click()
 
 
-def test_a_mail_servers_reply_is_found_from_the_list(site: Site, manager: Window) -> None:
+def test_a_mail_servers_reply_can_be_found_from_the_list(site: Site, manager: Window) -> None:
     with site.adding():
         mailing = MailingFactory.create(name="Words", state=MailingState.FINISHED)
         run = RunFactory.create(mailing=mailing, planned=1)
@@ -76,7 +76,7 @@ def test_a_disabled_mailing_shows_its_owner_the_reason_until_it_is_enabled(
     expect(owner.main.get_by_role("button", name="Resume")).to_be_visible()
 
 
-def test_several_mailings_are_disabled_after_a_confirmation(site: Site, manager: Window) -> None:
+def test_several_mailings_are_disabled_after_confirmation(site: Site, manager: Window) -> None:
     names = ["Pair one", "Pair two"]
     with site.adding():
         for name in names:
@@ -85,7 +85,7 @@ def test_several_mailings_are_disabled_after_a_confirmation(site: Site, manager:
     manager.choose(q="Pair", disabled="no")
     for name in names:
         manager.page.get_by_label(f"Select {name}").check()
-    act_on_ticked(manager, "Disable")
+    act_on_selected(manager, "Disable")
     manager.expect_title("Disable 2 mailings?")
     for name in names:
         expect(manager.main).to_contain_text(name)
@@ -96,5 +96,5 @@ def test_several_mailings_are_disabled_after_a_confirmation(site: Site, manager:
     assert len(manager.rows()) == 2
 
     manager.page.get_by_label("Select Pair one").check()
-    act_on_ticked(manager, "Enable")
+    act_on_selected(manager, "Enable")
     manager.expect_title("Enable the mailing?")

@@ -1,4 +1,4 @@
-"""Every panel page fits every screen, in both languages."""
+"""Test that every panel page fits every screen, in both languages."""
 
 import pytest
 from sqlalchemy import select
@@ -10,14 +10,14 @@ from tests.e2e.window import SCREENS, Screen
 
 
 def panel_paths(site: Site) -> list[str]:
-    """Return the URL of each kind of page, with the demo's data."""
+    """Return the path of each kind of page, with demo data."""
     with site.adding() as session:
         owner = session.scalars(select(User).where(User.email == "demo@example.com")).one()
         running = session.scalars(
             select(Mailing).where(Mailing.owner_id == owner.id, Mailing.state == MailingState.RUNNING)
         ).one()
-        tried = session.scalars(select(Attempt).where(Attempt.mailing_id == running.id)).first()
-        assert tried is not None
+        attempt = session.scalars(select(Attempt).where(Attempt.mailing_id == running.id)).first()
+        assert attempt is not None
         return [
             "/manager/",
             "/manager/mailings/",
@@ -25,8 +25,8 @@ def panel_paths(site: Site) -> list[str]:
             f"/manager/mailings/{running.id}/log",
             f"/manager/mailings/disable?id={running.id}",
             "/manager/runs/",
-            f"/manager/runs/{tried.run_id}/",
-            f"/manager/runs/deliveries/{tried.delivery_id}/",
+            f"/manager/runs/{attempt.run_id}/",
+            f"/manager/runs/deliveries/{attempt.delivery_id}/",
             "/manager/users/",
             f"/manager/users/{owner.id}/",
             f"/manager/users/block?id={owner.id}",
@@ -47,4 +47,4 @@ def test_the_panel_fits_every_screen(
     for path in panel_paths(site):
         window.open(path)
         assert window.page.locator("html").get_attribute("lang") == language
-        window.expect_colours()
+        window.expect_color_scheme()

@@ -1,4 +1,4 @@
-"""The manager panel in a browser: find, block and unblock users, and change their roles."""
+"""Test the manager panel in a browser: finding, blocking and unblocking users, and changing their roles."""
 
 import pytest
 from playwright.sync_api import expect
@@ -12,7 +12,7 @@ from tests.support.factories import PASSWORD, ClientFactory, MailingFactory
 
 @pytest.fixture
 def manager(site: Site, open_window: OpenWindow) -> Window:
-    """A window in which a manager is signed in."""
+    """Open a window in which a manager is signed in."""
     window = open_window()
     window.sign_in(site.add_user(Role.MANAGER).email)
     return window
@@ -24,7 +24,7 @@ def confirm(window: Window, reason: str, button: str) -> None:
     window.main.get_by_role("button", name=button).click()
 
 
-def test_users_are_found_with_their_numbers(site: Site, manager: Window) -> None:
+def test_the_user_list_can_be_filtered_and_shows_counts(site: Site, manager: Window) -> None:
     with site.adding():
         mailing = MailingFactory.create(owner__email="numbers@example.com", owner__name="Numbers Ltd")
         for _ in range(3):
@@ -53,8 +53,8 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     site: Site, manager: Window, open_window: OpenWindow
 ) -> None:
     user = site.add_user(email="spammer@example.com")
-    theirs = open_window()
-    theirs.sign_in(user.email)
+    users_window = open_window()
+    users_window.sign_in(user.email)
     manager.open("/manager/users/")
     manager.choose(q="spammer")
     manager.page.get_by_role("link", name=user.email).click()
@@ -66,26 +66,26 @@ def test_a_blocked_user_is_signed_out_and_sees_the_reason(
     manager.expect_notice("1 user blocked.")
     expect(manager.main).to_contain_text("Reason: Bought addresses")
 
-    theirs.page.get_by_role("link", name="Clients").first.click()
-    theirs.page.wait_for_url("**/auth/login?**")
-    theirs.fill(email=user.email, password=PASSWORD)
-    with theirs.expecting(403):
-        theirs.main.locator("button[type=submit]").click()
-        theirs.expect_title("Your account is blocked")
-    expect(theirs.main).to_contain_text("Bought addresses")
+    users_window.page.get_by_role("link", name="Clients").first.click()
+    users_window.page.wait_for_url("**/auth/login?**")
+    users_window.fill(email=user.email, password=PASSWORD)
+    with users_window.expecting(403):
+        users_window.main.locator("button[type=submit]").click()
+        users_window.expect_title("Your account is blocked")
+    expect(users_window.main).to_contain_text("Bought addresses")
 
     manager.page.get_by_role("link", name="Unblock…").click()
     confirm(manager, "Promised better", "Unblock the user")
     manager.expect_notice("1 user unblocked.")
-    theirs.sign_in(user.email)
+    users_window.sign_in(user.email)
 
     manager.open("/manager/audit/")
-    done = [row for row in manager.rows() if user.email in row]
-    assert ["Promised better" in done[0], "Bought addresses" in done[1]] == [True, True]
-    assert all("127.0.0.1" in row for row in done)
+    entries = [row for row in manager.rows() if user.email in row]
+    assert ["Promised better" in entries[0], "Bought addresses" in entries[1]] == [True, True]
+    assert all("127.0.0.1" in row for row in entries)
 
 
-def test_several_users_are_blocked_after_a_confirmation(site: Site, manager: Window) -> None:
+def test_several_users_are_blocked_after_confirmation(site: Site, manager: Window) -> None:
     users = [site.add_user(email=f"pair-{number}@example.com") for number in range(2)]
     manager.open("/manager/users/")
     manager.main.get_by_role("button", name="Block selected…", exact=True).click()

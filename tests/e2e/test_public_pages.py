@@ -1,4 +1,4 @@
-"""The home page and the blog for visitors."""
+"""Test the home page and the blog for visitors."""
 
 from datetime import timedelta
 
@@ -19,10 +19,10 @@ def test_public_pages_fit_every_screen(open_window: OpenWindow, screen: Screen, 
     for path in ("/", "/blog/", "/blog/what-sent-really-means", "/auth/login", "/auth/register", "/language"):
         window.open(path)
         assert window.page.locator("html").get_attribute("lang") == language
-        window.expect_colours()
+        window.expect_color_scheme()
 
 
-def test_the_home_page_explains_the_service_and_how_to_begin(open_window: OpenWindow) -> None:
+def test_the_home_page_shows_totals_and_leads_to_registration(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/")
     numbers = [int(text) for text in window.page.locator(".totals strong").all_inner_texts()]
@@ -41,19 +41,19 @@ def test_a_visitor_gets_from_the_home_page_to_an_article_and_back(open_window: O
     window.main.get_by_role("link", name="What “sent” really means").click()
     expect(window.page.get_by_role("heading", level=1)).to_have_text("What “sent” really means")
     expect(window.page.locator(".prose h2").first).to_have_text("Sent")
-    views = views_shown(window)
+    views = read_view_count(window)
     other = open_window(DESKTOP)
     other.open(window.path)
-    assert views_shown(other) > views
+    assert read_view_count(other) > views
     window.main.get_by_role("link", name="Blog").click()
     window.page.wait_for_url("**/blog/")
 
 
-def views_shown(window: Window) -> int:
+def read_view_count(window: Window) -> int:
     return int(window.page.locator("[data-views]").inner_text().replace(",", ""))
 
 
-def test_the_feed_is_linked_for_programs_and_readers(open_window: OpenWindow) -> None:
+def test_the_feed_is_linked_for_programs_and_people(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/blog/")
     link = window.page.locator('link[rel="alternate"][type="application/atom+xml"]').get_attribute("href")
@@ -77,7 +77,7 @@ def test_a_long_blog_is_paginated(open_window: OpenWindow, site: Site) -> None:
     window.expect_to_fit()
 
 
-def test_the_chosen_theme_is_kept(open_window: OpenWindow) -> None:
+def test_the_chosen_theme_is_remembered(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP_DARK)
     window.open("/")
     dark = window.background()
@@ -88,7 +88,7 @@ def test_the_chosen_theme_is_kept(open_window: OpenWindow) -> None:
     assert window.background() == light
 
 
-def test_the_chosen_language_is_kept(open_window: OpenWindow) -> None:
+def test_the_chosen_language_is_remembered(open_window: OpenWindow) -> None:
     window = open_window(DESKTOP)
     window.open("/blog/")
     window.page.get_by_role("link", name="English / Русский").click()

@@ -1,20 +1,20 @@
-"""Pages are small on the first visit, and nothing moves while they load."""
+"""Test that pages are small on the first visit and that nothing moves while they load."""
 
 from typing import Any
 
 import pytest
 
 from skymailing.models import Role
-from tests.e2e.conftest import PICTURES, OpenWindow
+from tests.e2e.conftest import SCREENSHOTS, OpenWindow
 from tests.e2e.pages import DEMO, paths_for
 from tests.e2e.site import Site
 from tests.e2e.window import DESKTOP, PHONE, Screen, Window
 
-HEAVIEST = 150_000  # bytes over the wire, headers included
-# Editors may be larger.
+MAX_BYTES = 150_000  # over the wire, including headers
+# Pages with an editor may be larger.
 EDITORS = ("/messages/new", "/edit", "/manager/articles/new")
-STEADY = 0.01  # of the layout shift; 0.1 counts as good (web.dev)
-SLOW = 8_000  # bytes a second: a page is drawn in several pieces, cut at any place
+MAX_SHIFT = 0.01  # layout shift score; 0.1 counts as good (web.dev)
+SLOW = 8_000  # bytes per second; a page is rendered in several parts, cut anywhere
 
 RECORD_SHIFTS = """window.shifts = [];
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
@@ -26,8 +26,8 @@ BLOCKING = """[...document.querySelectorAll('script[src]:not([defer]):not([async
     .map((script) => script.src)"""
 
 
-class Scale:
-    """Counts the bytes that a window receives."""
+class TrafficMeter:
+    """A counter of the bytes that a window receives."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -38,17 +38,17 @@ class Scale:
         self.session.on("Network.loadingFinished", self._add)
         self.session.on("Network.responseReceived", self._record)
 
-    def empty(self) -> None:
+    def reset(self) -> None:
         """Start again at zero, with an empty browser cache."""
         self.window.page.goto("about:blank")
         self.session.send("Network.clearBrowserCache")
         self.bytes, self.urls = 0, []
 
-    def slow_down(self, bytes_a_second: int) -> None:
+    def slow_down(self, bytes_per_second: int) -> None:
         """Limit the speed of downloads; -1 removes the limit."""
         conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
         self.session.send(
-            "Network.emulateNetworkConditions", conditions | {"downloadThroughput": bytes_a_second}
+            "Network.emulateNetworkConditions", conditions | {"downloadThroughput": bytes_per_second}
         )
 
     def _add(self, event: dict[str, Any]) -> None:
@@ -58,13 +58,13 @@ class Scale:
         self.urls.append(event["response"]["url"])
 
 
-def expect_steady(window: Window, path: str) -> None:
+def expect_no_movement(window: Window, path: str) -> None:
     """Open a page and check that nothing moves while it loads."""
     with window.expecting(404):
         window.page.goto(path)
         window.wait_until_quiet()
     shifts = window.page.evaluate("window.shifts")
-    assert sum(value for value, _moved in shifts) <= STEADY, f"{path} moves: {shifts}"
+    assert sum(value for value, _moved in shifts) <= MAX_SHIFT, f"{path} moves: {shifts}"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def expect_steady(window: Window, path: str) -> None:
     [(None, PHONE), (Role.USER, DESKTOP), (Role.USER, PHONE), (Role.ADMIN, DESKTOP)],
     ids=["visitor-phone", "user-desktop", "user-phone", "admin-desktop"],
 )
-def test_pages_are_light_and_steady(
+def test_pages_are_small_and_do_not_move(
     site: Site, open_window: OpenWindow, role: Role | None, screen: Screen
 ) -> None:
     window = open_window(screen)
@@ -81,22 +81,22 @@ def test_pages_are_light_and_steady(
     elif role is not None:
         window.sign_in(site.add_user(role).email)
     window.page.add_init_script(RECORD_SHIFTS)
-    scale = Scale(window)
+    meter = TrafficMeter(window)
     weights = {}
-    # A URL with a # is a place on a page that is already in the list.
+    # A URL with a # leads to a place on a page that is already in the list.
     for path in [path for path in paths_for(site, role) if "#" not in path]:
-        scale.empty()
-        expect_steady(window, path)
-        weights[path] = scale.bytes
+        meter.reset()
+        expect_no_movement(window, path)
+        weights[path] = meter.bytes
         blocking = window.page.evaluate(BLOCKING)
         assert all("/static/js/theme." in url for url in blocking), blocking
         if not any(part in path for part in EDITORS):
-            assert scale.bytes <= HEAVIEST, f"{path}: {scale.bytes} bytes of {scale.urls}"
-        if role is Role.USER:  # again, with its files in the cache, on a slow line
+            assert meter.bytes <= MAX_BYTES, f"{path}: {meter.bytes} bytes of {meter.urls}"
+        if role is Role.USER:  # again, with cached files, over a slow connection
             window.page.goto("about:blank")
-            scale.slow_down(SLOW)
-            expect_steady(window, path)
-            scale.slow_down(-1)
-    PICTURES.mkdir(parents=True, exist_ok=True)
+            meter.slow_down(SLOW)
+            expect_no_movement(window, path)
+            meter.slow_down(-1)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     lines = [f"{weight:>8} {path}" for path, weight in sorted(weights.items(), key=lambda item: -item[1])]
-    (PICTURES / f"weights-{role or 'visitor'}-{screen}.txt").write_text("\n".join(lines) + "\n")
+    (SCREENSHOTS / f"weights-{role or 'visitor'}-{screen}.txt").write_text("\n".join(lines) + "\n")

@@ -2,7 +2,7 @@
 
     python -m tests.e2e.thumbnails
 
-Run this again when a design changes, and commit the pictures.
+Run this again when a design changes, and commit the thumbnails.
 """
 
 import io
@@ -22,7 +22,7 @@ TARGET = Path(__file__).parent.parent.parent / "skymailing" / "static" / "img" /
 SIZE = (300, 330)
 SCREEN: ViewportSize = {"width": 660, "height": 726}
 ENDINGS: dict[Literal["light", "dark"], str] = {"light": ".webp", "dark": ".dark.webp"}
-PEOPLE = {
+RECIPIENTS = {
     "en": (Recipient("ann@example.com", "Ann", {}), "Rose Bakery"),
     "ru": (Recipient("anna@example.com", "Анна", {}), "Пекарня «Роза»"),
 }
@@ -30,7 +30,7 @@ PEOPLE = {
 
 def write_letters(folder: Path) -> None:
     for language in LANGUAGES:
-        recipient, sender = PEOPLE[language]
+        recipient, sender = RECIPIENTS[language]
         for key in KEYS:
             starter = read_starter(key, language)
             content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
@@ -45,13 +45,13 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), chromium_sandbox=False
         )
-        for colours, ending in ENDINGS.items():
-            page = browser.new_page(viewport=SCREEN, color_scheme=colours)
+        for color_scheme, ending in ENDINGS.items():
+            page = browser.new_page(viewport=SCREEN, color_scheme=color_scheme)
             for path in sorted(Path(folder).glob("*.html")):
                 page.goto(path.as_uri())
                 picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-                small = picture.resize(SIZE, Image.Resampling.LANCZOS)
-                small.save(TARGET / (path.stem + ending), "WEBP", quality=72, method=6)
+                thumbnail = picture.resize(SIZE, Image.Resampling.LANCZOS)
+                thumbnail.save(TARGET / (path.stem + ending), "WEBP", quality=72, method=6)
         browser.close()
 
 

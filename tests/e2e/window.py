@@ -1,7 +1,7 @@
-"""A browser window as a person uses it, which collects every error that the browser reports.
+"""Provide a browser window that is used as by a person and collects every error that the browser reports.
 
-Tests name elements and wait for states. They never click at a position, as its target depends on fonts, and
-never sleep for a fixed time, as that depends on the machine's speed.
+Tests refer to elements and wait for states. They never click at a position, because its target depends on
+fonts, and never sleep for a fixed time, because the right time depends on the machine's speed.
 """
 
 import re
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, R
 
 from tests.support.factories import PASSWORD
 
-TIMEOUT = 60_000  # milliseconds; generous, as other processes may keep the machine busy
+TIMEOUT = 60_000  # milliseconds; generous, because other processes may keep the machine busy
 POLL = 50  # milliseconds
 expect.set_options(timeout=TIMEOUT)
 
@@ -24,15 +24,15 @@ expect.set_options(timeout=TIMEOUT)
 REPORT_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) => console.error(
     `Content-Security-Policy: ${event.violatedDirective} forbids ${event.blockedURI}`));"""
 
-# Find elements that stick out of the page to the right, unless they are in a box that scrolls.
+# Finds elements that extend beyond the right edge of the page, unless they are in a box that scrolls.
 FIND_OVERFLOW = """() => {
     const root = document.documentElement, width = root.clientWidth;
     if (root.scrollWidth <= width) return [];
     const isClipped = (element) => element && element !== document.body && element !== root &&
         (getComputedStyle(element).overflowX !== "visible" || isClipped(element.parentElement));
-    const sticksOut = (element) => element.getBoundingClientRect().right > width + 1;
+    const extendsBeyond = (element) => element.getBoundingClientRect().right > width + 1;
     const found = [...document.body.querySelectorAll("*")]
-        .filter((element) => sticksOut(element) && !isClipped(element.parentElement))
+        .filter((element) => extendsBeyond(element) && !isClipped(element.parentElement))
         .map((element) => element.outerHTML.slice(0, 120));
     return [`${root.scrollWidth} instead of ${width} pixels`, ...found.slice(0, 5)];
 }"""
@@ -40,14 +40,14 @@ FIND_OVERFLOW = """() => {
 
 @dataclass(frozen=True)
 class Screen:
-    """A screen's size and its colour scheme."""
+    """A screen's size and color scheme."""
 
     width: int
     height: int
-    colours: Literal["light", "dark"] = "light"
+    color_scheme: Literal["light", "dark"] = "light"
 
     def __str__(self) -> str:
-        return f"{self.width}-{self.colours}"
+        return f"{self.width}-{self.color_scheme}"
 
 
 DESKTOP = Screen(1280, 800)
@@ -58,7 +58,7 @@ SCREENS = [DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK]
 
 
 class Window:
-    """One window with its own cookies; `page` is Playwright's."""
+    """A window with its own cookies; `page` is Playwright's page."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Window:
         self.context = browser.new_context(
             base_url=url,
             viewport={"width": screen.width, "height": screen.height},
-            color_scheme=screen.colours,
+            color_scheme=screen.color_scheme,
             locale=language,
             timezone_id="Europe/Moscow",
             java_script_enabled=javascript,
@@ -105,7 +105,7 @@ class Window:
 
     @contextmanager
     def new_page(self) -> Iterator[None]:
-        """Wait until the actions inside have loaded a page, perhaps the same one again."""
+        """Wait until the actions in the block have loaded a page, which may be the same one."""
         with self.page.expect_navigation():
             yield
 
@@ -142,7 +142,7 @@ class Window:
 
     @property
     def main(self) -> Locator:
-        """The page without its header and footer."""
+        """Return the page without its header and footer."""
         return self.page.locator("main")
 
     @property
@@ -164,7 +164,7 @@ class Window:
         """Delay all responses from a URL pattern, as a slow server would."""
 
         def delay(route: Route) -> None:
-            with suppress(Error):  # the page may abort the request, or be closed
+            with suppress(Error):  # the page may abort the request or be closed
                 self.page.wait_for_timeout(milliseconds)
                 route.continue_()
 
@@ -176,22 +176,22 @@ class Window:
         assert not overflow, f"{self.page.url} at {self.screen} is too wide: {overflow}"
 
     def background(self) -> tuple[int, int, int]:
-        """Return the page's colour: red, green, blue, each up to 255."""
-        colour = str(self.page.evaluate("getComputedStyle(document.body).backgroundColor"))
-        red, green, blue = map(int, re.findall(r"\d+", colour)[:3])
+        """Return the page's background color: red, green, blue, each up to 255."""
+        color = str(self.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        red, green, blue = map(int, re.findall(r"\d+", color)[:3])
         return red, green, blue
 
-    def expect_colours(self) -> None:
-        """Check that the page is light or dark, like the screen."""
+    def expect_color_scheme(self) -> None:
+        """Check that the page has the screen's color scheme, light or dark."""
         is_dark = sum(self.background()) < 150
-        assert is_dark is (self.screen.colours == "dark"), self.page.url
+        assert is_dark is (self.screen.color_scheme == "dark"), self.page.url
 
     @contextmanager
     def expecting(self, status: int) -> Iterator[None]:
-        """Ignore the browser's report of an error status that the test provokes inside."""
+        """Ignore the browser's report of an error status that the test causes in the block."""
         before = len(self.complaints)
         yield
-        self.page.evaluate("0")  # reports arrive in order: all that was sent before this result
+        self.page.evaluate("0")  # reports arrive in order, so all earlier ones arrive before this result
         reported = f"the server responded with a status of {status}"
         self.complaints[before:] = [text for text in self.complaints[before:] if reported not in text]
 
@@ -201,9 +201,11 @@ class Window:
         self.context.close()
 
     def _record_message(self, message: ConsoleMessage) -> None:
-        # The browser blocks Playwright's own scripts in frames that allow none.
-        is_ours = message.text.startswith("Blocked script execution") and "sandboxed" in message.text
-        if message.type == "error" and not is_ours:
+        # The browser blocks Playwright's own scripts in frames that allow no scripts.
+        is_from_playwright = (
+            message.text.startswith("Blocked script execution") and "sandboxed" in message.text
+        )
+        if message.type == "error" and not is_from_playwright:
             self.complaints.append(f"{self.page.url}: {message.text}")
 
     def _record_error(self, error: Error) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures for fault tests: drive the engine, and let an owner keep reading pages."""
+"""Provide fixtures that run the engine and let an owner keep loading pages."""
 
 import threading
 import time
@@ -18,13 +18,13 @@ from skymailing.clock import utcnow
 from skymailing.delivery import send
 from skymailing.models import Mailing, RunState
 from tests.conftest import SignIn
-from tests.delivery.ledger import only_run
+from tests.delivery.ledger import get_only_run
 
-SLOWEST_PAGE = 5.0  # seconds, on a machine that is busy with other tests
+MAX_PAGE_SECONDS = 5.0  # on a machine that is busy with other tests
 
 
 class Engine:
-    """Start mailings, do the workers' jobs, and let time pass."""
+    """The engine in this process, which starts mailings, runs jobs and lets time pass."""
 
     def __init__(self, app: Flask, session: Session, work: Callable[[], None]) -> None:
         self.app = app
@@ -44,30 +44,30 @@ class Engine:
             setattr(self.app.extensions["mail"], name, value)
 
     def start(self, mailing: Mailing) -> None:
-        """Start a mailing and run all jobs that this leads to."""
+        """Start a mailing and run all resulting jobs."""
         with self.app.app_context():
             queue.enqueue("start_mailing", mailing.id)
         self._work()
 
     def sweep(self) -> None:
-        """Run one sweep and all jobs that this leads to."""
+        """Run one sweep and all resulting jobs."""
         with time_machine.travel(self.now):
             with self.app.app_context():
                 jobs.sweep()
             self._work()
 
     def pass_time(self, **duration: float) -> None:
-        """Let time pass, then sweep."""
+        """Let time pass, and then sweep."""
         self._ahead += timedelta(**duration)
         self.sweep()
 
-    def finish(self, step: timedelta = timedelta(minutes=40), most: int = 20) -> None:
-        """Let time pass, with a sweep after each step, until the only run is over."""
-        for _ in range(most):
-            if only_run(self._session).state is RunState.FINISHED:
+    def finish(self, step: timedelta = timedelta(minutes=40), max_steps: int = 20) -> None:
+        """Let time pass, with a sweep after each step, until the only run has finished."""
+        for _ in range(max_steps):
+            if get_only_run(self._session).state is RunState.FINISHED:
                 return
             self.pass_time(seconds=step.total_seconds())
-        raise AssertionError("the run is still open")
+        raise AssertionError("the run has not finished")
 
 
 @pytest.fixture
@@ -83,36 +83,36 @@ def engine(app: Flask, session: Session, work: Callable[[], None]) -> Iterator[E
 
 @pytest.fixture
 def short_timeouts(app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait one second for a silent mail server instead of a minute."""
+    """Wait only one second for a silent mail server, not a minute."""
     app.config["MAIL_TIMEOUT"] = 0.5
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], letter_seconds=1.0))
     with app.app_context():
         send.close_dispatcher()
 
 
-Watch = Callable[[Mailing], AbstractContextManager[None]]
+WatchPages = Callable[[Mailing], AbstractContextManager[None]]
 
 
 @pytest.fixture
-def watch_pages(sign_in: SignIn) -> Watch:
-    """Return a context manager during which the owner reads pages, which must all load quickly."""
+def watch_pages(sign_in: SignIn) -> WatchPages:
+    """Return a context manager during which the owner loads pages, all of which must load quickly."""
 
     @contextmanager
     def watch(mailing: Mailing) -> Iterator[None]:
         browser = sign_in(mailing.owner)
-        addresses = ["/", "/healthz", f"/mailings/{mailing.id}", f"/mailings/{mailing.id}/log", "/clients/"]
-        done = threading.Event()
-        seen: list[tuple[str, int]] = []
+        paths = ["/", "/healthz", f"/mailings/{mailing.id}", f"/mailings/{mailing.id}/log", "/clients/"]
+        is_over = threading.Event()
+        responses: list[tuple[str, int]] = []
         slow: list[tuple[str, float]] = []
 
         def read() -> None:
             while True:
-                for address in addresses:
-                    begun = time.monotonic()
-                    seen.append((address, browser.get(address).status_code))
-                    if time.monotonic() - begun > SLOWEST_PAGE:
-                        slow.append((address, time.monotonic() - begun))
-                if done.wait(0.3):
+                for path in paths:
+                    start = time.monotonic()
+                    responses.append((path, browser.get(path).status_code))
+                    if time.monotonic() - start > MAX_PAGE_SECONDS:
+                        slow.append((path, time.monotonic() - start))
+                if is_over.wait(0.3):
                     return
 
         reader = threading.Thread(target=read)
@@ -120,9 +120,9 @@ def watch_pages(sign_in: SignIn) -> Watch:
         try:
             yield
         finally:
-            done.set()
+            is_over.set()
             reader.join()
-        assert {status for _, status in seen} == {200}, seen
+        assert {status for _, status in responses} == {200}, responses
         assert not slow
 
     return watch

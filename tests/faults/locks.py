@@ -1,4 +1,4 @@
-"""Locks that block all writers, like a long-running backup or a forgotten console."""
+"""Block all writers with a lock, as a long-running backup or a forgotten console does."""
 
 import threading
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 
 class DatabaseLock:
-    """A lock that the first caller acquires, and that is held until it is released."""
+    """A lock that the first call of `acquire` takes, and that is held until `release`."""
 
     def __init__(self, session: Session) -> None:
         self._engine = create_engine(session.get_bind().engine.url)
@@ -26,18 +26,18 @@ class DatabaseLock:
                 driver.execute("PRAGMA busy_timeout = 10000")
                 driver.execute("BEGIN IMMEDIATE")
             else:
-                # Blocks writers but not readers, as on SQLite.
+                # This blocks writers but not readers, as on SQLite.
                 self._connection.exec_driver_sql(
                     "LOCK TABLE deliveries, attempts IN SHARE ROW EXCLUSIVE MODE"
                 )
 
     def release(self) -> None:
         if self._connection is not None:
-            self._connection.invalidate()  # ends the transaction from any thread
+            self._connection.invalidate()  # ends the transaction, even from another thread
             self._connection.close()
         self._engine.dispose()
 
 
 def lock_deliveries(session: Session) -> DatabaseLock:
-    """Return a lock that prevents writing to the ledger in the database of `session`."""
+    """Return a lock that prevents writes to the ledger in the database of `session`."""
     return DatabaseLock(session)

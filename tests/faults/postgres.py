@@ -1,4 +1,4 @@
-"""Crash the PostgreSQL server of the tests, like a power cut."""
+"""Crash the tests' PostgreSQL server, as a power cut does."""
 
 from pathlib import Path
 
@@ -16,4 +16,4 @@ def restart_immediately(session: Session) -> None:
     server = get_server(directory, cleanup_mode="stop")
     arguments = ["restart", "-m", "immediate", "-w", "-D", str(directory), "-l", str(server.log)]
     pgexec("pg_ctl", arguments, server.bin_path, user=server.system_user, timeout=30)
-    server.ensure_postgres_running()  # notices the new process
+    server.ensure_postgres_running()  # detects the new process

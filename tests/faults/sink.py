@@ -1,4 +1,4 @@
-"""An SMTP server that stores accepted letters and can misbehave at any step, according to a script."""
+"""Provide an SMTP server that stores accepted letters and misbehaves at any step as a script says."""
 
 import socket
 import ssl
@@ -45,11 +45,11 @@ REPLIES = {
 
 @dataclass
 class Turn:
-    """The server's turn to reply; a script either replies itself or leaves that to the default behaviour."""
+    """The server's turn to reply: a script replies itself or leaves the reply to the default behavior."""
 
     sink: "Sink"
     peer: Peer
-    connection: int  # from 1
+    connection: int  # number, starting at 1
     stage: Stage = Stage.GREETING
     recipient: str = ""
     content: bytes = b""
@@ -78,12 +78,12 @@ Script = Callable[[Turn], None]
 
 
 def behave(turn: Turn) -> None:
-    """Use the default behaviour of a well-behaved server."""
+    """Leave every reply to the default behavior, that of a correct server."""
 
 
 @dataclass
 class Sink:
-    """A context manager that runs the server; `letters` are those accepted, `times` counts each stage."""
+    """A context manager that runs the server; it records accepted letters and counts each stage."""
 
     script: Script = behave
     extensions: tuple[str, ...] = ("PIPELINING",)
@@ -91,9 +91,11 @@ class Sink:
     port: int = 0
     host: str = "127.0.0.1"
     letters: list[Letter] = field(default_factory=list)
-    times: Counter[Stage] = field(default_factory=Counter)
-    begun: list[tuple[float, str]] = field(default_factory=list)  # monotonic seconds and recipient
-    in_the_clear: list[str] = field(default_factory=list)  # every command that was not encrypted
+    stage_counts: Counter[Stage] = field(default_factory=Counter)
+    started: list[tuple[float, str]] = field(
+        default_factory=list
+    )  # monotonic time and recipient of each letter
+    unencrypted: list[str] = field(default_factory=list)  # every command sent without TLS
     open_sessions: int = 0
     _connections: list[socket.socket] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -117,13 +119,13 @@ class Sink:
 
     @property
     def connections(self) -> int:
-        return self.times[Stage.GREETING]
+        return self.stage_counts[Stage.GREETING]
 
     def per_address(self) -> Counter[str]:
         """Return how many letters each address got."""
         return Counter(letter.to for letter in self.letters)
 
-    def say_goodbye(self, text: str) -> None:
+    def close_idle_sessions(self, text: str) -> None:
         """End all idle sessions with an unsolicited reply."""
         for connection in self._connections:
             with suppress(OSError):
@@ -139,7 +141,7 @@ class Sink:
             self._connections.append(connection)
             with self._lock:
                 self.open_sessions += 1
-                self.times[Stage.GREETING] += 1
+                self.stage_counts[Stage.GREETING] += 1
                 turn = Turn(self, Peer(connection), self.connections)
             threading.Thread(target=self._serve, args=(turn,), daemon=True).start()
 
@@ -148,7 +150,7 @@ class Sink:
             self._reply(turn)
             while turn.stage is not Stage.QUIT:
                 self._handle_command(turn)
-        except (OSError, ValueError):  # ValueError if the sink is closed while a line is read
+        except (OSError, ValueError):  # a ValueError means that the sink was closed during a read
             pass
         finally:
             _close(turn.peer.connection)
@@ -158,16 +160,16 @@ class Sink:
     def _handle_command(self, turn: Turn) -> None:
         line = turn.peer.read()
         if not turn.encrypted:
-            self.in_the_clear.append(line)
+            self.unencrypted.append(line)
         verb = line.partition(" ")[0].upper()
         turn.stage = Stage.EHLO if verb == "HELO" else Stage(verb)
         with self._lock:
-            self.times[turn.stage] += 1
+            self.stage_counts[turn.stage] += 1
         if turn.stage is Stage.MAIL:
             turn.recipient = ""
         elif turn.stage is Stage.RCPT:
             turn.recipient = line.removeprefix("RCPT TO:<").removesuffix(">")
-            self.begun.append((time.monotonic(), turn.recipient))
+            self.started.append((time.monotonic(), turn.recipient))
         elif turn.stage is Stage.DATA and not turn.recipient:
             turn.say("554 no valid recipients")
             return
@@ -190,8 +192,8 @@ class Sink:
         if turn.said:
             return
         if turn.stage is Stage.EHLO:
-            hidden = {"STARTTLS"} if turn.encrypted else set()
-            lines = ["sink", *(name for name in self.extensions if name not in hidden), "HELP"]
+            omitted = {"STARTTLS"} if turn.encrypted else set()
+            lines = ["sink", *(name for name in self.extensions if name not in omitted), "HELP"]
             turn.say("\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"]))
         elif turn.stage is Stage.DOT:
             turn.keep()
@@ -211,6 +213,6 @@ def _read_body(peer: Peer) -> bytes:
 
 def _close(connection: socket.socket) -> None:
     with suppress(OSError):
-        # The peer's file holds a second handle, so closing this one alone has no effect.
+        # The peer's file holds a second handle, so closing only this one has no effect.
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

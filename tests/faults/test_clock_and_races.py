@@ -1,4 +1,4 @@
-"""The clock jumps (fault 26), and many starts are simultaneous (fault 27)."""
+"""Test clock jumps (fault 26) and simultaneous starts (fault 27)."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from skymailing import hints, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
 from skymailing.models import Mailing, OnUnknown, Run, RunState, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients, live_run, start_process, wait_for_letters
@@ -31,24 +31,24 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def long_mailing(session: Session, user: User) -> Mailing:
-    """Create a due mailing whose window is longer than the clock jumps."""
+    """Create a due mailing that lasts longer than the clock jumps."""
     add_clients(session, user, RECIPIENTS)
     return due_mailing(user, ends_at=utcnow() + timedelta(days=5), on_unknown=OnUnknown.HOLD)
 
 
-def take_time(turn: Turn) -> None:
+def delay_reply(turn: Turn) -> None:
     if turn.stage is Stage.DOT:
         time.sleep(0.02)
 
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with Sink(take_time) as sink:
+    with Sink(delay_reply) as sink:
         yield sink
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
-def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_running_worker(
+def test_26_a_clock_jump_in_the_sweep_does_not_take_letters_from_a_running_worker(
     app: Flask,
     environment: dict[str, str],
     session: Session,
@@ -56,24 +56,24 @@ def test_26_a_clock_jump_in_the_sweep_takes_no_letter_from_a_running_worker(
     sink: Sink,
     jump: timedelta,
 ) -> None:
-    """Only the sweep uses the new time, so leases of running workers seem to have expired or just begun."""
-    own = environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
-    with live_run(app, own, session, long_mailing) as run:
+    """Only the sweep uses the new time, so running workers' leases seem to have expired or just started."""
+    worker_environment = environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "2"}
+    with live_run(app, worker_environment, session, long_mailing) as run:
         for share in (0.1, 0.3, 0.6):
             wait_for_letters(sink, share * RECIPIENTS)
             with time_machine.travel(utcnow() + jump):
                 run.sweep()
         run.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
-def test_26_a_clock_that_is_a_day_ahead_for_a_while_loses_no_letters(
+def test_26_no_letters_are_lost_if_the_clock_is_a_day_ahead_for_a_while(
     session: Session, user: User, engine: Engine
 ) -> None:
-    """There are a deferred letter, an open breaker and a mailing that is about to start."""
+    """Test with a deferred letter, an open breaker and a mailing that is about to start."""
     add_clients(session, user, 6)
     refusals = ["451 4.7.1 greylisted", "421 4.3.2 busy"]
 
@@ -90,9 +90,9 @@ def test_26_a_clock_that_is_a_day_ahead_for_a_while_loses_no_letters(
         engine.pass_time(minutes=10)
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": 6}
+    assert count_states(session, get_only_run(session)) == {"sent": 6}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_corrected(
@@ -117,7 +117,7 @@ def test_26_a_breaker_opened_in_the_future_closes_soon_after_the_clock_is_correc
         engine.pass_time(days=-1)
         engine.pass_time(minutes=20)
 
-    assert states(session, only_run(session)) == {"sent": 3}
+    assert count_states(session, get_only_run(session)) == {"sent": 3}
 
 
 def test_26_sweeps_continue_when_the_clock_is_set_back(app: Flask, session: Session) -> None:
@@ -145,7 +145,7 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
     with app.app_context():
         schedule.schedule_start(mailing)
 
-    def begin(_: int) -> int | None:
+    def start_run(_: int) -> int | None:
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
             return plan.start_due_run(mailing.id, utcnow())
@@ -158,7 +158,7 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
         run = stack.enter_context(live_run(app, environment, session, mailing))
         wait_until(lambda: utcnow() >= start_at, "the start is due")
         with ThreadPoolExecutor(10) as pool:
-            started = [run_id for run_id in pool.map(begin, range(50)) if run_id is not None]
+            started = [run_id for run_id in pool.map(start_run, range(50)) if run_id is not None]
         with app.app_context():
             for run_id in started:
                 hints.hint_run(run_id)
@@ -166,20 +166,24 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
         run.finish()
 
     assert len(started) <= 1
-    assert only_run(session).state is RunState.FINISHED
-    assert states(session, only_run(session)) == {"sent": 100}
+    assert get_only_run(session).state is RunState.FINISHED
+    assert count_states(session, get_only_run(session)) == {"sent": 100}
     assert set(smtp.per_address().values()) == {1}
-    check_ledger(session, only_run(session), smtp.letters)
+    check_ledger(session, get_only_run(session), smtp.letters)
 
 
 def test_27_several_workers_share_a_run(
     app: Flask, environment: dict[str, str], session: Session, long_mailing: Mailing, sink: Sink
 ) -> None:
-    own = environment | {"MAIL_PORT": str(sink.port), "WORKERS": "3", "MAIL_MAX_CONNECTIONS": "2"}
-    with live_run(app, own, session, long_mailing, count=3) as run:
+    worker_environment = environment | {
+        "MAIL_PORT": str(sink.port),
+        "WORKERS": "3",
+        "MAIL_MAX_CONNECTIONS": "2",
+    }
+    with live_run(app, worker_environment, session, long_mailing, count=3) as run:
         wait_until(lambda: sink.letters, "letters arrive")
         run.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

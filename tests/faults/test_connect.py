@@ -1,4 +1,4 @@
-"""A mail server that is unreachable or does not greet (faults 1 to 4) costs no attempts."""
+"""Test that no attempts are counted while a mail server is unreachable or does not greet (faults 1 to 4)."""
 
 import resource
 import time
@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Mailing, Route, User
-from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, Watch
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
+from tests.faults.conftest import Engine, WatchPages
 from tests.faults.sink import Script, Sink, Stage, Turn, behave
 from tests.processes.service import free_port
 from tests.support.factories import create_clients, due_mailing
@@ -39,7 +39,7 @@ def say_nothing(turn: Turn) -> None:
         turn.wait_for_client()
 
 
-def drip(turn: Turn) -> None:
+def reply_endlessly(turn: Turn) -> None:
     if turn.stage is Stage.EHLO:
         while True:
             turn.say("250-and another thing")
@@ -65,12 +65,12 @@ def hang_up_at(stage: Stage) -> Script:
         pytest.param(hang_up_at(Stage.GREETING), id="2-closes-at-once"),
         pytest.param(hang_up_at(Stage.EHLO), id="2-closes-at-ehlo"),
         pytest.param(say_nothing, id="3-no-banner"),
-        pytest.param(drip, id="4-drips-for-ever"),
+        pytest.param(reply_endlessly, id="4-drips-for-ever"),
     ],
 )
 @pytest.mark.usefixtures("short_timeouts")
-def test_a_server_out_of_service_costs_no_attempt_and_later_gets_every_letter(
-    session: Session, user: User, engine: Engine, watch_pages: Watch, script: Script | None
+def test_a_server_out_of_service_uses_up_no_attempts_and_later_gets_every_letter(
+    session: Session, user: User, engine: Engine, watch_pages: WatchPages, script: Script | None
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     mailing = due_mailing(user)
@@ -81,11 +81,11 @@ def test_a_server_out_of_service_costs_no_attempt_and_later_gets_every_letter(
     with watch_pages(mailing):
         if script:
             with sink:
-                start_and_fail(engine, mailing)
+                fail_to_send(engine, mailing)
         else:
-            start_and_fail(engine, mailing)
+            fail_to_send(engine, mailing)
 
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert session.scalar(select(func.count()).select_from(Attempt)) == 0
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
@@ -100,11 +100,11 @@ def test_a_server_out_of_service_costs_no_attempt_and_later_gets_every_letter(
     assert recovered.per_address() == {client.email: 1 for client in clients}
     session.refresh(route)
     assert route.state == "closed"
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    check_ledger(session, only_run(session), recovered.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+    check_ledger(session, get_only_run(session), recovered.letters)
 
 
-def start_and_fail(engine: Engine, mailing: Mailing) -> None:
+def fail_to_send(engine: Engine, mailing: Mailing) -> None:
     engine.start(mailing)
     for _ in range(6):
         engine.sweep()
@@ -123,25 +123,23 @@ def flood_one_line(turn: Turn) -> None:
 
 
 @pytest.mark.parametrize("flood", [flood_lines, flood_one_line])
-def test_an_endless_greeting_is_cut_off_before_it_fills_the_memory(
+def test_an_endless_greeting_is_cut_off_before_memory_is_full(
     app: Flask, engine: Engine, flood: Callable[[Turn], None]
 ) -> None:
     app.config["MAIL_TIMEOUT"] = 10
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with Sink(flood) as sink, app.app_context():
         engine.use_server(sink.port)
-        begun = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(OSError):
             connection.open_smtp(app.config["MAIL_TIMEOUT"])
 
-    assert time.monotonic() - begun < 8, "cut off by its size, not by the time limit"
+    assert time.monotonic() - start < 8, "cut off by its size, not by the time limit"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_GROWTH
 
 
 @pytest.mark.usefixtures("short_timeouts")
-def test_14_garbage_as_a_challenge_is_a_fault_of_the_route(
-    session: Session, user: User, engine: Engine
-) -> None:
+def test_14_an_invalid_challenge_is_a_route_fault(session: Session, user: User, engine: Engine) -> None:
     create_clients(user, RECIPIENTS)
 
     def confuse(turn: Turn) -> None:
@@ -152,5 +150,5 @@ def test_14_garbage_as_a_challenge_is_a_fault_of_the_route(
         engine.use_server(sink.port, username="sky", password="s3cret")
         engine.start(due_mailing(user))
 
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert "invalid reply" in session.execute(select(Route)).scalar_one().last_fault

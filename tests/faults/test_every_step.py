@@ -1,4 +1,4 @@
-"""A worker may end between any two statements (faults 21 and 22), tested one by one."""
+"""Test that a worker may end between any two statements (faults 21 and 22)."""
 
 import gc
 import os
@@ -22,7 +22,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery import plan, send
 from skymailing.extensions import db
 from skymailing.models import OnUnknown, Run, User
-from tests.delivery.ledger import check_ledger, states
+from tests.delivery.ledger import check_ledger, count_states
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink
 from tests.support.factories import create_clients, due_mailing
@@ -42,23 +42,23 @@ MODULES = (
     "smtp/session",
 )
 FILES = {str(Path(delivery.__path__[0]) / f"{name}.py") for name in MODULES}
-SAMPLE = 4  # random steps in the short test
-STRIDE = 10  # the long test takes every tenth step
+SAMPLE = 4  # number of random steps in the short test
+STRIDE = 10  # the long test checks every tenth step
 
 Act = Callable[[], None]
 
 pytestmark = pytest.mark.soak  # tracing every line is slow
 
 
-class Steps:
-    """Count the lines of the engine that this thread executes, and act before one of them."""
+class StepTracer:
+    """A context manager that counts the engine's lines as they are executed, and acts before one of them."""
 
     def __init__(self, number: int = 0, act: Act | None = None) -> None:
         self.number = number
         self.act = act
         self.count = 0
 
-    def __enter__(self) -> "Steps":
+    def __enter__(self) -> "StepTracer":
         sys.settrace(self._enter)
         return self
 
@@ -84,33 +84,33 @@ def send_all(app: Flask, run_id: int) -> None:
 def stop_worker(app: Flask, run_id: int, step: int) -> None:
     """Simulate a second stop signal, which rq turns into an exception at any line."""
 
-    def end() -> None:
+    def exit_worker() -> None:
         raise SystemExit
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # for a socket that has just been opened
-        with suppress(SystemExit), Steps(step, end):
+        warnings.simplefilter("ignore", ResourceWarning)  # about a socket that has just been opened
+        with suppress(SystemExit), StepTracer(step, exit_worker):
             send_all(app, run_id)
         gc.collect()
 
 
 def kill_worker(app: Flask, run_id: int, step: int) -> None:
-    """Send in a child process that is killed at the step."""
+    """Send letters in a child process that is killed at the given step."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
         return
     try:
         with app.app_context():
-            db.engine.dispose(close=False)  # the parent's connections
-        with Steps(step, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            db.engine.dispose(close=False)  # these connections belong to the parent
+        with StepTracer(step, lambda: os.kill(os.getpid(), signal.SIGKILL)):
             send_all(app, run_id)
     finally:
         os._exit(0)
 
 
 def count_steps(app: Flask, run_id: int) -> int:
-    with Steps() as steps:
+    with StepTracer() as steps:
         send_all(app, run_id)
     return steps.count
 
@@ -148,10 +148,10 @@ def test_21_22_a_worker_may_end_before_any_statement(
             end(app, run.id, step)
             engine.sweep()
 
-            outcome = f"ended before step {step} of {count}: {states(session, run)}"
-            # Letters of the previous run may still arrive at this point.
+            outcome = f"ended before step {step} of {count}: {count_states(session, run)}"
+            # Letters from the previous run may still arrive at this point.
             letters = [letter for letter in sink.letters if run.uuid.hex.encode() in letter.content]
             check_ledger(session, run, letters)
-            assert set(states(session, run)) <= {"sent", "unknown"}, outcome
+            assert set(count_states(session, run)) <= {"sent", "unknown"}, outcome
             assert max(Counter(letter.to for letter in letters).values()) == 1, outcome
-            assert states(session, run).get("unknown", 0) <= 1, outcome
+            assert count_states(session, run).get("unknown", 0) <= 1, outcome

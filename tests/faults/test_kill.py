@@ -1,4 +1,4 @@
-"""Workers are killed while they work (fault 21): the ledger stays correct and no letter is repeated."""
+"""Test that the ledger stays correct and no letter is repeated when workers are killed (fault 21)."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing.models import Client, OnUnknown, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink
 from tests.faults.workers import add_clients, kill, live_run, wait_for_letters
 from tests.support.factories import due_mailing
@@ -36,18 +36,18 @@ def test_21_a_run_survives_the_death_of_its_workers(
     add_clients(session, user, recipients)
     with live_run(app, environment, session, due_mailing(user, on_unknown=OnUnknown.HOLD)) as run:
         for number in range(kills):
-            # Spread over the run, so that letters are being sent at each kill.
-            goal = recipients * (number + 1) // (kills + 2)
-            wait_for_letters(smtp, goal)
+            # Kills are spread over the run, so that letters are being sent at each one.
+            target = recipients * (number + 1) // (kills + 2)
+            wait_for_letters(smtp, target)
             time.sleep(random.uniform(0, 0.05))
             victim = random.choice(run.workers)
-            assert victim.poll() is None, "a worker ended on its own"
+            assert victim.poll() is None, "a worker ended by itself"
             kill(victim)
             run.sweep()
         run.finish(180)
 
-    run_row = only_run(session)
-    counts = states(session, run_row)
+    run_row = get_only_run(session)
+    counts = count_states(session, run_row)
     check_ledger(session, run_row, smtp.letters)
     # At most one letter per session was between DATA and the reply when its worker was killed.
     assert counts.get("unknown", 0) <= kills * SESSIONS
@@ -55,7 +55,7 @@ def test_21_a_run_survives_the_death_of_its_workers(
     assert set(smtp.per_address().values()) == {1}
 
 
-def test_21_killed_workers_neither_break_a_domains_limit_nor_delay_other_domains(
+def test_21_killed_workers_neither_exceed_a_domains_limit_nor_delay_other_domains(
     app: Flask, environment: dict[str, str], session: Session, user: User
 ) -> None:
     """Letters to the limited domain come first; two workers share its rate and are killed."""
@@ -69,17 +69,17 @@ def test_21_killed_workers_neither_break_a_domains_limit_nor_delay_other_domains
         limited = {"MAIL_PORT": str(sink.port), "MAIL_RATE_PER_DOMAIN": str(rate), "WORKERS": "2"}
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with live_run(app, environment | limited, session, mailing) as run:
-            for goal in (20, 200):
-                wait_for_letters(sink, goal)
+            for target in (20, 200):
+                wait_for_letters(sink, target)
                 kill(random.choice(run.workers))
                 run.sweep()
             run.finish()
 
-    run_row = only_run(session)
-    counts = states(session, run_row)
+    run_row = get_only_run(session)
+    counts = count_states(session, run_row)
     check_ledger(session, run_row, sink.letters)
     assert counts["sent"] + counts.get("unknown", 0) == slow + others
     assert set(sink.per_address().values()) == {1}
-    times = [moment for moment, recipient in sink.begun if recipient.endswith("slow.example")]
-    gaps = [later - earlier for earlier, later in zip(times, times[2 * rate :], strict=False)]
-    assert min(gaps) > 0.5, "any period of a second overlaps at most two calendar seconds"
+    start_times = [moment for moment, recipient in sink.started if recipient.endswith("slow.example")]
+    gaps = [later - earlier for earlier, later in zip(start_times, start_times[2 * rate :], strict=False)]
+    assert min(gaps) > 0.5, "any one-second period overlaps at most two clock seconds"

@@ -1,4 +1,4 @@
-"""During a long outage with pending letters (fault 29), only probes are sent, and no flood follows it."""
+"""Test that only probes are sent during a long outage, and that no burst follows it (fault 29)."""
 
 import itertools
 import threading
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.models import Attempt, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients
@@ -22,13 +22,13 @@ LONGEST_WAIT = timedelta(minutes=15 * 1.2)
 
 
 class FailingServer:
-    """The script of a server that fails in the middle of a run, until it is repaired."""
+    """The script for a server that fails halfway through a run, until it is repaired."""
 
     def __init__(self) -> None:
         self.is_down = threading.Event()
         self._was_down = False
-        self.connected: list[datetime] = []  # on the engine's clock
-        self.sessions_at: list[int] = []  # the number of open sessions at each letter
+        self.connected: list[datetime] = []  # according to the engine's clock
+        self.session_counts: list[int] = []  # the number of open sessions at each letter
 
     def reply(self, turn: Turn) -> None:
         if turn.stage is Stage.GREETING:
@@ -39,14 +39,14 @@ class FailingServer:
         elif turn.stage is Stage.MAIL and self.is_down.is_set():
             turn.say("421 4.3.2 down for maintenance")
         elif turn.stage is Stage.DOT:
-            self.sessions_at.append(turn.sink.open_sessions)
-            if len(self.sessions_at) == RECIPIENTS // 2 and not self._was_down:
+            self.session_counts.append(turn.sink.open_sessions)
+            if len(self.session_counts) == RECIPIENTS // 2 and not self._was_down:
                 self._was_down = True
                 self.is_down.set()
 
     def repair(self) -> None:
         self.is_down.clear()
-        self.sessions_at.clear()
+        self.session_counts.clear()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ class FailingServer:
         pytest.param(60, timedelta(minutes=5), id="long", marks=pytest.mark.soak),
     ],
 )
-def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
+def test_29_only_probes_are_sent_during_an_outage_and_no_burst_follows_it(
     session: Session, user: User, engine: Engine, hours: int, step: timedelta
 ) -> None:
     add_clients(session, user, RECIPIENTS)
@@ -68,24 +68,26 @@ def test_29_only_probes_are_sent_during_an_outage_and_no_flood_follows_it(
         for _ in range(FAULTS_TO_OPEN):
             engine.sweep()
         server.connected.clear()
-        begun = engine.now
+        start = engine.now
         letters_before = len(sink.letters)
 
-        while engine.now < begun + timedelta(hours=hours):
+        while engine.now < start + timedelta(hours=hours):
             engine.pass_time(seconds=step.total_seconds())
         check_probes(server.connected, hours, step)
         assert len(sink.letters) == letters_before
         attempts = session.scalar(select(func.count()).select_from(Attempt)) or 0
-        assert attempts == letters_before + unknowns(session), "the outage cost no attempts"
+        assert attempts == letters_before + count_unknowns(session), (
+            "no attempts were counted during the outage"
+        )
 
         server.repair()
-        engine.finish(timedelta(minutes=1), most=60)
+        engine.finish(timedelta(minutes=1), max_steps=60)
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    assert server.sessions_at[0] == 1, "a probe is one letter over one session"
-    first_letters = server.sessions_at[: RECIPIENTS // 10]
-    assert max(first_letters) <= 3, f"too many sessions: {server.sessions_at}"
-    check_ledger(session, only_run(session), sink.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+    assert server.session_counts[0] == 1, "a probe is one letter over one session"
+    first_letters = server.session_counts[: RECIPIENTS // 10]
+    assert max(first_letters) <= 3, f"too many sessions: {server.session_counts}"
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def check_probes(connected: list[datetime], hours: int, step: timedelta) -> None:
@@ -94,5 +96,5 @@ def check_probes(connected: list[datetime], hours: int, step: timedelta) -> None
     assert all(pause <= LONGEST_WAIT + 2 * step for pause in pauses), "probes continue"
 
 
-def unknowns(session: Session) -> int:
-    return states(session, only_run(session)).get("unknown", 0)
+def count_unknowns(session: Session) -> int:
+    return count_states(session, get_only_run(session)).get("unknown", 0)

@@ -1,4 +1,4 @@
-"""Redis and the databases fail while a run is sending (faults 23 to 25)."""
+"""Test that runs survive failures of Redis and the databases (faults 23 to 25)."""
 
 import resource
 import subprocess
@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.models import Mailing, OnUnknown, User
-from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Watch
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
+from tests.faults.conftest import WatchPages
 from tests.faults.locks import lock_deliveries
 from tests.faults.postgres import restart_immediately
 from tests.faults.sink import Sink, Stage, Turn
@@ -23,20 +23,20 @@ from tests.support.servers import RedisServer
 RECIPIENTS = 600
 
 
-def take_time(turn: Turn) -> None:
-    """Delay each reply like a distant server."""
+def delay_reply(turn: Turn) -> None:
+    """Delay the final reply for each letter, as a distant server does."""
     if turn.stage is Stage.DOT:
         time.sleep(0.01)
 
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with Sink(take_time) as sink:
+    with Sink(delay_reply) as sink:
         yield sink
 
 
 @pytest.fixture
-def own_environment(environment: dict[str, str], sink: Sink) -> dict[str, str]:
+def worker_environment(environment: dict[str, str], sink: Sink) -> dict[str, str]:
     return environment | {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3"}
 
 
@@ -47,22 +47,22 @@ def mailing(session: Session, user: User) -> Mailing:
 
 
 def check_all_sent_once(session: Session, sink: Sink) -> None:
-    run = only_run(session)
-    assert states(session, run) == {"sent": RECIPIENTS}
+    run = get_only_run(session)
+    assert count_states(session, run) == {"sent": RECIPIENTS}
     assert set(sink.per_address().values()) == {1}
     check_ledger(session, run, sink.letters)
 
 
 def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     app: Flask,
-    own_environment: dict[str, str],
+    worker_environment: dict[str, str],
     session: Session,
     sink: Sink,
     mailing: Mailing,
     redis_server: RedisServer,
-    watch_pages: Watch,
+    watch_pages: WatchPages,
 ) -> None:
-    with live_run(app, own_environment, session, mailing) as run, watch_pages(mailing):
+    with live_run(app, worker_environment, session, mailing) as run, watch_pages(mailing):
         for share in (0.1, 0.3, 0.6):
             wait_for_letters(sink, share * RECIPIENTS)
             redis_server.client.flushall()
@@ -72,16 +72,16 @@ def test_23_an_emptied_redis_neither_loses_nor_repeats_a_letter(
     check_all_sent_once(session, sink)
 
 
-def test_23_redis_may_be_unavailable_for_a_while(
+def test_23_sending_continues_after_redis_has_been_unavailable(
     app: Flask,
-    own_environment: dict[str, str],
+    worker_environment: dict[str, str],
     session: Session,
     sink: Sink,
     mailing: Mailing,
     redis_server: RedisServer,
-    watch_pages: Watch,
+    watch_pages: WatchPages,
 ) -> None:
-    with live_run(app, own_environment, session, mailing) as run:
+    with live_run(app, worker_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
             redis_server.stop()
@@ -95,9 +95,9 @@ def test_23_redis_may_be_unavailable_for_a_while(
     check_all_sent_once(session, sink)
 
 
-def test_24_a_database_crash_loses_and_repeats_nothing(
+def test_24_a_database_crash_neither_loses_nor_repeats_a_letter(
     app: Flask,
-    own_environment: dict[str, str],
+    worker_environment: dict[str, str],
     session: Session,
     sink: Sink,
     mailing: Mailing,
@@ -105,7 +105,7 @@ def test_24_a_database_crash_loses_and_repeats_nothing(
 ) -> None:
     if session.get_bind().dialect.name != "postgresql":
         pytest.skip("SQLite has no server to crash")
-    with live_run(app, own_environment, session, mailing) as run:
+    with live_run(app, worker_environment, session, mailing) as run:
         for share in (0.1, 0.4, 0.7):
             wait_for_letters(sink, share * RECIPIENTS)
             restart_immediately(session)
@@ -121,15 +121,15 @@ def test_24_a_database_crash_loses_and_repeats_nothing(
 )
 def test_25_a_locked_ledger_only_delays_letters(
     app: Flask,
-    own_environment: dict[str, str],
+    worker_environment: dict[str, str],
     session: Session,
     sink: Sink,
     mailing: Mailing,
-    watch_pages: Watch,
+    watch_pages: WatchPages,
     seconds: float,
 ) -> None:
     lock = lock_deliveries(session)
-    with live_run(app, own_environment, session, mailing) as run:
+    with live_run(app, worker_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
             lock.acquire()
@@ -142,34 +142,34 @@ def test_25_a_locked_ledger_only_delays_letters(
 
 def test_25_a_full_disk_stops_sending_until_there_is_space(
     app: Flask,
-    own_environment: dict[str, str],
+    worker_environment: dict[str, str],
     session: Session,
     sink: Sink,
     mailing: Mailing,
-    watch_pages: Watch,
+    watch_pages: WatchPages,
 ) -> None:
-    """The workers' disk holds their journals and, with SQLite, the database."""
-    with live_run(app, own_environment, session, mailing) as run:
+    """The workers' disk contains their journals and, with SQLite, the database."""
+    with live_run(app, worker_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
         with watch_pages(mailing):
             for worker in run.workers:
-                limit_files(worker, 4096)
+                limit_file_size(worker, 4096)
             time.sleep(5)
-            reached = len(sink.letters)
+            stored = len(sink.letters)
             time.sleep(1)
-            assert len(sink.letters) == reached < RECIPIENTS, "a letter that cannot be journaled is not sent"
+            assert len(sink.letters) == stored < RECIPIENTS, "a letter that cannot be journaled is not sent"
         for worker in run.workers:
-            limit_files(worker, resource.RLIM_INFINITY)
+            limit_file_size(worker, resource.RLIM_INFINITY)
         run.finish(120)
 
-    run_row = only_run(session)
-    counts = states(session, run_row)
-    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between the dot and its reply"
+    run_row = get_only_run(session)
+    counts = count_states(session, run_row)
+    assert counts.pop("unknown", 0) <= 2 * 3, "only letters between the dot and the reply"
     assert set(counts) == {"sent"}
     assert set(sink.per_address().values()) == {1}
     check_ledger(session, run_row, sink.letters)
 
 
-def limit_files(worker: subprocess.Popen[bytes], size: int) -> None:
-    """Limit a process's files to `size` bytes, which looks like a full disk to it."""
+def limit_file_size(worker: subprocess.Popen[bytes], size: int) -> None:
+    """Limit a process's files to `size` bytes, which to the process looks like a full disk."""
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

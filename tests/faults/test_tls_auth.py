@@ -1,4 +1,4 @@
-"""Nothing is sent after an invalid certificate, a missing STARTTLS or a refused password (faults 18, 19)."""
+"""Test invalid certificates, missing STARTTLS and refused passwords (faults 18 and 19)."""
 
 import ssl
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.delivery.smtp import connection
 from skymailing.models import Attempt, Route, User
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import Engine
 from tests.faults.sink import Sink, Stage, Turn
 from tests.support.factories import create_clients, due_mailing
@@ -35,28 +35,30 @@ def _trust(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     connection.verifying_context.cache_clear()
 
 
-def server_context(
+def make_server_context(
     authority: trustme.CA, name: str = "localhost", not_after: datetime | None = None
 ) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    since = datetime(2020, 1, 1, tzinfo=UTC)
-    authority.issue_cert(name, not_before=since, not_after=not_after).configure_cert(context)
+    not_before = datetime(2020, 1, 1, tzinfo=UTC)
+    authority.issue_cert(name, not_before=not_before, not_after=not_after).configure_cert(context)
     return context
 
 
-@pytest.mark.parametrize("flaw", ["expired", "of-another-host", "of-an-unknown-authority", "starttls-gone"])
+@pytest.mark.parametrize(
+    "flaw", ["expired", "for-another-host", "from-an-unknown-authority", "starttls-missing"]
+)
 def test_18_nothing_is_sent_without_a_valid_certificate(
     session: Session, user: User, engine: Engine, authority: trustme.CA, flaw: str
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
-    good = server_context(authority)
+    good = make_server_context(authority)
     bad = {
-        "expired": server_context(authority, not_after=datetime.now(UTC) - timedelta(days=1)),
-        "of-another-host": server_context(authority, "elsewhere.example"),
-        "of-an-unknown-authority": server_context(trustme.CA()),
-        "starttls-gone": good,
+        "expired": make_server_context(authority, not_after=datetime.now(UTC) - timedelta(days=1)),
+        "for-another-host": make_server_context(authority, "elsewhere.example"),
+        "from-an-unknown-authority": make_server_context(trustme.CA()),
+        "starttls-missing": good,
     }[flaw]
-    extensions = tuple(name for name in EXTENSIONS if flaw != "starttls-gone" or name != "STARTTLS")
+    extensions = tuple(name for name in EXTENSIONS if flaw != "starttls-missing" or name != "STARTTLS")
 
     with Sink(tls=bad, extensions=extensions) as sink:
         engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")
@@ -64,12 +66,12 @@ def test_18_nothing_is_sent_without_a_valid_certificate(
         for _ in range(5):
             engine.sweep()
     assert not sink.letters
-    assert not {Stage.AUTH, Stage.MAIL} & set(sink.times)
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert not {Stage.AUTH, Stage.MAIL} & set(sink.stage_counts)
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert session.scalar(select(func.count()).select_from(Attempt)) == 0
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
-    assert ("STARTTLS" if flaw == "starttls-gone" else "certificate") in route.last_fault
+    assert ("STARTTLS" if flaw == "starttls-missing" else "certificate") in route.last_fault
 
     with Sink(tls=good, extensions=EXTENSIONS) as recovered:
         engine.use_server(recovered.port)
@@ -77,63 +79,63 @@ def test_18_nothing_is_sent_without_a_valid_certificate(
         engine.finish()
 
     assert recovered.per_address() == {client.email: 1 for client in clients}
-    assert {line.split()[0].upper() for line in recovered.in_the_clear} == {"EHLO", "STARTTLS"}
-    check_ledger(session, only_run(session), recovered.letters)
+    assert {line.split()[0].upper() for line in recovered.unencrypted} == {"EHLO", "STARTTLS"}
+    check_ledger(session, get_only_run(session), recovered.letters)
 
 
-def test_18_implicit_tls_checks_the_certificate_too(session: Session, user: User, engine: Engine) -> None:
+def test_18_nothing_is_sent_if_implicit_tls_fails(session: Session, user: User, engine: Engine) -> None:
     create_clients(user, RECIPIENTS)
     with Sink() as plain:
         engine.use_server(plain.port, server="localhost", use_ssl=True)
         engine.start(due_mailing(user))
 
-    assert plain.times[Stage.MAIL] == 0
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert plain.stage_counts[Stage.MAIL] == 0
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     assert session.execute(select(Route)).scalar_one().last_fault
 
 
-def test_19_a_refused_password_costs_no_attempt_and_sending_resumes_by_itself(
+def test_19_a_refused_password_uses_up_no_attempts_and_sending_resumes_automatically(
     session: Session, user: User, engine: Engine, authority: trustme.CA
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
     refusals = 4
 
     def refuse_at_first(turn: Turn) -> None:
-        if turn.stage is Stage.AUTH and turn.sink.times[Stage.AUTH] <= refusals:
+        if turn.stage is Stage.AUTH and turn.sink.stage_counts[Stage.AUTH] <= refusals:
             turn.say("535 5.7.8 wrong password")
 
-    with Sink(refuse_at_first, tls=server_context(authority), extensions=EXTENSIONS) as sink:
+    with Sink(refuse_at_first, tls=make_server_context(authority), extensions=EXTENSIONS) as sink:
         engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="s3cret")
         engine.start(due_mailing(user))
-        assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+        assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
         assert session.execute(select(Route)).scalar_one().last_fault == "535 5.7.8 wrong password"
         engine.finish(timedelta(minutes=20))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}
-    assert set(session.scalars(select(Attempt.number))) == {1}, "no attempt was spent on the refusals"
-    assert not any("c2t5" in line or "AUTH" in line for line in sink.in_the_clear)
-    check_ledger(session, only_run(session), sink.letters)
+    assert set(session.scalars(select(Attempt.number))) == {1}, "the refusals did not count as attempts"
+    assert not any("c2t5" in line or "AUTH" in line for line in sink.unencrypted)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
-def test_19_a_password_that_smtp_cannot_encode_is_a_fault_of_the_route_and_stays_secret(
+def test_19_a_password_that_smtp_cannot_encode_is_a_route_fault_and_stays_secret(
     session: Session, user: User, engine: Engine, authority: trustme.CA
 ) -> None:
     create_clients(user, RECIPIENTS)
-    with Sink(tls=server_context(authority), extensions=EXTENSIONS) as sink:
+    with Sink(tls=make_server_context(authority), extensions=EXTENSIONS) as sink:
         engine.use_server(sink.port, server="localhost", use_tls=True, username="sky", password="секрет")
         engine.start(due_mailing(user))
         for _ in range(8):
             engine.sweep()
 
     assert sink.connections <= 5, "the breaker opens after five faults"
-    assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
     route = session.execute(select(Route)).scalar_one()
     assert route.state == "open"
     assert route.last_fault == "the settings MAIL_* contain characters that SMTP cannot transmit"
 
 
-def test_19_a_server_that_requires_authentication_is_a_fault_of_the_route(
+def test_19_a_demand_for_authentication_is_a_route_fault(
     session: Session, user: User, engine: Engine
 ) -> None:
     create_clients(user, RECIPIENTS)
@@ -145,9 +147,9 @@ def test_19_a_server_that_requires_authentication_is_a_fault_of_the_route(
     with Sink(require_sign_in) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
-        assert states(session, only_run(session)) == {"pending": RECIPIENTS}
+        assert count_states(session, get_only_run(session)) == {"pending": RECIPIENTS}
         engine.finish(timedelta(minutes=20))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert set(session.scalars(select(Attempt.number))) == {1}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

@@ -1,4 +1,4 @@
-"""Letters that may have been accepted (faults 9 to 12 and 22) are held or resent, as the mailing is set."""
+"""Test letters that may have been accepted (faults 9 to 12 and 22), which are held or resent."""
 
 import time
 from email import message_from_bytes
@@ -10,18 +10,18 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.models import Attempt, Client, Delivery, OnUnknown, Outcome, RunState, User
-from tests.delivery.ledger import check_ledger, only_run, states
-from tests.faults.conftest import Engine, Watch
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
+from tests.faults.conftest import Engine, WatchPages
 from tests.faults.locks import lock_deliveries
 from tests.faults.sink import Script, Sink, Stage, Turn
-from tests.faults.workers import kill, workers
+from tests.faults.workers import kill, run_workers
 from tests.processes.service import wait_until
 from tests.support.factories import create_clients, due_mailing
 
 RECIPIENTS = 6
 
 
-def lose(turn: Turn) -> None:
+def lose_letter(turn: Turn) -> None:
     """Read the body and hang up without storing the letter."""
     turn.hang_up()
 
@@ -36,20 +36,20 @@ def keep_and_fall_silent(turn: Turn) -> None:
     turn.wait_for_client()
 
 
-def at_dot(victim: Client, act: Script, times: int = 1000) -> Script:
+def misbehave_at_dot(affected: Client, act: Script, times: int = 1000) -> Script:
     """Return a script that misbehaves `times` times after the body of one client's letter."""
-    left = [times]
+    remaining = [times]
 
     def script(turn: Turn) -> None:
-        if turn.stage is Stage.DOT and turn.recipient == victim.email and left[0]:
-            left[0] -= 1
+        if turn.stage is Stage.DOT and turn.recipient == affected.email and remaining[0]:
+            remaining[0] -= 1
             act(turn)
 
     return script
 
 
 FAULTS = [
-    pytest.param(lose, 0, id="9-hangs-up"),
+    pytest.param(lose_letter, 0, id="9-hangs-up"),
     pytest.param(keep_and_hang_up, 1, id="10-keeps-and-hangs-up"),
     pytest.param(keep_and_fall_silent, 1, id="11-too-slow"),
 ]
@@ -57,81 +57,81 @@ FAULTS = [
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "stored"), FAULTS)
-def test_a_held_unknown_stays_and_no_second_letter_is_sent(
-    session: Session, user: User, engine: Engine, watch_pages: Watch, act: Script, stored: int
+def test_a_held_letter_stays_unknown_and_is_not_sent_again(
+    session: Session, user: User, engine: Engine, watch_pages: WatchPages, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
-    victim = clients[2]
+    affected = clients[2]
     mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
-    with Sink(at_dot(victim, act)) as sink, watch_pages(mailing):
+    with Sink(misbehave_at_dot(affected, act)) as sink, watch_pages(mailing):
         engine.use_server(sink.port)
         engine.start(mailing)
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
-    expected = {client.email: 1 for client in clients} | {victim.email: stored}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    expected = {client.email: 1 for client in clients} | {affected.email: stored}
     assert sink.per_address() == {address: count for address, count in expected.items() if count}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "stored"), FAULTS)
-def test_an_unknown_is_resent_once_after_half_an_hour_with_the_same_message_id(
+def test_an_unknown_letter_is_resent_once_after_half_an_hour_with_the_same_message_id(
     session: Session, user: User, engine: Engine, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
-    victim = clients[2]
-    with Sink(at_dot(victim, act, times=1)) as sink:
+    affected = clients[2]
+    with Sink(misbehave_at_dot(affected, act, times=1)) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         engine.pass_time(minutes=29)
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
         engine.pass_time(minutes=2)
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-    assert sink.per_address() == {client.email: 1 for client in clients} | {victim.email: 1 + stored}
-    copies = [letter for letter in sink.letters if letter.to == victim.email]
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+    assert sink.per_address() == {client.email: 1 for client in clients} | {affected.email: 1 + stored}
+    copies = [letter for letter in sink.letters if letter.to == affected.email]
     assert len({message_from_bytes(copy.content)["Message-ID"] for copy in copies}) == 1
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(("act", "stored"), FAULTS)
-def test_a_second_unknown_is_not_resent(
+def test_a_letter_that_is_unknown_twice_is_not_resent(
     session: Session, user: User, engine: Engine, act: Script, stored: int
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
-    victim = clients[2]
-    with Sink(at_dot(victim, act)) as sink:
+    affected = clients[2]
+    with Sink(misbehave_at_dot(affected, act)) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
         engine.finish()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
-    assert sink.per_address()[victim.email] == 2 * stored
-    check_ledger(session, only_run(session), sink.letters)
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert sink.per_address()[affected.email] == 2 * stored
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 @pytest.mark.usefixtures("short_timeouts")
 def test_12_a_slow_reply_within_the_deadline_counts(session: Session, user: User, engine: Engine) -> None:
     clients = create_clients(user, RECIPIENTS)
 
-    def take_time(turn: Turn) -> None:
+    def delay_reply(turn: Turn) -> None:
         time.sleep(0.6)
 
-    with Sink(at_dot(clients[2], take_time)) as sink:
+    with Sink(misbehave_at_dot(clients[2], delay_reply)) as sink:
         engine.use_server(sink.port)
         engine.start(due_mailing(user))
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_22_letters_accepted_but_not_recorded_before_a_kill_count_as_sent(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
-    """When the worker is killed, it has received every 250 and is waiting for the database."""
+    """The worker is killed after it has received every 250, while it is waiting for the database."""
     clients = create_clients(user, RECIPIENTS)
     lock = lock_deliveries(session)
 
@@ -143,48 +143,48 @@ def test_22_letters_accepted_but_not_recorded_before_a_kill_count_as_sent(
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
-        with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
+        with run_workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
             wait_until(lambda: len(sink.letters) == RECIPIENTS, "every letter is accepted")
-            time.sleep(0.5)  # for the last 250 to arrive
+            time.sleep(0.5)  # let the last 250 arrive
             kill(running.pop())
         lock.release()
         engine.use_server(sink.port)
         engine.sweep()
 
-        assert states(session, only_run(session)) == {"sent": RECIPIENTS}
-        assert only_run(session).state is RunState.FINISHED
+        assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
+        assert get_only_run(session).state is RunState.FINISHED
 
     assert sink.per_address() == {client.email: 1 for client in clients}
     assert set(session.scalars(select(Attempt.outcome))) == {Outcome.SENT}
     assert set(session.scalars(select(Attempt.code))) == {250}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)
 
 
 def test_22_after_a_kill_only_the_letter_between_dot_and_reply_is_unknown(
     app: Flask, environment: dict[str, str], session: Session, user: User, engine: Engine
 ) -> None:
     clients = create_clients(user, RECIPIENTS)
-    victim = clients[2]
-    reached: list[str] = []
+    affected = clients[2]
+    accepted: list[str] = []
 
     def stall(turn: Turn) -> None:
-        if turn.stage is Stage.DOT and turn.recipient == victim.email:
+        if turn.stage is Stage.DOT and turn.recipient == affected.email:
             turn.keep()
-            reached.append(turn.recipient)
+            accepted.append(turn.recipient)
             turn.wait_for_client()
 
     with Sink(stall, extensions=()) as sink:
         mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
         with app.app_context():
             queue.enqueue("start_mailing", mailing.id)
-        with workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
-            wait_until(lambda: bool(reached), "the letter is accepted")
+        with run_workers(environment | {"MAIL_PORT": str(sink.port)}, 1) as running:
+            wait_until(lambda: bool(accepted), "the letter is accepted")
             kill(running.pop())
         engine.use_server(sink.port)
         engine.sweep()
 
-    assert states(session, only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
+    assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
     unknown = session.scalars(select(Delivery).where(Delivery.unknowns > 0)).one()
-    assert unknown.email == victim.email
+    assert unknown.email == affected.email
     assert sink.per_address() == {client.email: 1 for client in clients}
-    check_ledger(session, only_run(session), sink.letters)
+    check_ledger(session, get_only_run(session), sink.letters)

@@ -1,4 +1,4 @@
-"""Start worker processes that a test can kill, and a run that they send."""
+"""Start worker processes that a test can kill, and a run for them to send."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.models import Client, Mailing, RunState, User
-from tests.delivery.ledger import only_run
+from tests.delivery.ledger import get_only_run
 from tests.faults.sink import Sink
 from tests.processes.service import wait_until
 from tests.support.servers import SmtpServer
@@ -47,14 +47,14 @@ def start_worker(environment: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def kill(worker: subprocess.Popen[bytes]) -> None:
-    """Kill a worker, like a power cut."""
+    """Kill a worker with SIGKILL, and wait until it has ended."""
     worker.send_signal(signal.SIGKILL)
     worker.wait(10)
 
 
 @contextmanager
-def workers(environment: dict[str, str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run `count` workers; stop those that are still alive at the end."""
+def run_workers(environment: dict[str, str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run `count` workers; when the block ends, stop those that are still alive."""
     running = [start_worker(environment) for _ in range(count)]
     try:
         yield running
@@ -72,7 +72,7 @@ def wait_for_letters(server: Sink | SmtpServer, count: float) -> None:
 
 
 def add_clients(session: Session, owner: User, count: int) -> None:
-    """Create many clients of `owner` quickly."""
+    """Create many clients for `owner` quickly."""
     addresses = [f"c{number}@example.org" for number in range(count)]
     session.add_all(Client(owner_id=owner.id, email=email, email_key=email) for email in addresses)
     session.flush()
@@ -92,7 +92,7 @@ class LiveRun:
             queue.enqueue("start_mailing", mailing.id)
 
     def sweep(self) -> None:
-        """Sweep like the scheduler, and restart ended workers like the supervisor."""
+        """Sweep as the scheduler does, and restart ended workers as the supervisor does."""
         with self.app.app_context():
             try:
                 jobs.sweep()
@@ -103,12 +103,12 @@ class LiveRun:
                 self.workers[number] = start_worker(self.environment)
 
     def finish(self, seconds: float = 60) -> None:
-        """Sweep until the run is over."""
+        """Sweep until the run has finished."""
 
         def is_finished() -> bool:
             self.sweep()
             time.sleep(0.5)
-            return only_run(self.session).state is RunState.FINISHED
+            return get_only_run(self.session).state is RunState.FINISHED
 
         wait_until(is_finished, "the run is finished", seconds)
 
@@ -117,8 +117,8 @@ class LiveRun:
 def live_run(
     app: Flask, environment: dict[str, str], session: Session, mailing: Mailing, count: int = 2
 ) -> Iterator[LiveRun]:
-    """Start a mailing with `count` workers."""
-    with workers(environment, count) as running:
+    """Start a mailing that `count` workers send."""
+    with run_workers(environment, count) as running:
         run = LiveRun(app, environment, session, running)
         run.start(mailing)
         yield run

@@ -1,4 +1,4 @@
-"""The home page for visitors and signed-in users."""
+"""Test the home page for visitors and signed-in users."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.support.factories import (
 )
 
 
-def numbers(page: str) -> list[str]:
+def find_numbers(page: str) -> list[str]:
     section = page.partition('class="totals"')[2].partition("</section>")[0]
     return [part.partition("</strong>")[0] for part in section.split("<strong>")[1:]]
 
@@ -42,37 +42,37 @@ def test_the_counters_show_mailings_active_mailings_and_unique_clients(visitor: 
     MailingFactory.create(owner=other, state=MailingState.FINISHED)
     MailingFactory.create(owner=UserFactory.create(blocked_at=now), state=MailingState.RUNNING)
 
-    assert numbers(visitor.get("/").text) == ["6", "2", "2"]
+    assert find_numbers(visitor.get("/").text) == ["6", "2", "2"]
 
 
-def test_signed_in_users_see_the_counters_and_articles_too(browser: FlaskClient, user: User) -> None:
+def test_signed_in_users_also_see_the_counters_and_articles(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(email="Anna@example.org")
     ClientFactory.create(owner=user, email="anna@example.org")
     MailingFactory.create(state=MailingState.RUNNING)
-    shown = [ArticleFactory.create().slug for _ in range(4)]
+    slugs = [ArticleFactory.create().slug for _ in range(4)]
 
     page = browser.get("/").text
-    assert numbers(page) == ["1", "1", "1"]
-    assert sum(f'href="/blog/{slug}"' in page for slug in shown) == 3
+    assert find_numbers(page) == ["1", "1", "1"]
+    assert sum(f'href="/blog/{slug}"' in page for slug in slugs) == 3
     MailingFactory.create(owner=user)
-    assert numbers(browser.get("/").text) == ["2", "1", "1"]
+    assert find_numbers(browser.get("/").text) == ["2", "1", "1"]
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_fewer_than_three_articles_are_all_shown(visitor: FlaskClient, count: int) -> None:
-    shown = [ArticleFactory.create().slug for _ in range(count)]
+def test_all_articles_are_shown_if_there_are_fewer_than_three(visitor: FlaskClient, count: int) -> None:
+    slugs = [ArticleFactory.create().slug for _ in range(count)]
     page = visitor.get("/").text
-    assert all(page.count(f'href="/blog/{slug}"') == 1 for slug in shown)
+    assert all(page.count(f'href="/blog/{slug}"') == 1 for slug in slugs)
 
 
-def test_three_published_articles_and_no_drafts_are_shown(visitor: FlaskClient) -> None:
-    shown = {f"/blog/{ArticleFactory.create().slug}" for _ in range(4)}
+def test_three_published_articles_are_shown_but_no_drafts(visitor: FlaskClient) -> None:
+    slugs = {f"/blog/{ArticleFactory.create().slug}" for _ in range(4)}
     draft = ArticleFactory.create(published_at=None)
     future = ArticleFactory.create(published_at=utcnow() + timedelta(days=1))
 
     for _ in range(5):
         page = visitor.get("/").text
-        assert sum(f'href="{path}"' in page for path in shown) == 3
+        assert sum(f'href="{path}"' in page for path in slugs) == 3
         assert draft.slug not in page
         assert future.slug not in page
 
@@ -81,7 +81,7 @@ def test_without_articles_the_home_page_does_not_mention_them(visitor: FlaskClie
     assert "From the blog" not in visitor.get("/").text
 
 
-def test_a_new_user_sees_which_of_the_steps_are_done(browser: FlaskClient, user: User) -> None:
+def test_a_new_user_sees_which_steps_are_done(browser: FlaskClient, user: User) -> None:
     assert browser.get("/").text.count("Done:") == 0
 
     ClientFactory.create(owner=user)
@@ -124,46 +124,46 @@ def test_a_running_mailing_shows_its_progress(browser: FlaskClient, user: User) 
     assert "3 of 4 sent" in page
 
 
-def step(page: str, name: str) -> str:
-    """Return the HTML of a step of the guide; empty if it is not on the page."""
+def find_step(page: str, name: str) -> str:
+    """Return the HTML of a step in the guide; empty if it is not on the page."""
     return page.partition(f'id="step-{name}"')[2].partition("</li>")[0]
 
 
 def test_a_step_can_be_skipped_and_restored(browser: FlaskClient) -> None:
-    assert "Import a file" in step(browser.get("/").text, "clients")
+    assert "Import a file" in find_step(browser.get("/").text, "clients")
 
     browser.post("/guide", data={"do": "skip", "step": "clients"})
     page = browser.get("/").text
-    assert "Restore this step" in step(page, "clients")
+    assert "Restore this step" in find_step(page, "clients")
     assert 'aria-current="step"' in page.partition('id="step-message"')[2][:60]
 
     browser.post("/guide", data={"do": "restore", "step": "clients"})
-    assert "Import a file" in step(browser.get("/").text, "clients")
+    assert "Import a file" in find_step(browser.get("/").text, "clients")
 
 
 def test_a_skipped_step_counts_as_done_when_its_object_exists(browser: FlaskClient, user: User) -> None:
     browser.post("/guide", data={"do": "skip", "step": "clients"})
     ClientFactory.create(owner=user)
-    assert "Done:" in step(browser.get("/").text, "clients")
+    assert "Done:" in find_step(browser.get("/").text, "clients")
 
 
 def test_the_guide_can_be_hidden_and_shown(browser: FlaskClient) -> None:
     browser.post("/guide", data={"do": "close"})
     page = browser.get("/").text
-    assert step(page, "clients") == ""
+    assert find_step(page, "clients") == ""
     assert "Show the getting-started guide" in page
 
     browser.post("/guide", data={"do": "open"})
-    assert step(browser.get("/").text, "clients")
+    assert find_step(browser.get("/").text, "clients")
 
 
 def test_the_guide_disappears_when_all_steps_are_skipped_and_can_be_reopened(browser: FlaskClient) -> None:
     for name in ("clients", "message", "mailing"):
         browser.post("/guide", data={"do": "skip", "step": name})
     page = browser.get("/").text
-    assert step(page, "clients") == ""
+    assert find_step(page, "clients") == ""
     browser.post("/guide", data={"do": "open"})
-    assert "Import a file" in step(browser.get("/").text, "clients")
+    assert "Import a file" in find_step(browser.get("/").text, "clients")
 
 
 def test_the_guide_disappears_when_all_steps_are_done(browser: FlaskClient, user: User) -> None:
@@ -171,14 +171,14 @@ def test_the_guide_disappears_when_all_steps_are_done(browser: FlaskClient, user
     MailingFactory.create(owner=user, message=MessageFactory.create(owner=user))
     page = browser.get("/").text
     assert "getting-started" not in page
-    assert step(page, "clients") == ""
+    assert find_step(page, "clients") == ""
 
 
-def test_a_test_letter_is_offered_until_one_has_been_sent(browser: FlaskClient, user: User) -> None:
+def test_sending_a_test_letter_is_offered_until_one_has_been_sent(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user)
-    assert f'href="/messages/{message.id}"' in step(browser.get("/").text, "message")
+    assert f'href="/messages/{message.id}"' in find_step(browser.get("/").text, "message")
     browser.post(f"/messages/{message.id}/test")
-    assert "Test letter sent" in step(browser.get("/").text, "message")
+    assert "Test letter sent" in find_step(browser.get("/").text, "message")
 
 
 def test_an_unknown_guide_action_is_refused(browser: FlaskClient) -> None:

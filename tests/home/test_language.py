@@ -1,4 +1,4 @@
-"""The language of the pages, and changing it."""
+"""Test how the language of pages is chosen and changed."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -7,13 +7,13 @@ from sqlalchemy.orm import Session
 from skymailing.models import User
 
 
-def language_of(page: str) -> str:
+def find_language(page: str) -> str:
     return page.partition('<html lang="')[2].partition('"')[0]
 
 
-def test_visitors_get_the_language_of_their_browser(visitor: FlaskClient) -> None:
-    assert language_of(visitor.get("/", headers={"Accept-Language": "ru,en;q=0.5"}).text) == "ru"
-    assert language_of(visitor.get("/", headers={"Accept-Language": "fr"}).text) == "en"
+def test_visitors_see_pages_in_their_browsers_language(visitor: FlaskClient) -> None:
+    assert find_language(visitor.get("/", headers={"Accept-Language": "ru,en;q=0.5"}).text) == "ru"
+    assert find_language(visitor.get("/", headers={"Accept-Language": "fr"}).text) == "en"
 
 
 def test_a_visitors_choice_is_remembered_and_redirects_back(visitor: FlaskClient) -> None:
@@ -21,7 +21,7 @@ def test_a_visitors_choice_is_remembered_and_redirects_back(visitor: FlaskClient
 
     assert response.status_code == 302
     assert response.location == "/blog/"
-    assert language_of(visitor.get("/", headers={"Accept-Language": "en"}).text) == "ru"
+    assert find_language(visitor.get("/", headers={"Accept-Language": "en"}).text) == "ru"
 
 
 def test_a_users_choice_is_stored_in_the_profile(browser: FlaskClient, user: User, session: Session) -> None:
@@ -29,14 +29,14 @@ def test_a_users_choice_is_stored_in_the_profile(browser: FlaskClient, user: Use
 
     session.refresh(user)
     assert user.locale == "ru"
-    assert language_of(browser.get("/", headers={"Accept-Language": "en"}).text) == "ru"
+    assert find_language(browser.get("/", headers={"Accept-Language": "en"}).text) == "ru"
 
 
 def test_opening_the_language_page_changes_nothing(visitor: FlaskClient) -> None:
     response = visitor.get("/language?language=ru")
 
     assert "language=" not in response.headers.get("Set-Cookie", "")
-    assert language_of(visitor.get("/").text) == "en"
+    assert find_language(visitor.get("/").text) == "en"
 
 
 @pytest.mark.parametrize("language", ["", "fr", "../en"])

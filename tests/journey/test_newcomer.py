@@ -1,4 +1,4 @@
-"""From an empty folder to a delivered mailing through the pages of a running service."""
+"""Test the way from an empty folder to a delivered mailing through the pages of a running service."""
 
 import csv
 import json
@@ -34,14 +34,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def maria(service: Service) -> Visitor:
-    """A visitor who has registered, confirmed the address with the link, and signed in."""
+    """Return a visitor who has registered, confirmed the address with the link, and signed in."""
     visitor = Visitor(service.url)
     page = visitor.submit(
         visitor.get("/auth/register"), email=EMAIL, password=PASSWORD, password_confirm=PASSWORD
     )
-    assert page.status == 200, page.words
+    assert page.status == 200, page.visible_text
     refused = visitor.submit(visitor.get("/auth/login"), email=EMAIL, password=PASSWORD)
-    assert visitor.get("/clients/").url.startswith(service.url + "/auth/login"), refused.words
+    assert visitor.get("/clients/").url.startswith(service.url + "/auth/login"), refused.visible_text
 
     link = wait_for_link(service)
     visitor.submit(visitor.get(link))
@@ -50,7 +50,7 @@ def maria(service: Service) -> Visitor:
     return visitor
 
 
-def caught(service: Service) -> list[tuple[str, bytes]]:
+def list_caught_letters(service: Service) -> list[tuple[str, bytes]]:
     """Return the recipient and content of each letter in the mail catcher."""
     letters = []
     for path in (service.data_dir / "outbox").rglob("*.eml"):
@@ -63,7 +63,7 @@ def wait_for_link(service: Service) -> str:
     links: list[str] = []
 
     def has_arrived() -> bool:
-        for recipient, content in caught(service):
+        for recipient, content in list_caught_letters(service):
             body = message_from_bytes(content, policy=policy.default).get_body(("plain",))
             if recipient == EMAIL and body and (match := LINK.search(body.get_content())):
                 links.append(match.group())
@@ -73,13 +73,13 @@ def wait_for_link(service: Service) -> str:
     return links[0]
 
 
-def object_id(page: Page) -> str:
+def find_object_id(page: Page) -> str:
     match = re.search(r"/(\d+)(?:/|$)", page.url)
-    assert match, f"{page.url}: {page.words[:600]}"
+    assert match, f"{page.url}: {page.visible_text[:600]}"
     return match.group(1)
 
 
-def status(service: Service, mailing: str) -> dict[str, int]:
+def read_status(service: Service, mailing: str) -> dict[str, int]:
     result = service.run("mailings", "status", mailing, "--json")
     assert result.returncode == 0, result.stderr
     counts: dict[str, int] = json.loads(result.stdout)
@@ -91,7 +91,7 @@ def is_finished(service: Service, mailing: str) -> bool:
     return result.returncode == 0 and json.loads(result.stdout)["state"] == "finished"
 
 
-def valid_addresses() -> set[str]:
+def read_valid_addresses() -> set[str]:
     """Return each valid address in the file once, in lower case, parsed without our code."""
     addresses = set()
     with CLIENTS.open(encoding="utf-8-sig", newline="") as file:
@@ -113,26 +113,26 @@ def message(maria: Visitor) -> str:
         format="markdown",
         body="Здравствуйте, {{ name }}!\n\nВ **{{ client.city | default: 'вашем городе' }}** новая пекарня.",
     )
-    return object_id(page)
+    return find_object_id(page)
 
 
 def schedule(maria: Visitor, message: str, delay: float, **values: str | list[str]) -> str:
     """Use the form to create a mailing that starts `delay` seconds from now; return its ID."""
-    begin = utcnow() + timedelta(seconds=delay)
+    start = utcnow() + timedelta(seconds=delay)
     page = maria.submit(
         maria.get("/mailings/new"),
         **{
-            "name": f"Пекарня {begin:%H:%M:%S}",
+            "name": f"Пекарня {start:%H:%M:%S}",
             "message": message,
             "audience": "all",
-            "starts_at": f"{begin:%Y-%m-%dT%H:%M:%S}",
-            "ends_at": f"{begin + timedelta(days=1):%Y-%m-%dT%H:%M}",
+            "starts_at": f"{start:%Y-%m-%dT%H:%M:%S}",
+            "ends_at": f"{start + timedelta(days=1):%Y-%m-%dT%H:%M}",
             "periodicity": "once",
             "on_unknown": "resend",
         }
         | values,
     )
-    return object_id(page)
+    return find_object_id(page)
 
 
 def test_imported_clients_get_the_letter_and_the_log_is_complete(
@@ -145,10 +145,10 @@ def test_imported_clients_get_the_letter_and_the_log_is_complete(
     mailing = schedule(maria, message, delay=-5)
     wait_until(lambda: is_finished(service, mailing), "the mailing is finished", 120)
 
-    expected = valid_addresses()
-    letters = [letter for letter in caught(service) if letter[0] != EMAIL]
+    expected = read_valid_addresses()
+    letters = [letter for letter in list_caught_letters(service) if letter[0] != EMAIL]
     assert Counter(recipient.lower() for recipient, _ in letters) == dict.fromkeys(expected, 1)
-    counts = status(service, mailing)
+    counts = read_status(service, mailing)
     assert counts["planned"] == counts["sent"] == len(expected)
     parsed = message_from_bytes(letters[0][1], policy=policy.default)
     assert [address.addr_spec for address in parsed["To"].addresses] == [letters[0][0]]
@@ -160,65 +160,65 @@ def test_imported_clients_get_the_letter_and_the_log_is_complete(
     assert {(row["outcome"], row["code"], row["attempt"]) for row in log} == {("sent", "250", "1")}
 
 
-def first_letter_delay(service: Service, begin: float, address: str) -> float:
-    """Wait for a letter caught after `begin` (seconds since 1970); return its delay in seconds."""
-    found: list[float] = []
+def measure_first_letter_delay(service: Service, start: float, address: str) -> float:
+    """Wait for a letter caught after `start` (seconds since 1970); return its delay in seconds."""
+    delays: list[float] = []
 
     def has_arrived() -> bool:
         for path in (service.data_dir / "outbox").rglob("*.eml"):
-            written = path.stat().st_mtime
-            if written >= begin - 5 and address.encode() in path.read_bytes():
-                found.append(written - begin)
-        return bool(found)
+            written_at = path.stat().st_mtime
+            if written_at >= start - 5 and address.encode() in path.read_bytes():
+                delays.append(written_at - start)
+        return bool(delays)
 
     wait_until(has_arrived, "the first letter", 60)
-    return min(found)
+    return min(delays)
 
 
 @pytest.fixture(scope="module")
 def friend(service: Service, maria: Visitor) -> tuple[str, str]:
-    """The ID and address of a client who is mailed alone."""
+    """Add a client who is mailed separately; return the client's ID and address."""
     address = "friend@bakery.example"
     maria.submit(maria.get("/clients/new"), email=address, full_name="Анна", comment="")
     page = maria.get("/clients/?q=friend")
     match = re.search(r"/clients/(\d+)/edit", page.text)
-    assert match, page.words
+    assert match, page.visible_text
     return match.group(1), address
 
 
 def schedule_for_friend(maria: Visitor, message: str, delay: float, friend: tuple[str, str]) -> float:
-    begin = (utcnow() + timedelta(seconds=delay)).replace(microsecond=0)
-    left = (begin - utcnow()).total_seconds()
-    schedule(maria, message, left, audience="selected", clients=[friend[0]])
-    return begin.timestamp()
+    start = (utcnow() + timedelta(seconds=delay)).replace(microsecond=0)
+    remaining = (start - utcnow()).total_seconds()
+    schedule(maria, message, remaining, audience="selected", clients=[friend[0]])
+    return start.timestamp()
 
 
 def test_a_scheduled_mailing_starts_within_two_seconds(
     service: Service, maria: Visitor, message: str, friend: tuple[str, str]
 ) -> None:
-    begin = schedule_for_friend(maria, message, 20, friend)
+    start = schedule_for_friend(maria, message, 20, friend)
 
-    assert 0 <= first_letter_delay(service, begin, friend[1]) < 2
+    assert 0 <= measure_first_letter_delay(service, start, friend[1]) < 2
 
 
-def test_an_emptied_redis_causes_no_delay(
+def test_emptying_redis_causes_no_delay(
     service: Service, maria: Visitor, message: str, friend: tuple[str, str]
 ) -> None:
-    begin = schedule_for_friend(maria, message, 20, friend)
+    start = schedule_for_friend(maria, message, 20, friend)
     redis.Redis.from_url(embedded_redis_url(service.data_dir)).flushall()
 
-    assert 0 <= first_letter_delay(service, begin, friend[1]) < 2
+    assert 0 <= measure_first_letter_delay(service, start, friend[1]) < 2
 
 
-def test_a_mailing_due_during_downtime_starts_right_after_it(
+def test_a_mailing_due_during_downtime_starts_right_afterwards(
     service: Service, maria: Visitor, message: str, friend: tuple[str, str]
 ) -> None:
-    begin = schedule_for_friend(maria, message, 4, friend)
+    start = schedule_for_friend(maria, message, 4, friend)
     assert service.press_ctrl_c() == 0
-    time.sleep(max(0, begin + 1 - time.time()))
+    time.sleep(max(0, start + 1 - time.time()))
 
     service.start()
-    back = time.time()
+    restarted_at = time.time()
 
-    late = first_letter_delay(service, begin, friend[1])
-    assert begin + late < back + 2
+    delay = measure_first_letter_delay(service, start, friend[1])
+    assert start + delay < restarted_at + 2

@@ -1,4 +1,4 @@
-"""A visitor without a browser: opens pages, keeps cookies and submits forms."""
+"""Provide a visitor without a browser, who opens pages, keeps cookies and submits forms."""
 
 import http.cookiejar
 import urllib.error
@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup, Tag
 
 @dataclass
 class Page:
-    """A response: its final address, status and text."""
+    """A response with its final URL, status and text."""
 
     url: str
     status: int
@@ -24,13 +24,13 @@ class Page:
         return BeautifulSoup(self.text, "html.parser")
 
     @property
-    def words(self) -> str:
-        """The visible text with collapsed white space."""
+    def visible_text(self) -> str:
+        """Return the visible text with collapsed white space."""
         return " ".join(self.soup.get_text(" ").split())
 
 
 class Visitor:
-    """Keeps cookies between pages, follows redirects and submits forms."""
+    """A visitor whose client keeps cookies, follows redirects and submits forms."""
 
     def __init__(self, site: str) -> None:
         self.site = site
@@ -44,24 +44,24 @@ class Visitor:
         self, page: Page, action: str = "", files: dict[str, Path] | None = None, /, **values: str | list[str]
     ) -> Page:
         """Fill in and submit the POST form whose action ends with `action`."""
-        form = self._find(page, action)
-        fields = [(name, value) for name, value in _prefilled(form) if name not in values]
+        form = self._find_form(page, action)
+        fields = [(name, value) for name, value in _list_prefilled(form) if name not in values]
         for name, value in values.items():
-            fields += [(name, one) for one in ([value] if isinstance(value, str) else value)]
+            fields += [(name, item) for item in ([value] if isinstance(value, str) else value)]
         target = urllib.parse.urljoin(page.url, str(form.get("action") or page.url))
         if files:
-            body, content_type = _multipart(fields, files)
+            body, content_type = _encode_multipart(fields, files)
         else:
             body, content_type = urllib.parse.urlencode(fields).encode(), "application/x-www-form-urlencoded"
         headers = {"Content-Type": content_type, "Referer": page.url}
         return self._open(urllib.request.Request(target, body, headers, method="POST"))
 
-    def _find(self, page: Page, action: str) -> Tag:
+    def _find_form(self, page: Page, action: str) -> Tag:
         for form in page.soup.find_all("form", method=lambda value: value and value.lower() == "post"):
             target = urllib.parse.urljoin(page.url, str(form.get("action") or page.url))
             if urllib.parse.urlsplit(target).path.endswith(action or urllib.parse.urlsplit(page.url).path):
                 return form
-        raise AssertionError(f"no form for {action!r} on {page.url}: {page.words[:500]}")
+        raise AssertionError(f"no form for {action!r} on {page.url}: {page.visible_text[:500]}")
 
     def _open(self, request: urllib.request.Request) -> Page:
         try:
@@ -72,8 +72,8 @@ class Visitor:
                 return Page(error.url or request.full_url, error.code, error.read().decode())
 
 
-def _prefilled(form: Tag) -> list[tuple[str, str]]:
-    """Return the fields that the form would send unchanged."""
+def _list_prefilled(form: Tag) -> list[tuple[str, str]]:
+    """Return the fields that the form would send if nothing were changed."""
     fields = []
     for field in form.find_all(["input", "textarea", "select"]):
         name = field.get("name")
@@ -92,7 +92,7 @@ def _prefilled(form: Tag) -> list[tuple[str, str]]:
     return fields
 
 
-def _multipart(fields: list[tuple[str, str]], files: dict[str, Path]) -> tuple[bytes, str]:
+def _encode_multipart(fields: list[tuple[str, str]], files: dict[str, Path]) -> tuple[bytes, str]:
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()

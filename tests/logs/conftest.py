@@ -1,4 +1,4 @@
-"""Capture log output in both formats."""
+"""Capture log output as JSON and as text."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from skymailing.logs.redaction import Redactor, secrets_of
 
 
 class Lines:
-    """Everything logged since the test began, in both formats."""
+    """Everything logged since the test began, as JSON and as text."""
 
     def __init__(self, redactor: Redactor) -> None:
         self.json_handler = logging.StreamHandler(io.StringIO())
@@ -22,7 +22,7 @@ class Lines:
         self.text_handler = logging.StreamHandler(io.StringIO())
         self.text_handler.setFormatter(TextFormatter(redactor))
         for handler in self.handlers:
-            # The tests' own mail server may log at any time.
+            # Ignore the tests' own mail server, which may log at any time.
             handler.addFilter(lambda record: record.name != "mail.log")
 
     @property
@@ -41,20 +41,20 @@ class Lines:
     def entries(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.raw.split("\n") if line]
 
-    def of(self, logger: str) -> list[dict[str, Any]]:
+    def from_logger(self, logger: str) -> list[dict[str, Any]]:
         return [entry for entry in self.entries if entry["logger"] == logger]
 
 
 @pytest.fixture
 def lines(app: Flask) -> Iterator[Lines]:
     root = logging.getLogger()
-    level = root.level
+    previous_level = root.level
     captured = Lines(Redactor(secrets_of(app.config)))
     for handler in captured.handlers:
         root.addHandler(handler)
         handler.addFilter(lambda record: not record.name.startswith("factory"))
     root.setLevel(logging.DEBUG)
     yield captured
-    root.setLevel(level)
+    root.setLevel(previous_level)
     for handler in captured.handlers:
         root.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""Each event is one line, without secrets."""
+"""Test that each event is logged in one line, without secrets."""
 
 import json
 import logging
@@ -18,12 +18,12 @@ from tests.logs.conftest import Lines
 logger = logging.getLogger("skymailing.tests")
 
 
-def test_no_one_can_forge_a_log_line(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Without pytest's handlers: it cannot pass an unpaired surrogate between processes.
+def test_log_lines_cannot_be_forged(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Remove pytest's handlers, because pytest cannot pass an unpaired surrogate between processes.
     monkeypatch.setattr(logger, "propagate", False)
     monkeypatch.setattr(logger, "handlers", lines.handlers)
-    for end in ("\n", "\r\n", "\x0b", "\x85", "\u2028", "\u2029", "\x1b[2K", "\u202e", "\ud800", "\0"):
-        logger.warning("hello%s2026-01-01T00:00:00Z ERROR skymailing: forged", end)
+    for separator in ("\n", "\r\n", "\x0b", "\x85", "\u2028", "\u2029", "\x1b[2K", "\u202e", "\ud800", "\0"):
+        logger.warning("hello%s2026-01-01T00:00:00Z ERROR skymailing: forged", separator)
 
     assert [entry["level"] for entry in lines.entries] == ["warning"] * 10
     assert len(lines.raw.splitlines()) == len(lines.text.splitlines()) == 10
@@ -43,7 +43,7 @@ def test_a_traceback_is_part_of_its_entry(lines: Lines) -> None:
     assert all(line.startswith("  | ") for line in lines.text.splitlines()[1:])
 
 
-def test_addresses_are_complete_only_at_level_debug(lines: Lines) -> None:
+def test_full_addresses_are_logged_only_at_debug_level(lines: Lines) -> None:
     text = 'refused <Anna.Müller+x@example.org>, "two words"@x.example and q=boris%40пример.рф'
     logger.debug(text)
     logger.info(text)
@@ -66,7 +66,7 @@ def test_tokens_and_passwords_are_never_logged(app: Flask, lines: Lines, user: U
         serializer = sessions.get_signing_serializer(app)
         assert serializer is not None
         cookie = serializer.dumps(dict(session))
-        hash_ = security.hash_password("correct horse battery")
+        password_hash = security.hash_password("correct horse battery")
         messages = {
             "/auth/verify/%s": security.account_token(security.VERIFY, user),
             "Exception on /auth/reset/%s [GET]": security.account_token(security.RESET, user),
@@ -75,7 +75,7 @@ def test_tokens_and_passwords_are_never_logged(app: Flask, lines: Lines, user: U
             "another damaged one /auth/email/%s": "ijklmnop",
             "token alone %s": security.account_token(security.RESET, user),
             "{'session': '%s'}": cookie,
-            "row (%s)": hash_,
+            "row (%s)": password_hash,
             "Authorization: Bearer %s": "sesame-street",
             "{'password': '%s'}": "tr0ub4dor",
             "the key is %s": app.config["SECRET_KEY"],
@@ -88,13 +88,13 @@ def test_tokens_and_passwords_are_never_logged(app: Flask, lines: Lines, user: U
         assert entry["message"].split()[0].startswith(message.partition("%s")[0].split()[0][:12])
 
 
-@pytest.mark.parametrize("piece", ["token", "password ", "/u/", "aaaa.", "a@", "$argon2", '"a'])
-def test_redacting_a_hostile_text_is_fast(piece: str) -> None:
-    """A mail server's reply or an error may quote an attacker's text. It must not block a process."""
-    text = piece * (20_000 // len(piece))
-    started = time.process_time()
+@pytest.mark.parametrize("fragment", ["token", "password ", "/u/", "aaaa.", "a@", "$argon2", '"a'])
+def test_redacting_a_hostile_text_is_fast(fragment: str) -> None:
+    """A mail server's reply or an error may quote an attacker's text, which must not block a process."""
+    text = fragment * (20_000 // len(fragment))
+    start = time.process_time()
     Redactor(["a-secret"]).clean(text)
-    assert time.process_time() - started < 1
+    assert time.process_time() - start < 1
 
 
 def test_all_secrets_in_the_settings_are_redacted(environment: dict[str, str]) -> None:
@@ -115,7 +115,7 @@ def test_all_secrets_in_the_settings_are_redacted(environment: dict[str, str]) -
         assert secret not in redactor.clean(f"could not use x{secret}x", keep_addresses=True)
 
 
-def test_words_that_only_resemble_secrets_are_kept() -> None:
+def test_text_that_only_resembles_secrets_is_kept() -> None:
     text = (
         "skymailing.delivery.recovery.sweep.recover_expired_leases_of_workers failed; see docs/reset"
         " or 5.1.1; run 17 ended at 2026-11-25T13:00:00.123Z; queue.example.com:6379"
@@ -123,7 +123,7 @@ def test_words_that_only_resemble_secrets_are_kept() -> None:
     assert Redactor(["", "abc"]).clean(text) == text
 
 
-def test_lines_carry_the_fields_of_their_request_and_run(lines: Lines) -> None:
+def test_lines_include_the_fields_of_their_request_and_run(lines: Lines) -> None:
     context.reset(request_id="r1")
     with context.bound(run_id=7):
         logger.info("inside")

@@ -1,4 +1,4 @@
-"""Each request and each job is logged in one line, with an ID that the service chose."""
+"""Test that each request and each job is logged in one line, with an ID chosen by the service."""
 
 from collections.abc import Callable
 
@@ -14,32 +14,32 @@ from tests.support.factories import MailingFactory, create_clients, due_mailing
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/", "/no-such-page", "/clients/", "/static/css/site.css"])
-def test_every_response_has_an_id_that_is_in_its_log_line(
+def test_every_responses_id_is_in_its_log_line(
     session: Session, visitor: FlaskClient, lines: Lines, path: str
 ) -> None:
-    response = visitor.get(path, headers={"X-Request-ID": "chosen-by-somebody"})
-    again = visitor.get(path)  # perhaps from the cache, without Flask
+    response = visitor.get(path, headers={"X-Request-ID": "chosen-by-someone"})
+    repeated = visitor.get(path)  # possibly from the cache, without Flask
     response.close()
-    again.close()
+    repeated.close()
 
-    ids = [response.headers["X-Request-ID"], again.headers["X-Request-ID"]]
+    ids = [response.headers["X-Request-ID"], repeated.headers["X-Request-ID"]]
     assert len(set(ids)) == 2
     assert "chosen" not in "".join(ids)
-    assert [entry["request_id"] for entry in lines.of("skymailing.requests")] == ids
-    assert [entry["status"] for entry in lines.of("skymailing.requests")] == [
+    assert [entry["request_id"] for entry in lines.from_logger("skymailing.requests")] == ids
+    assert [entry["status"] for entry in lines.from_logger("skymailing.requests")] == [
         response.status_code,
-        again.status_code,
+        repeated.status_code,
     ]
 
 
-def test_the_line_has_the_route_and_the_user_but_not_the_url(
+def test_a_line_has_the_route_and_the_user_but_not_the_url(
     browser: FlaskClient, user: User, lines: Lines
 ) -> None:
     mailing = MailingFactory.create(owner=user)
     browser.get(f"/mailings/{mailing.id}/log?q=anna@example.org").close()
     browser.get("/auth/reset/some-token\nGET / 200").close()
 
-    log, reset = lines.of("skymailing.requests")
+    log, reset = lines.from_logger("skymailing.requests")
     assert (log["method"], log["route"], log["status"]) == ("GET", "/mailings/<int:mailing_id>/log", 200)
     assert (log["mailing_id"], log["user_id"]) == (mailing.id, user.id)
     assert log["ms"] > 0
@@ -48,25 +48,27 @@ def test_the_line_has_the_route_and_the_user_but_not_the_url(
         assert forbidden not in lines.raw
 
 
-def test_lines_logged_by_a_view_carry_the_request_id(app: Flask, visitor: FlaskClient, lines: Lines) -> None:
+def test_lines_logged_by_a_view_include_the_request_id(
+    app: Flask, visitor: FlaskClient, lines: Lines
+) -> None:
     def fail(_error: object) -> None:
         raise RuntimeError("of anna@example.org")
 
-    monkey = pytest.MonkeyPatch()
-    monkey.setitem(app.view_functions, "health.live", lambda: fail(None))
-    monkey.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    patch = pytest.MonkeyPatch()
+    patch.setitem(app.view_functions, "health.live", lambda: fail(None))
+    patch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     try:
         response = visitor.get("/healthz")
     finally:
-        monkey.undo()
+        patch.undo()
 
-    (broken,) = lines.of("skymailing")
+    (entry,) = lines.from_logger("skymailing")
     assert response.status_code == 500
-    assert broken["request_id"] == response.headers["X-Request-ID"]
-    assert "RuntimeError: of …@example.org" in broken["exception"]
+    assert entry["request_id"] == response.headers["X-Request-ID"]
+    assert "RuntimeError: of …@example.org" in entry["exception"]
 
 
-def test_each_job_writes_one_line_and_all_its_lines_carry_its_id(
+def test_each_job_writes_one_line_and_all_its_lines_include_its_id(
     app: Flask, session: Session, user: User, work: Callable[[], None], lines: Lines
 ) -> None:
     create_clients(user, 3)
@@ -76,7 +78,7 @@ def test_each_job_writes_one_line_and_all_its_lines_carry_its_id(
         queue.enqueue("no_such_job")
     work()
 
-    entries = lines.of("skymailing.jobs")
+    entries = lines.from_logger("skymailing.jobs")
     assert {(entry["job"], entry["done"]) for entry in entries} >= {
         ("start_mailing", True),
         ("send_slice", True),

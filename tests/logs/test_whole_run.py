@@ -1,4 +1,4 @@
-"""All log lines of the whole service while a user registers, signs in, imports and sends."""
+"""Test all log lines that the service writes while a user registers, signs in, imports and sends."""
 
 import http.cookiejar
 import json
@@ -36,7 +36,7 @@ def smtp() -> Iterator[SmtpServer]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, smtp: SmtpServer) -> Iterator[Service]:
-    """The service as in production, but without TLS in front of it."""
+    """Run the service as in production, but without TLS in front of it."""
     service = Service(
         tmp_path_factory.mktemp("production") / "data",
         SKYMAILING_ENV="production",
@@ -55,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, smtp: SmtpServer) -> Itera
 
 
 class SecureVisitor(Visitor):
-    """A visitor who sends secure cookies over plain HTTP too, as if there were TLS."""
+    """A visitor who also sends secure cookies over plain HTTP, as if it were TLS."""
 
     def __init__(self, site: str) -> None:
         super().__init__(site)
@@ -64,16 +64,16 @@ class SecureVisitor(Visitor):
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
 
 
-def letter_to(smtp: SmtpServer, address: str, number: int = 0) -> str:
+def wait_for_letter(smtp: SmtpServer, address: str, number: int = 0) -> str:
     wait_until(lambda: smtp.per_address()[address] > number, f"letter {number} to {address}")
     letter = [letter for letter in smtp.letters if letter.to == address][number]
     return letter.text
 
 
-def link_in(text: str) -> str:
-    found = LINK.search(text)
-    assert found, text
-    return found[1]
+def find_link(text: str) -> str:
+    match = LINK.search(text)
+    assert match, text
+    return match[1]
 
 
 def use_the_service(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[str]:
@@ -81,15 +81,15 @@ def use_the_service(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[s
     visitor = SecureVisitor(service.url)
     page = visitor.get("/auth/register")
     visitor.submit(page, email=OWNER, password=PASSWORD, password_confirm=PASSWORD)
-    verify = link_in(letter_to(smtp, OWNER))
+    verify = find_link(wait_for_letter(smtp, OWNER))
     visitor.submit(visitor.get(verify), "/auth/verify/" + verify.rpartition("/")[2])
     visitor.submit(visitor.get("/auth/login"), email=OWNER, password=WRONG)
     visitor.submit(visitor.get("/auth/reset"), email=OWNER)
-    reset = link_in(letter_to(smtp, OWNER, 1))
+    reset = find_link(wait_for_letter(smtp, OWNER, 1))
     visitor.get(reset)
     visitor.get(reset + "\n2026-01-01T00:00:00Z ERROR forged".replace("\n", "%0A").replace(" ", "%20"))
-    signed_in = visitor.submit(visitor.get("/auth/login"), email=OWNER, password=PASSWORD)
-    assert signed_in.status == 200
+    page = visitor.submit(visitor.get("/auth/login"), email=OWNER, password=PASSWORD)
+    assert page.status == 200
 
     file = tmp_path / "clients.csv"
     file.write_text("email\n" + "\n".join(CLIENTS))
@@ -97,15 +97,17 @@ def use_the_service(service: Service, smtp: SmtpServer, tmp_path: Path) -> set[s
     text = "Hello! [Leave]({{ unsubscribe_url }})"
     visitor.submit(visitor.get("/messages/new"), subject="News", format="text", body=text)
     form = visitor.get("/mailings/new")
-    begin = f"{utcnow():%Y-%m-%dT%H:%M}"
-    made = visitor.submit(form, name="Autumn", starts_at=begin, ends_at="2099-01-01T00:00", audience="all")
-    assert made.status == 200, made.words
+    starts_at = f"{utcnow():%Y-%m-%dT%H:%M}"
+    page = visitor.submit(
+        form, name="Autumn", starts_at=starts_at, ends_at="2099-01-01T00:00", audience="all"
+    )
+    assert page.status == 200, page.visible_text
     wait_until(lambda: smtp.per_address()[CLIENTS[-1]] == 1, "the last letter")
-    leave = link_in(letter_to(smtp, CLIENTS[0]))
-    visitor.submit(visitor.get(leave), leave)
+    unsubscribe = find_link(wait_for_letter(smtp, CLIENTS[0]))
+    visitor.submit(visitor.get(unsubscribe), unsubscribe)
     visitor.get(f"/logs/?q={CLIENTS[5]}")
     cookies = {cookie.value or "" for cookie in visitor.jar}
-    tokens = {path.rpartition("/")[2] for path in (verify, reset, leave)}
+    tokens = {path.rpartition("/")[2] for path in (verify, reset, unsubscribe)}
     return {PASSWORD, WRONG, SECRET_KEY, "metrics-word-1", *cookies, *tokens}
 
 
@@ -113,7 +115,7 @@ def has_logged(service: Service, job: str) -> bool:
     return f'"job": "{job}"' in service.log("worker")
 
 
-def test_no_line_of_a_whole_run_contains_a_secret_or_an_address(
+def test_no_log_line_contains_a_secret_or_an_address(
     service: Service, smtp: SmtpServer, tmp_path: Path
 ) -> None:
     secrets = use_the_service(service, smtp, tmp_path)
@@ -125,9 +127,9 @@ def test_no_line_of_a_whole_run_contains_a_secret_or_an_address(
     everything = "".join(logs.values())
     assert [secret for secret in sorted(secrets) if secret in everything] == []
 
-    ours = [line for name, text in logs.items() if name != "redis.log" for line in text.split("\n") if line]
-    assert [line for line in ours if not line.startswith("{")] == []
-    entries = [json.loads(line) for line in ours]
+    lines = [line for name, text in logs.items() if name != "redis.log" for line in text.split("\n") if line]
+    assert [line for line in lines if not line.startswith("{")] == []
+    entries = [json.loads(line) for line in lines]
     above_debug = "\n".join(str(entry) for entry in entries if entry["level"] != "debug")
     assert [address for address in (OWNER, *CLIENTS) if address in above_debug] == []
     assert "debug" in {entry["level"] for entry in entries}

@@ -1,4 +1,4 @@
-"""The mail catcher stores letters instead of sending them, and shows them on pages."""
+"""Test the mail catcher, which stores letters instead of sending them and shows them on pages."""
 
 import smtplib
 import socket
@@ -20,7 +20,7 @@ from tests.processes.service import PROJECT_DIR, Service, listens, wait_until
 
 @pytest.fixture(scope="module")
 def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running mail catcher with its own directory."""
+    """Run a mail catcher with its own directory."""
     service = Service(tmp_path_factory.mktemp("catcher"))
     process = subprocess.Popen(service.command("catcher"), cwd=PROJECT_DIR, env=service.environment)
     wait_until(lambda: listens(service.mail_port), "the catcher listens")
@@ -31,7 +31,7 @@ def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def catching_app(tmp_path: Path) -> Flask:
-    """An app with the mail catcher, whose pages need neither database nor Redis."""
+    """Return an app with the mail catcher, whose pages need neither a database nor Redis."""
     return create_app(TestingConfig({"DATA_DIR": str(tmp_path)}))
 
 
@@ -47,15 +47,15 @@ def visitor(catching_app: Flask) -> FlaskClient:
     return catching_app.test_client()
 
 
-def find(page: BeautifulSoup, selector: str) -> Tag:
+def find_tag(page: BeautifulSoup, selector: str) -> Tag:
     found = page.select_one(selector)
     assert found is not None
     return found
 
 
-def url_of(page: BeautifulSoup, selector: str) -> str:
+def find_url(page: BeautifulSoup, selector: str) -> str:
     """Return the URL of the link that `selector` finds."""
-    return str(find(page, selector)["href"])
+    return str(find_tag(page, selector)["href"])
 
 
 def write_letter(to: str = "anna@example.org", subject: str = "Привет") -> bytes:
@@ -81,8 +81,8 @@ def test_a_letter_is_stored_unchanged_after_its_envelope(catcher: Service) -> No
         assert letter.raw == envelope.encode() + content
 
 
-def test_pipelined_commands_are_answered_in_order(catcher: Service) -> None:
-    """Pipeline as in RFC 2920: the next envelope follows the body, and one recipient is refused."""
+def test_pipelined_commands_get_replies_in_order(catcher: Service) -> None:
+    """Pipeline commands as in RFC 2920: the next envelope follows the body, and one recipient is refused."""
     with (
         socket.create_connection(("127.0.0.1", catcher.mail_port), timeout=5) as connection,
         connection.makefile("rb") as replies,
@@ -112,7 +112,7 @@ def test_pipelined_commands_are_answered_in_order(catcher: Service) -> None:
     assert second.headers["Subject"] == "2"
 
 
-def test_an_unfinished_file_of_a_killed_catcher_is_not_a_letter(tmp_path: Path, store: LetterStore) -> None:
+def test_an_unfinished_file_from_a_killed_catcher_is_not_a_letter(tmp_path: Path, store: LetterStore) -> None:
     (tmp_path / "outbox" / ".unfinished-000001").write_bytes(b"Subject: ha")
 
     assert store.list_letters() == []
@@ -137,21 +137,23 @@ def test_the_list_is_paginated_newest_first(visitor: FlaskClient, store: LetterS
         page = BeautifulSoup(visitor.get(url).text, "html.parser")
         assert "120 e-mails" in page.text
         seen += [link.text for link in page.select("tbody a")]
-        following = page.select_one("a[rel=next]")
-        url = str(following["href"]) if following else ""
+        next_link = page.select_one("a[rel=next]")
+        url = str(next_link["href"]) if next_link else ""
 
     assert seen == [f"Письмо {number}" for number in reversed(range(120))]
 
 
-def test_the_previous_page_shows_the_same_letters_again(visitor: FlaskClient, store: LetterStore) -> None:
+def test_returning_to_the_previous_page_shows_the_same_letters(
+    visitor: FlaskClient, store: LetterStore
+) -> None:
     for number in range(60):
         store.save("", "anna@example.org", write_letter(subject=str(number)))
     first = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
-    second = BeautifulSoup(visitor.get(url_of(first, "a[rel=next]")).text, "html.parser")
+    second = BeautifulSoup(visitor.get(find_url(first, "a[rel=next]")).text, "html.parser")
 
-    back = BeautifulSoup(visitor.get(url_of(second, "a[rel=prev]")).text, "html.parser")
+    previous = BeautifulSoup(visitor.get(find_url(second, "a[rel=prev]")).text, "html.parser")
 
-    assert [a.text for a in back.select("tbody a")] == [a.text for a in first.select("tbody a")]
+    assert [a.text for a in previous.select("tbody a")] == [a.text for a in first.select("tbody a")]
 
 
 @pytest.mark.parametrize("query", ["ANNA@", "anna@example.org", "+news", "nn"])
@@ -174,16 +176,16 @@ def test_a_letter_shows_its_text_with_links_and_its_html_in_a_sandbox(
     store.save("bounce@sky.example", "anna@example.org", write_letter())
     listed = BeautifulSoup(visitor.get("/outbox/").text, "html.parser")
 
-    page = BeautifulSoup(visitor.get(url_of(listed, "tbody a")).text, "html.parser")
+    page = BeautifulSoup(visitor.get(find_url(listed, "tbody a")).text, "html.parser")
 
-    assert find(page, "h1").text == "Привет"
-    assert url_of(page, "pre a") == "http://sky.example/auth/verify/abc"
-    frame = find(page, "iframe")
+    assert find_tag(page, "h1").text == "Привет"
+    assert find_url(page, "pre a") == "http://sky.example/auth/verify/abc"
+    frame = find_tag(page, "iframe")
     assert "allow-scripts" not in frame["sandbox"]
     assert "allow-same-origin" not in frame["sandbox"]
-    inside = visitor.get(str(frame["src"]))
-    assert "<b>адрес</b>" in inside.text
-    policy = inside.headers["Content-Security-Policy"]
+    html = visitor.get(str(frame["src"]))
+    assert "<b>адрес</b>" in html.text
+    policy = html.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "sandbox" in policy
     assert "script-src" not in policy
@@ -200,11 +202,11 @@ def test_a_letter_can_be_downloaded_unchanged(visitor: FlaskClient, store: Lette
     assert "attachment" in response.headers["Content-Disposition"]
 
 
-def test_a_letter_without_html_or_with_an_odd_charset_is_shown(
+def test_a_letter_without_html_and_with_an_unknown_charset_is_shown(
     visitor: FlaskClient, store: LetterStore
 ) -> None:
-    odd = b"Subject: =?x?q?y?=\r\nContent-Type: text/plain; charset=klingon\r\n\r\nnuqneH \xff\r\n"
-    store.save("", "anna@example.org", odd)
+    content = b"Subject: =?x?q?y?=\r\nContent-Type: text/plain; charset=klingon\r\n\r\nnuqneH \xff\r\n"
+    store.save("", "anna@example.org", content)
     (letter,) = store.list_letters()
 
     assert "nuqneH" in visitor.get(f"/outbox/{letter.id}").text
@@ -241,5 +243,5 @@ def test_deleting_all_letters_requires_confirmation(visitor: FlaskClient, store:
     assert store.list_letters() == []
 
 
-def test_the_pages_do_not_exist_with_a_real_mail_server(app: Flask) -> None:
+def test_the_pages_do_not_exist_if_a_real_mail_server_is_used(app: Flask) -> None:
     assert app.test_client().get("/outbox/").status_code == 404

@@ -1,4 +1,4 @@
-"""Helpers for page tests."""
+"""Read mailing pages and fill in the form."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,20 +15,20 @@ def soup(response: TestResponse) -> BeautifulSoup:
     return BeautifulSoup(response.text, "html.parser")
 
 
-def main(response: TestResponse) -> str:
-    """Return the text of a page's main part, with single spaces."""
-    part = soup(response).find("main")
-    assert isinstance(part, Tag)
-    return " ".join(part.get_text(" ").split())
+def get_main_text(response: TestResponse) -> str:
+    """Return the text of a page's main element, with collapsed white space."""
+    element = soup(response).find("main")
+    assert isinstance(element, Tag)
+    return " ".join(element.get_text(" ").split())
 
 
 def error_beside(response: TestResponse, field: str) -> str:
     """Return the error shown beside a field; empty if there is none."""
-    note = soup(response).find(id=f"{field}-error")
-    return " ".join(note.get_text(" ").split()) if note else ""
+    error = soup(response).find(id=f"{field}-error")
+    return " ".join(error.get_text(" ").split()) if error else ""
 
 
-def value_of(response: TestResponse, field: str) -> str:
+def get_value(response: TestResponse, field: str) -> str:
     tag = soup(response).select_one(f'[name="{field}"]')
     assert isinstance(tag, Tag), field
     if tag.name == "select":
@@ -37,23 +37,23 @@ def value_of(response: TestResponse, field: str) -> str:
     return str(tag.get("value", ""))
 
 
-def local(moment: datetime, zone: str = "UTC") -> str:
-    """Return a moment as a browser sends it."""
+def format_local(moment: datetime, zone: str = "UTC") -> str:
+    """Format a time as a browser sends it."""
     return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M")
 
 
 def mailing_fields(message: Message, **changes: Any) -> dict[str, Any]:
-    """Return valid form fields: for all clients, starting at once, for a day."""
+    """Return valid form fields for a mailing to all clients that starts immediately and ends in a day."""
     return {
         "name": "Осенние скидки",
         "message": str(message.id),
         "audience": "all",
         "starts_at": "",
-        "ends_at": local(utcnow() + timedelta(days=1)),
+        "ends_at": format_local(utcnow() + timedelta(days=1)),
         "periodicity": "once",
         "on_unknown": "resend",
     } | changes
 
 
-def at(text: str) -> datetime:
+def utc_time(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)

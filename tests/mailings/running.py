@@ -1,4 +1,4 @@
-"""Create runs that are being sent, and measure their progress."""
+"""Create runs that are in progress, and measure their progress."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +17,8 @@ NOW = utcnow().replace(hour=12, minute=0, second=0, microsecond=0)
 PENDING, SENT, DEFERRED = DeliveryState.PENDING, DeliveryState.SENT, DeliveryState.DEFERRED
 
 
-def running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run:
-    """Create a run that began ten minutes ago, of a mailing that ends in a day."""
+def create_running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run:
+    """Create a run that started ten minutes ago, for a mailing that ends in a day."""
     mailing = MailingFactory.create(
         owner=owner,
         **{
@@ -32,7 +32,7 @@ def running(owner: User, counts: dict[DeliveryState, int], **values: Any) -> Run
 
 
 def add_attempts(run: Run, ages: list[float], outcome: Outcome = Outcome.SENT) -> None:
-    """Add an attempt for each age in seconds, oldest first, all to one delivery."""
+    """Add an attempt for each age in seconds, oldest first, all for one delivery."""
     delivery = DeliveryFactory.create(run=run, state=SENT)
     run.planned += 1
     for number, age in enumerate(sorted(ages, reverse=True), 1):

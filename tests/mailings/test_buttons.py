@@ -1,4 +1,4 @@
-"""The buttons on a mailing's page: pressing one twice is harmless, and refusals are explained."""
+"""Test the buttons on a mailing's page: pressing one twice is harmless, and refusals are explained."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,19 +18,19 @@ from skymailing.models import (
     Run,
     User,
 )
-from tests.mailings.pages import mailing_fields, main
+from tests.mailings.pages import get_main_text, mailing_fields
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_clients, create_run
 from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
 
 
-def state_of(mailing: Mailing, session: Session) -> MailingState:
+def get_state(mailing: Mailing, session: Session) -> MailingState:
     session.refresh(mailing)
     return mailing.state
 
 
-def test_start_sends_at_once(browser: FlaskClient, user: User, smtp: SmtpServer, work: Work) -> None:
+def test_start_sends_immediately(browser: FlaskClient, user: User, smtp: SmtpServer, work: Work) -> None:
     clients = create_clients(user, 3)
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)))
     work()
@@ -50,7 +50,7 @@ def test_pressing_start_twice_sends_once(
     browser.post(f"/mailings/{mailing.id}/start")
     work()
     assert smtp.per_address() == {client.email: 1}
-    assert state_of(mailing, session) is MailingState.FINISHED
+    assert get_state(mailing, session) is MailingState.FINISHED
 
 
 def test_pressing_start_twice_sends_a_recurring_mailing_once(
@@ -64,7 +64,7 @@ def test_pressing_start_twice_sends_a_recurring_mailing_once(
         browser.post(f"/mailings/{mailing.id}/start")
         work()
     assert smtp.per_address() == {client.email: 1}
-    assert state_of(mailing, session) is MailingState.SCHEDULED
+    assert get_state(mailing, session) is MailingState.SCHEDULED
 
     session.execute(update(Run).values(started_at=utcnow() - timedelta(minutes=1)))
     browser.post(f"/mailings/{mailing.id}/start")
@@ -80,24 +80,24 @@ def test_pressing_pause_or_resume_twice_is_harmless(
     for verb, state in [("pause", MailingState.PAUSED), ("resume", MailingState.SCHEDULED)]:
         for _ in range(2):
             assert browser.post(f"/mailings/{mailing.id}/{verb}").status_code == 302
-            assert state_of(mailing, session) is state
+            assert get_state(mailing, session) is state
 
 
 def test_cancel_asks_for_confirmation(browser: FlaskClient, user: User, session: Session) -> None:
     later = utcnow() + timedelta(hours=1)
     mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=later)
     assert mailing.name in browser.get(f"/mailings/{mailing.id}/cancel").text
-    assert state_of(mailing, session) is MailingState.SCHEDULED
+    assert get_state(mailing, session) is MailingState.SCHEDULED
     for _ in range(2):
         browser.post(f"/mailings/{mailing.id}/cancel")
-        assert state_of(mailing, session) is MailingState.CANCELLED
+        assert get_state(mailing, session) is MailingState.CANCELLED
 
 
 def test_a_refused_action_is_explained(browser: FlaskClient, user: User, session: Session) -> None:
     mailing = MailingFactory.create(owner=user, ends_at=utcnow() - timedelta(seconds=1))
     page = browser.post(f"/mailings/{mailing.id}/start", follow_redirects=True).text
     assert "This mailing has ended" in page
-    assert state_of(mailing, session) is MailingState.DRAFT
+    assert get_state(mailing, session) is MailingState.DRAFT
 
 
 def test_failed_letters_are_resent_once(
@@ -120,7 +120,7 @@ def test_a_test_letter_goes_only_to_the_owner(browser: FlaskClient, user: User, 
     create_clients(user, 2)
     mailing = MailingFactory.create(owner=user)
     page = browser.post(f"/mailings/{mailing.id}/test", follow_redirects=True)
-    assert user.email in main(page)
+    assert user.email in get_main_text(page)
     letter = session.scalars(select(OutboxLetter)).one()
     assert (letter.to, letter.template) == (user.email, "test-letter")
     assert letter.params == {"message_id": mailing.message_id, "client_id": None}

@@ -1,4 +1,4 @@
-"""Deleting a mailing: the confirmation, the history that is kept, and restoring the mailing."""
+"""Test deleting a mailing: the confirmation, the history that is kept, and restoring the mailing."""
 
 from datetime import time, timedelta
 from typing import Any
@@ -21,11 +21,11 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from tests.mailings.pages import main, soup
+from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import MailingFactory, create_clients, create_run
 
 
-def values_of(mailing: Mailing) -> dict[str, Any]:
+def read_values(mailing: Mailing) -> dict[str, Any]:
     names = (column.key for column in inspect(Mailing).column_attrs)
     return {name: getattr(mailing, name) for name in names if name not in ("id", "updated_at")}
 
@@ -49,18 +49,18 @@ def test_a_restored_mailing_keeps_its_times_and_clients(
         closes_at=time(18, 30),
     )
     clients = {client.id for client in create_clients(user, 3)}
-    for id in clients:
-        session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=id))
-    before = values_of(mailing)
+    for client_id in clients:
+        session.execute(mailing_clients.insert().values(mailing_id=mailing.id, client_id=client_id))
+    before = read_values(mailing)
 
     page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
     assert session.scalars(select(Mailing)).all() == []
     response = browser.post(str(soup(page).select(".flash form")[0]["action"]))
 
     session.expire_all()
-    back = session.scalars(select(Mailing)).one()
-    assert response.location == f"/mailings/{back.id}"
-    assert values_of(back) == before
+    restored = session.scalars(select(Mailing)).one()
+    assert response.location == f"/mailings/{restored.id}"
+    assert read_values(restored) == before
     assert set(session.scalars(select(mailing_clients.c.client_id))) == clients
     actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
     assert actions[-2:] == [AuditAction.MAILING_DELETED, AuditAction.MAILING_RESTORED]
@@ -74,7 +74,7 @@ def test_a_mailing_without_its_message_cannot_be_restored(
     page = browser.post(f"/mailings/{mailing.id}/delete", follow_redirects=True)
     browser.post(f"/messages/{message_id}/delete")
     response = browser.post(str(soup(page).select(".flash form")[0]["action"]), follow_redirects=True)
-    assert "Its message has been deleted" in main(response)
+    assert "Its message has been deleted" in get_main_text(response)
     assert session.scalars(select(Mailing)).all() == []
 
 

@@ -1,4 +1,4 @@
-"""The forecast on the form: live, at the press of a button, and compared with what saving does."""
+"""Test the forecast on the form: live, after pressing a button, and compared with the effect of saving."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, RunState, User
 from tests.conftest import SignIn
-from tests.mailings.pages import at, local, mailing_fields, main, soup
+from tests.mailings.pages import format_local, get_main_text, mailing_fields, soup, utc_time
 from tests.support.factories import (
     ClientFactory,
     MailingFactory,
@@ -25,7 +25,7 @@ from tests.support.factories import (
     create_run,
 )
 
-NOW = at("2026-10-20T12:00")
+NOW = utc_time("2026-10-20T12:00")
 
 
 @pytest.fixture
@@ -41,30 +41,30 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 
 def preview(browser: FlaskClient, user: User, mailing: Mailing | None = None, **changes: Any) -> TestResponse:
-    """Request the forecast of a daily mailing at nine, as the form does while it is filled in."""
+    """Request the forecast for a daily mailing at nine, as the form does while it is filled in."""
     message = mailing.message if mailing else MessageFactory.create(owner=user)
-    window = {"starts_at": "2026-10-23T09:00", "ends_at": "2026-10-30T09:00", "periodicity": "daily"}
-    fields = mailing_fields(message, **window | changes)
+    period = {"starts_at": "2026-10-23T09:00", "ends_at": "2026-10-30T09:00", "periodicity": "daily"}
+    fields = mailing_fields(message, **period | changes)
     with time_machine.travel(NOW):
         return browser.post(
             f"/mailings/{mailing.id}/preview" if mailing else "/mailings/preview", data=fields
         )
 
 
-def starts(response: TestResponse) -> list[datetime]:
-    """Return the listed starts."""
+def list_starts(response: TestResponse) -> list[datetime]:
+    """Return the starts listed in the forecast."""
     return [
         datetime.fromisoformat(str(tag["datetime"]))
         for tag in soup(response).select("#forecast-list > li > time:first-child")
     ]
 
 
-def text_of(response: TestResponse) -> str:
+def get_text(response: TestResponse) -> str:
     return " ".join(soup(response).get_text(" ").split())
 
 
 def add_measured_run(owner: User, per_second: int) -> None:
-    """Add a finished run with this rate."""
+    """Add a finished run that sent this many letters per second."""
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED)
     run = create_run(mailing, {}, planned=per_second * 100, scheduled_for=NOW - timedelta(days=3))
     with count_changes(run) as changes:
@@ -74,49 +74,49 @@ def add_measured_run(owner: User, per_second: int) -> None:
             changes.add("sent", per_second * 10, run.started_at + timedelta(seconds=second))
 
 
-def test_the_forecast_lists_five_local_starts_with_their_reach(
+def test_the_forecast_lists_five_local_starts_with_their_client_counts(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     clients = create_clients(user, 4)
     create_clients(UserFactory.create(), 3)
     SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
     response = preview(browser, user)
-    # The clocks go back on the 25th: 9:00 local time is then an hour later in UTC.
+    # The clocks go back on the 25th, so 9:00 local time is an hour later in UTC from then on.
     hours = {23: 7, 24: 7, 25: 8, 26: 8, 27: 8}
-    assert starts(response) == [datetime(2026, 10, day, hour, tzinfo=UTC) for day, hour in hours.items()]
+    assert list_starts(response) == [datetime(2026, 10, day, hour, tzinfo=UTC) for day, hour in hours.items()]
     assert [
         item.get_text(" ").split("3 client")[0].count("09:00") for item in soup(response).select("li")
     ] == [1] * 5
     assert all("3 clients" in item.get_text(" ") for item in soup(response).select("#forecast-list li"))
-    assert "And so on until the end." in text_of(response)
-    assert "1 client who has unsubscribed or is suppressed is not counted." in text_of(response)
+    assert "And so on until the end." in get_text(response)
+    assert "1 client who has unsubscribed or is suppressed is not counted." in get_text(response)
     assert session.scalar(select(func.count(Mailing.id))) == 0, "nothing is saved"
 
 
 def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> None:
     chosen = [client.id for client in create_clients(user, 4)[:2]]
     response = preview(browser, user, audience="selected", clients=chosen, ends_at="2026-10-24T08:59")
-    assert len(starts(response)) == 1
-    assert "2 clients" in text_of(response)
-    assert "And so on" not in text_of(response)
+    assert len(list_starts(response)) == 1
+    assert "2 clients" in get_text(response)
+    assert "And so on" not in get_text(response)
 
 
 def test_the_forecast_warns_if_no_one_gets_the_letter(browser: FlaskClient, user: User) -> None:
-    assert "No one will get this letter." in text_of(preview(browser, user))
+    assert "No one will get this letter." in get_text(preview(browser, user))
 
 
-def test_the_forecast_warns_if_the_window_is_too_short_at_the_measured_rate(
+def test_the_forecast_warns_if_there_is_not_enough_time_at_the_measured_rate(
     browser: FlaskClient, user: User
 ) -> None:
     create_clients(user, 30)
     add_measured_run(user, per_second=5)
-    window: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
-    fits = preview(browser, user, **window, ends_at="2026-10-23T09:00:10")
-    assert "Expected rate: 5 letters per second." in text_of(fits)
-    assert "all sent by about" in text_of(fits)
-    assert "Not enough time" not in text_of(fits)
-    too_long = preview(browser, user, **window, ends_at="2026-10-23T09:00:02")
-    assert "Not enough time: about 20 letters will not be sent" in text_of(too_long)
+    period: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
+    sufficient = preview(browser, user, **period, ends_at="2026-10-23T09:00:10")
+    assert "Expected rate: 5 letters per second." in get_text(sufficient)
+    assert "all sent by about" in get_text(sufficient)
+    assert "Not enough time" not in get_text(sufficient)
+    insufficient = preview(browser, user, **period, ends_at="2026-10-23T09:00:02")
+    assert "Not enough time: about 20 letters will not be sent" in get_text(insufficient)
 
 
 def test_a_configured_limit_is_the_expected_rate(
@@ -126,11 +126,11 @@ def test_a_configured_limit_is_the_expected_rate(
     add_measured_run(user, per_second=5)
     monkeypatch.setitem(app.config, "MAIL_RATE_PER_MAILING", 0.5)
     response = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
-    assert "Expected rate: 30 letters per minute." in text_of(response)
-    assert "about 1 letter will not be sent before the end" in text_of(response)
+    assert "Expected rate: 30 letters per minute." in get_text(response)
+    assert "about 1 letter will not be sent before the end" in get_text(response)
 
 
-def test_sending_hours_delay_the_first_and_last_letter(browser: FlaskClient, user: User) -> None:
+def test_sending_hours_delay_the_first_and_last_letters(browser: FlaskClient, user: User) -> None:
     create_clients(user, 10)
     add_measured_run(user, per_second=5)
     # The 23rd is a Friday, after hours; the next opening is on Monday.
@@ -138,27 +138,27 @@ def test_sending_hours_delay_the_first_and_last_letter(browser: FlaskClient, use
     response = preview(browser, user, periodicity="once", starts_at="2026-10-23T19:00", **hours)
     assert (
         "Fri, 23 Oct 2026, 19:00 UTC+2 10 clients sending begins at 26 Oct, 08:00 all sent by about 08:00"
-        in text_of(response)
+        in get_text(response)
     )
 
 
 def test_starts_delayed_to_the_same_hour_are_merged(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
     hours: dict[str, Any] = {"weekdays": list("12345"), "opens_at": "09:00", "closes_at": "18:00"}
-    days = [start.day for start in starts(preview(browser, user, **hours))]
-    assert days == [23, 24, 27, 28, 29], "the starts of Saturday, Sunday and Monday are merged"
+    days = [start.day for start in list_starts(preview(browser, user, **hours))]
+    assert days == [23, 24, 27, 28, 29], "the starts on Saturday, Sunday and Monday are merged"
 
 
 def test_the_forecast_warns_if_no_sending_hours_are_left(browser: FlaskClient, user: User) -> None:
     create_clients(user, 2)
     hours: dict[str, Any] = {"weekdays": ["1"], "opens_at": "08:00", "closes_at": "18:00"}
     response = preview(browser, user, periodicity="once", ends_at="2026-10-25T09:00", **hours)
-    assert "nothing is sent: no sending hours are left before the end" in text_of(response)
-    assert "about 2 letters will not be sent before the end" in text_of(response)
+    assert "nothing is sent: no sending hours are left before the end" in get_text(response)
+    assert "about 2 letters will not be sent before the end" in get_text(response)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "expected"),
     [
         ({"ends_at": ""}, "Choose when sending ends."),
         ({"ends_at": "2026-10-23T08:00"}, "The end must be after the start."),
@@ -173,16 +173,16 @@ def test_the_forecast_warns_if_no_sending_hours_are_left(browser: FlaskClient, u
     ],
 )
 def test_errors_replace_the_forecast(
-    browser: FlaskClient, user: User, changes: dict[str, Any], words: str
+    browser: FlaskClient, user: User, changes: dict[str, Any], expected: str
 ) -> None:
     create_clients(user, 2)
     response = preview(browser, user, **changes)
     assert response.status_code == 200
-    assert words in text_of(response)
-    assert not (words and starts(response))
+    assert expected in get_text(response)
+    assert not (expected and list_starts(response))
 
 
-def test_a_button_shows_the_forecast_without_javascript_and_without_saving(
+def test_a_button_shows_the_forecast_without_javascript_or_saving(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     create_clients(user, 3)
@@ -195,10 +195,12 @@ def test_a_button_shows_the_forecast_without_javascript_and_without_saving(
     with time_machine.travel(NOW):
         page = browser.post("/mailings/new", data=fields | {"check": "1"})
         wrong = browser.post("/mailings/new", data=fields | {"check": "1", "ends_at": "2026-10-20T09:00"})
-    assert len(starts(page)) == 5
-    assert "3 clients" in main(page)
-    assert not starts(wrong)
-    assert main(wrong).count("The end must be after the start.") >= 2, "beside the field and in the forecast"
+    assert len(list_starts(page)) == 5
+    assert "3 clients" in get_main_text(page)
+    assert not list_starts(wrong)
+    assert get_main_text(wrong).count("The end must be after the start.") >= 2, (
+        "beside the field and in the forecast"
+    )
     assert session.scalars(select(Mailing)).all() == []
 
 
@@ -216,7 +218,7 @@ def test_a_button_shows_the_forecast_without_javascript_and_without_saving(
     [{}, {"starts_at": "2026-10-18T10:30"}, {"periodicity": "weekly"}, {"starts_at": "2026-10-25T07:00"}],
     ids=["unchanged", "other hour", "weekly", "later start"],
 )
-def test_the_forecast_of_a_change_matches_what_saving_does(
+def test_the_forecast_for_a_change_matches_the_effect_of_saving(
     browser: FlaskClient,
     user: User,
     session: Session,
@@ -225,26 +227,28 @@ def test_the_forecast_of_a_change_matches_what_saving_does(
     changes: dict[str, Any],
 ) -> None:
     ClientFactory.create(owner=user)
-    started = at("2026-10-18T07:00")
+    start = utc_time("2026-10-18T07:00")
     mailing = MailingFactory.create(
         owner=user,
         state=state,
         periodicity=Periodicity.DAILY,
-        starts_at=started,
-        ends_at=at("2026-10-20T11:00") if state is MailingState.FINISHED else at("2026-11-20T08:00"),
+        starts_at=start,
+        ends_at=utc_time("2026-10-20T11:00")
+        if state is MailingState.FINISHED
+        else utc_time("2026-11-20T08:00"),
         next_run_at=NOW.replace(day=21, hour=7)
         if state in (MailingState.SCHEDULED, MailingState.PAUSED)
         else None,
     )
-    create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=started + timedelta(days=2), state=run_state)
-    window = {"starts_at": local(started, "Europe/Berlin"), "ends_at": "2026-11-20T09:00"} | changes
-    expected = starts(preview(browser, user, mailing, **window))
-    fields = mailing_fields(mailing.message, **{"periodicity": "daily"} | window)
+    create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=start + timedelta(days=2), state=run_state)
+    period = {"starts_at": format_local(start, "Europe/Berlin"), "ends_at": "2026-11-20T09:00"} | changes
+    expected = list_starts(preview(browser, user, mailing, **period))
+    fields = mailing_fields(mailing.message, **{"periodicity": "daily"} | period)
     with time_machine.travel(NOW):
         assert browser.post(f"/mailings/{mailing.id}/edit", data=fields).status_code == 302
         session.expire_all()
         page = browser.get(f"/mailings/{mailing.id}")
-    assert starts(page) == expected
+    assert list_starts(page) == expected
     assert expected
     if state is not MailingState.RUNNING or changes:
         assert mailing.next_run_at == expected[0]
@@ -268,4 +272,4 @@ def test_a_selection_that_would_take_long_is_refused(
 ) -> None:
     response = preview(browser, user, audience="selected", clients=clients)
     assert response.status_code == 200
-    assert "This selection consists of too many parts." in text_of(response)
+    assert "This selection consists of too many parts." in get_text(response)

@@ -1,4 +1,4 @@
-"""The mailing form: what it saves, and which errors it shows."""
+"""Test what the mailing form saves and which errors it shows."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,16 +12,16 @@ from skymailing.clock import utcnow
 from skymailing.mailings import queries
 from skymailing.models import Audience, Mailing, MailingState, OnUnknown, Periodicity, User
 from tests.conftest import SignIn
-from tests.mailings.pages import at, error_beside, local, mailing_fields, value_of
+from tests.mailings.pages import error_beside, format_local, get_value, mailing_fields, utc_time
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 
 
-def only_mailing(session: Session) -> Mailing:
+def get_only_mailing(session: Session) -> Mailing:
     session.expire_all()
     return session.scalars(select(Mailing)).one()
 
 
-def nothing_was_saved(session: Session) -> bool:
+def no_mailing_exists(session: Session) -> bool:
     return session.scalar(select(Mailing.id)) is None
 
 
@@ -40,14 +40,15 @@ def test_a_mailing_is_saved_as_entered(browser: FlaskClient, user: User, session
         on_unknown="hold",
     )
     response = browser.post("/mailings/new", data=fields)
-    mailing = only_mailing(session)
+    mailing = get_only_mailing(session)
     assert response.location == f"/mailings/{mailing.id}"
     assert (mailing.name, mailing.message_id) == ("Новости", message.id)
     assert mailing.sender_name == "Мастерская «Ёлка» 🎄"
     assert mailing.audience is Audience.SELECTED
-    assert (mailing.starts_at, mailing.ends_at) == (at("2027-05-01T10:00"), at("2027-05-02T10:00:30"))
+    assert mailing.starts_at == utc_time("2027-05-01T10:00")
+    assert mailing.ends_at == utc_time("2027-05-02T10:00:30")
     assert (mailing.periodicity, mailing.on_unknown) == (Periodicity.DAILY, OnUnknown.HOLD)
-    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, at("2027-05-01T10:00"))
+    assert (mailing.state, mailing.next_run_at) == (MailingState.SCHEDULED, utc_time("2027-05-01T10:00"))
     form = browser.get(f"/mailings/{mailing.id}/edit").text
     assert f'value="{clients[0].id}" id="client-{clients[0].id}" checked' in form
     assert f'id="client-{clients[1].id}" checked' not in form
@@ -55,14 +56,14 @@ def test_a_mailing_is_saved_as_entered(browser: FlaskClient, user: User, session
 
 def test_the_draft_button_saves_a_draft(browser: FlaskClient, user: User, session: Session) -> None:
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user), draft="1"))
-    mailing = only_mailing(session)
+    mailing = get_only_mailing(session)
     assert (mailing.state, mailing.next_run_at) == (MailingState.DRAFT, None)
 
 
 def test_an_empty_start_means_now(browser: FlaskClient, user: User, session: Session) -> None:
     before = utcnow()
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)))
-    mailing = only_mailing(session)
+    mailing = get_only_mailing(session)
     assert before <= mailing.starts_at <= utcnow()
     assert mailing.next_run_at == mailing.starts_at
 
@@ -74,15 +75,15 @@ def test_times_are_in_the_users_time_zone(sign_in: SignIn, session: Session) -> 
     )
     browser = sign_in(owner)
     page = browser.post("/mailings/new", data=fields, follow_redirects=True)
-    assert only_mailing(session).starts_at == at("2027-05-01T07:00")
+    assert get_only_mailing(session).starts_at == utc_time("2027-05-01T07:00")
     assert "1 May 2027, 10:00" in page.text
-    form = browser.get(f"/mailings/{only_mailing(session).id}/edit")
-    assert value_of(form, "starts_at") == "2027-05-01T10:00"
+    form = browser.get(f"/mailings/{get_only_mailing(session).id}/edit")
+    assert get_value(form, "starts_at") == "2027-05-01T10:00"
     assert "Europe/Moscow" in form.text
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "words"),
+    ("changes", "field", "expected"),
     [
         ({"name": " "}, "name", "Enter a name"),
         ({"name": "x" * 201}, "name", "200"),
@@ -103,35 +104,35 @@ def test_times_are_in_the_users_time_zone(sign_in: SignIn, session: Session) -> 
     ],
 )
 def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(
-    browser: FlaskClient, user: User, session: Session, changes: dict[str, Any], field: str, words: str
+    browser: FlaskClient, user: User, session: Session, changes: dict[str, Any], field: str, expected: str
 ) -> None:
-    fields = mailing_fields(MessageFactory.create(owner=user), sender_name="Typed before") | changes
+    fields = mailing_fields(MessageFactory.create(owner=user), sender_name="Typed earlier") | changes
     response = browser.post("/mailings/new", data=fields)
     assert response.status_code == 200
-    assert words in error_beside(response, field)
-    assert nothing_was_saved(session)
-    for kept in ("sender_name", "ends_at", "starts_at"):
-        assert value_of(response, kept).split() == fields[kept].split()
+    assert expected in error_beside(response, field)
+    assert no_mailing_exists(session)
+    for name in ("sender_name", "ends_at", "starts_at"):
+        assert get_value(response, name).split() == fields[name].split()
 
 
 def test_another_owners_message_does_not_exist(browser: FlaskClient, user: User, session: Session) -> None:
     MessageFactory.create(owner=user)
     response = browser.post("/mailings/new", data=mailing_fields(MessageFactory.create()))
     assert "does not exist" in error_beside(response, "message")
-    assert nothing_was_saved(session)
+    assert no_mailing_exists(session)
 
 
 def test_a_message_deleted_while_the_form_was_open_must_be_chosen_again(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
-    kept, message = MessageFactory.create(owner=user), MessageFactory.create(owner=user)
+    other, message = MessageFactory.create(owner=user), MessageFactory.create(owner=user)
     fields = mailing_fields(message)
     assert browser.post(f"/messages/{message.id}/delete").status_code == 302
     response = browser.post("/mailings/new", data=fields)
     assert "This message does not exist. Choose another." in error_beside(response, "message")
-    assert nothing_was_saved(session)
-    browser.post("/mailings/new", data=fields | {"message": kept.id})
-    assert only_mailing(session).message_id == kept.id
+    assert no_mailing_exists(session)
+    browser.post("/mailings/new", data=fields | {"message": other.id})
+    assert get_only_mailing(session).message_id == other.id
 
 
 @pytest.mark.parametrize("kind", ["foreign", "unknown", "words", "range"])
@@ -143,14 +144,14 @@ def test_another_owners_client_does_not_exist(
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", clients=[own.id, forged])
     response = browser.post("/mailings/new", data=fields)
     assert "One of the clients does not exist" in response.text
-    assert nothing_was_saved(session)
+    assert no_mailing_exists(session)
     assert foreign.email not in response.text
 
 
 def test_a_selection_needs_at_least_one_client(browser: FlaskClient, user: User, session: Session) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
     assert "Choose at least one client" in browser.post("/mailings/new", data=fields).text
-    assert nothing_was_saved(session)
+    assert no_mailing_exists(session)
 
 
 def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: Session) -> None:
@@ -160,18 +161,18 @@ def test_a_time_that_a_clock_change_skips_is_refused(sign_in: SignIn, session: S
     )
     response = sign_in(owner).post("/mailings/new", data=fields)
     assert "does not exist on that day" in error_beside(response, "starts_at")
-    assert nothing_was_saved(session)
+    assert no_mailing_exists(session)
 
 
 def test_saving_the_form_unchanged_keeps_times_in_a_repeated_hour(sign_in: SignIn, session: Session) -> None:
     owner = UserFactory.create(timezone="Europe/Berlin")
-    second = at("2026-10-25T01:30")  # 02:30 in Berlin, for the second time
+    second = utc_time("2026-10-25T01:30")  # 02:30 in Berlin, the second time on that day
     mailing = MailingFactory.create(
         owner=owner, starts_at=second, ends_at=second + timedelta(days=364, hours=1)
     )
     browser = sign_in(owner)
     page = browser.get(f"/mailings/{mailing.id}/edit")
-    times = {name: value_of(page, name) for name in ("starts_at", "ends_at")}
+    times = {name: get_value(page, name) for name in ("starts_at", "ends_at")}
     assert times["starts_at"] == "2026-10-25T02:30"
     before = mailing.starts_at, mailing.ends_at
     browser.post(f"/mailings/{mailing.id}/edit", data=mailing_fields(mailing.message, draft="1", **times))
@@ -191,41 +192,40 @@ def test_editing_changes_the_mailing_and_its_next_start(
     message = MessageFactory.create(owner=user)
     later = utcnow() + timedelta(days=3)
     browser.post(
-        "/mailings/new", data=mailing_fields(message, starts_at=local(utcnow() + timedelta(hours=5)))
+        "/mailings/new", data=mailing_fields(message, starts_at=format_local(utcnow() + timedelta(hours=5)))
     )
-    mailing = only_mailing(session)
-    fields = mailing_fields(
-        message, name="Renamed", starts_at=local(later), ends_at=local(later + timedelta(hours=1))
-    )
+    mailing = get_only_mailing(session)
+    times = {"starts_at": format_local(later), "ends_at": format_local(later + timedelta(hours=1))}
+    fields = mailing_fields(message, name="Renamed", **times)
     response = browser.post(f"/mailings/{mailing.id}/edit", data=fields)
     assert response.location == f"/mailings/{mailing.id}"
-    mailing = only_mailing(session)
-    assert (mailing.name, local(mailing.starts_at)) == ("Renamed", local(later))
+    mailing = get_only_mailing(session)
+    assert (mailing.name, format_local(mailing.starts_at)) == ("Renamed", format_local(later))
     assert mailing.next_run_at == mailing.starts_at
 
 
 def test_an_invalid_edit_changes_nothing(browser: FlaskClient, user: User, session: Session) -> None:
     message = MessageFactory.create(owner=user)
     browser.post("/mailings/new", data=mailing_fields(message, draft="1"))
-    mailing = only_mailing(session)
+    mailing = get_only_mailing(session)
     response = browser.post(
         f"/mailings/{mailing.id}/edit", data=mailing_fields(message, name="New", ends_at="")
     )
     assert error_beside(response, "ends_at")
-    assert only_mailing(session).name == "Осенние скидки"
+    assert get_only_mailing(session).name == "Осенние скидки"
 
 
-def test_the_owner_and_the_state_cannot_be_set_with_the_form(
+def test_the_owner_and_state_cannot_be_set_through_the_form(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     forged = {"owner_id": "1", "state": "finished", "disabled_at": "2020-01-01T00:00", "draft": "1"}
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user)) | forged)
-    mailing = only_mailing(session)
+    mailing = get_only_mailing(session)
     assert (mailing.owner_id, mailing.state) == (user.id, MailingState.DRAFT)
     assert not mailing.is_disabled
 
 
-def test_an_old_message_stays_chosen_among_many_newer_ones(
+def test_an_old_message_stays_selected_among_many_newer_ones(
     browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "MESSAGES_LISTED", 2)
@@ -235,10 +235,10 @@ def test_an_old_message_stays_chosen_among_many_newer_ones(
     for _ in range(2):
         MessageFactory.create(owner=user)
 
-    assert value_of(browser.get(f"/mailings/{mailing.id}/edit"), "message") == str(old.id)
-    assert value_of(browser.get(f"/mailings/new?message={old.id}"), "message") == str(old.id)
+    assert get_value(browser.get(f"/mailings/{mailing.id}/edit"), "message") == str(old.id)
+    assert get_value(browser.get(f"/mailings/new?message={old.id}"), "message") == str(old.id)
     foreign = MessageFactory.create()
-    assert value_of(browser.get(f"/mailings/new?message={foreign.id}"), "message") != str(foreign.id)
+    assert get_value(browser.get(f"/mailings/new?message={foreign.id}"), "message") != str(foreign.id)
 
 
 def test_clients_are_found_by_an_international_domain(browser: FlaskClient, user: User) -> None:
@@ -252,21 +252,21 @@ def test_clients_are_found_by_an_international_domain(browser: FlaskClient, user
     assert "ivan@пример.рф" in page.text
 
 
-def opened(browser: FlaskClient) -> str:
-    return value_of(browser.get("/mailings/new"), "opened_at")
+def read_opened_at(browser: FlaskClient) -> str:
+    return get_value(browser.get("/mailings/new"), "opened_at")
 
 
 def test_a_form_submitted_twice_creates_one_mailing(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)
-    fields = mailing_fields(message, opened_at=opened(browser))
+    fields = mailing_fields(message, opened_at=read_opened_at(browser))
 
     first, second = (browser.post("/mailings/new", data=fields) for _ in range(2))
 
     mailing = session.scalars(select(Mailing)).one()
     assert first.location == second.location == f"/mailings/{mailing.id}"
-    browser.post("/mailings/new", data=fields | {"opened_at": opened(browser)})
+    browser.post("/mailings/new", data=fields | {"opened_at": read_opened_at(browser)})
     assert len(session.scalars(select(Mailing)).all()) == 2
 
 
@@ -276,7 +276,7 @@ def test_a_form_submitted_twice_creates_one_mailing(
 def test_a_changed_form_submitted_again_creates_another_mailing(
     browser: FlaskClient, session: Session, user: User, changes: dict[str, str]
 ) -> None:
-    fields = mailing_fields(MessageFactory.create(owner=user), opened_at=opened(browser))
+    fields = mailing_fields(MessageFactory.create(owner=user), opened_at=read_opened_at(browser))
 
     browser.post("/mailings/new", data=fields)
     browser.post("/mailings/new", data=fields | changes)
@@ -289,7 +289,7 @@ def test_a_form_submitted_again_for_other_clients_creates_another_mailing(
 ) -> None:
     message = MessageFactory.create(owner=user)
     chosen = [ClientFactory.create(owner=user).id for _ in range(2)]
-    fields = mailing_fields(message, audience="selected", opened_at=opened(browser))
+    fields = mailing_fields(message, audience="selected", opened_at=read_opened_at(browser))
 
     for client_id in (*chosen, chosen[0]):
         browser.post("/mailings/new", data=fields | {"clients": [client_id]})

@@ -1,4 +1,4 @@
-"""Sending days and hours: on the form, on a mailing's page and in its forecast."""
+"""Test sending days and hours on the form and on a mailing's page."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.models import DeliveryState, Mailing, MailingState, OnLate, RunState, User
 from tests.conftest import SignIn
-from tests.mailings.pages import main
+from tests.mailings.pages import get_main_text
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, create_run
 
 SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -22,44 +22,46 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
     return sign_in(user)
 
 
-def post(browser: FlaskClient, user: User, **values: Any) -> Any:
+def submit(browser: FlaskClient, user: User, **values: Any) -> Any:
     ClientFactory.create(owner=user)
     message = MessageFactory.create(owner=user)
-    window = {"starts_at": "2099-01-05T09:00", "ends_at": "2099-02-05T09:00"}
-    data = {"name": "Новости", "message": message.id, "audience": "all", "periodicity": "once"} | window
+    period = {"starts_at": "2099-01-05T09:00", "ends_at": "2099-02-05T09:00"}
+    data = {"name": "Новости", "message": message.id, "audience": "all", "periodicity": "once"} | period
     return browser.post("/mailings/new", data=data | values, follow_redirects=True)
 
 
-def only_mailing(session: Session) -> Mailing:
+def get_only_mailing(session: Session) -> Mailing:
     return session.scalars(select(Mailing)).one()
 
 
 def test_days_and_hours_are_saved_and_shown(browser: FlaskClient, user: User, session: Session) -> None:
-    page = post(browser, user, weekdays=["1", "2", "5"], opens_at="09:00", closes_at="18:30", on_late="skip")
-    mailing = only_mailing(session)
+    page = submit(
+        browser, user, weekdays=["1", "2", "5"], opens_at="09:00", closes_at="18:30", on_late="skip"
+    )
+    mailing = get_only_mailing(session)
     assert (mailing.weekdays, mailing.opens_at, mailing.closes_at) == ("125", time(9), time(18, 30))
     assert mailing.on_late is OnLate.SKIP
-    assert "Mon, Tue, Fri, 09:00–18:30" in main(page)
+    assert "Mon, Tue, Fri, 09:00–18:30" in get_main_text(page)
     form = browser.get(f"/mailings/{mailing.id}/edit").text
     assert form.count("checked") == 1 + 3
     assert "09:00" in form
 
 
 @pytest.mark.parametrize(
-    ("ticked", "kept"), [(list("31") * 9, "13"), (list("7654321"), "1234567"), (["7"] * 7, "7")]
+    ("checked", "expected"), [(list("31") * 9, "13"), (list("7654321"), "1234567"), (["7"] * 7, "7")]
 )
-def test_days_are_saved_once_and_in_order(
-    browser: FlaskClient, user: User, session: Session, ticked: list[str], kept: str
+def test_days_are_saved_in_order_without_duplicates(
+    browser: FlaskClient, user: User, session: Session, checked: list[str], expected: str
 ) -> None:
-    post(browser, user, weekdays=ticked)
-    assert only_mailing(session).weekdays == kept
+    submit(browser, user, weekdays=checked)
+    assert get_only_mailing(session).weekdays == expected
 
 
 def test_a_mailing_without_days_and_hours_has_no_limits(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
-    post(browser, user)
-    mailing = only_mailing(session)
+    submit(browser, user)
+    mailing = get_only_mailing(session)
     assert (mailing.weekdays, mailing.opens_at, mailing.closes_at) == ("1234567", None, None)
     assert mailing.on_late is OnLate.SEND
 
@@ -78,15 +80,15 @@ def test_a_mailing_without_days_and_hours_has_no_limits(
 def test_invalid_hours_are_refused(
     browser: FlaskClient, user: User, session: Session, values: dict[str, Any], error: str
 ) -> None:
-    assert error in post(browser, user, **values).text
+    assert error in submit(browser, user, **values).text
     assert session.scalars(select(Mailing)).all() == []
 
 
-def test_a_run_outside_its_hours_shows_when_it_continues(user: User, sign_in: SignIn) -> None:
+def test_a_run_outside_its_hours_shows_when_it_will_continue(user: User, sign_in: SignIn) -> None:
     hours = {"weekdays": "12345", "opens_at": time(9), "closes_at": time(18)}
-    window = {"starts_at": SATURDAY, "ends_at": SATURDAY + timedelta(days=5)}
-    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, **hours, **window)
+    period = {"starts_at": SATURDAY, "ends_at": SATURDAY + timedelta(days=5)}
+    mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING, **hours, **period)
     create_run(mailing, {DeliveryState.PENDING: 3}, state=RunState.SENDING)
     with time_machine.travel(SATURDAY):
-        page = main(sign_in(user).get(f"/mailings/{mailing.id}"))
+        page = get_main_text(sign_in(user).get(f"/mailings/{mailing.id}"))
     assert "Sending continues automatically at 23 Nov, 09:00" in page

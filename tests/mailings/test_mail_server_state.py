@@ -1,4 +1,4 @@
-"""The state of the mail servers on a run's page."""
+"""Test how a run's page shows the state of the mail servers."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.delivery.routing import routes
 from skymailing.models import BreakerState, Route, User
 from tests.mailings.pages import soup
-from tests.mailings.running import NOW, PENDING, add_attempts, measure, running
+from tests.mailings.running import NOW, PENDING, add_attempts, create_running, measure
 
 
 def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> None:
@@ -30,7 +30,7 @@ def open_route(session: Session, name: str = routes.PRIMARY, **values: Any) -> N
 def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
     app: Flask, session: Session, user: User
 ) -> None:
-    run = running(user, {PENDING: 5})
+    run = create_running(user, {PENDING: 5})
     add_attempts(run, [30.0, 20.0])
     assert measure(app, run)[1].routes == []
     open_route(session)
@@ -42,7 +42,7 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "expected"),
     [
         ({"state": BreakerState.PROBING}, "has not accepted letters since 11:52 and is being tested: 421"),
         (
@@ -53,20 +53,20 @@ def test_a_server_that_accepts_no_letters_is_shown_with_its_reply(
         ({"retry_at": NOW - timedelta(minutes=1)}, "next try at 12:00"),
     ],
 )
-def test_every_state_of_a_server_has_its_text(
-    app: Flask, session: Session, user: User, values: dict[str, Any], words: str
+def test_every_state_of_a_server_is_described(
+    app: Flask, session: Session, user: User, values: dict[str, Any], expected: str
 ) -> None:
-    run = running(user, {PENDING: 5})
+    run = create_running(user, {PENDING: 5})
     open_route(session, **values)
     (sentence,) = measure(app, run)[1].routes
-    assert words in sentence
+    assert expected in sentence
 
 
 def test_the_second_server_is_mentioned_while_it_is_used(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_FALLBACK", SimpleNamespace())
-    run = running(user, {PENDING: 5})
+    run = create_running(user, {PENDING: 5})
     add_attempts(run, [30.0, 20.0])
     open_route(session)
     progress, text = measure(app, run)
@@ -81,7 +81,7 @@ def test_the_second_server_is_mentioned_while_it_is_used(
 
 
 def test_the_servers_reply_is_escaped(session: Session, user: User, browser: FlaskClient) -> None:
-    run = running(user, {PENDING: 5})
+    run = create_running(user, {PENDING: 5})
     open_route(session, last_fault="554 <b>no</b>")
     page = browser.get(f"/mailings/{run.mailing_id}")
     assert "<b>no</b>" in soup(page).select("#routes")[0].get_text()

@@ -1,4 +1,4 @@
-"""Mailing pages: the list and a single mailing."""
+"""Test the list of mailings and the page for a single mailing."""
 
 from datetime import timedelta
 
@@ -14,11 +14,11 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.mailings.pages import main, soup
+from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, MailingFactory, MessageFactory, create_clients, create_run
 
 
-def buttons(page: str) -> set[str]:
+def find_buttons(page: str) -> set[str]:
     return {
         name for name in ("start", "pause", "resume", "cancel", "resend-failed") if f'id="do-{name}"' in page
     }
@@ -38,7 +38,7 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
     running = MailingFactory.create(owner=user, name="Now", state=MailingState.RUNNING)
     create_run(running, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1}, state=RunState.SENDING)
     MailingFactory.create(name="Somebody else's")
-    page = main(browser.get("/mailings/"))
+    page = get_main_text(browser.get("/mailings/"))
     assert "75%, " in page
     assert "3 of 4 sent" in page
     assert "scheduled" in page
@@ -46,7 +46,7 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("q=весен", {"Весенняя"}),
         ("q=SUMMER", {"Summer"}),
@@ -59,14 +59,14 @@ def test_the_list_shows_state_next_start_and_last_result(browser: FlaskClient, u
         ("sort=nonsense&cursor=nonsense", {"Весенняя", "Summer"}),
     ],
 )
-def test_the_list_is_searched_filtered_and_sorted(
-    browser: FlaskClient, user: User, query: str, found: set[str]
+def test_the_list_can_be_searched_filtered_and_sorted(
+    browser: FlaskClient, user: User, query: str, expected: set[str]
 ) -> None:
     MailingFactory.create(owner=user, name="Весенняя", state=MailingState.PAUSED)
     MailingFactory.create(owner=user, name="Summer")
     response = browser.get(f"/mailings/?{query}")
     assert response.status_code == 200
-    assert {link.text for link in soup(response).select("td a")} == found
+    assert {link.text for link in soup(response).select("td a")} == expected
 
 
 def test_the_list_is_paginated(browser: FlaskClient, user: User) -> None:
@@ -80,14 +80,14 @@ def test_the_list_is_paginated(browser: FlaskClient, user: User) -> None:
     assert names == [f"Mailing {number:02}" for number in range(51)]
 
 
-# --- One mailing ------------------------------------------------------------------------------
+# --- A mailing --------------------------------------------------------------------------------
 
 
 def test_the_page_shows_message_recipients_and_times(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Скидки {{ name }}")
     create_clients(user, 3)
     mailing = MailingFactory.create(owner=user, name="Осень", message=message, sender_name="Лавка")
-    text = main(browser.get(f"/mailings/{mailing.id}"))
+    text = get_main_text(browser.get(f"/mailings/{mailing.id}"))
     for part in ("Осень", "Скидки {{ name }}", "Лавка", "all clients: 3", "draft", "once"):
         assert part in text, part
 
@@ -99,7 +99,7 @@ def test_the_page_shows_that_the_counts_add_up(browser: FlaskClient, user: User)
     line = soup(response).find(id="ledger-sum")
     assert line is not None
     assert " ".join(line.text.split()) == "Planned 45 = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 all accounted for"
-    assert "It is unknown whether 6 letters were delivered" in main(response)
+    assert "It is unknown whether 6 letters were delivered" in get_main_text(response)
 
 
 def test_a_ledger_that_does_not_balance_is_reported(
@@ -109,7 +109,7 @@ def test_a_ledger_that_does_not_balance_is_reported(
     run = create_run(mailing, {DeliveryState.SENT: 3})
     run.planned = 2
     session.flush()
-    assert "do not add up (3)" in main(browser.get(f"/mailings/{mailing.id}"))
+    assert "do not add up (3)" in get_main_text(browser.get(f"/mailings/{mailing.id}"))
 
 
 def test_the_page_shows_the_latest_attempts(browser: FlaskClient, user: User) -> None:
@@ -119,7 +119,7 @@ def test_the_page_shows_the_latest_attempts(browser: FlaskClient, user: User) ->
         delivery__run=run, code=550, answer="5.1.1 <b>no such user</b>", outcome=Outcome.FAILED
     )
     page = browser.get(f"/mailings/{mailing.id}")
-    assert "550 5.1.1 <b>no such user</b>" in main(page)
+    assert "550 5.1.1 <b>no such user</b>" in get_main_text(page)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_only_possible_actions_have_buttons(
     mailing = MailingFactory.create(owner=user, state=state)
     if has_run:
         create_run(mailing, {DeliveryState.FAILED: 1})
-    assert buttons(browser.get(f"/mailings/{mailing.id}").text) == expected
+    assert find_buttons(browser.get(f"/mailings/{mailing.id}").text) == expected
     mailing.disabled_at, mailing.disabled_reason = utcnow(), "spam complaints"
     session.flush()
     page = browser.get(f"/mailings/{mailing.id}").text
-    assert buttons(page) == expected - {"start", "resume", "resend-failed"}
+    assert find_buttons(page) == expected - {"start", "resume", "resend-failed"}
     assert "spam complaints" in page
 
 
@@ -163,7 +163,7 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("reason", "expected"),
     [
         ("window-over", "ended before it could start"),
         ("no-clients", "no clients to send it to"),
@@ -177,27 +177,27 @@ def test_the_live_part_polls_while_running_and_stops_when_finished(
     ],
 )
 def test_the_reason_for_a_state_is_a_sentence(
-    browser: FlaskClient, user: User, reason: str, words: str
+    browser: FlaskClient, user: User, reason: str, expected: str
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, state_reason=reason)
-    assert words in main(browser.get(f"/mailings/{mailing.id}"))
+    assert expected in get_main_text(browser.get(f"/mailings/{mailing.id}"))
 
 
-def test_a_live_page_that_has_not_changed_is_not_sent_again(browser: FlaskClient, user: User) -> None:
+def test_an_unchanged_live_page_is_not_sent_again(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     run = create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.PENDING: 1})
-    part = soup(browser.get(f"/mailings/{mailing.id}")).select("#live")[0]
+    live = soup(browser.get(f"/mailings/{mailing.id}")).select("#live")[0]
 
-    first = browser.get(str(part["hx-get"]))
-    again = str(soup(first).select("#live")[0]["hx-get"])
+    first = browser.get(str(live["hx-get"]))
+    next_url = str(soup(first).select("#live")[0]["hx-get"])
     assert first.status_code == 200
-    assert browser.get(again).status_code == 204
+    assert browser.get(next_url).status_code == 204
 
     create_run(mailing, {DeliveryState.PENDING: 1}, scheduled_for=run.scheduled_for + timedelta(days=1))
-    assert browser.get(again).status_code == 200
+    assert browser.get(next_url).status_code == 200
 
 
-def test_the_charts_of_the_live_page_have_tables(browser: FlaskClient, user: User) -> None:
+def test_the_live_page_has_a_table_for_each_chart(browser: FlaskClient, user: User) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     create_run(mailing, {DeliveryState.SENT: 3, DeliveryState.FAILED: 2, DeliveryState.PENDING: 1})
     page = soup(browser.get(f"/mailings/{mailing.id}"))

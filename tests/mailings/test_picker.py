@@ -1,4 +1,4 @@
-"""The client picker: several searches, with and without JavaScript."""
+"""Test the client picker with several searches, with and without JavaScript."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -17,7 +17,7 @@ from skymailing.models import (
     User,
     mailing_clients,
 )
-from tests.mailings.pages import local, mailing_fields, main, soup, value_of
+from tests.mailings.pages import format_local, get_main_text, get_value, mailing_fields, soup
 from tests.support.factories import (
     ClientFactory,
     MailingFactory,
@@ -27,11 +27,11 @@ from tests.support.factories import (
 )
 
 
-def chosen_ids(session: Session) -> set[int]:
+def read_selected_ids(session: Session) -> set[int]:
     return set(session.scalars(select(mailing_clients.c.client_id)))
 
 
-def test_clients_are_chosen_over_several_searches_without_javascript(
+def test_clients_can_be_selected_in_several_searches_without_javascript(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     anna = ClientFactory.create(owner=user, full_name="Анна Белова")
@@ -53,8 +53,8 @@ def test_clients_are_chosen_over_several_searches_without_javascript(
     assert session.scalar(select(Mailing.id)) is None
 
     browser.post("/mailings/new", data=fields | {"client_query": "BORIS@", "clients": [*kept, boris.id]})
-    assert chosen_ids(session) == {anna.id, boris.id}
-    assert not chosen_ids(session) & {other.id for other in others}
+    assert read_selected_ids(session) == {anna.id, boris.id}
+    assert not read_selected_ids(session) & {other.id for other in others}
 
 
 def test_enter_does_not_save(browser: FlaskClient, user: User, session: Session) -> None:
@@ -69,54 +69,54 @@ def test_enter_does_not_save(browser: FlaskClient, user: User, session: Session)
 def test_one_button_selects_all_matches(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(60)]
     create_clients(user, 5)
-    ClientFactory.create(full_name="Fair of somebody else")
+    ClientFactory.create(full_name="Fair by someone else")
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", client_query="fair")
     step = browser.post("/mailings/new", data=fields | {"pick": "all"})
-    assert "60 selected" in main(step)
+    assert "60 selected" in get_main_text(step)
     page = soup(step)
     ticked = [box["value"] for box in page.select("input[type=checkbox][name=clients][checked]")]
     hidden = [field["value"] for field in page.select("input[type=hidden][name=clients]")]
     assert len(ticked) == 50
     browser.post("/mailings/new", data=fields | {"clients": ticked + hidden})
-    assert chosen_ids(session) == {client.id for client in fair}
-    assert "0 selected" in main(
+    assert read_selected_ids(session) == {client.id for client in fair}
+    assert "0 selected" in get_main_text(
         browser.post("/mailings/new", data=fields | {"clients": hidden, "pick": "none"})
     )
 
 
-def carried(step: TestResponse, *, without: Collection[int] = ()) -> list[str]:
+def list_submitted(step: TestResponse, *, without: Collection[int] = ()) -> list[str]:
     """Return the client values that the page would submit, with some boxes unchecked."""
     page = soup(step)
     ticked = page.select("input[type=checkbox][name=clients][checked]")
     hidden = page.select("input[type=hidden][name=clients]")
     values = [str(field["value"]) for field in [*hidden, *ticked]]
-    return [value for value in values if value not in {str(id) for id in without}]
+    return [value for value in values if value not in {str(client_id) for client_id in without}]
 
 
-def test_some_of_all_matches_can_be_excluded(browser: FlaskClient, user: User, session: Session) -> None:
+def test_some_matches_can_be_excluded(browser: FlaskClient, user: User, session: Session) -> None:
     fair = [ClientFactory.create(owner=user, full_name=f"Fair {n}") for n in range(55)]
-    lone = ClientFactory.create(owner=user, full_name="Lone")
+    other = ClientFactory.create(owner=user, full_name="Lone")
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
     url = "/mailings/new"
     step = browser.post(url, data=fields | {"client_query": "fair", "pick": "all"})
-    left_out = {fair[3].id, fair[7].id}
-    kept = carried(step, without=left_out)
-    # Another search and another selection in between do not change that.
-    step = browser.post(url, data=fields | {"clients": kept, "client_query": "lone", "pick": "search"})
-    kept = [*carried(step), str(lone.id)]
-    assert "53 selected" in main(
-        browser.post(url, data=fields | {"clients": carried(step), "pick": "chosen"})
+    excluded = {fair[3].id, fair[7].id}
+    kept = list_submitted(step, without=excluded)
+    # A different search and selection in between do not change this.
+    step = browser.post(url, data=fields | {"clients": kept, "client_query": "other", "pick": "search"})
+    kept = [*list_submitted(step), str(other.id)]
+    assert "53 selected" in get_main_text(
+        browser.post(url, data=fields | {"clients": list_submitted(step), "pick": "chosen"})
     )
 
     browser.post(url, data=fields | {"clients": kept})
-    assert chosen_ids(session) == {client.id for client in fair} - left_out | {lone.id}
+    assert read_selected_ids(session) == {client.id for client in fair} - excluded | {other.id}
 
-    # Excluded clients are selected again by “select all matches”.
+    # “Select all matches” also selects clients that were excluded before.
     step = browser.post(url, data=fields | {"clients": kept, "client_query": "fair 3", "pick": "all"})
-    assert "55 selected" in main(step)
+    assert "55 selected" in get_main_text(step)
 
 
-def test_a_large_selection_is_changed_without_listing_it_in_the_form(
+def test_a_large_selection_can_be_changed_without_listing_it_in_the_form(
     browser: FlaskClient, user: User, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "LARGE", 3)
@@ -128,36 +128,34 @@ def test_a_large_selection_is_changed_without_listing_it_in_the_form(
     url = f"/mailings/{mailing.id}/edit"
 
     form = browser.get(url)
-    values = carried(form, without={chosen[0]})
+    values = list_submitted(form, without={chosen[0]})
     assert f"saved:{mailing.id}" in values
-    fields = mailing_fields(message, audience="selected", ends_at=value_of(form, "ends_at"))
+    fields = mailing_fields(message, audience="selected", ends_at=get_value(form, "ends_at"))
     browser.post(url, data=fields | {"clients": [*values, clients[58].id]})
 
-    assert chosen_ids(session) == {*chosen[1:], clients[58].id}
+    assert read_selected_ids(session) == {*chosen[1:], clients[58].id}
 
 
-def test_two_searches_that_overlap_select_each_client_once(
+def test_selecting_all_matches_twice_selects_each_client_once(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
     create_clients(user, 5)
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected", clients="match:")
-    fields["opened_at"] = value_of(browser.get("/mailings/new"), "opened_at")
+    fields["opened_at"] = get_value(browser.get("/mailings/new"), "opened_at")
     first, second = (browser.post("/mailings/new", data=fields) for _ in range(2))
     assert first.location == second.location
-    assert len(chosen_ids(session)) == 5
+    assert len(read_selected_ids(session)) == 5
 
 
-def test_another_owners_mailing_reveals_no_clients(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
+def test_another_owners_clients_are_not_revealed(browser: FlaskClient, user: User, session: Session) -> None:
     own = ClientFactory.create(owner=user)
     foreign = MailingFactory.create(audience=Audience.SELECTED)
-    theirs = ClientFactory.create(owner=foreign.owner)
-    session.execute(mailing_clients.insert().values(mailing_id=foreign.id, client_id=theirs.id))
+    foreign_client = ClientFactory.create(owner=foreign.owner)
+    session.execute(mailing_clients.insert().values(mailing_id=foreign.id, client_id=foreign_client.id))
     fields = mailing_fields(MessageFactory.create(owner=user), audience="selected")
     step = browser.post("/mailings/new", data=fields | {"clients": f"saved:{foreign.id}", "pick": "chosen"})
-    assert "0 selected" in main(step)
-    assert theirs.email not in step.text
+    assert "0 selected" in get_main_text(step)
+    assert foreign_client.email not in step.text
     browser.post("/mailings/new", data=fields | {"clients": [own.id, f"saved:{foreign.id}"]})
     mailing = session.scalars(select(Mailing).where(Mailing.owner_id == user.id)).one()
     assert set(
@@ -194,13 +192,13 @@ def test_the_picker_opens_with_the_selected_clients(
     url = f"/mailings/{session.scalars(select(Mailing.id)).one()}/edit"
     for page in (browser.get(url), browser.post(url, data=fields | {"pick": "chosen"})):
         boxes = soup(page).select("input[type=checkbox][name=clients]")
-        assert [box["value"] for box in boxes] == [str(id) for id in chosen]
+        assert [box["value"] for box in boxes] == [str(client_id) for client_id in chosen]
         assert all(box.has_attr("checked") for box in boxes)
 
 
-@pytest.mark.parametrize(("suppressed", "words"), [(1, "1 client has"), (2, "No one will get")])
+@pytest.mark.parametrize(("suppressed", "expected"), [(1, "1 client has"), (2, "No one will get")])
 def test_suppressed_clients_are_marked(
-    browser: FlaskClient, user: User, session: Session, suppressed: int, words: str
+    browser: FlaskClient, user: User, session: Session, suppressed: int, expected: str
 ) -> None:
     clients = create_clients(user, 2)
     for client in clients[:suppressed]:
@@ -209,9 +207,9 @@ def test_suppressed_clients_are_marked(
         MessageFactory.create(owner=user),
         audience="selected",
         clients=[client.id for client in clients],
-        starts_at=local(utcnow() + timedelta(hours=2)),
+        starts_at=format_local(utcnow() + timedelta(hours=2)),
     )
     page = browser.post("/mailings/new", data=fields, follow_redirects=True)
-    assert words in page.text
+    assert expected in page.text
     assert "suppressed" in browser.get("/mailings/new").text
     assert session.scalars(select(Mailing.audience)).one() is Audience.SELECTED

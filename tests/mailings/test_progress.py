@@ -1,4 +1,4 @@
-"""Rate, forecast and possible duplicates on a run's page and in `status`."""
+"""Test the rate, forecast and possible duplicates on a run's page and in `status`."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from skymailing.models import (
     Outcome,
     User,
 )
-from tests.mailings.pages import main, soup
+from tests.mailings.pages import get_main_text, soup
 from tests.mailings.running import (
     DEFERRED,
     NOW,
@@ -32,8 +32,8 @@ from tests.mailings.running import (
     SENT,
     add_attempts,
     add_deferred,
+    create_running,
     measure,
-    running,
 )
 from tests.support.factories import AttemptFactory, DeliveryFactory
 
@@ -41,8 +41,8 @@ from tests.support.factories import AttemptFactory, DeliveryFactory
 
 
 def test_the_rate_covers_the_last_minute(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {PENDING: 60})
-    # Fast at first, then one attempt every two seconds; one is not final.
+    run = create_running(user, {PENDING: 60})
+    # The rate is high at first; then there is one attempt every two seconds. One attempt is a deferral.
     add_attempts(run, [200 + number / 10 for number in range(50)])
     add_attempts(run, [float(age) for age in range(0, 60, 2)])
     add_attempts(run, [1.0], Outcome.DEFERRED)
@@ -56,7 +56,7 @@ def test_the_rate_covers_the_last_minute(app: Flask, session: Session, user: Use
 
 
 def test_a_high_rate_is_shown_per_second(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {PENDING: 1})
+    run = create_running(user, {PENDING: 1})
     add_attempts(run, [number / 10 for number in range(100)])
     assert measure(app, run)[1].rate == "10 letters per second"
 
@@ -65,23 +65,23 @@ def test_only_the_newest_attempts_are_examined(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_module, "RATE_SAMPLE", 100)
-    run = running(user, {PENDING: 1})
+    run = create_running(user, {PENDING: 1})
     add_attempts(run, [30 + number / 100 for number in range(200)])
     add_attempts(run, [number / 50 for number in range(150)])
-    assert measure(app, run)[0].rate == pytest.approx(50, rel=0.02), "fifty a second, for three seconds"
+    assert measure(app, run)[0].rate == pytest.approx(50, rel=0.02), "50 per second, for three seconds"
 
 
 def test_no_rate_is_shown_after_a_single_second(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {PENDING: 1000}, ends_at=NOW + timedelta(minutes=1))
+    run = create_running(user, {PENDING: 1000}, ends_at=NOW + timedelta(minutes=1))
     add_attempts(run, [1.0, 1.0, 1.0])
     progress, text = measure(app, run)
     assert (progress.rate, progress.would_expire, text.rate, text.forecast) == (None, 0, "", "")
 
 
-def test_one_batch_followed_by_silence_counts_for_the_whole_minute(
+def test_the_rate_after_a_single_batch_is_averaged_over_the_minute(
     app: Flask, session: Session, user: User
 ) -> None:
-    run = running(user, {PENDING: 1})
+    run = create_running(user, {PENDING: 1})
     add_attempts(run, [40.0] * 30)
     assert measure(app, run)[0].rate == pytest.approx(0.5)
 
@@ -89,8 +89,8 @@ def test_one_batch_followed_by_silence_counts_for_the_whole_minute(
 def test_letters_that_miss_the_end_are_counted(
     app: Flask, session: Session, user: User, browser: FlaskClient
 ) -> None:
-    run = running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
-    add_attempts(run, [float(age) for age in range(60)])  # one a second
+    run = create_running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
+    add_attempts(run, [float(age) for age in range(60)])  # one per second
     progress, text = measure(app, run)
     assert progress.finishes_at is None
     assert progress.would_expire == pytest.approx(116, abs=2)
@@ -99,7 +99,7 @@ def test_letters_that_miss_the_end_are_counted(
 
 
 def test_letters_due_after_the_end_always_expire(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {SENT: 3}, ends_at=NOW + timedelta(hours=1))
+    run = create_running(user, {SENT: 3}, ends_at=NOW + timedelta(hours=1))
     for hours in (0.5, 2, 3):
         add_deferred(run, NOW + timedelta(hours=hours))
     progress, text = measure(app, run)
@@ -108,8 +108,10 @@ def test_letters_due_after_the_end_always_expire(app: Flask, session: Session, u
     assert text.deferred == "3 letters will be tried again, the next one at 12:30."
 
 
-def test_no_forecast_while_all_letters_wait_for_a_retry(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {}, ends_at=NOW + timedelta(hours=3))
+def test_there_is_no_forecast_while_all_letters_await_a_retry(
+    app: Flask, session: Session, user: User
+) -> None:
+    run = create_running(user, {}, ends_at=NOW + timedelta(hours=3))
     for _ in range(40):
         DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(hours=2))
     add_attempts(run, [59.0, 30.0])
@@ -119,7 +121,7 @@ def test_no_forecast_while_all_letters_wait_for_a_retry(app: Flask, session: Ses
 
 
 def test_the_forecast_includes_the_last_retry(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {PENDING: 1})
+    run = create_running(user, {PENDING: 1})
     add_deferred(run, NOW + timedelta(hours=15))
     add_attempts(run, [float(age) for age in range(60)])
     tomorrow = NOW + timedelta(hours=15)
@@ -135,14 +137,14 @@ def test_the_forecast_includes_the_last_retry(app: Flask, session: Session, user
 def test_a_mailing_that_is_not_sending_has_no_rate(
     app: Flask, session: Session, user: User, values: dict[str, Any]
 ) -> None:
-    run = running(user, {PENDING: 5}, **values)
+    run = create_running(user, {PENDING: 5}, **values)
     add_attempts(run, [10.0, 5.0, 0.0])
     progress, text = measure(app, run)
     assert (progress.rate, progress.finishes_at, text.rate, text.routes) == (None, None, "", [])
 
 
 def test_numbers_and_plurals_are_translated(app: Flask, session: Session, user: User) -> None:
-    run = running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
+    run = create_running(user, {PENDING: 200}, ends_at=NOW + timedelta(seconds=84))
     add_attempts(run, [float(age) for age in range(60)])
     with app.test_request_context(), force_locale("ru"):
         mailing = db.session.get_one(Mailing, run.mailing_id)
@@ -156,16 +158,14 @@ def test_numbers_and_plurals_are_translated(app: Flask, session: Session, user: 
 # --- Possible duplicates ----------------------------------------------------------------------
 
 
-def test_possible_duplicates_are_counted_by_what_happens_to_them(
-    app: Flask, session: Session, user: User
-) -> None:
-    run = running(user, {PENDING: 1, SENT: 5, DeliveryState.UNKNOWN: 2})
+def test_possible_duplicates_are_counted_by_outcome(app: Flask, session: Session, user: User) -> None:
+    run = create_running(user, {PENDING: 1, SENT: 5, DeliveryState.UNKNOWN: 2})
     for minutes in (20, 25):
         due_at = NOW + timedelta(minutes=minutes)
         DeliveryFactory.create(run=run, state=DEFERRED, unknowns=1, due_at=due_at)
     DeliveryFactory.create(run=run, state=DEFERRED, due_at=NOW + timedelta(minutes=3))
     DeliveryFactory.create(run=run, state=SENT, unknowns=1, attempts=2)
-    # The mail server's log showed later that this one had been sent.
+    # The mail server's log later showed that this letter had been sent.
     DeliveryFactory.create(run=run, state=SENT, unknowns=1, attempts=1)
     DeliveryFactory.create(run=run, state=DeliveryState.UNKNOWN, unknowns=2, finished_at=NOW)
     progress, text = measure(app, run)
@@ -178,9 +178,9 @@ def test_possible_duplicates_are_counted_by_what_happens_to_them(
     ]
 
 
-def test_duplicates_are_counted_by_their_partial_index(app: Flask, session: Session, user: User) -> None:
+def test_duplicates_are_counted_with_their_partial_index(app: Flask, session: Session, user: User) -> None:
     if session.get_bind().dialect.name != "sqlite":
-        pytest.skip("PostgreSQL plans by numbers of rows that a test does not have")
+        pytest.skip("PostgreSQL chooses a plan by row counts that a test does not reach")
     plan = session.execute(
         text(
             "EXPLAIN QUERY PLAN SELECT state, count(*), min(due_at) FROM deliveries"
@@ -198,18 +198,18 @@ def test_the_page_shows_times_in_the_readers_time_zone(
 ) -> None:
     user.timezone = "Asia/Yekaterinburg"
     session.flush()
-    run = running(user, {PENDING: 5}, ends_at=utcnow() + timedelta(days=1))
+    run = create_running(user, {PENDING: 5}, ends_at=utcnow() + timedelta(days=1))
     due_at = utcnow() + timedelta(hours=1)
     DeliveryFactory.create(run=run, state=DEFERRED, due_at=due_at)
-    page = main(browser.get(f"/mailings/{run.mailing_id}"))
+    page = get_main_text(browser.get(f"/mailings/{run.mailing_id}"))
     assert f"{due_at + timedelta(hours=5):%H:%M}." in page
 
 
-def test_the_live_part_has_rate_forecast_and_warning(
+def test_the_live_part_shows_rate_forecast_and_warning(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     now = utcnow()
-    run = running(user, {PENDING: 500}, ends_at=now + timedelta(days=1))
+    run = create_running(user, {PENDING: 500}, ends_at=now + timedelta(days=1))
     run.started_at = now - timedelta(minutes=2)
     delivery = session.scalars(select(Delivery).limit(1)).one()
     for number in range(1, 31):

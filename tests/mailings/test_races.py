@@ -1,4 +1,4 @@
-"""Two concurrent changes to a mailing, by tabs or a worker: the second sees the result of the first."""
+"""Test concurrent changes to a mailing by tabs or a worker: the second sees the result of the first."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from skymailing.mailings.run_queries import find_last_run
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, Run, RunState, User
 from skymailing.web.error_texts import explain
 from tests.conftest import SignIn
-from tests.mailings.pages import main
+from tests.mailings.pages import get_main_text
 from tests.support.factories import ClientFactory, MailingFactory, create_run, due_mailing
 from tests.support.servers import SmtpServer
 
@@ -29,12 +29,12 @@ TIMEOUT = 30.0  # seconds
 
 
 def press(browser: FlaskClient, path: str) -> TestResponse:
-    # Only one of the buttons needs a decision; the others ignore it.
+    # Only one of the buttons needs the decision; the others ignore it.
     return browser.post(path, data={"decision": "resend"}, follow_redirects=True)
 
 
-class Press(Thread):
-    """A button pressed in a separate browser, and the resulting page."""
+class ButtonPress(Thread):
+    """A thread that presses a button in a browser and keeps the resulting page."""
 
     def __init__(self, browser: FlaskClient, path: str, barrier: Barrier | None = None) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class Press(Thread):
             self._barrier.wait(TIMEOUT)
         self.pages.append(press(self._browser, self._path))
 
-    def page(self) -> str:
+    def wait_for_text(self) -> str:
         self.join(TIMEOUT)
         (page,) = self.pages
         assert page.status_code == 200
-        return main(page)
+        return get_main_text(page)
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
@@ -59,17 +59,17 @@ def test_a_button_pressed_while_a_mailing_finishes_does_not_change_it(
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
     run = create_run(mailing, {DeliveryState.SENT: 1}, state=RunState.SENDING)
-    tab = Press(browser, f"/mailings/{mailing.id}/{verb}")
+    tab = ButtonPress(browser, f"/mailings/{mailing.id}/{verb}")
     with app.app_context(), Session(db.engine) as worker, worker.begin():
-        held_run, held = plan._lock_run(worker, run.id)
-        assert held
-        assert held_run
+        locked_run, locked_mailing = plan._lock_run(worker, run.id)
+        assert locked_mailing
+        assert locked_run
         tab.start()
         tab.join(0.7)
         assert tab.is_alive(), "the button waits for the worker"
-        held.state, held_run.state = MailingState.FINISHED, RunState.FINISHED
+        locked_mailing.state, locked_run.state = MailingState.FINISHED, RunState.FINISHED
 
-    assert "A mailing that is finished cannot become" in tab.page()
+    assert "A mailing that is finished cannot become" in tab.wait_for_text()
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
 
@@ -79,15 +79,15 @@ def test_a_run_that_a_worker_has_just_started_is_not_started_again(
 ) -> None:
     client = ClientFactory.create(owner=user)
     mailing = due_mailing(user)
-    tab = Press(browser, f"/mailings/{mailing.id}/start")
+    tab = ButtonPress(browser, f"/mailings/{mailing.id}/start")
     with app.app_context(), Session(db.engine) as worker, worker.begin():
-        held = worker.scalars(select(Mailing).with_for_update()).one()
-        plan._plan_run(worker, held, utcnow())
+        locked_mailing = worker.scalars(select(Mailing).with_for_update()).one()
+        plan._plan_run(worker, locked_mailing, utcnow())
         tab.start()
         tab.join(0.7)
         assert tab.is_alive()
 
-    tab.page()
+    tab.wait_for_text()
     session.expire_all()
     assert (mailing.state, mailing.next_run_at) == (MailingState.RUNNING, None)
     work()
@@ -95,9 +95,7 @@ def test_a_run_that_a_worker_has_just_started_is_not_started_again(
     assert len(session.scalars(select(Run)).all()) == 1
 
 
-def test_a_service_refreshes_the_mailing_and_loses_no_change(
-    app: Flask, session: Session, user: User
-) -> None:
+def test_a_service_reloads_the_mailing_so_no_change_is_lost(app: Flask, session: Session, user: User) -> None:
     if session.get_bind().dialect.name == "sqlite":
         pytest.skip("SQLite has one writer, which never reads older data")
     mailing = MailingFactory.create(owner=user, state=MailingState.RUNNING)
@@ -107,10 +105,10 @@ def test_a_service_refreshes_the_mailing_and_loses_no_change(
         run = find_last_run(loaded)
         assert run
         assert plan.finish_run(run.id, utcnow())  # in its own session
-        assert loaded.state is MailingState.RUNNING, "known from before"
-        with pytest.raises(MailingError, match="mailing_transition_not_allowed") as refused:
+        assert loaded.state is MailingState.RUNNING, "loaded earlier"
+        with pytest.raises(MailingError, match="mailing_transition_not_allowed") as raised:
             services.pause_mailing(loaded, utcnow())
-        assert "finished cannot become paused" in explain(refused.value)
+        assert "finished cannot become paused" in explain(raised.value)
         assert (loaded.state, resending.resend_failed(loaded, utcnow())) == (MailingState.FINISHED, 0)
         assert run.state is RunState.FINISHED
         db.session.commit()
@@ -119,7 +117,7 @@ def test_a_service_refreshes_the_mailing_and_loses_no_change(
 
 
 @pytest.mark.parametrize(
-    ("verb", "state", "done"),
+    ("verb", "state", "confirmation"),
     [
         ("resend-failed", DeliveryState.FAILED, "2 letters will be sent again"),
         ("settle-unknowns", DeliveryState.UNKNOWN, "2 letters with unknown delivery will be sent again"),
@@ -133,16 +131,16 @@ def test_resending_in_two_tabs_at_once_sends_once(
     work: Work,
     verb: str,
     state: DeliveryState,
-    done: str,
+    confirmation: str,
 ) -> None:
     mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     run = create_run(mailing, {state: 2, DeliveryState.SENT: 1})
     barrier = Barrier(2)
     path = f"/mailings/{mailing.id}/{verb}"
-    tabs = [Press(sign_in(user), path, barrier) for _tab in range(2)]
+    tabs = [ButtonPress(sign_in(user), path, barrier) for _tab in range(2)]
     for tab in tabs:
         tab.start()
-    confirmations = Counter(done in tab.page() for tab in tabs)
+    confirmations = Counter(confirmation in tab.wait_for_text() for tab in tabs)
     assert confirmations == {True: 1, False: 1}
     work()
 
@@ -151,7 +149,7 @@ def test_resending_in_two_tabs_at_once_sends_once(
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
     assert set(session.scalars(select(Delivery.state))) == {DeliveryState.SENT}
-    # A third tab still shows the button after everything is over.
-    assert done not in main(press(sign_in(user), path))
+    # A third tab still shows the button after everything has finished.
+    assert confirmation not in get_main_text(press(sign_in(user), path))
     session.expire_all()
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)

@@ -1,4 +1,4 @@
-"""A run's page: its numbers, its timeline, the servers' refusals and its log."""
+"""Test a run's page: its numbers, timeline, refusals and log."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from skymailing.mailings import queries
 from skymailing.models import DeliveryState, MailingState, Outcome, Run, RunState, User
 from tests.conftest import SignIn
-from tests.mailings.pages import main, soup
+from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 
-BEGIN = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -22,28 +22,28 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 @pytest.fixture
 def run(session: Session, user: User) -> Run:
-    """A run of 20 letters in half an hour, five of which were refused for two reasons."""
-    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=BEGIN)
-    run = create_run(mailing, {}, scheduled_for=BEGIN, planned=20)
+    """Create a run of 20 letters in half an hour, five of which were refused for two reasons."""
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=START)
+    run = create_run(mailing, {}, scheduled_for=START, planned=20)
     for number in range(20):
-        at = BEGIN + timedelta(minutes=1.5 * number)
-        failed = number % 4 == 3
+        at = START + timedelta(minutes=1.5 * number)
+        is_failed = number % 4 == 3
         delivery = DeliveryFactory.create(
             run=run,
-            state=DeliveryState.FAILED if failed else DeliveryState.SENT,
+            state=DeliveryState.FAILED if is_failed else DeliveryState.SENT,
             finished_at=at,
-            email=f"client{number}@{'slow' if failed else 'fast'}.example",
+            email=f"client{number}@{'slow' if is_failed else 'fast'}.example",
         )
         refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": f"5.1.1 <{delivery.email}> is unknown"}
         if number == 19:
             refusal |= {"code": 552, "answer": "5.2.2 mailbox full"}
-        AttemptFactory.create(delivery=delivery, at=at, **(refusal if failed else {}))
+        AttemptFactory.create(delivery=delivery, at=at, **(refusal if is_failed else {}))
     return run
 
 
-def test_a_run_adds_up_and_groups_the_replies(browser: FlaskClient, run: Run) -> None:
+def test_a_runs_counts_add_up_and_replies_are_grouped(browser: FlaskClient, run: Run) -> None:
     page = browser.get(f"/mailings/runs/{run.id}")
-    text = main(page)
+    text = get_main_text(page)
     assert "Planned 20 = 0 + 0 + 0 + 15 + 5 + 0 + 0 + 0 + 0" in text
     answers = soup(page).find(id="answers")
     assert answers is not None
@@ -67,8 +67,8 @@ def test_the_timeline_is_a_chart_and_a_table(browser: FlaskClient, run: Run) -> 
     assert figure["data-chart-of"] == table["id"]
 
 
-def test_the_log_of_a_run_shows_only_its_attempts(browser: FlaskClient, user: User, run: Run) -> None:
-    other = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1))
+def test_a_runs_log_shows_only_its_attempts(browser: FlaskClient, user: User, run: Run) -> None:
+    other = create_run(run.mailing, {}, scheduled_for=START + timedelta(days=1))
     AttemptFactory.create(delivery__run=other, delivery__email="later@fast.example")
     log = f"/mailings/{run.mailing_id}/log"
     assert "later@fast.example" in browser.get(log).text
@@ -83,29 +83,29 @@ def test_the_log_of_a_run_shows_only_its_attempts(browser: FlaskClient, user: Us
 def test_the_mailing_page_lists_all_runs_including_skipped_ones(
     browser: FlaskClient, user: User, run: Run
 ) -> None:
-    skipped = create_run(run.mailing, {}, scheduled_for=BEGIN + timedelta(days=1), state=RunState.SKIPPED)
+    skipped = create_run(run.mailing, {}, scheduled_for=START + timedelta(days=1), state=RunState.SKIPPED)
     page = browser.get(f"/mailings/{run.mailing_id}")
-    for one in (run, skipped):
-        assert f'href="/mailings/runs/{one.id}"' in page.text
-    assert "skipped" in main(browser.get(f"/mailings/runs/{skipped.id}"))
-    assert "Planned 20 =" in main(page), "the last run that was sent"
+    for listed in (run, skipped):
+        assert f'href="/mailings/runs/{listed.id}"' in page.text
+    assert "skipped" in get_main_text(browser.get(f"/mailings/runs/{skipped.id}"))
+    assert "Planned 20 =" in get_main_text(page), "the last run that was sent"
 
 
-def test_the_runs_of_many_years_are_paginated(
+def test_a_long_list_of_runs_is_paginated(
     browser: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "SHOWN_RUNS", 2)
-    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=BEGIN)
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED, starts_at=START)
     ids = [
-        create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=BEGIN + timedelta(days=day)).id
+        create_run(mailing, {DeliveryState.SENT: 1}, scheduled_for=START + timedelta(days=day)).id
         for day in range(5)
     ]
-    address, seen = f"/mailings/{mailing.id}", []
+    url, seen = f"/mailings/{mailing.id}", []
     for _page in range(3):
-        page = soup(browser.get(address))
+        page = soup(browser.get(url))
         links = page.select("#runs li a")
         seen += [int(str(link["href"]).rpartition("/")[2]) for link in links]
         older = page.select_one("#runs a[rel=next]")
-        address = str(older["href"]) if older else ""
+        url = str(older["href"]) if older else ""
     assert seen == ids[::-1]
-    assert not address
+    assert not url

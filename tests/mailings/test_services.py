@@ -1,4 +1,4 @@
-"""Creating and changing mailings from plain values, as an API does: errors have codes and field names."""
+"""Test creating and changing mailings from plain values; errors have codes and field names."""
 
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -21,14 +21,14 @@ from tests.support.factories import ClientFactory, MailingFactory, MessageFactor
 NOW = utcnow().replace(microsecond=0)
 
 
-def values(message_id: int | None, **changes: Any) -> MailingValues:
-    """Return valid values: to all clients, at once, for a day."""
+def make_values(message_id: int | None, **changes: Any) -> MailingValues:
+    """Return valid values for a mailing to all clients that starts immediately and ends in a day."""
     fields = {"name": "News", "message_id": message_id, "ends_at": NOW + timedelta(days=1)}
     return MailingValues(**fields | changes)
 
 
-def create(owner: User, wanted: MailingValues, **options: Any) -> Mailing:
-    return services.create_mailing(db.session.get_one(User, owner.id), wanted, NOW, **options)
+def create(owner: User, values: MailingValues, **options: Any) -> Mailing:
+    return services.create_mailing(db.session.get_one(User, owner.id), values, NOW, **options)
 
 
 def test_a_mailing_is_created_and_scheduled_without_a_request(app: Flask, user: User) -> None:
@@ -36,11 +36,11 @@ def test_a_mailing_is_created_and_scheduled_without_a_request(app: Flask, user: 
     ClientFactory.create(owner=user)
     with app.app_context():
         selected = {"audience": Audience.SELECTED, "clients": Selection.of([client.id])}
-        mailing = create(user, values(message.id, name=" News ", weekdays="51", **selected))
+        mailing = create(user, make_values(message.id, name=" News ", weekdays="51", **selected))
         assert (mailing.name, mailing.weekdays) == ("News", "15")
         assert (mailing.state, mailing.starts_at, mailing.next_run_at) == (MailingState.SCHEDULED, NOW, NOW)
-        assert [found.id for found in db.session.scalars(recipients(mailing))] == [client.id]
-        draft = create(user, values(message.id), is_draft=True)
+        assert [recipient.id for recipient in db.session.scalars(recipients(mailing))] == [client.id]
+        draft = create(user, make_values(message.id), is_draft=True)
         assert (draft.state, draft.next_run_at) == (MailingState.DRAFT, None)
         db.session.rollback()
 
@@ -74,28 +74,28 @@ def test_an_invalid_value_is_reported_by_field_and_code(
 ) -> None:
     message_id = MessageFactory.create(owner=user).id
     with app.app_context():
-        with pytest.raises(InvalidMailing) as refused:
-            create(user, values(**{"message_id": message_id} | changes))
+        with pytest.raises(InvalidMailing) as raised:
+            create(user, make_values(**{"message_id": message_id} | changes))
         db.session.rollback()
-    assert {name: error.code for name, error in refused.value.errors.items()} == {field: code}
+    assert {name: error.code for name, error in raised.value.errors.items()} == {field: code}
     assert session.scalar(select(Mailing.id)) is None
 
 
-def test_all_invalid_values_are_reported_at_once(app: Flask, user: User) -> None:
-    with app.app_context(), pytest.raises(InvalidMailing) as refused:
+def test_all_invalid_values_are_reported_together(app: Flask, user: User) -> None:
+    with app.app_context(), pytest.raises(InvalidMailing) as raised:
         create(user, MailingValues())
-    assert refused.value.code == "mailing_invalid"
-    assert set(refused.value.errors) == {"name", "message_id", "ends_at"}
+    assert raised.value.code == "mailing_invalid"
+    assert set(raised.value.errors) == {"name", "message_id", "ends_at"}
 
 
 def test_a_second_submission_of_a_page_is_reported_with_the_first_mailing(app: Flask, user: User) -> None:
     message_id = MessageFactory.create(owner=user).id
     opened_at: datetime = utcnow() - timedelta(minutes=1)
     with app.app_context():
-        first = create(user, values(message_id), opened_at=opened_at)
-        with pytest.raises(DuplicateSubmission) as refused:
-            create(user, values(message_id), opened_at=opened_at)
-        assert refused.value.mailing_id == first.id
+        first = create(user, make_values(message_id), opened_at=opened_at)
+        with pytest.raises(DuplicateSubmission) as raised:
+            create(user, make_values(message_id), opened_at=opened_at)
+        assert raised.value.mailing_id == first.id
         db.session.rollback()
 
 
@@ -111,7 +111,7 @@ def test_a_mailing_that_has_run_keeps_its_content(app: Flask, user: User) -> Non
             "starts_at": NOW + timedelta(days=9),
             "message_id": None,
         }
-        services.update_mailing(saved, values(**changes), NOW)
+        services.update_mailing(saved, make_values(**changes), NOW)
         assert (saved.name, saved.message_id, saved.starts_at) == ("Renamed", message_id, starts_at)
         db.session.rollback()
 
@@ -127,7 +127,7 @@ def test_a_mailing_that_cannot_be_edited_is_refused(
     with app.app_context():
         saved = db.session.get_one(Mailing, mailing.id)
         with pytest.raises(MailingError, match=code):
-            services.update_mailing(saved, values(mailing.message_id), NOW)
+            services.update_mailing(saved, make_values(mailing.message_id), NOW)
         db.session.rollback()
 
 
@@ -136,7 +136,9 @@ def test_an_end_in_the_past_does_not_stop_a_run(app: Flask, user: User) -> None:
     create_run(mailing, {DeliveryState.PENDING: 1}, state=RunState.SENDING)
     with app.app_context():
         saved = db.session.get_one(Mailing, mailing.id)
-        with pytest.raises(InvalidMailing) as refused:
-            services.update_mailing(saved, values(mailing.message_id, ends_at=NOW - timedelta(days=1)), NOW)
-        assert refused.value.errors["ends_at"].code == "mailing_end_stops_run"
+        with pytest.raises(InvalidMailing) as raised:
+            services.update_mailing(
+                saved, make_values(mailing.message_id, ends_at=NOW - timedelta(days=1)), NOW
+            )
+        assert raised.value.errors["ends_at"].code == "mailing_end_stops_run"
         db.session.rollback()

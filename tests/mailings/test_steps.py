@@ -1,4 +1,4 @@
-"""The form's steps, and the summary that is shown before a mailing is set up."""
+"""Test the form's steps and the summary that is shown before a mailing is set up."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,29 +12,29 @@ from werkzeug.test import TestResponse
 from skymailing.clock import utcnow
 from skymailing.mailings import missing_values
 from skymailing.models import Mailing, OutboxLetter, User
-from tests.mailings.pages import local, mailing_fields, soup
+from tests.mailings.pages import format_local, mailing_fields, soup
 from tests.support.factories import ClientFactory, MessageFactory, SuppressionFactory, create_clients
 
 
-def open_step(page: TestResponse) -> str:
+def find_open_step(page: TestResponse) -> str:
     (section,) = soup(page).select(".form-step.is-current")
     return str(section["data-step"])
 
 
-def summary(page: TestResponse) -> str:
+def get_summary(page: TestResponse) -> str:
     parts = soup(page).select("#summary") or [soup(page)]
     return " ".join(parts[0].get_text(" ").split())
 
 
 def test_a_new_mailing_opens_with_the_recipients(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user)
-    assert open_step(browser.get("/mailings/new")) == "who"
+    assert find_open_step(browser.get("/mailings/new")) == "who"
 
 
 def test_a_saved_mailing_opens_with_its_summary(browser: FlaskClient, user: User, session: Session) -> None:
     browser.post("/mailings/new", data=mailing_fields(MessageFactory.create(owner=user), draft="1"))
     page = browser.get(f"/mailings/{session.scalars(select(Mailing.id)).one()}/edit")
-    assert open_step(page) == "check"
+    assert find_open_step(page) == "check"
     assert "Осенние скидки" in page.text
 
 
@@ -55,7 +55,7 @@ def test_the_form_opens_at_the_step_with_an_error(
     browser: FlaskClient, user: User, changes: dict[str, Any], step: str
 ) -> None:
     fields = mailing_fields(MessageFactory.create(owner=user)) | changes
-    assert open_step(browser.post("/mailings/new", data=fields)) == step
+    assert find_open_step(browser.post("/mailings/new", data=fields)) == step
 
 
 def test_the_summary_shows_who_what_and_when(browser: FlaskClient, user: User) -> None:
@@ -63,15 +63,17 @@ def test_the_summary_shows_who_what_and_when(browser: FlaskClient, user: User) -
     SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
     start = utcnow() + timedelta(hours=3)
     message = MessageFactory.create(owner=user, subject="Autumn news")
-    fields = mailing_fields(message, sender_name="The Bakery", starts_at=local(start), periodicity="daily")
+    fields = mailing_fields(
+        message, sender_name="The Bakery", starts_at=format_local(start), periodicity="daily"
+    )
     page = browser.post("/mailings/new", data=fields | {"check": "1"})
-    words = summary(page)
-    assert "4 clients" in words
-    assert "Autumn news" in words
-    assert "from The Bakery" in words
-    assert "daily" in words
-    assert "1 client who has unsubscribed or is suppressed is not counted" in words
-    # The first client gets no letter, so the example is for the second one.
+    summary = get_summary(page)
+    assert "4 clients" in summary
+    assert "Autumn news" in summary
+    assert "from The Bakery" in summary
+    assert "daily" in summary
+    assert "1 client who has unsubscribed or is suppressed is not counted" in summary
+    # The first client gets no letter, so the example shows the letter to the second.
     (frame,) = soup(page).select("#example iframe[sandbox]")
     assert frame["src"] == f"/messages/{message.id}/preview?client={clients[1].id}&part=html"
     assert browser.get(str(frame["src"])).status_code == 200
@@ -85,7 +87,7 @@ def test_the_live_summary_lists_errors_without_saving(
     response = browser.post("/mailings/preview", data=fields | {"step": "who"})
     assert "Still to do" in response.text
     assert {link["href"] for link in soup(response).select("#problems a")} == {"#step-who", "#step-what"}
-    # The letter is fetched only if its step is open.
+    # The letter is loaded only if its step is open.
     assert "iframe" not in response.text
     assert "iframe" in browser.post("/mailings/preview", data=fields | {"step": "check"}).text
     assert session.scalar(select(Mailing.id)) is None
@@ -111,12 +113,12 @@ def test_another_owners_message_is_not_sent_as_a_test(
     assert session.scalar(select(OutboxLetter.id)) is None
 
 
-def missing_value_sentences(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
+def list_missing_values(browser: FlaskClient, fields: dict[str, Any]) -> list[str]:
     lines = soup(browser.post("/mailings/preview", data=fields)).select("#missing-values p")
-    return [line.get_text() for line in lines[:-1]]  # the last one links to the message
+    return [line.get_text() for line in lines[:-1]]  # the last line links to the message
 
 
-def test_the_summary_counts_clients_without_a_value_of_the_message(
+def test_the_summary_counts_clients_who_lack_a_value(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = """{{ name }}, {{ client.city }}! {{ client.bonus | default: 0 }}
@@ -125,20 +127,20 @@ def test_the_summary_counts_clients_without_a_value_of_the_message(
     anna = ClientFactory.create(owner=user, full_name="Anna", attributes={"city": " "})
     boris = ClientFactory.create(owner=user, full_name="", attributes={})
     ClientFactory.create(owner=user, full_name="Vera", attributes={"city": "Rome"})
-    gone = ClientFactory.create(owner=user, full_name="", attributes={})
-    SuppressionFactory.create(owner_id=user.id, email_key=gone.email_key)
-    ClientFactory.create(full_name="")  # of another owner
+    suppressed = ClientFactory.create(owner=user, full_name="", attributes={})
+    SuppressionFactory.create(owner_id=user.id, email_key=suppressed.email_key)
+    ClientFactory.create(full_name="")  # another owner's client
     city = "no value for {{ client.city }}, so it stays empty."
     name = "1 client has no value for {{ name }}, so it stays empty."
 
     for_all = mailing_fields(message)
-    assert missing_value_sentences(browser, for_all) == [f"2 clients have {city}", name]
+    assert list_missing_values(browser, for_all) == [f"2 clients have {city}", name]
     chosen = for_all | {"audience": "selected", "clients": [str(anna.id)]}
-    assert missing_value_sentences(browser, chosen) == [f"1 client has {city}"]
+    assert list_missing_values(browser, chosen) == [f"1 client has {city}"]
     matching = for_all | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
-    assert missing_value_sentences(browser, matching) == [f"2 clients have {city}", name]
+    assert list_missing_values(browser, matching) == [f"2 clients have {city}", name]
     monkeypatch.setattr(missing_values, "EXAMINED", 1)
-    assert missing_value_sentences(browser, for_all)[-1] == "Only the first 1 clients were checked."
+    assert list_missing_values(browser, for_all)[-1] == "Only the first 1 clients were checked."
 
 
 def test_no_warning_if_every_client_has_the_values(browser: FlaskClient, user: User) -> None:
@@ -147,7 +149,7 @@ def test_no_warning_if_every_client_has_the_values(browser: FlaskClient, user: U
     assert not soup(browser.post("/mailings/preview", data=mailing_fields(message))).select("#missing-values")
 
 
-def test_without_a_message_there_is_no_form_and_no_script_for_it(browser: FlaskClient) -> None:
+def test_without_a_message_there_is_neither_a_form_nor_its_script(browser: FlaskClient) -> None:
     page = browser.get("/mailings/new").text
     assert "First, write a message" in page
     assert "js/steps." not in page

@@ -1,4 +1,4 @@
-"""Letters with unknown delivery: the owner's decision to resend or leave them, and late results."""
+"""Test letters with unknown delivery: the owner's decision to resend or leave them, and late results."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -26,8 +26,8 @@ from skymailing.models import (
     StateReason,
     User,
 )
-from tests.delivery.ledger import kept_counts
-from tests.mailings.pages import main, soup
+from tests.delivery.ledger import get_stored_counts
+from tests.mailings.pages import get_main_text, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, create_run
 from tests.support.servers import SmtpServer
 
@@ -37,55 +37,55 @@ Work = Callable[[], None]
 def test_letters_in_the_mail_servers_log_are_recorded_as_sent(
     app: Flask, session: Session, mailing: Mailing
 ) -> None:
-    run = last_run(session)
+    run = get_last_run(session)
     unknowns = session.scalars(
         select(Delivery).where(Delivery.run_id == run.id, Delivery.state == DeliveryState.UNKNOWN)
     ).all()
-    known, other = unknowns
+    confirmed, other = unknowns
 
     result = app.test_cli_runner().invoke(
         args=["mailings", "confirm", str(mailing.id), "-"],
-        input=f"<{known.email.upper()}>\n\nno-one@elsewhere.example\n",
+        input=f"<{confirmed.email.upper()}>\n\nno-one@elsewhere.example\n",
     )
 
     assert result.exit_code == 0, result.output
     assert "Unknown letters recorded as sent: 1" in result.output
     session.expire_all()
-    assert (known.state, other.state) == (DeliveryState.SENT, DeliveryState.UNKNOWN)
-    assert known.finished_at is not None
-    counts = kept_counts(session, run)
+    assert (confirmed.state, other.state) == (DeliveryState.SENT, DeliveryState.UNKNOWN)
+    assert confirmed.finished_at is not None
+    counts = get_stored_counts(session, run)
     assert (counts["sent"], counts["unknown"]) == (2, 1)
-    again = app.test_cli_runner().invoke(
-        args=["mailings", "confirm", str(mailing.id), "-"], input=known.email
+    repeated = app.test_cli_runner().invoke(
+        args=["mailings", "confirm", str(mailing.id), "-"], input=confirmed.email
     )
-    assert "recorded as sent: 0" in again.output
+    assert "recorded as sent: 0" in repeated.output
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave", "confirm"])
-def test_the_restore_notice_disappears_once_everything_is_decided(
+def test_the_restore_notice_disappears_after_all_decisions(
     app: Flask, session: Session, browser: FlaskClient, mailing: Mailing, decision: str
 ) -> None:
     mailing.state_reason = f"{StateReason.RESTORED}: {utcnow().isoformat(timespec='seconds')}"
     session.flush()
     notice = "nothing is sent until you decide"
-    assert notice in main(browser.get(f"/mailings/{mailing.id}"))
+    assert notice in get_main_text(browser.get(f"/mailings/{mailing.id}"))
 
     if decision == "confirm":
         is_unknown = Delivery.state == DeliveryState.UNKNOWN
-        in_last = Delivery.run_id == last_run(session).id
-        for email in session.scalars(select(Delivery.email).where(in_last, is_unknown)).all():
-            assert notice in main(browser.get(f"/mailings/{mailing.id}"))
-            confirm = ["mailings", "confirm", str(mailing.id), "-"]
-            assert app.test_cli_runner().invoke(args=confirm, input=email).exit_code == 0
+        is_in_last_run = Delivery.run_id == get_last_run(session).id
+        for email in session.scalars(select(Delivery.email).where(is_in_last_run, is_unknown)).all():
+            assert notice in get_main_text(browser.get(f"/mailings/{mailing.id}"))
+            arguments = ["mailings", "confirm", str(mailing.id), "-"]
+            assert app.test_cli_runner().invoke(args=arguments, input=email).exit_code == 0
     else:
         decide(browser, mailing, decision)
 
-    assert notice not in main(browser.get(f"/mailings/{mailing.id}"))
+    assert notice not in get_main_text(browser.get(f"/mailings/{mailing.id}"))
 
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    """A finished mailing; two letters of its last run have unknown delivery."""
+    """Create a finished mailing in whose last run two letters have unknown delivery."""
     mailing: Mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
     create_run(mailing, {DeliveryState.UNKNOWN: 3}, scheduled_for=utcnow() - timedelta(days=7))
     create_run(mailing, {DeliveryState.UNKNOWN: 2, DeliveryState.SENT: 1}, scheduled_for=utcnow())
@@ -94,26 +94,28 @@ def mailing(user: User) -> Mailing:
 
 def decide(browser: FlaskClient, mailing: Mailing, decision: str) -> str:
     path = f"/mailings/{mailing.id}/settle-unknowns"
-    return main(browser.post(path, data={"decision": decision}, follow_redirects=True))
+    return get_main_text(browser.post(path, data={"decision": decision}, follow_redirects=True))
 
 
-def last_run(session: Session) -> Run:
+def get_last_run(session: Session) -> Run:
     session.expire_all()
     return session.scalars(select(Run).order_by(Run.id.desc()).limit(1)).one()
 
 
-def unknown_finished_at(session: Session) -> list[datetime | None]:
+def read_unknown_finished_at(session: Session) -> list[datetime | None]:
     """Return when the last run's unknown deliveries were finished."""
     statement = select(Delivery.finished_at).where(
-        Delivery.run_id == last_run(session).id, Delivery.state == DeliveryState.UNKNOWN
+        Delivery.run_id == get_last_run(session).id, Delivery.state == DeliveryState.UNKNOWN
     )
     return list(session.scalars(statement))
 
 
-def test_the_question_shows_the_count_and_warns_of_duplicates(browser: FlaskClient, mailing: Mailing) -> None:
+def test_the_confirmation_page_shows_the_count_and_warns_of_duplicates(
+    browser: FlaskClient, mailing: Mailing
+) -> None:
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
-    assert "2 letters with unknown delivery" in main(page)
-    assert "some may get it twice" in main(page)
+    assert "2 letters with unknown delivery" in get_main_text(page)
+    assert "some may get it twice" in get_main_text(page)
     assert {button["value"] for button in soup(page).select("main button[name=decision]")} == {
         "resend",
         "leave",
@@ -125,7 +127,7 @@ def test_only_the_unknown_letters_are_resent_and_only_once(
 ) -> None:
     assert "2 letters with unknown delivery will be sent again" in decide(browser, mailing, "resend")
     session.refresh(mailing)
-    assert (mailing.state, last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
+    assert (mailing.state, get_last_run(session).state) == (MailingState.RUNNING, RunState.SENDING)
     assert "No letters need your decision" in decide(browser, mailing, "resend"), "pressed twice"
     work()
     assert "No letters need your decision" in decide(browser, mailing, "resend")
@@ -134,42 +136,44 @@ def test_only_the_unknown_letters_are_resent_and_only_once(
     assert len(smtp.letters) == 2
     assert set(smtp.per_address().values()) == {1}
     session.refresh(mailing)
-    run = last_run(session)
+    run = get_last_run(session)
     assert (mailing.state, run.state) == (MailingState.FINISHED, RunState.FINISHED)
     states = session.scalars(select(Delivery.state).where(Delivery.run_id == run.id))
     assert set(states) == {DeliveryState.SENT}
 
 
-def test_left_letters_stay_unknown_and_the_question_is_not_repeated(
+def test_letters_that_are_left_stay_unknown_and_need_no_further_decision(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
     assert 'id="do-settle-unknowns"' in browser.get(f"/mailings/{mailing.id}").text
     assert "2 letters with unknown delivery will not be sent again" in decide(browser, mailing, "leave")
-    settled = unknown_finished_at(session)
-    assert None not in settled
+    finished_at = read_unknown_finished_at(session)
+    assert None not in finished_at
     for decision in ("leave", "resend"):
-        assert "No letters need your decision" in decide(browser, mailing, decision), "a tab from before"
+        assert "No letters need your decision" in decide(browser, mailing, decision), (
+            "from a tab opened earlier"
+        )
     work()
 
-    assert unknown_finished_at(session) == settled
+    assert read_unknown_finished_at(session) == finished_at
     assert not smtp.letters
     session.refresh(mailing)
-    assert (mailing.state, last_run(session).state) == (MailingState.FINISHED, RunState.FINISHED)
+    assert (mailing.state, get_last_run(session).state) == (MailingState.FINISHED, RunState.FINISHED)
     page = browser.get(f"/mailings/{mailing.id}")
     assert 'id="do-settle-unknowns"' not in page.text
-    assert "2 letters with unknown delivery will not be sent again" in main(page)
+    assert "2 letters with unknown delivery will not be sent again" in get_main_text(page)
     assert browser.get(f"/mailings/{mailing.id}/settle-unknowns").status_code == 302
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "expected"),
     [
         ({"state": MailingState.CANCELLED}, "no run whose letters can be sent again"),
         ({"ends_at": utcnow() - timedelta(seconds=1)}, "This mailing has ended"),
     ],
 )
-def test_unknown_letters_of_an_ended_mailing_can_only_be_left(
-    browser: FlaskClient, mailing: Mailing, session: Session, changes: dict[str, object], words: str
+def test_unknown_letters_in_an_ended_mailing_can_only_be_left(
+    browser: FlaskClient, mailing: Mailing, session: Session, changes: dict[str, object], expected: str
 ) -> None:
     for name, value in changes.items():
         setattr(mailing, name, value)
@@ -177,20 +181,20 @@ def test_unknown_letters_of_an_ended_mailing_can_only_be_left(
     page = browser.get(f"/mailings/{mailing.id}/settle-unknowns")
     assert 'value="resend"' not in page.text
     assert 'value="leave"' in page.text
-    assert words in decide(browser, mailing, "resend")
-    assert unknown_finished_at(session) == [None, None]
+    assert expected in decide(browser, mailing, "resend")
+    assert read_unknown_finished_at(session) == [None, None]
     decide(browser, mailing, "leave")
-    assert None not in unknown_finished_at(session)
+    assert None not in read_unknown_finished_at(session)
 
 
 @pytest.mark.parametrize("decision", ["resend", "leave"])
-def test_unknown_letters_of_a_disabled_mailing_cannot_be_decided(
+def test_unknown_letters_in_a_disabled_mailing_cannot_be_decided(
     browser: FlaskClient, mailing: Mailing, session: Session, decision: str
 ) -> None:
     mailing.disabled_at, mailing.disabled_reason = utcnow(), "complaints"
     session.flush()
     assert "complaints" in decide(browser, mailing, decision)
-    assert unknown_finished_at(session) == [None, None]
+    assert read_unknown_finished_at(session) == [None, None]
     assert 'id="do-settle-unknowns"' not in browser.get(f"/mailings/{mailing.id}").text
 
 
@@ -200,13 +204,13 @@ def test_a_request_without_a_decision_is_refused(
     path = f"/mailings/{mailing.id}/settle-unknowns"
     assert browser.post(path, data={"decision": "burn"}).status_code == 400
     assert browser.post(path).status_code == 400
-    assert unknown_finished_at(session) == [None, None]
+    assert read_unknown_finished_at(session) == [None, None]
 
 
 def test_letters_to_deleted_clients_are_not_resent(
     browser: FlaskClient, mailing: Mailing, session: Session, smtp: SmtpServer, work: Work
 ) -> None:
-    run = last_run(session)
+    run = get_last_run(session)
     for state in (DeliveryState.UNKNOWN, DeliveryState.FAILED):
         DeliveryFactory.create(run=run, client_id=None, email=f"{state}@gone.example", state=state)
     assert "2 letters with unknown delivery will be sent again" in decide(browser, mailing, "resend")
@@ -241,6 +245,6 @@ def test_a_late_result_finishes_an_unknown_delivery_after_any_decision(
         )
     session.expire_all()
     assert (delivery.state, delivery.finished_at, delivery.due_at) == (DeliveryState.SENT, now, None)
-    assert kept_counts(session, run) == {
+    assert get_stored_counts(session, run) == {
         state.value: int(state is DeliveryState.SENT) for state in COUNTED_STATES
     }

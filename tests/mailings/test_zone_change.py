@@ -1,4 +1,4 @@
-"""An owner moves to another time zone: each occurrence comes once, at the same hour in the new zone."""
+"""Test that each occurrence comes once, at the same hour, when the owner's time zone changes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,10 +22,10 @@ from tests.support.factories import MailingFactory, UserFactory, create_run
 from tests.support.servers import SmtpServer
 
 Work = Callable[[], None]
-# 9:00 in Moscow, which is 8:00 in Berlin in summer. In winter, 8:00 in Berlin is an hour later.
+# Both are 9:00 in Moscow. In Berlin, that is 8:00 in summer and 7:00 in winter.
 SUMMER, TODAY = datetime(2026, 7, 1, 6, 0, tzinfo=UTC), datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 TOMORROW_IN_BERLIN = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
-MOVE = TODAY + timedelta(minutes=90)
+CHANGED_AT = TODAY + timedelta(minutes=90)
 
 
 @pytest.fixture
@@ -36,36 +36,36 @@ def user(session: Session) -> User:
 
 @pytest.fixture
 def browser(user: User, sign_in: SignIn) -> FlaskClient:
-    with time_machine.travel(MOVE):
+    with time_machine.travel(CHANGED_AT):
         return sign_in(user)
 
 
-def daily(owner: User, state: MailingState, run_state: RunState, **values: Any) -> Mailing:
-    """Create a daily mailing to one client, whose run of today is finished or current."""
-    is_over = run_state is RunState.FINISHED
+def create_daily_mailing(owner: User, state: MailingState, run_state: RunState, **values: Any) -> Mailing:
+    """Create a daily mailing with one recipient, whose run for today is finished or in progress."""
+    is_finished = run_state is RunState.FINISHED
     mailing: Mailing = MailingFactory.create(
         owner=owner,
         state=state,
         **{"periodicity": Periodicity.DAILY, "starts_at": SUMMER, "ends_at": SUMMER + timedelta(days=300)}
-        | {"next_run_at": TODAY + timedelta(days=1) if is_over else None}
+        | {"next_run_at": TODAY + timedelta(days=1) if is_finished else None}
         | values,
     )
-    letters = {DeliveryState.SENT if is_over else DeliveryState.PENDING: 1}
+    letters = {DeliveryState.SENT if is_finished else DeliveryState.PENDING: 1}
     create_run(mailing, letters, scheduled_for=TODAY, state=run_state)
     return mailing
 
 
-def move(browser: FlaskClient, zone: str = "Europe/Berlin", now: datetime = MOVE) -> None:
+def change_zone(browser: FlaskClient, zone: str = "Europe/Berlin", now: datetime = CHANGED_AT) -> None:
     with time_machine.travel(now):
         fields = {"name": "", "locale": "en", "timezone": zone, "summary_hour": ""}
         assert browser.post("/auth/profile", data=fields).status_code == 302
 
 
-def scheduled_start(app: Flask, mailing: Mailing) -> float | None:
+def read_scheduled_start(app: Flask, mailing: Mailing) -> float | None:
     with app.app_context():
         scheduler = schedule.make_scheduler()
-        found = scheduler.connection.zscore(scheduler.scheduled_jobs_key, f"mailing-{mailing.id}")
-        return float(found) if found is not None else None
+        score = scheduler.connection.zscore(scheduler.scheduled_jobs_key, f"mailing-{mailing.id}")
+        return float(score) if score is not None else None
 
 
 @pytest.mark.parametrize(
@@ -86,16 +86,16 @@ def test_a_client_with_todays_letter_gets_the_next_one_tomorrow(
     state: MailingState,
     run_state: RunState,
 ) -> None:
-    mailing = daily(user, state, run_state)
-    move(browser)
+    mailing = create_daily_mailing(user, state, run_state)
+    change_zone(browser)
     session.refresh(mailing)
     assert mailing.next_run_at == TOMORROW_IN_BERLIN
     if state is MailingState.PAUSED:
         return
     if state is MailingState.SCHEDULED:
-        assert scheduled_start(app, mailing) == TOMORROW_IN_BERLIN.timestamp()
+        assert read_scheduled_start(app, mailing) == TOMORROW_IN_BERLIN.timestamp()
     for moment in (
-        MOVE,
+        CHANGED_AT,
         TODAY + timedelta(days=1),
         TOMORROW_IN_BERLIN,
         TOMORROW_IN_BERLIN + timedelta(days=1),
@@ -103,8 +103,8 @@ def test_a_client_with_todays_letter_gets_the_next_one_tomorrow(
         with time_machine.travel(moment + timedelta(seconds=1)), app.app_context():
             jobs.sweep()
             work()
-    slots = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
-    assert slots == [TODAY, TOMORROW_IN_BERLIN, TOMORROW_IN_BERLIN + timedelta(days=1)]
+    scheduled_times = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
+    assert scheduled_times == [TODAY, TOMORROW_IN_BERLIN, TOMORROW_IN_BERLIN + timedelta(days=1)]
     assert len(smtp.letters) == (3 if state is MailingState.RUNNING else 2)
 
 
@@ -113,21 +113,25 @@ def test_one_time_mailings_and_manual_starts_keep_their_time(
 ) -> None:
     later = TODAY + timedelta(days=2)
     once = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, starts_at=later, next_run_at=later)
-    by_hand = daily(user, MailingState.SCHEDULED, RunState.FINISHED, next_run_at=MOVE - timedelta(seconds=1))
-    foreign = daily(UserFactory.create(timezone="Europe/Moscow"), MailingState.SCHEDULED, RunState.FINISHED)
-    before = {mailing: mailing.next_run_at for mailing in (once, by_hand, foreign)}
-    move(browser)
+    manual = create_daily_mailing(
+        user, MailingState.SCHEDULED, RunState.FINISHED, next_run_at=CHANGED_AT - timedelta(seconds=1)
+    )
+    foreign = create_daily_mailing(
+        UserFactory.create(timezone="Europe/Moscow"), MailingState.SCHEDULED, RunState.FINISHED
+    )
+    before = {mailing: mailing.next_run_at for mailing in (once, manual, foreign)}
+    change_zone(browser)
     session.expire_all()
     assert {mailing: mailing.next_run_at for mailing in before} == before
 
 
-def test_a_last_occurrence_moved_past_the_end_finishes_the_mailing(
+def test_the_mailing_finishes_if_its_last_occurrence_moves_past_the_end(
     browser: FlaskClient, user: User, session: Session
 ) -> None:
-    mailing = daily(
+    mailing = create_daily_mailing(
         user, MailingState.SCHEDULED, RunState.FINISHED, ends_at=TODAY + timedelta(days=1, minutes=30)
     )
-    move(browser)
+    change_zone(browser)
     session.refresh(mailing)
     assert (mailing.state, mailing.next_run_at) == (MailingState.FINISHED, None)
 
@@ -142,7 +146,7 @@ ZONES = ["Europe/Moscow", "Europe/Berlin", "America/New_York", "Asia/Kathmandu",
     st.sampled_from([Periodicity.DAILY, Periodicity.WEEKLY, Periodicity.MONTHLY]),
     st.integers(0, 400),
 )
-def test_only_occurrences_have_a_number(
+def test_only_an_occurrences_exact_time_has_a_number(
     quarters: int, name: str, periodicity: Periodicity, number: int
 ) -> None:
     anchor, zone = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarters), ZoneInfo(name)

@@ -1,4 +1,4 @@
-"""Articles in the panel, where content managers and administrators write them."""
+"""Test articles in the panel, where content managers and administrators write them."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -27,20 +27,20 @@ def author(session: Session) -> User:
 
 @pytest.fixture
 def panel(sign_in: SignIn, author: User) -> FlaskClient:
-    """A browser in which a content manager is signed in."""
+    """Return a browser in which a content manager is signed in."""
     return sign_in(author)
 
 
-def fields(**values: object) -> dict[str, object]:
+def make_fields(**values: object) -> dict[str, object]:
     return {"title": "Как писать письма", "format": "markdown", "body": "**Коротко**", **values}
 
 
-def only_article(session: Session) -> Article:
+def get_only_article(session: Session) -> Article:
     session.expire_all()
     return session.scalars(select(Article)).one()
 
 
-def picture() -> tuple[io.BytesIO, str]:
+def make_picture() -> tuple[io.BytesIO, str]:
     file = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(file, "PNG")
     file.seek(0)
@@ -64,18 +64,18 @@ def test_a_slug_is_made_from_the_title(title: str, slug: str) -> None:
 def test_a_draft_is_saved_then_published(
     session: Session, panel: FlaskClient, visitor: FlaskClient, author: User
 ) -> None:
-    assert panel.post("/manager/articles/new", data=fields()).status_code == 302
-    article = only_article(session)
+    assert panel.post("/manager/articles/new", data=make_fields()).status_code == 302
+    article = get_only_article(session)
     assert (article.slug, article.author_id, article.published_at) == ("kak-pisat-pisma", author.id, None)
     assert visitor.get("/blog/kak-pisat-pisma").status_code == 404
     assert "draft</span>" in panel.get("/manager/articles/").text
 
-    panel.post(f"/manager/articles/{article.id}/edit", data=fields(slug=article.slug, publish="1"))
+    panel.post(f"/manager/articles/{article.id}/edit", data=make_fields(slug=article.slug, publish="1"))
     assert "<strong>Коротко</strong>" in visitor.get("/blog/kak-pisat-pisma").text
 
-    panel.post(f"/manager/articles/{article.id}/edit", data=fields(title="Новое", slug=article.slug))
+    panel.post(f"/manager/articles/{article.id}/edit", data=make_fields(title="Новое", slug=article.slug))
     assert visitor.get("/blog/kak-pisat-pisma").status_code == 404, (
-        "without a date the article is a draft again"
+        "without a date, the article is a draft again"
     )
     panel.post(f"/manager/articles/{article.id}/delete")
     assert session.scalars(select(Article)).all() == []
@@ -90,44 +90,47 @@ def test_a_draft_is_saved_then_published(
 
 
 def test_the_publication_date_is_in_the_authors_time_zone(session: Session, panel: FlaskClient) -> None:
-    panel.post("/manager/articles/new", data=fields(published_at="2030-05-01T09:00"))
-    article = only_article(session)
+    panel.post("/manager/articles/new", data=make_fields(published_at="2030-05-01T09:00"))
+    article = get_only_article(session)
     assert article.published_at == datetime(2030, 5, 1, 6, 0, tzinfo=UTC)
     form = panel.get(f"/manager/articles/{article.id}/edit").text
     assert 'value="2030-05-01T09:00"' in form
     assert "scheduled" in panel.get("/manager/articles/").text
 
 
-def test_no_two_articles_have_the_same_address(session: Session, panel: FlaskClient) -> None:
+def test_article_slugs_are_unique_and_valid(session: Session, panel: FlaskClient) -> None:
     for _ in range(2):
-        panel.post("/manager/articles/new", data=fields())
+        panel.post("/manager/articles/new", data=make_fields())
     slugs = set(session.scalars(select(Article.slug)))
     assert slugs == {"kak-pisat-pisma", "kak-pisat-pisma-2"}
     for slug in ("kak-pisat-pisma", "Kak", "a--b", "../x", "a b"):
-        refused = panel.post("/manager/articles/new", data=fields(slug=slug))
-        assert refused.status_code == 200
-        assert "is-invalid" in refused.text
+        response = panel.post("/manager/articles/new", data=make_fields(slug=slug))
+        assert response.status_code == 200
+        assert "is-invalid" in response.text
     assert len(session.scalars(select(Article)).all()) == 2
 
 
 def test_a_picture_needs_a_description_and_can_be_removed(session: Session, panel: FlaskClient) -> None:
-    refused = panel.post("/manager/articles/new", data=fields(image=picture()))
-    assert "Describe the image in a few words" in refused.text
-    refused = panel.post(
-        "/manager/articles/new", data=fields(image=(io.BytesIO(b"<svg>"), "x.png"), image_alt="x")
+    response = panel.post("/manager/articles/new", data=make_fields(image=make_picture()))
+    assert "Describe the image in a few words" in response.text
+    response = panel.post(
+        "/manager/articles/new", data=make_fields(image=(io.BytesIO(b"<svg>"), "x.png"), image_alt="x")
     )
-    assert "is-invalid" in refused.text
+    assert "is-invalid" in response.text
     assert session.scalars(select(Article)).all() == []
 
-    panel.post("/manager/articles/new", data=fields(image=picture(), image_alt="Бирюза"))
-    article = only_article(session)
+    panel.post("/manager/articles/new", data=make_fields(image=make_picture(), image_alt="Бирюза"))
+    article = get_only_article(session)
     name = article.image
     assert name.endswith("-64x48.jpg")
-    path, unchanged = f"/manager/articles/{article.id}/edit", fields(slug=article.slug, image_alt="Бирюза")
-    panel.post(path, data={**unchanged, "image": (io.BytesIO(), "")})  # what browsers send for an empty field
-    assert only_article(session).image == name
+    path, unchanged = (
+        f"/manager/articles/{article.id}/edit",
+        make_fields(slug=article.slug, image_alt="Бирюза"),
+    )
+    panel.post(path, data={**unchanged, "image": (io.BytesIO(), "")})  # browsers send this for an empty field
+    assert get_only_article(session).image == name
     panel.post(path, data={**unchanged, "remove_image": "y"})
-    article = only_article(session)
+    article = get_only_article(session)
     assert (article.image, article.image_alt) == ("", "")
 
 
@@ -137,22 +140,22 @@ def test_a_stale_page_does_not_overwrite_a_newer_version(
     article = ArticleFactory.create(slug="first", title="Before")
     path = f"/manager/articles/{article.id}/edit"
 
-    def opened(browser: FlaskClient) -> dict[str, str]:
-        return {"seen": seen_in(browser.get(path).text), "slug": "first"}
+    def read_hidden_fields(browser: FlaskClient) -> dict[str, str]:
+        return {"seen": find_seen(browser.get(path).text), "slug": "first"}
 
     other = sign_in(UserFactory.create(role=Role.CONTENT))
-    mine, theirs = opened(panel), opened(other)
-    assert panel.post(path, data=fields(title="Mine", **mine)).status_code == 302
-    refused = other.post(path, data=fields(title="Theirs", **theirs))
-    assert "Someone changed this article" in refused.text
-    assert 'value="Theirs"' in refused.text, "the typed text is still there"
-    assert only_article(session).title == "Mine"
+    mine, theirs = read_hidden_fields(panel), read_hidden_fields(other)
+    assert panel.post(path, data=make_fields(title="Mine", **mine)).status_code == 302
+    response = other.post(path, data=make_fields(title="Theirs", **theirs))
+    assert "Someone changed this article" in response.text
+    assert 'value="Theirs"' in response.text, "the typed text is kept"
+    assert get_only_article(session).title == "Mine"
 
-    again = fields(title="Theirs", slug="first", seen=seen_in(refused.text))
-    assert other.post(path, data=again).status_code == 302
-    assert only_article(session).title == "Theirs"
+    retry = make_fields(title="Theirs", slug="first", seen=find_seen(response.text))
+    assert other.post(path, data=retry).status_code == 302
+    assert get_only_article(session).title == "Theirs"
     panel.get("/blog/first")
-    assert panel.post(path, data=fields(title="Mine", **opened(panel))).status_code == 302
+    assert panel.post(path, data=make_fields(title="Mine", **read_hidden_fields(panel))).status_code == 302
 
 
 def test_an_article_deleted_during_an_upload_stays_deleted(
@@ -166,11 +169,11 @@ def test_an_article_deleted_during_an_upload_stays_deleted(
         return store_image(stream)
 
     monkeypatch.setattr("skymailing.manager.views.articles.store_image", store_late)
-    sent = fields(slug="first", image=picture(), image_alt="Teal")
-    assert panel.post(f"/manager/articles/{article.id}/edit", data=sent).status_code == 404
+    data = make_fields(slug="first", image=make_picture(), image_alt="Teal")
+    assert panel.post(f"/manager/articles/{article.id}/edit", data=data).status_code == 404
 
 
-def seen_in(page: str) -> str:
+def find_seen(page: str) -> str:
     return page.partition('name="seen"')[2].partition('value="')[2].partition('"')[0]
 
 
@@ -184,9 +187,9 @@ def test_the_preview_saves_nothing_and_runs_no_scripts(session: Session, panel: 
     assert "<h1>&lt;i&gt;</h1>" in response.text
     policy = response.headers["Content-Security-Policy"]
     assert "sandbox" in policy
-    assert "img-src 'self';" in policy, "pictures that readers will not see are not shown either"
-    for wrong in ({}, {"body": "x", "format": "pdf"}):
-        assert panel.post("/manager/articles/preview", data=wrong).status_code == 200
+    assert "img-src 'self';" in policy, "pictures that readers would not see are not shown"
+    for invalid in ({}, {"body": "x", "format": "pdf"}):
+        assert panel.post("/manager/articles/preview", data=invalid).status_code == 200
     assert session.scalars(select(Article)).all() == []
 
 
@@ -195,14 +198,14 @@ def test_articles_are_listed_and_filtered(panel: FlaskClient) -> None:
     ArticleFactory.create(title="Будущая", published_at=utcnow() + timedelta(days=1))
     ArticleFactory.create(title="Черновик", published_at=None)
 
-    def found(**query: str) -> set[str]:
+    def list_titles(**query: str) -> set[str]:
         page = panel.get("/manager/articles/", query_string=query).text
         return {title for title in ("Общая", "Будущая", "Черновик") if f">{title}</a>" in page}
 
-    assert found() == {"Общая", "Будущая", "Черновик"}
-    assert found(published="yes") == {"Общая"}
-    assert found(published="no") == {"Будущая", "Черновик"}
-    assert found(q="черн") == {"Черновик"}
+    assert list_titles() == {"Общая", "Будущая", "Черновик"}
+    assert list_titles(published="yes") == {"Общая"}
+    assert list_titles(published="no") == {"Будущая", "Черновик"}
+    assert list_titles(q="черн") == {"Черновик"}
 
 
 def test_content_managers_see_only_articles(app: Flask, panel: FlaskClient) -> None:

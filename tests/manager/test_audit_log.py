@@ -1,4 +1,4 @@
-"""The audit log in the panel."""
+"""Test the audit log in the panel."""
 
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -8,7 +8,7 @@ from tests.conftest import SignIn
 from tests.support.factories import MailingFactory, UserFactory
 
 
-def lines(browser: FlaskClient, **query: str) -> int:
+def count_lines(browser: FlaskClient, **query: str) -> int:
     return browser.get("/manager/audit/", query_string=query).text.count("<tr>") - 1
 
 
@@ -22,19 +22,19 @@ def test_administrators_see_all_entries_and_managers_their_own(
     mailing = MailingFactory.create()
     first.post("/manager/users/block", data={"id": user.id, "reason": "spam"})
     second.post("/manager/mailings/disable", data={"id": mailing.id, "reason": "complaints"})
-    boss = sign_in(UserFactory.create(role=Role.ADMIN))
+    administrator = sign_in(UserFactory.create(role=Role.ADMIN))
 
-    assert (lines(first), lines(second), lines(boss)) == (1, 1, 2)
+    assert (count_lines(first), count_lines(second), count_lines(administrator)) == (1, 1, 2)
     assert "complaints" not in first.get("/manager/audit/").text
-    assert lines(boss, action="user-blocked") == 1
-    assert lines(boss, q="boris") == 1
-    assert lines(boss, q=mailing.name) == 1
-    assert lines(boss, since="2030-01-01") == -1
-    assert "127.0.0.1" in boss.get("/manager/audit/").text
-    assert "spam" in boss.get("/manager/").text
+    assert count_lines(administrator, action="user-blocked") == 1
+    assert count_lines(administrator, q="boris") == 1
+    assert count_lines(administrator, q=mailing.name) == 1
+    assert count_lines(administrator, since="2030-01-01") == -1
+    assert "127.0.0.1" in administrator.get("/manager/audit/").text
+    assert "spam" in administrator.get("/manager/").text
 
 
 def test_the_audit_log_cannot_be_changed(sign_in: SignIn, session: Session) -> None:
-    boss = sign_in(UserFactory.create(role=Role.ADMIN))
+    administrator = sign_in(UserFactory.create(role=Role.ADMIN))
     for method in ("POST", "PUT", "PATCH", "DELETE"):
-        assert boss.open("/manager/audit/", method=method).status_code == 405
+        assert administrator.open("/manager/audit/", method=method).status_code == 405

@@ -1,4 +1,4 @@
-"""Mailings, runs and deliveries in the panel: managers can view all of them and disable mailings."""
+"""Test mailings, runs and deliveries in the panel, where managers view all of them and disable mailings."""
 
 from collections.abc import Callable
 
@@ -35,17 +35,17 @@ from tests.support.factories import (
 
 @pytest.fixture
 def panel(sign_in: SignIn, session: Session) -> FlaskClient:
-    """A browser in which a manager is signed in."""
+    """Return a browser in which a manager is signed in."""
     return sign_in(UserFactory.create(role=Role.MANAGER))
 
 
-def change(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "complaints") -> int:
+def submit(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "complaints") -> int:
     ids = [mailing.id for mailing in mailings]
     return panel.post(f"/manager/mailings/{verb}", data={"id": ids, "reason": reason}).status_code
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ({}, {"Весна", "Лето"}),
         ({"q": "весна"}, {"Весна"}),
@@ -57,8 +57,8 @@ def change(panel: FlaskClient, verb: str, *mailings: Mailing, reason: str = "com
         ({"until": "2030-01-01", "state": "nonsense"}, {"Весна", "Лето"}),
     ],
 )
-def test_mailings_of_all_users_can_be_filtered(
-    panel: FlaskClient, query: dict[str, str], found: set[str]
+def test_all_users_mailings_can_be_filtered(
+    panel: FlaskClient, query: dict[str, str], expected: set[str]
 ) -> None:
     spring = MailingFactory.create(name="Весна")
     spring.disabled_at = spring.starts_at
@@ -66,7 +66,7 @@ def test_mailings_of_all_users_can_be_filtered(
         name="Лето", owner=UserFactory.create(email="boris@example.com"), state=MailingState.PAUSED
     )
     page = panel.get("/manager/mailings/", query_string=query).text
-    assert {name for name in ("Весна", "Лето") if f">{name}</a>" in page} == found
+    assert {name for name in ("Весна", "Лето") if f">{name}</a>" in page} == expected
 
 
 def test_a_manager_can_follow_a_mailing_to_the_mail_servers_reply(
@@ -90,7 +90,7 @@ def test_a_manager_can_follow_a_mailing_to_the_mail_servers_reply(
     assert "5.1.1" not in other
 
 
-def test_the_letter_is_shown_without_scripts_or_pictures(session: Session, panel: FlaskClient) -> None:
+def test_the_letter_is_shown_without_scripts_or_external_images(session: Session, panel: FlaskClient) -> None:
     body = "Здравствуйте, {{ name }}! <script>x</script><img src='https://spy.example/1.gif'>"
     owner = UserFactory.create()
     message = MessageFactory.create(owner=owner, body=body, format=MessageFormat.HTML)
@@ -104,14 +104,14 @@ def test_the_letter_is_shown_without_scripts_or_pictures(session: Session, panel
     assert response.headers["Cache-Control"] == "private, no-store"
 
     create_run(mailing, {DeliveryState.SENT: 1}, body="What was sent")
-    mailing.message.body = "What came later {{"
+    mailing.message.body = "Changed later {{"
     session.flush()
     assert "What was sent" in panel.get(path).text
     other = MailingFactory.create(message=MessageFactory.create(body="{{ broken"))
     assert panel.get(f"/manager/mailings/{other.id}/letter").mimetype == "text/plain"
 
 
-def test_letters_are_paginated_in_the_order_of_their_states(session: Session, panel: FlaskClient) -> None:
+def test_letters_are_sorted_by_state_and_paginated(session: Session, panel: FlaskClient) -> None:
     run = create_run(MailingFactory.create(), {DeliveryState.SENT: 40, DeliveryState.PENDING: 30})
     seen: list[str] = []
     path = f"/manager/runs/{run.id}/"
@@ -132,7 +132,7 @@ def test_the_owner_sees_the_reason_and_cannot_enable_the_mailing(
     session.refresh(mailing)
     assert not mailing.is_disabled, "the confirmation page changes nothing"
 
-    assert change(panel, "disable", mailing, reason="Жалобы") == 302
+    assert submit(panel, "disable", mailing, reason="Жалобы") == 302
     assert "Жалобы" in browser.get(f"/mailings/{mailing.id}").text
     browser.post(f"/mailings/{mailing.id}/resume")
     browser.post("/manager/mailings/enable", data={"id": mailing.id, "reason": "mine"})
@@ -140,7 +140,7 @@ def test_the_owner_sees_the_reason_and_cannot_enable_the_mailing(
     assert mailing.is_disabled
     assert mailing.state is MailingState.PAUSED
 
-    assert change(panel, "enable", mailing, reason="sorted out") == 302
+    assert submit(panel, "enable", mailing, reason="sorted out") == 302
     session.refresh(mailing)
     assert not mailing.is_disabled
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
@@ -158,37 +158,41 @@ def test_a_reason_is_required(session: Session, panel: FlaskClient, verb: str, r
         mailing.disabled_at = mailing.starts_at
         session.flush()
     before = mailing.disabled_at
-    assert change(panel, verb, mailing, reason=reason) == 200
+    assert submit(panel, verb, mailing, reason=reason) == 200
     session.refresh(mailing)
     assert mailing.disabled_at == before
 
 
 def test_a_bulk_action_lists_its_mailings(session: Session, panel: FlaskClient) -> None:
     mailings = [MailingFactory.create() for _ in range(2)]
-    done = MailingFactory.create(disabled_reason="old")
-    done.disabled_at = done.starts_at
+    disabled = MailingFactory.create(disabled_reason="old")
+    disabled.disabled_at = disabled.starts_at
     session.flush()
-    query = {"id": [mailing.id for mailing in [*mailings, done]]}
+    query = {"id": [mailing.id for mailing in [*mailings, disabled]]}
     page = panel.get("/manager/mailings/disable", query_string=query).text
     assert "Disable 2 mailings?" in page
-    assert done.name in page.split("already disabled")[1]
+    assert disabled.name in page.split("already disabled")[1]
 
-    assert change(panel, "disable", *mailings, done) == 302
+    assert submit(panel, "disable", *mailings, disabled) == 302
     session.expire_all()
-    assert [mailing.disabled_reason for mailing in [*mailings, done]] == ["complaints", "complaints", "old"]
-    assert change(panel, "disable", *mailings) == 200, "nothing is left to do"
+    assert [mailing.disabled_reason for mailing in [*mailings, disabled]] == [
+        "complaints",
+        "complaints",
+        "old",
+    ]
+    assert submit(panel, "disable", *mailings) == 200, "there is nothing left to disable"
 
 
-def rows(session: Session) -> list[tuple[object, ...]]:
+def read_rows(session: Session) -> list[tuple[object, ...]]:
     session.expire_all()
-    found: list[tuple[object, ...]] = []
+    rows: list[tuple[object, ...]] = []
     for model in (User, Mailing, Message, Client, Delivery):
         columns = [column for column in model.__table__.columns if column.name != "last_login_at"]
-        found += [tuple(row) for row in session.execute(select(*columns).order_by(model.id))]
-    return found
+        rows += [tuple(row) for row in session.execute(select(*columns).order_by(model.id))]
+    return rows
 
 
-FORGED: list[Callable[[str, int], str]] = [
+FORGED_PATHS: list[Callable[[str, int], str]] = [
     lambda view, id: f"/manager/{view}/new/",
     lambda view, id: f"/manager/{view}/new/?url=/manager/",
     lambda view, id: f"/manager/{view}/{id}/edit",
@@ -207,14 +211,14 @@ FORGED: list[Callable[[str, int], str]] = [
 @pytest.mark.parametrize(
     "view", ["mailings", "runs", "runs/deliveries", "users", "audit", "messages", "clients"]
 )
-def test_no_forged_request_creates_edits_or_deletes_anything(
+def test_forged_requests_cannot_create_edit_or_delete_anything(
     session: Session, sign_in: SignIn, view: str, role: Role
 ) -> None:
     mailing = MailingFactory.create()
     create_run(mailing, {DeliveryState.SENT: 1})
     ClientFactory.create(owner=mailing.owner)
     browser = sign_in(UserFactory.create(role=role))
-    before = rows(session)
+    before = read_rows(session)
     data = {
         "id": "1",
         "rowid": "1",
@@ -223,12 +227,12 @@ def test_no_forged_request_creates_edits_or_deletes_anything(
         "email": "x@example.com",
         "state": "sent",
     }
-    for make in FORGED:
+    for make_path in FORGED_PATHS:
         for id in {1, mailing.id, mailing.owner_id}:
             for method in ("POST", "PUT", "PATCH", "DELETE"):
-                response = browser.open(make(view, id), method=method, data=data)
-                assert response.status_code in (403, 404, 405), f"{method} {make(view, id)}"
-    assert rows(session) == before
+                response = browser.open(make_path(view, id), method=method, data=data)
+                assert response.status_code in (403, 404, 405), f"{method} {make_path(view, id)}"
+    assert read_rows(session) == before
 
 
 def test_a_manager_cannot_open_the_owners_pages(session: Session, panel: FlaskClient, user: User) -> None:
@@ -241,7 +245,7 @@ def test_a_manager_cannot_open_the_owners_pages(session: Session, panel: FlaskCl
         assert panel.get(path).status_code == 404
 
 
-def test_no_page_of_the_panel_shows_a_secret(app: Flask, session: Session, sign_in: SignIn) -> None:
+def test_no_panel_page_shows_a_secret(app: Flask, session: Session, sign_in: SignIn) -> None:
     mailing = MailingFactory.create()
     run = create_run(mailing, {DeliveryState.SENT: 1})
     delivery = session.scalars(select(Delivery)).first()

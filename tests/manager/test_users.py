@@ -1,4 +1,4 @@
-"""Users in the panel: who is listed, who can block whom, and what blocking does."""
+"""Test users in the panel: the list, who can block whom, and what blocking does."""
 
 import pytest
 from flask import Flask
@@ -20,7 +20,7 @@ def manager(session: Session) -> User:
 
 @pytest.fixture
 def panel(sign_in: SignIn, manager: User) -> FlaskClient:
-    """A browser in which a manager is signed in."""
+    """Return a browser in which a manager is signed in."""
     return sign_in(manager)
 
 
@@ -29,12 +29,12 @@ def block(panel: FlaskClient, *users: User, verb: str = "block", reason: str = "
     return panel.post(f"/manager/users/{verb}", data={"id": ids, "reason": reason}).status_code
 
 
-def audit(session: Session) -> list[AuditEntry]:
+def read_audit_log(session: Session) -> list[AuditEntry]:
     session.expire_all()
     return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
 
 
-def test_the_list_shows_numbers_and_no_secrets(panel: FlaskClient, user: User) -> None:
+def test_the_list_shows_counts_but_no_secrets(panel: FlaskClient, user: User) -> None:
     run = create_run(MailingFactory.create(owner=user), {DeliveryState.SENT: 3, DeliveryState.FAILED: 1})
     page = panel.get("/manager/users/", query_string={"q": user.email}).text
     assert user.email in page
@@ -45,7 +45,7 @@ def test_the_list_shows_numbers_and_no_secrets(panel: FlaskClient, user: User) -
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ({"q": "АННА"}, {"anna"}),
         ({"q": "boris@"}, {"boris"}),
@@ -57,15 +57,15 @@ def test_the_list_shows_numbers_and_no_secrets(panel: FlaskClient, user: User) -
         ({"role": "emperor", "cursor": "bm8"}, {"anna", "boris", "clara"}),
     ],
 )
-def test_users_can_be_filtered(panel: FlaskClient, query: dict[str, str], found: set[str]) -> None:
+def test_users_can_be_filtered(panel: FlaskClient, query: dict[str, str], expected: set[str]) -> None:
     UserFactory.create(email="anna@example.com", name="Анна", blocked_at=utcnow())
     UserFactory.create(email="boris@example.com", role=Role.CONTENT)
     UserFactory.create(email="clara@example.com", confirmed_at=None)
     page = panel.get("/manager/users/", query_string=query).text
-    assert {name for name in ("anna", "boris", "clara") if f">{name}@example.com<" in page} == found
+    assert {name for name in ("anna", "boris", "clara") if f">{name}@example.com<" in page} == expected
 
 
-def test_a_blocked_user_is_signed_out_at_once_and_sees_the_reason(
+def test_a_blocked_user_is_signed_out_immediately_and_sees_the_reason(
     session: Session, panel: FlaskClient, manager: User, sign_in: SignIn, user: User
 ) -> None:
     browser = sign_in(user)
@@ -75,9 +75,9 @@ def test_a_blocked_user_is_signed_out_at_once_and_sees_the_reason(
 
     assert block(panel, user, reason="Жалобы на спам") == 302
     assert browser.get("/clients/").status_code == 302
-    refused = browser.post("/auth/login", data={"email": user.email, "password": "correct horse battery"})
-    assert "Жалобы на спам" in refused.text
-    (entry,) = audit(session)
+    response = browser.post("/auth/login", data={"email": user.email, "password": "correct horse battery"})
+    assert "Жалобы на спам" in response.text
+    (entry,) = read_audit_log(session)
     assert (entry.action, entry.target_id, entry.reason) == (
         AuditAction.USER_BLOCKED,
         user.id,
@@ -87,7 +87,7 @@ def test_a_blocked_user_is_signed_out_at_once_and_sees_the_reason(
 
     assert block(panel, user, verb="unblock", reason="promised not to") == 302
     assert sign_in(user).get("/clients/").status_code == 200
-    assert [entry.action for entry in audit(session)] == [
+    assert [entry.action for entry in read_audit_log(session)] == [
         AuditAction.USER_BLOCKED,
         AuditAction.USER_UNBLOCKED,
     ]
@@ -105,36 +105,38 @@ def test_a_reason_is_required(
     assert block(panel, user, verb=verb, reason=reason) == 200
     session.refresh(user)
     assert user.blocked_at == before
-    assert audit(session) == []
+    assert read_audit_log(session) == []
 
 
-@pytest.mark.parametrize("by", [Role.MANAGER, Role.ADMIN])
-@pytest.mark.parametrize("whom", [Role.MANAGER, Role.ADMIN, None])
+@pytest.mark.parametrize("actor_role", [Role.MANAGER, Role.ADMIN])
+@pytest.mark.parametrize("target_role", [Role.MANAGER, Role.ADMIN, None])
 def test_no_one_can_block_themselves_a_manager_or_an_administrator(
-    session: Session, sign_in: SignIn, by: Role, whom: Role | None
+    session: Session, sign_in: SignIn, actor_role: Role, target_role: Role | None
 ) -> None:
-    actor = UserFactory.create(role=by)
-    target = UserFactory.create(role=whom) if whom else actor
+    actor = UserFactory.create(role=actor_role)
+    target = UserFactory.create(role=target_role) if target_role else actor
     browser = sign_in(actor)
     for verb in ("block", "unblock"):
         assert block(browser, target, verb=verb) == 403
     session.refresh(target)
     assert not target.is_blocked
-    assert audit(session) == []
+    assert read_audit_log(session) == []
 
 
 def test_a_bulk_action_lists_its_users_and_skips_protected_ones(session: Session, panel: FlaskClient) -> None:
     users = [UserFactory.create() for _ in range(3)]
-    boss = UserFactory.create(role=Role.ADMIN)
-    page = panel.get("/manager/users/block", query_string={"id": [user.id for user in [*users, boss]]}).text
+    administrator = UserFactory.create(role=Role.ADMIN)
+    page = panel.get(
+        "/manager/users/block", query_string={"id": [user.id for user in [*users, administrator]]}
+    ).text
     assert "Block 3 users?" in page
-    assert boss.email in page.split("are managers or administrators")[1]
+    assert administrator.email in page.split("are managers or administrators")[1]
 
-    assert block(panel, *users, boss) == 302
+    assert block(panel, *users, administrator) == 302
     session.expire_all()
     assert all(user.is_blocked for user in users)
-    assert not boss.is_blocked
-    assert [entry.target for entry in audit(session)] == [user.email for user in users]
+    assert not administrator.is_blocked
+    assert [entry.target for entry in read_audit_log(session)] == [user.email for user in users]
 
 
 def test_an_empty_or_unknown_selection_changes_nothing(panel: FlaskClient) -> None:
@@ -146,32 +148,30 @@ def test_an_empty_or_unknown_selection_changes_nothing(panel: FlaskClient) -> No
 def test_only_administrators_can_change_roles_but_not_their_own(
     session: Session, panel: FlaskClient, sign_in: SignIn, user: User
 ) -> None:
-    boss = UserFactory.create(role=Role.ADMIN)
+    administrator = UserFactory.create(role=Role.ADMIN)
     assert panel.post(f"/manager/users/{user.id}/role", data={"role": "admin"}).status_code == 403
 
-    browser = sign_in(boss)
-    assert browser.post(f"/manager/users/{boss.id}/role", data={"role": "user"}).status_code == 403
+    browser = sign_in(administrator)
+    assert browser.post(f"/manager/users/{administrator.id}/role", data={"role": "user"}).status_code == 403
     data = {"role": "manager", "reason": "new job"}
     assert browser.post(f"/manager/users/{user.id}/role", data=data).status_code == 302
     assert browser.post(f"/manager/users/{user.id}/role", data={"role": "emperor"}).status_code == 200
     session.expire_all()
-    assert (user.role, boss.role) == (Role.MANAGER, Role.ADMIN)
-    (entry,) = audit(session)
+    assert (user.role, administrator.role) == (Role.MANAGER, Role.ADMIN)
+    (entry,) = read_audit_log(session)
     assert (entry.action, entry.reason) == (AuditAction.ROLE_CHANGED, "user -> manager: new job")
 
 
-def test_losing_a_role_takes_effect_on_the_next_request(app: Flask, sign_in: SignIn, user: User) -> None:
-    boss, other = UserFactory.create(role=Role.ADMIN), UserFactory.create(role=Role.ADMIN)
+def test_the_loss_of_a_role_takes_effect_on_the_next_request(app: Flask, sign_in: SignIn, user: User) -> None:
+    administrator, other = UserFactory.create(role=Role.ADMIN), UserFactory.create(role=Role.ADMIN)
     browser = sign_in(other)
     assert browser.get("/manager/users/").status_code == 200
-    sign_in(boss).post(f"/manager/users/{other.id}/role", data={"role": "user"})
+    sign_in(administrator).post(f"/manager/users/{other.id}/role", data={"role": "user"})
     assert browser.get("/manager/users/").status_code == 403
     assert block(browser, user) == 403
 
 
-def test_numbers_are_counted_up_to_a_limit(
-    panel: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counting_stops_at_a_limit(panel: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skymailing.manager.queries.NUMBERS_UP_TO", 2)
     for _ in range(4):
         ClientFactory.create(owner=user)
@@ -182,7 +182,7 @@ def test_numbers_are_counted_up_to_a_limit(
     "path",
     ["users/block", "users/unblock", "users/{0}/role", "mailings/disable", "mailings/enable", "articles/new"],
 )
-def test_a_form_on_another_site_changes_nothing(
+def test_a_form_submitted_from_another_site_changes_nothing(
     app: Flask,
     session: Session,
     sign_in: SignIn,
@@ -190,10 +190,10 @@ def test_a_form_on_another_site_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     path: str,
 ) -> None:
-    boss = sign_in(UserFactory.create(role=Role.ADMIN))
+    administrator = sign_in(UserFactory.create(role=Role.ADMIN))
     mailing = MailingFactory.create(owner=user)
     monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
     ids = [user.id, mailing.id]
     data = {"id": ids, "reason": "x", "role": "admin", "title": "x", "body": "x", "format": "text"}
-    assert boss.post(f"/manager/{path.format(user.id)}", data=data).status_code == 400
-    assert audit(session) == []
+    assert administrator.post(f"/manager/{path.format(user.id)}", data=data).status_code == 400
+    assert read_audit_log(session) == []

@@ -1,4 +1,4 @@
-"""Drafts are saved while the user types, and nothing is lost in conflicts, discards or deletions."""
+"""Test that drafts are saved during typing and that nothing is lost by a conflict, discard or deletion."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def save_draft(browser: FlaskClient, status: int = 200, **values: object) -> dic
     return response.json
 
 
-def only_draft(session: Session) -> MessageDraft:
+def get_only_draft(session: Session) -> MessageDraft:
     session.expire_all()
     return session.scalars(select(MessageDraft)).one()
 
@@ -46,10 +46,10 @@ def test_a_new_messages_draft_is_offered_until_it_is_saved(browser: FlaskClient,
     assert session.scalars(select(Message)).all() == []
     browser.post("/messages/new", data={**TYPED, "draft": saved["draft"]})
     assert session.scalars(select(MessageDraft)).all() == []
-    # A tab that still shows it loses nothing. One that returns to it gets an explanation.
+    # A tab that still shows the draft loses nothing. A tab that returns to it gets an explanation.
     assert browser.post(f"/messages/new?draft={saved['draft']}", data=TYPED).status_code == 302
-    gone = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
-    assert "saved or discarded" in gone.text
+    response = browser.get(f"/messages/new?draft={saved['draft']}", follow_redirects=True)
+    assert "saved or discarded" in response.text
 
 
 def test_a_draft_does_not_change_the_message_until_it_is_saved(
@@ -69,7 +69,7 @@ def test_a_draft_does_not_change_the_message_until_it_is_saved(
     assert session.scalars(select(MessageDraft)).all() == []
 
 
-def test_a_second_window_gets_a_conflict_and_can_take_over(
+def test_a_second_window_gets_a_conflict_and_can_overwrite_the_draft(
     browser: FlaskClient, session: Session, user: User
 ) -> None:
     message = MessageFactory.create(owner=user)
@@ -77,11 +77,11 @@ def test_a_second_window_gets_a_conflict_and_can_take_over(
 
     saved = save_draft(browser, 409, message=message.id, version=1, body="second")
     assert saved == {"reason": "elsewhere", "draft": first["draft"]}
-    assert only_draft(session).body == "first"
-    taken = save_draft(browser, message=message.id, draft=first["draft"], force=1, body="second")
+    assert get_only_draft(session).body == "first"
+    forced = save_draft(browser, message=message.id, draft=first["draft"], force=1, body="second")
     assert save_draft(browser, 409, draft=first["draft"], revision=first["revision"])["reason"] == "elsewhere"
-    assert only_draft(session).body == "second"
-    assert only_draft(session).revision == taken["revision"]
+    assert get_only_draft(session).body == "second"
+    assert get_only_draft(session).revision == forced["revision"]
 
 
 def test_a_save_based_on_an_old_version_is_a_conflict(
@@ -97,7 +97,7 @@ def test_a_save_based_on_an_old_version_is_a_conflict(
     assert ">\r\nsecond</textarea>" in response.text
     session.refresh(message)
     assert message.body == "first"
-    # The conflict page has the new version: saving it again replaces that version on purpose.
+    # The conflict page contains the new version number, so saving again deliberately replaces that version.
     assert 'name="version" value="2"' in response.text
     browser.post(f"/messages/{message.id}/edit", data={**TYPED, "version": 2, "body": "second"})
     session.refresh(message)
@@ -145,10 +145,10 @@ def test_restoring_does_not_replace_a_newer_draft(browser: FlaskClient, user: Us
 def test_a_deleted_message_can_be_restored(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Precious", format=MessageFormat.TEXT, body="words")
 
-    listed = browser.post(f"/messages/{message.id}/delete", follow_redirects=True)
+    response = browser.post(f"/messages/{message.id}/delete", follow_redirects=True)
     assert session.scalars(select(Message)).all() == []
-    draft = only_draft(session)
-    assert f'action="/messages/drafts/{draft.id}/restore"' in listed.text
+    draft = get_only_draft(session)
+    assert f'action="/messages/drafts/{draft.id}/restore"' in response.text
     response = browser.post(f"/messages/drafts/{draft.id}/restore")
     restored = session.scalars(select(Message)).one()
     assert response.location == f"/messages/{restored.id}"
@@ -163,7 +163,7 @@ def test_a_deletion_can_be_undone_for_an_hour(
 ) -> None:
     message = MessageFactory.create(owner=user)
     browser.post(f"/messages/{message.id}/delete")
-    draft = only_draft(session)
+    draft = get_only_draft(session)
     draft.discarded_at = utcnow() - UNDO_WINDOW
     session.commit()
 
@@ -177,22 +177,25 @@ def test_a_deletion_can_be_undone_for_an_hour(
 def test_the_sweep_deletes_expired_drafts(app: Flask, session: Session, user: User) -> None:
     now = utcnow()
     for age, discarded in ((drafts.KEPT, False), (drafts.KEPT_DISCARDED, True)):
-        for more, name in ((timedelta(hours=1), "old"), (-timedelta(hours=1), "young")):
-            moment = now - age - more
+        for offset, name in ((timedelta(hours=1), "expired"), (-timedelta(hours=1), "recent")):
+            saved_at = now - age - offset
             MessageDraftFactory.create(
-                owner_id=user.id, subject=name, saved_at=moment, discarded_at=moment if discarded else None
+                owner_id=user.id,
+                subject=name,
+                saved_at=saved_at,
+                discarded_at=saved_at if discarded else None,
             )
 
     with app.app_context():
         jobs.run_sweep(now)
 
-    assert list(session.scalars(select(MessageDraft.subject))) == ["young", "young"]
+    assert list(session.scalars(select(MessageDraft.subject))) == ["recent", "recent"]
 
 
 def test_a_draft_with_invalid_fields_is_saved(browser: FlaskClient, session: Session) -> None:
     save_draft(browser, subject="s" * 3_000, format="word", body="{{ not finished \x00\r\n")
 
-    draft = only_draft(session)
+    draft = get_only_draft(session)
     assert (draft.format, draft.body) == (MessageFormat.MARKDOWN, "{{ not finished \n")
     assert len(draft.subject) == 500
 
@@ -216,4 +219,4 @@ def test_another_users_draft_is_not_found(browser: FlaskClient, session: Session
     assert browser.post(f"/messages/{message.id}/draft", data=TYPED).status_code == 404
     # Saving with the ID of another user's draft does not delete that draft.
     browser.post("/messages/new", data={**TYPED, "draft": draft.id})
-    assert only_draft(session).subject == "secret"
+    assert get_only_draft(session).subject == "secret"

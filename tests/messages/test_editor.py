@@ -1,4 +1,4 @@
-"""The editor's requests: facts about a message, clients for the preview, and conversions."""
+"""Test the editor's requests: information about a message, clients for the preview, and conversions."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def request_insight(browser: FlaskClient, **values: object) -> dict[str, Any]:
     return response.json
 
 
-def test_insight_shows_what_the_chosen_client_gets(browser: FlaskClient, user: User) -> None:
+def test_insight_is_computed_for_the_selected_client(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome", "car": ""})
     bob = ClientFactory.create(owner=user, full_name="Bob")
     letter = {
@@ -38,36 +38,38 @@ def test_insight_shows_what_the_chosen_client_gets(browser: FlaskClient, user: U
         "body": "{{ client.city }} {{ client.car }} {{ client.ctiy }} {{ nmae }} {{ email | default: 1 }}",
     }
 
-    as_ann, as_bob = request_insight(browser, **letter), request_insight(browser, **letter, client=bob.id)
+    for_ann, for_bob = request_insight(browser, **letter), request_insight(browser, **letter, client=bob.id)
 
-    assert as_ann["subject"] == "Hi Ann"
-    assert as_ann["text"].startswith("Rome  ")
-    assert as_ann["empty"] == ["{{ client.car }}"]
-    assert as_bob["subject"] == "Hi Bob"
-    assert as_bob["empty"] == ["{{ client.car }}", "{{ client.city }}"]
-    for facts in (as_ann, as_bob):
-        assert facts["unknown"] == [
+    assert for_ann["subject"] == "Hi Ann"
+    assert for_ann["text"].startswith("Rome  ")
+    assert for_ann["empty"] == ["{{ client.car }}"]
+    assert for_bob["subject"] == "Hi Bob"
+    assert for_bob["empty"] == ["{{ client.car }}", "{{ client.city }}"]
+    for insight in (for_ann, for_bob):
+        assert insight["unknown"] == [
             ["{{ client.ctiy }}", "{{ client.city }}"],
             ["{{ nmae }}", "{{ name }}"],
         ]
-        assert facts["has_html"] is True
-        assert facts["clipped"] is False
-        assert 0.5 < float(facts["size"]) < 5
+        assert insight["has_html"] is True
+        assert insight["clipped"] is False
+        assert 0.5 < float(insight["size"]) < 5
 
 
 def test_a_value_with_a_fallback_is_not_missing(browser: FlaskClient, user: User) -> None:
     ClientFactory.create(owner=user, full_name="")
     ClientFactory.create(owner=user, attributes={"city": "Rome"})
 
-    facts = request_insight(browser, body='{{ name | default: "friend" }} {% if client.city %}you{% endif %}')
+    insight = request_insight(
+        browser, body='{{ name | default: "friend" }} {% if client.city %}you{% endif %}'
+    )
 
-    assert facts["empty"] == []
+    assert insight["empty"] == []
 
 
 def test_insight_warns_when_gmail_would_cut_the_letter_off(browser: FlaskClient) -> None:
-    facts = request_insight(browser, format="html", body="<p>" + "word " * 22_000)
+    insight = request_insight(browser, format="html", body="<p>" + "word " * 22_000)
 
-    assert facts["clipped"] is True
+    assert insight["clipped"] is True
 
 
 def test_insight_reports_an_error_with_its_line(browser: FlaskClient) -> None:
@@ -90,7 +92,7 @@ def test_clients_for_the_preview_are_found_by_name(browser: FlaskClient, user: U
     assert response.json == [{"id": ann.id, "name": "Ann", "email": "ann@пример.example"}]
 
 
-def test_a_letter_without_header_is_served_under_its_own_policy(browser: FlaskClient) -> None:
+def test_a_letter_body_is_served_with_its_own_policy(browser: FlaskClient) -> None:
     response = browser.post(
         "/messages/preview", data={"format": "html", "body": "<p>{{ name }}<script>", "part": "html"}
     )
@@ -101,52 +103,54 @@ def test_a_letter_without_header_is_served_under_its_own_policy(browser: FlaskCl
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("key", KEYS)
-def test_starters_suit_clients_with_only_an_address(key: str, language: str) -> None:
+def test_starters_work_for_clients_with_only_an_address(key: str, language: str) -> None:
     starter = read_starter(key, language)
     content = Content(starter["subject"], MessageFormat(starter["format"]), starter["body"])
 
-    shown = preview(
+    letter = preview(
         content, Recipient("a@b.example", "", {}), sender_name="Rose", unsubscribe_url="https://u.example/"
     )
 
-    assert shown.subject.strip(", ")
-    assert shown.html.count("https://u.example/") == 1
-    assert "prefers-color-scheme: dark" in shown.html
-    assert 'name="color-scheme" content="light dark"' in shown.html
-    assert "max-width: 620px" in shown.html
-    assert f'<html lang="{language}">' in shown.html
-    assert "[[" not in shown.html
-    assert len(shown.text) > 100
+    assert letter.subject.strip(", ")
+    assert letter.html.count("https://u.example/") == 1
+    assert "prefers-color-scheme: dark" in letter.html
+    assert 'name="color-scheme" content="light dark"' in letter.html
+    assert "max-width: 620px" in letter.html
+    assert f'<html lang="{language}">' in letter.html
+    assert "[[" not in letter.html
+    assert len(letter.text) > 100
 
 
-# Tags survive every conversion, with any text between them.
+# Tags must survive every conversion, with any text between them.
 @settings(max_examples=150, deadline=None)
 @given(
-    pieces=st.lists(st.sampled_from([*TAGS, *BETWEEN]), max_size=15),
+    fragments=st.lists(st.sampled_from([*TAGS, *BETWEEN]), max_size=15),
     old=st.sampled_from(list(MessageFormat)),
     new=st.sampled_from(list(MessageFormat)),
 )
-def test_placeholders_survive_a_conversion(pieces: list[str], old: MessageFormat, new: MessageFormat) -> None:
-    body = "".join(pieces)
+def test_placeholders_survive_a_conversion(
+    fragments: list[str], old: MessageFormat, new: MessageFormat
+) -> None:
+    body = "".join(fragments)
 
     converted = convert(body, old, new)
 
     tags = [tag.text for tag in find_tags(body)]
-    found = iter(tag.text for tag in find_tags(converted))
-    assert all(tag in found for tag in tags)
+    remaining = iter(tag.text for tag in find_tags(converted))
+    assert all(tag in remaining for tag in tags)
 
 
 def test_plain_text_is_converted_to_html_and_back(browser: FlaskClient) -> None:
-    def change(old: str, to: str, body: str) -> str:
+    def convert_text(old: str, to: str, body: str) -> str:
         response = browser.post("/messages/convert", data={"format": old, "to": to, "body": body})
         assert response.json
         return str(response.json["body"])
 
-    page = change("text", "html", "Hello {{ name }} <3\nand you\n\nBye")
+    page = convert_text("text", "html", "Hello {{ name }} <3\nand you\n\nBye")
     assert "<p>Hello {{ name }} &lt;3<br>and you</p>\n<p>Bye</p>" in page
-    assert change("html", "text", page) == "Hello {{ name }} <3\nand you\n\nBye\n"
-    assert "<h1>Hi</h1>" in change("markdown", "html", "# Hi")
-    assert change("markdown", "text", "# Hi\n") == "# Hi\n"
+    assert convert_text("html", "text", page) == "Hello {{ name }} <3\nand you\n\nBye\n"
+    assert "<h1>Hi</h1>" in convert_text("markdown", "html", "# Hi")
+    assert convert_text("markdown", "text", "# Hi\n") == "# Hi\n"
     assert browser.post("/messages/convert", data={"format": "html", "to": "word"}).status_code == 400
-    broken = browser.post("/messages/convert", data={"format": "text", "to": "html", "body": "{{ a"})
-    assert broken.status_code == 422
+    invalid = browser.post("/messages/convert", data={"format": "text", "to": "html", "body": "{{ a"})
+    assert invalid.status_code == 422

@@ -1,4 +1,4 @@
-"""Create, find, copy and delete messages."""
+"""Test creating, finding, copying and deleting messages."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,11 @@ from skymailing.models import Message, MessageFormat, User
 from tests.support.factories import ClientFactory, MailingFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
 
-GOOD = {"subject": "Hi, {{ name }}", "format": "markdown", "body": "Hello, **{{ name }}**"}
+VALID = {"subject": "Hi, {{ name }}", "format": "markdown", "body": "Hello, **{{ name }}**"}
 
 
 def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session, user: User) -> None:
-    response = browser.post("/messages/new", data=GOOD)
+    response = browser.post("/messages/new", data=VALID)
 
     message = session.scalars(select(Message)).one()
     assert response.status_code == 302
@@ -47,20 +47,20 @@ def test_a_new_message_is_saved_and_shown(browser: FlaskClient, session: Session
         ({"subject": "Hi {{ name"}, "Line 1: {{ is not closed by }}."),
     ],
 )
-def test_errors_are_shown_and_nothing_typed_is_lost(
+def test_errors_are_shown_without_losing_typed_text(
     browser: FlaskClient, session: Session, changes: dict[str, str], error: str
 ) -> None:
-    response = browser.post("/messages/new", data={**GOOD, **changes, "extra": "ignored"})
+    response = browser.post("/messages/new", data={**VALID, **changes, "extra": "ignored"})
 
     assert response.status_code == 200
     assert error in response.text
     for name in {"subject", "body"} - set(changes):
-        assert GOOD[name] in response.text
+        assert VALID[name] in response.text
     assert session.scalars(select(Message)).all() == []
 
 
 def test_control_characters_do_not_reach_the_database(browser: FlaskClient, session: Session) -> None:
-    browser.post("/messages/new", data={**GOOD, "subject": "a\x00b\r\nBcc: c", "body": "a\x00\r\nb\x07"})
+    browser.post("/messages/new", data={**VALID, "subject": "a\x00b\r\nBcc: c", "body": "a\x00\r\nb\x07"})
 
     message = session.scalars(select(Message)).one()
     assert message.subject == "ab Bcc: c"
@@ -71,10 +71,10 @@ def test_a_message_can_be_edited(browser: FlaskClient, session: Session, user: U
     message = MessageFactory.create(owner=user)
 
     assert message.subject in browser.get(f"/messages/{message.id}/edit").text
-    browser.post(f"/messages/{message.id}/edit", data={**GOOD, "format": "text"})
+    browser.post(f"/messages/{message.id}/edit", data={**VALID, "format": "text"})
 
     session.refresh(message)
-    assert (message.subject, message.format) == (GOOD["subject"], MessageFormat.TEXT)
+    assert (message.subject, message.format) == (VALID["subject"], MessageFormat.TEXT)
 
 
 def test_an_invalid_edit_does_not_change_the_message(
@@ -82,26 +82,26 @@ def test_an_invalid_edit_does_not_change_the_message(
 ) -> None:
     message = MessageFactory.create(owner=user, body="old")
 
-    response = browser.post(f"/messages/{message.id}/edit", data={**GOOD, "body": "new {{ broken"})
+    response = browser.post(f"/messages/{message.id}/edit", data={**VALID, "body": "new {{ broken"})
 
     assert "new {{ broken" in response.text
     session.refresh(message)
     assert message.body == "old"
 
 
-def test_the_list_searches_and_sorts(browser: FlaskClient, user: User) -> None:
+def test_the_list_can_be_searched_and_sorted(browser: FlaskClient, user: User) -> None:
     MessageFactory.create(owner=user, subject="Apples", body="red")
     MessageFactory.create(owner=user, subject="Pears", body="green")
     MessageFactory.create(subject="Other owner's")
 
-    everything = browser.get("/messages/?sort=subject").text
-    assert everything.index("Apples") < everything.index("Pears")
-    assert "Other owner" not in everything
-    reversed_ = browser.get("/messages/?sort=-subject").text
-    assert reversed_.index("Pears") < reversed_.index("Apples")
-    found = browser.get("/messages/?q=GREEN").text
-    assert "Pears" in found
-    assert "Apples" not in found
+    ascending = browser.get("/messages/?sort=subject").text
+    assert ascending.index("Apples") < ascending.index("Pears")
+    assert "Other owner" not in ascending
+    descending = browser.get("/messages/?sort=-subject").text
+    assert descending.index("Pears") < descending.index("Apples")
+    matches = browser.get("/messages/?q=GREEN").text
+    assert "Pears" in matches
+    assert "Apples" not in matches
     assert "Nothing found" in browser.get("/messages/?q=%00nothing").text
 
 
@@ -123,7 +123,7 @@ def test_an_empty_list_and_a_new_message_suggest_what_to_do(browser: FlaskClient
 
 
 @pytest.mark.parametrize(("locale", "word"), [("en", "Unsubscribe"), ("ru", "Отписаться")])
-def test_a_starter_fills_the_form_in_the_users_language(
+def test_a_starter_is_in_the_users_language(
     sign_in: Callable[[User], FlaskClient], session: Session, locale: str, word: str
 ) -> None:
     browser = sign_in(UserFactory.create(locale=locale))
@@ -134,7 +134,7 @@ def test_a_starter_fills_the_form_in_the_users_language(
 
 @pytest.mark.parametrize("locale", ["en", "ru"])
 @pytest.mark.parametrize("starter", KEYS)
-def test_every_starter_can_be_saved_as_it_is(browser: FlaskClient, starter: str, locale: str) -> None:
+def test_every_starter_can_be_saved_unchanged(browser: FlaskClient, starter: str, locale: str) -> None:
     response = browser.post("/messages/new", data=read_starter(starter, locale))
 
     assert response.status_code == 302
@@ -152,7 +152,7 @@ def test_the_editor_lists_only_the_owners_attributes(browser: FlaskClient, user:
     assert "secret" not in page
 
 
-def test_a_copy_opens_in_the_editor(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_copy_is_opened_in_the_editor(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Original")
 
     response = browser.post(f"/messages/{message.id}/duplicate")
@@ -162,9 +162,7 @@ def test_a_copy_opens_in_the_editor(browser: FlaskClient, session: Session, user
     assert (copy.subject, copy.body) == (message.subject, message.body)
 
 
-def test_a_message_is_deleted_after_a_confirmation(
-    browser: FlaskClient, session: Session, user: User
-) -> None:
+def test_a_message_is_deleted_after_confirmation(browser: FlaskClient, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Old news")
 
     assert "Old news" in browser.get(f"/messages/{message.id}/delete").text
@@ -193,18 +191,18 @@ def test_a_mailing_created_during_a_deletion_prevents_it(app: Flask, session: Se
     message = MessageFactory.create(owner=user)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
-            pytest.skip("SQLite has one writer at a time: no other transaction can come between")
+            pytest.skip("SQLite has one writer at a time, so no other transaction can interfere")
 
         def commit_mailing(*_arguments: object) -> None:
             MailingFactory.create(owner=user, message=message, name="Just now")
 
-        # After the check and before the deletion, by another connection.
+        # Runs on another connection, after the check and before the deletion.
         event.listen(db.session, "before_flush", commit_mailing, once=True)
-        with pytest.raises(services.MessageInUse) as caught:
+        with pytest.raises(services.MessageInUse) as raised:
             services.delete_message(db.session.get_one(Message, message.id), current_actor(), utcnow())
         db.session.rollback()
 
-    assert caught.value.names == ["Just now"]
+    assert raised.value.names == ["Just now"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +223,7 @@ def test_another_owners_message_is_not_found(
 ) -> None:
     message = MessageFactory.create()
 
-    response = browser.open(f"/messages/{message.id}{path}", method=method, data=GOOD)
+    response = browser.open(f"/messages/{message.id}{path}", method=method, data=VALID)
 
     assert response.status_code == 404
     assert session.scalars(select(Message)).all() == [message]

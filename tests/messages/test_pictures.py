@@ -1,4 +1,4 @@
-"""Pictures in letters: what is kept of an upload, who can load it, and when it is deleted."""
+"""Test pictures in letters: what is stored, who can load it, and when it is deleted."""
 
 import io
 import os
@@ -26,8 +26,8 @@ LATER = GRACE + timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def kept(app: Flask) -> Path:
-    """The picture folder, empty at the start."""
+def folder(app: Flask) -> Path:
+    """Return the picture folder, which is empty at first."""
     with app.app_context():
         directory = picture_directory()
     directory.mkdir(exist_ok=True)
@@ -36,7 +36,7 @@ def kept(app: Flask) -> Path:
     return directory
 
 
-def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
+def encode(image: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
     file = io.BytesIO()
     image.save(file, kind, **options)
     file.seek(0)
@@ -45,7 +45,7 @@ def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> io.Byte
 
 def upload(browser: FlaskClient, image: Image.Image | None = None) -> str:
     """Upload a picture; return its file name."""
-    file = file_of(image or Image.new("RGB", (40, 30), "teal"))
+    file = encode(image or Image.new("RGB", (40, 30), "teal"))
     response = browser.post("/messages/pictures", data={"picture": (file, "x.png")})
     assert response.status_code == 200, response.text
     assert response.json
@@ -54,14 +54,12 @@ def upload(browser: FlaskClient, image: Image.Image | None = None) -> str:
     return url.rpartition("/")[2]
 
 
-def test_a_picture_is_encoded_again_and_public(
-    browser: FlaskClient, visitor: FlaskClient, kept: Path
-) -> None:
+def test_a_picture_is_re_encoded_and_public(browser: FlaskClient, visitor: FlaskClient, folder: Path) -> None:
     photo = Image.new("RGB", (3000, 1500), "teal")
     exif = Image.Exif()
     exif[0x010E] = "where I live"
     response = browser.post(
-        "/messages/pictures", data={"picture": (file_of(photo, "JPEG", exif=exif), "../evil.html")}
+        "/messages/pictures", data={"picture": (encode(photo, "JPEG", exif=exif), "../evil.html")}
     )
     assert response.json
     assert response.json["width"] == 1200, "twice the width of a letter"
@@ -88,14 +86,14 @@ def test_a_pictures_url_cannot_be_guessed(browser: FlaskClient, visitor: FlaskCl
 
 
 @pytest.mark.parametrize(
-    ("colour", "kind"),
+    ("color", "kind"),
     [((0, 128, 128, 120), "png"), ((0, 128, 128, 255), "jpg")],
-    ids=["see-through", "opaque"],
+    ids=["transparent", "opaque"],
 )
-def test_pictures_have_a_format_that_every_mail_program_shows(
-    browser: FlaskClient, colour: tuple[int, int, int, int], kind: str
+def test_pictures_have_a_format_that_every_mail_program_supports(
+    browser: FlaskClient, color: tuple[int, int, int, int], kind: str
 ) -> None:
-    assert upload(browser, Image.new("RGBA", (40, 30), colour)).endswith(f"-40x30.{kind}")
+    assert upload(browser, Image.new("RGBA", (40, 30), color)).endswith(f"-40x30.{kind}")
 
 
 @pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"GIF89a", b""])
@@ -113,15 +111,15 @@ def test_the_number_of_pictures_is_limited(browser: FlaskClient, monkeypatch: py
     upload(browser)
 
     response = browser.post(
-        "/messages/pictures", data={"picture": (file_of(Image.new("RGB", (40, 30))), "x.png")}
+        "/messages/pictures", data={"picture": (encode(Image.new("RGB", (40, 30))), "x.png")}
     )
 
     assert response.status_code == 422
     assert "no room" in response.text
 
 
-def test_pictures_that_nothing_shows_are_deleted(
-    app: Flask, session: Session, browser: FlaskClient, user: User, kept: Path
+def test_unused_pictures_are_deleted(
+    app: Flask, session: Session, browser: FlaskClient, user: User, folder: Path
 ) -> None:
     in_message, in_draft, in_run, in_deleted, unused, foreign = (upload(browser) for _ in range(6))
     tag = '<img src="http://sky.example/messages/pictures/{}">'
@@ -136,41 +134,41 @@ def test_pictures_that_nothing_shows_are_deleted(
         with app.app_context():
             pictures.delete_unused(utcnow() + later)
         names = set(session.scalars(select(MessagePicture.name)))
-        assert {path.name for path in kept.iterdir() if not path.name.startswith(".")} == names
+        assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
         return names
 
     everything = {in_message, in_draft, in_run, in_deleted, unused, foreign}
-    assert sweep(PAUSE + timedelta(hours=1)) == everything, "an undo may bring it back"
+    assert sweep(PAUSE + timedelta(hours=1)) == everything, "an undo may restore the message"
     assert sweep(LATER) == everything - {unused, foreign}
 
 
 def test_files_without_a_row_are_deleted(
-    app: Flask, session: Session, browser: FlaskClient, kept: Path
+    app: Flask, session: Session, browser: FlaskClient, folder: Path
 ) -> None:
-    mine, lost = upload(browser), upload(browser)
-    session.execute(delete(MessagePicture).where(MessagePicture.name == lost))
+    stored, orphaned = upload(browser), upload(browser)
+    session.execute(delete(MessagePicture).where(MessagePicture.name == orphaned))
     session.execute(update(MessagePicture).values(looked_at=utcnow() + LATER))
-    (kept / ".new-half").touch()
-    (kept / "note.txt").touch()
+    (folder / ".new-half").touch()
+    (folder / "note.txt").touch()
     old = (utcnow() - LATER).timestamp()
-    for path in kept.iterdir():
+    for path in folder.iterdir():
         os.utime(path, (old, old))
 
     with app.app_context():
         jobs.run_sweep(utcnow())
 
-    assert {path.name for path in kept.iterdir()} == {mine, "note.txt", ".lock", ".swept"}
+    assert {path.name for path in folder.iterdir()} == {stored, "note.txt", ".lock", ".swept"}
 
 
 def test_a_picture_that_needs_too_much_memory_is_refused(browser: FlaskClient) -> None:
-    tiny_file = file_of(Image.new("RGB", (6300, 6300), "teal"), "WEBP", quality=1)
+    tiny_file = encode(Image.new("RGB", (6300, 6300), "teal"), "WEBP", quality=1)
     response = browser.post("/messages/pictures", data={"picture": (tiny_file, "x.webp")})
     assert response.status_code == 422
     assert "more than 16 million pixels" in response.text
 
 
 def test_a_photo_with_more_pixels_is_decoded_near_its_final_size(browser: FlaskClient) -> None:
-    photo = file_of(Image.new("L", (5000, 5000)), "JPEG", quality=1)
+    photo = encode(Image.new("L", (5000, 5000)), "JPEG", quality=1)
     assert browser.post("/messages/pictures", data={"picture": (photo, "x.jpg")}).status_code == 200
 
 
@@ -198,9 +196,9 @@ def test_while_others_decode_an_upload_is_refused_after_a_while(
     app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "DECODING_WAIT", 0.1)
-    with app.app_context(), images.decode(file_of(Image.new("RGB", (40, 30))).read(), 100):
+    with app.app_context(), images.decode(encode(Image.new("RGB", (40, 30))).read(), 100):
         response = browser.post(
-            "/messages/pictures", data={"picture": (file_of(Image.new("RGB", (40, 30))), "x.png")}
+            "/messages/pictures", data={"picture": (encode(Image.new("RGB", (40, 30))), "x.png")}
         )
     assert response.status_code == 503
     assert response.headers["Retry-After"]

@@ -1,4 +1,4 @@
-"""A message is shown as a client gets it, in a frame that runs nothing."""
+"""Test that a message is shown as a client gets it, in a frame that runs no scripts."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,7 +16,7 @@ DRAFT = {
 }
 
 
-def test_the_page_shows_what_the_chosen_client_gets(browser: FlaskClient, user: User) -> None:
+def test_the_page_shows_the_letter_for_the_selected_client(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, subject="Hi, {{ name }}", body="{{ client.city }}")
     first = ClientFactory.create(owner=user, full_name="Ann", attributes={"city": "Rome"})
     second = ClientFactory.create(owner=user, full_name="Bob", attributes={"city": "Oslo"})
@@ -64,9 +64,7 @@ def test_placeholders_without_data_are_listed(browser: FlaskClient, user: User) 
 
 
 @pytest.mark.parametrize(("part", "kind"), [("html", "text/html"), ("text", "text/plain")])
-def test_a_part_is_served_under_its_own_policy(
-    browser: FlaskClient, user: User, part: str, kind: str
-) -> None:
+def test_a_part_is_served_with_its_own_policy(browser: FlaskClient, user: User, part: str, kind: str) -> None:
     message = MessageFactory.create(
         owner=user, format=MessageFormat.HTML, body="<script>alert(1)</script><p>Hi</p>"
     )
@@ -109,14 +107,14 @@ def test_the_page_explains_why_a_letter_cannot_be_rendered(browser: FlaskClient,
     assert browser.get(f"/messages/{message.id}/preview").status_code == 200
 
 
-def test_a_draft_is_shown_and_not_saved(browser: FlaskClient, session: Session, user: User) -> None:
+def test_a_draft_is_shown_without_being_saved(browser: FlaskClient, session: Session, user: User) -> None:
     ClientFactory.create(owner=user, full_name="Ann <b>", attributes={})
 
     response = browser.post("/messages/preview", data=DRAFT)
 
     assert response.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
     assert "Hi, Ann &lt;b&gt;" in response.text
-    # Inside the frame's attribute, so it is escaped again.
+    # The letter is inside the frame's attribute, so it is escaped a second time.
     assert "&lt;strong&gt;Ann &amp;lt;b&amp;gt;&lt;/strong&gt;" in response.text
     assert "<code>{{ client.city }}</code>" in response.text
     assert session.scalars(select(Message)).all() == []

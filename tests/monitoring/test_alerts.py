@@ -1,4 +1,4 @@
-"""Alerts and the dashboard in deploy/ query only metrics that exist in /metrics."""
+"""Test that the alerts and the dashboard in deploy/ query only metrics that exist in /metrics."""
 
 import json
 import re
@@ -27,15 +27,15 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.monitoring.test_metrics import read
+from tests.monitoring.test_metrics import read_metrics
 from tests.support.factories import MailingFactory, RunFactory, create_clients, create_run, due_mailing
 from tests.support.servers import SmtpServer
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-# Added by Prometheus and Grafana.
+# These are added by Prometheus and Grafana.
 EXTERNAL_METRICS = {"up"}
 EXTERNAL_LABELS = {"instance", "job"}
-# All values of the labels whose values /metrics does not always show.
+# All possible values of the labels of which /metrics does not always show every value.
 VALUES = {
     ("skymailing_route_state", "state"): {state.value for state in BreakerState},
     ("skymailing_deliveries", "state"): {state.value for state in DeliveryState},
@@ -43,26 +43,26 @@ VALUES = {
 }
 
 
-def alerts() -> list[dict[str, Any]]:
+def read_alerts() -> list[dict[str, Any]]:
     groups = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
-def panels() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((DEPLOY / "grafana" / "skymailing.json").read_text())["panels"]
-    return found
+def read_panels() -> list[dict[str, Any]]:
+    panels: list[dict[str, Any]] = json.loads((DEPLOY / "grafana" / "skymailing.json").read_text())["panels"]
+    return panels
 
 
-def expressions() -> Iterator[tuple[str, str]]:
-    for rule in alerts():
+def list_expressions() -> Iterator[tuple[str, str]]:
+    for rule in read_alerts():
         yield rule["alert"], rule["expr"]
-    for panel in panels():
+    for panel in read_panels():
         for target in panel["targets"]:
             expression = target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*")
             yield panel["title"], expression
 
 
-def selectors(node: Any) -> Iterator[VectorSelector]:
+def find_selectors(node: Any) -> Iterator[VectorSelector]:
     """Yield every selector in an expression."""
     if isinstance(node, VectorSelector):
         yield node
@@ -70,14 +70,14 @@ def selectors(node: Any) -> Iterator[VectorSelector]:
         inner = getattr(node, name, None)
         for part in inner if isinstance(inner, list) else [inner]:
             if part is not None:
-                yield from selectors(part)
+                yield from find_selectors(part)
 
 
 @pytest.fixture
 def metrics(
     app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
 ) -> dict[str, set[str]]:
-    """The labels of each metric, after a mailing and a sweep."""
+    """Return the labels of each metric, after a mailing and a sweep."""
     create_clients(user, 1)
     mailing = due_mailing(user)
     with app.app_context():
@@ -91,10 +91,10 @@ def metrics(
 
 
 def test_every_expression_is_valid_and_uses_existing_metrics(metrics: dict[str, set[str]]) -> None:
-    for title, expression in expressions():
-        found = list(selectors(promql_parser.parse(expression)))
-        assert found, title
-        for selector in found:
+    for title, expression in list_expressions():
+        selectors = list(find_selectors(promql_parser.parse(expression)))
+        assert selectors, title
+        for selector in selectors:
             if selector.name in EXTERNAL_METRICS:
                 continue
             assert selector.name in metrics, f"{title}: no metric {selector.name}"
@@ -102,16 +102,16 @@ def test_every_expression_is_valid_and_uses_existing_metrics(metrics: dict[str, 
                 if matcher.name in EXTERNAL_LABELS:
                     continue
                 assert matcher.name in metrics[selector.name], f"{title}: no {matcher.name}"
-                known = VALUES.get((selector.name, matcher.name))
-                if known and matcher.op in (MatchOp.Equal, MatchOp.Re):
-                    assert set(matcher.value.split("|")) <= known, f"{title}: {matcher.value}"
+                possible = VALUES.get((selector.name, matcher.name))
+                if possible and matcher.op in (MatchOp.Equal, MatchOp.Re):
+                    assert set(matcher.value.split("|")) <= possible, f"{title}: {matcher.value}"
 
 
-def test_each_alert_has_a_severity_and_a_summary_and_is_documented() -> None:
+def test_each_alert_has_a_severity_a_summary_and_documentation() -> None:
     manual = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
-    names = [rule["alert"] for rule in alerts()]
+    names = [rule["alert"] for rule in read_alerts()]
     assert len(set(names)) == len(names)
-    for rule in alerts():
+    for rule in read_alerts():
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert rule["annotations"]["summary"]
         # An annotation can use only labels that the expression keeps.
@@ -123,16 +123,18 @@ def test_each_alert_has_a_severity_and_a_summary_and_is_documented() -> None:
 def test_ledgers_that_do_not_balance_are_counted(session: Session, user: User, visitor: FlaskClient) -> None:
     mailing = MailingFactory.create(owner=user)
     create_run(mailing, {DeliveryState.SENT: 2, DeliveryState.FAILED: 1})
-    assert read(visitor)["skymailing_runs_not_closing", ""] == 0
+    assert read_metrics(visitor)["skymailing_runs_not_closing", ""] == 0
 
-    RunFactory.create(mailing__owner=user, planned=3, state=RunState.SENDING)  # three deliveries are pending
-    assert read(visitor)["skymailing_runs_not_closing", ""] == 0
+    RunFactory.create(
+        mailing__owner=user, planned=3, state=RunState.SENDING
+    )  # its three deliveries may be pending
+    assert read_metrics(visitor)["skymailing_runs_not_closing", ""] == 0
 
-    RunFactory.create(mailing__owner=user, planned=3)  # no delivery may be pending once a run is over
-    assert read(visitor)["skymailing_runs_not_closing", ""] == 1
+    RunFactory.create(mailing__owner=user, planned=3)  # no delivery may be pending in a finished run
+    assert read_metrics(visitor)["skymailing_runs_not_closing", ""] == 1
 
 
-def test_waiting_account_letters_are_counted_with_their_age(
+def test_waiting_account_letters_and_their_age_are_measured(
     session: Session, user: User, visitor: FlaskClient
 ) -> None:
     now = utcnow()
@@ -145,7 +147,7 @@ def test_waiting_account_letters_are_counted_with_their_age(
         )
     session.flush()
 
-    numbers = read(visitor)
+    numbers = read_metrics(visitor)
     assert numbers["skymailing_outbox_waiting", ""] == 2
     assert 1190 < numbers["skymailing_outbox_oldest_due_age_seconds", ""] < 1300
 
@@ -156,12 +158,12 @@ def test_a_run_outside_its_sending_hours_is_not_overdue(
     now = utcnow()
     yesterday = str((now - timedelta(days=1)).isoweekday())
     hours = {"weekdays": yesterday, "state": "running"}
-    paused = MailingFactory.create(owner=user, **hours)
+    mailing = MailingFactory.create(owner=user, **hours)
     create_run(
-        paused, {DeliveryState.PENDING: 1}, state=RunState.SENDING, started_at=now - timedelta(hours=2)
+        mailing, {DeliveryState.PENDING: 1}, state=RunState.SENDING, started_at=now - timedelta(hours=2)
     )
-    assert read(visitor)["skymailing_oldest_due_age_seconds", ""] == 0
+    assert read_metrics(visitor)["skymailing_oldest_due_age_seconds", ""] == 0
 
-    paused.weekdays = "1234567"
+    mailing.weekdays = "1234567"
     session.flush()
-    assert read(visitor)["skymailing_oldest_due_age_seconds", ""] > 7000
+    assert read_metrics(visitor)["skymailing_oldest_due_age_seconds", ""] > 7000

@@ -1,4 +1,4 @@
-"""Test /healthz and /readyz, for load balancers and monitors."""
+"""Test /healthz and /readyz, which load balancers and monitors use."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,22 +18,22 @@ from skymailing.models import BreakerState, Route
 
 
 @pytest.fixture
-def without_database(environment: dict[str, str]) -> Iterator[Flask]:
-    """An app whose database server cannot be reached."""
+def app_without_database(environment: dict[str, str]) -> Iterator[Flask]:
+    """Yield an app that cannot reach its database server."""
     app = create_app(TestingConfig(environment | {"DATABASE_URL": "postgresql://127.0.0.1:1/nothing"}))
     yield app
     with app.app_context():
         db.engine.dispose()
 
 
-def test_healthz_succeeds_without_a_database(without_database: Flask) -> None:
-    response = without_database.test_client().get("/healthz")
+def test_healthz_succeeds_without_a_database(app_without_database: Flask) -> None:
+    response = app_without_database.test_client().get("/healthz")
 
     assert (response.status_code, response.text) == (200, "ok\n")
 
 
-def test_without_a_database_the_service_is_unavailable(without_database: Flask) -> None:
-    response = without_database.test_client().get("/readyz")
+def test_without_a_database_the_service_is_unavailable(app_without_database: Flask) -> None:
+    response = app_without_database.test_client().get("/readyz")
 
     assert response.status_code == 503
     assert response.json is not None
@@ -41,7 +41,7 @@ def test_without_a_database_the_service_is_unavailable(without_database: Flask) 
     assert not response.json["checks"]["database"]["ok"]
 
 
-def test_tables_of_another_version_make_the_service_unavailable(
+def test_tables_from_another_version_make_the_service_unavailable(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     app = create_app(TestingConfig(environment | {"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"}))

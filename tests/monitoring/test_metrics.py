@@ -1,4 +1,4 @@
-"""/metrics: its values, and who may read them."""
+"""Test the values in /metrics and who may read them."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from tests.support.factories import MailingFactory, create_clients
 from tests.support.servers import RedisServer, SmtpServer
 
 
-def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:
+def read_metrics(visitor: FlaskClient) -> dict[tuple[str, str], float]:
     """Return every sample, by name and label values."""
     response = visitor.get("/metrics")
     assert response.status_code == 200
@@ -26,14 +26,14 @@ def read(visitor: FlaskClient) -> dict[tuple[str, str], float]:
     }
 
 
-def test_metrics_count_the_letters_of_a_run(
+def test_metrics_count_a_runs_letters(
     app: Flask, session: Session, user: User, visitor: FlaskClient, work: Callable[[], None], smtp: SmtpServer
 ) -> None:
-    fine, _, refused = create_clients(user, 3)
+    deferred, _, refused = create_clients(user, 3)
     smtp.rcpt_replies[refused.email] = "550 5.7.1 no"
-    smtp.rcpt_replies[fine.email] = "451 later"
+    smtp.rcpt_replies[deferred.email] = "451 later"
     mailing = MailingFactory.create(owner=user, state=MailingState.SCHEDULED, next_run_at=utcnow())
-    before = read(visitor)
+    before = read_metrics(visitor)
     assert before["skymailing_oldest_due_age_seconds", ""] > 0
 
     with app.app_context():
@@ -42,7 +42,7 @@ def test_metrics_count_the_letters_of_a_run(
     with app.app_context():
         jobs.sweep()
 
-    after = read(visitor)
+    after = read_metrics(visitor)
     assert after["skymailing_deliveries", "sent"] == 1
     assert after["skymailing_deliveries", "failed"] == 1
     assert after["skymailing_deliveries", "deferred"] == 1
@@ -64,7 +64,7 @@ def test_metrics_count_the_letters_of_a_run(
         ("127.0.0.1", {"Forwarded": "for=x"}),
     ],
 )
-def test_metrics_are_hidden_from_other_hosts(
+def test_metrics_are_not_available_to_other_hosts(
     visitor: FlaskClient, address: str, headers: dict[str, str]
 ) -> None:
     response = visitor.get("/metrics", headers=headers, environ_base={"REMOTE_ADDR": address})
@@ -77,11 +77,11 @@ def test_if_a_token_is_set_only_the_token_gives_access(
     monkeypatch.setitem(app.config, "METRICS_TOKEN", "sesame")
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
 
-    right = visitor.get("/metrics", headers={"Authorization": "Bearer sesame"}, environ_base=elsewhere)
+    correct = visitor.get("/metrics", headers={"Authorization": "Bearer sesame"}, environ_base=elsewhere)
     wrong = visitor.get("/metrics", headers={"Authorization": "Bearer seed"}, environ_base=elsewhere)
     none = visitor.get("/metrics")
 
-    assert (right.status_code, wrong.status_code, none.status_code) == (200, 404, 404)
+    assert (correct.status_code, wrong.status_code, none.status_code) == (200, 404, 404)
 
 
 def test_without_redis_the_database_metrics_remain(
@@ -94,7 +94,7 @@ def test_without_redis_the_database_metrics_remain(
     monkeypatch.setitem(app.config, "REDIS_URL", "unix:///nowhere/redis.sock")
     monkeypatch.delitem(app.extensions, "skymailing_redis", raising=False)
 
-    numbers = read(visitor)
+    numbers = read_metrics(visitor)
 
     assert numbers["skymailing_redis_up", ""] == 0
     assert numbers["skymailing_deliveries", "sent"] == 0

@@ -1,4 +1,4 @@
-"""Fixtures for the outbox tests: mail server settings, a function that sends letters, and a letter."""
+"""Provide mail server settings, a function that sends letters, and a letter."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ MailSettings = Any  # Flask-Mail has no types
 
 @pytest.fixture
 def settings(app: Flask) -> Iterator[MailSettings]:
-    """Return Flask-Mail's settings; restore them after the test."""
+    """Yield Flask-Mail's settings, which are restored after the test."""
     state = app.extensions["mail"]
     before = dict(vars(state))
     timeout = app.config["MAIL_TIMEOUT"]
@@ -45,7 +45,7 @@ def send(app: Flask, session: Session) -> Send:
 
 @pytest.fixture
 def letter(app: Flask, session: Session) -> OutboxLetter:
-    """Add a password-changed letter to a new user."""
+    """Add a password-changed letter for a new user."""
     return add_letter(app, session, UserFactory.create(), "password-changed")
 
 
@@ -56,7 +56,7 @@ def add_letter(app: Flask, session: Session, user: User, template: str, **params
     return session.get_one(OutboxLetter, letter_id)
 
 
-def closed_port() -> int:
+def find_closed_port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port: int = server.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""Send account letters from the outbox once, and retry them after mail server failures."""
+"""Test that account letters are sent once, and retried after mail server failures."""
 
 import socket
 import threading
@@ -17,12 +17,12 @@ from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.outbox import services as outbox
-from tests.outbox.conftest import MailSettings, Send, add_letter, closed_port
+from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
 from tests.support.factories import ClientFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
 
 
-def test_letter_has_a_text_part_and_an_html_part(
+def test_a_letter_has_a_text_part_and_an_html_part(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     assert send() == 1
@@ -39,13 +39,13 @@ def test_letter_has_a_text_part_and_an_html_part(
     assert "http://sky.example/auth/reset" in arrived.html
 
 
-def test_letter_is_sent_once(send: Send, letter: OutboxLetter, smtp: SmtpServer) -> None:
+def test_a_letter_is_sent_once(send: Send, letter: OutboxLetter, smtp: SmtpServer) -> None:
     assert send() == 1
     assert send(timedelta(days=1)) == 0
     assert len(smtp.letters) == 1
 
 
-def test_rolled_back_letter_is_not_sent(app: Flask, send: Send, user: User, smtp: SmtpServer) -> None:
+def test_a_rolled_back_letter_is_not_sent(app: Flask, send: Send, user: User, smtp: SmtpServer) -> None:
     with app.app_context():
         outbox.add_letter(db.session.get_one(User, user.id), "password-changed")
         db.session.rollback()
@@ -61,23 +61,23 @@ def test_many_letters_share_one_connection(
     assert set(smtp.per_address().values()) == {1}
 
 
-def test_unreachable_server_postpones_letters(
+def test_an_unreachable_server_postpones_letters(
     send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session
 ) -> None:
-    working = settings.port
-    settings.port = closed_port()
+    working_port = settings.port
+    settings.port = find_closed_port()
     assert send() == 0
     session.refresh(letter)
     assert (letter.state, letter.attempts) == (LetterState.PENDING, 0)
     assert "refused" in letter.last_error
     assert letter.due_at > utcnow()
-    settings.port = working
+    settings.port = working_port
     assert send() == 0, "not due yet"
     assert send(timedelta(minutes=2)) == 1
     assert len(smtp.letters) == 1
 
 
-def test_temporary_refusal_is_retried_with_growing_delay(
+def test_a_temporary_refusal_is_retried_with_growing_delays(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     smtp.rcpt_replies[letter.to] = "451 4.7.1 greylisted"
@@ -94,7 +94,7 @@ def test_temporary_refusal_is_retried_with_growing_delay(
     assert send(timedelta(hours=1)) == 1
 
 
-def test_permanent_refusal_stores_the_servers_reply(
+def test_the_servers_reply_to_a_permanent_refusal_is_stored(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     smtp.rcpt_replies[letter.to] = "550 5.1.1 no such user"
@@ -112,7 +112,7 @@ def test_a_refused_letter_does_not_delay_others(
     assert smtp.letters[0].to == other.to
 
 
-def test_letter_is_given_up_after_three_days(
+def test_a_letter_fails_after_three_days(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     assert send(timedelta(days=3, minutes=1)) == 0
@@ -121,7 +121,7 @@ def test_letter_is_given_up_after_three_days(
     assert smtp.letters == []
 
 
-def test_letter_of_a_dead_worker_is_sent_after_its_lease_has_expired(
+def test_a_dead_workers_letter_is_sent_after_its_lease_has_expired(
     send: Send, letter: OutboxLetter, smtp: SmtpServer, session: Session
 ) -> None:
     letter.state = LetterState.SENDING
@@ -131,14 +131,14 @@ def test_letter_of_a_dead_worker_is_sent_after_its_lease_has_expired(
     assert send(timedelta(minutes=6)) == 1
 
 
-def test_letter_is_sent_without_a_job_for_it(
+def test_a_letter_is_sent_even_without_a_job(
     app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session
 ) -> None:
     add_letter(app, session, user, "reset-password")
     assert send() == 1
 
 
-def test_letter_is_in_the_language_of_the_user(
+def test_a_letter_is_in_the_users_language(
     app: Flask, send: Send, session: Session, smtp: SmtpServer
 ) -> None:
     user = UserFactory.create(locale="ru")
@@ -147,7 +147,7 @@ def test_letter_is_in_the_language_of_the_user(
     assert '<html lang="ru">' in smtp.letters[0].html
 
 
-def test_test_letter_contains_the_message(
+def test_a_test_letter_contains_the_message(
     app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session
 ) -> None:
     message = MessageFactory.create(owner=user, subject="Hello, {{ name }}")
@@ -158,11 +158,11 @@ def test_test_letter_contains_the_message(
     assert "Hello, Anna" in str(smtp.letters[0].parsed["Subject"])
 
 
-@pytest.mark.parametrize("whose", ["deleted", "somebody else's"])
-def test_test_letter_without_its_message_fails(
-    app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session, whose: str
+@pytest.mark.parametrize("kind", ["deleted", "another user's"])
+def test_a_test_letter_without_its_message_fails(
+    app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session, kind: str
 ) -> None:
-    message_id = 999 if whose == "deleted" else MessageFactory.create().id
+    message_id = 999 if kind == "deleted" else MessageFactory.create().id
     letter = add_letter(app, session, user, "test-letter", message_id=message_id, client_id=None)
     assert send() == 0
     session.refresh(letter)
@@ -170,7 +170,7 @@ def test_test_letter_without_its_message_fails(
     assert "deleted" in letter.last_error
 
 
-def test_silent_server_times_out(
+def test_a_silent_server_times_out(
     app: Flask, send: Send, letter: OutboxLetter, settings: MailSettings, session: Session
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
@@ -181,31 +181,31 @@ def test_silent_server_times_out(
     assert letter.state == LetterState.PENDING
 
 
-def test_server_with_an_endless_greeting_times_out(
+def test_a_server_with_an_endless_greeting_times_out(
     app: Flask, send: Send, letter: OutboxLetter, settings: MailSettings, session: Session
 ) -> None:
-    with dripping_server() as settings.port:
+    with run_endless_server() as settings.port:
         app.config["MAIL_TIMEOUT"] = 0.5
-        started = time.monotonic()
+        start = time.monotonic()
         assert send() == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - start < 5
     session.refresh(letter)
     assert letter.state == LetterState.PENDING
 
 
 @contextmanager
-def dripping_server() -> Iterator[int]:
-    """Serve a greeting that never ends, one line at a time, each within the socket's timeout."""
+def run_endless_server() -> Iterator[int]:
+    """Run a server whose greeting never ends; each line arrives within the socket's timeout."""
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def drip() -> None:
+    def greet_endlessly() -> None:
         connection, _address = listener.accept()
         with connection, suppress(OSError):
             while True:
                 connection.sendall(b"220-still here\r\n")
                 time.sleep(0.05)
 
-    thread = threading.Thread(target=drip, daemon=True)
+    thread = threading.Thread(target=greet_endlessly, daemon=True)
     thread.start()
     yield listener.getsockname()[1]
     thread.join(5)

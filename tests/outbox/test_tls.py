@@ -1,4 +1,4 @@
-"""Send account letters only to a mail server with STARTTLS and a valid certificate."""
+"""Test that account letters are sent only to a mail server with STARTTLS and a valid certificate."""
 
 import ssl
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from skymailing.delivery.smtp import connection
 from skymailing.models import LetterState, OutboxLetter
-from tests.outbox.conftest import MailSettings, Send, closed_port
+from tests.outbox.conftest import MailSettings, Send, find_closed_port
 from tests.support.servers import SmtpServer
 
 
-def test_server_without_starttls_gets_no_letter(
+def test_a_server_without_starttls_gets_no_letter(
     send: Send, letter: OutboxLetter, settings: MailSettings, smtp: SmtpServer, session: Session
 ) -> None:
     settings.use_tls = True
@@ -44,18 +44,18 @@ def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def tls_server(authority: trustme.CA, smtp: SmtpServer) -> Iterator[int]:
-    """Run a server named localhost that accepts letters only after STARTTLS; return its port."""
+    """Run a server named localhost that accepts letters only after STARTTLS; yield its port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
     controller = Controller(
-        smtp, hostname="127.0.0.1", port=closed_port(), tls_context=context, require_starttls=True
+        smtp, hostname="127.0.0.1", port=find_closed_port(), tls_context=context, require_starttls=True
     )
     controller.start()
     yield controller.port
     controller.stop()
 
 
-def test_server_with_an_unknown_certificate_gets_no_letter(
+def test_a_server_with_an_unknown_certificate_gets_no_letter(
     send: Send,
     letter: OutboxLetter,
     settings: MailSettings,
@@ -70,7 +70,7 @@ def test_server_with_an_unknown_certificate_gets_no_letter(
     assert smtp.letters == []
 
 
-def test_server_with_a_trusted_certificate_gets_the_letter(
+def test_a_server_with_a_trusted_certificate_gets_the_letter(
     send: Send, letter: OutboxLetter, settings: MailSettings, tls_server: int, trust: None, smtp: SmtpServer
 ) -> None:
     settings.use_tls, settings.server, settings.port = True, "localhost", tls_server
@@ -78,7 +78,7 @@ def test_server_with_a_trusted_certificate_gets_the_letter(
     assert len(smtp.letters) == 1
 
 
-def test_server_with_the_certificate_of_another_host_gets_no_letter(
+def test_a_server_with_another_hosts_certificate_gets_no_letter(
     send: Send,
     letter: OutboxLetter,
     settings: MailSettings,

@@ -1,4 +1,4 @@
-"""Hosts of one installation: processes that share only PostgreSQL and Redis, by URL."""
+"""Run the hosts of one installation, whose processes share only PostgreSQL and Redis."""
 
 import os
 import signal
@@ -17,19 +17,19 @@ PASSWORD = "a-password-for-tests"
 
 
 @contextmanager
-def redis_with_password(directory: Path) -> Iterator[str]:
+def run_redis_with_password(directory: Path) -> Iterator[str]:
     """Run a Valkey that listens on TCP and requires a password; yield its URL."""
     port = free_port()
     directory.mkdir(parents=True, exist_ok=True)
     settings = f"bind 127.0.0.1\nport {port}\nrequirepass {PASSWORD}\ndir {directory}\nsave ''\n"
-    # On standard input, so that the process list does not show the password.
+    # Pass the settings on standard input, so that the process list does not show the password.
     process = subprocess.Popen([get_binary_path(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stdin
     process.stdin.write(settings.encode())
     process.stdin.close()
     url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
 
-    def responds() -> bool:
+    def is_responding() -> bool:
         with redis.Redis.from_url(url) as client:
             try:
                 return bool(client.ping())
@@ -37,7 +37,7 @@ def redis_with_password(directory: Path) -> Iterator[str]:
                 return False
 
     try:
-        wait_until(responds, "Redis responds")
+        wait_until(is_responding, "Redis responds")
         yield url
     finally:
         process.terminate()
@@ -45,13 +45,18 @@ def redis_with_password(directory: Path) -> Iterator[str]:
 
 
 class Host:
-    """Some processes of the service, as systemd would start them, with their own DATA_DIR."""
+    """A host with its own DATA_DIR, whose processes are started as systemd would start them."""
 
     def __init__(self, data_dir: Path, settings: dict[str, str]) -> None:
         self.data_dir = data_dir
         self.port = free_port()
-        own = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), "PORT": str(self.port), "WORKERS": "1"}
-        self.environment = settings | own
+        own_settings = {
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(data_dir),
+            "PORT": str(self.port),
+            "WORKERS": "1",
+        }
+        self.environment = settings | own_settings
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         data_dir.mkdir(parents=True)
 
@@ -70,7 +75,7 @@ class Host:
 
     def run(self, *arguments: str) -> str:
         """Run a command on this host and return its output."""
-        done = subprocess.run(
+        result = subprocess.run(
             self._command(*arguments),
             cwd=PROJECT_DIR,
             env=self.environment,
@@ -78,11 +83,11 @@ class Host:
             text=True,
             timeout=60,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def lose_power(self) -> None:
-        """Kill all processes."""
+        """Kill all processes immediately."""
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:

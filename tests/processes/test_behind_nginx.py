@@ -1,4 +1,4 @@
-"""The web server behind nginx, set up as in docs/operations.md."""
+"""Test the web server behind nginx, set up as in docs/operations.md."""
 
 import http.client
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.nginx import NAME, Nginx, find_nginx, running_nginx
+from tests.processes.nginx import NAME, Nginx, find_nginx, run_nginx
 from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
 from tests.support.servers import RedisServer
 
@@ -24,7 +24,7 @@ EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
 
 
 class Web:
-    """`flask web` with production settings."""
+    """A `flask web` process with production settings."""
 
     def __init__(self, directory: Path, redis_url: str) -> None:
         self.port = free_port()
@@ -68,7 +68,7 @@ def web(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> 
 
 @pytest.fixture(scope="module")
 def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    with running_nginx(tmp_path_factory.mktemp("nginx"), web.port) as nginx:
+    with run_nginx(tmp_path_factory.mktemp("nginx"), web.port) as nginx:
         yield nginx
 
 
@@ -95,7 +95,7 @@ def test_a_user_stays_on_tls_after_signing_in(nginx: Nginx) -> None:
         Referer=f"https://{NAME}/auth/login",
         Cookie=form.headers["Set-Cookie"].partition(";")[0],
     )
-    cookie = "; ".join(given.partition(";")[0] for given in response.headers.get_all("Set-Cookie", []))
+    cookie = "; ".join(header.partition(";")[0] for header in response.headers.get_all("Set-Cookie", []))
 
     assert response.status == 302, response.text
     assert not response.headers["Location"].startswith("http:")
@@ -138,7 +138,7 @@ def test_styles_are_compressed(nginx: Nginx) -> None:
     assert nginx.request("GET", style[1], Accept_Encoding="gzip").headers["Content-Encoding"] == "gzip"
 
 
-def test_links_that_open_an_account_are_not_logged(nginx: Nginx) -> None:
+def test_links_that_give_access_to_an_account_are_not_logged(nginx: Nginx) -> None:
     for page in ("verify", "reset", "email"):
         assert nginx.request("GET", f"/auth/{page}/a-secret-token").status == 410
     nginx.request("GET", "/u/an-unsubscribe-token")
@@ -162,7 +162,7 @@ def test_nginx_reconnects_to_a_restarted_web_server(nginx: Nginx, web: Web) -> N
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Responds with the request's headers."""
+    """A handler that responds with the request's headers."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -173,11 +173,11 @@ class Echo(BaseHTTPRequestHandler):
         pass
 
 
-def test_forwarding_headers_of_visitors_are_dropped(tmp_path: Path) -> None:
+def test_visitors_forwarding_headers_are_dropped(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Echo) as upstream:
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
-        with running_nginx(tmp_path, upstream.server_port) as nginx:
-            seen = nginx.request(
+        with run_nginx(tmp_path, upstream.server_port) as nginx:
+            received = nginx.request(
                 "GET",
                 "/",
                 X_Forwarded_For="203.0.113.7",
@@ -187,8 +187,8 @@ def test_forwarding_headers_of_visitors_are_dropped(tmp_path: Path) -> None:
             ).text
         upstream.shutdown()
 
-    assert "X-Forwarded-For: 127.0.0.1\n" in seen
-    assert "X-Forwarded-Proto: https\n" in seen
-    assert f"Host: {NAME}\n" in seen
-    assert "evil.example" not in seen
-    assert "203.0.113.7" not in seen
+    assert "X-Forwarded-For: 127.0.0.1\n" in received
+    assert "X-Forwarded-Proto: https\n" in received
+    assert f"Host: {NAME}\n" in received
+    assert "evil.example" not in received
+    assert "203.0.113.7" not in received

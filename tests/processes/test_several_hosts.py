@@ -1,4 +1,4 @@
-"""One installation on two hosts, one of which is lost during a run."""
+"""Test one installation on two hosts, one of which is lost during a run."""
 
 import time
 import urllib.request
@@ -17,15 +17,15 @@ from skymailing import create_app, queue
 from skymailing.delivery.journal import known_leases
 from skymailing.extensions import db
 from skymailing.models import Attempt, Delivery, DeliveryState, OnUnknown, Outcome, RunState
-from tests.delivery.ledger import check_ledger, only_run, states
+from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.sink import Sink, Stage, Turn
 from tests.faults.workers import add_clients
-from tests.processes.hosts import Host, redis_with_password
+from tests.processes.hosts import Host, run_redis_with_password
 from tests.processes.service import wait_until
 from tests.support.factories import UserFactory, bind, due_mailing
 
 RECIPIENTS = 1_500
-SESSIONS = 5  # per worker, at most
+SESSIONS = 5  # the maximum per worker
 LEASE_SECONDS = 1 + 3 + 2
 
 
@@ -41,11 +41,11 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def settings(postgres_url: str, sink: Sink, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of both hosts."""
+    """Yield the settings for both hosts."""
     name = f"hosts_{time.monotonic_ns()}"
     with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        with redis_with_password(tmp_path / "redis") as redis_url:
+        with run_redis_with_password(tmp_path / "redis") as redis_url:
             yield {
                 "SKYMAILING_ENV": "production",
                 "SECRET_KEY": "only-for-tests-" * 3,
@@ -64,7 +64,7 @@ def settings(postgres_url: str, sink: Sink, tmp_path: Path) -> Iterator[dict[str
 
 @pytest.fixture
 def hosts(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Host, Host]]:
-    """A host with all processes and one with only a worker, both running."""
+    """Start one host with all processes and one with only a worker; yield both."""
     first, second = Host(tmp_path / "first", settings), Host(tmp_path / "second", settings)
     first.run("db", "upgrade")
     first.start("web", "worker", "scheduler")
@@ -76,7 +76,7 @@ def hosts(settings: dict[str, str], tmp_path: Path) -> Iterator[tuple[Host, Host
 
 @pytest.fixture
 def observer(settings: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
-    """An app for the test, on the same two servers."""
+    """Yield an app for the test, on the same database and Redis."""
     app = create_app(load_config(settings | {"DATA_DIR": str(tmp_path / "observer")}))
     yield app
     with app.app_context():
@@ -84,19 +84,19 @@ def observer(settings: dict[str, str], tmp_path: Path) -> Iterator[Flask]:
 
 
 def count_leases(session: Session) -> int:
-    """Return how many workers hold letters now."""
+    """Return how many workers currently hold letters."""
     is_sending = Delivery.state == DeliveryState.SENDING
     return session.scalar(select(func.count(func.distinct(Delivery.lease_token))).where(is_sending)) or 0
 
 
-def count_held(session: Session, host: Host) -> int:
+def count_held_letters(session: Session, host: Host) -> int:
     """Return how many letters the host's workers hold, according to their journals."""
     tokens = known_leases(host.data_dir / "journal")
-    held = (Delivery.state == DeliveryState.SENDING) & Delivery.lease_token.in_(tokens)
-    return session.scalar(select(func.count()).select_from(Delivery).where(held)) or 0
+    is_held = (Delivery.state == DeliveryState.SENDING) & Delivery.lease_token.in_(tokens)
+    return session.scalar(select(func.count()).select_from(Delivery).where(is_held)) or 0
 
 
-def test_losing_a_host_makes_only_its_letters_unknown(
+def test_when_a_host_is_lost_only_its_letters_become_unknown(
     hosts: tuple[Host, Host], observer: Flask, sink: Sink
 ) -> None:
     first, second = hosts
@@ -109,27 +109,29 @@ def test_losing_a_host_makes_only_its_letters_unknown(
 
         second.lose_power()
         lost_at = time.monotonic()
-        time.sleep(0.5)  # its last statement has taken effect
-        held = count_held(session, second)
+        time.sleep(0.5)  # let its last statement take effect
+        held = count_held_letters(session, second)
         wait_until(
-            lambda: only_run(session).state is RunState.FINISHED, "the run ends without the lost host", 90
+            lambda: get_only_run(session).state is RunState.FINISHED, "the run ends without the lost host", 90
         )
 
         assert time.monotonic() - lost_at > LEASE_SECONDS - 1, (
-            "the lost host could have been alive until then"
+            "until then, the lost host could still have been alive"
         )
         check_lost_letters(session, sink, held)
-        assert len(second.journals) == 1, "no other host can read it"
+        assert len(second.journals) == 1, "no other host can read the journal"
         with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/healthz", timeout=5) as response:
             assert response.status == 200
 
-        # When its disk comes back, its results are recorded.
-        run = only_run(session)
+        # When the host returns with its disk, its results are recorded.
+        run = get_only_run(session)
         second.start("worker")
         arrived = len(sink.letters)
-        wait_until(lambda: states(session, run)["sent"] >= arrived - SESSIONS, "its journal is read back")
+        wait_until(
+            lambda: count_states(session, run)["sent"] >= arrived - SESSIONS, "its journal is read back"
+        )
         assert len(sink.letters) == arrived
-        check_ledger(session, only_run(session), sink.letters)
+        check_ledger(session, get_only_run(session), sink.letters)
     engine.dispose()
 
 
@@ -146,12 +148,12 @@ def start_run(session: Session, observer: Flask, sink: Sink) -> None:
 
 def check_lost_letters(session: Session, sink: Sink, held: int) -> None:
     """Check that exactly the letters that the lost host held are unknown."""
-    run = only_run(session)
-    counts = states(session, run)
+    run = get_only_run(session)
+    counts = count_states(session, run)
     lost = counts.pop("unknown", 0)
     assert counts == {"sent": RECIPIENTS - lost}
     assert set(sink.per_address().values()) == {1}, "no one got a second letter"
-    assert lost == held > 0, "only what the lost host held is unknown"
+    assert lost == held > 0, "only letters that the lost host held are unknown"
     answers = session.scalars(select(Attempt.answer).where(Attempt.outcome == Outcome.UNKNOWN)).all()
     assert all("left no record" in answer for answer in answers)
     assert len(answers) == lost

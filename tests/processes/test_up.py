@@ -1,4 +1,4 @@
-"""`flask up` runs one supervisor that starts, restarts and stops everything."""
+"""Test `flask up`, whose supervisor starts, restarts and stops all processes."""
 
 import os
 import re
@@ -24,7 +24,7 @@ STOP_SECONDS = 20
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that tests may damage, but not stop."""
+    """Run a service that tests may damage but not stop."""
     service = Service(tmp_path_factory.mktemp("up") / "data")
     service.start()
     yield service
@@ -33,14 +33,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def own_service(tmp_path: Path) -> Iterator[Service]:
-    """A service that a test may stop; the name of its folder has special characters."""
+    """Run a service that a test may stop; its folder's name contains special characters."""
     service = Service(tmp_path / "my #1 data; 100%")
     service.start()
     yield service
     service.stop()
 
 
-def test_the_console_shows_the_address_the_letters_and_the_logs(service: Service) -> None:
+def test_the_console_shows_the_addresses_of_the_site_the_letters_and_the_logs(service: Service) -> None:
     assert service.console.splitlines() == [
         "Starting ...",
         f"SkyMailing is running: {service.url}/",
@@ -49,8 +49,8 @@ def test_the_console_shows_the_address_the_letters_and_the_logs(service: Service
     ]
 
 
-def test_every_part_is_ready_and_doctor_finds_no_problem(service: Service) -> None:
-    wait_until(service.is_ready, "every part is ready")
+def test_all_processes_are_ready_and_doctor_finds_no_problem(service: Service) -> None:
+    wait_until(service.is_ready, "all processes are ready")
 
     result = service.run("doctor")
 
@@ -60,14 +60,14 @@ def test_every_part_is_ready_and_doctor_finds_no_problem(service: Service) -> No
 
 @pytest.mark.parametrize("name", ["worker", "scheduler", "redis", "catcher", "web"])
 def test_a_killed_process_is_restarted(service: Service, name: str) -> None:
-    wait_until(service.is_ready, "every part is ready")
-    old = service.pids()[name]
+    wait_until(service.is_ready, "all processes are ready")
+    old_pid = service.pids()[name]
 
-    os.kill(old, signal.SIGKILL)
+    os.kill(old_pid, signal.SIGKILL)
 
-    wait_until(lambda: service.pids()[name] != old, f"{name} is started again")
+    wait_until(lambda: service.pids()[name] != old_pid, f"{name} is restarted")
     wait_until(lambda: listens(service.mail_port), "the catcher listens")
-    wait_until(service.is_ready, "every part is ready again")
+    wait_until(service.is_ready, "all processes are ready again")
 
 
 def test_a_second_start_reports_the_running_service(service: Service) -> None:
@@ -97,7 +97,7 @@ def test_a_mail_catcher_port_in_use_is_reported_with_its_variable(service: Servi
     assert "MAIL_PORT=" in result.stderr
 
 
-def test_a_database_without_tables_is_reported_with_the_remedy(tmp_path: Path) -> None:
+def test_a_database_without_tables_is_reported_with_a_remedy(tmp_path: Path) -> None:
     result = Service(tmp_path / "data").run("up")
 
     assert result.returncode == 1
@@ -105,7 +105,7 @@ def test_a_database_without_tables_is_reported_with_the_remedy(tmp_path: Path) -
 
 
 def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service) -> None:
-    wait_until(own_service.is_ready, "every part is ready")
+    wait_until(own_service.is_ready, "all processes are ready")
     start_job(own_service)
 
     assert own_service.press_ctrl_c() == 0
@@ -113,7 +113,9 @@ def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service)
     check_stopped_in_order(own_service)
     assert not listens(own_service.port)
     assert not listens(own_service.mail_port)
-    assert not redis_socket(own_service.data_dir).parent.exists()  # outside DATA_DIR, because of such a name
+    assert not redis_socket(
+        own_service.data_dir
+    ).parent.exists()  # outside DATA_DIR, because of its special characters
 
 
 @pytest.mark.parametrize(
@@ -129,24 +131,24 @@ def test_ctrl_c_finishes_the_job_and_leaves_nothing_behind(own_service: Service)
 def test_each_signal_stops_the_service_in_order_under_load(
     tmp_path: Path, signal_: signal.Signals, in_background: bool
 ) -> None:
-    """A shell starts background jobs with SIGINT ignored, so only SIGTERM can stop those."""
+    """Background jobs of a shell ignore SIGINT, so they are tested with the other signals only."""
     service = Service(tmp_path / "data")
     service.start(in_background=in_background)
     try:
-        wait_until(service.is_ready, "every part is ready")
-        with visitors(service, 4):
+        wait_until(service.is_ready, "all processes are ready")
+        with run_visitors(service, 4):
             start_job(service)
-            began = time.monotonic()
+            start = time.monotonic()
             os.kill(service.process.pid, signal_)
             assert service.process.wait(60) == 0
-            took = time.monotonic() - began
+            duration = time.monotonic() - start
     finally:
         service.stop()
 
     check_stopped_in_order(service)
     assert service.console.splitlines()[-1] == "Stopped."
-    # A machine with other work gets more time.
-    assert took < STOP_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+    # Allow more time on a machine with other work.
+    assert duration < STOP_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def start_job(service: Service) -> None:
@@ -158,7 +160,7 @@ def start_job(service: Service) -> None:
 
 
 def check_stopped_in_order(service: Service) -> None:
-    """Check that the job was finished, and that every process has ended in order."""
+    """Check that the job was finished and that all processes ended in order."""
     assert "time.sleep done" in service.log("worker")
     stopped = re.findall(r"stopped: (\S+) ", service.log("supervisor"))
     assert stopped == ["web", "scheduler", "worker", "catcher", "redis"]
@@ -166,7 +168,7 @@ def check_stopped_in_order(service: Service) -> None:
 
 
 @contextmanager
-def visitors(service: Service, count: int) -> Iterator[None]:
+def run_visitors(service: Service, count: int) -> Iterator[None]:
     """Request pages continuously, over connections that stay open."""
     is_over = threading.Event()
 
@@ -189,7 +191,7 @@ def visitors(service: Service, count: int) -> Iterator[None]:
             thread.join()
 
 
-def test_a_failing_process_is_reported_with_the_path_of_its_log(tmp_path: Path) -> None:
+def test_a_failing_process_is_reported_with_its_log_path(tmp_path: Path) -> None:
     lines: list[str] = []
     console = ConsoleSupervisor(Options(tmp_path), tmp_path, lambda: False, lambda: None, lines.append)
 
@@ -198,12 +200,12 @@ def test_a_failing_process_is_reported_with_the_path_of_its_log(tmp_path: Path) 
     assert lines == [f"web keeps stopping and is restarted; see {tmp_path / 'web.log'}."]
 
 
-def test_children_end_with_a_killed_supervisor_and_the_next_start_works(own_service: Service) -> None:
+def test_children_of_a_killed_supervisor_end_and_the_next_start_works(own_service: Service) -> None:
     own_service.process.kill()
     own_service.process.wait()
 
     own_service.start()
 
-    wait_until(own_service.is_ready, "every part is ready")
-    newest = set(own_service.pids().values())
-    wait_until(lambda: all(map(is_gone, own_service.all_pids() - newest)), "the old processes are gone")
+    wait_until(own_service.is_ready, "all processes are ready")
+    new_pids = set(own_service.pids().values())
+    wait_until(lambda: all(map(is_gone, own_service.all_pids() - new_pids)), "the old processes are gone")

@@ -1,4 +1,4 @@
-"""Reports as a page, a file and a command: numbers, access and invalid periods."""
+"""Test reports as a page, a file and a command: numbers, access and invalid periods."""
 
 import csv
 import json
@@ -14,11 +14,11 @@ from skymailing.mailings import log_queries
 from skymailing.models import DeliveryState, Mailing, Outcome, User
 from skymailing.reports import views
 from tests.conftest import SignIn
-from tests.mailings.pages import error_beside, main, soup, value_of
+from tests.mailings.pages import error_beside, get_main_text, get_value, soup
 from tests.support.factories import AttemptFactory, DeliveryFactory, MailingFactory, UserFactory, create_run
 
 # Kathmandu is 5:45 ahead of UTC, so its midnight is 18:15 in UTC.
-BEGIN = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+START = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 PERIOD = "since=2026-11-19&until=2026-11-22"
 
 
@@ -35,40 +35,40 @@ def browser(user: User, sign_in: SignIn) -> FlaskClient:
 
 @pytest.fixture
 def mailing(user: User) -> Mailing:
-    """A mailing of ten letters, one every five minutes around midnight in Kathmandu; every fifth failed."""
-    mailing: Mailing = MailingFactory.create(owner=user, name="=Осень", starts_at=BEGIN)
-    run = create_run(mailing, {}, scheduled_for=BEGIN, planned=10)
+    """Create a mailing of ten letters at five-minute intervals around midnight; every fifth letter failed."""
+    mailing: Mailing = MailingFactory.create(owner=user, name="=Осень", starts_at=START)
+    run = create_run(mailing, {}, scheduled_for=START, planned=10)
     for number in range(10):
-        at = BEGIN + timedelta(minutes=5 * number)
-        failed = number % 5 == 4
-        state = DeliveryState.FAILED if failed else DeliveryState.SENT
+        at = START + timedelta(minutes=5 * number)
+        is_failed = number % 5 == 4
+        state = DeliveryState.FAILED if is_failed else DeliveryState.SENT
         delivery = DeliveryFactory.create(run=run, state=state, finished_at=at)
         refusal = {"outcome": Outcome.FAILED, "code": 550, "answer": "5.1.1 no such user"}
-        AttemptFactory.create(delivery=delivery, at=at, **(refusal if failed else {}))
+        AttemptFactory.create(delivery=delivery, at=at, **(refusal if is_failed else {}))
     return mailing
 
 
-def table(page: FlaskClient, address: str, name: str) -> dict[str, list[int]]:
+def read_table(browser: FlaskClient, path: str, name: str) -> dict[str, list[int]]:
     """Return the numbers of a table's rows by title, without rows of zeros."""
-    found = soup(page.get(address)).find(id=name)
-    assert isinstance(found, Tag)
+    table = soup(browser.get(path)).find(id=name)
+    assert isinstance(table, Tag)
     rows = {
         " ".join(row.select_one("th").get_text().split()): [  # type: ignore[union-attr]
             int(str(cell["data-value"])) for cell in row.select("td[data-value]")
         ]
-        for row in found.select("tbody tr")
+        for row in table.select("tbody tr")
     }
     return {title: numbers for title, numbers in rows.items() if any(numbers)}
 
 
 def test_the_page_shows_days_in_the_users_time_zone(browser: FlaskClient, mailing: Mailing) -> None:
     # Midnight in Kathmandu is 18:15 in UTC: three letters before it, seven after.
-    assert table(browser, f"/reports/?{PERIOD}", "days") == {
+    assert read_table(browser, f"/reports/?{PERIOD}", "days") == {
         "20 Nov 2026": [10, 3, 0, 0, 0, 0, 0, 3],
         "21 Nov 2026": [0, 5, 2, 0, 0, 0, 0, 7],
     }
-    assert table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [10, 8, 2, 0, 0, 0, 0, 10]}
-    text = main(browser.get(f"/reports/?{PERIOD}"))
+    assert read_table(browser, f"/reports/?{PERIOD}", "mailings") == {"=Осень": [10, 8, 2, 0, 0, 0, 0, 10]}
+    text = get_main_text(browser.get(f"/reports/?{PERIOD}"))
     assert "550 5.1.1 no such user 2" in text
     assert "Attempts per letter 1" in text
     assert "Median time 15 min" in text
@@ -79,27 +79,27 @@ def test_a_report_covers_one_or_all_of_the_users_own_mailings(
     browser: FlaskClient, user: User, mailing: Mailing
 ) -> None:
     other = MailingFactory.create(owner=user)
-    create_run(other, {DeliveryState.SENT: 4}, scheduled_for=BEGIN)
+    create_run(other, {DeliveryState.SENT: 4}, scheduled_for=START)
     foreign = MailingFactory.create()
-    create_run(foreign, {DeliveryState.SENT: 8}, scheduled_for=BEGIN)
-    assert "Planned 14" in main(browser.get(f"/reports/?{PERIOD}"))
-    assert "Planned 4" in main(browser.get(f"/reports/?{PERIOD}&mailing={other.id}"))
+    create_run(foreign, {DeliveryState.SENT: 8}, scheduled_for=START)
+    assert "Planned 14" in get_main_text(browser.get(f"/reports/?{PERIOD}"))
+    assert "Planned 4" in get_main_text(browser.get(f"/reports/?{PERIOD}&mailing={other.id}"))
     for page in ("", "report.csv"):
         assert browser.get(f"/reports/{page}?{PERIOD}&mailing={foreign.id}").status_code == 404
         assert browser.get(f"/reports/{page}?{PERIOD}&mailing=999999999").status_code == 404
 
 
 def test_an_invalid_period_is_explained_beside_its_field(browser: FlaskClient) -> None:
-    wrong = {
+    errors = {
         "since=2026-11-20&until=2026-11-19": ("until", "ends before it begins"),
         "since=2025-11-20&until=2026-11-21": ("until", "up to 366 days"),
         "since=2020-01-01": ("until", "up to 366 days"),
         "since=0001-01-01": ("since", "between 1970 and 9000"),
         "since=yesterday": ("since", "Not a valid date"),
     }
-    for query, (field, words) in wrong.items():
+    for query, (field, expected) in errors.items():
         page = browser.get(f"/reports/?{query}")
-        assert words in error_beside(page, field), query
+        assert expected in error_beside(page, field), query
         assert browser.get(f"/reports/report.csv?{query}").status_code == 400
     assert browser.get("/reports/?since=2024-01-01&until=2024-12-31").status_code == 200
     for edge in ("until=1970-01-01", "since=9000-12-31", "until=9000-12-31"):
@@ -108,7 +108,7 @@ def test_an_invalid_period_is_explained_beside_its_field(browser: FlaskClient) -
 
 def test_a_period_without_letters_suggests_what_to_do(browser: FlaskClient, mailing: Mailing) -> None:
     page = browser.get("/reports/?since=2020-01-01&until=2020-01-31")
-    assert "Nothing was sent in this period" in main(page)
+    assert "Nothing was sent in this period" in get_main_text(page)
     assert 'value="2020-01-01"' in page.text
 
 
@@ -131,62 +131,62 @@ def test_the_command_prints_the_same_numbers_as_json_and_csv(
 ) -> None:
     def run(*arguments: str) -> str:
         days = ["--since", "2026-11-19", "--until", "2026-11-22"]
-        done = app.test_cli_runner().invoke(args=["mailings", "report", *days, *arguments])
-        assert done.exit_code == 0, done.output
-        return done.output
+        result = app.test_cli_runner().invoke(args=["mailings", "report", *days, *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
 
     for arguments in (["--owner", user.email], ["--mailing", str(mailing.id)]):
-        printed = json.loads(run(*arguments))
-        assert (printed["timezone"], printed["begins_at"]) == ("Asia/Kathmandu", "2026-11-18T18:15:00Z")
-        assert {name: printed["totals"][name] for name in ("planned", "sent", "failed", "attempts")} == {
+        report = json.loads(run(*arguments))
+        assert (report["timezone"], report["begins_at"]) == ("Asia/Kathmandu", "2026-11-18T18:15:00Z")
+        assert {name: report["totals"][name] for name in ("planned", "sent", "failed", "attempts")} == {
             "planned": 10,
             "sent": 8,
             "failed": 2,
             "attempts": 10,
         }
-        assert (printed["totals"]["median_seconds"], printed["totals"]["p95_seconds"]) == (900, 2400)
-        assert printed["reasons"] == [{"code": 550, "words": "5.1.1 no such user", "attempts": 2}]
-        assert [day["sent"] for day in printed["days"]] == [0, 3, 5, 0]
-        assert [(one["id"], one["sent"]) for one in printed["mailings"]] == [(mailing.id, 8)]
+        assert (report["totals"]["median_seconds"], report["totals"]["p95_seconds"]) == (900, 2400)
+        assert report["reasons"] == [{"code": 550, "words": "5.1.1 no such user", "attempts": 2}]
+        assert [day["sent"] for day in report["days"]] == [0, 3, 5, 0]
+        assert [(row["id"], row["sent"]) for row in report["mailings"]] == [(mailing.id, 8)]
         assert len(run(*arguments, "--format", "csv").splitlines()) == 3
     foreign = MailingFactory.create()
-    create_run(foreign, {DeliveryState.SENT: 2}, scheduled_for=BEGIN)
+    create_run(foreign, {DeliveryState.SENT: 2}, scheduled_for=START)
     assert json.loads(run())["totals"]["sent"] == 10
 
 
-def test_each_of_very_many_mailings_can_be_found_by_name(
+def test_mailings_that_are_not_listed_can_be_found_by_name(
     browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "MAILINGS_SHOWN", 2)
     monkeypatch.setattr(log_queries, "MAILINGS_LISTED", 2)
     mailings = [MailingFactory.create(owner=user, name=f"Письмо {number}") for number in range(4)]
     for size, mailing in zip((1, 5, 3, 2), mailings, strict=True):
-        create_run(mailing, {DeliveryState.SENT: size}, scheduled_for=BEGIN)
+        create_run(mailing, {DeliveryState.SENT: size}, scheduled_for=START)
     foreign = MailingFactory.create(name="Письмо 0")
-    create_run(foreign, {DeliveryState.SENT: 1}, scheduled_for=BEGIN)
+    create_run(foreign, {DeliveryState.SENT: 1}, scheduled_for=START)
     oldest = mailings[0].id
 
     page = browser.get(f"/reports/?{PERIOD}")
-    assert [*table(browser, f"/reports/?{PERIOD}", "mailings")] == ["Письмо 1", "Письмо 2"]
-    assert "Showing the 2 largest of 4 mailings" in main(page)
+    assert [*read_table(browser, f"/reports/?{PERIOD}", "mailings")] == ["Письмо 1", "Письмо 2"]
+    assert "Showing the 2 largest of 4 mailings" in get_main_text(page)
     assert [option["value"] for option in soup(page).select("#mailing option")] == [
-        str(id) for id in (0, mailings[3].id, mailings[2].id)
+        str(mailing_id) for mailing_id in (0, mailings[3].id, mailings[2].id)
     ]
-    assert "Find older ones by name" in main(page)
+    assert "Find older ones by name" in get_main_text(page)
 
-    found = browser.get(f"/reports/?{PERIOD}&q=ПИСЬМО+0")
-    (link,) = soup(found).select("#mailings tbody a")
+    page = browser.get(f"/reports/?{PERIOD}&q=ПИСЬМО+0")
+    (link,) = soup(page).select("#mailings tbody a")
     assert f"mailing={oldest}" in str(link["href"])
-    assert "of 4 mailings" not in main(found)
-    assert "Planned 11" in main(found), "the rest of the page still covers all mailings"
-    assert "No mailings with this name" in main(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
+    assert "of 4 mailings" not in get_main_text(page)
+    assert "Planned 11" in get_main_text(page), "the rest of the page still covers all mailings"
+    assert "No mailings with this name" in get_main_text(browser.get(f"/reports/?{PERIOD}&q=Посылка"))
     # An older mailing stays selected when the dates change.
-    assert value_of(browser.get(str(link["href"])), "mailing") == str(oldest)
-    assert value_of(browser.get(f"/logs/?mailing={oldest}"), "mailing") == str(oldest)
+    assert get_value(browser.get(str(link["href"])), "mailing") == str(oldest)
+    assert get_value(browser.get(f"/logs/?mailing={oldest}"), "mailing") == str(oldest)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "expected"),
     [
         (["--owner", "stranger@example.org"], "no account"),
         (["--mailing", "999999999"], "no mailing 999999999"),
@@ -196,16 +196,16 @@ def test_each_of_very_many_mailings_can_be_found_by_name(
     ],
 )
 def test_the_command_explains_invalid_arguments(
-    app: Flask, session: Session, arguments: list[str], words: str
+    app: Flask, session: Session, arguments: list[str], expected: str
 ) -> None:
-    done = app.test_cli_runner().invoke(args=["mailings", "report", *arguments])
-    assert done.exit_code == 1
-    assert words in done.output
+    result = app.test_cli_runner().invoke(args=["mailings", "report", *arguments])
+    assert result.exit_code == 1
+    assert expected in result.output
 
 
-def test_the_command_refuses_a_mailing_of_another_owner(app: Flask, user: User) -> None:
+def test_the_command_refuses_another_owners_mailing(app: Flask, user: User) -> None:
     foreign = MailingFactory.create()
     arguments = ["mailings", "report", "--owner", user.email, "--mailing", str(foreign.id)]
-    done = app.test_cli_runner().invoke(args=arguments)
-    assert done.exit_code == 1
-    assert "does not belong to" in done.output
+    result = app.test_cli_runner().invoke(args=arguments)
+    assert result.exit_code == 1
+    assert "does not belong to" in result.output

@@ -1,4 +1,4 @@
-"""Details of old runs are removed in small batches; totals stay on every page."""
+"""Test that details of old runs are removed in small batches while totals stay on every page."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,24 +38,28 @@ COUNTS = {DeliveryState.SENT: 5, DeliveryState.FAILED: 2, DeliveryState.UNKNOWN:
 
 
 @pytest.fixture
-def chosen(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def retention(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep details for DAYS."""
     monkeypatch.setitem(app.config, "RETENTION", replace(app.config["RETENTION"], run_details=DAYS))
 
 
 def create_old_run(owner: User, days: float, state: RunState = RunState.FINISHED, **values: object) -> Run:
-    """Create a run that ended `days` ago, with letters and an attempt for each."""
-    ended = utcnow() - timedelta(days=days)
+    """Create a run that ended `days` days ago, with letters and an attempt for each."""
+    ended_at = utcnow() - timedelta(days=days)
     mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED, **values)
     run: Run = RunFactory.create(
-        mailing=mailing, scheduled_for=ended, finished_at=ended, state=state, planned=sum(COUNTS.values())
+        mailing=mailing,
+        scheduled_for=ended_at,
+        finished_at=ended_at,
+        state=state,
+        planned=sum(COUNTS.values()),
     )
     for delivery_state, count in COUNTS.items():
         for _ in range(count):
-            delivery = DeliveryFactory.create(run=run, state=delivery_state, finished_at=ended, attempts=1)
+            delivery = DeliveryFactory.create(run=run, state=delivery_state, finished_at=ended_at, attempts=1)
             outcome = Outcome(delivery_state.value)
-            code, words = (250, "ok") if outcome is Outcome.SENT else (550, "5.1.1 no such user")
-            AttemptFactory.create(delivery=delivery, at=ended, outcome=outcome, code=code, answer=words)
+            code, reply = (250, "ok") if outcome is Outcome.SENT else (550, "5.1.1 no such user")
+            AttemptFactory.create(delivery=delivery, at=ended_at, outcome=outcome, code=code, answer=reply)
     return run
 
 
@@ -65,14 +69,14 @@ def count_remaining(session: Session, run: Run) -> tuple[int, int]:
     return letters or 0, attempts or 0
 
 
-def reports(browser: FlaskClient) -> tuple[str, str, str]:
+def read_reports(browser: FlaskClient) -> tuple[str, str, str]:
     since = f"{utcnow() - timedelta(days=300):%Y-%m-%d}"
     table = browser.get(f"/reports/report.csv?since={since}").text
     assert ",5,2,1," in table
-    return text_of(browser, f"/reports/?since={since}"), table, text_of(browser, "/mailings/")
+    return get_text(browser, f"/reports/?since={since}"), table, get_text(browser, "/mailings/")
 
 
-def text_of(browser: FlaskClient, path: str) -> str:
+def get_text(browser: FlaskClient, path: str) -> str:
     return BeautifulSoup(browser.get(path).text, "html.parser").get_text(" ", strip=True)
 
 
@@ -83,23 +87,23 @@ def test_by_default_details_are_kept_forever(app: Flask, session: Session, user:
     assert count_remaining(session, run) == (8, 8)
 
 
-def test_details_are_removed_after_the_retention_time_and_counts_stay(
-    app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
+def test_details_are_removed_after_the_retention_period_but_counts_stay(
+    app: Flask, session: Session, user: User, browser: FlaskClient, retention: None
 ) -> None:
-    old, young = create_old_run(user, DAYS + 1), create_old_run(user, DAYS - 1)
-    before = reports(browser)
+    old, recent = create_old_run(user, DAYS + 1), create_old_run(user, DAYS - 1)
+    before = read_reports(browser)
     with app.app_context():
         ledger = count_runs([old])[0].counts
         db.session.rollback()
         jobs.sweep()
 
     session.refresh(old)
-    session.refresh(young)
+    session.refresh(recent)
     assert count_remaining(session, old) == (0, 0)
-    assert count_remaining(session, young) == (8, 8)
+    assert count_remaining(session, recent) == (8, 8)
     assert (old.body, old.has_details) == ("", False)
-    assert (young.details_removed_at, bool(young.body)) == (None, True)
-    assert reports(browser) == before
+    assert (recent.details_removed_at, bool(recent.body)) == (None, True)
+    assert read_reports(browser) == before
     with app.app_context():
         (after,) = count_runs([old])
     assert after.counts == ledger
@@ -109,7 +113,7 @@ def test_details_are_removed_after_the_retention_time_and_counts_stay(
 
 @pytest.mark.parametrize("state", [RunState.PLANNED, RunState.SENDING])
 def test_an_unfinished_run_keeps_its_details(
-    app: Flask, session: Session, user: User, chosen: None, state: RunState
+    app: Flask, session: Session, user: User, retention: None, state: RunState
 ) -> None:
     run = create_old_run(user, 5000, state)
     with app.app_context():
@@ -118,7 +122,7 @@ def test_an_unfinished_run_keeps_its_details(
 
 
 def test_a_run_reopened_during_the_sweep_keeps_its_details(
-    app: Flask, session: Session, user: User, chosen: None
+    app: Flask, session: Session, user: User, retention: None
 ) -> None:
     run = create_old_run(user, DAYS + 1)
     before = utcnow() - timedelta(days=DAYS)
@@ -133,12 +137,12 @@ def test_a_run_reopened_during_the_sweep_keeps_its_details(
 
 
 def test_a_batch_is_small_and_the_next_sweep_continues(
-    app: Flask, session: Session, user: User, chosen: None, monkeypatch: pytest.MonkeyPatch
+    app: Flask, session: Session, user: User, retention: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = create_old_run(user, DAYS + 1)
     monkeypatch.setattr(batches, "BATCH", 3)
     with app.app_context():
-        # Time for the first batch only, as after a kill.
+        # Allow time for the first batch only, as if the sweep had then been killed.
         monkeypatch.setattr(batches.TimeBudget, "is_used_up", property(lambda self: bool(self.removed)))
         sweep.remove_old(utcnow())
         session.refresh(run)
@@ -153,8 +157,8 @@ def test_a_batch_is_small_and_the_next_sweep_continues(
     assert not run.has_details
 
 
-def test_letters_of_a_run_without_details_cannot_be_sent_again(
-    app: Flask, session: Session, user: User, browser: FlaskClient, chosen: None
+def test_letters_cannot_be_resent_after_details_were_removed(
+    app: Flask, session: Session, user: User, browser: FlaskClient, retention: None
 ) -> None:
     run = create_old_run(user, DAYS + 1, ends_at=utcnow() + timedelta(days=1))
     with app.app_context():
@@ -166,7 +170,7 @@ def test_letters_of_a_run_without_details_cannot_be_sent_again(
 
 
 def test_pages_show_when_details_were_removed(
-    app: Flask, session: Session, user: User, browser: FlaskClient, sign_in: SignIn, chosen: None
+    app: Flask, session: Session, user: User, browser: FlaskClient, sign_in: SignIn, retention: None
 ) -> None:
     run = create_old_run(user, DAYS + 3)
     with app.app_context():
@@ -174,35 +178,35 @@ def test_pages_show_when_details_were_removed(
 
     notice = f"removed {DAYS + 3} days after it ended"
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
-    for who, path in ((browser, f"/mailings/runs/{run.id}"), (manager, f"/manager/runs/{run.id}/")):
-        page = who.get(path).text
+    for viewer, path in ((browser, f"/mailings/runs/{run.id}"), (manager, f"/manager/runs/{run.id}/")):
+        page = viewer.get(path).text
         assert notice in page
         assert "/log?" not in page
-    for who, path in (
+    for viewer, path in (
         (browser, f"/mailings/{run.mailing_id}/log"),
         (browser, f"/mailings/{run.mailing_id}/log?run={run.id}"),
         (browser, "/logs/"),
         (manager, f"/manager/mailings/{run.mailing_id}/log"),
     ):
-        page = text_of(who, path)
+        page = get_text(viewer, path)
         assert "The details were removed" in page, path
         assert "Nothing has been sent yet" not in page
     assert f"Attempts are removed {DAYS} days after" in browser.get("/logs/").text
 
 
-def test_the_counts_that_a_manager_sees_stay(
-    app: Flask, session: Session, user: User, sign_in: SignIn, chosen: None
+def test_a_manager_still_sees_the_same_counts(
+    app: Flask, session: Session, user: User, sign_in: SignIn, retention: None
 ) -> None:
     create_old_run(user, DAYS + 1)
     manager = sign_in(UserFactory.create(role=Role.MANAGER))
-    before = text_of(manager, f"/manager/users/{user.id}/")
+    before = get_text(manager, f"/manager/users/{user.id}/")
     with app.app_context():
         sweep.remove_old(utcnow())
-    assert text_of(manager, f"/manager/users/{user.id}/") == before
+    assert get_text(manager, f"/manager/users/{user.id}/") == before
 
 
 def test_a_sweep_run_by_a_worker_removes_details(
-    app: Flask, session: Session, user: User, work: Callable[[], None], chosen: None
+    app: Flask, session: Session, user: User, work: Callable[[], None], retention: None
 ) -> None:
     from skymailing import queue
 

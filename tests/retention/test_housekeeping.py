@@ -1,4 +1,4 @@
-"""The service's own old data is removed after its retention time, and nothing else is."""
+"""Test that only the service's own data is removed after its retention period."""
 
 import os
 from dataclasses import replace
@@ -27,10 +27,10 @@ from skymailing.models import (
 from skymailing.retention import batches, sweep
 
 
-def letter(user: User, state: LetterState, days: int) -> OutboxLetter:
-    created = utcnow() - timedelta(days=days)
+def make_letter(user: User, state: LetterState, days: int) -> OutboxLetter:
+    created_at = utcnow() - timedelta(days=days)
     return OutboxLetter(
-        user_id=user.id, to=user.email, template="verify-address", state=state, created_at=created
+        user_id=user.id, to=user.email, template="verify-address", state=state, created_at=created_at
     )
 
 
@@ -38,15 +38,17 @@ def test_sent_and_failed_account_letters_are_removed_after_a_month(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 2)
-    stay = [
-        letter(user, LetterState.PENDING, 40),
-        letter(user, LetterState.SENT, 29),
-        letter(user, LetterState.FAILED, 1),
+    remaining = [
+        make_letter(user, LetterState.PENDING, 40),
+        make_letter(user, LetterState.SENT, 29),
+        make_letter(user, LetterState.FAILED, 1),
     ]
-    go = [letter(user, state, 31 + n) for n, state in enumerate([LetterState.SENT, LetterState.FAILED] * 3)]
-    session.add_all([*go, *stay])
+    expired = [
+        make_letter(user, state, 31 + n) for n, state in enumerate([LetterState.SENT, LetterState.FAILED] * 3)
+    ]
+    session.add_all([*expired, *remaining])
     session.flush()
-    kept = {one.id for one in stay}
+    kept = {letter.id for letter in remaining}
     with app.app_context():
         assert sweep.remove_old(utcnow()) == {"account_letters": 6}
     session.expire_all()
@@ -66,10 +68,12 @@ def test_finished_imports_are_removed_with_their_rejected_rows(
     }
     session.add_all(imports.values())
     session.flush()
-    for one in imports.values():
-        session.add(ImportRejection(import_id=one.id, line=2, value="anna@", reason="no address"))
+    for import_ in imports.values():
+        session.add(ImportRejection(import_id=import_.id, line=2, value="anna@", reason="no address"))
     session.flush()
-    kept = {one.id for (state, days), one in imports.items() if days == 29 or state is ImportState.RUNNING}
+    kept = {
+        import_.id for (state, days), import_ in imports.items() if days == 29 or state is ImportState.RUNNING
+    }
     with app.app_context():
         sweep.remove_old(now)
     session.expire_all()
@@ -77,7 +81,7 @@ def test_finished_imports_are_removed_with_their_rejected_rows(
     assert set(session.scalars(select(ImportRejection.import_id))) == kept
 
 
-def test_the_audit_log_is_kept_until_the_operator_sets_a_time(
+def test_the_audit_log_is_kept_unless_the_operator_sets_a_retention_period(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for days in (3000, 400, 300):
@@ -110,12 +114,12 @@ def test_caught_letters_are_removed_after_a_month(
     for to in ("old@x.example", "new@x.example"):
         store.save("a@b.example", to, b"Subject: x\r\n\r\nx")
     (old,) = store.list_letters("old@")
-    number = old.path.name[19:]
-    then = int((utcnow() - timedelta(days=31)).timestamp() * 1e9)
-    os.rename(old.path, directory / f"{then:019}{number}")
+    suffix = old.path.name[19:]
+    old_time = int((utcnow() - timedelta(days=31)).timestamp() * 1e9)
+    os.rename(old.path, directory / f"{old_time:019}{suffix}")
     with app.app_context():
         assert sweep.remove_old(utcnow())["caught_letters"] == 1
-    assert [one.recipient for one in store.list_letters()] == ["new@x.example"]
+    assert [letter.recipient for letter in store.list_letters()] == ["new@x.example"]
     store.delete_all()
 
 

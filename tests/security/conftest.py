@@ -1,4 +1,4 @@
-"""Fixtures for the security tests. README.md lists the tests for each security rule."""
+"""Provide fixtures for the security tests. README.md lists the tests for each security rule."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture
 def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]:
-    """Return a function that creates another app on the same servers with changed settings."""
+    """Yield a function that creates another app on the same servers with changed settings."""
     apps: list[Flask] = []
 
     def make(**settings: object) -> Flask:
@@ -41,7 +41,7 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
         return apps[-1]
 
     yield make
-    limiter.enabled = False  # all apps of the test run share the extension
+    limiter.enabled = False  # the extension is shared by all apps in the test run
     for app in apps:
         with app.app_context():
             db.engine.dispose()
@@ -49,13 +49,13 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
 
 @dataclass(frozen=True)
 class World:
-    """An administrator, who may call every route, and values for the routes' arguments."""
+    """An administrator, who may use every route, and values for the routes' arguments."""
 
     owner: User
     arguments: dict[str, Any]
 
     def requests(self, app: Flask) -> Iterator[tuple[str, str, str]]:
-        """Yield endpoint, method and path of every route."""
+        """Yield the endpoint, method and path of every route."""
         for rule in app.url_map.iter_rules():
             with app.test_request_context():
                 path = app.url_for(rule.endpoint, **{name: self.arguments[name] for name in rule.arguments})
@@ -112,5 +112,5 @@ def sign_in_with_token(browser: FlaskClient, user: User) -> None:
 
 
 def csrf_token(page: str) -> str:
-    """Return the token of a page's first form."""
+    """Return the token in a page's first form."""
     return page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]

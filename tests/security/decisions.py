@@ -1,4 +1,4 @@
-"""Decide who may call which route: ACCESS has a decision per route, TABLE the outcome per person.
+"""Define who may use which route: ACCESS has a decision per route, TABLE the outcome per person.
 
 A new route fails `test_matrix.py` until it has an entry in ACCESS.
 """
@@ -24,7 +24,7 @@ from tests.security.object_factories import (
 
 
 class Person(StrEnum):
-    """The person who sends a request; `role` is their role if they have an account."""
+    """The kind of person who sends a request."""
 
     VISITOR = "visitor"
     UNCONFIRMED = "unconfirmed"
@@ -42,14 +42,14 @@ class Person(StrEnum):
 
     @property
     def owns(self) -> bool:
-        """Whether the requested objects belong to this person."""
+        """Return whether the requested objects belong to this person."""
         return self in (Person.UNCONFIRMED, Person.BLOCKED, Person.OWNER)
 
 
 class Outcome(StrEnum):
     """The result of a request."""
 
-    OPEN = "open"  # any response of the page itself, including form errors
+    OPEN = "open"  # any response from the page itself, including form errors
     LOGIN = "login"
     FORBIDDEN = "403"
     MISSING = "404"
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Own:
-    """A page about one object, for its owner only; `make` creates such an object."""
+    """A decision for a page about one object, for its owner only; `make` creates such an object."""
 
     argument: str
     make: Callable[[User], Any]
@@ -65,14 +65,14 @@ class Own:
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel page for some roles; with an argument, it is about one object of any owner."""
+    """A decision for a panel page, for some roles; with an argument, it is about any owner's object."""
 
     roles: frozenset[Role]
     argument: str = ""
     make: Callable[[User], Any] | None = None
 
 
-PUBLIC = "anybody"
+PUBLIC = "anyone"
 PRIVATE = "signed-in users, about their own objects"
 CLIENT = Own("client_id", make_client)
 MESSAGE = Own("message_id", make_message)
@@ -87,8 +87,8 @@ AUTHORS = frozenset({Role.CONTENT, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 ARTICLE = Panel(AUTHORS, "article_id", make_article)
 
-# A mailing whose message is deleted too, so that no one can restore it.
-GONE_MAILING = {"values": {"message_id": 0}, "clients": []}
+# A mailing whose message has also been deleted, so that no one can restore it.
+UNRESTORABLE_MAILING = {"values": {"message_id": 0}, "clients": []}
 
 ACCESS: dict[str, str | Own | Panel] = {
     "static": PUBLIC,
@@ -104,7 +104,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "syndication.feed": PUBLIC,
     "syndication.sitemap": PUBLIC,
     "syndication.robots": PUBLIC,
-    # The signed token in the URL is the permission; test_tokens.py tries forged ones.
+    # The signed token in the URL grants access; test_tokens.py tries forged ones.
     "auth.verify": PUBLIC,
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
@@ -170,7 +170,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "mailings.edit": MAILING,
     "mailings.preview_change": MAILING,
     "mailings.delete": MAILING,
-    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, GONE_MAILING)),
+    "mailings.undo": Own("removal_id", make_removal(RemovalKind.MAILING, UNRESTORABLE_MAILING)),
     "mailings.start": MAILING,
     "mailings.pause": MAILING,
     "mailings.resume": MAILING,
@@ -207,10 +207,10 @@ ACCESS: dict[str, str | Own | Panel] = {
     "reports.index": PRIVATE,
     "reports.csv": PRIVATE,
 }
-# Registered only with the mail catcher, which production refuses.
+# These are registered only with the mail catcher, which is not allowed in production.
 DEVELOPMENT_ONLY = {"catcher.index", "catcher.show", "catcher.raw", "catcher.html", "catcher.delete_all"}
 
-# Not signed in: the login page. Another user's object: 404. A missing role: 403.
+# People who are not signed in get the login page, another user's object gives 404, a missing role 403.
 TABLE: dict[object, str] = {
     #                    visitor  unconfirmed  blocked  owner  other  manager  content  admin
     PUBLIC: "             open     open         open     open   open   open     open     open ",

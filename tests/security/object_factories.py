@@ -1,4 +1,4 @@
-"""Create objects of each kind for an owner, in the database session of the owner."""
+"""Create objects of each kind for an owner, in the owner's database session."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -49,31 +49,31 @@ def make_mailing(owner: User) -> Any:
 def make_import(owner: User) -> Any:
     session: Session | None = inspect(owner).session
     assert session is not None
-    imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    session.add(imported)
+    import_ = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
+    session.add(import_)
     session.flush()
-    return imported
+    return import_
 
 
 def make_session(user: User) -> Any:
     session: Session | None = inspect(user).session
     assert session is not None
-    signed_in = UserSession(
+    user_session = UserSession(
         user_id=user.id, key=f"session-{user.id}", expires_at=utcnow() + timedelta(days=1)
     )
-    session.add(signed_in)
+    session.add(user_session)
     session.flush()
-    return signed_in
+    return user_session
 
 
 def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:
     def make(owner: User) -> Any:
         session: Session | None = inspect(owner).session
         assert session is not None
-        removed = Removal(owner_id=owner.id, kind=kind, content=content)
-        session.add(removed)
+        removal = Removal(owner_id=owner.id, kind=kind, content=content)
+        session.add(removal)
         session.flush()
-        return removed
+        return removal
 
     return make
 

@@ -1,4 +1,4 @@
-"""Create an owner's objects when a route needs them, and sign in the people who request them."""
+"""Create an owner's objects as routes need them, and sign in the people who request them."""
 
 import io
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SAFE = {"GET", "HEAD"}
 def sign_in_person(
     person: Person, app: Flask, session: Session, sign_in: SignIn
 ) -> tuple[FlaskClient, User | None]:
-    """Return a person's browser and account. Blocked and unconfirmed people lose access afterwards."""
+    """Return a person's browser and account; people are blocked or unconfirmed only after signing in."""
     if person is Person.VISITOR:
         return app.test_client(), None
     user = UserFactory.create(role=person.role)
@@ -40,29 +40,29 @@ def sign_in_person(
 
 
 class OwnedObjects:
-    """What a route needs: an object of the owner, its ID in the URL and the form, or a token."""
+    """The owner's objects, with the URL arguments and form fields that each route needs."""
 
     def __init__(self, app: Flask, session: Session, owner: User) -> None:
         self.app, self.session, self.owner = app, session, owner
         self.created: dict[Any, Any] = {}
 
     def make(self, factory: Any) -> Any:
-        """Return the owner's object of a kind; the same object each time."""
+        """Return the owner's object of a kind, always the same one."""
         if factory not in self.created:
             self.created[factory] = factory(self.owner)
             self.session.flush()
         return self.created[factory]
 
-    def row_of(self, endpoint: str) -> Any:
+    def get_object(self, endpoint: str) -> Any:
         """Return the object that the route is about, or None."""
         access = ACCESS[endpoint]
         return None if isinstance(access, str) or not access.make else self.make(access.make)
 
     def arguments(self, endpoint: str) -> dict[str, Any]:
-        """Return the arguments of the route's URL."""
+        """Return the arguments for the route's URL."""
         access = ACCESS[endpoint]
         if not isinstance(access, str):
-            return {access.argument: self.row_of(endpoint).id} if access.argument else {}
+            return {access.argument: self.get_object(endpoint).id} if access.argument else {}
         with self.app.test_request_context():
             match endpoint:
                 case "static":
@@ -70,9 +70,9 @@ class OwnedObjects:
                 case "blog.article":
                     return {"slug": self.make(make_article).slug}
                 case "blog.media":
-                    return {"name": store_image(picture())}
+                    return {"name": store_image(make_picture())}
                 case "messages.picture":
-                    return {"name": add_picture(self.owner.id, write_file(picture()), utcnow()).name}
+                    return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
                 case "auth.verify":
                     return {"token": account_token(VERIFY, self.owner)}
                 case "auth.reset":
@@ -80,7 +80,7 @@ class OwnedObjects:
                 case "auth.confirm_email":
                     return {"token": account_token(NEW_EMAIL, self.owner, email="new@example.org")}
                 case "unsubscribe.page":
-                    return {"token": unsubscribe_token(self.owner.id, "somebody@example.org")}
+                    return {"token": unsubscribe_token(self.owner.id, "someone@example.org")}
         return {}
 
     def form(self, endpoint: str) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class OwnedObjects:
             return self.app.url_for(endpoint, **self.arguments(endpoint))
 
 
-def picture() -> io.BytesIO:
+def make_picture() -> io.BytesIO:
     file = io.BytesIO()
     Image.new("RGB", (32, 32), "teal").save(file, "PNG")
     file.seek(0)

@@ -1,4 +1,4 @@
-"""On every route of the URL map, GET changes nothing and a form without a CSRF token is refused."""
+"""Test that on every route GET changes nothing and a form without a CSRF token is refused."""
 
 import pytest
 from flask import Flask
@@ -15,14 +15,14 @@ from tests.support.factories import PASSWORD, ClientFactory
 
 pytestmark = pytest.mark.one_engine
 
-# RFC 8058: mail programs send this request themselves; the signed link is the permission.
+# RFC 8058: mail programs send this request themselves, authorized by the signed link.
 WITHOUT_TOKEN = {"unsubscribe.page"}
 # Exports are recorded in the audit log.
 WRITES_AUDIT = {"account.export", "clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
-def table_contents(session: Session, *, audit: bool = True) -> dict[str, list[str]]:
+def read_tables(session: Session, *, audit: bool = True) -> dict[str, list[str]]:
     """Return every row of every table as text."""
     session.expire_all()
     return {
@@ -35,8 +35,8 @@ def table_contents(session: Session, *, audit: bool = True) -> dict[str, list[st
 def test_every_route_refuses_a_form_without_a_token(guarded: Flask, world: World, session: Session) -> None:
     browser = guarded.test_client()
     sign_in_with_token(browser, world.owner)
-    before = table_contents(session)
-    tried = 0
+    before = read_tables(session)
+    request_count = 0
     for endpoint, method, path in world.requests(guarded):
         if method in SAFE or endpoint in WITHOUT_TOKEN:
             continue
@@ -44,28 +44,28 @@ def test_every_route_refuses_a_form_without_a_token(guarded: Flask, world: World
         for data in (form, form | {"csrf_token": "forged"}):
             response = browser.open(path, method=method, data=data)
             assert response.status_code == 400, f"{method} {path}"
-        tried += 1
-    assert tried > 45
-    assert table_contents(session) == before
+        request_count += 1
+    assert request_count > 45
+    assert read_tables(session) == before
     assert browser.get("/auth/profile").status_code == 200
 
 
-def test_a_token_of_another_session_is_refused(guarded: Flask, user: User, world: World) -> None:
+def test_a_token_from_another_session_is_refused(guarded: Flask, user: User, world: World) -> None:
     attacker, victim = guarded.test_client(), guarded.test_client()
     sign_in_with_token(attacker, user)
     sign_in_with_token(victim, world.owner)
     stolen = csrf_token(attacker.get("/auth/profile").text)
     assert victim.post("/auth/logout", data={"csrf_token": stolen}).status_code == 400
-    own = csrf_token(victim.get("/auth/profile").text)
-    assert victim.post("/auth/logout", data={"csrf_token": own}).status_code == 302
+    own_token = csrf_token(victim.get("/auth/profile").text)
+    assert victim.post("/auth/logout", data={"csrf_token": own_token}).status_code == 302
 
 
 def test_a_token_from_before_the_sign_in_is_refused_afterwards(guarded: Flask, user: User) -> None:
     browser = guarded.test_client()
-    planted = csrf_token(browser.get("/auth/login").text)
-    data = {"email": user.email, "password": PASSWORD, "csrf_token": planted}
+    old_token = csrf_token(browser.get("/auth/login").text)
+    data = {"email": user.email, "password": PASSWORD, "csrf_token": old_token}
     assert browser.post("/auth/login", data=data).status_code == 302
-    assert browser.post("/auth/logout", data={"csrf_token": planted}).status_code == 400
+    assert browser.post("/auth/logout", data={"csrf_token": old_token}).status_code == 400
 
 
 @pytest.mark.parametrize("referrer", ["https://evil.example/", "", "https://localhost.evil.example/"])
@@ -79,8 +79,8 @@ def test_over_https_a_form_from_another_site_is_refused_even_with_a_token(
         "/auth/login", data=data, base_url="https://localhost", headers={"Referer": referrer}
     )
     assert response.status_code == 400
-    ours = {"Referer": "https://localhost/auth/login"}
-    response = browser.post("/auth/login", data=data, base_url="https://localhost", headers=ours)
+    own_referrer = {"Referer": "https://localhost/auth/login"}
+    response = browser.post("/auth/login", data=data, base_url="https://localhost", headers=own_referrer)
     assert response.status_code == 302
 
 
@@ -91,24 +91,24 @@ def test_get_requests_change_nothing(app: Flask, world: World, session: Session,
         token = unsubscribe_token(world.owner.id, client.email_key)
     paths = [(endpoint, path) for endpoint, method, path in world.requests(app) if method == "GET"]
     paths.append(("unsubscribe.page", f"/u/{token}"))
-    before = table_contents(session)
-    without_audit = table_contents(session, audit=False)
+    before = read_tables(session)
+    without_audit = read_tables(session, audit=False)
     for endpoint, path in paths:
         for method in ("GET", "HEAD"):
             response = browser.open(path, method=method, buffered=True)
             assert response.status_code < 500, f"{method} {path}"
         if endpoint in WRITES_AUDIT:
-            assert table_contents(session, audit=False) == without_audit, path
-            before = table_contents(session)
+            assert read_tables(session, audit=False) == without_audit, path
+            before = read_tables(session)
         else:
-            assert table_contents(session) == before, path
+            assert read_tables(session) == before, path
     assert len(paths) > 60
     assert browser.get("/auth/profile").status_code == 200
 
 
 def test_undeclared_methods_are_refused(app: Flask, world: World, session: Session, sign_in: SignIn) -> None:
     browser = sign_in(world.owner)
-    before = table_contents(session)
+    before = read_tables(session)
     allowed: dict[str, set[str]] = {}
     for _, method, path in world.requests(app):
         allowed.setdefault(path, set()).add(method)
@@ -117,7 +117,7 @@ def test_undeclared_methods_are_refused(app: Flask, world: World, session: Sessi
             response = browser.open(path, method=method, headers={"X-HTTP-Method-Override": "POST"})
             # 410: a page that expects a token refuses the malformed one in this path.
             assert response.status_code in (405, 410), f"{method} {path}"
-    assert table_contents(session) == before
+    assert read_tables(session) == before
 
 
 def test_only_one_click_unsubscribe_needs_no_token(

@@ -1,4 +1,4 @@
-"""No request changes another user's data, except the columns that a role is permitted to change."""
+"""Test that no request changes another user's data, except columns that a role allowed_columns change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ from tests.support.factories import (
     UserFactory,
 )
 
-# The columns that a role may change in users, mailings and articles of others.
+# The columns that a role allowed_columns change in other people's users, mailings and articles.
 PERMITTED_COLUMNS = {
     "users": {"blocked_at", "blocked_reason", "session_epoch", "updated_at"},
     "mailings": {"disabled_at", "disabled_reason", "updated_at"},
@@ -51,7 +51,7 @@ ALLOWED: dict[Person, dict[str, set[str]]] = {
         "articles": ALL_COLUMNS,
     },
 }
-# The actions that must happen, to show that the forged requests work with the right role.
+# The actions that must happen, which shows that the forged requests work with the right role.
 MANAGER_ACTIONS = {"user-blocked", "user-unblocked", "mailing-disabled", "mailing-enabled"}
 AUTHOR_ACTIONS = {"article-created", "article-edited", "article-deleted"}
 EXPECTED_ACTIONS = {
@@ -91,75 +91,81 @@ def victim(app: Flask, session: Session) -> OwnedObjects:
     return objects
 
 
-def owned_rows(session: Session, owner: User) -> Rows:
-    """Return all rows of a user by table and key."""
+def read_owned_rows(session: Session, owner: User) -> Rows:
+    """Return all of a user's rows by table and key."""
     mailings = select(Mailing.id).where(Mailing.owner_id == owner.id)
     runs = select(Run.id).where(Run.mailing_id.in_(mailings))
     conditions: Mapping[Table, Any] = {
-        table_of(User): User.id == owner.id,
-        table_of(Run): Run.id.in_(runs),
-        table_of(Delivery): Delivery.run_id.in_(runs),
+        get_table(User): User.id == owner.id,
+        get_table(Run): Run.id.in_(runs),
+        get_table(Delivery): Delivery.run_id.in_(runs),
         mailing_clients: mailing_clients.c.mailing_id.in_(mailings),
-        table_of(Article): Article.author_id == owner.id,
+        get_table(Article): Article.author_id == owner.id,
         **{
-            table_of(model): model.owner_id == owner.id
+            get_table(model): model.owner_id == owner.id
             for model in (Client, ClientImport, Message, Mailing, Suppression, Attempt)
         },
     }
-    found: Rows = {}
+    rows: Rows = {}
     for table, condition in conditions.items():
         key = [column.name for column in table.primary_key]
         for row in session.execute(select(table).where(condition)).mappings():
-            found[table.name, tuple(row[name] for name in key)] = dict(row)
-    return found
+            rows[table.name, tuple(row[name] for name in key)] = dict(row)
+    return rows
 
 
-def table_of(model: type[Any]) -> Table:
+def get_table(model: type[Any]) -> Table:
     table = inspect(model).local_table
     assert isinstance(table, Table)
     return table
 
 
-def unexpected_changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str]:
+def find_unexpected_changes(before: Rows, after: Rows, allowed: dict[str, set[str]]) -> list[str]:
     """Return the row changes that are not allowed."""
     unexpected = [f"{table} {key} is new" for table, key in after.keys() - before.keys()]
     for (table, key), old in before.items():
         new = after.get((table, key))
-        may = allowed.get(table, set())
+        allowed_columns = allowed.get(table, set())
         if new is None:
-            unexpected += [] if may == ALL_COLUMNS else [f"{table} {key} is gone"]
+            unexpected += [] if allowed_columns == ALL_COLUMNS else [f"{table} {key} is gone"]
             continue
         unexpected += [
-            f"{table} {key}: {name}" for name, value in old.items() if value != new[name] and name not in may
+            f"{table} {key}: {name}"
+            for name, value in old.items()
+            if value != new[name] and name not in allowed_columns
         ]
     return unexpected
 
 
 @pytest.mark.parametrize("person", list(ALLOWED), ids=str)
-def test_forged_requests_change_no_data_of_other_users(
+def test_forged_requests_do_not_change_other_users_data(
     app: Flask, session: Session, sign_in: SignIn, victim: OwnedObjects, person: Person
 ) -> None:
     browser, user = sign_in_person(person, app, session, sign_in)
-    before = owned_rows(session, victim.owner)
+    before = read_owned_rows(session, victim.owner)
     assert {table for table, _ in before} >= {"users", "clients", "mailings", "deliveries", "attempts"}
-    wrong: list[str] = []
-    for verb, path, form in forged_requests(victim):
+    errors: list[str] = []
+    for verb, path, form in list_forged_requests(victim):
         if send(browser, verb, path, form) >= 400:
             continue  # the final comparison covers refused requests
-        if unexpected := unexpected_changes(before, owned_rows(session, victim.owner), ALLOWED[person]):
-            wrong.append(f"{verb} {path}: {unexpected}")
-            before = owned_rows(session, victim.owner)
-    assert wrong == []
-    assert unexpected_changes(before, owned_rows(session, victim.owner), ALLOWED[person]) == []
+        if unexpected := find_unexpected_changes(
+            before, read_owned_rows(session, victim.owner), ALLOWED[person]
+        ):
+            errors.append(f"{verb} {path}: {unexpected}")
+            before = read_owned_rows(session, victim.owner)
+    assert errors == []
+    assert find_unexpected_changes(before, read_owned_rows(session, victim.owner), ALLOWED[person]) == []
     actions = select(AuditEntry.action).where(AuditEntry.actor_id == (user.id if user else 0))
-    done = {action.value for action in session.scalars(actions)} - ACTIONS_ON_OWN_DATA
-    assert done == EXPECTED_ACTIONS.get(person, set()), "the forged requests work with the right role"
+    actions_taken = {action.value for action in session.scalars(actions)} - ACTIONS_ON_OWN_DATA
+    assert actions_taken == EXPECTED_ACTIONS.get(person, set()), (
+        "the forged requests work with the right role"
+    )
 
 
-def forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str, Any]]]:
+def list_forged_requests(victim: OwnedObjects) -> list[tuple[str, str, dict[str, Any]]]:
     """Return every method for every route, with the victim's real IDs in the URL and the form."""
     paths = [
-        # Routes with a token are left out: a valid token is the permission.
+        # Routes with a token are excluded, because a valid token grants access.
         (victim.path(endpoint), victim.form(endpoint))
         for endpoint in sorted(ACCESS, key=lambda name: (name.endswith(("delete", "role")), name))
         if "token" not in victim.arguments(endpoint) and endpoint != "auth.logout"
@@ -178,7 +184,9 @@ def send(browser: FlaskClient, verb: str, path: str, form: dict[str, Any]) -> in
         return int(response.status_code)
 
 
-def test_ids_in_a_form_affect_only_own_clients(session: Session, browser: FlaskClient, user: User) -> None:
+def test_ids_in_a_form_affect_only_the_users_own_clients(
+    session: Session, browser: FlaskClient, user: User
+) -> None:
     foreign = ClientFactory.create()
     own = ClientFactory.create(owner=user)
     browser.post("/clients/delete-selected", data={"id": [foreign.id, own.id], "confirmed": "1"})

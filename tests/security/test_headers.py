@@ -1,4 +1,4 @@
-"""Check security headers and cookies of every response: pages, errors, files and cached pages."""
+"""Test the security headers and cookies of every response: pages, errors, files and cached pages."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.one_engine
 
 HTML = {"Accept": "text/html"}
 ERROR_CODES = (400, 401, 403, 404, 405, 408, 413, 415, 418, 429, 500, 503)
-# Pages shown in a frame, with a stricter policy.
+# These pages are shown in a frame and have a stricter policy.
 SANDBOXED = {"messages.preview", "messages.typed", "manager_articles.preview", "manager_mailings.letter"}
 
 
@@ -35,7 +35,7 @@ def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
         "PUBLIC_URL": "https://localhost",
     }
     config = ProductionConfig(settings)
-    # The extension is shared with the app of the test run, where it is turned off.
+    # The extension is shared with the main test app, where it is turned off.
     vars(config)["RATELIMIT_ENABLED"] = True
     production_app = create_app(config)
 
@@ -59,7 +59,7 @@ def production(environment: dict[str, str], app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def outside(production: Flask, session: Session) -> FlaskClient:
-    """Return the browser of a visitor who uses HTTPS."""
+    """Return the browser for a visitor who uses HTTPS."""
     return production.test_client()
 
 
@@ -73,8 +73,8 @@ def expect_headers(response: TestResponse, where: str) -> None:
     for part in ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
         assert part in policy, where
     assert "form-action 'self'" in policy, where
-    for word in ("unsafe-inline", "unsafe-eval", "*", "http:", "https:"):
-        assert word not in policy, where
+    for forbidden in ("unsafe-inline", "unsafe-eval", "*", "http:", "https:"):
+        assert forbidden not in policy, where
     assert headers["X-Content-Type-Options"] == "nosniff", where
     assert headers["Referrer-Policy"] in ("same-origin", "no-referrer"), where
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin", where
@@ -173,7 +173,7 @@ def test_every_private_page_has_security_headers_and_is_not_cached(
     assert response.status_code == 302
     expect_headers(response, "signing in")
     assert len(response.headers.getlist("Set-Cookie")) == 3  # session, remember-me, device
-    world.arguments["code"] = 404  # the argument of this module's own route
+    world.arguments["code"] = 404  # for this module's own route
     for endpoint, method, path in world.requests(production):
         if method != "GET" or endpoint in ("broken", "refused"):
             continue
@@ -196,11 +196,11 @@ def test_previews_are_sandboxed(browser: FlaskClient, user: User) -> None:
 def test_no_cached_page_contains_a_users_data(
     app: Flask, sign_in: SignIn, user: User, world: World, visitor: FlaskClient
 ) -> None:
-    """A signed-in user requests each public page first, so that the cache could have stored their version."""
-    inside = sign_in(user)
+    """A signed-in user requests each public page first, so their version could have been cached."""
+    browser = sign_in(user)
     for path in ("/", "/blog/", f"/blog/{world.arguments['slug']}", "/blog/feed.atom", "/sitemap.xml"):
         for _ in range(2):
-            inside.get(path)
+            browser.get(path)
             response = visitor.get(path)
             assert user.name not in response.text
             assert user.email not in response.text

@@ -1,4 +1,4 @@
-"""Forged Host and X-Forwarded-* headers have no effect, and `next` stays on this site."""
+"""Test that forged Host and X-Forwarded-* headers have no effect and that `next` stays on this site."""
 
 from collections.abc import Callable
 
@@ -58,7 +58,7 @@ def test_links_in_letters_ignore_a_forged_host(
 
 
 @pytest.mark.parametrize(
-    ("proxies", "sent", "seen"),
+    ("proxies", "sent", "expected"),
     [
         (0, "198.51.100.1", ("10.0.0.1", "http")),
         (1, "198.51.100.1", ("198.51.100.1", "https")),
@@ -67,7 +67,7 @@ def test_links_in_letters_ignore_a_forged_host(
     ],
 )
 def test_only_forwarded_headers_from_trusted_proxies_count(
-    make_app: MakeApp, proxies: int, sent: str, seen: tuple[str, str]
+    make_app: MakeApp, proxies: int, sent: str, expected: tuple[str, str]
 ) -> None:
     app = make_app(TRUSTED_PROXIES=proxies)
 
@@ -80,7 +80,7 @@ def test_only_forwarded_headers_from_trusted_proxies_count(
         headers={"X-Forwarded-For": sent, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"},
         environ_overrides={"REMOTE_ADDR": "10.0.0.1"},
     )
-    assert response.json == [*seen, "localhost"]
+    assert response.json == [*expected, "localhost"]
 
 
 def test_metrics_ignore_a_forged_local_address(make_app: MakeApp) -> None:
@@ -123,7 +123,7 @@ HOSTILE_TARGETS = [
 
 
 def leads_elsewhere(location: str) -> bool:
-    """Whether a browser would go to another site or run a script."""
+    """Return whether a browser would go to another site or run a script."""
     path = location.replace("\t", "").replace("\n", "").replace("\r", "").replace("\\", "/").strip()
     return not path.startswith("/") or path.startswith("//")
 

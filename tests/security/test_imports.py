@@ -1,4 +1,4 @@
-"""Importing hostile files takes bounded time and memory and reports errors; formulas are neutralised."""
+"""Test that hostile files are read in bounded time and memory, and formulas are neutralized."""
 
 import csv
 import gc
@@ -27,20 +27,20 @@ from skymailing.models import Client, ClientImport, ImportState, User
 from tests.support.factories import ClientFactory
 
 # Large uploads use temporary files that Python closes at garbage collection; tests would warn about that.
-UNCLOSED = "ignore::pytest.PytestUnraisableExceptionWarning"
-pytestmark = [pytest.mark.one_engine, pytest.mark.filterwarnings(UNCLOSED)]
+UNCLOSED_FILE_WARNING = "ignore::pytest.PytestUnraisableExceptionWarning"
+pytestmark = [pytest.mark.one_engine, pytest.mark.filterwarnings(UNCLOSED_FILE_WARNING)]
 
 Work = Callable[[], None]
 MEGABYTE = 1024 * 1024
 IMPORT = "/clients/import"
 
 
-class Endless(io.RawIOBase):
-    """A file of `size` bytes that is generated while being read: a header, then one repeated piece."""
+class GeneratedFile(io.RawIOBase):
+    """A file of `size` bytes that is generated while being read: a header, then one repeated fragment."""
 
-    def __init__(self, size: int, head: bytes, piece: bytes) -> None:
+    def __init__(self, size: int, head: bytes, fragment: bytes) -> None:
         self.size, self.head = size, head
-        self.piece = piece * max(1, 65_536 // len(piece))
+        self.fragment = fragment * max(1, 65_536 // len(fragment))
         self.position = 0
 
     def readable(self) -> bool:
@@ -63,8 +63,8 @@ class Endless(io.RawIOBase):
         if self.position < len(self.head):
             part = self.head[self.position : self.position + wanted]
         else:
-            start = (self.position - len(self.head)) % len(self.piece)
-            part = self.piece[start : start + wanted]
+            start = (self.position - len(self.head)) % len(self.fragment)
+            part = self.fragment[start : start + wanted]
         buffer[: len(part)] = part
         self.position += len(part)
         return len(part)
@@ -79,13 +79,13 @@ def drop_uploads() -> Iterator[None]:
 
 @pytest.fixture
 def memory() -> Iterator[Callable[[], int]]:
-    """Return a function that returns Python's peak memory in bytes since the start of the test."""
+    """Return a function that returns Python's peak memory since the start of the test, in bytes."""
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
 
-def drain(source: BinaryIO) -> tuple[int, set[object]]:
+def read_all(source: BinaryIO) -> tuple[int, set[object]]:
     """Read all records; return their number and the faults found."""
     count = 0
     faults: set[object] = set()
@@ -102,31 +102,31 @@ def test_a_huge_line_is_read_in_bounded_memory(megabytes: int) -> None:
     program = (
         "import io, resource\n"
         "from skymailing.clients.csv_reader import read_records\n"
-        "from tests.security.test_imports import Endless\n"
+        "from tests.security.test_imports import GeneratedFile\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"source = io.BufferedReader(Endless({megabytes} << 20, b'email,name\\n', b'x'), 1 << 20)\n"
+        f"source = io.BufferedReader(GeneratedFile({megabytes} << 20, b'email,name\\n', b'x'), 1 << 20)\n"
         "records = list(read_records(source))\n"
         "assert [str(r.fault) for r in records] == ['None', 'line_too_long'], records[:3]\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) < 30 * 1024, "kilobytes"
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert int(result.stdout) < 30 * 1024, "kilobytes"
 
 
 @pytest.mark.parametrize(
-    "piece", [b'"', b'","', b",", b"\0", b"\xff", b'a@example.com,"x\n', "ы".encode("utf-16")]
+    "fragment", [b'"', b'","', b",", b"\0", b"\xff", b'a@example.com,"x\n', "ы".encode("utf-16")]
 )
-def test_endless_input_is_read_in_bounded_memory(memory: Callable[[], int], piece: bytes) -> None:
-    source = io.BufferedReader(Endless(MEGABYTE // 4, b"email,name\n", piece))
-    drain(source)
+def test_endless_input_is_read_in_bounded_memory(memory: Callable[[], int], fragment: bytes) -> None:
+    source = io.BufferedReader(GeneratedFile(MEGABYTE // 4, b"email,name\n", fragment))
+    read_all(source)
     assert memory() < 3 * MEGABYTE
 
 
 @pytest.mark.parametrize(
-    ("head", "words"),
+    ("head", "expected"),
     [
         (b"email" + b",c" * 1_000_000, "columns"),
         (b"email," + b"x" * 10 * MEGABYTE, "address"),
@@ -140,13 +140,13 @@ def test_endless_input_is_read_in_bounded_memory(memory: Callable[[], int], piec
     ],
 )
 def test_a_file_without_a_table_is_refused_with_the_reason(
-    browser: FlaskClient, session: Session, memory: Callable[[], int], head: bytes, words: str
+    browser: FlaskClient, session: Session, memory: Callable[[], int], head: bytes, expected: str
 ) -> None:
     response = browser.post(IMPORT, data={"file": (io.BytesIO(head + b"\n1@example.com\n"), "x.csv")})
     assert response.status_code == 200
     error = response.text.partition('id="file-error"')[2][:400]
     assert error, response.text
-    assert words in error
+    assert expected in error
     assert session.scalar(select(ClientImport)) is None
     assert memory() < 4 * len(head) + 30 * MEGABYTE
 
@@ -182,16 +182,16 @@ def test_a_broken_row_does_not_affect_other_rows(
     file = io.BytesIO(b"\n".join(rows))
     assert browser.post(IMPORT, data={"file": (file, "x.csv")}).status_code == 302
     work()
-    imported = session.scalars(select(ClientImport)).one()
-    assert imported.state is ImportState.FINISHED
+    import_ = session.scalars(select(ClientImport)).one()
+    assert import_.state is ImportState.FINISHED
     addresses = set(session.scalars(select(Client.email)))
     assert {"good1@example.com", "good2@example.com", "good3@example.com"} <= addresses
     for client in session.scalars(select(Client)):
         assert "\0" not in client.email + client.full_name + str(client.attributes)
         assert "\n" not in client.email + client.full_name
         assert "\ufffd" not in client.full_name
-    assert imported.rejected >= 4
-    page = browser.get(f"/clients/imports/{imported.id}")
+    assert import_.rejected >= 4
+    page = browser.get(f"/clients/imports/{import_.id}")
     assert page.status_code == 200
 
 
@@ -294,7 +294,7 @@ def test_formulas_in_rejected_rows_are_exported_as_text(
     csv.writer(table).writerows([("email", "full_name"), *(("no address", text) for text in FORMULAS)])
     browser.post(IMPORT, data={"file": (io.BytesIO(table.getvalue().encode()), "x.csv")})
     work()
-    imported = session.scalars(select(ClientImport)).one()
-    text = browser.get(f"/clients/imports/{imported.id}/rejections.csv").data.decode("utf-8-sig")
+    import_ = session.scalars(select(ClientImport)).one()
+    text = browser.get(f"/clients/imports/{import_.id}/rejections.csv").data.decode("utf-8-sig")
     for cell in (cell for row in csv.reader(io.StringIO(text)) for cell in row):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell

@@ -1,4 +1,4 @@
-"""Typed, uploaded or sent text never becomes a header, a recipient or an SMTP command."""
+"""Test that typed, uploaded or sent text never becomes a header, a recipient or an SMTP command."""
 
 import io
 from collections.abc import Callable
@@ -49,7 +49,7 @@ KNOWN_HEADERS = {
 }
 
 
-def expect_clean(smtp: SmtpServer, recipients: set[str]) -> None:
+def check_letters(smtp: SmtpServer, recipients: set[str]) -> None:
     """Check that each letter has one expected recipient and only the headers that we write."""
     assert {letter.to for letter in smtp.letters} == recipients
     for letter in smtp.letters:
@@ -92,7 +92,7 @@ def test_mailing_letters_contain_no_injected_headers(
     with app.app_context():
         queue.enqueue("start_mailing", mailing.id)
     work()
-    expect_clean(smtp, {client.email})
+    check_letters(smtp, {client.email})
     assert len(smtp.letters) == 1, "a lone dot does not end the letter"
     assert "MAIL FROM:<thief@evil.example>" in smtp.letters[0].text
 
@@ -110,7 +110,7 @@ def test_account_letters_contain_no_injected_headers(
         visitor.post("/auth/register", data=data)
         visitor.post("/auth/reset", data=data)
     work()
-    expect_clean(smtp, {letter.to for letter in smtp.letters} & {"a@example.com"})
+    check_letters(smtp, {letter.to for letter in smtp.letters} & {"a@example.com"})
     for user in session.scalars(select(User)):
         assert user.email == "a@example.com"
 
@@ -151,14 +151,14 @@ def test_a_smuggling_address_in_the_database_gets_no_letter(
     app: Flask, user: User, session: Session, smtp: SmtpServer, work: Work, address: str
 ) -> None:
     stored = address.replace("\0", "!")
-    good = ClientFactory.create(owner=user)
+    valid = ClientFactory.create(owner=user)
     ClientFactory.create(owner=user, email=stored, email_key=stored.lower())
     mailing = due_mailing(user)
     with app.app_context():
         queue.enqueue("start_mailing", mailing.id)
     work()
     recipients = {recipient for letter in smtp.letters for recipient in letter.recipients}
-    assert good.email in recipients
+    assert valid.email in recipients
     assert not {recipient for recipient in recipients if "evil" in recipient and "%" not in recipient}
     assert all(letter.sender == "letters@sky.example" for letter in smtp.letters)
 
@@ -186,10 +186,10 @@ def test_file_names_inject_no_header(browser: FlaskClient, session: Session, end
     file = (io.BytesIO(b"email\nanna@example.com\nno address\n"), name)
     response = browser.post("/clients/import", data={"file": file})
     assert "Set-Cookie" not in str(response.headers.get("Location"))
-    for imported in session.scalars(select(ClientImport)):
-        assert "\0" not in imported.filename
-        assert browser.get(f"/clients/imports/{imported.id}").status_code == 200
-        download = browser.get(f"/clients/imports/{imported.id}/rejections.csv", buffered=True)
+    for import_ in session.scalars(select(ClientImport)):
+        assert "\0" not in import_.filename
+        assert browser.get(f"/clients/imports/{import_.id}").status_code == 200
+        download = browser.get(f"/clients/imports/{import_.id}/rejections.csv", buffered=True)
         assert "a=b" not in str(download.headers)
 
 

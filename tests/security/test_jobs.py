@@ -1,4 +1,4 @@
-"""Access to Redis does not allow running code, because jobs and cached values are JSON.
+"""Test that access to Redis does not allow running code: jobs and cached values are JSON.
 
 Redis itself is private.
 """

@@ -1,4 +1,4 @@
-"""Fields that do not belong to a form change nothing when they are posted to it."""
+"""Test that fields that do not belong to a form change nothing when they are posted to it."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,7 +52,7 @@ FORGED_FIELDS: dict[str, str] = {
 }
 
 
-def guarded_values(session: Session, model: type[Model], id: int) -> dict[str, object]:
+def read_guarded_values(session: Session, model: type[Model], id: int) -> dict[str, object]:
     row = session.get_one(model, id, populate_existing=True)
     columns = {column.key for column in model.__table__.columns}
     return {name: getattr(row, name) for name in columns & ({*FORGED_FIELDS} - {"updated_at"})}
@@ -62,7 +62,7 @@ CLIENT = {"email": "anna@example.com", "full_name": "Anna", "comment": ""}
 MESSAGE = {"subject": "Hello", "format": "text", "body": "Hello"}
 
 
-def mailing_form(message: Message) -> dict[str, Any]:
+def make_mailing_form(message: Message) -> dict[str, Any]:
     start = utcnow() + timedelta(days=1)
     return {
         "name": "Sale",
@@ -86,13 +86,13 @@ def test_editing_sets_only_the_fields_of_the_form(browser: FlaskClient, user: Us
     for path, form, row in (
         (f"/clients/{client.id}/edit", CLIENT, client),
         (f"/messages/{message.id}/edit", MESSAGE, message),
-        (f"/mailings/{mailing.id}/edit", mailing_form(message), mailing),
+        (f"/mailings/{mailing.id}/edit", make_mailing_form(message), mailing),
         ("/auth/profile", {"name": "A", "locale": "en", "timezone": "UTC", "email": "x@example.com"}, user),
     ):
-        before = guarded_values(session, type(row), row.id)
+        before = read_guarded_values(session, type(row), row.id)
         response = browser.post(path, data=forged | form)
         assert response.status_code == 302, response.text
-        after = guarded_values(session, type(row), row.id)
+        after = read_guarded_values(session, type(row), row.id)
         if row is mailing:  # saving schedules it for the time in the form
             assert after["state"] == "scheduled"
             next_run_at = after["next_run_at"]
@@ -112,16 +112,16 @@ def test_new_objects_belong_to_the_user_and_start_in_their_initial_state(
 ) -> None:
     other = UserFactory.create()
     message = MessageFactory.create(owner=user)
-    known = {row.id for row in session.scalars(select(model))}
+    existing_ids = {row.id for row in session.scalars(select(model))}
     forms: dict[type[Any], dict[str, Any]] = {
         Client: CLIENT,
         Message: MESSAGE,
-        Mailing: mailing_form(message),
+        Mailing: make_mailing_form(message),
     }
     form = forms[model]
     forged = FORGED_FIELDS | {name: str(other.id) for name in ("owner_id", "owner", "user_id", "user")}
     assert browser.post(path, data=forged | form).status_code == 302
-    (created,) = [row for row in session.scalars(select(model)) if row.id not in known]
+    (created,) = [row for row in session.scalars(select(model)) if row.id not in existing_ids]
     assert created.owner_id == user.id
     assert created.id != 999
     assert created.created_at > utcnow() - timedelta(minutes=1)
@@ -138,12 +138,16 @@ def test_no_form_changes_guarded_columns_of_a_user(
     """Post all fields to every route with a form, for the user's own objects and those of others."""
     user = UserFactory.create()
     browser = sign_in(user)
-    own: dict[str, Any] = {"client": ClientFactory, "message": MessageFactory, "mailing": MailingFactory}
-    arguments = world.arguments | {
-        f"{name}_id": factory.create(owner=user).id for name, factory in own.items()
+    factories: dict[str, Any] = {
+        "client": ClientFactory,
+        "message": MessageFactory,
+        "mailing": MailingFactory,
     }
-    before = guarded_values(session, User, user.id)
-    strangers = guarded_values(session, User, world.owner.id)
+    arguments = world.arguments | {
+        f"{name}_id": factory.create(owner=user).id for name, factory in factories.items()
+    }
+    before = read_guarded_values(session, User, user.id)
+    others_before = read_guarded_values(session, User, world.owner.id)
     for rule in app.url_map.iter_rules():
         if "POST" not in (rule.methods or set()) or rule.endpoint == "auth.logout":
             continue
@@ -153,12 +157,12 @@ def test_no_form_changes_guarded_columns_of_a_user(
             FORGED_FIELDS | CLIENT | MESSAGE | {"name": "A", "locale": "en", "timezone": "UTC", "title": "x"}
         )
         assert browser.post(path, data=form | {"role": "admin"}).status_code < 500, path
-    after = guarded_values(session, User, user.id)
+    after = read_guarded_values(session, User, user.id)
     # The profile form has a summary hour, which determines the time of the next summary.
     assert {name: value for name, value in after.items() if name != "next_summary_at"} == {
         name: value for name, value in before.items() if name != "next_summary_at"
     }
-    assert guarded_values(session, User, world.owner.id) == strangers
+    assert read_guarded_values(session, User, world.owner.id) == others_before
     for model in (Client, Message, Mailing):
         owners = set(session.scalars(select(model.owner_id)))
         assert owners <= {user.id, world.owner.id}

@@ -1,7 +1,7 @@
 """Check every route and method for every person: each cell of the table in `decisions.py`.
 
 The routes come from the app's URL map, so a route without a decision fails here. Each test checks all
-cells of one person and reports all that are wrong.
+cells for one person and reports every errors one.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ MISSING_ID = 999_999_999
 LOGOUT = "auth.logout"
 
 
-def values_of(session: Session, row: Any) -> dict[str, object]:
+def read_values(session: Session, row: Any) -> dict[str, object]:
     """Return the stored values of a row."""
     if row is None:
         return {}
@@ -80,7 +80,7 @@ def test_each_person_gets_the_expected_outcome_from_each_route(
     owner = user if user and person.owns else None
     untouched = OwnedObjects(app, session, owner or UserFactory.create())
     foreign = OwnedObjects(app, session, UserFactory.create())
-    wrong = []
+    errors = []
     for endpoint in sorted(ACCESS, key=lambda name: (name == LOGOUT, name)):
         expected = expected_outcome(endpoint, person)
         for verb in methods_of(app, endpoint):
@@ -89,21 +89,21 @@ def test_each_person_gets_the_expected_outcome_from_each_route(
             objects = foreign if ACCESS[endpoint] == PUBLIC else untouched
             if does_something and objects is untouched:
                 objects = OwnedObjects(app, session, owner or UserFactory.create())
-            path, row = objects.path(endpoint), objects.row_of(endpoint)
-            before = values_of(session, row)
-            got = request(browser, verb, path, objects.form(endpoint))
-            if got != expected:
-                wrong.append(f"{verb} {path} ({endpoint}): {got} instead of {expected}")
-            if not does_something and values_of(session, row) != before:
-                wrong.append(f"{verb} {path} ({endpoint}) changed the object")
+            path, row = objects.path(endpoint), objects.get_object(endpoint)
+            before = read_values(session, row)
+            actual = request(browser, verb, path, objects.form(endpoint))
+            if actual != expected:
+                errors.append(f"{verb} {path} ({endpoint}): {actual} instead of {expected}")
+            if not does_something and read_values(session, row) != before:
+                errors.append(f"{verb} {path} ({endpoint}) changed the object")
             if expected is Outcome.MISSING:
                 # A request for another user's object has the same outcome as for a missing one.
                 missing = path.replace(f"/{row.id}", f"/{MISSING_ID}", 1)
-                if (got := request(browser, verb, missing, {})) != expected:
-                    wrong.append(f"{verb} {missing} ({endpoint}): {got} instead of {expected}")
+                if (actual := request(browser, verb, missing, {})) != expected:
+                    errors.append(f"{verb} {missing} ({endpoint}): {actual} instead of {expected}")
             if does_something and owner:
                 untouched = OwnedObjects(app, session, owner)  # the previous objects may be deleted now
-    assert wrong == []
+    assert errors == []
 
 
 def test_undeclared_methods_are_refused_by_every_route(app: Flask, session: Session, sign_in: SignIn) -> None:
@@ -111,13 +111,13 @@ def test_undeclared_methods_are_refused_by_every_route(app: Flask, session: Sess
     browser, _ = sign_in_person(Person.ADMIN, app, session, sign_in)
     objects = OwnedObjects(app, session, UserFactory.create())
     routes = app.url_map.bind("localhost")
-    wrong = []
+    errors = []
     for endpoint in sorted(ACCESS):
         path = objects.path(endpoint)
         for verb in VERBS:
             try:
                 routes.match(path, verb)
             except MethodNotAllowed:
-                if (got := request(browser, verb, path, objects.form(endpoint))) != "405":
-                    wrong.append(f"{verb} {path} ({endpoint}): {got}")
-    assert wrong == []
+                if (actual := request(browser, verb, path, objects.form(endpoint))) != "405":
+                    errors.append(f"{verb} {path} ({endpoint}): {actual}")
+    assert errors == []

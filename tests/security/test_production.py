@@ -1,4 +1,4 @@
-"""Production refuses every unsafe setting and names it; error messages contain no secrets."""
+"""Test that production refuses and names every unsafe setting, and that errors contain no secrets."""
 
 import os
 import subprocess
@@ -24,12 +24,12 @@ SAFE = {
 
 
 @pytest.fixture
-def safe(tmp_path: Path) -> dict[str, str]:
+def safe_settings(tmp_path: Path) -> dict[str, str]:
     return SAFE | {"DATA_DIR": str(tmp_path)}
 
 
-def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
-    config = load_config(safe)
+def test_safe_settings_are_accepted(safe_settings: dict[str, str]) -> None:
+    config = load_config(safe_settings)
     assert isinstance(config, ProductionConfig)
     assert (config.DEBUG, config.TESTING) == (False, False)
     assert config.SESSION_COOKIE_SECURE
@@ -82,12 +82,12 @@ def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
     ],
 )
 def test_an_unsafe_setting_is_refused_with_a_hint(
-    safe: dict[str, str], name: str, value: str, hint: str
+    safe_settings: dict[str, str], name: str, value: str, hint: str
 ) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        load_config(safe | {name: value})
-    assert hint in str(caught.value)
-    assert name in str(caught.value)
+    with pytest.raises(ConfigurationError) as raised:
+        load_config(safe_settings | {name: value})
+    assert hint in str(raised.value)
+    assert name in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ PRIVATE_REDIS_URLS = [
 
 
 @pytest.mark.parametrize("url", PRIVATE_REDIS_URLS)
-def test_a_private_redis_needs_no_password(safe: dict[str, str], url: str) -> None:
-    assert url == load_config(safe | {"REDIS_URL": url}).REDIS_URL
+def test_a_private_redis_needs_no_password(safe_settings: dict[str, str], url: str) -> None:
+    assert url == load_config(safe_settings | {"REDIS_URL": url}).REDIS_URL
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_a_private_redis_needs_no_password(safe: dict[str, str], url: str) -> No
     ],
 )
 def test_an_unreadable_setting_is_named_without_its_value(
-    safe: dict[str, str], name: str, value: str
+    safe_settings: dict[str, str], name: str, value: str
 ) -> None:
     """An operator may paste the message and the traceback into a bug report."""
-    with pytest.raises(ConfigurationError) as caught:
-        load_config(safe | {name: value})
-    shown = "".join(traceback.format_exception(caught.value))
-    assert name in str(caught.value)
-    assert "hunter" not in shown
+    with pytest.raises(ConfigurationError) as raised:
+        load_config(safe_settings | {name: value})
+    output = "".join(traceback.format_exception(raised.value))
+    assert name in str(raised.value)
+    assert "hunter" not in output

@@ -1,4 +1,4 @@
-"""Passwords, tokens, settings and links in letters appear in no log, message, page or table."""
+"""Test that passwords, tokens, settings and links in letters appear in no log, error, page or table."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.one_engine
 
 Work = Callable[[], None]
 TYPED = "typed-by-a-person-7431"
-NEW = {"password": TYPED, "password_confirm": TYPED}
+NEW_PASSWORD = {"password": TYPED, "password_confirm": TYPED}
 SETTINGS = {
     "DATABASE_URL": "postgresql://sky:hunter2@127.0.0.1:1/sky",
     "REDIS_URL": "redis://:hunter3@127.0.0.1:1/0",
@@ -45,8 +45,8 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 @pytest.fixture
-def broken(environment: dict[str, str], session: Session) -> Iterator[Flask]:
-    """Create an app that reaches no database, Redis or mail server, with a secret in each setting."""
+def unreachable_app(environment: dict[str, str], session: Session) -> Iterator[Flask]:
+    """Yield an app that cannot reach a database, Redis or mail server, with a secret in each setting."""
     config = TestingConfig(environment | SETTINGS)
     vars(config)["PROPAGATE_EXCEPTIONS"] = False
     config.MAIL_TIMEOUT = 1.0
@@ -61,21 +61,23 @@ def test_passwords_and_tokens_are_not_logged(
 ) -> None:
     visitor = app.test_client()
     visitor.post("/auth/login", data={"email": user.email, "password": TYPED})
-    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
+    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW_PASSWORD)
     visitor.post("/auth/reset", data={"email": user.email})
     work()
     link = next(link_in(letter) for letter in smtp.letters if letter.to == user.email)
     visitor.get(link)
-    visitor.post(link, data=NEW)
+    visitor.post(link, data=NEW_PASSWORD)
     token = link.rpartition("/")[2]
     for secret in (TYPED, PASSWORD, token, "$argon2"):
         assert secret not in log.text
 
 
-def test_an_error_logs_neither_input_nor_settings(broken: Flask, log: pytest.LogCaptureFixture) -> None:
-    visitor = broken.test_client()
+def test_an_error_logs_neither_input_nor_settings(
+    unreachable_app: Flask, log: pytest.LogCaptureFixture
+) -> None:
+    visitor = unreachable_app.test_client()
     for path in ("/auth/login", "/auth/register", "/auth/reset"):
-        response = visitor.post(path, data={"email": "anna@example.com", "password": TYPED} | NEW)
+        response = visitor.post(path, data={"email": "anna@example.com", "password": TYPED} | NEW_PASSWORD)
         assert response.status_code == 503
         assert TYPED not in response.text
         assert "hunter" not in response.text
@@ -87,23 +89,23 @@ def test_an_error_logs_neither_input_nor_settings(broken: Flask, log: pytest.Log
 
 def test_a_database_error_contains_no_values(app: Flask, session: Session) -> None:
     """Database errors quote the values of a statement, such as password hashes and addresses."""
-    with app.app_context(), pytest.raises(Exception, match="no_such_table") as caught:
+    with app.app_context(), pytest.raises(Exception, match="no_such_table") as raised:
         db.session.execute(text("INSERT INTO no_such_table VALUES (:hash)"), {"hash": TYPED})
-    assert TYPED not in str(caught.value)
+    assert TYPED not in str(raised.value)
 
 
-def test_commands_print_no_secret(broken: Flask, log: pytest.LogCaptureFixture) -> None:
+def test_commands_print_no_secret(unreachable_app: Flask, log: pytest.LogCaptureFixture) -> None:
     for command in (["doctor"], ["users", "list"], ["mailings", "list"], ["sweep"]):
-        done = broken.test_cli_runner().invoke(args=command)
-        assert done.exit_code != 0
-        shown = done.output + repr(done.exception) + log.text
-        assert "hunter" not in shown, command
+        result = unreachable_app.test_cli_runner().invoke(args=command)
+        assert result.exit_code != 0
+        output = result.output + repr(result.exception) + log.text
+        assert "hunter" not in output, command
 
 
-def test_health_pages_show_no_secret(broken: Flask) -> None:
+def test_health_pages_show_no_secret(unreachable_app: Flask) -> None:
     for path in ("/readyz", "/healthz", "/metrics"):
-        assert "hunter" not in broken.test_client().get(path).text
-        assert "sky:" not in broken.test_client().get(path).text
+        assert "hunter" not in unreachable_app.test_client().get(path).text
+        assert "sky:" not in unreachable_app.test_client().get(path).text
 
 
 def test_no_page_shows_a_secret(world: World, app: Flask, sign_in: SignIn) -> None:
@@ -120,7 +122,7 @@ def test_no_page_shows_a_secret(world: World, app: Flask, sign_in: SignIn) -> No
 def test_no_table_contains_a_password_or_a_link(
     app: Flask, session: Session, visitor: FlaskClient, smtp: SmtpServer, work: Work
 ) -> None:
-    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
+    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW_PASSWORD)
     work()
     token = link_in(smtp.letters[0]).rpartition("/")[2]
     for name in inspect(session.get_bind()).get_table_names():
@@ -134,7 +136,7 @@ def test_passwords_are_argon2id_with_the_current_cost(
 ) -> None:
     assert Config.PASSWORD_HASH_COST["memory_cost"] >= 19_456  # OWASP's minimum for t = 2
     assert Config.PASSWORD_HASH_COST["time_cost"] >= 2
-    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW)
+    visitor.post("/auth/register", data={"email": "new@example.com"} | NEW_PASSWORD)
     password_hash = session.scalars(select(User.password_hash)).one()
     assert password_hash.startswith("$argon2id$v=19$")
 

@@ -1,4 +1,7 @@
-"""Hostile Liquid templates cannot reach Python or use up resources (see also delivery/test_content.py)."""
+"""Test that hostile Liquid templates cannot access Python or use up resources.
+
+See also tests/delivery/test_content.py.
+"""
 
 import json
 import resource
@@ -160,17 +163,17 @@ def test_nothing_exhausts_time_or_memory() -> None:
         "from skymailing.delivery.rendering.liquid_tags import TemplateError\n"
         "from skymailing.models import MessageFormat\n"
         "for source in json.load(sys.stdin):\n"
-        "    started = time.process_time()\n"
+        "    start = time.process_time()\n"
         "    try:\n"
         "        check_content(Content('x', MessageFormat.TEXT, source))\n"
         "    except TemplateError:\n"
         "        pass\n"
-        "    spent = time.process_time() - started\n"
+        "    spent = time.process_time() - start\n"
         "    assert spent < 3, f'{spent:.1f} s: {source[:80]}'\n"
         # getrusage() would start at the peak memory of the parent process.
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program],
         input=json.dumps(EXHAUSTING),
         capture_output=True,
@@ -178,8 +181,8 @@ def test_nothing_exhausts_time_or_memory() -> None:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2_000:]
-    kilobytes = int(done.stdout)
+    assert result.returncode == 0, result.stderr[-2_000:]
+    kilobytes = int(result.stdout)
     assert kilobytes < 250 * 1024, "a letter may use a megabyte, not more"
 
 
@@ -195,11 +198,11 @@ def test_client_values_are_neither_templates_nor_html(value: str) -> None:
 
 
 def test_hostile_templates_do_not_affect_the_next_letter() -> None:
-    good = parse("Hello, {{ name }}", escape=False)
-    started = time.process_time()
+    harmless = parse("Hello, {{ name }}", escape=False)
+    start = time.process_time()
     for source in EXHAUSTING[:6]:
         with pytest.raises(TemplateError):
             check_content(Content("x", MessageFormat.TEXT, source))
-    assert render(good, VALUES) == "Hello, Анна"
-    assert time.process_time() - started < 6
+    assert render(harmless, VALUES) == "Hello, Анна"
+    assert time.process_time() - start < 6
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Tokens in links and cookies are refused when forged, damaged, expired, reused or misused."""
+"""Test that forged, damaged, expired, reused and misused tokens are refused, in links and cookies."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ from tests.support.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.one_engine
 
-NEW = {"password": "three odd words", "password_confirm": "three odd words"}
+NEW_PASSWORD = {"password": "three odd words", "password_confirm": "three odd words"}
 PURPOSES = (security.VERIFY, security.RESET, security.NEW_EMAIL, AWAITING_CODE)
 
 
@@ -48,13 +48,13 @@ def test_no_token_is_valid_for_another_purpose(
         security.NEW_EMAIL: "/auth/email/{}",
         "unsubscribe": "/u/{}",
     }
-    for made_for, token in tokens.items():
+    for token_purpose, token in tokens.items():
         for purpose, page in pages.items():
-            response = visitor.post(page.format(token), data=NEW)
-            if purpose == made_for == security.VERIFY:
+            response = visitor.post(page.format(token), data=NEW_PASSWORD)
+            if purpose == token_purpose == security.VERIFY:
                 assert response.status_code == 302
-            elif purpose != made_for:
-                assert response.status_code in (404, 410), f"{made_for} at {page}"
+            elif purpose != token_purpose:
+                assert response.status_code in (404, 410), f"{token_purpose} at {page}"
 
 
 @pytest.mark.parametrize("purpose", [security.VERIFY, security.NEW_EMAIL])
@@ -64,17 +64,17 @@ def test_a_token_with_a_changed_character_is_refused(
     token = tokens[purpose]
     with app.test_request_context():
         assert security.read_account_token(purpose, token, timedelta(hours=1))
-        for place in range(len(token)):
+        for position in range(len(token)):
             for other in "A", "-", ".", "é":
-                damaged = token[:place] + other + token[place + 1 :]
-                if damaged == token or _decodes_the_same(token, damaged):
+                damaged = token[:position] + other + token[position + 1 :]
+                if damaged == token or _only_unused_bits_differ(token, damaged):
                     continue
                 with pytest.raises(BadToken):
                     security.read_account_token(purpose, damaged, timedelta(hours=1))
 
 
-def _decodes_the_same(token: str, damaged: str) -> bool:
-    """Whether only unused bits of the signature's last character differ."""
+def _only_unused_bits_differ(token: str, damaged: str) -> bool:
+    """Return whether the two tokens decode to the same bytes."""
     try:
         return [_decode(part) for part in token.split(".")] == [_decode(part) for part in damaged.split(".")]
     except ValueError:
@@ -94,16 +94,16 @@ def test_a_signed_token_with_unexpected_content_is_refused(
 ) -> None:
     """A valid signature is not enough."""
     with app.app_context():
-        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # wrong on purpose
+        token = security.make_token(security.RESET, payload)  # type: ignore[arg-type]  # deliberately wrong
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
-    assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
+    assert visitor.post(f"/auth/reset/{token}", data=NEW_PASSWORD).status_code == 410
 
 
 def test_a_token_signed_with_a_guessed_key_is_refused(visitor: FlaskClient, user: User) -> None:
     for key in ("", "secret", "dev", "change-me", "SECRET_KEY"):
         serializer = URLSafeTimedSerializer(key or " ", salt=f"skymailing.{security.RESET}")
         token = serializer.dumps({"user": user.id, "stamp": "0" * 16})
-        assert visitor.post(f"/auth/reset/{token}", data=NEW).status_code == 410
+        assert visitor.post(f"/auth/reset/{token}", data=NEW_PASSWORD).status_code == 410
 
 
 def test_a_reset_link_expires_and_works_once(
@@ -111,23 +111,23 @@ def test_a_reset_link_expires_and_works_once(
 ) -> None:
     link = f"/auth/reset/{tokens[security.RESET]}"
     with time_machine.travel(utcnow() + timedelta(minutes=61)):
-        assert visitor.post(link, data=NEW).status_code == 410
+        assert visitor.post(link, data=NEW_PASSWORD).status_code == 410
     with app.app_context():
         second = security.account_token(security.RESET, db.session.get_one(User, user.id))
-    assert visitor.post(link, data=NEW).status_code == 302
+    assert visitor.post(link, data=NEW_PASSWORD).status_code == 302
     for used in (link, f"/auth/reset/{second}"):  # one use invalidates all links
-        assert visitor.post(used, data=NEW).status_code == 410
+        assert visitor.post(used, data=NEW_PASSWORD).status_code == 410
         assert visitor.get(used).status_code == 410
 
 
 def test_a_reset_link_neither_signs_in_nor_unblocks(
     app: Flask, visitor: FlaskClient, user: User, session: Session, tokens: dict[str, str]
 ) -> None:
-    visitor.post(f"/auth/reset/{tokens[security.RESET]}", data=NEW)
+    visitor.post(f"/auth/reset/{tokens[security.RESET]}", data=NEW_PASSWORD)
     assert visitor.get("/auth/profile").status_code == 302
     user.blocked_at = utcnow()
     session.flush()
-    response = visitor.post("/auth/login", data={"email": user.email, "password": NEW["password"]})
+    response = visitor.post("/auth/login", data={"email": user.email, "password": NEW_PASSWORD["password"]})
     assert response.status_code == 403
     assert visitor.get("/auth/profile").status_code == 302
 

@@ -1,4 +1,7 @@
-"""One factory per model: `ClientFactory.create(owner=user)`; other values have plausible defaults."""
+"""Provide one factory per model, as in `ClientFactory.create(owner=user)`.
+
+Values that are not given have plausible defaults.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +36,7 @@ from skymailing.models import (
 )
 
 PASSWORD = "correct horse battery"
-# Cheap on purpose; verification takes the parameters from the hash.
+# Deliberately cheap; verification takes the parameters from the hash.
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 T = TypeVar("T")
@@ -115,7 +118,7 @@ class MessageFactory(ModelFactory[Message]):
 
 
 class MessageDraftFactory(ModelFactory[MessageDraft]):
-    """A message that was started but not saved."""
+    """A draft of a message that has not been saved."""
 
     class Meta:
         model = MessageDraft
@@ -224,7 +227,7 @@ class ArticleFactory(ModelFactory[Article]):
 
 
 def create_clients(owner: User, count: int, **values: Any) -> list[Client]:
-    """Create `count` clients of `owner`."""
+    """Create `count` clients for `owner`."""
     return [ClientFactory.create(owner=owner, **values) for _ in range(count)]
 
 
@@ -238,6 +241,6 @@ def create_run(mailing: Mailing, counts: Mapping[DeliveryState, int], **values: 
 
 
 def due_mailing(owner: User, **values: Any) -> Mailing:
-    """Create a mailing of `owner` that is due now."""
+    """Create a mailing for `owner` that is due now."""
     defaults = {"state": MailingState.SCHEDULED, "next_run_at": utcnow()}
     return MailingFactory.create(owner=owner, **defaults | values)

@@ -1,4 +1,4 @@
-"""Real servers for the tests: Valkey, and an SMTP server that collects letters."""
+"""Provide real servers for the tests: Valkey, and an SMTP server that collects letters."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""Static files with hashed names, and compressed responses."""
+"""Test static files with hashed names, and compressed responses."""
 
 import gzip
 import re
@@ -26,8 +26,8 @@ def test_assets_without_a_current_hash_are_revalidated(visitor: FlaskClient) -> 
 
     assert current.headers["Cache-Control"] == old.headers["Cache-Control"] == "no-cache"
     assert old.text == current.text
-    again = visitor.get("/static/css/site.css", headers={"If-None-Match": current.headers["ETag"]})
-    assert again.status_code == 304
+    repeated = visitor.get("/static/css/site.css", headers={"If-None-Match": current.headers["ETag"]})
+    assert repeated.status_code == 304
 
 
 def test_only_assets_are_served_from_the_static_folder(visitor: FlaskClient) -> None:
@@ -42,7 +42,7 @@ def test_text_is_compressed_if_the_browser_accepts_gzip(visitor: FlaskClient, pa
     refused = visitor.get(path, headers={"Accept-Encoding": "gzip;q=0, br"})
 
     assert compressed.headers["Content-Encoding"] == "gzip"
-    assert without_changing_parts(gzip.decompress(compressed.data)) == without_changing_parts(plain.data)
+    assert remove_varying_parts(gzip.decompress(compressed.data)) == remove_varying_parts(plain.data)
     assert int(compressed.headers["Content-Length"]) == len(compressed.data) < len(plain.data) / 2
     for response in (plain, refused):
         assert "Content-Encoding" not in response.headers
@@ -50,7 +50,7 @@ def test_text_is_compressed_if_the_browser_accepts_gzip(visitor: FlaskClient, pa
         assert "accept-encoding" in response.vary.as_set()
 
 
-def without_changing_parts(page: bytes) -> bytes:
+def remove_varying_parts(page: bytes) -> bytes:
     """Return the page without its CSRF token and its random articles."""
     page = re.sub(rb'name="csrf_token"[^>]*>', b"", page)
     return re.sub(rb'<ul class="cards">.*?</ul>', b"", page, flags=re.DOTALL)

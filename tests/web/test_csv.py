@@ -1,4 +1,4 @@
-"""CSV files for spreadsheets."""
+"""Test CSV files for spreadsheets."""
 
 import csv
 import io
@@ -22,9 +22,9 @@ def test_other_values_are_unchanged(value: object) -> None:
 
 def test_streamed_rows_read_back_as_written() -> None:
     rows = [[f"{number}", 'he said "hi"', "two\nlines"] for number in range(1201)]
-    pieces = list(stream_csv(rows))
-    assert len(pieces) > 2
-    assert list(csv.reader(io.StringIO("".join(pieces), newline=""))) == rows
+    chunks = list(stream_csv(rows))
+    assert len(chunks) > 2
+    assert list(csv.reader(io.StringIO("".join(chunks), newline=""))) == rows
 
 
 @given(st.text() | st.text(st.sampled_from("'=+-@ a")))

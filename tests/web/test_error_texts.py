@@ -1,4 +1,4 @@
-"""The texts of errors with a code."""
+"""Test the texts of errors with a code."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""IDs in URLs, queries and forms."""
+"""Test IDs in URLs, queries and forms."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +13,7 @@ HUGE = "9" * 30
 
 @pytest.mark.parametrize("number", [HUGE, str(2**63), str(2**63 - 1), str(2**31)])
 @pytest.mark.parametrize(
-    ("things", "page"),
+    ("section", "page"),
     [
         ("clients", "/edit"),
         ("clients/imports", ""),
@@ -22,12 +22,14 @@ HUGE = "9" * 30
         ("mailings", "/log.csv"),
     ],
 )
-def test_an_id_too_large_in_a_url_is_404(browser: FlaskClient, things: str, page: str, number: str) -> None:
-    assert browser.get(f"/{things}/{number}{page}").status_code == 404
+def test_an_id_too_large_in_a_url_returns_404(
+    browser: FlaskClient, section: str, page: str, number: str
+) -> None:
+    assert browser.get(f"/{section}/{number}{page}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/blog/%00", "/mailings/1%00", "/auth/verify/%00", "/static/%00"])
-def test_a_url_with_nul_is_404(visitor: FlaskClient, path: str) -> None:
+def test_a_url_with_nul_returns_404(visitor: FlaskClient, path: str) -> None:
     assert visitor.get(path).status_code == 404
 
 

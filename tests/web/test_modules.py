@@ -1,4 +1,4 @@
-"""Scripts that import one another are cached for a year, but fresh after a deploy."""
+"""Test that scripts that import one another are cached for a year, but current after a deployment."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ EDITOR = STATIC / "js" / "editor"
 
 @pytest.fixture
 def folder(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A static folder with two modules."""
+    """Yield a static folder with two modules."""
     folder = tmp_path / "static" / "js"
     folder.mkdir(parents=True)
     (folder / "start.js").write_text('import "./other.js";')
@@ -26,7 +26,7 @@ def folder(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield folder
 
 
-def test_a_modules_url_changes_with_its_neighbours(folder: Path) -> None:
+def test_a_modules_url_changes_with_the_modules_in_its_folder(folder: Path) -> None:
     before = module_asset("js/start.js")
     (folder / "other.js").write_text("2;")
     after = module_asset("js/start.js")
@@ -36,18 +36,18 @@ def test_a_modules_url_changes_with_its_neighbours(folder: Path) -> None:
     assert list_modules("js") == [after.replace("start", "other"), after]
 
 
-def test_a_module_and_its_imports_are_cached_until_a_deploy(folder: Path, visitor: FlaskClient) -> None:
+def test_a_module_and_its_imports_are_cached_until_a_deployment(folder: Path, visitor: FlaskClient) -> None:
     start = module_asset("js/start.js")
-    imported = start.replace("start.js", "other.js")
-    for url in (start, imported):
+    other = start.replace("start.js", "other.js")
+    for url in (start, other):
         assert "immutable" in visitor.get(url).headers["Cache-Control"]
 
     (folder / "other.js").write_text("2;")
 
-    # A page from before the deploy gets the current file, and revalidates it the next time.
-    for url in (start, imported):
+    # A page from before the deployment gets the current file, and revalidates it the next time.
+    for url in (start, other):
         assert visitor.get(url).headers["Cache-Control"] == "no-cache"
-    assert visitor.get(imported).text == "2;"
+    assert visitor.get(other).text == "2;"
     assert visitor.get(module_asset("js/none.js")).status_code == 404
     assert visitor.get("/static/none.0123456789ab/start.js").status_code == 404
 
@@ -61,7 +61,7 @@ def test_imports_stay_in_their_versioned_folder(script: Path) -> None:
         assert (EDITOR / name).is_file(), name
 
 
-def test_the_editor_loads_its_modules_at_once(browser: FlaskClient) -> None:
+def test_the_editor_preloads_all_its_modules(browser: FlaskClient) -> None:
     page = browser.get("/messages/new").text
 
     preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)

@@ -1,4 +1,4 @@
-"""Security headers, error pages, and what surrounds every page."""
+"""Test security headers, error pages, and the parts that all pages share."""
 
 import re
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ HTML = {"Accept": "text/html,*/*;q=0.8"}
 
 
 class ErrorPagesConfig(config.TestingConfig):
-    """Turns exceptions into error pages, as in production, instead of raising them in the test."""
+    """Turn exceptions into error pages, as in production, instead of raising them in the test."""
 
     PROPAGATE_EXCEPTIONS = False
 
 
 @pytest.fixture(scope="module")
 def faulty_app(environment: dict[str, str]) -> Iterator[Flask]:
-    """An app on the same database with extra views: they fail, or set their own policy."""
+    """Yield an app on the same database with extra views that fail or set their own policy."""
     app = create_app(ErrorPagesConfig(environment))
 
     @app.route("/broken")
@@ -150,15 +150,15 @@ def test_an_upload_over_the_limit_is_refused(faulty_app: Flask, faulty_client: F
 
 
 @pytest.fixture
-def protected(faulty_app: Flask, faulty_client: FlaskClient) -> Iterator[FlaskClient]:
-    """A browser of an app with CSRF protection."""
+def protected_client(faulty_app: Flask, faulty_client: FlaskClient) -> Iterator[FlaskClient]:
+    """Yield a client of an app with CSRF protection."""
     faulty_app.config["WTF_CSRF_ENABLED"] = True
     yield faulty_client
     faulty_app.config["WTF_CSRF_ENABLED"] = False
 
 
-def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected: FlaskClient) -> None:
-    response = protected.post("/language", data={"language": "ru"}, headers=HTML)
+def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected_client: FlaskClient) -> None:
+    response = protected_client.post("/language", data={"language": "ru"}, headers=HTML)
 
     assert response.status_code == 400
     assert "This page has expired" in response.text
@@ -166,13 +166,15 @@ def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected: FlaskCl
 
 
 def test_without_a_database_the_error_is_plain_text(environment: dict[str, str]) -> None:
-    broken = create_app(ErrorPagesConfig({**environment, "DATABASE_URL": "sqlite:////nowhere/at/all.db"}))
-    visitor = broken.test_client()
+    unreachable_app = create_app(
+        ErrorPagesConfig({**environment, "DATABASE_URL": "sqlite:////nowhere/at/all.db"})
+    )
+    visitor = unreachable_app.test_client()
     with visitor.session_transaction() as cookie:
         cookie["_user_id"] = "1.0"
 
     response = visitor.get("/", headers=HTML)
-    dispose(broken)
+    dispose(unreachable_app)
 
     assert response.status_code == 503
     assert response.text.startswith("503 ")
@@ -194,8 +196,8 @@ def test_pages_have_no_inline_scripts_or_styles(browser: FlaskClient, visitor: F
         assert not re.search(r"<script(?![^>]*\bsrc=)", page)
         assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", page)
         assert "<style" not in page
-        ours = page.replace("http://sky.example/", "").replace("http://www.w3.org", "")
-        assert "http://" not in ours
+        rest = page.replace("http://sky.example/", "").replace("http://www.w3.org", "")
+        assert "http://" not in rest
 
 
 def test_a_public_page_is_the_same_for_every_visitor(app: Flask, visitor: FlaskClient) -> None:

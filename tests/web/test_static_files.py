@@ -1,4 +1,4 @@
-"""Static files, and their use in templates."""
+"""Test static files and their use in templates."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_every_icon_on_a_page_is_in_the_sprite() -> None:
     assert named - available == set()
 
 
-def test_the_editors_sprite_has_exactly_the_icons_in_use() -> None:
+def test_the_editors_sprite_contains_exactly_the_icons_in_use() -> None:
     available = set(
         re.findall(r'<symbol id="([\w-]+)"', (VENDOR / "bootstrap-icons" / "editor.svg").read_text())
     )
@@ -35,7 +35,7 @@ def test_the_editors_sprite_has_exactly_the_icons_in_use() -> None:
 def test_every_bootstrap_class_on_a_page_is_in_the_reduced_stylesheet() -> None:
     """`make assets` reduces Bootstrap to the classes in use; run it when this test fails."""
     left_out = set((VENDOR / "bootstrap" / "left-out.txt").read_text().split())
-    ours = "".join(path.read_text() for path in (PACKAGE / "static" / "css").glob("*.css"))
+    our_styles = "".join(path.read_text() for path in (PACKAGE / "static" / "css").glob("*.css"))
     named = {
         name
         for path in PAGES
@@ -43,7 +43,7 @@ def test_every_bootstrap_class_on_a_page_is_in_the_reduced_stylesheet() -> None:
         for name in re.findall(r"[\w-]+", classes)
     }
 
-    assert {name for name in named & left_out if f".{name}" not in ours} == set()
+    assert {name for name in named & left_out if f".{name}" not in our_styles} == set()
 
 
 @pytest.mark.parametrize(

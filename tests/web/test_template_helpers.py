@@ -1,4 +1,4 @@
-"""Labels, times, numbers and links in templates."""
+"""Test labels, times, numbers and links in templates."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -46,11 +46,11 @@ def test_times_are_shown_in_the_readers_zone_with_its_offset(
 ) -> None:
     monkeypatch.setitem(app.config, "DEFAULT_TIMEZONE", "Asia/Kolkata")
     with app.test_request_context():
-        shown = local_time(SUMMER)
+        html = local_time(SUMMER)
 
-    assert "1 Jul 2026, 15:00" in shown
-    assert "UTC+5:30" in shown
-    assert 'datetime="2026-07-01T09:30:00+00:00"' in shown
+    assert "1 Jul 2026, 15:00" in html
+    assert "UTC+5:30" in html
+    assert 'datetime="2026-07-01T09:30:00+00:00"' in html
 
 
 def test_a_missing_time_is_a_dash(app: Flask) -> None:

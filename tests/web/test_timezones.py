@@ -1,4 +1,4 @@
-"""Parsing and formatting local times."""
+"""Test parsing and formatting local times."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Every text is translated into Russian."""
+"""Test that every text is translated into Russian."""
 
 from io import BytesIO
 from pathlib import Path
@@ -16,16 +16,16 @@ KEYWORDS = DEFAULT_KEYWORDS | parse_keywords(["_l", "lazy_gettext", "lazy_pgette
 
 @pytest.fixture(scope="module")
 def extracted() -> dict[tuple[str, str], set[str]]:
-    """The files in which each text is used, by context and text."""
+    """Return the files in which each text is used, by context and text."""
     with open(PROJECT / "babel.cfg") as file:
         methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]  # Babel has no types here
-    found: dict[tuple[str, str], set[str]] = {}
+    files: dict[tuple[str, str], set[str]] = {}
     for filename, _line, text, _comments, context in extract_from_dir(
         str(PROJECT / "skymailing"), methods, options, KEYWORDS
     ):
         singular = text[0] if isinstance(text, tuple) else text
-        found.setdefault((context or "", singular), set()).add(filename)
-    return found
+        files.setdefault((context or "", singular), set()).add(filename)
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def russian() -> Catalog:
     return read_po(BytesIO(path.read_bytes()), locale="ru")
 
 
-def entries(catalog: Catalog) -> list[Message]:
+def list_messages(catalog: Catalog) -> list[Message]:
     return [message for message in catalog if message.id]
 
 
@@ -50,39 +50,39 @@ def test_no_translation_is_missing(extracted: dict[tuple[str, str], set[str]], r
     missing = {
         text: sorted(files)
         for (context, text), files in extracted.items()
-        if (message := russian.get(text, context or None)) is None or not all(translations(message))
+        if (message := russian.get(text, context or None)) is None or not all(list_translations(message))
     }
 
     assert not missing, "run `make translations` and translate"
 
 
 def test_no_translation_is_fuzzy_or_has_wrong_placeholders(russian: Catalog) -> None:
-    assert [message.id for message in entries(russian) if message.fuzzy] == []
+    assert [message.id for message in list_messages(russian) if message.fuzzy] == []
     # A lost or invented placeholder would break the page.
     assert [
         (message.id, list(message.check(russian)))
-        for message in entries(russian)
+        for message in list_messages(russian)
         if list(message.check(russian))
     ] == []
 
 
 def test_no_translation_is_obsolete(extracted: dict[tuple[str, str], set[str]], russian: Catalog) -> None:
-    texts = {(message.context or "", first(message.id)) for message in entries(russian)}
+    texts = {(message.context or "", get_singular(message.id)) for message in list_messages(russian)}
 
     assert texts - set(extracted) == set()
 
 
 def test_plurals_have_three_forms(russian: Catalog) -> None:
     assert russian.num_plurals == 3
-    for message in entries(russian):
+    for message in list_messages(russian):
         if message.pluralizable:
-            assert len(translations(message)) == 3
+            assert len(list_translations(message)) == 3
 
 
-def first(text: str | tuple[str, ...] | list[str]) -> str:
+def get_singular(text: str | tuple[str, ...] | list[str]) -> str:
     return text if isinstance(text, str) else text[0]
 
 
-def translations(message: Message) -> tuple[str, ...]:
+def list_translations(message: Message) -> tuple[str, ...]:
     string = message.string
     return tuple(string) if isinstance(string, tuple | list) else (string or "",)

@@ -1,4 +1,4 @@
-"""A DNS server for tests: UDP on loopback, with records from a dictionary."""
+"""Provide a DNS server for tests: UDP on loopback, with records from a dictionary."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ Zone = dict[tuple[str, str], list[str]]
 
 
 class DnsServer:
-    """Serves the records of `zone`, by name and type; fails for names in `broken`; can ignore queries."""
+    """A server for the records in `zone`; it fails for names in `broken`, and can ignore all queries."""
 
     def __init__(self, zone: Zone) -> None:
         self.zone = zone
@@ -50,19 +50,19 @@ class DnsServer:
                 return
             self.query_count += 1
             if not self.is_silent:
-                self._socket.sendto(self._answer(dns.message.from_wire(wire)).to_wire(), sender)
+                self._socket.sendto(self._respond(dns.message.from_wire(wire)).to_wire(), sender)
 
-    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+    def _respond(self, query: dns.message.Message) -> dns.message.Message:
         (question,) = query.question
         name = question.name.to_text(omit_final_dot=True).lower()
-        answer = dns.message.make_response(query, recursion_available=True)
-        texts = self.zone.get((name, dns.rdatatype.to_text(question.rdtype)))
+        response = dns.message.make_response(query, recursion_available=True)
+        records = self.zone.get((name, dns.rdatatype.to_text(question.rdtype)))
         if name in self.broken:
-            answer.set_rcode(dns.rcode.SERVFAIL)
-        elif texts:
-            answer.answer.append(
-                dns.rrset.from_text_list(question.name, 60, dns.rdataclass.IN, question.rdtype, texts)
+            response.set_rcode(dns.rcode.SERVFAIL)
+        elif records:
+            response.answer.append(
+                dns.rrset.from_text_list(question.name, 60, dns.rdataclass.IN, question.rdtype, records)
             )
-        elif name not in {known for known, _ in self.zone}:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        return answer
+        elif name not in {existing for existing, _ in self.zone}:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        return response

@@ -1,4 +1,4 @@
-"""flask doctor checks the mail servers and their encryption."""
+"""Test that `flask doctor` checks the mail servers and their encryption."""
 
 import socket
 import ssl
@@ -37,10 +37,10 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[trust
     connection.verifying_context.cache_clear()
 
 
-def server_context(authority: trustme.CA, days: float) -> ssl.SSLContext:
+def make_server_context(authority: trustme.CA, days: float) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
-    authority.issue_cert("localhost", not_before=since, not_after=until).configure_cert(context)
+    not_before, not_after = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
+    authority.issue_cert("localhost", not_before=not_before, not_after=not_after).configure_cert(context)
     return context
 
 
@@ -53,7 +53,7 @@ def check_server(app: Flask, monkeypatch: pytest.MonkeyPatch, port: int, **setti
 
 
 @pytest.mark.parametrize(
-    ("days", "is_ok", "words"),
+    ("days", "is_ok", "expected"),
     [
         (60, True, "over TLS; its certificate is valid for 59 more days"),
         (5, False, "valid for 4 more days"),
@@ -66,13 +66,13 @@ def test_the_starttls_certificate_is_checked(
     authority: trustme.CA,
     days: float,
     is_ok: bool,
-    words: str,
+    expected: str,
 ) -> None:
-    with Sink(tls=server_context(authority, days), extensions=EXTENSIONS) as sink:
+    with Sink(tls=make_server_context(authority, days), extensions=EXTENSIONS) as sink:
         check = check_server(app, monkeypatch, sink.port, use_tls=True, username="sky", password="s3cret")
 
     assert check.is_ok == is_ok
-    assert words in check.finding
+    assert expected in check.finding
 
 
 def test_missing_starttls_is_a_problem(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_a_server_on_this_host_needs_no_encryption(app: Flask, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("extensions", "username", "words"),
+    ("extensions", "username", "expected"),
     [
         (EXTENSIONS, None, "offers TLS, but letters are sent unencrypted"),
         (("AUTH PLAIN LOGIN",), "sky", "receives the password unencrypted"),
@@ -105,19 +105,19 @@ def test_encryption_must_be_used_if_a_remote_server_offers_it(
     monkeypatch: pytest.MonkeyPatch,
     extensions: tuple[str, ...],
     username: str | None,
-    words: str | None,
+    expected: str | None,
 ) -> None:
-    address = own_address()
+    address = find_own_address()
     with Sink(extensions=extensions, host=address) as sink:
         check = check_server(
             app, monkeypatch, sink.port, server=address, use_tls=False, username=username, password="s3cret"
         )
 
-    assert check.is_ok == (words is None)
-    assert (words or "it offers no TLS") in check.finding
+    assert check.is_ok == (expected is None)
+    assert (expected or "it offers no TLS") in check.finding
 
 
-def own_address() -> str:
+def find_own_address() -> str:
     """Return a non-loopback address of this host, without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -128,7 +128,7 @@ def own_address() -> str:
     return address
 
 
-def test_the_fallback_server_is_checked_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fallback_server_is_also_checked(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sink() as sink:
         fallback = SimpleNamespace(
             server="127.0.0.1", port=sink.port, use_tls=False, use_ssl=False, username=None, password=None
@@ -136,6 +136,8 @@ def test_the_fallback_server_is_checked_too(app: Flask, monkeypatch: pytest.Monk
         monkeypatch.setitem(app.config, "MAIL_FALLBACK", fallback)
         monkeypatch.setattr(app.extensions["mail"], "port", 1)
         with app.app_context():
-            found = {check.name: check.is_ok for check in run_checks(["mail-server", "fallback-mail-server"])}
+            results = {
+                check.name: check.is_ok for check in run_checks(["mail-server", "fallback-mail-server"])
+            }
 
-    assert found == {"mail-server": False, "fallback-mail-server": True}
+    assert results == {"mail-server": False, "fallback-mail-server": True}

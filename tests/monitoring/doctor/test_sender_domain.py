@@ -1,4 +1,4 @@
-"""flask doctor checks the sender's DNS records, against a local DNS server."""
+"""Test that `flask doctor` checks the sender's DNS records, with a local DNS server."""
 
 import base64
 import time
@@ -22,7 +22,7 @@ KEY = base64.b64encode(RSA.public_bytes(Encoding.DER, PublicFormat.SubjectPublic
 SMALL_KEY = base64.b64encode(b"\0" * 94).decode()
 ED25519 = ed25519.Ed25519PrivateKey.generate().public_key()
 ED_KEY = base64.b64encode(ED25519.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-GOOD: Zone = {
+VALID_ZONE: Zone = {
     (DOMAIN, "MX"): ["10 mx.sky.example."],
     (DOMAIN, "TXT"): ['"some-site-verification=1"', '"v=spf1 include:relay.example -all"'],
     ("relay.example", "TXT"): ['"v=spf1 ip4:192.0.2.0/24 -all"'],
@@ -33,13 +33,13 @@ GOOD: Zone = {
 
 @pytest.fixture
 def server() -> Iterator[DnsServer]:
-    with DnsServer(dict(GOOD)) as server:
+    with DnsServer(dict(VALID_ZONE)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """An app for this module, whose database is never used."""
+    """Return an app for this module, whose database is never used."""
     data_dir = str(tmp_path_factory.mktemp("data"))
     return create_app(TestingConfig({"DATA_DIR": data_dir, "MAIL_SERVER": "127.0.0.1"}))
 
@@ -56,14 +56,14 @@ def check_records(app: Flask, *names: str) -> dict[str, Check]:
         return {check.name: check for check in run_checks(names or ("sender-domain", "spf", "dkim", "dmarc"))}
 
 
-def test_good_records_are_ok(app: Flask) -> None:
-    found = check_records(app)
+def test_valid_records_are_ok(app: Flask) -> None:
+    checks = check_records(app)
 
-    assert {name: (check.is_ok, check.is_known) for name, check in found.items()} == dict.fromkeys(
+    assert {name: (check.is_ok, check.is_known) for name, check in checks.items()} == dict.fromkeys(
         ("sender-domain", "spf", "dkim", "dmarc"), (True, True)
     )
-    assert found["spf"].finding == "v=spf1 include:relay.example -all"
-    assert "p=none" in found["dmarc"].finding
+    assert checks["spf"].finding == "v=spf1 include:relay.example -all"
+    assert "p=none" in checks["dmarc"].finding
 
 
 Changes = dict[tuple[str, str], list[str] | None]
@@ -99,19 +99,21 @@ FLAWS: list[tuple[str, Changes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "changes", "words"), FLAWS, ids=[f"{flaw[0]}: {flaw[2]}" for flaw in FLAWS])
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"), FLAWS, ids=[f"{flaw[0]}: {flaw[2]}" for flaw in FLAWS]
+)
 def test_a_flaw_is_reported_with_advice(
-    app: Flask, server: DnsServer, name: str, changes: Changes, words: str
+    app: Flask, server: DnsServer, name: str, changes: Changes, expected: str
 ) -> None:
-    for key, texts in changes.items():
+    for key, records in changes.items():
         server.zone.pop(key, None)
-        if texts is not None:
-            server.zone[key] = texts
+        if records is not None:
+            server.zone[key] = records
 
     (check,) = check_records(app, name).values()
 
     assert not check.is_ok
-    assert words in check.finding
+    assert expected in check.finding
     assert DOMAIN in check.advice
 
 
@@ -128,37 +130,39 @@ def test_an_ed25519_key_and_the_parent_domains_policy_are_ok(
     monkeypatch.setitem(app.config, "MAIL_DEFAULT_SENDER", f"news@letters.{DOMAIN}")
     server.zone[f"news._domainkey.letters.{DOMAIN}", "TXT"] = [f'"k=ed25519; p={ED_KEY}; t=y"']
 
-    found = check_records(app, "dkim", "dmarc")
+    checks = check_records(app, "dkim", "dmarc")
 
-    assert found["dkim"].is_ok
-    assert "(ed25519), in test mode" in found["dkim"].finding
-    assert found["dmarc"].finding == f"_dmarc.{DOMAIN}: p=none"
+    assert checks["dkim"].is_ok
+    assert "(ed25519), in test mode" in checks["dkim"].finding
+    assert checks["dmarc"].finding == f"_dmarc.{DOMAIN}: p=none"
 
 
-def test_records_that_include_each_other_are_followed_once(app: Flask, server: DnsServer) -> None:
+def test_records_that_include_each_other_are_read_once(app: Flask, server: DnsServer) -> None:
     server.zone["relay.example", "TXT"] = [f'"v=spf1 include:{DOMAIN} -all"']
 
     assert check_records(app, "spf")["spf"].is_ok
 
 
-def test_a_missing_resolver_is_no_problem_and_the_check_is_fast(app: Flask, server: DnsServer) -> None:
+def test_a_resolver_that_does_not_respond_is_no_problem_and_costs_little_time(
+    app: Flask, server: DnsServer
+) -> None:
     server.is_silent = True
-    begun = time.monotonic()
+    start = time.monotonic()
 
-    found = check_records(app)
+    checks = check_records(app)
 
-    assert all(check.is_ok and not check.is_known for check in found.values())
-    assert all("could not be checked" in check.finding for check in found.values())
-    assert time.monotonic() - begun < 8, "only the first query waits for the timeout"
+    assert all(check.is_ok and not check.is_known for check in checks.values())
+    assert all("could not be checked" in check.finding for check in checks.values())
+    assert time.monotonic() - start < 8, "only the first query waits for the timeout"
 
 
 def test_a_failing_dns_server_is_not_a_problem(app: Flask, server: DnsServer) -> None:
     server.broken.add(f"_dmarc.{DOMAIN}")
 
-    found = check_records(app)
+    checks = check_records(app)
 
-    assert (found["dmarc"].is_ok, found["dmarc"].is_known) == (True, False)
-    assert found["spf"].is_known
+    assert (checks["dmarc"].is_ok, checks["dmarc"].is_known) == (True, False)
+    assert checks["spf"].is_known
 
 
 def test_a_missing_selector_is_reported(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""flask doctor checks PUBLIC_URL and its certificate, against a local server."""
+"""Test that `flask doctor` checks PUBLIC_URL and its certificate, with a local server."""
 
 import http.server
 import socket
@@ -19,16 +19,16 @@ from skymailing.monitoring.doctor.run import run_checks
 
 
 class SiteHandler(http.server.BaseHTTPRequestHandler):
-    """Responds with the class attributes."""
+    """A handler that responds as its class attributes say."""
 
     status = 200
     body = b"ok\n"
-    behind = timedelta()
+    clock_lag = timedelta()
 
     def do_GET(self) -> None:
         self.send_response_only(self.status)
-        moment = datetime.now(UTC) - self.behind
-        self.send_header("Date", f"{moment:%a, %d %b %Y %H:%M:%S} GMT")
+        now = datetime.now(UTC) - self.clock_lag
+        self.send_header("Date", f"{now:%a, %d %b %Y %H:%M:%S} GMT")
         self.end_headers()
         self.wfile.write(self.body)
 
@@ -47,26 +47,26 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 @pytest.fixture
 def serve(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
-    """Return a function that runs a site with a certificate at PUBLIC_URL."""
+    """Yield a function that runs a site with a certificate at PUBLIC_URL."""
     running: list[http.server.HTTPServer] = []
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
-    def do(
-        days: float = 60, name: str = "localhost", by: trustme.CA = authority, **attributes: object
+    def run_site(
+        days: float = 60, name: str = "localhost", issuer: trustme.CA = authority, **attributes: object
     ) -> None:
         server = http.server.HTTPServer(("127.0.0.1", 0), type("Site", (SiteHandler,), attributes))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
-        by.issue_cert(name, not_before=since, not_after=until).configure_cert(context)
+        not_before, not_after = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=days)
+        issuer.issue_cert(name, not_before=not_before, not_after=not_after).configure_cert(context)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that disconnects
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # ignores clients that disconnect
         threading.Thread(target=server.serve_forever, daemon=True).start()
         running.append(server)
         monkeypatch.setitem(app.config, "PUBLIC_URL", f"https://localhost:{server.server_port}")
 
-    yield do
+    yield run_site
     for server in running:
         server.shutdown()
         server.server_close()
@@ -100,24 +100,24 @@ def test_a_certificate_that_expires_soon_is_a_problem(app: Flask, serve: Serve) 
 
 
 @pytest.mark.parametrize(
-    ("flaw", "words"),
+    ("flaw", "expected"),
     [
         ({"days": -1}, "expired"),
         ({"name": "elsewhere.example"}, "doesn't match|not valid for"),
-        ({"by": trustme.CA()}, "self-signed|unable to get local issuer"),
+        ({"issuer": trustme.CA()}, "self-signed|unable to get local issuer"),
         ({"status": 502}, "returned 502"),
         ({"body": b"Welcome to nginx!"}, "not the response of this service"),
     ],
 )
 def test_a_site_that_visitors_cannot_use_is_a_problem(
-    app: Flask, serve: Serve, flaw: dict[str, object], words: str
+    app: Flask, serve: Serve, flaw: dict[str, object], expected: str
 ) -> None:
     serve(**flaw)
 
     (check,) = check_site(app, "site")
 
     assert not check.is_ok
-    assert any(word in check.finding for word in words.split("|")), check.finding
+    assert any(text in check.finding for text in expected.split("|")), check.finding
     assert "PUBLIC_URL" in check.advice
 
 
@@ -136,7 +136,7 @@ def test_a_site_that_is_down_is_a_problem_and_its_certificate_is_unknown(
 
 
 def test_a_wrong_clock_is_a_problem(app: Flask, serve: Serve) -> None:
-    serve(behind=timedelta(minutes=4))
+    serve(clock_lag=timedelta(minutes=4))
 
     (clock,) = check_site(app, "clock")
 

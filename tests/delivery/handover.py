@@ -1,4 +1,4 @@
-"""Hand over letters without a run: sample letters, a journal in memory, an open session."""
+"""Hand over sample letters without a run, with a journal in memory."""
 
 import smtplib
 import time
@@ -24,11 +24,12 @@ class MemoryJournal:
         self.ended.append(result)
 
 
-def letters(count: int) -> list[Letter]:
+def make_letters(count: int) -> list[Letter]:
     return [Letter(number, 1, f"c{number}@example.org", BODY) for number in range(count)]
 
 
-def open_to(port: int, timeout: float = 5) -> smtplib.SMTP:
+def connect_to(port: int, timeout: float = 5) -> smtplib.SMTP:
+    """Open an SMTP connection to a local port."""
     smtp = smtplib.SMTP("127.0.0.1", port, local_hostname="test.example", timeout=timeout)
     smtp.ehlo_or_helo_if_needed()
     return smtp
@@ -38,10 +39,10 @@ def hand_over(
     port: int, count: int = 1, sessions: int = 1, seconds: float = 5, until: float = 60
 ) -> tuple[list[Result], MemoryJournal]:
     journal = MemoryJournal()
-    pipeline = Pipeline(partial(open_to, port), "bounce@sky.example", journal, seconds)
+    pipeline = Pipeline(partial(connect_to, port), "bounce@sky.example", journal, seconds)
     try:
         pipeline.connect(sessions)
-        results = pipeline.hand_over(letters(count), time.monotonic() + until)
+        results = pipeline.hand_over(make_letters(count), time.monotonic() + until)
     finally:
         pipeline.close()
     assert journal.ended == results
