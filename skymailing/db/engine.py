@@ -1,5 +1,6 @@
 """Make SQLite safe for several processes, and build statements that suit both databases."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -7,9 +8,12 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, g, has_request_context, request
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, any_, bindparam, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from skymailing.extensions import db
+
+logger = logging.getLogger(__name__)
 
 # The largest key in an Integer and in a BigInteger column. For a larger number, a database raises an
 # error instead of finding no row.
@@ -27,6 +31,16 @@ def configure_database(app: Flask) -> None:
         engine = db.engine
     if engine.dialect.name == "sqlite":
         make_sqlite_safe(engine)
+    app.teardown_appcontext(end_session)  # runs before Flask-SQLAlchemy's own, which then has nothing to do
+
+
+def end_session(_error: BaseException | None) -> None:
+    """Close the session; if its connection was lost, the response that is ready still goes out."""
+    try:
+        db.session.remove()
+    except DBAPIError as error:
+        logger.warning("The connection to the database was lost: %s", error.orig)
+        db.session.registry.clear()
 
 
 def make_sqlite_safe(engine: Engine) -> None:

@@ -2,14 +2,15 @@
 
 import logging
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from skymailing.errors import UserError
-from skymailing.extensions import db
+from skymailing.extensions import db, login
 from skymailing.web.error_texts import explain
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,16 @@ def show_database_unavailable(error: OperationalError) -> Response:
     if not is_unavailable:
         raise error  # a bug of ours
     logger.error("The database is unavailable: %s", error.orig)
+    treat_as_visitor_if_unknown()
     return show_error(ServiceUnavailable(retry_after=RETRY_SECONDS))
+
+
+def treat_as_visitor_if_unknown() -> None:
+    """Show the error page as to a visitor, in the browser's language, if the user cannot be loaded."""
+    try:
+        getattr(current_user, "locale", None)
+    except SQLAlchemyError:
+        g._login_user = login.anonymous_user()
 
 
 def show_user_error(error: UserError) -> Response:

@@ -165,7 +165,7 @@ def test_a_form_with_an_expired_token_asks_to_reload_the_page(protected_client: 
     assert "Set-Cookie" not in response.headers
 
 
-def test_without_a_database_the_error_is_plain_text(environment: dict[str, str]) -> None:
+def test_without_a_database_a_user_gets_a_page_in_the_browsers_language(environment: dict[str, str]) -> None:
     unreachable_app = create_app(
         ErrorPagesConfig({**environment, "DATABASE_URL": "sqlite:////nowhere/at/all.db"})
     )
@@ -173,11 +173,12 @@ def test_without_a_database_the_error_is_plain_text(environment: dict[str, str])
     with visitor.session_transaction() as cookie:
         cookie["_user_id"] = "1.0"
 
-    response = visitor.get("/", headers=HTML)
+    response = visitor.get("/", headers=HTML | {"Accept-Language": "ru"})
     dispose(unreachable_app)
 
     assert response.status_code == 503
-    assert response.text.startswith("503 ")
+    assert "<html" in response.text
+    assert "Сервис перегружен" in response.text
     assert response.headers["Retry-After"] == "5"
     assert "Content-Security-Policy" in response.headers
 
