@@ -155,7 +155,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     _post_summaries,
     _resume_imports,
     _erase_due_accounts,
-    lambda _now: schedule.reconcile(),
+    schedule.reconcile,
     _record_sweep,
     daily_rollup.roll_up_days,
     retention.remove_old,
