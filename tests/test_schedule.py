@@ -93,7 +93,7 @@ def test_a_sweep_continues_letters_even_when_another_task_fails(
     UserFactory.create(timezone="Mars/Olympus", summary_hour=8, next_summary_at=utcnow())
 
     with app.app_context(), pytest.raises(ZoneInfoNotFoundError):
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     work()
 
     assert len(smtp.letters) == 2
@@ -115,7 +115,7 @@ def test_overdue_mailings_that_may_not_start_get_no_start_jobs(
 
     with app.app_context():
         for _ in range(3):
-            jobs.sweep()
+            jobs.run_sweep(utcnow())
             schedule.make_scheduler().enqueue_jobs()
         waiting = queue.get_queue(queue.SYSTEM).jobs
 
@@ -129,7 +129,7 @@ def test_a_sweep_asks_only_once_for_an_overdue_start(
 
     with app.app_context():
         for _ in range(3):
-            jobs.sweep()
+            jobs.run_sweep(utcnow())
             schedule.make_scheduler().enqueue_jobs()
         waiting = queue.get_queue(queue.SYSTEM).jobs
 

@@ -135,8 +135,19 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
         # from the journal.
         _abandon(dispatcher)
         raise
-    plan.finish_run(run_id, utcnow())
-    return False
+    return _finish(run_id, lambda: should_yield(time.monotonic() - started))
+
+
+def _finish(run_id: int, should_stop: Callable[[], bool]) -> bool:
+    """Finish the run if it is over; return whether closing its letters was interrupted."""
+    is_interrupted = False
+
+    def stop() -> bool:
+        nonlocal is_interrupted
+        is_interrupted = should_stop()
+        return is_interrupted
+
+    return not plan.finish_run(run_id, utcnow(), stop) and is_interrupted
 
 
 def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:

@@ -40,7 +40,7 @@ def test_metrics_count_the_letters_of_a_run(
         queue.enqueue("start_mailing", mailing.id)
     work()
     with app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
 
     after = read(visitor)
     assert after["skymailing_deliveries", "sent"] == 1
