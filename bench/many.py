@@ -30,7 +30,7 @@ SCHEDULED = 10_000
 STARTS, LETTERS_PER_START = 300, 5
 FLOOD = 25
 # Close to the limit of work of one letter.
-SLOW_BODY = "{% for a in (1..90) %}{% for b in (1..90) %}{{ a }}{% endfor %}{% endfor %} {{ name }}"
+SLOW_BODY = "{% for a in (1..110) %}{% for b in (1..110) %}{{ a }}{% endfor %}{% endfor %} {{ name }}"
 
 
 def add_mailings(

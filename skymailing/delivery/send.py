@@ -163,7 +163,8 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         return False
     dispatcher.rates.wait_if_held_back()
     queue = dispatcher.domain_queue(run)
-    batch = _claim(run, dispatcher, 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window), queue)
+    limit = 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window)
+    batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
         if is_probe:
             routes.release_probe(pool.route, utcnow())
@@ -178,7 +179,9 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     is_usable = pool.report_results(batch.results, is_probe)
     if batch.pause:
         plan.pause_mailing(run.id, *batch.pause)
-    return is_usable and not batch.pause
+    # A claim that found fewer letters than it wanted has found the last ones.
+    is_last = queue is None and len(batch.claimed) < limit and not batch.untried()
+    return is_usable and not batch.pause and not is_last
 
 
 def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
