@@ -92,20 +92,24 @@ def send_slice(run_id: int, slot: int) -> None:
     queue.clear_hint(hints.turn_name(slot))
     context.bind(run_id=run_id)
     begun = time.monotonic()
-    while turn := turns.take():
-        _take_turn(turn, lambda _seconds: _should_yield(time.monotonic() - begun))
-        is_long = time.monotonic() - begun > engine_settings().least_slice_seconds
-        if is_long or queue.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
-            break
-    hints.hint_turn(slot)
+    try:
+        while turn := turns.take():
+            _take_turn(turn, lambda _seconds: _should_yield(time.monotonic() - begun))
+            is_long = time.monotonic() - begun > engine_settings().least_slice_seconds
+            if is_long or queue.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
+                break
+    finally:
+        hints.hint_turn(slot)  # also after a run that failed: the others still wait
 
 
 def _take_turn(turn: Turn, should_yield: Callable[[float], bool]) -> None:
     """Send a run's letters, charge its owner for the time, and let what is left wait for its next turn."""
     context.bind(run_id=turn.run_id)
     begun = time.monotonic()
-    has_more = send.send_slice(turn.run_id, should_yield)
-    turns.charge(turn, time.monotonic() - begun)
+    try:
+        has_more = send.send_slice(turn.run_id, should_yield)
+    finally:
+        turns.charge(turn, time.monotonic() - begun)
     if has_more:
         turns.add([turn])
         return
