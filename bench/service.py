@@ -115,6 +115,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop all processes, Redis last."""
+        self._resume_workers()
         for process in reversed(self._processes):
             process.send_signal(signal.SIGTERM)
             try:
@@ -122,6 +123,18 @@ class Service:
             except subprocess.TimeoutExpired:
                 process.kill()
         self.engine.dispose()
+
+    def pause_workers(self) -> None:
+        """Let only the caller work from now on."""
+        self._named["scheduler"].send_signal(signal.SIGSTOP)
+        time.sleep(3)  # until the workers hold no lock any more
+        for worker in self._workers:
+            worker.send_signal(signal.SIGSTOP)
+
+    def _resume_workers(self) -> None:
+        for process in self._named.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
 
     def stop_redis_for(self, seconds: float) -> None:
         """Stop Redis, and start it again after `seconds`."""
@@ -199,10 +212,10 @@ class Service:
             session.execute(text("ANALYZE clients"))
             return owner.id
 
-    def add_mailing(self, owner_id: int, starts_at: datetime) -> int:
+    def add_mailing(self, owner_id: int, starts_at: datetime, body: str = BODY) -> int:
         """Create a mailing to all clients of a user; return its ID."""
         with Session(self.engine) as session:
-            message = Message(owner_id=owner_id, subject=SUBJECT, format=MessageFormat.MARKDOWN, body=BODY)
+            message = Message(owner_id=owner_id, subject=SUBJECT, format=MessageFormat.MARKDOWN, body=body)
             mailing = Mailing(
                 owner_id=owner_id,
                 message=message,

@@ -36,13 +36,14 @@ def _dispatch(mailing: Mailing, now: datetime) -> None:
     run_id = db.session.scalar(
         select(Run.id).where(Run.mailing_id == mailing.id, Run.state.in_(OPEN_RUN_STATES)).limit(1)
     )
+    start = schedule.find_start(mailing)
     # No transaction stays open during the requests to Redis: on SQLite it would block every other writer.
     db.session.expunge(mailing)
     db.session.rollback()
-    schedule.schedule_start(mailing)
+    schedule.schedule_start(mailing.id, start)
     if mailing.is_disabled:
         return
-    if mailing.state is MailingState.SCHEDULED and mailing.next_run_at and mailing.next_run_at <= now:
+    if start is not None and start <= now:
         queue.enqueue("start_mailing", mailing.id)
     # Also for a cancelled mailing: a worker closes its remaining deliveries.
     if mailing.state in (MailingState.RUNNING, MailingState.CANCELLED) and run_id is not None:

@@ -4,10 +4,17 @@ Each hint is in the queue at most once under its name. Give hints after the comm
 calls `queue.clear_hint` with the same name.
 """
 
+import math
+from collections.abc import Sequence
+
 from flask import current_app
 from redis import RedisError
+from sqlalchemy import select
 
-from skymailing import queue
+from skymailing import queue, turns
+from skymailing.db.engine import reading_engine
+from skymailing.models import Mailing, Run
+from skymailing.settings.engine import engine_settings
 
 OUTBOX = "outbox"
 
@@ -23,18 +30,37 @@ def hint_start(mailing_id: int) -> None:
 
 
 def hint_run(run_id: int) -> None:
-    """Ask all workers on all hosts to send a run's letters in parallel."""
+    """Ask as many workers as its letters need, on all hosts, to send a run in parallel."""
+    of_run = select(Mailing.owner_id, Run.planned).join(Run.mailing).where(Run.id == run_id)
+    with reading_engine().connect() as connection:
+        run = connection.execute(of_run).one_or_none()
+    if run is not None:
+        windows = math.ceil(run.planned / engine_settings().first_window)
+        _hint([(run.owner_id, run_id)], most_slots=max(1, windows))
+
+
+def hint_runs(runs: Sequence[tuple[int, int]]) -> None:
+    """Ask workers to send runs, given as pairs of owner and run, and to take the turns that wait."""
+    _hint(runs, most_slots=None)
+
+
+def _hint(runs: Sequence[tuple[int, int]], most_slots: int | None) -> None:
     try:
-        workers = queue.count_workers()
+        workers = max(queue.count_workers(), current_app.config["WORKERS"])
     except RedisError:
         return  # no hint could be stored; the sweep repeats them
-    for slot in range(max(workers, current_app.config["WORKERS"])):
-        hint_slice(run_id, slot)
+    # With more runs than workers, each run needs only one of them.
+    slots = workers if len(runs) <= workers else 1
+    turns.add(turns.of_runs(runs, min(slots, most_slots or slots)))
+    for slot in range(workers):
+        hint_turn(slot)
 
 
-def hint_slice(run_id: int, slot: int) -> None:
-    """Ask one worker to send the next letters of a run."""
-    queue.hint(slice_name(run_id, slot), "send_slice", run_id, slot)
+def hint_turn(slot: int) -> None:
+    """Ask one worker to send the letters whose turn it is, if any wait."""
+    if turn := turns.peek():
+        # The worker takes the turn that is next by then; only older versions send this run.
+        queue.hint(turn_name(slot), "send_slice", turn.run_id, slot)
 
 
 def hint_import(import_id: int) -> None:
@@ -51,8 +77,8 @@ def start_name(mailing_id: int) -> str:
     return f"mailing-{mailing_id}"
 
 
-def slice_name(run_id: int, slot: int) -> str:
-    return f"run-{run_id}-{slot}"
+def turn_name(slot: int) -> str:
+    return f"turn-{slot}"
 
 
 def import_name(import_id: int) -> str:

@@ -1,22 +1,25 @@
 """The jobs of rq workers. Each takes IDs, calls one service, and can safely run twice."""
 
 import functools
+import time
 from collections.abc import Callable
-from datetime import datetime
-from typing import ParamSpec
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ParamSpec, cast
+from uuid import uuid4
 
 from flask import current_app
 
-from skymailing import counters, hints, queue, schedule, undo
+from skymailing import counters, hints, queue, schedule, turns, undo
 from skymailing.auth import deletion
 from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clients import tasks as import_tasks
 from skymailing.clock import utcnow
-from skymailing.delivery import plan, send
-from skymailing.delivery.recovery.sweep import DueWork
-from skymailing.delivery.recovery.sweep import sweep as sweep_ledger
+from skymailing.delivery import due, plan, send
+from skymailing.delivery.recovery import sweep as recovery
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import tasks as mailing_tasks
@@ -25,8 +28,19 @@ from skymailing.outbox import tasks as outbox
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
+from skymailing.turns import Turn
+
+SWEEP_LEASE = 30  # seconds without news after which a sweep counts as dead
 
 P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class DueWork:
+    """Mailings whose run is due, and runs with letters to send now, as pairs of owner and run."""
+
+    mailings: list[int]
+    runs: list[tuple[int, int]]
 
 
 def job(function: Callable[P, None]) -> Callable[P, None]:
@@ -74,11 +88,33 @@ def wake_run(run_id: int) -> None:
 
 @job
 def send_slice(run_id: int, slot: int) -> None:
-    """Send a run's letters for a few seconds, then requeue behind other jobs."""
-    queue.clear_hint(hints.slice_name(run_id, slot))
+    """Send letters of this run, or of those whose turn it is, for a few seconds; then requeue."""
+    queue.clear_hint(hints.turn_name(slot))
     context.bind(run_id=run_id)
-    if send.send_slice(run_id, _should_yield):
-        hints.hint_slice(run_id, slot)
+    begun = time.monotonic()
+    try:
+        while turn := turns.take():
+            _take_turn(turn, lambda _seconds: _should_yield(time.monotonic() - begun))
+            is_long = time.monotonic() - begun > engine_settings().least_slice_seconds
+            if is_long or queue.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
+                break
+    finally:
+        hints.hint_turn(slot)  # also after a run that failed: the others still wait
+
+
+def _take_turn(turn: Turn, should_yield: Callable[[float], bool]) -> None:
+    """Send a run's letters, charge its owner for the time, and let what is left wait for its next turn."""
+    context.bind(run_id=turn.run_id)
+    begun = time.monotonic()
+    try:
+        has_more = send.send_slice(turn.run_id, should_yield)
+    finally:
+        turns.charge(turn, time.monotonic() - begun)
+    if has_more:
+        turns.add([turn])
+        return
+    for mailing_id in due.find_mailings(utcnow(), turn.owner_id):
+        hints.hint_start(mailing_id)
 
 
 @job
@@ -92,24 +128,57 @@ def erase_account(user_id: int) -> None:
 @job
 def sweep() -> None:
     """Find unfinished work in the database after lost hints, dead workers or an emptied Redis."""
-    run_sweep(utcnow())
+    _sweep_from(0, uuid4().hex, utcnow())
+
+
+@job
+def continue_sweep(part: int, lease: str, begun_at: float) -> None:
+    """Continue a sweep that has let other jobs go first."""
+    _sweep_from(part, lease, datetime.fromtimestamp(begun_at, UTC))
+
+
+def _sweep_from(first: int, lease: str, now: datetime) -> None:
+    """Run the parts of a sweep from `first`, unless another sweep holds the lease.
+
+    After a second, letters that wait go first.
+    """
+    parts = (*REPAIRS, hint_due_work, *PERIODIC_TASKS)
+    begun = time.monotonic()
+    try:
+        for number in range(first, len(parts)):
+            if not queue.hold_lease(schedule.SWEEP_ID, lease, SWEEP_LEASE):
+                return
+            is_tired = number > first and _should_yield(time.monotonic() - begun)
+            if is_tired and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
+                return
+            parts[number](now)
+    except BaseException:
+        queue.end_lease(schedule.SWEEP_ID, lease)
+        raise
+    queue.end_lease(schedule.SWEEP_ID, lease)
 
 
 def run_sweep(now: datetime) -> DueWork:
-    """Repair the ledger, repeat all hints and run the periodic tasks.
+    """Repair the ledger, repeat all hints and run the periodic tasks, without letting other jobs go first.
 
-    Return what the ledger's sweep found. If Redis is unavailable, raise RedisError after the database
-    has been repaired.
+    Return the work that is due. If Redis is unavailable, raise RedisError after the database has been
+    repaired.
     """
-    found = sweep_ledger(current_app.config["DATA_DIR"] / "journal", now)
-    # Letters first: they are sent even if a task below fails.
-    for mailing_id in found.mailings:
-        hints.hint_start(mailing_id)
-    for run_id in found.runs:
-        hints.hint_run(run_id)
-    hints.hint_outbox()
+    for repair in REPAIRS:
+        repair(now)
+    found = hint_due_work(now)
     for task in PERIODIC_TASKS:
         task(now)
+    return found
+
+
+def hint_due_work(now: datetime) -> DueWork:
+    """Ask workers for the starts and letters that are due, and return them."""
+    found = DueWork(due.find_mailings(now), due.find_runs(now))
+    for mailing_id in found.mailings:
+        hints.hint_start(mailing_id)
+    hints.hint_runs(found.runs)
+    hints.hint_outbox()
     return found
 
 
@@ -143,6 +212,14 @@ def _record_sweep(_now: datetime) -> None:
     db.session.rollback()  # an open transaction would block other writers on SQLite
 
 
+# What a sweep repairs in the ledger, before anything else: letters are sent even if a task below fails.
+REPAIRS: tuple[Callable[[datetime], object], ...] = (
+    lambda now: recovery.recover_dead_journals(_journals(), now),
+    lambda now: recovery.recover_lost_leases(_journals(), now),
+    recovery.finish_expired_mailings,
+    recovery.finish_ended_runs,
+)
+
 # Run in this order with every sweep. Each takes the time, limits its own work and can safely run twice.
 PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     view_counts.fold_views,
@@ -155,16 +232,22 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     _post_summaries,
     _resume_imports,
     _erase_due_accounts,
-    lambda _now: schedule.reconcile(),
+    schedule.reconcile,
     _record_sweep,
     daily_rollup.roll_up_days,
     retention.remove_old,
 )
 
 
+def _journals() -> Path:
+    return cast("Path", current_app.config["DATA_DIR"]) / "journal"
+
+
 def _should_yield(elapsed: float) -> bool:
-    """Whether a slice should yield the worker to other jobs after `elapsed` seconds."""
+    """Whether a job should yield the worker to other jobs and runs after `elapsed` seconds."""
     settings = engine_settings()
     if elapsed > settings.slice_seconds or queue.stop_is_requested():
         return True
-    return elapsed > settings.least_slice_seconds and queue.others_are_waiting()
+    if elapsed <= settings.least_slice_seconds:
+        return False
+    return queue.others_are_waiting() or turns.peek() is not None

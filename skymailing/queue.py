@@ -31,6 +31,7 @@ job_log = logging.getLogger("skymailing.jobs")
 # Served in this order: small jobs first, then slices of runs.
 SYSTEM = "system"
 DELIVERY = "delivery"
+LONGEST_SYSTEM_SECONDS = 0.5  # of small jobs, before a slice of a run goes first
 
 JOB_TIMEOUT = 600  # seconds; a job takes about 20, so this only ends one that hangs
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
@@ -109,10 +110,40 @@ def clear_hint(name: str) -> None:
         logger.warning("Redis is down, hint %s remains until it expires", name)
 
 
+def hold_lease(name: str, holder: str, seconds: int) -> bool:
+    """Take or renew a lease; False if someone else holds it.
+
+    True while Redis is down: a lease saves work, and nothing may depend on it.
+    """
+    key = f"skymailing:lease:{name}"
+    try:
+        if connection().set(key, holder, nx=True, ex=seconds):
+            return True
+        if connection().get(key) != holder.encode():
+            return False
+        connection().expire(key, seconds)
+    except RedisError:
+        return True
+    return True
+
+
+def end_lease(name: str, holder: str) -> None:
+    """Give back a lease, unless someone else holds it."""
+    key = f"skymailing:lease:{name}"
+    with contextlib.suppress(RedisError):
+        if connection().get(key) == holder.encode():
+            connection().delete(key)
+
+
 def others_are_waiting() -> bool:
     """Whether any job waits for a worker, so that a long job should yield early."""
+    return is_waiting(SYSTEM) or is_waiting(DELIVERY)
+
+
+def is_waiting(name: str) -> bool:
+    """Whether a job waits in the queue."""
     try:
-        return any(get_queue(name).count for name in (SYSTEM, DELIVERY))
+        return get_queue(name).count > 0
     except RedisError:
         return False
 
@@ -125,6 +156,8 @@ class Worker(SimpleWorker):
     """
 
     max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
+    # Seconds of small jobs since the last slice of a run.
+    system_seconds = 0.0
 
     def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
         """Run a job and log one line about it. All log lines of the job contain its ID."""
@@ -140,7 +173,14 @@ class Worker(SimpleWorker):
             how = "done" if is_done else "FAILED"
             job_log.info("%s %s %.0f ms", name, how, seconds * 1000, extra={"fields": fields})
             context.reset()
+            self._order_queues(queue, seconds)
         return is_done
+
+    def _order_queues(self, queue: Queue, seconds: float) -> None:
+        """Serve small jobs first, but let a slice of a run go first once they have taken a while."""
+        self.system_seconds = self.system_seconds + seconds if queue.name == SYSTEM else 0.0
+        first = DELIVERY if self.system_seconds > LONGEST_SYSTEM_SECONDS else SYSTEM
+        self._ordered_queues.sort(key=lambda queue: queue.name != first)
 
     def unsubscribe(self) -> None:
         # rq unsubscribes before it stops the listening thread, which could then block for a minute, and rq

@@ -5,18 +5,21 @@ runs with every sweep.
 """
 
 import logging
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis, RedisError
 from rq_scheduler import Scheduler
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select
 
 from skymailing import queue
 from skymailing.clock import utcnow
-from skymailing.delivery.eligibility import HOURS, hours_of, may_send
-from skymailing.extensions import db
+from skymailing.db.engine import reading_engine
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
 from skymailing.models import EVERY_DAY, OPEN_RUN_STATES, Mailing, MailingState, Run, User
 
 logger = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ SWEEP_INTERVAL = 15  # seconds
 SWEEP_ID = "sweep"
 # Starts beyond this horizon are left to a later sweep.
 HORIZON = timedelta(days=2)
+BATCH = 500  # jobs in one request to Redis
+RECONCILE_SECONDS = 2.0  # after which the rest is left to the next sweep
 
 
 class SweepingScheduler(Scheduler):
@@ -97,50 +102,70 @@ class Wake:
         return cls(f"run-{run_id}", "wake_run", run_id, at)
 
 
-def schedule_start(mailing: Mailing) -> None:
-    """Schedule or cancel a mailing's start, according to its `next_run_at`. Call after the commit."""
+def find_start(mailing: Mailing) -> datetime | None:
+    """Return when a mailing wants its start job, or None: it may not start, or not soon."""
+    may_start = mailing.state is MailingState.SCHEDULED and not mailing.is_disabled
+    start = mailing.next_run_at
+    if not may_start or start is None or start >= utcnow() + HORIZON or mailing.owner.is_blocked:
+        return None
+    return start
+
+
+def schedule_start(mailing_id: int, start: datetime | None) -> None:
+    """Schedule a mailing's start job, or cancel it if `start` is None. Call after the commit."""
     try:
         scheduler = make_scheduler()
-        start = mailing.next_run_at
-        if start is not None and _wants_start(mailing):
-            _schedule(scheduler, Wake.start(mailing.id, start))
+        if start is not None:
+            _schedule(scheduler, [Wake.start(mailing_id, start)])
         else:
-            scheduler.cancel(Wake.start(mailing.id, utcnow()).name)
+            scheduler.cancel(Wake.start(mailing_id, utcnow()).name)
     except RedisError as error:
-        logger.warning("Redis is down, the sweep will schedule mailing %d: %s", mailing.id, error)
+        logger.warning("Redis is down, the sweep will schedule mailing %d: %s", mailing_id, error)
 
 
-def reconcile() -> int:
-    """Correct the scheduled jobs in Redis to match the database; return the number of corrections."""
+def reconcile(now: datetime) -> int:
+    """Correct the scheduled jobs in Redis to match the database; return the number of corrections.
+
+    A start that is due at `now` needs no job: the same sweep has asked a worker to start the mailing.
+    Corrections that take too long are left to the next sweep, the latest starts first.
+    """
     scheduler = make_scheduler()
-    wanted = {wake.name: wake for wake in [*_starts(), *_openings()]}
+    wanted = {wake.name: wake for wake in [*_starts(now), *_openings(now)]}
     existing = {
         raw.decode(): score
         for raw, score in scheduler.connection.zrange(scheduler.scheduled_jobs_key, 0, -1, withscores=True)
     }
+    obsolete = existing.keys() - wanted.keys() - {SWEEP_ID}
+    if obsolete:
+        scheduler.connection.zrem(scheduler.scheduled_jobs_key, *obsolete)
+    wrong = [wake for wake in wanted.values() if _is_wrong(wake, existing.get(wake.name), now)]
+    give_up = time.monotonic() + RECONCILE_SECONDS
     repaired = 0
-    for name, wake in wanted.items():
-        if name not in existing or abs(existing[name] - wake.at.timestamp()) > 1:
-            _schedule(scheduler, wake)
-            repaired += 1
-    for name in existing.keys() - wanted.keys() - {SWEEP_ID}:
-        scheduler.cancel(name)
-        repaired += 1
-    return repaired
+    while repaired < len(wrong) and time.monotonic() < give_up:
+        batch = wrong[repaired : repaired + BATCH]
+        _schedule(scheduler, batch)
+        repaired += len(batch)
+    return repaired + len(obsolete)
 
 
-def _starts() -> list[Wake]:
-    due = select(Mailing.id, Mailing.next_run_at).where(
-        Mailing.state == MailingState.SCHEDULED,
-        Mailing.disabled_at.is_(None),
-        Mailing.next_run_at < utcnow() + HORIZON,
+def _is_wrong(wake: Wake, scheduled: float | None, now: datetime) -> bool:
+    if scheduled is None:
+        return wake.at > now
+    return abs(scheduled - wake.at.timestamp()) > 1
+
+
+def _starts(now: datetime) -> list[Wake]:
+    soon = (
+        select(Mailing.id, Mailing.next_run_at)
+        .join(User, User.id == Mailing.owner_id)
+        .where(may_start(now + HORIZON))
+        .order_by(Mailing.next_run_at)
     )
-    return [Wake.start(id, start) for id, start in db.session.execute(due).tuples() if start is not None]
+    return [Wake.start(id, start) for id, start in _read(soon) if start is not None]
 
 
-def _openings() -> list[Wake]:
+def _openings(now: datetime) -> list[Wake]:
     """Return the next openings of runs that are outside their sending hours."""
-    now = utcnow()
     outside_hours = (
         select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
@@ -151,8 +176,14 @@ def _openings() -> list[Wake]:
             may_send(now),
         )
     )
-    openings = [(run.id, hours_of(run).next_opening(now)) for run in db.session.execute(outside_hours)]
+    openings = [(run.id, hours_of(run).next_opening(now)) for run in _read(outside_hours)]
     return [Wake.resume(id, at) for id, at in openings if at is not None and now < at < now + HORIZON]
+
+
+def _read(statement: Select[Any]) -> Sequence[Row[Any]]:
+    # No transaction stays open during the requests to Redis: on SQLite it would block every other writer.
+    with reading_engine().connect() as connection:
+        return connection.execute(statement).all()
 
 
 def is_alive() -> bool:
@@ -162,24 +193,22 @@ def is_alive() -> bool:
     return any(not redis.hexists(key, "death") for key in redis.scan_iter(pattern, count=1000))
 
 
-def _wants_start(mailing: Mailing) -> bool:
-    return (
-        mailing.state is MailingState.SCHEDULED
-        and mailing.next_run_at is not None
-        and not mailing.is_disabled
-        and mailing.next_run_at < utcnow() + HORIZON
-    )
-
-
-def _schedule(scheduler: Scheduler, wake: Wake) -> None:
-    # The scheduler drops fractions of a second; an early start would find nothing due.
-    whole = wake.at.replace(microsecond=0)
-    scheduler.enqueue_at(
-        whole if whole == wake.at else whole + timedelta(seconds=1),
-        f"skymailing.jobs.{wake.function}",
-        wake.subject,
-        job_id=wake.name,
-        queue_name=queue.SYSTEM,
-        timeout=queue.JOB_TIMEOUT,
-        job_result_ttl=0,
-    )
+def _schedule(scheduler: Scheduler, wakes: Sequence[Wake]) -> None:
+    """Schedule the jobs, all of them in one round trip."""
+    times: dict[str, float] = {}
+    with scheduler.connection.pipeline(transaction=False) as pipeline:
+        for wake in wakes:
+            job = scheduler._create_job(
+                f"skymailing.jobs.{wake.function}",
+                args=(wake.subject,),
+                commit=False,
+                id=wake.name,
+                queue_name=queue.SYSTEM,
+                timeout=queue.JOB_TIMEOUT,
+                result_ttl=0,
+            )
+            job.save(pipeline=pipeline)
+            # The scheduler drops fractions of a second; an early start would find nothing due.
+            times[wake.name] = math.ceil(wake.at.timestamp())
+        pipeline.zadd(scheduler.scheduled_jobs_key, times)
+        pipeline.execute()

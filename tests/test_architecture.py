@@ -38,6 +38,7 @@ SHARED_FOLDERS = {
     "models": "models",
     "queue": "models",
     "hints": "models",
+    "turns": "models",
     "caching": "models",
     "web": "models",
     "counters": "models",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
@@ -77,7 +77,7 @@ def test_a_mailing_never_starts_early(app: Flask, session: Session) -> None:
     )
     with app.app_context():
         scheduler = schedule.make_scheduler()
-        schedule._schedule(scheduler, schedule.Wake.start(mailing.id, start))
+        schedule._schedule(scheduler, [schedule.Wake.start(mailing.id, start)])
 
         ((_, moment),) = scheduler.get_jobs(with_times=True)
 
@@ -93,7 +93,62 @@ def test_a_sweep_continues_letters_even_when_another_task_fails(
     UserFactory.create(timezone="Mars/Olympus", summary_hour=8, next_summary_at=utcnow())
 
     with app.app_context(), pytest.raises(ZoneInfoNotFoundError):
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     work()
 
     assert len(smtp.letters) == 2
+
+
+@pytest.mark.parametrize("barred", ["owner", "mailing"])
+def test_overdue_mailings_that_may_not_start_get_no_start_jobs(
+    app: Flask, session: Session, redis_server: RedisServer, barred: str
+) -> None:
+    values = {"blocked_at": utcnow()} if barred == "owner" else {}
+    owner = UserFactory.create(**values)
+    overdue = utcnow() - timedelta(hours=1)
+    for hours in (0, 2):
+        due_mailing(
+            owner,
+            next_run_at=overdue + timedelta(hours=hours),
+            disabled_at=utcnow() if barred == "mailing" else None,
+        )
+
+    with app.app_context():
+        for _ in range(3):
+            jobs.run_sweep(utcnow())
+            schedule.make_scheduler().enqueue_jobs()
+        waiting = queue.get_queue(queue.SYSTEM).jobs
+
+    assert "skymailing.jobs.start_mailing" not in [job.func_name for job in waiting]
+
+
+def test_a_sweep_asks_only_once_for_an_overdue_start(
+    app: Flask, session: Session, redis_server: RedisServer
+) -> None:
+    due_mailing(UserFactory.create(), next_run_at=utcnow() - timedelta(hours=1))
+
+    with app.app_context():
+        for _ in range(3):
+            jobs.run_sweep(utcnow())
+            schedule.make_scheduler().enqueue_jobs()
+        waiting = queue.get_queue(queue.SYSTEM).jobs
+
+    assert [job.func_name for job in waiting].count("skymailing.jobs.start_mailing") == 1
+
+
+def test_a_start_job_is_cancelled_when_the_owner_is_blocked(
+    app: Flask, session: Session, redis_server: RedisServer
+) -> None:
+    start = utcnow() + timedelta(hours=1)
+    mailing = due_mailing(UserFactory.create(), next_run_at=start)
+    with app.app_context():
+        schedule.reconcile(utcnow())
+        scheduler = schedule.make_scheduler()
+        assert f"mailing-{mailing.id}" in scheduler
+        mailing.owner.blocked_at = utcnow()
+        session.flush()
+
+        assert schedule.find_start(mailing) is None
+        schedule.reconcile(utcnow())
+
+        assert f"mailing-{mailing.id}" not in scheduler

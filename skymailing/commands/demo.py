@@ -28,11 +28,11 @@ def demo() -> None:
     statement = select(User.email, User.password_hash).where(User.email.in_(emails))
     stored_hashes = dict(db.session.execute(statement).tuples().all())
     planned = select(Mailing).join(User).where(User.email == emails[0], Mailing.next_run_at.is_not(None))
-    mailings = db.session.scalars(planned).all()
+    starts = {mailing.id: schedule.find_start(mailing) for mailing in db.session.scalars(planned)}
     db.session.expunge_all()
     db.session.rollback()
-    for mailing in mailings:
-        schedule.schedule_start(mailing)
+    for mailing_id, start in starts.items():
+        schedule.schedule_start(mailing_id, start)
     click.echo(f"The example is ready at {current_app.config['PUBLIC_URL']}. Sign in as")
     for login in logins:
         is_unchanged = verify_password(stored_hashes[login.email], login.password)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import OperationalError
 
 from skymailing.clock import utcnow
+from skymailing.db.engine import reading_engine
 from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.ledger.record import record_results
 from skymailing.delivery.retry import UNCOUNTED
@@ -26,6 +28,9 @@ class Batch:
 
     token: str
     claimed: list[Claimed]
+    # When it was checked that the letters may be sent, by the monotonic clock: before the claim's COMMIT,
+    # whose answer may come late.
+    checked_at: float
     results: list[Result] = field(default_factory=list)
     # Why further letters of the mailing would fail too, and the server's reply.
     pause: tuple[StateReason, str] | None = None
@@ -34,6 +39,15 @@ class Batch:
         """Return the letters that go back to pending because no attempt was counted."""
         tried = {result.letter.delivery_id for result in self.results if result.verdict not in UNCOUNTED}
         return [claimed for claimed in self.claimed if claimed.id not in tried]
+
+    def confirmed(self, run: OpenRun, seconds: float) -> list[Claimed]:
+        """Return the letters that may still be sent, checked again if the last check is `seconds` old."""
+        if time.monotonic() - self.checked_at < seconds:
+            return self.claimed
+        self.checked_at = time.monotonic()
+        with reading_engine().connect() as connection:
+            ids = claims.confirm(connection, run, self.token, utcnow())
+        return [claimed for claimed in self.claimed if claimed.id in ids]
 
     def stop(self, reason: StateReason, detail: str) -> None:
         """Start no further letter, and pause the mailing once the results are recorded."""

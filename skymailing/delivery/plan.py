@@ -1,11 +1,13 @@
 """Plan the run of a due mailing, and finish runs and mailings that are over."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from skymailing.delivery import due
 from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
@@ -47,6 +49,8 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
             return None
         if mailing.next_run_at is None or mailing.next_run_at > now:
             return None
+        if not due.has_room(mailing.owner_id, now):
+            return None  # started as soon as a run of its owner has no letters to send
         late_after = timedelta(minutes=engine_settings().late_minutes)
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
@@ -114,14 +118,16 @@ def finish_unsent(mailing: Mailing) -> None:
         mailing.state_reason = StateReason.WINDOW_OVER
 
 
-def finish_run(run_id: int, now: datetime) -> bool:
+def finish_run(run_id: int, now: datetime, should_stop: Callable[[], bool] = lambda: False) -> bool:
     """Finish or cancel the run if it has no open deliveries; return whether it is over.
 
     Pending and deferred deliveries expire when the time window ends and are cancelled with the mailing.
-    When the run is finished, the mailing is scheduled for its next occurrence or finished too.
+    After each batch of these, `should_stop` may leave the others to the next call. When the run is
+    finished, the mailing is scheduled for its next occurrence or finished too.
     """
     while _close_waiting(run_id, now):
-        pass
+        if should_stop():
+            return False
     with Session(db.engine) as session, session.begin():
         run, mailing = _lock_run(session, run_id)
         if run is None or mailing is None or run.state in (RunState.FINISHED, RunState.CANCELLED):

@@ -16,7 +16,7 @@ from skymailing.delivery import metrics, plan
 from skymailing.delivery.batch import Batch
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger import claims
-from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
@@ -135,8 +135,19 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
         # from the journal.
         _abandon(dispatcher)
         raise
-    plan.finish_run(run_id, utcnow())
-    return False
+    return _finish(run_id, lambda: should_yield(time.monotonic() - started))
+
+
+def _finish(run_id: int, should_stop: Callable[[], bool]) -> bool:
+    """Finish the run if it is over; return whether closing its letters was interrupted."""
+    is_interrupted = False
+
+    def stop() -> bool:
+        nonlocal is_interrupted
+        is_interrupted = should_stop()
+        return is_interrupted
+
+    return not plan.finish_run(run_id, utcnow(), stop) and is_interrupted
 
 
 def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
@@ -152,21 +163,25 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         return False
     dispatcher.rates.wait_if_held_back()
     queue = dispatcher.domain_queue(run)
-    batch = _claim(run, dispatcher, 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window), queue)
+    limit = 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window)
+    batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
         if is_probe:
             routes.release_probe(pool.route, utcnow())
         return queue is not None and queue.wait_for_more()
-    begun = time.monotonic()
     _process(run, batch, dispatcher, pool, pipeline)
+    if is_probe and not batch.results:
+        routes.release_probe(pool.route, utcnow())
     if queue:
         queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
-    dispatcher.adapt(pool, batch.results, time.monotonic() - begun)
+    dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, is_probe)
     if batch.pause:
         plan.pause_mailing(run.id, *batch.pause)
-    return is_usable and not batch.pause
+    # A claim that found fewer letters than it wanted has found the last ones.
+    is_last = queue is None and len(batch.claimed) < limit and not batch.untried()
+    return is_usable and not batch.pause and not is_last
 
 
 def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
@@ -191,6 +206,7 @@ def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: DomainQueue 
         queue.begin_claim()
     now = utcnow()
     with db.engine.connect() as connection, connection.begin():
+        checked_at = time.monotonic()
         claimed = claims.claim(connection, run, token, now + dispatcher.settings.lease, limit, now, queue)
         if claimed:
             connection.execute(
@@ -198,7 +214,7 @@ def _claim(run: OpenRun, dispatcher: Dispatcher, limit: int, queue: DomainQueue 
                 .where(Run.id == run.id, Run.state == RunState.PLANNED)
                 .values(state=RunState.SENDING)
             )
-    return Batch(token, claimed)
+    return Batch(token, claimed, checked_at)
 
 
 def _process(
@@ -228,12 +244,17 @@ def _hand_over(
             batch.stop(StateReason.REJECTED, reply)
         return batch.pause is not None
 
-    left = min(dispatcher.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
-    letters = _letters(run, batch, dispatcher, pool)
-    pipeline.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
+    window = dispatcher.settings.window_seconds
+    confirmed = batch.confirmed(run, window / 2)
+    left = (run.ends_at - utcnow()).total_seconds()
+    until = min(batch.checked_at + window, time.monotonic() + left)
+    letters = _letters(run, batch, confirmed, dispatcher, pool)
+    pipeline.hand_over(letters, until, batch.results, is_refused)
 
 
-def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool) -> Iterator[Letter]:
+def _letters(
+    run: OpenRun, batch: Batch, confirmed: list[Claimed], dispatcher: Dispatcher, pool: SessionPool
+) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
         template = dispatcher.template(run)
@@ -242,7 +263,7 @@ def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPo
         return
     now = utcnow()
     base = unsubscribe_url("")
-    for claimed in batch.claimed:
+    for claimed in confirmed:
         if dispatcher.rates.is_limited and not dispatcher.rates.allow(
             pool.route, run.mailing_id, claimed.email
         ):

@@ -28,6 +28,7 @@ class EngineSettings:
     # A slice: how long a worker stays with one run.
     slice_seconds: float = 20.0
     least_slice_seconds: float = 1.0  # while other jobs wait
+    most_runs_per_owner: int = 10  # with letters to send at the same time; further starts wait
     late_minutes: float = 10.0  # delay after which a start is skipped, if the mailing skips late starts
     # Retries.
     retry_minutes: tuple[float, ...] = (1, 5, 15, 30, 60, 120, 240)  # the last one repeats

@@ -227,7 +227,7 @@ def test_the_next_sweep_continues_after_a_kill(
     assert 0 < left <= 19_000
 
     with app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     work()
 
     assert count_rows(session, id) == {}

@@ -234,7 +234,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Se
 
 
 def test_the_sweep_resumes_imports_after_dead_workers_and_lost_hints(
-    create: Import, session: Session, work: Callable[[], None]
+    app: Flask, create: Import, session: Session, work: Callable[[], None]
 ) -> None:
     dead, lost = create(make_table(3)), create("email\nother@x.com\n")
     session.execute(update(ClientImport).values(updated_at=utcnow() - timedelta(minutes=1)))
@@ -245,7 +245,8 @@ def test_the_sweep_resumes_imports_after_dead_workers_and_lost_hints(
     )
     assert imports.find_stalled_imports(utcnow()) == [dead.id, lost.id]
     db.session.rollback()
-    jobs.sweep()
+    with app.app_context():
+        jobs.run_sweep(utcnow())
     work()
     session.refresh(dead)
     session.refresh(lost)

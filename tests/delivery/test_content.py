@@ -144,3 +144,10 @@ def test_a_conditional_attribute_does_not_break_the_text_part() -> None:
     body = '<p {% if name %}class="a">Yes{% else %}>No{% endif %}, {{ name }}</p>'
 
     check_content(Content("x", MessageFormat.HTML, body))
+
+
+def test_a_letter_may_loop_but_not_for_long() -> None:
+    table = "{%% for a in (1..%d) %%}{%% for b in (1..%d) %%}{{ a | times: b }} {%% endfor %%}{%% endfor %%}"
+    check_content(Content("s", MessageFormat.TEXT, table % (20, 20)))
+    with pytest.raises(TemplateError, match="too expensive"):
+        check_content(Content("s", MessageFormat.TEXT, table % (150, 150)))

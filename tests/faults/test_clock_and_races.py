@@ -143,7 +143,7 @@ def test_27_two_schedulers_and_fifty_simultaneous_starts_create_one_run(
     start_at = utcnow() + timedelta(seconds=3)
     mailing = due_mailing(user, next_run_at=start_at)
     with app.app_context():
-        schedule.schedule_start(mailing)
+        schedule.schedule_start(mailing.id, start_at)
 
     def start_run(_: int) -> int | None:
         with app.app_context():

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing import jobs
+from skymailing.clock import utcnow
 from skymailing.models import DeliveryState, User
 from tests.conftest import SignIn
 from tests.support.factories import MailingFactory, UserFactory, create_run
@@ -24,7 +25,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 def sweep_at(app: Flask, work: Work) -> Callable[[datetime], None]:
     def sweep(moment: datetime) -> None:
         with time_machine.travel(moment), app.app_context():
-            jobs.sweep()
+            jobs.run_sweep(utcnow())
             work()
 
     return sweep

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, schedule
+from skymailing.clock import utcnow
 from skymailing.delivery.calendar.recurrence import occurrence, occurrence_number
 from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, Run, RunState, User
 from tests.conftest import SignIn
@@ -101,7 +102,7 @@ def test_a_client_with_todays_letter_gets_the_next_one_tomorrow(
         TOMORROW_IN_BERLIN + timedelta(days=1),
     ):
         with time_machine.travel(moment + timedelta(seconds=1)), app.app_context():
-            jobs.sweep()
+            jobs.run_sweep(utcnow())
             work()
     scheduled_times = session.scalars(select(Run.scheduled_for).order_by(Run.scheduled_for)).all()
     assert scheduled_times == [TODAY, TOMORROW_IN_BERLIN, TOMORROW_IN_BERLIN + timedelta(days=1)]

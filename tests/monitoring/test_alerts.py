@@ -84,7 +84,7 @@ def metrics(
         queue.enqueue("start_mailing", mailing.id)
     work()
     with app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
         counters.add({"removed:attempts": 1})
     families = text_string_to_metric_families(visitor.get("/metrics").text)
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}

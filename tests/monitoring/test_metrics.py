@@ -40,7 +40,7 @@ def test_metrics_count_a_runs_letters(
         queue.enqueue("start_mailing", mailing.id)
     work()
     with app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
 
     after = read_metrics(visitor)
     assert after["skymailing_deliveries", "sent"] == 1

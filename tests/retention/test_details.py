@@ -83,7 +83,7 @@ def get_text(browser: FlaskClient, path: str) -> str:
 def test_by_default_details_are_kept_forever(app: Flask, session: Session, user: User) -> None:
     run = create_old_run(user, 5000)
     with app.app_context():
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
     assert count_remaining(session, run) == (8, 8)
 
 
@@ -95,7 +95,7 @@ def test_details_are_removed_after_the_retention_period_but_counts_stay(
     with app.app_context():
         ledger = count_runs([old])[0].counts
         db.session.rollback()
-        jobs.sweep()
+        jobs.run_sweep(utcnow())
 
     session.refresh(old)
     session.refresh(recent)

@@ -94,7 +94,7 @@ def test_a_forged_pickle_in_the_schedule_is_not_loaded(
             redis.hset("rq:job:mailing-7", name, pickle.dumps(Bomb(trace)))
         try:
             list(scheduler.get_jobs_to_queue())
-            schedule.reconcile()
+            schedule.reconcile(datetime.now(UTC))
         except ValueError:  # refused because it is not JSON
             pass
     assert not trace.exists()

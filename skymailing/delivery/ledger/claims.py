@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column
 
 from skymailing.db.engine import is_one_of
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
+from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.statistics import Changes, RunKey
 from skymailing.delivery.retry import Policy
 from skymailing.models import (
@@ -137,17 +138,15 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     changes = Changes(run.key)
     claimed: list[Any] = []
     while not claimed and (rows := _next_rows(connection, run, limit, now, choice)):
-        suppressed = [row.id for row in rows if row.is_suppressed]
-        deleted = [row.id for row in rows if row.is_deleted and not row.is_suppressed]
+        suppressed = [row for row in rows if row.is_suppressed]
+        deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
         claimed = [row for row in rows if not row.is_suppressed and not row.is_deleted]
-        ending = {"finished_at": now, "due_at": None}
-        _set_state(connection, suppressed, {"state": DeliveryState.SUPPRESSED} | ending)
-        _set_state(connection, deleted, {"state": DeliveryState.CANCELLED} | ending)
-        lease = {"lease_token": token, "lease_until": lease_until, "due_at": None}
-        _set_state(connection, [row.id for row in claimed], {"state": DeliveryState.SENDING} | lease)
-        changes.move(DeliveryState.SUPPRESSED, len(suppressed), now)
-        changes.move(DeliveryState.CANCELLED, len(deleted), now)
-        changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
+        deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
+        deliveries.end_unsent(connection, changes, deleted, DeliveryState.CANCELLED, now)
+        _lease(connection, [row.id for row in claimed], token, lease_until)
+        changes.move(
+            DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now
+        )
     changes.write(connection)
     return [_claimed(row) for row in claimed]
 
@@ -223,8 +222,32 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _set_state(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
+def _lease(connection: Connection, ids: Sequence[int], token: str, until: datetime) -> None:
     if ids:
+        values = {"lease_token": token, "lease_until": until, "due_at": None}
         connection.execute(
-            update(Delivery).where(is_one_of(Delivery.id, "ids")).values(values), {"ids": list(ids)}
+            update(Delivery)
+            .where(is_one_of(Delivery.id, "ids"))
+            .values(values | {"state": DeliveryState.SENDING}),
+            {"ids": list(ids)},
         )
+
+
+def confirm(connection: Connection, run: OpenRun, token: str, now: datetime) -> set[int]:
+    """Return the deliveries of a lease that may still be handed over, if the claim took a long time.
+
+    The mailing may have been stopped, clients may have unsubscribed, and the lease may have run out.
+    """
+    is_suppressed = exists().where(
+        Suppression.owner_id == run.owner_id, Suppression.email_key == Delivery.email_key
+    )
+    is_ours = (Delivery.lease_token == token) & (Delivery.lease_until > now)
+    statement = (
+        select(Delivery.id)
+        .join(Run, Run.id == Delivery.run_id)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(Delivery.run_id == run.id, Delivery.state == DeliveryState.SENDING, is_ours)
+        .where(may_send(now), ~is_suppressed)
+    )
+    return set(connection.scalars(statement))

@@ -6,6 +6,7 @@ Each function works in the caller's transaction.
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, insert, select, update
 
@@ -64,7 +65,7 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
 def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now: datetime) -> int:
     """Move up to BATCH pending or deferred deliveries of the run to a final `state`; return how many."""
     waiting = connection.execute(
-        select(Delivery.id, Delivery.state)
+        select(Delivery.id, Delivery.state, Delivery.unknowns)
         .where(
             Delivery.run_id == run.id,
             Delivery.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
@@ -72,19 +73,35 @@ def close_waiting(connection: Connection, run: RunKey, state: DeliveryState, now
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     ).all()
-    if not waiting:
-        return 0
-    connection.execute(
-        update(Delivery)
-        .where(is_one_of(Delivery.id, "ids"))
-        .values(state=state, due_at=None, finished_at=now),
-        {"ids": [row.id for row in waiting]},
-    )
     changes = Changes(run)
-    changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in waiting), now)
-    changes.move(state, len(waiting), now)
+    end_unsent(connection, changes, waiting, state, now)
     changes.write(connection)
     return len(waiting)
+
+
+def end_unsent(
+    connection: Connection, changes: Changes, rows: Sequence[Any], state: DeliveryState, now: datetime
+) -> None:
+    """Move pending or deferred deliveries to a final `state`, and count this in `changes`.
+
+    A letter that the server may have accepted, and that waited to be sent again, stays unknown instead:
+    its client may have it. The rows have the columns `id`, `state` and `unknowns`.
+    """
+    may_have_arrived = [row.id for row in rows if row.unknowns]
+    never_sent = [row.id for row in rows if not row.unknowns]
+    for ids, final in ((never_sent, state), (may_have_arrived, DeliveryState.UNKNOWN)):
+        if ids:
+            connection.execute(
+                update(Delivery)
+                .where(is_one_of(Delivery.id, "ids"))
+                .values(state=final, due_at=None, finished_at=now),
+                {"ids": ids},
+            )
+    changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
+    changes.move(state, len(never_sent), now)
+    since = unknown_since(connection, may_have_arrived) if may_have_arrived else {}
+    for id in may_have_arrived:
+        changes.move(DeliveryState.UNKNOWN, 1, since.get(id, now))
 
 
 def reopen(
@@ -129,7 +146,7 @@ def detach_clients(connection: Connection, client_ids: Sequence[int], now: datet
 
 def _cancel_deliveries_to(connection: Connection, client_ids: Sequence[int], now: datetime) -> None:
     rows = connection.execute(
-        select(Delivery.id, Delivery.run_id, Delivery.state)
+        select(Delivery.id, Delivery.run_id, Delivery.state, Delivery.unknowns)
         .where(
             Delivery.client_id.in_(client_ids),
             Delivery.state.in_(DELIVERY_TRANSITIONS.sources(DeliveryState.CANCELLED)),
@@ -137,21 +154,12 @@ def _cancel_deliveries_to(connection: Connection, client_ids: Sequence[int], now
         .order_by(Delivery.id)  # as in late_results.py, so that the two cannot deadlock
         .with_for_update()
     ).all()
-    if not rows:
-        return
-    connection.execute(
-        update(Delivery)
-        .where(Delivery.id.in_([row.id for row in rows]))
-        .values(state=DeliveryState.CANCELLED, finished_at=now, due_at=None)
-    )
-    by_run: dict[int, list[DeliveryState]] = defaultdict(list)
+    by_run: dict[int, list[Any]] = defaultdict(list)
     for row in rows:
-        by_run[row.run_id].append(row.state)
+        by_run[row.run_id].append(row)
     for run in run_keys(connection, by_run):
         changes = Changes(run)
-        for old in by_run[run.id]:
-            changes.move(old, -1, now)
-        changes.move(DeliveryState.CANCELLED, len(by_run[run.id]), now)
+        end_unsent(connection, changes, by_run[run.id], DeliveryState.CANCELLED, now)
         changes.write(connection)
 
 

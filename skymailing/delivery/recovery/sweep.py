@@ -1,46 +1,40 @@
 """Sweep: find and repair in the database what lost hints and dead workers left behind."""
 
 import logging
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, case, exists, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_one_of, reading_engine
-from skymailing.delivery import metrics, plan
-from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.delivery import due, metrics, plan
 from skymailing.delivery.journal import DeadJournal, Lease, known_leases, read_dead_journals
 from skymailing.delivery.ledger import claims, record
 from skymailing.delivery.ledger.claims import OpenRun
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
-from skymailing.models import OPEN_RUN_STATES, Delivery, DeliveryState, Mailing, MailingState, Run, User
+from skymailing.models import (
+    MAILING_TRANSITIONS,
+    OPEN_RUN_STATES,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Run,
+    StateReason,
+)
 from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 
 BATCH = 1_000
+PART_SECONDS = 2.0  # after which a part of the sweep leaves the rest to the next one
+UNSTARTED_STATES = (MailingState.SCHEDULED, MailingState.PAUSED)
 LOST_LEASE = "the sending process ended and left no record of this letter"
-
-
-@dataclass
-class DueWork:
-    """Mailings whose run is due, and runs with letters to send now."""
-
-    mailings: list[int] = field(default_factory=list)
-    runs: list[int] = field(default_factory=list)
-
-
-def sweep(journals: Path, now: datetime) -> DueWork:
-    """Recover the leases of dead workers, finish what is over, and return what is due."""
-    recover_dead_journals(journals, now)
-    recover_lost_leases(journals, now)
-    finish_expired_mailings(now)
-    return DueWork(_due_mailings(now), _finish_runs(now))
 
 
 def recover_dead_journals(journals: Path, now: datetime) -> None:
@@ -92,7 +86,8 @@ def recover_lost_leases(journals: Path, now: datetime) -> None:
     A lease in a journal either belongs to a running worker, which only seems dead because the clock
     jumped, or is recovered from the journal.
     """
-    while True:
+    give_up = time.monotonic() + PART_SECONDS
+    while time.monotonic() < give_up:
         with Session(db.engine) as session, session.begin():
             held = _lock_sending(session, Delivery.lease_until < now)
             if held:
@@ -150,57 +145,26 @@ def _record(
 def finish_expired_mailings(now: datetime) -> None:
     """Finish mailings without an open run whose time window has ended."""
     open_run = exists().where(Run.mailing_id == Mailing.id, Run.state.in_(OPEN_RUN_STATES))
-    with Session(db.engine) as session, session.begin():
-        expired = session.scalars(
-            select(Mailing)
-            .where(
-                Mailing.state.in_([MailingState.SCHEDULED, MailingState.PAUSED]),
-                Mailing.ends_at <= now,
-                ~open_run,
-            )
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        )
-        for mailing in expired:
-            plan.finish_unsent(mailing)
-
-
-def _due_mailings(now: datetime) -> list[int]:
-    due = (
+    expired = (
         select(Mailing.id)
-        .join(User, User.id == Mailing.owner_id)
-        .where(may_start(now))
-        .order_by(Mailing.next_run_at)
+        .where(Mailing.state.in_(UNSTARTED_STATES), Mailing.ends_at <= now, ~open_run)
         .limit(BATCH)
+        .with_for_update(skip_locked=True)
     )
-    with Session(db.engine) as session, session.begin():
-        return list(session.scalars(due))
+    has_run = exists().where(Run.mailing_id == Mailing.id)
+    reason = case((has_run, Mailing.state_reason), else_=StateReason.WINDOW_OVER.value)
+    for state in UNSTARTED_STATES:
+        MAILING_TRANSITIONS.check(state, MailingState.FINISHED)
+    with db.engine.begin() as connection:
+        if ids := connection.scalars(expired).all():
+            values = {"state": MailingState.FINISHED, "next_run_at": None, "state_reason": reason}
+            connection.execute(update(Mailing).where(Mailing.id.in_(ids)).values(values))
 
 
-def _finish_runs(now: datetime) -> list[int]:
-    """Finish the open runs that are over, and return those with letters to send now."""
-    open_runs = (
-        select(Run.id, may_send(now).label("may_send"), *HOURS)
-        .join(Mailing, Mailing.id == Run.mailing_id)
-        .join(User, User.id == Mailing.owner_id)
-        .where(Run.state.in_(OPEN_RUN_STATES))
-        .order_by(Run.id)
-    )
-    with Session(db.engine) as session, session.begin():
-        runs = session.execute(open_runs).all()
-    due = []
-    for run in runs:
-        if plan.finish_run(run.id, now):
-            continue
-        if run.may_send and hours_of(run).is_open(now) and _has_due(run.id, now):
-            due.append(run.id)
-    return due
-
-
-def _has_due(run_id: int, now: datetime) -> bool:
-    is_due = or_(
-        Delivery.state == DeliveryState.PENDING,
-        (Delivery.state == DeliveryState.DEFERRED) & (Delivery.due_at <= now),
-    )
-    with Session(db.engine) as session, session.begin():
-        return bool(session.scalar(select(exists().where(Delivery.run_id == run_id, is_due))))
+def finish_ended_runs(now: datetime) -> None:
+    """Finish the open runs that are over; those that take too long are left to the next sweep."""
+    give_up = time.monotonic() + PART_SECONDS
+    for run_id in due.find_ended_runs(now):
+        if time.monotonic() > give_up:
+            return
+        plan.finish_run(run_id, now, lambda: time.monotonic() > give_up)

@@ -1,0 +1,103 @@
+"""Find due work: starts of mailings, runs with letters to send now, and runs that have ended.
+
+Each is found with one statement, however many runs are open.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select
+
+from skymailing.db.engine import reading_engine
+from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.models import (
+    OPEN_DELIVERY_STATES,
+    OPEN_RUN_STATES,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Run,
+    User,
+)
+from skymailing.settings.engine import engine_settings
+
+BATCH = 1_000  # starts per sweep
+
+
+def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
+    """Return the mailings to start now, of one owner or of all, as far as the limit of runs allows."""
+    most = engine_settings().most_runs_per_owner
+    rank = func.row_number().over(partition_by=Mailing.owner_id, order_by=Mailing.next_run_at)
+    ranked = (
+        select(Mailing.id, Mailing.owner_id, Mailing.next_run_at, rank.label("rank"))
+        .join(User, User.id == Mailing.owner_id)
+        .where(may_start(now), *_is_owned(owner_id))
+        .subquery()
+    )
+    first = select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.rank, ranked.c.next_run_at)
+    with reading_engine().connect() as connection:
+        rows = connection.execute(first.limit(BATCH)).all()
+    if not rows:
+        return []
+    running = Counter(owner for owner, _ in find_runs(now, owner_id))
+    return [row.id for row in rows if running[row.owner_id] + row.rank <= most]
+
+
+def has_room(owner_id: int, now: datetime) -> bool:
+    """Whether the owner may have another run sent now."""
+    return len(find_runs(now, owner_id)) < engine_settings().most_runs_per_owner
+
+
+def find_runs(now: datetime, owner_id: int | None = None) -> list[tuple[int, int]]:
+    """Return the owner and ID of each run with letters to send now, the first run of each owner first."""
+    is_pending = Delivery.state == DeliveryState.PENDING
+    # A literal instead of a parameter, so that both databases use the partial index.
+    is_retry = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
+    statement = (
+        _open_runs(Run.id, Mailing.owner_id, *HOURS)
+        .where(may_send(now), _has_delivery(is_pending) | _has_delivery(is_retry), *_is_owned(owner_id))
+        .order_by(Run.id)
+    )
+    with reading_engine().connect() as connection:
+        rows = connection.execute(statement).all()
+    ranks: Counter[int] = Counter()
+    found = []
+    for row in rows:
+        if hours_of(row).is_open(now):
+            found.append((ranks[row.owner_id], row.id, row.owner_id))
+            ranks[row.owner_id] += 1
+    return [(owner, run) for _, run, owner in sorted(found)]
+
+
+def find_ended_runs(now: datetime) -> Sequence[int]:
+    """Return the open runs without open letters, and those whose letters will not be sent any more."""
+    is_over = (Mailing.state == MailingState.CANCELLED) | (Mailing.ends_at <= now)
+    has_open = _has_delivery(Delivery.state.in_(OPEN_DELIVERY_STATES))
+    with reading_engine().connect() as connection:
+        return connection.scalars(_open_runs(Run.id).where(is_over | ~has_open).order_by(Run.id)).all()
+
+
+def _open_runs(*columns: Any) -> Select[Any]:
+    return (
+        select(*columns)
+        .select_from(Run)
+        .join(Mailing, Mailing.id == Run.mailing_id)
+        .join(User, User.id == Mailing.owner_id)
+        .where(Run.state.in_(OPEN_RUN_STATES))
+    )
+
+
+def _has_delivery(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that the run has such a delivery, found by an index of the run.
+
+    With EXISTS, PostgreSQL might read all deliveries of all runs instead.
+    """
+    one = select(literal(1)).where(Delivery.run_id == Run.id, condition).limit(1)
+    return one.correlate(Run).scalar_subquery().is_not(None)
+
+
+def _is_owned(owner_id: int | None) -> list[ColumnElement[bool]]:
+    return [] if owner_id is None else [Mailing.owner_id == owner_id]

@@ -1,0 +1,100 @@
+"""Take turns between owners: whose letters a worker sends next.
+
+Each run has an entry per worker that may send its letters. An owner's entries are served at the times
+that the owner has earned: an entry costs a second in advance, and the difference to the seconds that a
+worker really spent, rendering included, is charged afterwards. So an owner with hundreds of runs or with
+slow letters gets the same share as one with a single letter, who is served next (start-time fair queueing).
+
+The entries are hints like everything in Redis: while it is down, nothing waits, and the sweep adds the
+entries that are missing.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from redis import RedisError
+
+from skymailing import queue
+
+logger = logging.getLogger(__name__)
+
+WAITING = "skymailing:turns"  # sorted by the time at which an entry is to be served
+SPENT = "skymailing:turns:spent"  # by owner: when the owner's next entry is to be served
+CLOCK = "skymailing:turns:clock"  # the time of the entry that was served last
+LIFETIME = 86_400  # seconds after which these keys are removed if no letter is sent
+COST = 1  # seconds that an entry costs in advance
+BATCH = 500  # entries in one request to Redis
+
+ADD = """
+local clock = tonumber(redis.call('GET', KEYS[3]) or '0')
+for i = 3, #ARGV do
+  if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then
+    local owner = string.match(ARGV[i], '^%d+')
+    local at = math.max(clock, tonumber(redis.call('HGET', KEYS[2], owner) or '0'))
+    redis.call('ZADD', KEYS[1], string.format('%.6f', at), ARGV[i])
+    redis.call('HSET', KEYS[2], owner, string.format('%.6f', at + ARGV[2]))
+  end
+end
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[1]) end
+"""
+TAKE = """
+local popped = redis.call('ZPOPMIN', KEYS[1])
+if #popped == 0 then return false end
+redis.call('SET', KEYS[2], popped[2], 'EX', ARGV[1])
+return popped[1]
+"""
+PEEK = "return redis.call('ZRANGE', KEYS[1], 0, 0)[1]"
+CHARGE = "redis.call('HINCRBYFLOAT', KEYS[1], ARGV[1], ARGV[2])"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A worker's turn to send letters of a run."""
+
+    owner_id: int
+    run_id: int
+    slot: int
+
+    def __str__(self) -> str:
+        return f"{self.owner_id}:{self.run_id}:{self.slot}"
+
+
+def add(turns: Sequence[Turn]) -> None:
+    """Add turns that do not wait yet."""
+    for start in range(0, len(turns), BATCH):
+        entries = [str(turn) for turn in turns[start : start + BATCH]]
+        _eval(ADD, [WAITING, SPENT, CLOCK], LIFETIME, COST, *entries)
+
+
+def take() -> Turn | None:
+    """Take the next turn from those that wait."""
+    return _parse(_eval(TAKE, [WAITING, CLOCK], LIFETIME))
+
+
+def peek() -> Turn | None:
+    """Return the next turn without taking it."""
+    return _parse(_eval(PEEK, [WAITING]))
+
+
+def charge(turn: Turn, seconds: float) -> None:
+    """Charge a turn's owner for the time that a worker spent on it."""
+    _eval(CHARGE, [SPENT], turn.owner_id, f"{seconds - COST:.6f}")
+
+
+def of_runs(runs: Iterable[tuple[int, int]], slots: int) -> list[Turn]:
+    """Return the turns of runs, given as pairs of owner and run: first one of each run, then the others."""
+    pairs = list(runs)
+    return [Turn(owner_id, run_id, slot) for slot in range(slots) for owner_id, run_id in pairs]
+
+
+def _eval(script: str, keys: Sequence[str], *values: object) -> object:
+    try:
+        return queue.connection().eval(script, len(keys), *keys, *map(str, values))
+    except RedisError as error:
+        logger.info("Redis is unavailable, turns are not kept: %s", error)
+        return None
+
+
+def _parse(entry: object) -> Turn | None:
+    return Turn(*map(int, entry.split(b":"))) if isinstance(entry, bytes) else None
