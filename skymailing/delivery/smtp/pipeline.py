@@ -12,7 +12,7 @@ from functools import partial
 
 from skymailing.delivery.smtp.replies import SessionLost
 from skymailing.delivery.smtp.session import Journal, Letter, Result, Session
-from skymailing.delivery.smtp.verdicts import ENDS_SESSION
+from skymailing.delivery.smtp.verdicts import ENDS_WINDOW
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +145,7 @@ class Pipeline:
         def report(result: Result) -> None:
             nonlocal stopped
             results.append(result)
-            # The next letter would have the same result, so start no more.
-            stopped |= must_stop(result) or result.verdict in ENDS_SESSION
+            stopped |= must_stop(result) or result.verdict in ENDS_WINDOW
 
         try:
             for channel in list(self._channels):

@@ -200,7 +200,8 @@ class Session:
                 self._refused = self._classify_reply(letter, stage, reply)
                 if reply.code in ROUTE_FAULT_CODES or self._refused.verdict in ENDS_SESSION:
                     return self._refused
-        if self._refused:
+        # After a refused MAIL there is no transaction to end, and servers limit commands like RSET.
+        if self._refused and (accepted or self._refused.stage is not Stage.MAIL):
             yield from self._reset_transaction(accepted)
         return self._refused
 
