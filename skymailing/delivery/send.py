@@ -34,6 +34,8 @@ from skymailing.web.urls import unsubscribe_url
 
 logger = logging.getLogger(__name__)
 
+# Seconds until a rate allows more letters, from which a worker leaves the run to the sweep.
+LONG_WAIT = 20.0
 MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
 
 
@@ -75,6 +77,11 @@ class Dispatcher:
             del self._queues[next(iter(self._queues))]
         return queue
 
+    def cap_window(self, run_id: int) -> int:
+        """Return how many letters of the run may be claimed at once."""
+        room = self.rejections.room(run_id)
+        return self.rates.cap_window(self.window if room is None else min(room, self.window))
+
     def close(self) -> None:
         """Close the sessions and the journal; only when no lease is held."""
         for pool in self.pools.values():
@@ -83,7 +90,7 @@ class Dispatcher:
 
     def adapt(self, pool: SessionPool, results: list[Result], seconds: float) -> None:
         """Adapt the number of sessions and the window size to the last window."""
-        pool.concurrency.adjust(results)
+        pool.concurrency.adjust(results, self.rates.was_held_back)
         if seconds > self.settings.window_seconds:
             self.window = max(self.settings.first_window, self.window // 2)
         elif seconds < self.settings.window_seconds / 2:
@@ -147,12 +154,15 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     chosen = routes.choose(now) if run else None
     if run is None or chosen is None:
         return False
-    pool, is_probe = dispatcher.pools[chosen[0]], chosen[1] is routes.Admission.PROBE
+    pool, is_probe = dispatcher.pools[chosen.route], chosen.is_probe
+    dispatcher.rates.follow(chosen.memory, now)
+    pool.follow(chosen.memory, now)
+    if not is_probe and (wait := dispatcher.rates.wait_if_held_back()):
+        return wait < LONG_WAIT
     if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
         return False
-    dispatcher.rates.wait_if_held_back()
     queue = dispatcher.domain_queue(run)
-    batch = _claim(run, dispatcher, 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window), queue)
+    batch = _claim(run, dispatcher, 1 if is_probe else dispatcher.cap_window(run.id), queue)
     if not batch.claimed:
         if is_probe:
             routes.release_probe(pool.route, utcnow())
@@ -162,6 +172,8 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     if queue:
         queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
     dispatcher.adapt(pool, batch.results, time.monotonic() - begun)
+    pool.learn_pace(batch.results, chosen.memory, dispatcher.rates.was_held_back)
+    pool.learn_pipelining(chosen.memory, now)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, is_probe)
     if batch.pause:
@@ -224,16 +236,20 @@ def _hand_over(
         reply = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
             batch.stop(StateReason.REFUSED, reply)
-        elif dispatcher.rejections.record(run.id, result):
+        elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.most:
             batch.stop(StateReason.REJECTED, reply)
+            if count > dispatcher.rejections.most:
+                batch.put_back_last()
         return batch.pause is not None
 
     left = min(dispatcher.settings.window_seconds, (run.ends_at - utcnow()).total_seconds())
-    letters = _letters(run, batch, dispatcher, pool)
+    letters = _letters(run, batch, dispatcher, pool.route, pipeline.largest_letter)
     pipeline.hand_over(letters, time.monotonic() + left, batch.results, is_refused)
 
 
-def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPool) -> Iterator[Letter]:
+def _letters(
+    run: OpenRun, batch: Batch, dispatcher: Dispatcher, route: str, largest: int
+) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
         template = dispatcher.template(run)
@@ -243,24 +259,33 @@ def _letters(run: OpenRun, batch: Batch, dispatcher: Dispatcher, pool: SessionPo
     now = utcnow()
     base = unsubscribe_url("")
     for claimed in batch.claimed:
-        if dispatcher.rates.is_limited and not dispatcher.rates.allow(
-            pool.route, run.mailing_id, claimed.email
-        ):
+        if dispatcher.rates.is_limited and not dispatcher.rates.allow(route, run.mailing_id, claimed.email):
             if dispatcher.rates.was_held_back:
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key)
-        number = claimed.attempts + 1
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"")
         try:
-            content = template.render(claimed.id, recipient, url, now)
+            letter.content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:
             # This client's data breaks the letter; letters to other clients may be fine.
-            letter = Letter(claimed.id, number, claimed.email, b"")
-            result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
-            batch.results.append(result)
-            if dispatcher.rejections.record(run.id, result):
+            if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be written: {error}"):
                 batch.stop(StateReason.NOT_WRITABLE, str(error))
                 return
             continue
-        yield Letter(claimed.id, number, claimed.email, content)
+        if (size := len(letter.content)) > largest:
+            reply = f"the letter has {size} bytes, and the mail server accepts at most {largest}"
+            if _fail_unsent(run, batch, dispatcher, letter, reply):
+                batch.stop(StateReason.REJECTED, reply)
+                return
+            continue
+        yield letter
+
+
+def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:
+    """Fail a letter that cannot be sent; return whether the mailing should pause."""
+    letter.content = b""
+    result = Result(letter, Verdict.FAILED, None, reason)
+    batch.results.append(result)
+    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.most

@@ -3,9 +3,11 @@
 import time
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
+from flask import Flask
 
 from skymailing.delivery.ledger.statistics import common_words
 from skymailing.delivery.routing.rejections import Rejections
@@ -14,6 +16,8 @@ from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Stage, Verdict
 from tests.delivery.handing import MemoryJournal, hand_over, open_to
 from tests.delivery.scripted import Peer, scripted_server
+from tests.faults.sink import Sink, Turn
+from tests.faults.sink import Stage as At
 from tests.support.servers import SmtpServer
 
 MEBIBYTE = 1024 * 1024
@@ -122,12 +126,15 @@ def test_a_server_that_is_out_of_step_after_a_refusal_gets_no_further_letter() -
 
 
 @pytest.mark.parametrize("reply", ["a" * 16_000, "a-" * 8_000, "<" * 16_000, "1." * 8_000])
-def test_a_long_unusual_reply_is_processed_quickly(reply: str) -> None:
-    begun = time.monotonic()
-    common_words(reply)
-    rejections = Rejections(10)
-    rejections.record(1, Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.DOT))
-    assert time.monotonic() - begun < 0.1
+def test_a_long_unusual_reply_is_processed_quickly(app: Flask, reply: str) -> None:
+    refused = Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.RCPT)
+    with app.app_context():
+        rejections = Rejections(10)
+        rejections.record(1, replace(refused, answer="no"))  # connects to Redis
+        begun = time.monotonic()
+        common_words(reply)
+        rejections.record(1, refused)
+        assert time.monotonic() - begun < 0.1
 
 
 def test_large_letters_are_not_kept_in_memory_until_they_are_recorded(smtp_server: SmtpServer) -> None:
@@ -161,3 +168,24 @@ def test_large_letters_are_not_kept_in_memory_until_they_are_recorded(smtp_serve
 
     assert [result.verdict for result in results] == [Verdict.SENT] * 40
     assert peak < 12 * MEBIBYTE, f"{peak / MEBIBYTE:.0f} MiB for letters of one MiB each"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "5.2.2 Ящик переполнен: user@example.org"),
+        ("cp1251", "5.2.2 Ящик переполнен: user@example.org"),
+        ("utf-8", "5.2.2 Boîte pleine à 100 %"),
+        ("latin-1", "5.2.2 Boîte pleine à 100 %"),
+    ],
+)
+def test_a_reply_in_an_older_encoding_stays_readable(encoding: str, text: str) -> None:
+
+    def refuse(turn: Turn) -> None:
+        if turn.stage is At.RCPT:
+            turn.say(f"550 {text}\r\n".encode(encoding))
+
+    with Sink(refuse) as sink:
+        ((result,), _) = hand_over(sink.port)
+
+    assert (result.verdict, result.code, result.answer) == (Verdict.FAILED, 550, text)

@@ -288,17 +288,3 @@ def test_a_refused_recipient_still_ends_the_transaction(smtp_server: SmtpServer)
 
     assert [result.verdict for result in results] == [Verdict.FAILED, Verdict.SENT]
     smtp_server.clear()
-
-
-@pytest.mark.parametrize(
-    ("encoding", "text"),
-    [
-        ("utf-8", "5.2.2 Ящик переполнен: user@example.org"),
-        ("cp1251", "5.2.2 Ящик переполнен: user@example.org"),
-        ("utf-8", "5.2.2 Boîte pleine à 100 %"),
-        ("latin-1", "5.2.2 Boîte pleine à 100 %"),
-    ],
-)
-def test_a_reply_in_an_older_encoding_stays_readable(encoding: str, text: str) -> None:
-    with scripted_server(refuse_at("RCPT", f"550 {text}".encode(encoding) + b"\r\n")) as port:
-        assert outcome(port) == (Verdict.FAILED, 550, text)
