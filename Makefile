@@ -7,7 +7,7 @@
 #   make lock    update requirements.lock after a change to requirements.txt
 #   make release install what a production host needs, see docs/operations.md
 #   make soak    long tests: a hundred kill -9, outages of days, a gigabyte in one line of an import,
-#                50 users clicking while letters are sent
+#                50 users clicking while letters are sent, real Exim and Postfix that limit the rate
 #   make audit   known vulnerabilities of dependencies (if the index has them), unsafe patterns, secrets in
 #                the repository; 15 seconds. Without a network the first check is skipped with a message
 #   make screenshots  screenshots for README and docs, from the demo's data

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import audit, create_app, queue
 from skymailing.caching import invalidation
-from skymailing.delivery.send import close_dispatcher
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
 from tests.support import factories

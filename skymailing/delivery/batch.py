@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import OperationalError
 
@@ -52,6 +52,10 @@ class Batch:
     def stop(self, reason: StateReason, detail: str) -> None:
         """Start no further letter, and pause the mailing once the results are recorded."""
         self.pause = self.pause or (reason, detail)
+
+    def put_back_last(self) -> None:
+        """Return the letter of the last result to pending: it was refused while the mailing was pausing."""
+        self.results[-1] = replace(self.results[-1], verdict=Verdict.RELEASED)
 
     def add_journaled(self, journal: WorkerJournal) -> None:
         """Add results that are only in the journal, because an exception prevented adding them here."""

@@ -24,7 +24,7 @@ OUTCOMES = {
     Verdict.UNKNOWN: Outcome.UNKNOWN,
 }
 # Not the recipient's fault: no attempt is counted or logged.
-UNCOUNTED = {Verdict.RELEASED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
+UNCOUNTED = {Verdict.RELEASED, Verdict.THROTTLED, Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
 # An unknown is not final: its owner decides.
 FINAL_STATES = [
     state

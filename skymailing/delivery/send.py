@@ -3,25 +3,20 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from email.utils import parseaddr
-from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from flask import current_app
 from sqlalchemy import update
 
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
 from skymailing.delivery import metrics, plan
 from skymailing.delivery.batch import Batch
-from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.dispatcher import Dispatcher, abandon_dispatcher, get_dispatcher
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
-from skymailing.delivery.rendering.letter import Content, LetterTemplate, Recipient, Sender, TemplateError
+from skymailing.delivery.rendering.letter import Recipient, TemplateError
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
-from skymailing.delivery.routing.rate_limits import RateLimits
-from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
@@ -29,92 +24,12 @@ from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import Run, RunState, StateReason
 from skymailing.security import unsubscribe_token
-from skymailing.settings.engine import engine_settings
 from skymailing.web.urls import unsubscribe_url
 
 logger = logging.getLogger(__name__)
 
-MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
-
-
-class Dispatcher:
-    """What a worker keeps between slices: its journal, its sessions, and what it has learned."""
-
-    def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
-        self.journal = WorkerJournal(data_dir / "journal")
-        self.sender = sender
-        self.settings = engine_settings()
-        self.window = self.settings.first_window
-        self.pools = {name: SessionPool(name, max_sessions) for name in routes.list_configured()}
-        self._template: tuple[UUID, LetterTemplate] | None = None
-        self._queues: dict[UUID, DomainQueue] = {}
-        self.rejections = Rejections(self.settings.most_equal_rejections)
-        config = current_app.config
-        self.rates = RateLimits(
-            config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
-        )
-
-    def template(self, run: OpenRun) -> LetterTemplate:
-        """Return the run's content, compiled at first use."""
-        # Identified by UUID, since SQLite may reuse the ID of a deleted run.
-        if self._template is None or self._template[0] != run.uuid:
-            content = Content(run.subject, run.format, run.body)
-            sender = Sender(run.sender_name, self.sender, run.reply_to)
-            list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
-        return self._template[1]
-
-    def domain_queue(self, run: OpenRun) -> DomainQueue | None:
-        """Return this worker's position in the run's queue; None if domains have no limit."""
-        if not self.rates.per_domain:
-            return None
-        # Moved to the end, so that the least recently used one is dropped.
-        queue = self._queues.pop(run.uuid, None) or DomainQueue(run.id, self.rates)
-        self._queues[run.uuid] = queue
-        if len(self._queues) > MAX_DOMAIN_QUEUES:
-            del self._queues[next(iter(self._queues))]
-        return queue
-
-    def close(self) -> None:
-        """Close the sessions and the journal; only when no lease is held."""
-        for pool in self.pools.values():
-            pool.disconnect()
-        self.journal.close()
-
-    def adapt(self, pool: SessionPool, results: list[Result], seconds: float) -> None:
-        """Adapt the number of sessions and the window size to the last window."""
-        pool.concurrency.adjust(results)
-        if seconds > self.settings.window_seconds:
-            self.window = max(self.settings.first_window, self.window // 2)
-        elif seconds < self.settings.window_seconds / 2:
-            self.window = min(self.settings.largest_window, self.window * 2)
-
-
-def get_dispatcher() -> Dispatcher:
-    """Return this process's dispatcher, created at first use."""
-    existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
-    if existing is None:
-        config = current_app.config
-        existing = current_app.extensions["skymailing_dispatcher"] = Dispatcher(
-            config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], parseaddr(config["MAIL_DEFAULT_SENDER"])[1]
-        )
-    return existing
-
-
-def close_dispatcher() -> None:
-    """Close what this process keeps between slices."""
-    existing: Dispatcher | None = current_app.extensions.pop("skymailing_dispatcher", None)
-    if existing:
-        existing.close()
-
-
-def _abandon(dispatcher: Dispatcher) -> None:
-    """Leave the dispatcher's lease to the sweep, as if this worker were dead."""
-    # The journal first: closing sessions may fail after an exception.
-    current_app.extensions.pop("skymailing_dispatcher", None)
-    dispatcher.journal.abandon()
-    for pool in dispatcher.pools.values():
-        pool.disconnect()
+# Seconds until a rate allows more letters, from which a worker leaves the run to the sweep.
+LONG_WAIT = 20.0
 
 
 def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
@@ -133,7 +48,7 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
     except BaseException:
         # A lease may be held, or its claim or results may not have been committed; the sweep recovers it
         # from the journal.
-        _abandon(dispatcher)
+        abandon_dispatcher(dispatcher)
         raise
     return _finish(run_id, lambda: should_yield(time.monotonic() - started))
 
@@ -158,12 +73,15 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     chosen = routes.choose(now) if run else None
     if run is None or chosen is None:
         return False
-    pool, is_probe = dispatcher.pools[chosen[0]], chosen[1] is routes.Admission.PROBE
+    pool, is_probe = dispatcher.pools[chosen.route], chosen.is_probe
+    dispatcher.rates.follow(chosen.memory, now)
+    pool.follow(chosen.memory, now)
+    if not is_probe and (wait := dispatcher.rates.wait_if_held_back()):
+        return wait < LONG_WAIT
     if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
         return False
-    dispatcher.rates.wait_if_held_back()
     queue = dispatcher.domain_queue(run)
-    limit = 1 if is_probe else dispatcher.rates.cap_window(dispatcher.window)
+    limit = 1 if is_probe else dispatcher.cap_window(run.id)
     batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
         if is_probe:
@@ -175,6 +93,8 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     if queue:
         queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
     dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at)
+    pool.learn_pace(batch.results, chosen.memory, dispatcher.rates.was_held_back)
+    pool.learn_pipelining(chosen.memory, now)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, is_probe)
     if batch.pause:
@@ -240,20 +160,27 @@ def _hand_over(
         reply = f"{result.code} {result.answer}"
         if result.verdict is Verdict.SENDER_REFUSED:
             batch.stop(StateReason.REFUSED, reply)
-        elif dispatcher.rejections.record(run.id, result):
+        elif (count := dispatcher.rejections.record(run.id, result)) >= dispatcher.rejections.most:
             batch.stop(StateReason.REJECTED, reply)
+            if count > dispatcher.rejections.most:
+                batch.put_back_last()
         return batch.pause is not None
 
     window = dispatcher.settings.window_seconds
     confirmed = batch.confirmed(run, window / 2)
     left = (run.ends_at - utcnow()).total_seconds()
     until = min(batch.checked_at + window, time.monotonic() + left)
-    letters = _letters(run, batch, confirmed, dispatcher, pool)
+    letters = _letters(run, batch, confirmed, dispatcher, pool.route, pipeline.largest_letter)
     pipeline.hand_over(letters, until, batch.results, is_refused)
 
 
 def _letters(
-    run: OpenRun, batch: Batch, confirmed: list[Claimed], dispatcher: Dispatcher, pool: SessionPool
+    run: OpenRun,
+    batch: Batch,
+    confirmed: list[Claimed],
+    dispatcher: Dispatcher,
+    route: str,
+    largest: int,
 ) -> Iterator[Letter]:
     """Yield the letters that the rates allow, each rendered when a session is ready for it."""
     try:
@@ -264,24 +191,33 @@ def _letters(
     now = utcnow()
     base = unsubscribe_url("")
     for claimed in confirmed:
-        if dispatcher.rates.is_limited and not dispatcher.rates.allow(
-            pool.route, run.mailing_id, claimed.email
-        ):
+        if dispatcher.rates.is_limited and not dispatcher.rates.allow(route, run.mailing_id, claimed.email):
             if dispatcher.rates.was_held_back:
                 return
             continue
         recipient = Recipient(claimed.email, claimed.full_name, claimed.attributes)
         url = base + unsubscribe_token(run.owner_id, claimed.email_key)
-        number = claimed.attempts + 1
+        letter = Letter(claimed.id, claimed.attempts + 1, claimed.email, b"")
         try:
-            content = template.render(claimed.id, recipient, url, now)
+            letter.content = template.render(claimed.id, recipient, url, now)
         except TemplateError as error:
             # This client's data breaks the letter; letters to other clients may be fine.
-            letter = Letter(claimed.id, number, claimed.email, b"")
-            result = Result(letter, Verdict.FAILED, None, f"the letter cannot be written: {error}")
-            batch.results.append(result)
-            if dispatcher.rejections.record(run.id, result):
+            if _fail_unsent(run, batch, dispatcher, letter, f"the letter cannot be written: {error}"):
                 batch.stop(StateReason.RENDER_FAILED, str(error))
                 return
             continue
-        yield Letter(claimed.id, number, claimed.email, content)
+        if (size := len(letter.content)) > largest:
+            reply = f"the letter has {size} bytes, and the mail server accepts at most {largest}"
+            if _fail_unsent(run, batch, dispatcher, letter, reply):
+                batch.stop(StateReason.REJECTED, reply)
+                return
+            continue
+        yield letter
+
+
+def _fail_unsent(run: OpenRun, batch: Batch, dispatcher: Dispatcher, letter: Letter, reason: str) -> bool:
+    """Fail a letter that cannot be sent; return whether the mailing should pause."""
+    letter.content = b""
+    result = Result(letter, Verdict.FAILED, None, reason)
+    batch.results.append(result)
+    return dispatcher.rejections.record(run.id, result) >= dispatcher.rejections.most

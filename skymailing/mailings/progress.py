@@ -61,6 +61,9 @@ class RouteState:
     since: datetime | None = None
     retry_at: datetime | None = None  # None while it is being probed
     answer: str = ""  # the server's reply or the system's error at the last fault
+    pace: float | None = None  # letters per second, since the server asked us to slow down
+    refusal: str = ""  # the reply with which it did so
+    is_step_by_step: bool = False  # its PIPELINING does not work
 
     @property
     def is_fine(self) -> bool:
@@ -224,9 +227,17 @@ def _list_routes() -> tuple[RouteState, ...]:
 
 
 def _read_route(name: str, route: Route | None) -> RouteState:
-    if route is None or (route.state is BreakerState.CLOSED and not route.faults_in_a_row):
+    if route is None:
         return RouteState(name)
+    known = RouteState(
+        name,
+        pace=route.pace,
+        refusal=route.last_refusal,
+        is_step_by_step=route.step_by_step_since is not None,
+    )
+    if route.state is BreakerState.CLOSED and not route.faults_in_a_row:
+        return known
     if route.state is BreakerState.CLOSED:
-        return RouteState(name, since=route.last_fault_at, answer=route.last_fault)
+        return replace(known, since=route.last_fault_at, answer=route.last_fault)
     retry_at = route.retry_at if route.state is BreakerState.OPEN else None
-    return RouteState(name, is_open=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)
+    return replace(known, is_open=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)

@@ -35,7 +35,7 @@ def format_progress(progress: Progress) -> ProgressText:
         rate="" if progress.rate is None else format_rate(progress.rate),
         time_left=format_time_left(progress),
         forecast=format_forecast(progress),
-        routes=list_route_problems(progress),
+        routes=list_route_problems(progress) + list_route_limits(progress),
         server=format_server(progress),
         deferred=format_deferred(progress),
         waiting=format_waiting(progress),
@@ -139,6 +139,25 @@ def list_route_problems(progress: Progress) -> list[str]:
             else:
                 sentences.append(str(_("Letters are sent through the second mail server.")))
     return sentences
+
+
+def list_route_limits(progress: Progress) -> list[str]:
+    """Return what makes the mail server that is in use slower than it could be."""
+    route = next((route for route in progress.routes if not route.is_open), None)
+    sentences = []
+    if route and route.pace is not None:
+        sentences.append(
+            _(
+                "The mail server asks us to slow down. Limit for now: %(rate)s. Its reply: %(answer)s",
+                rate=format_rate(route.pace),
+                answer=route.refusal,
+            )
+        )
+    if route and route.is_step_by_step:
+        sentences.append(
+            _("The mail server offers PIPELINING, but it does not work. Letters are sent without it, slower.")
+        )
+    return [str(sentence) for sentence in sentences]
 
 
 def format_server(progress: Progress) -> str:

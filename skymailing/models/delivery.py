@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Float, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model
@@ -183,7 +183,7 @@ class BreakerState(StrEnum):
 
 
 class Route(Model):
-    """The circuit breaker of a mail server, whose address and credentials are in the configuration."""
+    """What is known about a mail server, whose address and credentials are in the configuration."""
 
     __tablename__ = "routes"
 
@@ -198,6 +198,18 @@ class Route(Model):
     faults_in_a_row: Mapped[int] = mapped_column(default=0)
     last_fault_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_fault: Mapped[str] = mapped_column(String(500), default="")
+    # The letters per second that the server accepts, as learned from its refusals; NULL if it has not
+    # asked us to slow down. Grows from the rate at the last refusal until it is forgotten.
+    pace: Mapped[float | None] = mapped_column(Float)
+    pace_at_refusal: Mapped[float | None] = mapped_column(Float)
+    pace_lowered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    pace_changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # After a refusal: until when no letter is sent, how often in a row, and the server's reply.
+    paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    refusals_in_a_row: Mapped[int] = mapped_column(default=0, server_default="0")
+    last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    # Since when commands are sent one by one, because the server cannot do the PIPELINING that it offers.
+    step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class BounceKind(StrEnum):

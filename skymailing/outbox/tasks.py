@@ -16,6 +16,7 @@ from sqlalchemy.orm import joinedload
 
 from skymailing.db import leases
 from skymailing.delivery.smtp.connection import SecureConnection, time_limit
+from skymailing.delivery.smtp.replies import decode_reply
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
@@ -145,7 +146,7 @@ def _reply_of(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPResponseExcepti
         ((code, text),) = error.recipients.values()
     else:
         code, text = error.smtp_code, error.smtp_error
-    decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
+    decoded = decode_reply(text) if isinstance(text, bytes) else text
     return code, f"{code} {decoded}"
 
 

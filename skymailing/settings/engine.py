@@ -25,6 +25,15 @@ class EngineSettings:
     session_growth_letters: int = 10  # accepted letters per additional session
     session_pause_seconds: float = 60.0  # after a session could not be opened, before more are tried
     session_idle_seconds: float = 30.0  # idle sessions are replaced after this time
+    step_by_step_hours: float = 24.0  # before pipelining that did not work is tried again
+    # The pace of a route, after the server asked us to slow down.
+    pace_measure_seconds: float = 20.0  # to measure the rate before a refusal; one decrease in it
+    pace_decrease: float = 0.7  # the new pace, as a share of the rate before the refusal
+    pace_increase: float = 0.1  # of the pace at the refusal, added while letters wait for it
+    pace_increase_seconds: float = 5.0  # between two increases
+    pace_forget_factor: float = 4.0  # of the pace at the refusal, from which there is no limit any longer
+    pace_first_pause: float = 1.0  # doubles with every further refusal until a letter is accepted
+    pace_longest_pause: float = 60.0
     # A slice: how long a worker stays with one run.
     slice_seconds: float = 20.0
     least_slice_seconds: float = 1.0  # while other jobs wait

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
-from skymailing.delivery.send import close_dispatcher
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.models import Mailing, User
 from tests.delivery.worker import NewWorker, Worker
 from tests.support.factories import create_clients

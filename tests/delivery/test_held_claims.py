@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
 from skymailing.delivery import plan, send
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import db
 from skymailing.models import Delivery, DeliveryState, Mailing, MailingState, User
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
@@ -28,7 +29,7 @@ def run_id(
 ) -> int:
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], window_seconds=WINDOW))
     with app.app_context():
-        send.close_dispatcher()
+        close_dispatcher()
         started = plan.start_due_run(due_mailing(user).id, utcnow())
     assert started
     return started

@@ -3,9 +3,11 @@
 import time
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
+from flask import Flask
 
 from skymailing.delivery.ledger.statistics import common_words
 from skymailing.delivery.routing.rejections import Rejections
@@ -14,6 +16,8 @@ from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Stage, Verdict
 from tests.delivery.handover import MemoryJournal, connect_to, hand_over
 from tests.delivery.scripted import Peer, scripted_server
+from tests.faults.sink import Sink, Turn
+from tests.faults.sink import Stage as At
 from tests.support.servers import SmtpServer
 
 MEBIBYTE = 1024 * 1024
@@ -120,12 +124,15 @@ def test_an_out_of_step_server_gets_no_further_letter_after_a_refusal() -> None:
 
 
 @pytest.mark.parametrize("reply", ["a" * 16_000, "a-" * 8_000, "<" * 16_000, "1." * 8_000])
-def test_a_long_unusual_reply_is_processed_quickly(reply: str) -> None:
-    start = time.monotonic()
-    common_words(reply)
-    rejections = Rejections(10)
-    rejections.record(1, Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.DOT))
-    assert time.monotonic() - start < 0.1
+def test_a_long_unusual_reply_is_processed_quickly(app: Flask, reply: str) -> None:
+    refused = Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 550, reply, Stage.RCPT)
+    with app.app_context():
+        rejections = Rejections(10)
+        rejections.record(1, replace(refused, answer="no"))  # connects to Redis
+        start = time.monotonic()
+        common_words(reply)
+        rejections.record(1, refused)
+        assert time.monotonic() - start < 0.1
 
 
 def test_the_bodies_of_large_letters_are_not_kept_in_memory(smtp_server: SmtpServer) -> None:
@@ -159,3 +166,24 @@ def test_the_bodies_of_large_letters_are_not_kept_in_memory(smtp_server: SmtpSer
 
     assert [result.verdict for result in results] == [Verdict.SENT] * 40
     assert peak < 12 * MEBIBYTE, f"{peak / MEBIBYTE:.0f} MiB for letters of one MiB each"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "5.2.2 Ящик переполнен: user@example.org"),
+        ("cp1251", "5.2.2 Ящик переполнен: user@example.org"),
+        ("utf-8", "5.2.2 Boîte pleine à 100 %"),
+        ("latin-1", "5.2.2 Boîte pleine à 100 %"),
+    ],
+)
+def test_a_reply_in_an_older_encoding_stays_readable(encoding: str, text: str) -> None:
+
+    def refuse(turn: Turn) -> None:
+        if turn.stage is At.RCPT:
+            turn.say(f"550 {text}\r\n".encode(encoding))
+
+    with Sink(refuse) as sink:
+        ((result,), _) = hand_over(sink.port)
+
+    assert (result.verdict, result.code, result.answer) == (Verdict.FAILED, 550, text)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,7 @@ from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.verdicts import Verdict
 from tests.delivery.handover import BODY, MemoryJournal, connect_to, hand_over, make_letters
 from tests.delivery.scripted import Peer, scripted_server
+from tests.faults.sink import Sink, Stage, Turn
 from tests.support.servers import SmtpServer
 
 
@@ -52,7 +54,7 @@ def test_with_pipelining_the_next_envelope_immediately_follows_a_body() -> None:
     assert seen == ["MAIL FROM:<bounce@sky.example>"] * 3
 
 
-def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
+def refuse_at(stage: str, reply: str | bytes) -> Callable[[Peer], None]:
     """Return a dialogue that sends `reply` at the stage and behaves correctly otherwise."""
 
     def serve(peer: Peer) -> None:
@@ -75,7 +77,7 @@ def refuse_at(stage: str, reply: str) -> Callable[[Peer], None]:
 @pytest.mark.parametrize(
     ("stage", "reply", "verdict"),
     [
-        ("MAIL", "451 later", Verdict.DEFERRED),
+        ("MAIL", "451 later", Verdict.THROTTLED),
         ("MAIL", "421 too busy", Verdict.ROUTE_FAULT),
         ("MAIL", "530 sign in first", Verdict.ROUTE_FAULT),
         ("MAIL", "550 sender unwelcome", Verdict.SENDER_REFUSED),
@@ -251,4 +253,38 @@ def test_a_lost_session_does_not_affect_the_others(smtp_server: SmtpServer) -> N
 
     verdicts = sorted(result.verdict for result in results)
     assert verdicts == [Verdict.DEFERRED] + [Verdict.SENT] * 29
+    smtp_server.clear()
+
+
+@pytest.mark.parametrize("extensions", [("PIPELINING",), ()])
+def test_no_reset_follows_a_refused_mail(extensions: tuple[str, ...]) -> None:
+    """No transaction was begun, and servers end a session after some commands that transfer no letter."""
+    received: list[str] = []
+
+    def refuse_mail(turn: Turn) -> None:
+        received.append(turn.stage)
+        if turn.stage is Stage.MAIL:
+            turn.say("450 4.7.1 too much mail")
+
+    journal = MemoryJournal()
+    with Sink(refuse_mail, extensions=extensions) as sink:
+        pipeline = Pipeline(partial(connect_to, sink.port), "bounce@sky.example", journal, 5)
+        pipeline.connect(1)
+        for _ in range(12):
+            (result,) = pipeline.hand_over(make_letters(5), time.monotonic() + 5)
+            assert (result.verdict, result.code) == (Verdict.THROTTLED, 450)
+        pipeline.close()
+
+    assert sink.connections == 1, "the session stays open"
+    assert received.count(Stage.MAIL) == 12
+    assert Stage.RSET not in received
+
+
+def test_a_refused_recipient_still_ends_the_transaction(smtp_server: SmtpServer) -> None:
+    smtp_server.clear()
+    smtp_server.rcpt_replies["c0@example.org"] = "550 5.1.1 unknown"
+
+    results, _ = hand_over(smtp_server.port, count=2)
+
+    assert [result.verdict for result in results] == [Verdict.FAILED, Verdict.SENT]
     smtp_server.clear()

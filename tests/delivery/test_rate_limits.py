@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from skymailing import queue
 from skymailing.clock import utcnow
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.delivery.routing.rate_limits import RateLimits
-from skymailing.delivery.send import close_dispatcher
 from skymailing.models import MailingState, User
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import ClientFactory, MailingFactory, create_clients

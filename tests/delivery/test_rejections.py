@@ -1,19 +1,22 @@
 """Test that a mailing is paused when a mail server keeps rejecting its letters for the same reason."""
 
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.routing.rejections import Rejections
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Stage, Verdict
-from skymailing.models import MailingState, User
+from skymailing.models import Mailing, MailingState, Suppression, User
 from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import count_states, get_only_run
 from tests.delivery.scripted import Peer, scripted_server
-from tests.faults.sink import Sink, Turn
-from tests.faults.sink import Stage as ServerStage
+from tests.faults.sink import Script, Sink, Turn
+from tests.faults.sink import Stage as At
+from tests.faults.workers import add_clients, live_run, wait_for_letters
+from tests.processes.service import wait_until
 from tests.support.factories import create_clients, due_mailing
-
-SESSIONS = 20  # the maximum per worker
 
 
 def reject_each(peer: Peer) -> None:
@@ -54,7 +57,7 @@ def test_ten_rejections_stop_a_large_window_immediately(
     create_clients(user, 400)
 
     def reject_later(turn: Turn) -> None:
-        if turn.stage is ServerStage.DOT and len(turn.sink.letters) >= 150:
+        if turn.stage is At.DOT and len(turn.sink.letters) >= 150:
             turn.say("554 5.7.1 looks like spam")
 
     with Sink(reject_later) as sink:
@@ -64,17 +67,114 @@ def test_ten_rejections_stop_a_large_window_immediately(
     session.refresh(mailing)
     assert mailing.state is MailingState.PAUSED
     counts = count_states(session, get_only_run(session))
-    assert 10 <= counts["failed"] <= 10 + 2 * SESSIONS, "those in progress, and the envelopes after them"
+    assert counts["failed"] == 10, "letters in progress at that moment go back"
     assert counts["sent"] == len(sink.letters)
     assert counts["pending"] == 400 - counts["sent"] - counts["failed"]
 
 
-def test_rejections_are_counted_separately_for_each_mailing() -> None:
+def refuse_recipients(reply: str) -> Script:
+    def refuse(turn: Turn) -> None:
+        if turn.stage is At.RCPT:
+            turn.say(reply.replace("ADDRESS", turn.recipient))
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "554 5.7.1 <ADDRESS>: Relay access denied",
+        "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname",
+        "553 5.7.1 <news@sky.example>: Sender address rejected: not owned by user sky",
+        "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.example",
+        "550 relay not permitted",
+    ],
+)
+def test_ten_equal_refusals_of_our_access_pause_the_mailing(
+    session: Session, user: User, serve_from: ServeFrom, sweep: Work, reply: str
+) -> None:
+    mailing = due_mailing(user)
+    create_clients(user, 60)
+    with Sink(refuse_recipients(reply)) as sink:
+        serve_from(sink.port)
+        sweep()
+
+    session.refresh(mailing)
+    assert mailing.state is MailingState.PAUSED
+    assert reply.partition("ADDRESS")[0] in mailing.state_reason
+    assert count_states(session, get_only_run(session)) == {"failed": 10, "pending": 50}
+    assert session.scalar(select(func.count()).select_from(Suppression)) == 0
+
+
+@pytest.mark.parametrize("reply", ["550 5.1.1 User unknown", "550 Unrouteable address", "552 5.2.2 Full"])
+def test_dead_addresses_do_not_pause_the_mailing(
+    session: Session, user: User, serve_from: ServeFrom, sweep: Work, reply: str
+) -> None:
+    mailing = due_mailing(user)
+    create_clients(user, 30)
+    with Sink(refuse_recipients(reply)) as sink:
+        serve_from(sink.port)
+        sweep()
+
+    session.refresh(mailing)
+    assert mailing.state is MailingState.FINISHED
+    assert count_states(session, get_only_run(session)) == {"failed": 30}
+
+
+def test_workers_with_many_sessions_stop_after_ten_refusals_together(
+    app: Flask, environment: dict[str, str], session: Session, user: User
+) -> None:
+    """In the middle of a run, when both workers use many sessions and large windows."""
+    add_clients(session, user, 1500)
+    mailing = due_mailing(user)
+
+    def refuse_later(turn: Turn) -> None:
+        if turn.stage is At.RCPT and len(turn.sink.letters) >= 300:
+            turn.say("554 5.7.1 Relay access denied")
+
+    with Sink(refuse_later) as sink:
+        settings = environment | {"MAIL_PORT": str(sink.port), "WORKERS": "2"}
+        with live_run(app, settings, session, due) as run:
+            wait_for_letters(sink, 300)
+            wait_until(lambda: is_paused(session, due), "the mailing is paused")
+            run.sweep()
+
+    counts = count_states(session, get_only_run(session))
+    assert counts["sent"] == len(sink.letters)
+    # A few more than ten if a letter that the server had accepted before ends the first row of refusals.
+    assert 10 <= counts["failed"] < 20
+    assert counts["pending"] == 1500 - counts["sent"] - counts["failed"]
+
+
+def is_paused(session: Session, mailing: Mailing) -> bool:
+    session.refresh(mailing)
+    return mailing.state is MailingState.PAUSED
+
+
+@pytest.mark.one_engine
+def test_rejections_are_counted_separately_for_each_mailing(app: Flask, session: Session) -> None:
     letter = Letter(1, 1, "a@example.org", b"")
     refused = Result(letter, Verdict.FAILED, 554, "5.7.1 spam (id 17)", Stage.DOT)
-    rejections = Rejections(3)
+    with app.app_context():
+        rejections = Rejections(3)
+        assert [rejections.record(run, refused) for run in (1, 2, 1, 2, 1, 2)] == [1, 1, 2, 2, 3, 3]
+        assert [rejections.record(3, refused) for _ in range(2)] == [1, 2]
+        rejections.record(3, Result(letter, Verdict.SENT, 250, "ok", Stage.DOT))
+        assert [rejections.record(3, refused) for _ in range(3)] == [1, 2, 3]
 
-    assert [rejections.record(run, refused) for run in (1, 2, 1, 2, 1, 2)] == [False] * 4 + [True] * 2
-    assert [rejections.record(1, refused) for _ in range(2)] == [False] * 2
-    rejections.record(1, Result(letter, Verdict.SENT, 250, "ok", Stage.DOT))
-    assert [rejections.record(1, refused) for _ in range(3)] == [False, False, True]
+
+@pytest.mark.one_engine
+def test_only_few_letters_are_begun_until_one_was_accepted(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "WORKERS", 2)
+    letter = Letter(1, 1, "a@example.org", b"")
+    with app.app_context():
+        rejections = Rejections(10)
+        assert rejections.room(1) == 5
+        for _ in range(6):
+            assert rejections.room(1)
+            rejections.record(1, Result(letter, Verdict.FAILED, 554, "5.7.1 spam", Stage.RCPT))
+        assert rejections.room(1) == 2
+        rejections.record(1, Result(letter, Verdict.SENT, 250, "ok", Stage.DOT))
+        assert rejections.room(1) is None

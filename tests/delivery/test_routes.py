@@ -44,7 +44,7 @@ def report_fault(app: Flask, code: int | None = 421, **values: object) -> None:
 
 def request_admission(app: Flask, seconds: float = 0) -> routes.Admission:
     with app.app_context():
-        return routes.admit(routes.PRIMARY, utcnow() + timedelta(seconds=seconds))
+        return routes.admit(routes.PRIMARY, utcnow() + timedelta(seconds=seconds)).admission
 
 
 def test_five_faults_in_a_row_open_the_breaker(app: Flask, session: Session) -> None:
@@ -117,7 +117,7 @@ def test_the_pause_doubles_up_to_15_minutes(app: Flask, session: Session, route:
         pauses.append(route().open_seconds)
         now += timedelta(hours=1)
         with time_machine.travel(now), app.app_context():
-            assert routes.admit(routes.PRIMARY, utcnow()) is routes.Admission.PROBE
+            assert routes.admit(routes.PRIMARY, utcnow()).admission is routes.Admission.PROBE
             routes.report_fault(routes.PRIMARY, 421, "421 still no", utcnow())
     assert pauses == [60, 120, 240, 480, 900, 900]
 

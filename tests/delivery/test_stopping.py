@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skymailing import hints
 from skymailing.clock import utcnow
 from skymailing.delivery import plan
-from skymailing.delivery.send import close_dispatcher
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import db
 from skymailing.mailings import resending, services
 from skymailing.mailings.errors import MailingError

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.clock import utcnow
-from skymailing.delivery import send
 from skymailing.models import Mailing, RunState
 from tests.conftest import SignIn
 from tests.delivery.ledger import get_only_run
@@ -39,7 +38,7 @@ class Engine:
     def use_server(self, port: int, **settings: Any) -> None:
         """Use another mail server from now on."""
         with self.app.app_context():
-            send.close_dispatcher()
+            close_dispatcher()
         for name, value in {"port": port, **settings}.items():
             setattr(self.app.extensions["mail"], name, value)
 
@@ -77,7 +76,7 @@ def engine(app: Flask, session: Session, work: Callable[[], None]) -> Iterator[E
     yield Engine(app, session, work)
     app.config["MAIL_TIMEOUT"] = timeout
     with app.app_context():
-        send.close_dispatcher()
+        close_dispatcher()
     vars(mail).update(settings)
 
 
@@ -87,7 +86,7 @@ def short_timeouts(app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch) 
     app.config["MAIL_TIMEOUT"] = 0.5
     monkeypatch.setitem(app.config, "ENGINE", replace(app.config["ENGINE"], letter_seconds=1.0))
     with app.app_context():
-        send.close_dispatcher()
+        close_dispatcher()
 
 
 WatchPages = Callable[[Mailing], AbstractContextManager[None]]

@@ -55,6 +55,7 @@ class Turn:
     content: bytes = b""
     said: str = ""
     encrypted: bool = False
+    has_sender: bool = False
 
     def say(self, text: str | bytes) -> None:
         self.said = text if isinstance(text, str) else "?"
@@ -167,6 +168,9 @@ class Sink:
             self.stage_counts[turn.stage] += 1
         if turn.stage is Stage.MAIL:
             turn.recipient = ""
+        elif turn.stage is Stage.RCPT and not turn.has_sender:
+            turn.say("503 5.5.1 need MAIL first")
+            return
         elif turn.stage is Stage.RCPT:
             turn.recipient = line.removeprefix("RCPT TO:<").removesuffix(">")
             self.started.append((time.monotonic(), turn.recipient))
@@ -174,7 +178,9 @@ class Sink:
             turn.say("554 no valid recipients")
             return
         self._reply(turn)
-        if turn.stage is Stage.RCPT and not turn.said.startswith("2"):
+        if turn.stage is Stage.MAIL:
+            turn.has_sender = turn.said.startswith("2")
+        elif turn.stage is Stage.RCPT and not turn.said.startswith("2"):
             turn.recipient = ""
         elif turn.stage is Stage.DATA and turn.said.startswith("354"):
             turn.content = _read_body(turn.peer)

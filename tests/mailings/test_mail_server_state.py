@@ -85,3 +85,24 @@ def test_the_servers_reply_is_escaped(session: Session, user: User, browser: Fla
     open_route(session, last_fault="554 <b>no</b>")
     page = browser.get(f"/mailings/{run.mailing_id}")
     assert "<b>no</b>" in soup(page).select("#routes")[0].get_text()
+
+
+def test_limits_that_the_server_has_shown_are_explained(app: Flask, session: Session, user: User) -> None:
+    run = create_running(user, {PENDING: 5})
+    add_attempts(run, [30.0, 20.0])
+    open_route(
+        session,
+        state=BreakerState.CLOSED,
+        faults_in_a_row=0,
+        pace=10.5,
+        last_refusal="450 4.7.1 too much mail",
+        step_by_step_since=NOW,
+    )
+    progress, text = measure(app, run)
+    assert text.routes == [
+        "The mail server asks us to slow down. Limit for now: 10 letters per second. "
+        "Its reply: 450 4.7.1 too much mail",
+        "The mail server offers PIPELINING, but it does not work. Letters are sent without it, slower.",
+    ]
+    assert text.server == "connected"
+    assert progress.rate

@@ -1,11 +1,15 @@
 """Limit letters per second: per route, per mailing and per recipient domain.
 
+A route's limit is the lower one of MAIL_RATE and of the pace that it has learned.
+
 Letters are counted in Redis, so that all workers share each limit. While Redis is unavailable, each worker
 uses only its own share of the limit.
 """
 
 import logging
 import time
+from datetime import datetime
+from math import ceil
 
 from flask import current_app
 from limits import RateLimitItemPerSecond
@@ -13,10 +17,16 @@ from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 from redis import RedisError
 
+from skymailing.delivery.routing.memory import Memory
+from skymailing.delivery.routing.pace import is_paused
+
 logger = logging.getLogger(__name__)
 
 # Seconds without a request to an unavailable Redis; if it hangs, each request takes a full timeout.
 REDIS_PAUSE = 5.0
+# Lower rates with a fraction are counted over several seconds.
+EVERY_SECOND_FROM = 10.0
+LOW_RATE_SECONDS = 4
 
 
 class RateLimits:
@@ -31,8 +41,11 @@ class RateLimits:
         )
         self._alone = FixedWindowRateLimiter(MemoryStorage())
         self._alone_until = 0.0
-        # Whether the mailing or the route reached its limit in the last window.
+        # Whether the mailing or the route reached its limit in the last window, and when it may send again.
         self.was_held_back = False
+        self._free_at = 0.0  # monotonic seconds
+        self._pace: float | None = None
+        self._pause_seconds = 0.0
         # The domains that reached their limits in the current second.
         self._second = 0
         self._full_domains: set[str] = set()
@@ -40,17 +53,23 @@ class RateLimits:
     @property
     def is_limited(self) -> bool:
         """Whether any limit is set."""
-        return any(self._limits.values())
+        return self._pace is not None or any(self._limits.values())
 
     @property
     def per_domain(self) -> int | None:
         """The limit of letters per second and recipient domain."""
         return self._limits["domain"]
 
+    def follow(self, memory: Memory, now: datetime) -> None:
+        """Keep to the pace and the pause that the route has learned, until the next call."""
+        self._pace = memory.pace
+        until = memory.paused_until if is_paused(memory.paused_until, now) else None
+        self._pause_seconds = (until - now).total_seconds() if until else 0.0
+
     def cap_window(self, size: int) -> int:
-        """Return `size`, reduced to the number of letters that may be sent within a second."""
-        rates = [rate for name, rate in self._limits.items() if rate and name != "domain"]
-        return min([size, *rates])
+        """Return `size`, reduced to the number of letters that may be sent at once."""
+        limits = (self._limit_of(name) for name in self._limits if name != "domain")
+        return min([size, *(item.amount for item in limits if item)])
 
     def allow(self, route: str, mailing_id: int, recipient: str) -> bool:
         """Return whether a letter to this address may start now; if so, count it."""
@@ -58,15 +77,10 @@ class RateLimits:
         # The narrowest limit first: a letter that it rejects does not count against the wider ones.
         if not self.has_room(domain):
             return False
-        if (rate := self._limits["domain"]) and not self._hit("domain", domain, rate):
+        if not self._hit("domain", domain):
             self._full_domains.add(domain)
             return False
-        names = {"mailing": str(mailing_id), "route": route}
-        allowed = all(
-            self._hit(kind, name, rate) for kind, name in names.items() if (rate := self._limits[kind])
-        )
-        self.was_held_back |= not allowed
-        return allowed
+        return self._hit("mailing", str(mailing_id)) and self._hit("route", route)
 
     def has_room(self, domain: str) -> bool:
         """Whether the domain may receive more letters this second, as far as this worker knows."""
@@ -75,24 +89,52 @@ class RateLimits:
             self._full_domains.clear()
         return domain not in self._full_domains
 
-    def wait_if_held_back(self) -> None:
-        """Sleep until the next second if a limit was reached in this one."""
-        if self.was_held_back:
-            wait_for_next_second()
+    def wait_if_held_back(self) -> float:
+        """Sleep if a limit was reached, but not beyond this second; return how many seconds are left."""
         self.was_held_back = False
+        wait = max(self._free_at - time.monotonic(), self._pause_seconds, 0.0)
+        nap = min(wait, 1 - time.time() % 1)
+        time.sleep(nap)
+        return wait - nap
 
-    def _hit(self, kind: str, name: str, rate: int) -> bool:
-        # The second is part of the key, so that it begins at the same time for all workers.
-        key = ("skymailing-rate", kind, name, str(int(time.time())))
+    def _limit_of(self, kind: str) -> RateLimitItemPerSecond | None:
+        """Return how many letters are allowed in how many seconds; None without a limit."""
+        rate: float | None = self._limits[kind]
+        if kind == "route" and self._pace is not None:
+            rate = min(rate or self._pace, self._pace)
+        if not rate:
+            return None
+        # A low rate is counted over some seconds, so that 1.9 letters a second are not just one.
+        seconds = (
+            1 if rate == int(rate) or rate >= EVERY_SECOND_FROM else max(LOW_RATE_SECONDS, ceil(1 / rate))
+        )
+        return RateLimitItemPerSecond(max(1, int(rate * seconds)), seconds)
+
+    def _hit(self, kind: str, name: str) -> bool:
+        """Whether the limit allows another letter; if so, count it."""
+        item = self._limit_of(kind)
+        if item is None:
+            return True
+        # The number of the period is part of the key, so that it begins at the same time for all workers.
+        seconds = item.multiples
+        period = int(time.time()) // seconds
+        key = ("skymailing-rate", kind, name, str(period))
+        if not (allowed := self._count(item, key)) and kind != "domain":
+            self.was_held_back = True
+            self._free_at = time.monotonic() + (period + 1) * seconds - time.time()
+        return allowed
+
+    def _count(self, item: RateLimitItemPerSecond, key: tuple[str, ...]) -> bool:
         if time.monotonic() >= self._alone_until:
             try:
-                return self._shared.hit(RateLimitItemPerSecond(rate), *key)
+                return self._shared.hit(item, *key)
             except RedisError as error:
                 logger.info(
                     "Redis is unavailable; each worker limits itself to its share of the rate: %s", error
                 )
                 self._alone_until = time.monotonic() + REDIS_PAUSE
-        return self._alone.hit(RateLimitItemPerSecond(max(1, rate // self._workers)), *key)
+        share = RateLimitItemPerSecond(max(1, item.amount // self._workers), item.multiples)
+        return self._alone.hit(share, *key)
 
 
 def get_domain(address: str) -> str:

@@ -1,34 +1,125 @@
-"""Detect letters that are rejected one after another for the same reason: the message is at fault."""
+"""Detect letters that are refused in a row for the same reason: the message or our access is at fault.
 
+Refusals count at RCPT as after the dot, except those that are about the address. All workers count together
+in Redis, so that they stop after the same number; without Redis, each counts alone.
+"""
+
+import hashlib
+import logging
 import re
+import time
+from collections import OrderedDict
 
+from flask import current_app
+from redis import RedisError
+
+from skymailing import queue
+from skymailing.delivery.retry import UNCOUNTED
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Stage, Verdict
 
+logger = logging.getLogger(__name__)
+
 # Servers put queue IDs, times and addresses into otherwise identical replies.
 VARYING = re.compile(r"[\d@]")
+# RFC 3463: a status, and the ones of a mailbox, an address or its host.
+STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
+ABOUT_ADDRESS = re.compile(r"5\.(1|2|4)\.")
+# Without a status the words decide.
+WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist|spam", re.IGNORECASE)
+WORDS_ABOUT_ADDRESS = re.compile(
+    r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
+)
+# The shared count is forgotten after these seconds: without another refusal, or once it is full.
+EXPIRY, EXPIRY_WHEN_FULL = 600, 60
+RUNS_REMEMBERED = 64
 
 
 class Rejections:
-    """Count identical permanent rejections after the dot, and letters that could not be rendered, per run."""
+    """Count identical refusals in a row, and letters that could not be rendered, per run."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        # For runs whose last letter was rejected: the reply, and how often in a row it was received.
-        self._streaks: dict[int, tuple[str, int]] = {}
+        self.most = most
+        # For runs whose last letter was refused: the reply, how often in a row it came, and since when.
+        self._streaks: dict[int, tuple[str, int, float]] = {}
+        # Runs with a letter that was not refused for such a reason, and none refused since.
+        self._proven: OrderedDict[int, None] = OrderedDict()
 
-    def record(self, run_id: int, result: Result) -> bool:
-        """Count a letter's result; return whether the limit is reached, so that the mailing should pause."""
-        is_unrendered = result.verdict is Verdict.FAILED and result.code is None
-        if result.stage is not Stage.DOT and not is_unrendered:
-            return False
-        reply, count = self._streaks.pop(run_id, ("", 0))
-        if result.verdict is not Verdict.FAILED:
-            return False
+    def record(self, run_id: int, result: Result) -> int:
+        """Count a letter's result; return how often in a row its reason has occurred, 0 for other results.
+
+        From `most` on the mailing should pause. What exceeds it was in progress and need not fail.
+        """
+        if result.verdict is not Verdict.FAILED or is_about_address(result):
+            if result.stage is Stage.DOT:
+                self._end_streak(run_id, time.monotonic() - result.seconds)
+            if result.verdict not in UNCOUNTED and run_id not in self._streaks:
+                self._remember_proven(run_id)
+            return 0
+        self._proven.pop(run_id, None)
         constant = [word for word in result.answer.split() if not VARYING.search(word)]
-        current = f"{result.code} {' '.join(constant)}"
-        count = count + 1 if current == reply else 1
-        if count >= self._most:
-            return True
-        self._streaks[run_id] = current, count
+        reply = f"{result.code} {' '.join(constant)}"
+        previous, count, since = self._streaks.get(run_id, (reply, 0, time.monotonic()))
+        if previous != reply:
+            self._forget(run_id)
+            count, since = 0, time.monotonic()
+        count = max(count + 1, self._count_together(run_id, reply))
+        if count >= self.most:
+            self._streaks.pop(run_id, None)
+        else:
+            self._streaks[run_id] = reply, count, since
+        return count
+
+    def room(self, run_id: int) -> int | None:
+        """Return how many letters may be begun until it is clear that they are accepted; None: any number."""
+        if run_id in self._proven:
+            return None
+        _, count, _ = self._streaks.get(run_id, ("", 0, 0.0))
+        workers: int = max(1, current_app.config["WORKERS"])
+        return max(1, (self.most - count) // workers)
+
+    def _end_streak(self, run_id: int, begun: float) -> None:
+        """Forget the refusals, unless the accepted letter was already in progress when they began."""
+        if run_id in self._streaks and begun >= self._streaks[run_id][2]:
+            self._forget(run_id)
+
+    def _remember_proven(self, run_id: int) -> None:
+        self._proven[run_id] = None
+        if len(self._proven) > RUNS_REMEMBERED:
+            self._proven.popitem(last=False)
+
+    def _forget(self, run_id: int) -> None:
+        self._streaks.pop(run_id, None)
+        try:
+            queue.connection().delete(_key(run_id))
+        except RedisError as error:
+            logger.info("Redis is unavailable, refusals are counted by each worker: %s", error)
+
+    def _count_together(self, run_id: int, reply: str) -> int:
+        field = hashlib.sha256(reply.encode()).hexdigest()[:16]
+        try:
+            with queue.connection().pipeline() as pipeline:
+                pipeline.hincrby(_key(run_id), field, 1)
+                pipeline.expire(_key(run_id), EXPIRY)
+                count = int(pipeline.execute()[0])
+            if count >= self.most:
+                queue.connection().expire(_key(run_id), EXPIRY_WHEN_FULL)
+        except RedisError as error:
+            logger.info("Redis is unavailable, refusals are counted by each worker: %s", error)
+            return 0
+        return count
+
+
+def is_about_address(result: Result) -> bool:
+    """Whether the recipient was refused because of the address, not because of us or the message."""
+    if result.stage not in (Stage.RCPT, Stage.DATA):
         return False
+    if STATUS.match(result.answer):
+        return ABOUT_ADDRESS.match(result.answer) is not None
+    if WORDS_ABOUT_US.search(result.answer):
+        return False
+    return WORDS_ABOUT_ADDRESS.search(result.answer) is not None
+
+
+def _key(run_id: int) -> str:
+    return f"skymailing:rejections:{run_id}"

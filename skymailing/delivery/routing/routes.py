@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -15,7 +16,8 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.db.engine import insert_into, reading_engine
+from skymailing.db.engine import reading_engine
+from skymailing.delivery.routing.memory import COLUMNS, Memory, lock_route
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
@@ -37,22 +39,40 @@ class Admission(Enum):
     FREE = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class RouteChoice:
+    """A route, how it may be used, and what it remembers about its mail server."""
+
+    route: str
+    admission: Admission
+    memory: Memory
+
+    @property
+    def is_probe(self) -> bool:
+        return self.admission is Admission.PROBE
+
+
 class Concurrency:
-    """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown."""
+    """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown.
+
+    Back to one after a refusal at MAIL; and while a rate holds letters back, more sessions are no help.
+    """
 
     def __init__(self, most: int, letters_to_grow: int) -> None:
         self.most = max(1, most)
         self.target = 1
         self._letters_to_grow = max(1, letters_to_grow)
 
-    def adjust(self, results: list[Result]) -> None:
-        """Set `target` after a window with these results."""
+    def adjust(self, results: list[Result], is_held_back: bool = False) -> None:
+        """Set `target` after a window with these results; `is_held_back` if a rate limited the window."""
         verdicts = Counter(result.verdict for result in results)
-        if verdicts.keys() & {Verdict.ROUTE_FAULT, Verdict.UNKNOWN} or any(
+        if verdicts[Verdict.THROTTLED]:
+            self.target = 1
+        elif verdicts.keys() & {Verdict.ROUTE_FAULT, Verdict.UNKNOWN} or any(
             result.verdict is Verdict.DEFERRED and result.code is None for result in results
         ):
             self.target = max(1, self.target // 2)
-        elif verdicts[Verdict.SENT]:
+        elif verdicts[Verdict.SENT] and not is_held_back:
             grown = self.target + max(1, verdicts[Verdict.SENT] // self._letters_to_grow)
             self.target = min(self.most, grown)
 
@@ -88,23 +108,26 @@ def list_configured() -> list[str]:
     return [PRIMARY, FALLBACK] if current_app.config["MAIL_FALLBACK"] else [PRIMARY]
 
 
-def choose(now: datetime) -> tuple[str, Admission] | None:
+def choose(now: datetime) -> RouteChoice | None:
     """Return the first usable route and how it may be used; None while all breakers are open."""
     for name in list_configured():
-        admission = admit(name, now)
-        if admission is not Admission.REFUSED:
-            return name, admission
+        choice = admit(name, now)
+        if choice.admission is not Admission.REFUSED:
+            return choice
     return None
 
 
-def admit(name: str, now: datetime) -> Admission:
+def admit(name: str, now: datetime) -> RouteChoice:
     """Return how the route may be used; while its breaker is open, one caller per pause may probe it."""
     with Session(reading_engine()) as session:
-        state = session.scalar(select(Route.state).where(Route.name == name))
-    if state in (None, BreakerState.CLOSED):
-        return Admission.FREE
+        row = session.execute(select(Route.state, *COLUMNS).where(Route.name == name)).one_or_none()
+    is_closed = row is None or row.state is BreakerState.CLOSED
+    return RouteChoice(name, Admission.FREE if is_closed else _probe(name, now), Memory.of(row))
+
+
+def _probe(name: str, now: datetime) -> Admission:
     with Session(db.engine) as session, session.begin():
-        route = _locked(session, name)
+        route = lock_route(session, name)
         if route.state is BreakerState.CLOSED:
             return Admission.FREE
         if _must_wait(route, now):
@@ -118,7 +141,7 @@ def admit(name: str, now: datetime) -> Admission:
 def release_probe(name: str, now: datetime) -> None:
     """Let another caller probe at once, because this one found no letter to try the route with."""
     with Session(db.engine) as session, session.begin():
-        route = _locked(session, name)
+        route = lock_route(session, name)
         if route.state is BreakerState.PROBING:
             route.state, route.retry_at = BreakerState.OPEN, now
 
@@ -139,7 +162,7 @@ def report_fault(
     and at once if the server refuses our credentials.
     """
     with Session(db.engine) as session, session.begin():
-        route = _locked(session, name)
+        route = lock_route(session, name)
         route.faults_in_a_row += 1
         route.last_fault_at = now
         route.last_fault = reason[:500]
@@ -182,20 +205,8 @@ def report_success(name: str, is_probe: bool = False) -> None:
     if row and row.state is BreakerState.CLOSED and not row.faults_in_a_row:
         return
     with Session(db.engine) as session, session.begin():
-        route = _locked(session, name)
+        route = lock_route(session, name)
         if route.state is BreakerState.CLOSED or is_probe:
             route.state = BreakerState.CLOSED
             route.faults_in_a_row = route.open_seconds = 0
             route.opened_at = route.retry_at = None
-
-
-def _locked(session: Session, name: str) -> Route:
-    first = {
-        "name": name,
-        "state": BreakerState.CLOSED,
-        "open_seconds": 0,
-        "faults_in_a_row": 0,
-        "last_fault": "",
-    }
-    session.execute(insert_into(Route).on_conflict_do_nothing(), first)
-    return session.scalars(select(Route).where(Route.name == name).with_for_update()).one()

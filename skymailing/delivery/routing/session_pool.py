@@ -1,18 +1,24 @@
 """Keep a worker's sessions on one route, as many as the mail server accepts."""
 
+import logging
 import smtplib
 import time
+from datetime import datetime, timedelta
 
 from flask import current_app
 
 from skymailing.clock import utcnow
 from skymailing.delivery import metrics
-from skymailing.delivery.routing import routes
+from skymailing.delivery.routing import pace, routes
+from skymailing.delivery.routing.memory import Memory, set_step_by_step
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.pipeline import Pipeline
+from skymailing.delivery.smtp.pipelining import Pipelining, Trust
 from skymailing.delivery.smtp.session import Journal, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.settings.engine import engine_settings
+
+logger = logging.getLogger(__name__)
 
 
 class SessionPool:
@@ -23,6 +29,8 @@ class SessionPool:
         self.settings = engine_settings()
         self.concurrency = routes.Concurrency(max_sessions, self.settings.session_growth_letters)
         self._faults = routes.FaultShare(self.settings)
+        self._accepted_letters = pace.Meter(self.settings)
+        self._pipelining = Pipelining()
         self._pipeline: Pipeline | None = None
         self._last_used = time.monotonic()
         # The number of sessions that the server accepted, and until when no more than that are tried.
@@ -38,7 +46,9 @@ class SessionPool:
         if time.monotonic() - self._last_used > self.settings.session_idle_seconds:
             self.disconnect()
         if self._pipeline is None:
-            self._pipeline = Pipeline(self._open, sender, journal, self.settings.letter_seconds)
+            self._pipeline = Pipeline(
+                self._open, sender, journal, self.settings.letter_seconds, self._pipelining
+            )
         begun = time.monotonic()
         if begun < self._accepted_until:
             self.concurrency.target = min(self.concurrency.target, self._accepted)
@@ -72,6 +82,38 @@ class SessionPool:
         if faults:
             self._report(faults[0].code, f"{faults[0].code} {faults[0].answer}")
         return not faults
+
+    def learn_pace(self, results: list[Result], memory: Memory, is_held_back: bool) -> None:
+        """Slow the route down after a refusal at MAIL; speed it up again if a rate held letters back."""
+        sent = sum(result.verdict is Verdict.SENT for result in results)
+        refused = next((result for result in results if result.verdict is Verdict.THROTTLED), None)
+        self._accepted_letters.add(sent)
+        if refused:
+            answer = f"{refused.code} {refused.answer}"
+            pace.slow_down(self.route, answer, self._accepted_letters.estimate_rate(), utcnow())
+        elif sent:
+            pace.report_accepted(self.route, memory, is_held_back, utcnow())
+
+    def follow(self, memory: Memory, now: datetime) -> None:
+        """Open sessions without pipelining if it is known not to work; try it again after a day."""
+        if self._is_step_by_step(memory, now):
+            self._pipelining.trust = Trust.BROKEN
+        elif self._pipelining.trust is Trust.BROKEN:
+            self._pipelining.trust = Trust.UNPROVEN
+
+    def learn_pipelining(self, memory: Memory, now: datetime) -> None:
+        """Remember whether the server's pipelining works, if the last window has shown it."""
+        trust = self._pipelining.trust
+        if trust is Trust.BROKEN and not self._is_step_by_step(memory, now):
+            reason = self._pipelining.reason
+            logger.warning("the PIPELINING of route %s does not work: %s", self.route, reason)
+            set_step_by_step(self.route, now)
+        elif trust is Trust.PROVEN and memory.step_by_step_since:
+            set_step_by_step(self.route, None)
+
+    def _is_step_by_step(self, memory: Memory, now: datetime) -> bool:
+        since = memory.step_by_step_since
+        return since is not None and now < since + timedelta(hours=self.settings.step_by_step_hours)
 
     def report_connection_error(self, error: OSError) -> None:
         """Report to the breaker that no session could be opened."""

@@ -15,6 +15,8 @@ from typing import IO, Any, Protocol, cast
 from flask import current_app
 from flask_mail import Connection
 
+from skymailing.delivery.smtp.replies import decode_reply
+
 MAX_REPLY_BYTES = 16_384
 # Replies are stored and shown, so they may not contain these. smtplib separates a reply's lines with \n.
 CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != ord("\n"))
@@ -144,6 +146,9 @@ def open_smtp(
     try:
         with time_limit(smtp, timeout):
             _connect_and_log_in(smtp, settings)
+    except ssl.SSLError:
+        smtp.close()  # some of them are ValueErrors, too
+        raise
     except UnicodeError as error:
         smtp.close()
         # Omit the text of the error: it may contain characters of the password.
@@ -237,9 +242,18 @@ def format_error(error: OSError) -> str:
     """Return the server's reply that ended a session, or the system's error message."""
     if isinstance(error, smtplib.SMTPResponseException):
         reply = error.smtp_error
-        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
+        text = decode_reply(reply) if isinstance(reply, bytes) else str(reply)
         return f"{error.smtp_code} {text}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {describe_tls_error(error)}"
     return str(error)
+
+
+def describe_tls_error(error: ssl.SSLError) -> str:
+    """Return what is wrong, without the names of OpenSSL's functions and files."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not valid: {error.verify_message}"
+    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def get_reply_code(error: OSError) -> int | None:

@@ -6,13 +6,15 @@ import selectors
 import smtplib
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from skymailing.delivery.smtp.pipelining import Pipelining
 from skymailing.delivery.smtp.replies import SessionLost
 from skymailing.delivery.smtp.session import Journal, Letter, Result, Session
-from skymailing.delivery.smtp.verdicts import ENDS_SESSION
+from skymailing.delivery.smtp.verdicts import ENDS_WINDOW
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +24,16 @@ READ_SIZE = 65_536
 class Channel:
     """A session with its socket."""
 
-    def __init__(self, smtp: smtplib.SMTP, sender: str) -> None:
+    def __init__(self, smtp: smtplib.SMTP, sender: str, known: Pipelining) -> None:
         assert smtp.sock is not None
         self._smtp = smtp  # has its own handle to the socket, which must also be closed
         self.socket: socket.socket = smtp.sock
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.session = Session(sender, pipelining=smtp.has_extn("pipelining"))
+        self.session = Session(sender, smtp.has_extn("pipelining"), known)
+        # RFC 1870: the largest letter that the server accepts; without a number or with 0, any size.
+        size = smtp.esmtp_features.get("size", "").partition(" ")[0]
+        self.largest_letter = (int(size) if size.isdecimal() else 0) or sys.maxsize
         self.deadline = 0.0
         self._letter: Letter | None = None
 
@@ -93,9 +98,15 @@ class Pipeline:
     """
 
     def __init__(
-        self, open_smtp: Callable[[], smtplib.SMTP], sender: str, journal: Journal, letter_seconds: float
+        self,
+        open_smtp: Callable[[], smtplib.SMTP],
+        sender: str,
+        journal: Journal,
+        letter_seconds: float,
+        known: Pipelining | None = None,
     ) -> None:
         self._open_smtp = open_smtp
+        self._known = known or Pipelining()
         self._sender = sender
         self._journal = journal
         self._letter_seconds = letter_seconds
@@ -105,6 +116,11 @@ class Pipeline:
     def __len__(self) -> int:
         return len(self._channels)
 
+    @property
+    def largest_letter(self) -> int:
+        """The size in bytes of the largest letter that the server accepts."""
+        return min((channel.largest_letter for channel in self._channels), default=sys.maxsize)
+
     def connect(self, target: int, until: float = math.inf) -> None:
         """Open or close sessions until there are `target`; raises the errors of `open_smtp`.
 
@@ -113,7 +129,7 @@ class Pipeline:
         for channel in [channel for channel in self._channels if channel.has_ended()]:
             self._drop(channel)
         while len(self._channels) < target and not (self._channels and time.monotonic() >= until):
-            channel = Channel(self._open_smtp(), self._sender)
+            channel = Channel(self._open_smtp(), self._sender, self._known)
             # Register first: _drop needs every listed channel registered, even after an exception in between.
             self._selector.register(channel.socket, selectors.EVENT_READ, channel)
             self._channels.append(channel)
@@ -145,8 +161,7 @@ class Pipeline:
         def report(result: Result) -> None:
             nonlocal stopped
             results.append(result)
-            # The next letter would have the same result, so start no more.
-            stopped |= must_stop(result) or result.verdict in ENDS_SESSION
+            stopped |= must_stop(result) or result.verdict in ENDS_WINDOW
 
         try:
             for channel in list(self._channels):
@@ -187,7 +202,7 @@ class Pipeline:
                 # The replies just read may have moved the session on to the next letter.
                 channel.renew_deadline(self._letter_seconds)
                 if now >= channel.deadline:
-                    self._abort(channel, f"no reply within {self._letter_seconds:g} s")
+                    self._abort(channel, f"no reply within {self._letter_seconds:g} s", is_silent=True)
 
     def _run_step(self, channel: Channel, step: Callable[[], None]) -> None:
         try:
@@ -195,9 +210,9 @@ class Pipeline:
         except SessionLost as lost:
             self._abort(channel, str(lost))
 
-    def _abort(self, channel: Channel, reason: str) -> None:
+    def _abort(self, channel: Channel, reason: str, *, is_silent: bool = False) -> None:
         logger.info("a session with the mail server ended: %s", reason)
-        channel.session.abort(reason)
+        channel.session.abort(reason, is_silent=is_silent)
         self._drop(channel)
 
     def _drop(self, channel: Channel) -> None:

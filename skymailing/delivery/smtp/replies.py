@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MAX_REPLY_BYTES = 16_384
 MAX_REPLY_LINES = 100
+NOT_LETTERS = re.compile(rb"[^A-Za-z\x80-\xff]+")
 REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?\Z", re.DOTALL)
 
 
@@ -63,7 +64,20 @@ def parse_line(line: bytes) -> tuple[int, bool, str] | None:
     match = REPLY_LINE.match(line.rstrip(b"\r"))
     if match is None:
         return None
-    return int(match[1]), match[2] == b"-", to_printable((match[3] or b"").decode("utf-8", "replace"))
+    return int(match[1]), match[2] == b"-", to_printable(decode_reply(match[3] or b""))
+
+
+def decode_reply(text: bytes) -> str:
+    """Decode a reply, which is UTF-8 by the standard, but sent in an older encoding by some servers.
+
+    In a Cyrillic encoding most letters are above ASCII, in a Western one only those with accents.
+    """
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        words = [word for word in NOT_LETTERS.split(text) if not word.isascii()]
+        is_cyrillic = 2 * sum(byte > 127 for word in words for byte in word) > sum(map(len, words))
+        return text.decode("cp1251" if is_cyrillic else "cp1252", "replace")
 
 
 def to_printable(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from skymailing.delivery.smtp.pipelining import Pipelining
 from skymailing.delivery.smtp.replies import Reply, ReplyReader, SessionLost
 from skymailing.delivery.smtp.verdicts import ENDS_SESSION, ROUTE_FAULT_CODES, Stage, Verdict, classify
 
@@ -57,9 +58,10 @@ class Session:
     `abort`, and checks `idle`.
     """
 
-    def __init__(self, sender: str, pipelining: bool) -> None:
+    def __init__(self, sender: str, offers_pipelining: bool, known: Pipelining) -> None:
         self._mail_from = b"MAIL FROM:<%s>\r\n" % sender.encode("ascii")
-        self.pipelining = pipelining
+        self.pipelining = offers_pipelining and known.is_usable
+        self._known = known
         self.outgoing = bytearray()
         self.idle = True
         self.letters_done = 0
@@ -107,16 +109,19 @@ class Session:
                 # A refusal counts, but later replies can no longer be matched to commands.
                 raise SessionLost(f"{reply.code} {reply.text}")
 
-    def abort(self, reason: str, *, is_interrupted: bool = False) -> None:
+    def abort(self, reason: str, *, is_interrupted: bool = False, is_silent: bool = False) -> None:
         """Report the letters of a session that cannot continue.
 
-        The current letter is unknown if all of it was written, otherwise deferred. With
+        The current letter is unknown if all of it was written, otherwise deferred. `is_silent` if the
+        server stopped replying: it may have dropped commands that were sent ahead. With
         `is_interrupted`, our own process failed, perhaps between a write and its confirmation: the
         letter is unknown if its body was started, otherwise released.
         """
         letter, following, refused = self._current, self._following, self._refused
         if letter and self._begun and (self._body_left == 0 or is_interrupted):
             verdict = Verdict.UNKNOWN
+        elif is_silent and self._may_have_dropped_commands() and self._known.doubt(reason):
+            verdict = Verdict.RELEASED
         elif self.letters_done and not self._answered:
             # A server may end a session between two letters; it has not replied to this one.
             verdict = Verdict.RELEASED
@@ -126,6 +131,8 @@ class Session:
         self._following = None
         self._switch_to(None)
         self.idle = True
+        if letter and not self.pipelining:
+            self._known.judge(False, None)
         if letter and refused:
             # The refusal is final; only the end of the transaction is missing.
             self._finish(replace(refused, seconds=seconds))
@@ -133,6 +140,10 @@ class Session:
             self._finish(Result(letter, verdict, None, reason, None, seconds, content_seconds))
         if following:
             self._finish(Result(following, Verdict.RELEASED, None, reason))
+
+    def _may_have_dropped_commands(self) -> bool:
+        """Whether the server replied to the command before those that were sent ahead."""
+        return self.pipelining and not self._begun and (self._answered or self.letters_done > 0)
 
     def _advance(self, reply: Reply | None) -> None:
         try:
@@ -162,7 +173,10 @@ class Session:
             self._following = None
             self._finish(result)
             code = result.code or 0
-            if result.verdict in ENDS_SESSION or code == CLOSING or code // 100 not in (2, 4, 5):
+            if not self.pipelining:
+                self._known.judge(result.verdict is Verdict.SENT, result.code)
+            is_over = self.pipelining and not self._known.is_usable
+            if is_over or result.verdict in ENDS_SESSION or code == CLOSING or code // 100 not in (2, 4, 5):
                 raise SessionLost(f"{code} {result.answer}")
             if not ahead:
                 self._switch_to(self._next_letter())
@@ -198,9 +212,15 @@ class Session:
             is_accepted = accepted if stage is Stage.DATA else 200 <= reply.code < 300
             if self._refused is None and not is_accepted:
                 self._refused = self._classify_reply(letter, stage, reply)
+                if self.pipelining and self._known.doubts_reply(reply):
+                    self._refused = replace(self._refused, verdict=Verdict.RELEASED)
+                    return self._refused
                 if reply.code in ROUTE_FAULT_CODES or self._refused.verdict in ENDS_SESSION:
                     return self._refused
-        if self._refused:
+        # After a refused MAIL there is no transaction to end, and servers limit commands like RSET.
+        if ahead and accepted:
+            self._known.prove()
+        if self._refused and (accepted or self._refused.stage is not Stage.MAIL):
             yield from self._reset_transaction(accepted)
         return self._refused
 

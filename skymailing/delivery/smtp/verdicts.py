@@ -18,12 +18,15 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
     # Not caused by the letter: it returns to pending, and no attempt is counted.
     RELEASED = "released"
+    THROTTLED = "throttled"
     ROUTE_FAULT = "route-fault"
     SENDER_REFUSED = "sender-refused"
 
 
 # After these, the session hands over no more letters.
 ENDS_SESSION = {Verdict.ROUTE_FAULT, Verdict.SENDER_REFUSED}
+# After these, no session starts another letter: the next one would have the same result.
+ENDS_WINDOW = ENDS_SESSION | {Verdict.THROTTLED}
 
 
 class Stage(StrEnum):
@@ -40,7 +43,8 @@ def classify(stage: Stage, code: int, text: str = "") -> Verdict:
     if code in ROUTE_FAULT_CODES:
         return Verdict.ROUTE_FAULT
     if 400 <= code < 500:
-        return Verdict.DEFERRED
+        # MAIL is the same for every letter, so the server refuses our rate or has trouble itself.
+        return Verdict.THROTTLED if stage is Stage.MAIL else Verdict.DEFERRED
     if 500 <= code < 600:
         is_about_sender = stage is Stage.MAIL or SENDERS_ADDRESS.match(text)
         return Verdict.SENDER_REFUSED if is_about_sender else Verdict.FAILED

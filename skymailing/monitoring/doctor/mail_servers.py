@@ -3,10 +3,14 @@
 import ipaddress
 import smtplib
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.memory import read_memory
 from skymailing.delivery.smtp import connection
 from skymailing.errors import SkyMailingError
 from skymailing.monitoring import checks
@@ -23,9 +27,25 @@ def check_mail_servers() -> list[Check]:
     """Connect to each configured mail server and sign in, as the service does."""
     config = current_app.config
     found = [_check("mail-server", "MAIL_", current_app.extensions["mail"])]
+    names = [routes.PRIMARY]
     if config["MAIL_FALLBACK"] is not None:
         found.append(_check("fallback-mail-server", "MAIL_FALLBACK_", config["MAIL_FALLBACK"]))
-    return found
+        names.append(routes.FALLBACK)
+    return [_add_limits(check, name) for check, name in zip(found, names, strict=True)]
+
+
+def _add_limits(check: Check, route: str) -> Check:
+    """Add to a check what letters to this server have shown about it."""
+    try:
+        memory = read_memory(route)
+    except SQLAlchemyError:
+        return check  # the check of the database reports it
+    limits = []
+    if memory.pace is not None:
+        limits.append(f"it asked us to slow down, now at most {memory.pace:.3g} letters per second")
+    if memory.step_by_step_since:
+        limits.append("it offers PIPELINING that does not work, so letters are sent step by step")
+    return replace(check, finding="; ".join([check.finding, *limits]))
 
 
 def _check(name: str, prefix: str, settings: Any) -> Check:

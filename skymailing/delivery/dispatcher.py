@@ -1,0 +1,105 @@
+"""What a worker keeps between slices: its journal, its sessions, and what it has learned."""
+
+from email.utils import parseaddr
+from pathlib import Path
+from uuid import UUID
+
+from flask import current_app
+
+from skymailing.delivery.journal import WorkerJournal
+from skymailing.delivery.ledger.claims import OpenRun
+from skymailing.delivery.rendering.letter import Content, LetterTemplate, Sender
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.domain_queue import DomainQueue
+from skymailing.delivery.routing.rate_limits import RateLimits
+from skymailing.delivery.routing.rejections import Rejections
+from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.smtp.session import Result
+from skymailing.settings.engine import engine_settings
+
+MAX_DOMAIN_QUEUES = 4  # runs for which a worker remembers its position
+
+
+class Dispatcher:
+    """One per worker process; see `get_dispatcher`."""
+
+    def __init__(self, data_dir: Path, max_sessions: int, sender: str) -> None:
+        self.journal = WorkerJournal(data_dir / "journal")
+        self.sender = sender
+        self.settings = engine_settings()
+        self.window = self.settings.first_window
+        self.pools = {name: SessionPool(name, max_sessions) for name in routes.list_configured()}
+        self._template: tuple[UUID, LetterTemplate] | None = None
+        self._queues: dict[UUID, DomainQueue] = {}
+        self.rejections = Rejections(self.settings.most_equal_rejections)
+        config = current_app.config
+        self.rates = RateLimits(
+            config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
+        )
+
+    def template(self, run: OpenRun) -> LetterTemplate:
+        """Return the run's content, compiled at first use."""
+        # Identified by UUID, since SQLite may reuse the ID of a deleted run.
+        if self._template is None or self._template[0] != run.uuid:
+            content = Content(run.subject, run.format, run.body)
+            sender = Sender(run.sender_name, self.sender, run.reply_to)
+            list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
+            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
+        return self._template[1]
+
+    def domain_queue(self, run: OpenRun) -> DomainQueue | None:
+        """Return this worker's position in the run's queue; None if domains have no limit."""
+        if not self.rates.per_domain:
+            return None
+        # Moved to the end, so that the least recently used one is dropped.
+        queue = self._queues.pop(run.uuid, None) or DomainQueue(run.id, self.rates)
+        self._queues[run.uuid] = queue
+        if len(self._queues) > MAX_DOMAIN_QUEUES:
+            del self._queues[next(iter(self._queues))]
+        return queue
+
+    def cap_window(self, run_id: int) -> int:
+        """Return how many letters of the run may be claimed at once."""
+        room = self.rejections.room(run_id)
+        return self.rates.cap_window(self.window if room is None else min(room, self.window))
+
+    def close(self) -> None:
+        """Close the sessions and the journal; only when no lease is held."""
+        for pool in self.pools.values():
+            pool.disconnect()
+        self.journal.close()
+
+    def adapt(self, pool: SessionPool, results: list[Result], seconds: float) -> None:
+        """Adapt the number of sessions and the window size to the last window."""
+        pool.concurrency.adjust(results, self.rates.was_held_back)
+        if seconds > self.settings.window_seconds:
+            self.window = max(self.settings.first_window, self.window // 2)
+        elif seconds < self.settings.window_seconds / 2:
+            self.window = min(self.settings.largest_window, self.window * 2)
+
+
+def get_dispatcher() -> Dispatcher:
+    """Return this process's dispatcher, created at first use."""
+    existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
+    if existing is None:
+        config = current_app.config
+        existing = current_app.extensions["skymailing_dispatcher"] = Dispatcher(
+            config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], parseaddr(config["MAIL_DEFAULT_SENDER"])[1]
+        )
+    return existing
+
+
+def close_dispatcher() -> None:
+    """Close what this process keeps between slices."""
+    existing: Dispatcher | None = current_app.extensions.pop("skymailing_dispatcher", None)
+    if existing:
+        existing.close()
+
+
+def abandon_dispatcher(dispatcher: Dispatcher) -> None:
+    """Leave the dispatcher's lease to the sweep, as if this worker were dead."""
+    # The journal first: closing sessions may fail after an exception.
+    current_app.extensions.pop("skymailing_dispatcher", None)
+    dispatcher.journal.abandon()
+    for pool in dispatcher.pools.values():
+        pool.disconnect()

@@ -1,0 +1,59 @@
+"""What a route remembers about its mail server, shared by all workers and kept over restarts.
+
+It is part of the route's row, and is read together with the state of the breaker, before each window.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from skymailing.db.engine import insert_into, reading_engine
+from skymailing.extensions import db
+from skymailing.models import BreakerState, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a worker has to know before it sends letters over a route."""
+
+    pace: float | None = None  # letters per second; None if the server has not asked us to slow down
+    pace_changed_at: datetime | None = None
+    paused_until: datetime | None = None
+    refusals_in_a_row: int = 0
+    step_by_step_since: datetime | None = None  # since its PIPELINING turned out not to work
+
+    @classmethod
+    def of(cls, row: Row[tuple[object, ...]] | None) -> Self:
+        """Return the memory in a row that has COLUMNS; without a row, nothing is remembered."""
+        return cls() if row is None else cls(*(getattr(row, name) for name in cls.__slots__))
+
+
+COLUMNS = tuple(getattr(Route, name) for name in Memory.__slots__)
+
+
+def read_memory(name: str) -> Memory:
+    """Return what the route remembers."""
+    with Session(reading_engine()) as session:
+        return Memory.of(session.execute(select(*COLUMNS).where(Route.name == name)).one_or_none())
+
+
+def set_step_by_step(name: str, since: datetime | None) -> None:
+    """Remember since when the route's letters are sent without pipelining; None: with it."""
+    with Session(db.engine) as session, session.begin():
+        lock_route(session, name).step_by_step_since = since
+
+
+def lock_route(session: Session, name: str) -> Route:
+    """Return the route's row, locked until the transaction ends; create it if it is missing."""
+    first = {
+        "name": name,
+        "state": BreakerState.CLOSED,
+        "open_seconds": 0,
+        "faults_in_a_row": 0,
+        "last_fault": "",
+    }
+    session.execute(insert_into(Route).on_conflict_do_nothing(), first)
+    return session.scalars(select(Route).where(Route.name == name).with_for_update()).one()

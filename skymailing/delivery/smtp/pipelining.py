@@ -1,0 +1,57 @@
+"""Find out whether a server that offers PIPELINING (RFC 2920) can do it.
+
+Some servers, or devices in between, drop the commands behind the first one, or answer 503 or 554. Then
+sessions continue without pipelining; if a letter is accepted that way, pipelining was at fault.
+"""
+
+from enum import Enum, auto
+
+from skymailing.delivery.smtp.replies import Reply
+
+# Replies to commands that the server did not expect at this point.
+OUT_OF_STEP = {503, 554}
+
+
+class Trust(Enum):
+    """What is known about pipelining with a server."""
+
+    UNPROVEN = auto()
+    PROVEN = auto()
+    DOUBTED = auto()
+    BROKEN = auto()
+
+
+class Pipelining:
+    """What the sessions with one server have learned about its pipelining."""
+
+    def __init__(self) -> None:
+        self.trust = Trust.UNPROVEN
+        self.reason = ""
+
+    @property
+    def is_usable(self) -> bool:
+        return self.trust in (Trust.UNPROVEN, Trust.PROVEN)
+
+    def prove(self) -> None:
+        """Note that the server answered commands that were sent ahead."""
+        if self.trust is Trust.UNPROVEN:
+            self.trust = Trust.PROVEN
+
+    def doubts_reply(self, reply: Reply) -> bool:
+        """Whether this first refusal of an envelope may be due to pipelining; if so, stop using it."""
+        return reply.code in OUT_OF_STEP and self.doubt(f"{reply.code} {reply.text}")
+
+    def doubt(self, reason: str) -> bool:
+        """Stop pipelining unless it is known to work; return whether it is in doubt now."""
+        if self.trust is Trust.UNPROVEN:
+            self.trust, self.reason = Trust.DOUBTED, reason
+        return self.trust is Trust.DOUBTED
+
+    def judge(self, is_accepted: bool, code: int | None) -> None:
+        """Decide, if in doubt, after a letter was handed over step by step."""
+        if self.trust is not Trust.DOUBTED:
+            return
+        if is_accepted:
+            self.trust = Trust.BROKEN
+        elif code is None or code in OUT_OF_STEP:
+            self.trust = Trust.PROVEN  # the same happens without it

@@ -1,0 +1,61 @@
+"""Unpack Debian packages with their dependencies into .cache/: needs no root and installs nothing."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mail-servers"
+
+
+class PackagesMissing(Exception):
+    """The packages cannot be had on this system."""
+
+
+def unpack(package: str, *others: str) -> Path:
+    """Return the folder with the unpacked packages and what the system lacks of their dependencies.
+
+    Raises PackagesMissing without apt or a network.
+    """
+    directory = CACHE / package
+    if (directory / "complete").exists():
+        return directory
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise PackagesMissing(f"{package} is unpacked from Debian's package, but there is no apt-get here")
+    for folder in ("lists/partial", "archives/partial"):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+    _run(*_own_apt(directory), "update")
+    _run(
+        *_own_apt(directory), "install", "-y", "--download-only", "--no-install-recommends", package, *others
+    )
+    for archive in (directory / "archives").glob("*.deb"):
+        _run("dpkg", "-x", str(archive), str(directory))
+    for folder in ("lists", "archives"):
+        shutil.rmtree(directory / folder)
+    for file in directory.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            # Programs with set-user-ID ignore LD_LIBRARY_PATH.
+            file.chmod(file.stat().st_mode & ~(stat.S_ISUID | stat.S_ISGID))
+    (directory / "complete").touch()
+    return directory
+
+
+def _own_apt(directory: Path) -> list[str]:
+    """Return apt with lists and packages of its own, which reads only the system's sources."""
+    options = {
+        "Debug::NoLocking": "1",
+        "APT::Sandbox::User": "",
+        "Dir::State::lists": directory / "lists",
+        "Dir::Cache": directory,
+        "Dir::Cache::archives": directory / "archives",
+        "Dir::Log": directory,
+    }
+    return ["apt-get", "-q", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+
+
+def _run(*command: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise PackagesMissing(f"{' '.join(command[-3:])} failed: {done.stderr.strip()[-500:]}")
