@@ -20,7 +20,6 @@ from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.retention import RetentionSettings
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
 # Quotes neither the value nor the library's message, since both can contain the password.
@@ -232,10 +231,10 @@ class ProductionConfig(Config):
                 "FLASK_DEBUG must not be set in production: it shows the code to visitors."
             )
         redis = urlsplit(self.REDIS_URL)
-        if redis.scheme != "unix" and not redis.password and redis.hostname not in LOOPBACK:
+        if redis.scheme != "unix" and not redis.password:
             raise ConfigurationError(
                 "Production needs a password in REDIS_URL, as in redis://:password@host:6379/0: "
-                "without one, anyone who can reach Redis can stop all sending."
+                "without one, every program that can reach Redis can stop all sending."
             )
         if self.MAIL_CATCHER:
             raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")

@@ -58,13 +58,21 @@ class SweepingScheduler(Scheduler):
         if due is None or due > utcnow().timestamp() + 2 * SWEEP_INTERVAL:
             self.schedule(
                 utcnow(),
-                "skymailing.jobs.sweep",
+                queue.JOB_PREFIX + "sweep",
                 interval=SWEEP_INTERVAL,
                 id=SWEEP_ID,
                 queue_name=queue.SYSTEM,
                 timeout=queue.JOB_TIMEOUT,
             )
         return super().enqueue_jobs()
+
+    def enqueue_job(self, job: queue.JsonJob) -> None:
+        """Enqueue a due job; cancel one that is not ours instead of failing at it with every check."""
+        try:
+            super().enqueue_job(job)
+        except queue.ForeignJob:
+            logger.warning("Cancelled the scheduled job %s, which is not one of ours", job.id)
+            self.cancel(job)
 
 
 def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
@@ -176,7 +184,7 @@ def _schedule(scheduler: Scheduler, wake: Wake) -> None:
     whole = wake.at.replace(microsecond=0)
     scheduler.enqueue_at(
         whole if whole == wake.at else whole + timedelta(seconds=1),
-        f"skymailing.jobs.{wake.function}",
+        queue.JOB_PREFIX + wake.function,
         wake.subject,
         job_id=wake.name,
         queue_name=queue.SYSTEM,

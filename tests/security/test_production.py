@@ -63,6 +63,11 @@ def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
         ("FLASK_DEBUG", "1", "FLASK_DEBUG"),
         ("FLASK_DEBUG", "true", "FLASK_DEBUG"),
         ("REDIS_URL", "redis://redis.example.com:6379/0", "REDIS_URL"),
+        ("REDIS_URL", "rediss://redis.example.com:6379/0", "REDIS_URL"),
+        # Any program on the host can connect, such as another site's web server that forwards requests.
+        ("REDIS_URL", "redis://127.0.0.1:6379", "REDIS_URL"),
+        ("REDIS_URL", "redis://localhost", "REDIS_URL"),
+        ("REDIS_URL", "redis://[::1]", "REDIS_URL"),
         ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES"),
         ("TRUSTED_PROXIES", "many", "TRUSTED_PROXIES"),
         ("MAIL_USE_TLS", "maybe", "MAIL_USE_TLS"),
@@ -81,13 +86,12 @@ def test_an_unsafe_setting_is_refused_with_a_hint(
 PRIVATE_REDIS_URLS = [
     "unix:///run/redis.sock",
     "rediss://:pw@redis.example.com",
-    "redis://127.0.0.1:6379",
-    "redis://[::1]",
+    "redis://:pw@127.0.0.1:6379",
 ]
 
 
 @pytest.mark.parametrize("url", PRIVATE_REDIS_URLS)
-def test_a_private_redis_needs_no_password(safe: dict[str, str], url: str) -> None:
+def test_a_unix_socket_or_a_password_protects_redis(safe: dict[str, str], url: str) -> None:
     assert url == load_config(safe | {"REDIS_URL": url}).REDIS_URL
 
 
