@@ -139,6 +139,14 @@ def confirm_user(token: str, now: datetime) -> User:
     return user
 
 
+def confirm_with_new_password(token: str, password_hash: str, now: datetime) -> User:
+    """Confirm the address and replace the password, which someone else may have chosen. Raises BadToken."""
+    user = confirm_user(token, now)
+    user.password_hash = password_hash
+    sign_out_everywhere(user)
+    return user
+
+
 def request_verification(user: User) -> None:
     """Send the confirmation link again if the address is unconfirmed and the hourly limit allows it."""
     if not user.is_confirmed:

@@ -12,9 +12,10 @@ from flask import Response, current_app, request, session
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
-from skymailing.auth import devices
+from skymailing.auth import devices, services
 from skymailing.auth.views.session import UNCONFIRMED, device_key, user_awaiting_code
 from skymailing.extensions import limiter
+from skymailing.security import BadToken
 
 
 def account_and_address() -> str:
@@ -49,6 +50,15 @@ def signed_in_account() -> str:
     return str(current_user.get_id()).partition(".")[0]
 
 
+def account_of_new_email() -> str:
+    """Return the account that the confirmation link of a new address belongs to."""
+    try:
+        token = str((request.view_args or {}).get("token", ""))
+        return str(services.read_new_email_token(token)[0].id)
+    except BadToken:
+        return "none"
+
+
 def was_refused(response: Response) -> bool:
     return response.status_code != 302
 
@@ -68,6 +78,9 @@ limit_letters_by_address = limiter.limit("100 per hour", methods=["POST"], deduc
 limit_resends = limiter.limit("5 per hour", key_func=unconfirmed_account_and_address, methods=["POST"])
 limit_password_checks = limiter.limit(
     "20 per hour", key_func=signed_in_account, methods=["POST"], deduct_when=was_refused
+)
+limit_new_email_checks = limiter.limit(
+    "20 per hour", key_func=account_of_new_email, methods=["POST"], deduct_when=was_refused
 )
 limit_codes = limiter.limit(
     "10 per 15 minutes", key_func=account_awaiting_code_and_address, methods=["POST"], deduct_when=was_refused
