@@ -131,8 +131,9 @@ def password_hasher() -> PasswordHasher:
     hasher: PasswordHasher | None = current_app.extensions.get("skymailing_hasher")
     if hasher is None:
         hasher = PasswordHasher(**current_app.config["PASSWORD_HASH_COST"])
-        current_app.extensions["skymailing_hasher"] = hasher
+        # First the hash, since other threads use both as soon as they see the hasher.
         current_app.extensions["skymailing_dummy_hash"] = hasher.hash("not a password")
+        current_app.extensions["skymailing_hasher"] = hasher
     return hasher
 
 

@@ -27,9 +27,13 @@ DEVICE_KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 
 def sign_in(user: User, *, remember: bool) -> bool:
     """Sign the user in; return whether a letter about a new device was added to the outbox."""
-    now = utcnow()
-    user.last_login_at = now
+    user.last_login_at = utcnow()
     renew_session(user, remember=remember)
+    return remember_device(user)
+
+
+def remember_device(user: User) -> bool:
+    """Remember this device in its cookie and for the account; return whether a letter about it was added."""
     key = device_key() or secrets.token_urlsafe(16)
 
     @after_this_request
@@ -44,7 +48,7 @@ def sign_in(user: User, *, remember: bool) -> bool:
         )
         return response
 
-    return devices.remember_device(user, key, *device_and_network(), now)
+    return devices.remember_device(user, key, *device_and_network(), utcnow())
 
 
 def renew_session(user: User, *, remember: bool) -> None:
@@ -69,6 +73,12 @@ def end_session() -> None:
     session.clear()
     if remember_instruction is not None:
         session["_remember"] = remember_instruction
+
+
+def end_other_sessions(user: User) -> int:
+    """End the user's sessions on other devices and forget these devices; return how many sessions ended."""
+    devices.forget_other_devices(user, device_key())
+    return devices.end_other_sessions(user, user.session_key)
 
 
 def is_remembered() -> bool:

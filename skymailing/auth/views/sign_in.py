@@ -22,11 +22,9 @@ from skymailing.auth.views.session import (
 from skymailing.auth.views.throttling import (
     constant_response_time,
     limit_codes,
-    limit_codes_on_unknown_devices,
+    limit_confirmations,
     limit_letters,
-    limit_letters_by_address,
     limit_logins,
-    limit_logins_by_address,
     limit_resends,
 )
 from skymailing.clock import utcnow
@@ -37,7 +35,6 @@ from skymailing.security import BadToken, hash_password, is_safe_next, needs_reh
 
 @bp.route("/register", methods=["GET", "POST"])
 @limit_letters
-@limit_letters_by_address
 def register() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(landing_page())
@@ -61,7 +58,7 @@ def registered() -> ResponseReturnValue:
 
 
 @bp.route("/verify/<token>", methods=["GET", "POST"])
-@limit_logins_by_address
+@limit_confirmations
 def verify(token: str) -> ResponseReturnValue:
     """Ask for the password, and confirm the address with it.
 
@@ -102,7 +99,6 @@ def verify_with_new_password(token: str) -> ResponseReturnValue:
 
 @bp.route("/login", methods=["GET", "POST"])
 @limit_logins
-@limit_logins_by_address
 def login() -> ResponseReturnValue:
     target = request.args.get("next")
     target = target if target and is_safe_next(target) else landing_page()
@@ -138,7 +134,6 @@ def enter(user: User, form: ConfirmAddressForm, target: str) -> ResponseReturnVa
 
 @bp.route("/login/code", methods=["GET", "POST"])
 @limit_codes
-@limit_codes_on_unknown_devices
 def login_code() -> ResponseReturnValue:
     """Ask for a code after the password."""
     awaiting = user_awaiting_code()
