@@ -40,6 +40,7 @@ class Config(EnvironmentReader):
     BABEL_TRANSLATION_DIRECTORIES = "translations"
     # A form left open for hours can still be saved; the token expires with the session.
     WTF_CSRF_TIME_LIMIT = None
+    DEVICE_COOKIE_NAME = "device"
     SESSION_COOKIE_HTTPONLY = True
     SESSION_COOKIE_SAMESITE = "Lax"
     REMEMBER_COOKIE_HTTPONLY = True
@@ -66,6 +67,8 @@ class Config(EnvironmentReader):
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.DATA_DIR.stat().st_uid == os.getuid():
+                self.DATA_DIR.chmod(0o700)
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
@@ -223,6 +226,10 @@ class ProductionConfig(Config):
     PREFERRED_URL_SCHEME = "https"
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
+    # Browsers accept such a cookie from this host alone, over HTTPS: no other host of the domain can set it.
+    SESSION_COOKIE_NAME = "__Host-session"
+    REMEMBER_COOKIE_NAME = "__Host-remember"
+    DEVICE_COOKIE_NAME = "__Host-device"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(environ)

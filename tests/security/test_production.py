@@ -1,5 +1,6 @@
 """Production refuses every unsafe setting and names it; error messages contain no secrets."""
 
+import stat
 import traceback
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def test_safe_settings_are_accepted(safe: dict[str, str]) -> None:
     assert config.REMEMBER_COOKIE_SECURE
     assert getattr(config, "WTF_CSRF_ENABLED", True)
     assert getattr(config, "RATELIMIT_ENABLED", True)
+
+
+def test_an_existing_data_directory_becomes_private(safe: dict[str, str], tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    load_config(safe)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize(

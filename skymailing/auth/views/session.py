@@ -21,7 +21,6 @@ LETTER_TO = "letter_to"
 AWAITING_CODE = "awaited"  # the user who entered the right password and must enter a code
 
 CODE_LIFETIME = timedelta(minutes=10)
-DEVICE_COOKIE = "device"
 DEVICE_KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -39,7 +38,7 @@ def remember_device(user: User) -> bool:
     @after_this_request
     def set_device_cookie(response: Response) -> Response:
         response.set_cookie(
-            DEVICE_COOKIE,
+            current_app.config["DEVICE_COOKIE_NAME"],
             key,
             max_age=devices.DEVICE_LIFETIME,
             secure=current_app.config["SESSION_COOKIE_SECURE"],
@@ -108,7 +107,7 @@ def user_awaiting_code() -> tuple[User, bool] | None:
 
 def device_key() -> str | None:
     """Return the key in this browser's device cookie; None if it is missing or malformed."""
-    key = request.cookies.get(DEVICE_COOKIE, "")
+    key = request.cookies.get(current_app.config["DEVICE_COOKIE_NAME"], "")
     return key if DEVICE_KEY.fullmatch(key) else None
 
 
