@@ -19,7 +19,6 @@ from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.retention import RetentionSettings
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROJECT_DIR = Path(__file__).resolve().parent
 CATCHER_PORT = 2525
 MIN_KEY_LENGTH = 32  # characters
@@ -38,6 +37,7 @@ class Config(EnvironmentReader):
     BABEL_TRANSLATION_DIRECTORIES = "translations"
     # A form left open for hours can still be saved; the token expires with the session.
     WTF_CSRF_TIME_LIMIT = None
+    DEVICE_COOKIE_NAME = "device"
     SESSION_COOKIE_HTTPONLY = True
     SESSION_COOKIE_SAMESITE = "Lax"
     REMEMBER_COOKIE_HTTPONLY = True
@@ -64,6 +64,8 @@ class Config(EnvironmentReader):
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.DATA_DIR.stat().st_uid == os.getuid():
+                self.DATA_DIR.chmod(0o700)
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
@@ -197,6 +199,8 @@ class TestingConfig(Config):
     TESTING = True
     WTF_CSRF_ENABLED = False
     RATELIMIT_ENABLED = False
+    # On a loaded machine, a slow Redis must not look like an outage.
+    RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 60, "socket_connect_timeout": 60}  # noqa: RUF012 - seconds
     PASSWORD_HASH_COST = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}  # noqa: RUF012 - cheap, for thousands of sign-ins
     EVEN_ANSWER_TIME = 0.0
 
@@ -209,6 +213,10 @@ class ProductionConfig(Config):
     PREFERRED_URL_SCHEME = "https"
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
+    # Browsers accept such a cookie from this host alone, over HTTPS: no other host of the domain can set it.
+    SESSION_COOKIE_NAME = "__Host-session"
+    REMEMBER_COOKIE_NAME = "__Host-remember"
+    DEVICE_COOKIE_NAME = "__Host-device"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(environ)
@@ -219,10 +227,10 @@ class ProductionConfig(Config):
                 "FLASK_DEBUG must not be set in production: it shows the code to visitors."
             )
         redis = urlsplit(self.REDIS_URL)
-        if redis.scheme != "unix" and not redis.password and redis.hostname not in LOOPBACK:
+        if redis.scheme != "unix" and not redis.password:
             raise ConfigurationError(
                 "Production needs a password in REDIS_URL, as in redis://:password@host:6379/0: "
-                "without one, anyone who can reach Redis can stop all sending."
+                "without one, every program that can reach Redis can stop all sending."
             )
         if self.MAIL_CATCHER:
             raise ConfigurationError("Production needs a MAIL_SERVER; the mail catcher is for development.")

@@ -1,11 +1,15 @@
 """The WSGI application. Commands build the pages on demand, a web server builds them at startup."""
 
+import os
+
 import click
 
 from config import load_config
 from skymailing import create_app
 from skymailing.errors import ConfigurationError
 
+# Files in DATA_DIR contain addresses and keys, so no other user of this host may read them.
+os.umask(0o077)
 try:
     config = load_config()
 except ConfigurationError as error:

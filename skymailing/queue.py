@@ -41,16 +41,62 @@ HINT_LIFETIME = 15  # seconds after which a hint can be repeated: its worker may
 WORKER_NAME = "skymailing-worker-"
 REDIS_START_TIMEOUT = 15  # seconds that a starting process waits for Redis
 
+# The functions of `skymailing.jobs` that a worker imports by name; a test compares the two.
+JOBS = frozenset(
+    {
+        "continue_sweep",
+        "erase_account",
+        "import_clients",
+        "send_outbox",
+        "send_slice",
+        "start_mailing",
+        "sweep",
+        "wake_run",
+    }
+)
+JOB_PREFIX = "skymailing.jobs."
+# Features of rq and rq-scheduler that import a name or request a URL found in Redis. We use none of them.
+FOREIGN_FIELDS = frozenset(
+    {b"success_callback_name", b"failure_callback_name", b"stopped_callback_name", b"webhooks"}
+)
+FOREIGN_META = "queue_class_name"
+
 _stop_requested = threading.Event()
 
 
+class ForeignJob(DeserializationError):
+    """A job in Redis is not one of ours, so nothing that it names is imported or called."""
+
+
 class JsonJob(Job):
-    """A job whose arguments are JSON, never pickle, so that write access to Redis cannot run code."""
+    """One of JOBS with JSON arguments, so that write access to Redis cannot run other code."""
+
+    _is_foreign = False
 
     def __init__(
         self, id: str | None = None, connection: Redis | None = None, serializer: Any = None
     ) -> None:
         super().__init__(id, connection, serializer or JSONSerializer)
+
+    def restore(self, raw_data: dict[bytes, bytes]) -> Any:
+        """Read a job from Redis, without the fields that would import or call something else."""
+        foreign = {name for name, value in raw_data.items() if value and name in FOREIGN_FIELDS}
+        own = {name: value for name, value in raw_data.items() if name not in foreign}
+        restored = super().restore(own)
+        has_queue_class = isinstance(self.meta, dict) and self.meta.pop(FOREIGN_META, None) is not None
+        self._is_foreign = bool(foreign) or has_queue_class
+        return restored
+
+    def _deserialize_data(self) -> None:
+        try:
+            super()._deserialize_data()  # type: ignore[no-untyped-call]
+        except DeserializationError as error:
+            raise ForeignJob from error
+        name = str(self._func_name)
+        is_ours = name.startswith(JOB_PREFIX) and name.removeprefix(JOB_PREFIX) in JOBS
+        if self._is_foreign or self._instance is not None or not is_ours:
+            self.data = self.data  # forgets the name, so that the next look at the job is refused too
+            raise ForeignJob
 
 
 def connect(**options: Any) -> Redis:
@@ -85,7 +131,7 @@ def get_queue(name: str, redis: Redis | None = None) -> Queue:
 def enqueue(job: str, *args: Any, queue: str = SYSTEM) -> bool:
     """Ask a worker to run `skymailing.jobs.<job>(*args)`; False while Redis is down."""
     try:
-        get_queue(queue).enqueue(f"skymailing.jobs.{job}", *args, result_ttl=0, failure_ttl=86_400)
+        get_queue(queue).enqueue(JOB_PREFIX + job, *args, result_ttl=0, failure_ttl=86_400)
     except RedisError as error:
         logger.warning("Redis is down, the sweep will enqueue %s%r: %s", job, args, error)
         return False
@@ -200,9 +246,9 @@ class Worker(SimpleWorker):
 
 def _name_of(job: Job) -> str:
     try:
-        return (job.func_name or "").removeprefix("skymailing.jobs.")
-    except DeserializationError:  # not one of our jobs
-        return "unreadable"
+        return (job.func_name or "").removeprefix(JOB_PREFIX)
+    except ForeignJob:
+        return "foreign"
 
 
 def stop_is_requested() -> bool:

@@ -63,13 +63,21 @@ class SweepingScheduler(Scheduler):
         if due is None or due > utcnow().timestamp() + 2 * SWEEP_INTERVAL:
             self.schedule(
                 utcnow(),
-                "skymailing.jobs.sweep",
+                queue.JOB_PREFIX + "sweep",
                 interval=SWEEP_INTERVAL,
                 id=SWEEP_ID,
                 queue_name=queue.SYSTEM,
                 timeout=queue.JOB_TIMEOUT,
             )
         return super().enqueue_jobs()
+
+    def enqueue_job(self, job: queue.JsonJob) -> None:
+        """Enqueue a due job; cancel one that is not ours instead of failing at it with every check."""
+        try:
+            super().enqueue_job(job)
+        except queue.ForeignJob:
+            logger.warning("Cancelled the scheduled job %s, which is not one of ours", job.id)
+            self.cancel(job)
 
 
 def make_scheduler(redis: Redis | None = None) -> SweepingScheduler:
@@ -199,7 +207,7 @@ def _schedule(scheduler: Scheduler, wakes: Sequence[Wake]) -> None:
     with scheduler.connection.pipeline(transaction=False) as pipeline:
         for wake in wakes:
             job = scheduler._create_job(
-                f"skymailing.jobs.{wake.function}",
+                queue.JOB_PREFIX + wake.function,
                 args=(wake.subject,),
                 commit=False,
                 id=wake.name,

@@ -5,13 +5,14 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Literal, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import abort, current_app
+from flask import Response, abort, current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
-from flask_login import current_user, login_required
+from flask_login import current_user, login_required, login_url
 from itsdangerous import BadData, SignatureExpired, Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import select
@@ -83,6 +84,35 @@ def last_seen_key(session_id: int) -> str:
 login.user_loader(load_user)
 
 
+@login.unauthorized_handler
+def redirect_to_sign_in() -> ResponseReturnValue:
+    """Redirect to the sign-in page, which then leads back to the page that the visitor saw.
+
+    For a part of a page, the whole browser window is redirected: htmx would swap the sign-in page into the
+    part, and the part alone is no page to return to.
+    """
+    flash(login.login_message, login.login_message_category)
+    target = login_url(login.login_view, visible_page())
+    if not is_partial_request():
+        return redirect(target)
+    return Response(status=401, headers={"HX-Redirect": target})
+
+
+def is_partial_request() -> bool:
+    """Whether htmx requests a part of a page."""
+    return "HX-Request" in request.headers
+
+
+def visible_page() -> str:
+    """Return the path of the page that the visitor sees or requests."""
+    if request.method in ("GET", "HEAD") and not is_partial_request():
+        return request.full_path.removesuffix("?")
+    # A form's target may accept no GET.
+    seen = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    path = urlunsplit(("", "", seen.path, seen.query, ""))
+    return path if is_safe_next(path) else url_for("home.index")
+
+
 # --- Permissions ------------------------------------------------------------------------------
 
 
@@ -131,8 +161,9 @@ def password_hasher() -> PasswordHasher:
     hasher: PasswordHasher | None = current_app.extensions.get("skymailing_hasher")
     if hasher is None:
         hasher = PasswordHasher(**current_app.config["PASSWORD_HASH_COST"])
-        current_app.extensions["skymailing_hasher"] = hasher
+        # First the hash, since other threads use both as soon as they see the hasher.
         current_app.extensions["skymailing_dummy_hash"] = hasher.hash("not a password")
+        current_app.extensions["skymailing_hasher"] = hasher
     return hasher
 
 

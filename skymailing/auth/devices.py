@@ -147,5 +147,13 @@ def remember_device(user: User, device_key: str, device: str, address: str, now:
     return should_notify
 
 
+def forget_other_devices(user: User, device_key: str | None) -> None:
+    """Forget the devices that the account knows, except the one with this key."""
+    others = delete(KnownDevice).where(KnownDevice.user_id == user.id)
+    if device_key is not None:
+        others = others.where(KnownDevice.key_hash != _hash(device_key))
+    db.session.execute(others)
+
+
 def _hash(device_key: str) -> str:
     return hashlib.sha256(device_key.encode()).hexdigest()

@@ -68,16 +68,21 @@ class RegisterForm(FlaskForm):
     password_confirm = repeat_password_field()
 
 
-class LoginForm(FlaskForm):
-    """Sign in."""
+class ConfirmAddressForm(FlaskForm):
+    """Confirm an address, and sign in."""
 
-    email = email_field()
     password = PasswordField(
         _l("Password"),
         validators=[DataRequired(_l("Please enter your password.")), Length(max=MAX_LENGTH)],
         render_kw={"autocomplete": "current-password"},
     )
     remember = BooleanField(_l("Keep me signed in on this device"))
+
+
+class LoginForm(ConfirmAddressForm):
+    """Sign in."""
+
+    email = email_field()
 
 
 class ResetRequestForm(FlaskForm):

@@ -16,7 +16,7 @@ from skymailing.audit import Actor
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import AuditAction, OutboxLetter, Role, User, UserSession
+from skymailing.models import AuditAction, KnownDevice, OutboxLetter, Role, User, UserSession
 from skymailing.outbox import services as outbox
 from skymailing.security import (
     NEW_EMAIL,
@@ -139,6 +139,14 @@ def confirm_user(token: str, now: datetime) -> User:
     return user
 
 
+def confirm_with_new_password(token: str, password_hash: str, now: datetime) -> User:
+    """Confirm the address and replace the password, which someone else may have chosen. Raises BadToken."""
+    user = confirm_user(token, now)
+    user.password_hash = password_hash
+    sign_out_everywhere(user)
+    return user
+
+
 def request_verification(user: User) -> None:
     """Send the confirmation link again if the address is unconfirmed and the hourly limit allows it."""
     if not user.is_confirmed:
@@ -205,9 +213,10 @@ def change_password(user: User, password_hash: str) -> None:
 
 
 def sign_out_everywhere(user: User) -> None:
-    """End all sessions of the user."""
+    """End all sessions of the user, and forget all devices."""
     user.session_epoch += 1
-    db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
+    for model in (UserSession, KnownDevice):
+        db.session.execute(delete(model).where(model.user_id == user.id))
 
 
 def may_block(user: User, actor: Actor) -> bool:

@@ -27,7 +27,10 @@ def live() -> Response:
 
 @health_bp.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Report each part: 503 without a usable database, else 200, which can mean degraded."""
+    """Report each part: 503 without a usable database, else 200, which can mean degraded.
+
+    The reasons name hosts and faults, so only this host and holders of METRICS_TOKEN see them.
+    """
     database = checks.check_database()
     found = [database, *(check() for check in DEGRADING)] if database.is_ok else [database]
     if not database.is_ok:
@@ -36,7 +39,10 @@ def ready() -> tuple[Response, int]:
         status = "ready"
     else:
         status = "degraded"
-    parts = {check.name: {"ok": check.is_ok, "reason": check.finding} for check in found}
+    parts: dict[str, dict[str, bool | str]] = {check.name: {"ok": check.is_ok} for check in found}
+    if _has_token() or _is_from_this_host():
+        for check in found:
+            parts[check.name]["reason"] = check.finding
     return jsonify(status=status, checks=parts), 200 if database.is_ok else 503
 
 
@@ -52,10 +58,16 @@ def show() -> Response:
 
 
 def _may_read() -> bool:
-    token = current_app.config["METRICS_TOKEN"]
-    if token:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), token.encode())
+    return _has_token() if current_app.config["METRICS_TOKEN"] else _is_from_this_host()
+
+
+def _has_token() -> bool:
+    token = current_app.config["METRICS_TOKEN"] or ""
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+
+
+def _is_from_this_host() -> bool:
     # Requests through a proxy on this machine can come from anyone.
     is_direct = not request.headers.get("X-Forwarded-For") and not request.headers.get("Forwarded")
     return is_direct and ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

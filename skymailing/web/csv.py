@@ -3,37 +3,40 @@
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from flask import Response, stream_with_context
 
-# A spreadsheet reads a cell that begins with one of these as a formula (OWASP, "CSV Injection").
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet reads a cell that begins with one of these as a formula (OWASP, "CSV Injection"), in some
+# languages also in full width.
+SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+# A spreadsheet that expects another separator splits the text of a cell: in German or Russian, semicolons.
+SEPARATORS = r",;|\t\r\n"
+UNSAFE = re.compile(rf"^(?='*[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])(?='*[{SIGNS}])")
+ESCAPED = re.compile(rf"^'(?='*[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])'(?='*[{SIGNS}])")
 ROWS_PER_CHUNK = 500
 
 
 def csv_safe(value: Any) -> Any:
-    """Return a value that a spreadsheet shows as text and never runs; numbers stay numbers."""
-    if isinstance(value, str) and is_escaped_or_formula(value):
-        return "'" + value
-    return value
+    """Return a value that a spreadsheet shows as text and never runs; numbers stay numbers.
+
+    Puts an apostrophe where a formula could begin, also in front of other apostrophes, so that `csv_restore`
+    is the exact inverse.
+    """
+    return UNSAFE.sub("'", value) if isinstance(value, str) else value
 
 
 def csv_restore(text: str) -> str:
-    """Remove the apostrophe that `csv_safe` added; any other apostrophe stays."""
-    return text[1:] if text.startswith("'") and is_escaped_or_formula(text) else text
-
-
-def is_escaped_or_formula(text: str) -> bool:
-    # Includes a formula behind apostrophes, so that `csv_restore` is the exact inverse of `csv_safe`.
-    return text.lstrip("'").startswith(FORMULA_STARTS)
+    """Remove the apostrophes that `csv_safe` added; all others stay."""
+    return ESCAPED.sub("", text)
 
 
 def stream_csv(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield the rows as chunks of CSV text (RFC 4180) while they are read."""
+    """Yield the rows as chunks of CSV text (RFC 4180, with every cell quoted) while they are read."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer)
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     for number, row in enumerate(rows, 1):
         writer.writerow([csv_safe(value) for value in row])
         if number % ROWS_PER_CHUNK == 0:

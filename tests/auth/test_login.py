@@ -1,6 +1,7 @@
 """Sign in and sign out."""
 
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
@@ -194,3 +195,41 @@ def test_control_characters_are_removed_from_the_name(
 
     session.refresh(user)
     assert user.name == "Anna Bcc: x"
+
+
+PARTS = [
+    ("get", "/mailings/7/progress?seen=1", "/mailings/7"),
+    ("post", "/mailings/preview", "/mailings/new"),
+    ("get", "/clients/imports/7?seen=1", "/clients/imports/7?cursor=x"),
+]
+
+
+@pytest.mark.parametrize(("method", "part", "page"), PARTS)
+def test_a_part_of_a_page_sends_the_whole_window_to_the_sign_in_page(
+    visitor: FlaskClient, method: str, part: str, page: str
+) -> None:
+    """When the session ends while the page is open, the sign-in page must not be swapped into it."""
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://sky.example{page}"}
+    response = getattr(visitor, method)(part, headers=headers)
+    assert response.status_code == 401
+    assert response.text == ""
+    target = urlsplit(response.headers["HX-Redirect"])
+    assert (target.path, parse_qs(target.query)) == ("/auth/login", {"next": [page]})
+
+
+def test_a_forged_page_address_leads_home(visitor: FlaskClient) -> None:
+    for forged in ("http://sky.example//evil.example", "javascript:alert(1)", "https:/\\evil.example", ""):
+        headers = {"HX-Request": "true", "HX-Current-URL": forged}
+        target = urlsplit(visitor.get("/mailings/7/progress", headers=headers).headers["HX-Redirect"])
+        assert parse_qs(target.query) == {"next": ["/"]}
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(visitor: FlaskClient) -> None:
+    response = visitor.post("/mailings/7/start", headers={"Referer": "http://sky.example/mailings/7"})
+    assert parse_qs(urlsplit(response.location).query) == {"next": ["/mailings/7"]}
+
+
+@pytest.mark.parametrize("next_page", ["", "?next=/mailings/7"])
+def test_the_sign_in_form_names_its_address(visitor: FlaskClient, next_page: str) -> None:
+    """Else a browser sends the password to the address of the page that contains the form."""
+    assert f'action="/auth/login{next_page}"' in visitor.get(f"/auth/login{next_page}").text

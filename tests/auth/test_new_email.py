@@ -21,6 +21,7 @@ from tests.support.servers import SmtpServer
 Work = Callable[[], None]
 PAGE = "/auth/profile/email"
 NEW = "new@example.com"
+OWN = {"current_password": PASSWORD}
 
 
 def request_change(browser: FlaskClient, email: str = NEW, password: str = PASSWORD) -> TestResponse:
@@ -44,7 +45,7 @@ def test_the_address_changes_when_the_link_is_opened_and_confirmed(
     assert NEW in visitor.get(link).text
     session.refresh(user)
     assert user.email == old, "opening the link changes nothing"
-    assert visitor.post(link).status_code == 302
+    assert visitor.post(link, data=OWN).status_code == 302
     session.refresh(user)
     assert user.email == NEW
     for email, code in ((old, 200), (NEW, 302)):
@@ -59,9 +60,31 @@ def test_the_address_changes_when_the_link_is_opened_and_confirmed(
 
 def test_the_link_works_once_within_a_day(visitor: FlaskClient, link: str) -> None:
     with time_machine.travel(utcnow() + timedelta(hours=25)):
-        assert visitor.post(link).status_code == 410
-    assert visitor.post(link).status_code == 302
-    assert visitor.post(link).status_code == 410
+        assert visitor.post(link, data=OWN).status_code == 410
+    assert visitor.post(link, data=OWN).status_code == 302
+    assert visitor.post(link, data=OWN).status_code == 410
+
+
+def test_the_link_alone_gives_no_address_to_an_account_of_a_stranger(
+    visitor: FlaskClient, user: User, session: Session, link: str
+) -> None:
+    """Else a stranger who knows the account's password could use it after the mailbox's owner."""
+    old = user.email
+    for data in ({}, {"current_password": "guessed at"}):
+        response = visitor.post(link, data=data)
+        assert response.status_code == 200
+        assert 'name="current_password"' in response.text
+    session.refresh(user)
+    assert user.email == old
+
+
+def test_a_signed_in_owner_only_presses_the_button(
+    browser: FlaskClient, user: User, session: Session, link: str
+) -> None:
+    assert 'name="current_password"' not in browser.get(link).text
+    assert browser.post(link).status_code == 302
+    session.refresh(user)
+    assert user.email == NEW
 
 
 def test_a_change_needs_the_password(browser: FlaskClient, session: Session) -> None:
@@ -84,7 +107,7 @@ def test_an_account_registered_in_the_meantime_keeps_the_address(
 ) -> None:
     UserFactory.create(email=NEW)
     old = user.email
-    assert visitor.post(link).status_code == 410
+    assert visitor.post(link, data=OWN).status_code == 410
     session.refresh(user)
     assert user.email == old
     templates = session.scalars(select(OutboxLetter.template)).all()
@@ -96,7 +119,7 @@ def test_a_blocked_account_keeps_its_address(
 ) -> None:
     user.blocked_at = utcnow()
     session.flush()
-    assert visitor.post(link).status_code == 410
+    assert visitor.post(link, data=OWN).status_code == 410
 
 
 def test_links_sent_to_the_old_address_stop_working(
@@ -104,7 +127,7 @@ def test_links_sent_to_the_old_address_stop_working(
 ) -> None:
     with app.app_context():
         token = account_token(RESET, user)
-    visitor.post(link)
+    visitor.post(link, data=OWN)
     assert visitor.get(f"/auth/reset/{token}").status_code == 410
 
 

@@ -43,14 +43,17 @@ def log_in(browser: FlaskClient) -> int:
     return browser.post("/auth/login", data=NEW | {"email": ADDRESS}).status_code
 
 
-def test_the_button_on_the_linked_page_confirms_the_address(visitor: FlaskClient, link: str) -> None:
+def test_the_password_on_the_linked_page_confirms_the_address_and_signs_in(
+    visitor: FlaskClient, link: str, session: Session
+) -> None:
     assert log_in(visitor) == 403
     page = visitor.get(link)
     assert page.status_code == 200
     assert ADDRESS in page.text
-    response = visitor.post(link, follow_redirects=True)
-    assert "Your address is confirmed" in response.text
-    assert log_in(visitor) == 302
+    response = visitor.post(link, data={"password": NEW["password"]})
+    assert (response.status_code, response.location) == (302, "/")
+    assert session.scalars(select(User)).one().is_confirmed
+    assert visitor.get("/auth/profile").status_code == 200
 
 
 def test_opening_the_link_confirms_nothing(app: Flask, visitor: FlaskClient, link: str) -> None:
@@ -58,6 +61,50 @@ def test_opening_the_link_confirms_nothing(app: Flask, visitor: FlaskClient, lin
     assert scanner.get(link).status_code == 200
     assert scanner.head(link).status_code == 200
     assert log_in(visitor) == 403
+
+
+@pytest.mark.parametrize("data", [{}, {"password": ""}, {"password": "guessed at"}])
+def test_the_link_without_the_password_confirms_nothing(
+    app: Flask, visitor: FlaskClient, link: str, session: Session, data: dict[str, str]
+) -> None:
+    """Someone else may have registered this address and wait for its owner to press the button."""
+    owner = app.test_client()
+    response = owner.post(link, data=data)
+    assert response.status_code == 200
+    assert f'href="{link}/password"' in response.text
+    assert not session.scalars(select(User)).one().is_confirmed
+    assert log_in(visitor) == 403
+
+
+def test_the_owner_of_the_mailbox_can_replace_the_password(
+    app: Flask, visitor: FlaskClient, link: str, session: Session
+) -> None:
+    owner, own = app.test_client(), "an own pass phrase"
+    assert ADDRESS in owner.get(f"{link}/password").text
+    assert not session.scalars(select(User)).one().is_confirmed
+    response = owner.post(f"{link}/password", data={"password": own, "password_confirm": own})
+    assert (response.status_code, response.location) == (302, "/auth/login")
+    assert log_in(visitor) == 200, "the password chosen at registration is wrong now"
+    assert owner.post("/auth/login", data={"email": ADDRESS, "password": own}).status_code == 302
+    for page in (link, f"{link}/password"):
+        assert owner.get(page).status_code == 410
+
+
+def test_a_weak_password_does_not_replace_the_first_one(
+    visitor: FlaskClient, link: str, session: Session
+) -> None:
+    response = visitor.post(f"{link}/password", data={"password": "short", "password_confirm": "short"})
+    assert "at least 8 characters" in response.text
+    assert not session.scalars(select(User)).one().is_confirmed
+
+
+def test_a_blocked_user_confirms_the_address_but_is_not_signed_in(
+    visitor: FlaskClient, link: str, session: Session
+) -> None:
+    session.scalars(select(User)).one().blocked_at = utcnow()
+    session.flush()
+    assert visitor.post(link, data=NEW).status_code == 403
+    assert visitor.get("/auth/profile").status_code == 302
 
 
 def test_signing_in_after_opening_the_link_confirms_the_address(
@@ -87,7 +134,7 @@ def test_an_opened_link_confirms_only_its_own_account(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_second_use_of_the_link_offers_to_sign_in(visitor: FlaskClient, link: str, method: str) -> None:
-    visitor.post(link)
+    visitor.post(link, data=NEW)
     response = getattr(visitor, method)(link)
     assert response.status_code == 410
     assert "already been used" in response.text
@@ -96,7 +143,7 @@ def test_second_use_of_the_link_offers_to_sign_in(visitor: FlaskClient, link: st
 
 def test_link_works_for_a_day(visitor: FlaskClient, link: str, session: Session) -> None:
     with time_machine.travel(utcnow() + timedelta(hours=25)):
-        response = visitor.post(link)
+        response = visitor.post(link, data=NEW)
     assert response.status_code == 410
     assert "has expired" in response.text
     assert not session.scalars(select(User)).one().is_confirmed
@@ -195,7 +242,7 @@ def test_link_can_be_sent_again_after_the_right_password(
     assert visitor.post("/auth/resend").status_code == 302
     work()
     assert len(smtp.letters) == 2
-    assert visitor.post(link_in(smtp.letters[1])).status_code == 302
+    assert visitor.post(link_in(smtp.letters[1]), data=NEW).status_code == 302
 
 
 def test_link_is_not_sent_again_without_the_password(

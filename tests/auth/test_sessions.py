@@ -1,8 +1,11 @@
 """List signed-in devices, end their sessions, and send letters about new devices."""
 
+import hashlib
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
+import pyotp
 import pytest
 import time_machine
 from flask import Flask
@@ -13,6 +16,7 @@ from sqlalchemy.orm import Session
 from skymailing.auth.devices import device_name, mask_address
 from skymailing.clock import utcnow
 from skymailing.models import KnownDevice, OutboxLetter, User, UserSession
+from skymailing.security import RESET, account_token
 from tests.conftest import SignIn
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import RedisServer, SmtpServer
@@ -135,6 +139,54 @@ def test_signing_in_again_replaces_this_devices_session(app: Flask, user: User, 
     log_in(visitor, user)
     assert len(session.scalars(select(UserSession.id)).all()) == 1
     assert is_signed_in(visitor)
+
+
+def change_password(here: FlaskClient, _app: Flask, _user: User) -> None:
+    new = "three odd words"
+    here.post(
+        "/auth/profile/password",
+        data={"current_password": PASSWORD, "password": new, "password_confirm": new},
+    )
+
+
+def reset_password(_here: FlaskClient, app: Flask, user: User) -> None:
+    with app.app_context():
+        token = account_token(RESET, user)
+    new = "three odd words"
+    app.test_client().post(f"/auth/reset/{token}", data={"password": new, "password_confirm": new})
+
+
+def end_others(here: FlaskClient, _app: Flask, _user: User) -> None:
+    here.post(f"{PAGE}/end-others")
+
+
+def turn_on_two_factor(here: FlaskClient, _app: Flask, _user: User) -> None:
+    page = here.post("/auth/profile/second-step", data={"current_password": PASSWORD}, follow_redirects=True)
+    key = re.search(r"<code>([A-Z2-7 ]+)</code>", page.text)
+    assert key is not None
+    code = pyotp.TOTP(key[1].replace(" ", "")).at(utcnow())
+    here.post("/auth/profile/second-step/setup", data={"code": code})
+
+
+@pytest.mark.parametrize(
+    ("act", "left"), [(change_password, 1), (reset_password, 0), (end_others, 1), (turn_on_two_factor, 1)]
+)
+def test_devices_are_forgotten_with_their_sessions(
+    app: Flask, user: User, session: Session, act: Callable[[FlaskClient, Flask, User], None], left: int
+) -> None:
+    """Else a thief's browser would stay exempt from the ceilings for guessing."""
+    here = log_in(app.test_client(), user)
+    for _ in range(2):
+        log_in(app.test_client(), user)
+    colleague = UserFactory.create()
+    log_in(app.test_client(), colleague)
+    cookie = here.get_cookie("device")
+    assert cookie is not None
+    act(here, app, user)
+    known = session.scalars(select(KnownDevice.key_hash).where(KnownDevice.user_id == user.id)).all()
+    assert len(known) == left
+    assert not left or known == [hashlib.sha256(cookie.value.encode()).hexdigest()]
+    assert session.scalar(select(KnownDevice).where(KnownDevice.user_id == colleague.id)) is not None
 
 
 def test_a_letter_reports_each_new_device_once(

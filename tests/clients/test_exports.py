@@ -90,7 +90,9 @@ def test_the_download_is_safe_to_open_in_a_spreadsheet(browser: FlaskClient, use
     )
     ClientFactory.create(owner=UserFactory.create(), email="secret@x.com")
     response = browser.get("/clients/export")
-    assert response.data.decode("utf-8") == "\ufeffemail,full_name,comment,город\r\na@x.com,'=cmd(),,Омск\r\n"
+    assert response.data.decode("utf-8") == (
+        '\ufeff"email","full_name","comment","город"\r\n"a@x.com","\'=cmd()","","Омск"\r\n'
+    )
     assert response.headers["Content-Disposition"] == 'attachment; filename="clients.csv"'
 
 

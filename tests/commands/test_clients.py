@@ -66,7 +66,9 @@ def test_an_export_can_be_imported(run: Run, tmp_path: Path, user: User, session
     ClientFactory.create(owner=user, email="anna@x.com", full_name="=Анна", attributes={"город": "Омск"})
     result = run("export", "--owner", user.email)
     assert result.exit_code == 0
-    assert result.stdout_bytes.decode() == "email,full_name,comment,город\r\nanna@x.com,'=Анна,,Омск\r\n"
+    assert result.stdout_bytes.decode() == (
+        '"email","full_name","comment","город"\r\n"anna@x.com","\'=Анна","","Омск"\r\n'
+    )
     path = tmp_path / "export.csv"
     path.write_bytes(result.stdout_bytes)
     assert run("import", path, "--owner", user.email).output == "rows 1, new 0, updated 1, rejected 0\n"

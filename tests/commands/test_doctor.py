@@ -64,7 +64,7 @@ def test_working_parts_are_reported_as_ok(app: Flask, smtp: SmtpServer) -> None:
 
     assert result.exit_code == 1, result.output  # because no scheduler or worker is running
     working = list_names(result.output, "ok")
-    assert working == ["configuration", "files", "disk", "database", "redis", "mail-server", "clock"]
+    assert working == ["configuration", "files", "disk", "proxy", "database", "redis", "mail-server", "clock"]
 
 
 def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: Session) -> None:
@@ -118,6 +118,20 @@ def test_a_redis_without_password_on_a_network_is_a_problem(
     ):
         monkeypatch.setitem(app.config, "REDIS_URL", url)  # the app keeps its connection
         result = app.test_cli_runner().invoke(args=["doctor", "--only", "redis"])
+        assert (result.exit_code == 0) == is_ok, result.output
+
+
+def test_a_public_web_server_needs_a_proxy(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address, proxies, is_ok in (
+        ("0.0.0.0", 0, False),
+        ("::", 0, False),
+        ("192.0.2.1", 0, False),
+        ("0.0.0.0", 1, True),
+        ("127.0.0.1", 0, True),
+    ):
+        monkeypatch.setitem(app.config, "HOST", address)
+        monkeypatch.setitem(app.config, "TRUSTED_PROXIES", proxies)
+        result = app.test_cli_runner().invoke(args=["doctor", "--only", "proxy"])
         assert (result.exit_code == 0) == is_ok, result.output
 
 

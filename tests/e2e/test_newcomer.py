@@ -74,9 +74,9 @@ def register(site: Site, window: Window, email: str) -> None:
 
     wait_until(has_arrived, "the confirmation letter", SECONDS)
     window.open(links[0])
+    window.fill(password=PASSWORD)
     with window.new_page():
-        window.main.locator("form button[type=submit]").first.click()
-    window.sign_in(email, PASSWORD)
+        window.main.locator("form button[type=submit]").click()
 
 
 def import_clients(window: Window, folder: Path) -> None:

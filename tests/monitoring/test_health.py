@@ -112,3 +112,30 @@ def test_without_redis_the_service_is_degraded_with_reasons(
         assert not response.json["checks"][name]["ok"]
         assert response.json["checks"][name]["reason"]
     app.extensions.pop("skymailing_redis")
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "is_shown"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("203.0.113.7", {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.7"}, False),
+        ("203.0.113.7", {"Authorization": "Bearer wrong"}, False),
+        ("203.0.113.7", {"Authorization": "Bearer open sesame"}, True),
+    ],
+)
+def test_reasons_are_shown_to_this_host_and_with_the_token_only(
+    app: Flask,
+    visitor: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    headers: dict[str, str],
+    is_shown: bool,
+) -> None:
+    monkeypatch.setitem(app.config, "METRICS_TOKEN", "open sesame")
+    response = visitor.get("/readyz", headers=headers, environ_overrides={"REMOTE_ADDR": address})
+    assert response.json is not None
+    assert response.json["status"] == "degraded"
+    assert {part["ok"] for part in response.json["checks"].values()} == {True, False}
+    assert all(("reason" in part) is is_shown for part in response.json["checks"].values())

@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_the_console_shows_the_addresses_of_the_site_the_letters_and_the_logs(se
         f"Letters are not sent but kept here: {service.url}/outbox/",
         f"Logs are in {service.data_dir / 'logs'}. Ctrl-C stops it.",
     ]
+
+
+def test_all_files_are_private(service: Service) -> None:
+    wait_until(service.is_ready, "all processes are ready")
+    files = [service.data_dir, *service.data_dir.rglob("*")]
+    assert len(files) > 10
+    assert [str(path) for path in files if stat.S_IMODE(path.lstat().st_mode) & 0o077] == []
+
+
+def test_a_visitor_cannot_move_the_site_below_another_path(service: Service) -> None:
+    with closing(HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
+        for path in ("/auth", "/elsewhere"):
+            connection.request("GET", "/auth/login", headers={"SCRIPT_NAME": path, "Script-Name": path})
+            response = connection.getresponse()
+            text = response.read().decode()
+            assert response.status == 200
+            assert 'action="/auth/login"' in text
 
 
 def test_all_processes_are_ready_and_doctor_finds_no_problem(service: Service) -> None:

@@ -106,6 +106,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "syndication.robots": PUBLIC,
     # The signed token in the URL grants access; test_tokens.py tries forged ones.
     "auth.verify": PUBLIC,
+    "auth.verify_with_new_password": PUBLIC,
     "auth.reset": PUBLIC,
     "auth.confirm_email": PUBLIC,
     "unsubscribe.page": PUBLIC,

@@ -73,7 +73,7 @@ class OwnedObjects:
                     return {"name": store_image(make_picture())}
                 case "messages.picture":
                     return {"name": add_picture(self.owner.id, write_file(make_picture()), utcnow()).name}
-                case "auth.verify":
+                case "auth.verify" | "auth.verify_with_new_password":
                     return {"token": account_token(VERIFY, self.owner)}
                 case "auth.reset":
                     return {"token": account_token(RESET, self.owner)}

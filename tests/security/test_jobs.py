@@ -1,25 +1,29 @@
-"""Test that access to Redis does not allow running code: jobs and cached values are JSON.
+"""Test that access to Redis does not allow running code: it can name only our jobs; all values are JSON.
 
 Redis itself is private.
 """
 
+import base64
 import contextlib
+import inspect
 import json
 import os
 import pickle
+import socket
 import stat
 import subprocess
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from skymailing import queue, schedule
+from skymailing import jobs, queue, schedule
 from skymailing.extensions import cache
 from skymailing.processes.embedded_redis import redis_command
 from skymailing.settings.redis_socket import redis_socket
@@ -115,6 +119,100 @@ def test_a_forged_pickle_in_the_cache_is_not_loaded(
     with app.app_context(), pytest.raises(ValueError):
         cache.get("x")
     assert not trace.exists()
+
+
+def forge(redis_server: RedisServer, data: list[object], **fields: str) -> None:
+    """Write a job to the queue by hand, as someone with access to Redis could."""
+    redis = redis_server.client
+    written = {"data": json.dumps(data), "origin": queue.SYSTEM, "status": "queued", **fields}
+    redis.hset("rq:job:forged", mapping=written)  # type: ignore[arg-type]
+    redis.rpush(f"rq:queue:{queue.SYSTEM}", "forged")
+    redis.sadd("rq:queues", f"rq:queue:{queue.SYSTEM}")
+
+
+def test_only_our_jobs_are_imported(work: Callable[[], None], redis_server: RedisServer, trace: Path) -> None:
+    for name in ("subprocess.check_output", "skymailing.jobs.current_app", "skymailing.jobs.run_sweep"):
+        forge(redis_server, [name, None, [["touch", str(trace)]], {}])
+        work()
+        assert not trace.exists()
+        assert redis_server.client.hget("rq:job:forged", "status") == b"failed"
+
+
+@pytest.mark.parametrize(
+    "callback", ["success_callback_name", "failure_callback_name", "stopped_callback_name"]
+)
+def test_callbacks_are_refused(
+    work: Callable[[], None],
+    redis_server: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    callback: str,
+) -> None:
+    (tmp_path / "foreign_module.py").write_text("from pathlib import Path\nPath(__file__ + '.ran').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    # `sweep` succeeds, and with an argument too many it fails.
+    arguments: list[object] = [1] if callback == "failure_callback_name" else []
+    forge(redis_server, ["skymailing.jobs.sweep", None, arguments, {}], **{callback: "foreign_module.run"})
+    work()
+    assert not (tmp_path / "foreign_module.py.ran").exists()
+    assert redis_server.client.hget("rq:job:forged", "status") == b"failed"
+
+
+def test_methods_of_values_are_refused(
+    app: Flask, work: Callable[[], None], redis_server: RedisServer
+) -> None:
+    """With an instance, rq calls its method of that name."""
+    for instance in ("text", {"a": 1}):
+        forge(redis_server, ["skymailing.jobs.sweep", instance, [], {}])
+        work()
+        assert redis_server.client.hget("rq:job:forged", "status") == b"failed"
+        assert b"ForeignJob" in read_error(redis_server)
+
+
+def read_error(redis_server: RedisServer) -> bytes:
+    """Return why the forged job failed."""
+    results: Any = redis_server.client.xrevrange("rq:results:forged", count=1)
+    return zlib.decompress(base64.b64decode(results[0][1][b"exc_string"]))
+
+
+def test_webhooks_are_refused(work: Callable[[], None], redis_server: RedisServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        webhooks = [{"url": url, "job_status": status} for status in ("finished", "failed")]
+        forge(redis_server, ["skymailing.jobs.sweep", None, [], {}], webhooks=json.dumps(webhooks))
+        work()
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert redis_server.client.hget("rq:job:forged", "status") == b"failed"
+
+
+def test_the_scheduler_imports_no_queue_class(
+    app: Flask, session: Session, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "foreign_queue.py").write_text("from pathlib import Path\nPath(__file__ + '.ran').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with app.app_context():
+        scheduler = schedule.make_scheduler()
+        past = datetime(2026, 1, 1, tzinfo=UTC)
+        scheduler.enqueue_at(past, "skymailing.jobs.sweep", job_id="mailing-7", queue_name=queue.SYSTEM)
+        meta = json.dumps({"queue_class_name": "foreign_queue.Queue"})
+        redis_server.client.hset("rq:job:mailing-7", "meta", meta)
+        for job in list(scheduler.get_jobs_to_queue()):
+            scheduler.enqueue_job(job)
+        assert not (tmp_path / "foreign_queue.py.ran").exists()
+        assert queue.get_queue(queue.SYSTEM).count == 0
+        assert "mailing-7" not in {job.id for job in scheduler.get_jobs()}
+
+
+def test_the_list_of_jobs_names_every_job() -> None:
+    functions = [value for value in vars(jobs).values() if inspect.isfunction(value)]
+    decorated = {
+        function.__name__
+        for function in functions
+        if function.__module__ == jobs.__name__ and hasattr(function, "__wrapped__")
+    }
+    assert decorated == set(queue.JOBS)
 
 
 def test_no_module_imports_pickle() -> None:

@@ -1,6 +1,7 @@
 """Test that production refuses and names every unsafe setting, and that errors contain no secrets."""
 
 import os
+import stat
 import subprocess
 import sys
 import traceback
@@ -36,6 +37,12 @@ def test_safe_settings_are_accepted(safe_settings: dict[str, str]) -> None:
     assert config.REMEMBER_COOKIE_SECURE
     assert getattr(config, "WTF_CSRF_ENABLED", True)
     assert getattr(config, "RATELIMIT_ENABLED", True)
+
+
+def test_an_existing_data_directory_becomes_private(safe: dict[str, str], tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    load_config(safe)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,11 @@ def test_safe_settings_are_accepted(safe_settings: dict[str, str]) -> None:
         ("FLASK_DEBUG", "1", "FLASK_DEBUG"),
         ("FLASK_DEBUG", "true", "FLASK_DEBUG"),
         ("REDIS_URL", "redis://redis.example.com:6379/0", "REDIS_URL"),
+        ("REDIS_URL", "rediss://redis.example.com:6379/0", "REDIS_URL"),
+        # Any program on the host can connect, such as another site's web server that forwards requests.
+        ("REDIS_URL", "redis://127.0.0.1:6379", "REDIS_URL"),
+        ("REDIS_URL", "redis://localhost", "REDIS_URL"),
+        ("REDIS_URL", "redis://[::1]", "REDIS_URL"),
         ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES"),
         ("TRUSTED_PROXIES", "many", "TRUSTED_PROXIES"),
         ("MAIL_USE_TLS", "maybe", "MAIL_USE_TLS"),
@@ -129,13 +141,12 @@ def test_a_command_reports_an_unusable_setting_in_one_line(tmp_path: Path, name:
 PRIVATE_REDIS_URLS = [
     "unix:///run/redis.sock",
     "rediss://:pw@redis.example.com",
-    "redis://127.0.0.1:6379",
-    "redis://[::1]",
+    "redis://:pw@127.0.0.1:6379",
 ]
 
 
 @pytest.mark.parametrize("url", PRIVATE_REDIS_URLS)
-def test_a_private_redis_needs_no_password(safe_settings: dict[str, str], url: str) -> None:
+def test_a_unix_socket_or_a_password_protects_redis(safe_settings: dict[str, str], url: str) -> None:
     assert url == load_config(safe_settings | {"REDIS_URL": url}).REDIS_URL
 
 

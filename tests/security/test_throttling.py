@@ -1,6 +1,9 @@
 """Guessing and flooding are stopped, even with forged addresses, and other users are not affected."""
 
 import re
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pyotp
@@ -123,7 +126,17 @@ def test_guessing_many_accounts_from_one_address_is_stopped(throttled: Flask, se
     assert guess(throttled, "no-one1@example.com", "203.0.113.8").status_code == 200
 
 
-@pytest.mark.parametrize("other", ["Owner@EXAMPLE.com", "  owner@example.com ", "owner@example.com\t"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Owner@EXAMPLE.com",
+        "  owner@example.com ",
+        "owner@example.com\t",
+        "\u200bowner@example.com",
+        "owner@ｅｘａｍｐｌｅ.com",
+        "owner@example。com",
+    ],
+)
 def test_another_spelling_of_the_address_allows_no_more_guesses(
     throttled: Flask, session: Session, other: str
 ) -> None:
@@ -131,6 +144,83 @@ def test_another_spelling_of_the_address_allows_no_more_guesses(
     for _ in range(10):
         guess(throttled, "owner@example.com", "203.0.113.7")
     assert guess(throttled, other, "203.0.113.7").status_code == 429
+
+
+@pytest.mark.parametrize("other", ["owner@exam\u00adple.com", "own\u200ber@a.example", "ｏwner@example.com"])
+def test_no_password_is_checked_for_a_spelling_that_is_refused(
+    throttled: Flask, session: Session, other: str
+) -> None:
+    UserFactory.create(email="owner@example.com")
+    response = throttled.test_client().post("/auth/login", data={"email": other, "password": PASSWORD})
+    assert response.status_code == 200
+    assert "Wrong e-mail address or password" not in response.text
+
+
+def test_a_whole_ipv6_network_counts_as_one_visitor(throttled: Flask, user: User) -> None:
+    codes = [guess(throttled, user.email, f"2001:db8:7:1::{n:x}").status_code for n in range(1, 12)]
+    assert codes == [200] * 10 + [429]
+    assert guess(throttled, user.email, "::ffff:203.0.113.7").status_code == 200
+    assert guess(throttled, user.email, "2001:db8:8::1").status_code == 200
+
+
+def test_the_networks_of_one_customer_have_a_ceiling(throttled: Flask, user: User) -> None:
+    codes = [guess(throttled, user.email, f"2001:db8:7:{n:x}::1").status_code for n in range(31)]
+    assert codes == [200] * 30 + [429]
+
+
+def test_registrations_from_one_ipv6_network_are_throttled(throttled: Flask, session: Session) -> None:
+    codes = []
+    for n in range(101):
+        data = {"email": f"new{n}@example.com", "password": "odd words", "password_confirm": "odd words"}
+        address = {"REMOTE_ADDR": f"2001:db8:7:1::{n:x}"}
+        codes.append(
+            throttled.test_client().post("/auth/register", data=data, environ_overrides=address).status_code
+        )
+    assert codes == [302] * 100 + [429]
+
+
+def test_guessing_one_account_from_many_addresses_is_stopped_but_not_the_owner(
+    throttled: Flask, user: User
+) -> None:
+    own = throttled.test_client()
+    password = {"email": user.email, "password": PASSWORD}
+    assert own.post("/auth/login", data=password).status_code == 302
+    own.post("/auth/logout")
+    codes = [guess(throttled, user.email, f"198.51.{n}.1").status_code for n in range(101)]
+    assert codes == [200] * 100 + [429]
+    stranger = throttled.test_client()
+    assert stranger.post("/auth/login", data=password).status_code == 429
+    assert own.post("/auth/login", data=password).status_code == 302
+
+
+def test_a_known_device_has_a_ceiling_too(throttled: Flask, user: User) -> None:
+    own = throttled.test_client()
+    own.post("/auth/login", data={"email": user.email, "password": PASSWORD})
+    own.post("/auth/logout")
+    codes = [guess(throttled, user.email, f"198.51.{n}.1", browser=own).status_code for n in range(51)]
+    assert codes == [200] * 50 + [429]
+
+
+def test_a_device_known_to_one_account_is_not_known_to_another(throttled: Flask, user: User) -> None:
+    thief, own = throttled.test_client(), UserFactory.create()
+    thief.post("/auth/login", data={"email": own.email, "password": PASSWORD})
+    thief.post("/auth/logout")
+    codes = [guess(throttled, user.email, f"198.51.{n}.1", browser=thief).status_code for n in range(101)]
+    assert codes == [200] * 100 + [429]
+
+
+def test_parallel_guesses_do_not_exceed_the_limit(throttled: Flask, session: Session) -> None:
+    """The first guess is still being checked when the last one arrives."""
+    everyone_is_here = threading.Barrier(16, timeout=60)
+
+    def attempt(_number: int) -> int:
+        everyone_is_here.wait()
+        return guess(throttled, "no-one@example.com", "203.0.113.7").status_code
+
+    throttled.config["PASSWORD_HASH_COST"] = {"time_cost": 8, "memory_cost": 65_536, "parallelism": 1}
+    with ThreadPoolExecutor(16) as pool:
+        codes = Counter(pool.map(attempt, range(16)))
+    assert codes == {200: 10, 429: 6}
 
 
 def turn_on_two_factor(browser: FlaskClient) -> str:

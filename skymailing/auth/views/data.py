@@ -23,10 +23,11 @@ from skymailing.auth.forms import PasswordAndCodeForm
 from skymailing.auth.services import LastAdmin
 from skymailing.auth.views.confirmation import confirm_identity
 from skymailing.auth.views.session import end_session
-from skymailing.auth.views.throttling import limit_password_checks
+from skymailing.auth.views.throttling import limit_password_checks, signed_in_account
 from skymailing.clock import utcnow
 from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, User
+from skymailing.security import is_partial_request
 from skymailing.web.error_texts import explain
 
 bp = Blueprint("account", __name__, url_prefix="/auth/profile")
@@ -41,9 +42,12 @@ def redirect_while_deletion_pending() -> ResponseReturnValue | None:
     """Redirect a user whose account is scheduled for deletion to the page that can cancel it."""
     if request.endpoint is None or request.endpoint in OPEN_ENDPOINTS or request.blueprint in OPEN_BLUEPRINTS:
         return None
-    if current_user.is_authenticated and current_user.deletion_at is not None:
-        return redirect(url_for("account.leaving"))
-    return None
+    if not current_user.is_authenticated or current_user.deletion_at is None:
+        return None
+    target = url_for("account.leaving")
+    if is_partial_request():
+        return current_app.response_class(status=403, headers={"HX-Redirect": target})
+    return redirect(target)
 
 
 @bp.after_request
@@ -55,7 +59,7 @@ def forbid_storing(response: Response) -> Response:
 
 @bp.get("/export.zip")
 @login_required
-@limiter.limit("10 per hour")
+@limiter.limit("10 per hour", key_func=signed_in_account)
 def export() -> Response:
     """Download all data of the account."""
     audit.record_export(AuditAction.ACCOUNT_EXPORTED, audit.current_actor(), current_user)

@@ -8,6 +8,7 @@ from flask_login import current_user, login_required
 
 from skymailing.auth import devices
 from skymailing.auth.views.blueprint import bp
+from skymailing.auth.views.session import end_other_sessions
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 
@@ -35,7 +36,7 @@ def end_one(session_id: int) -> ResponseReturnValue:
 @login_required
 def end_others() -> ResponseReturnValue:
     """Sign out all devices but this one."""
-    count = devices.end_other_sessions(current_user, current_user.session_key)
+    count = end_other_sessions(current_user)
     db.session.commit()
     if count:
         flash(

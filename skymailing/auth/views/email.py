@@ -1,16 +1,20 @@
 """Pages that change the account's address, confirmed by a link sent to the new one."""
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing import queue
 from skymailing.auth import services
-from skymailing.auth.forms import NewEmailForm
+from skymailing.auth.forms import CurrentPasswordForm, NewEmailForm
 from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.confirmation import confirm_password
-from skymailing.auth.views.throttling import constant_response_time, limit_password_checks
+from skymailing.auth.views.throttling import (
+    constant_response_time,
+    limit_new_email_checks,
+    limit_password_checks,
+)
 from skymailing.extensions import db
 from skymailing.security import BadToken
 
@@ -31,12 +35,21 @@ def new_email() -> ResponseReturnValue:
 
 
 @bp.route("/email/<token>", methods=["GET", "POST"])
+@limit_new_email_checks
 def confirm_email(token: str) -> ResponseReturnValue:
-    """Show a button on GET, since mail scanners follow links; change the address on POST."""
+    """Show a button on GET, since mail scanners follow links; change the address on POST.
+
+    A visitor who is not signed in needs the account's password: the owner of the mailbox may not know that
+    someone has given this address to another account, whose password they do not know.
+    """
+    form = CurrentPasswordForm()
     try:
-        if request.method != "POST":
-            user, email = services.read_new_email_token(token)
-            return render_template("auth/confirm_email.html", old=user.email, email=email)
+        user, email = services.read_new_email_token(token)
+        old = user.email
+        if current_user.is_authenticated and current_user.id == user.id:
+            del form.current_password
+        if not (form.validate_on_submit() and has_password(form, old)):
+            return render_template("auth/confirm_email.html", old=old, email=email, form=form)
         services.change_email(token)
     except (BadToken, services.AddressTaken) as error:
         db.session.rollback()
@@ -46,3 +59,11 @@ def confirm_email(token: str) -> ResponseReturnValue:
     queue.enqueue("send_outbox")
     flash(_("Your e-mail address has been changed."), "success")
     return redirect(url_for("auth.profile" if current_user.is_authenticated else "auth.login"))
+
+
+def has_password(form: CurrentPasswordForm, email: str) -> bool:
+    """Whether the form needs no password or contains that of the account with this address."""
+    if "current_password" not in form or services.authenticate(email, form.current_password.data):
+        return True
+    form.current_password.errors = [_("This is not the password of your account.")]
+    return False

@@ -17,11 +17,10 @@ from skymailing.auth.forms import (
 )
 from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.confirmation import confirm_password
-from skymailing.auth.views.session import LETTER_TO, is_remembered, renew_session
+from skymailing.auth.views.session import LETTER_TO, is_remembered, remember_device, renew_session
 from skymailing.auth.views.throttling import (
     constant_response_time,
     limit_letters,
-    limit_letters_by_address,
     limit_password_checks,
 )
 from skymailing.clock import utcnow
@@ -35,7 +34,6 @@ from skymailing.security import BadToken, hash_password
 
 @bp.route("/reset", methods=["GET", "POST"])
 @limit_letters
-@limit_letters_by_address
 def reset_request() -> ResponseReturnValue:
     form = ResetRequestForm()
     if not form.validate_on_submit():
@@ -110,6 +108,7 @@ def change_password() -> ResponseReturnValue:
     password_hash = hash_password(form.password.data)
     services.change_password(user, password_hash)
     renew_session(user, remember=is_remembered())
+    remember_device(user)
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("Your password has been changed. All other devices have been signed out."), "success")

@@ -21,21 +21,24 @@ LETTER_TO = "letter_to"
 AWAITING_CODE = "awaited"  # the user who entered the right password and must enter a code
 
 CODE_LIFETIME = timedelta(minutes=10)
-DEVICE_COOKIE = "device"
 DEVICE_KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 def sign_in(user: User, *, remember: bool) -> bool:
     """Sign the user in; return whether a letter about a new device was added to the outbox."""
-    now = utcnow()
-    user.last_login_at = now
+    user.last_login_at = utcnow()
     renew_session(user, remember=remember)
+    return remember_device(user)
+
+
+def remember_device(user: User) -> bool:
+    """Remember this device in its cookie and for the account; return whether a letter about it was added."""
     key = device_key() or secrets.token_urlsafe(16)
 
     @after_this_request
     def set_device_cookie(response: Response) -> Response:
         response.set_cookie(
-            DEVICE_COOKIE,
+            current_app.config["DEVICE_COOKIE_NAME"],
             key,
             max_age=devices.DEVICE_LIFETIME,
             secure=current_app.config["SESSION_COOKIE_SECURE"],
@@ -44,7 +47,7 @@ def sign_in(user: User, *, remember: bool) -> bool:
         )
         return response
 
-    return devices.remember_device(user, key, *device_and_network(), now)
+    return devices.remember_device(user, key, *device_and_network(), utcnow())
 
 
 def renew_session(user: User, *, remember: bool) -> None:
@@ -69,6 +72,12 @@ def end_session() -> None:
     session.clear()
     if remember_instruction is not None:
         session["_remember"] = remember_instruction
+
+
+def end_other_sessions(user: User) -> int:
+    """End the user's sessions on other devices and forget these devices; return how many sessions ended."""
+    devices.forget_other_devices(user, device_key())
+    return devices.end_other_sessions(user, user.session_key)
 
 
 def is_remembered() -> bool:
@@ -98,7 +107,7 @@ def user_awaiting_code() -> tuple[User, bool] | None:
 
 def device_key() -> str | None:
     """Return the key in this browser's device cookie; None if it is missing or malformed."""
-    key = request.cookies.get(DEVICE_COOKIE, "")
+    key = request.cookies.get(current_app.config["DEVICE_COOKIE_NAME"], "")
     return key if DEVICE_KEY.fullmatch(key) else None
 
 

@@ -8,7 +8,7 @@ from flask_login import current_user
 
 from skymailing import queue
 from skymailing.auth import services, two_factor
-from skymailing.auth.forms import CodeForm, LoginForm, RegisterForm
+from skymailing.auth.forms import CodeForm, ConfirmAddressForm, LoginForm, RegisterForm, ResetPasswordForm
 from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.session import (
     LETTER_TO,
@@ -22,11 +22,9 @@ from skymailing.auth.views.session import (
 from skymailing.auth.views.throttling import (
     constant_response_time,
     limit_codes,
-    limit_codes_on_unknown_devices,
+    limit_confirmations,
     limit_letters,
-    limit_letters_by_address,
     limit_logins,
-    limit_logins_by_address,
     limit_resends,
 )
 from skymailing.clock import utcnow
@@ -37,7 +35,6 @@ from skymailing.security import BadToken, hash_password, is_safe_next, needs_reh
 
 @bp.route("/register", methods=["GET", "POST"])
 @limit_letters
-@limit_letters_by_address
 def register() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(landing_page())
@@ -61,30 +58,47 @@ def registered() -> ResponseReturnValue:
 
 
 @bp.route("/verify/<token>", methods=["GET", "POST"])
+@limit_confirmations
 def verify(token: str) -> ResponseReturnValue:
-    """Show a button on GET, since mail scanners follow links; confirm the address on POST.
+    """Ask for the password, and confirm the address with it.
 
-    The session stores the token, so that signing in after opening the link also confirms the address.
+    The link alone confirms nothing: someone else may have registered this address, and would then know the
+    account's password. The session stores the token, so that signing in after opening the link also confirms.
     """
+    form = ConfirmAddressForm()
     try:
-        if request.method == "POST":
-            services.confirm_user(token, utcnow())
-            db.session.commit()
-        else:
-            email = services.read_verification_token(token).email
+        email = services.read_verification_token(token).email
+        if form.validate_on_submit():
+            if services.authenticate(email, form.password.data) is not None:
+                user = services.confirm_user(token, utcnow())
+                return enter(user, form, landing_page())
+            form.password.errors = [_("This is not the password chosen at registration.")]
     except BadToken as error:
         return render_template("auth/verify_failed.html", reason=error.reason), 410
-    if request.method != "POST":
-        session[VERIFY_TOKEN] = token
-        return render_template("auth/verify.html", email=email, form=LoginForm(formdata=None))
+    session[VERIFY_TOKEN] = token
+    return render_template("auth/verify.html", email=email, form=form, token=token)
+
+
+@bp.route("/verify/<token>/password", methods=["GET", "POST"])
+def verify_with_new_password(token: str) -> ResponseReturnValue:
+    """Let the owner of the mailbox replace the password chosen at registration, and confirm the address."""
+    form = ResetPasswordForm()
+    try:
+        email = services.read_verification_token(token).email
+        if not form.validate_on_submit():
+            return render_template("auth/reset.html", form=form, email=email)
+        db.session.rollback()  # so that no lock is held while hashing
+        services.confirm_with_new_password(token, hash_password(form.password.data), utcnow())
+    except BadToken as error:
+        return render_template("auth/verify_failed.html", reason=error.reason), 410
+    db.session.commit()
     session.pop(VERIFY_TOKEN, None)
-    flash(_("Your address is confirmed. You can sign in now."), "success")
+    flash(_("Your new password has been saved. You can sign in now."), "success")
     return redirect(url_for("auth.login"))
 
 
 @bp.route("/login", methods=["GET", "POST"])
 @limit_logins
-@limit_logins_by_address
 def login() -> ResponseReturnValue:
     target = request.args.get("next")
     target = target if target and is_safe_next(target) else landing_page()
@@ -97,11 +111,17 @@ def login() -> ResponseReturnValue:
     if user is None:
         form.password.errors = [_("Wrong e-mail address or password.")]
         return render_template("auth/login.html", form=form)
-    if user.is_blocked:
-        return render_template("auth/blocked.html", user=user), 403
-    if not user.is_confirmed and not confirm_by_opened_link(user):
+    if not (user.is_confirmed or user.is_blocked or confirm_by_opened_link(user)):
         session[UNCONFIRMED] = user.id
         return render_template("auth/unconfirmed.html", email=user.email), 403
+    return enter(user, form, target)
+
+
+def enter(user: User, form: ConfirmAddressForm, target: str) -> ResponseReturnValue:
+    """Let in a user who entered the right password, unless they are blocked or a code is needed too."""
+    if user.is_blocked:
+        db.session.commit()
+        return render_template("auth/blocked.html", user=user), 403
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(form.password.data)
     if user.has_two_factor:
@@ -114,7 +134,6 @@ def login() -> ResponseReturnValue:
 
 @bp.route("/login/code", methods=["GET", "POST"])
 @limit_codes
-@limit_codes_on_unknown_devices
 def login_code() -> ResponseReturnValue:
     """Ask for a code after the password."""
     awaiting = user_awaiting_code()

@@ -1,52 +1,192 @@
 """Limit attempts, and respond in the same time for known and unknown addresses.
 
-Attempts are counted per account and network address together, and per network address alone. A stranger
-who keeps trying someone's address therefore locks out only themselves.
+Attempts are counted per account and network together, per network, and per account across all networks.
+The last ceiling is generous, and devices known to the account have one of their own: a stranger who keeps
+trying someone's address locks out neither the owner's devices nor anyone else's.
 """
 
+import functools
+import hashlib
+import ipaddress
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, ParamSpec
 
-from flask import Response, current_app, request, session
-from flask_limiter.util import get_remote_address
+from flask import Response, current_app, g, make_response, request, session
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from limits.storage import MemoryStorage
+from redis import RedisError
 
-from skymailing.auth import devices
+from skymailing.auth import devices, services
 from skymailing.auth.views.session import UNCONFIRMED, device_key, user_awaiting_code
-from skymailing.extensions import limiter
+from skymailing.email_addresses import InvalidEmail, address_key, parse_address
+from skymailing.extensions import db, limiter
+from skymailing.models import User
+from skymailing.security import BadToken
+
+P = ParamSpec("P")
+View = Callable[P, ResponseReturnValue]
+
+logger = logging.getLogger(__name__)
 
 
-def account_and_address() -> str:
-    """Return the submitted e-mail address and the visitor's network address."""
-    return f"{request.form.get('email', '').strip().lower()[:320]}|{get_remote_address()}"
+# --- What is counted --------------------------------------------------------------------------
 
 
-def unconfirmed_account_and_address() -> str:
-    """Return the unconfirmed account in the session and the visitor's network address."""
-    return f"{session.get(UNCONFIRMED, '')}|{get_remote_address()}"
+def network(prefix: int = 64) -> str:
+    """Return the visitor's IPv4 address, or IPv6 network: one customer of a provider has a whole /64."""
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address), prefix), strict=False))
+
+
+def wide_network() -> str:
+    """Return the visitor's IPv4 address or IPv6 /48, the largest network that providers hand out."""
+    return network(48)
+
+
+def submitted_account() -> str:
+    """Return the submitted e-mail address as accounts store it, so that all spellings share a counter."""
+    try:
+        return address_key(parse_address(request.form.get("email", "").strip()))
+    except InvalidEmail:
+        return "invalid"
+
+
+def unconfirmed_account() -> str:
+    """Return the unconfirmed account in the session."""
+    return str(session.get(UNCONFIRMED, "none"))
 
 
 def account_awaiting_code() -> str:
     """Return the ID of the account whose code is being entered."""
     awaiting = user_awaiting_code()
-    return str(awaiting[0].id) if awaiting else ""
+    return str(awaiting[0].id) if awaiting else "none"
 
 
-def account_awaiting_code_and_address() -> str:
-    """Return the ID of the account whose code is being entered and the visitor's network address."""
-    return f"{account_awaiting_code()}|{get_remote_address()}"
-
-
-def is_known_device() -> bool:
-    """Whether the account whose code is being entered has been signed in on this device before."""
-    awaiting, key = user_awaiting_code(), device_key()
-    return awaiting is not None and key is not None and devices.is_known_device(awaiting[0].id, key)
+def account_of_new_email() -> str:
+    """Return the account that the confirmation link of a new address belongs to."""
+    try:
+        token = str((request.view_args or {}).get("token", ""))
+        return str(services.read_new_email_token(token)[0].id)
+    except BadToken:
+        return "none"
 
 
 def signed_in_account() -> str:
     """Return the ID of the signed-in account, so that no one else can use up its attempts."""
     return str(current_user.get_id()).partition(".")[0]
+
+
+def device() -> str:
+    """Return a key of this browser's device cookie that is not the cookie itself."""
+    return hashlib.sha256((device_key() or "").encode()).hexdigest()[:32]
+
+
+def is_known_to_submitted_account() -> bool:
+    """Whether the submitted account has been signed in on this device before."""
+    return _is_known_device(lambda: services.find_user(submitted_account()))
+
+
+def is_known_to_account_awaiting_code() -> bool:
+    """Whether the account whose code is being entered has been signed in on this device before."""
+    return _is_known_device(lambda: (user_awaiting_code() or (None,))[0])
+
+
+def _is_known_device(find_account: Callable[[], User | None]) -> bool:
+    """Look it up once per request, and end the transaction: Redis is asked next, and no lock must wait."""
+    if request.method != "POST":
+        return False
+    if "is_known_device" not in g:
+        key = device_key()
+        user = find_account() if key is not None else None
+        g.is_known_device = user is not None and devices.is_known_device(user.id, str(key))
+        db.session.rollback()
+    return bool(g.is_known_device)
+
+
+# --- How it is limited ------------------------------------------------------------------------
+
+
+class Limit:
+    """At most so many attempts for each combination of keys, on some devices only."""
+
+    def __init__(
+        self,
+        rate: str,
+        *keys: Callable[[], str],
+        except_if: Callable[[], bool] | None = None,
+        only_if: Callable[[], bool] | None = None,
+    ) -> None:
+        self.rate = rate
+        self.keys = keys
+        self.except_if = except_if
+        self.only_if = only_if
+
+    def key(self) -> str:
+        """Return the name of the counter for this request."""
+        return "|".join(key() for key in self.keys)
+
+    def is_exempt(self) -> bool:
+        """Whether this request is not counted."""
+        if self.only_if is not None:
+            return not self.only_if()
+        return self.except_if is not None and self.except_if()
+
+
+def throttle(
+    name: str, *limits: Limit, counts: Callable[[Response], bool]
+) -> Callable[[View[P]], Callable[P, Response]]:
+    """Limit the POST requests of a view; `counts` decides by the response which ones remain counted.
+
+    Each attempt is counted before the view runs, and given back afterwards if it does not count: if it were
+    counted afterwards, parallel requests could exceed the limit. Views with the same name share counters.
+    """
+
+    def decorate(view: View[P]) -> Callable[P, Response]:
+        @functools.wraps(view)
+        def judged(*args: P.args, **kwargs: P.kwargs) -> Response:
+            response = make_response(view(*args, **kwargs))
+            if not counts(response):
+                give_back()
+            return response
+
+        counted: Callable[P, Response] = judged
+        for number, limit in enumerate(limits):
+            counted = limiter.shared_limit(
+                limit.rate,
+                scope=f"{name}-{number}",
+                key_func=limit.key,
+                methods=["POST"],
+                exempt_when=limit.is_exempt,
+            )(counted)
+        return counted
+
+    return decorate
+
+
+def give_back() -> None:
+    """Remove the attempts that were counted for this request."""
+    for counted in limiter.current_limits:
+        storage: Any = limiter.limiter.storage
+        key = counted.limit.key_for(*counted.request_args)
+        try:
+            if isinstance(storage, MemoryStorage):
+                with storage.locks[key]:
+                    del storage.events.get(key, [])[:1]
+            else:
+                storage.storage.lpop(storage.prefixed_key(key))
+        except RedisError as error:
+            logger.warning("Redis is down, an attempt remains counted: %s", error)
 
 
 def was_refused(response: Response) -> bool:
@@ -57,29 +197,40 @@ def was_accepted(response: Response) -> bool:
     return response.status_code == 302
 
 
-limit_logins = limiter.limit(
-    "10 per 15 minutes", key_func=account_and_address, methods=["POST"], deduct_when=was_refused
+def always(_response: Response) -> bool:
+    return True
+
+
+NETWORK_LIMITS = (Limit("100 per 15 minutes", network), Limit("300 per 15 minutes", wide_network))
+
+limit_logins = throttle(
+    "sign-in",
+    Limit("10 per 15 minutes", submitted_account, network),
+    Limit("30 per 15 minutes", submitted_account, wide_network),
+    *NETWORK_LIMITS,
+    Limit("100 per hour", submitted_account, except_if=is_known_to_submitted_account),
+    Limit("50 per hour", submitted_account, device, only_if=is_known_to_submitted_account),
+    counts=was_refused,
 )
-limit_logins_by_address = limiter.limit("100 per 15 minutes", methods=["POST"], deduct_when=was_refused)
-limit_letters = limiter.limit(
-    "5 per hour", key_func=account_and_address, methods=["POST"], deduct_when=was_accepted
+limit_confirmations = throttle("confirmation", *NETWORK_LIMITS, counts=was_refused)
+limit_letters = throttle(
+    "letters",
+    Limit("5 per hour", submitted_account, network),
+    Limit("10 per hour", submitted_account, wide_network),
+    Limit("100 per hour", network),
+    Limit("300 per hour", wide_network),
+    counts=was_accepted,
 )
-limit_letters_by_address = limiter.limit("100 per hour", methods=["POST"], deduct_when=was_accepted)
-limit_resends = limiter.limit("5 per hour", key_func=unconfirmed_account_and_address, methods=["POST"])
-limit_password_checks = limiter.limit(
-    "20 per hour", key_func=signed_in_account, methods=["POST"], deduct_when=was_refused
-)
-limit_codes = limiter.limit(
-    "10 per 15 minutes", key_func=account_awaiting_code_and_address, methods=["POST"], deduct_when=was_refused
-)
-# There are only a million codes, and anyone who gets here knows the password. Attempts on an account are
-# therefore limited across all network addresses, except on its known devices: a thief cannot lock those out.
-limit_codes_on_unknown_devices = limiter.limit(
-    "30 per hour",
-    key_func=account_awaiting_code,
-    methods=["POST"],
-    deduct_when=was_refused,
-    exempt_when=is_known_device,
+limit_resends = throttle("resend", Limit("5 per hour", unconfirmed_account, network), counts=always)
+limit_password_checks = throttle("password", Limit("20 per hour", signed_in_account), counts=was_refused)
+limit_new_email_checks = throttle("new-email", Limit("20 per hour", account_of_new_email), counts=was_refused)
+# There are only a million codes, and anyone who gets here knows the password.
+limit_codes = throttle(
+    "code",
+    Limit("10 per 15 minutes", account_awaiting_code, network),
+    Limit("30 per hour", account_awaiting_code, except_if=is_known_to_account_awaiting_code),
+    Limit("30 per hour", account_awaiting_code, device, only_if=is_known_to_account_awaiting_code),
+    counts=was_refused,
 )
 
 

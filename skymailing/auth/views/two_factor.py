@@ -8,10 +8,11 @@ from flask_login import current_user, login_required
 from markupsafe import Markup
 
 from skymailing import queue
-from skymailing.auth import devices, two_factor
+from skymailing.auth import two_factor
 from skymailing.auth.forms import AppCodeForm, CurrentPasswordForm, PasswordAndCodeForm
 from skymailing.auth.views.blueprint import bp
 from skymailing.auth.views.confirmation import confirm_identity, confirm_password
+from skymailing.auth.views.session import end_other_sessions
 from skymailing.auth.views.throttling import limit_password_checks
 from skymailing.clock import utcnow
 from skymailing.extensions import db
@@ -43,7 +44,7 @@ def setup() -> ResponseReturnValue:
     if form.validate_on_submit():
         codes = two_factor.confirm_setup(current_user, form.code.data, utcnow())
         if codes is not None:
-            devices.end_other_sessions(current_user, current_user.session_key)
+            end_other_sessions(current_user)
             db.session.commit()
             queue.enqueue("send_outbox")
             return render_template("auth/recovery_codes.html", codes=codes, is_new=True)

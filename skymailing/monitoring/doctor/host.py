@@ -58,6 +58,18 @@ def check_disk() -> Check:
     return Check("disk", True, f"{free / 2**30:,.1f} GB are free at {directory}")
 
 
+def check_proxy() -> Check:
+    """Check that a proxy protects a web server that other hosts can reach."""
+    config = current_app.config
+    if not config["TRUSTED_PROXIES"] and not _is_local(config["HOST"]):
+        advice = (
+            "Put nginx in front of it, and set HOST=127.0.0.1 and TRUSTED_PROXIES=1. Without it, a few slow "
+            "visitors can keep the web server busy."
+        )
+        return Check("proxy", False, f"other hosts can connect to {config['HOST']} without a proxy", advice)
+    return Check("proxy", True, "no one reaches the web server without a proxy")
+
+
 def check_redis() -> Check:
     """Check that Redis responds, and requires a password from other hosts."""
     found = checks.check_redis()

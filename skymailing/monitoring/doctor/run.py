@@ -22,6 +22,7 @@ PARTS = (
     Part(("configuration",), lambda: [check_configuration()]),
     Part(("files",), lambda: [host.check_files()]),
     Part(("disk",), lambda: [host.check_disk()]),
+    Part(("proxy",), lambda: [host.check_proxy()]),
     Part(("database",), lambda: [checks.check_database()]),
     Part(("redis",), lambda: [host.check_redis()]),
     Part(("scheduler",), lambda: [checks.check_scheduler()]),
