@@ -9,11 +9,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import trustme
 
 from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
+from tests.support.debian_packages import PackagesMissing, unpack
 
 NAME = "sky.example"
 MAIN_CONFIGURATION = """\
@@ -34,8 +36,16 @@ http {{
 """
 
 
+@cache
 def find_nginx() -> str | None:
-    return shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]))
+    """Return the installed nginx, else Debian's, unpacked; None without either."""
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
+    if installed := shutil.which("nginx", path=path):
+        return installed
+    try:
+        return str(unpack("nginx-light") / "usr/sbin/nginx")
+    except PackagesMissing:
+        return None
 
 
 @dataclass(frozen=True)
@@ -92,8 +102,8 @@ def render(directory: Path, upstream: int, http_port: int, https_port: int) -> s
 
 
 @contextmanager
-def run_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
-    """Run nginx in front of the port `upstream`."""
+def run_nginx(directory: Path, upstream: int, *, host_variable: str = "$host") -> Iterator[Nginx]:
+    """Run nginx in front of the port `upstream`, with this variable as the host that the service sees."""
     program = find_nginx()
     assert program
     authority = trustme.CA()
@@ -106,6 +116,7 @@ def run_nginx(directory: Path, upstream: int) -> Iterator[Nginx]:
     authority.configure_trust(trust)
     nginx = Nginx(directory, free_port(), free_port(), trust)
     configuration = render(directory, upstream, nginx.http_port, nginx.https_port)
+    configuration = configuration.replace("Host $host;", f"Host {host_variable};")
     user = "user root;" if os.geteuid() == 0 else ""  # other users cannot access a test's folder
     path = directory / "nginx.conf"
     path.write_text(MAIN_CONFIGURATION.format(user=user, directory=directory, configuration=configuration))

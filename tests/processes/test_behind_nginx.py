@@ -18,8 +18,6 @@ from tests.processes.nginx import NAME, Nginx, find_nginx, run_nginx
 from tests.processes.service import PROJECT_DIR, free_port, listens, wait_until
 from tests.support.servers import RedisServer
 
-pytestmark = pytest.mark.skipif(find_nginx() is None, reason="nginx is not installed")
-
 EMAIL, PASSWORD = "anna@sky.example", "correct horse battery"
 
 
@@ -70,6 +68,12 @@ def web(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> 
 def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     with run_nginx(tmp_path_factory.mktemp("nginx"), web.port) as nginx:
         yield nginx
+
+
+@pytest.fixture(autouse=True, scope="module")
+def has_nginx() -> None:
+    if find_nginx() is None:
+        pytest.skip("nginx is neither installed nor available as a Debian package")
 
 
 def test_pages_are_served_only_over_tls(nginx: Nginx) -> None:
@@ -130,6 +134,17 @@ def test_nginx_refuses_a_file_that_is_too_large(nginx: Nginx) -> None:
     assert nginx.request("POST", "/clients/import", Content_Length=str(41 * 1024 * 1024)).status == 413
 
 
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [("/metrics", 0, 404), ("/clients/import", 41 * 1024 * 1024, 413), ("/auth/login", 0, 200)],
+)
+def test_every_response_has_security_headers_once(nginx: Nginx, path: str, length: int, status: int) -> None:
+    response = nginx.request("POST" if length else "GET", path, Content_Length=str(length))
+    assert response.status == status
+    for name in ("Strict-Transport-Security", "Content-Security-Policy", "X-Content-Type-Options"):
+        assert len(response.headers.get_all(name, [])) == 1, name
+
+
 def test_styles_are_compressed(nginx: Nginx) -> None:
     page = nginx.request("GET", "/auth/login")
     style = re.search(r'href="(/static/[^"]+\.css[^"]*)"', page.text)
@@ -141,21 +156,25 @@ def test_styles_are_compressed(nginx: Nginx) -> None:
 def test_links_that_give_access_to_an_account_are_not_logged(nginx: Nginx) -> None:
     for page in ("verify", "reset", "email"):
         assert nginx.request("GET", f"/auth/{page}/a-secret-token").status == 410
+    nginx.request("GET", "/clients/?q=anna@example.org&sort=name")
     nginx.request("GET", "/u/an-unsubscribe-token")
 
     wait_until(lambda: "an-unsubscribe-token" in nginx.access_log, "the log is written", 5)
     for page in ("verify", "reset", "email"):
         assert f"/auth/{page}/..." in nginx.access_log
     assert "a-secret-token" not in nginx.access_log
+    assert '"GET /clients/?..."' in nginx.access_log
 
 
 def test_nginx_reconnects_to_a_restarted_web_server(nginx: Nginx, web: Web) -> None:
     web.stop()
     assert nginx.request("GET", "/healthz").status == 502
     assert nginx.request("GET", "/auth/reset/a-token-for-later").status == 502
+    assert nginx.request("GET", "/clients/?q=anna@example.org").status == 502
     errors = (nginx.directory / "error.log").read_text()
     assert '"GET /healthz' in errors
     assert "a-token-for-later" not in errors
+    assert "anna@example.org" not in errors
 
     web.start()
     assert nginx.request("GET", "/healthz").status == 200
@@ -171,6 +190,16 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+@pytest.mark.parametrize(("variable", "port"), [("$host", ""), ("$http_host", ":8443")])
+def test_the_service_sees_the_port_of_the_public_url(tmp_path: Path, variable: str, port: str) -> None:
+    with HTTPServer(("127.0.0.1", 0), Echo) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        with run_nginx(tmp_path, upstream.server_port, host_variable=variable) as nginx:
+            received = nginx.request("GET", "/", Host=f"{NAME}:8443").text
+        upstream.shutdown()
+    assert f"Host: {NAME}{port}\n" in received
 
 
 def test_visitors_forwarding_headers_are_dropped(tmp_path: Path) -> None:
