@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from flask import current_app
 
-from skymailing import counters, hints, queue, schedule, turns, undo
+from skymailing import counters, hints, queue, schedule, turns, undo, worker
 from skymailing.auth import deletion
 from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
@@ -96,7 +96,7 @@ def send_slice(run_id: int, slot: int) -> None:
         while turn := turns.take():
             _take_turn(turn, lambda _seconds: _should_yield(time.monotonic() - begun))
             is_long = time.monotonic() - begun > engine_settings().least_slice_seconds
-            if is_long or queue.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
+            if is_long or worker.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
                 break
     finally:
         hints.hint_turn(slot)  # also after a run that failed: the others still wait
@@ -246,7 +246,7 @@ def _journals() -> Path:
 def _should_yield(elapsed: float) -> bool:
     """Whether a job should yield the worker to other jobs and runs after `elapsed` seconds."""
     settings = engine_settings()
-    if elapsed > settings.slice_seconds or queue.stop_is_requested():
+    if elapsed > settings.slice_seconds or worker.stop_is_requested():
         return True
     if elapsed <= settings.least_slice_seconds:
         return False

@@ -1,41 +1,31 @@
 """rq queues: hints to look at the database now instead of at the next sweep.
 
-The only module that imports rq. Jobs are identified by their import path and take plain JSON values.
+Only this module and `worker` import rq. Jobs are identified by their import path and take plain JSON values.
 Enqueue after the commit. While Redis is down, hints are lost and the sweep finds the work later.
 """
 
 import contextlib
 import logging
-import re
-import socket
-import threading
 import time
 from collections import Counter
 from typing import Any
-from uuid import uuid4
 
 from flask import current_app
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rq import Queue, SimpleWorker
+from rq import Queue
 from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from skymailing.logs import context
-
 logger = logging.getLogger(__name__)
-job_log = logging.getLogger("skymailing.jobs")
 
 # Served in this order: small jobs first, then slices of runs.
 SYSTEM = "system"
 DELIVERY = "delivery"
-LONGEST_SYSTEM_SECONDS = 0.5  # of small jobs, before a slice of a run goes first
 
 JOB_TIMEOUT = 600  # seconds; a job takes about 20, so this only ends one that hangs
-WORKER_TTL = 75  # seconds after which a silent worker counts as dead
-MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
 HINT_LIFETIME = 15  # seconds after which a hint can be repeated: its worker may have died or be busy
 # Prefix of the names of a worker and its connections; the host and a random part follow.
 WORKER_NAME = "skymailing-worker-"
@@ -60,8 +50,6 @@ FOREIGN_FIELDS = frozenset(
     {b"success_callback_name", b"failure_callback_name", b"stopped_callback_name", b"webhooks"}
 )
 FOREIGN_META = "queue_class_name"
-
-_stop_requested = threading.Event()
 
 
 class ForeignJob(DeserializationError):
@@ -192,84 +180,6 @@ def is_waiting(name: str) -> bool:
         return get_queue(name).count > 0
     except RedisError:
         return False
-
-
-class Worker(SimpleWorker):
-    """A worker that runs jobs in its own process.
-
-    There is no fork per job, so sessions with the mail server stay open between slices, and kill -9
-    ends the worker together with its job: a lease never has two holders.
-    """
-
-    max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
-    # Seconds of small jobs since the last slice of a run.
-    system_seconds = 0.0
-
-    def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
-        """Run a job and log one line about it. All log lines of the job contain its ID."""
-        context.reset(job_id=job.id)
-        begun = time.perf_counter()
-        is_done = False
-        try:
-            is_done = bool(super().perform_job(job, queue, execution))
-        finally:
-            seconds = time.perf_counter() - begun
-            name = _name_of(job)
-            fields = {"job": name, "done": is_done, "ms": round(seconds * 1000, 1)}
-            how = "done" if is_done else "FAILED"
-            job_log.info("%s %s %.0f ms", name, how, seconds * 1000, extra={"fields": fields})
-            context.reset()
-            self._order_queues(queue, seconds)
-        return is_done
-
-    def _order_queues(self, queue: Queue, seconds: float) -> None:
-        """Serve small jobs first, but let a slice of a run go first once they have taken a while."""
-        self.system_seconds = self.system_seconds + seconds if queue.name == SYSTEM else 0.0
-        first = DELIVERY if self.system_seconds > LONGEST_SYSTEM_SECONDS else SYSTEM
-        self._ordered_queues.sort(key=lambda queue: queue.name != first)
-
-    def unsubscribe(self) -> None:
-        # rq unsubscribes before it stops the listening thread, which could then block for a minute, and rq
-        # for a second.
-        if self.pubsub_thread:
-            self.pubsub_thread.stop()
-        super().unsubscribe()  # type: ignore[no-untyped-call]
-
-    def handle_warm_shutdown_request(self) -> None:
-        _stop_requested.set()
-
-    def set_shutdown_requested_date(self) -> None:
-        # Called by a signal handler, perhaps during a job; without Redis the job must still continue.
-        with contextlib.suppress(RedisError):
-            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
-
-
-def _name_of(job: Job) -> str:
-    try:
-        return (job.func_name or "").removeprefix(JOB_PREFIX)
-    except ForeignJob:
-        return "foreign"
-
-
-def stop_is_requested() -> bool:
-    """Whether this worker should stop, so that its job ends after the current window."""
-    return _stop_requested.is_set()
-
-
-def make_worker() -> Worker:
-    """Return a worker for every queue; `work()` serves until SIGTERM."""
-    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
-    name = f"{WORKER_NAME}{host}-{uuid4().hex}"
-    redis = connect(socket_timeout=WORKER_TTL, client_name=name)
-    return Worker(
-        [get_queue(SYSTEM, redis), get_queue(DELIVERY, redis)],
-        name=name,
-        connection=redis,
-        serializer=JSONSerializer,
-        job_class=JsonJob,
-        worker_ttl=WORKER_TTL,
-        maintenance_interval=MAINTENANCE_INTERVAL,
-    )
 
 
 def count_workers() -> int:

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing import audit, create_app, queue
+from skymailing import audit, create_app
 from skymailing.caching import invalidation
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
+from skymailing.worker import make_worker
 from tests.support import factories
 from tests.support.servers import RedisServer, SmtpServer
 
@@ -257,7 +258,7 @@ def work(app: Flask, session: Session) -> Callable[[], None]:
 
     def run_worker() -> None:
         with app.app_context():
-            worker = queue.make_worker()
+            worker = make_worker()
             worker.work(burst=True, logging_level="WARNING")
             worker.connection.connection_pool.disconnect()  # workers are counted by their connections
 

@@ -37,6 +37,7 @@ SHARED_FOLDERS = {
     "audit": "engine",
     "models": "models",
     "queue": "models",
+    "worker": "models",
     "hints": "models",
     "turns": "models",
     "caching": "models",
@@ -166,15 +167,15 @@ def test_only_entry_points_tasks_and_the_engine_commit() -> None:
     assert errors == []
 
 
-@pytest.mark.parametrize(("library", "owner"), [("rq", "queue"), ("rq_scheduler", "schedule")])
-def test_only_one_module_imports(library: str, owner: str) -> None:
+@pytest.mark.parametrize(("library", "owners"), [("rq", {"queue", "worker"}), ("rq_scheduler", {"schedule"})])
+def test_only_these_modules_import(library: str, owners: set[str]) -> None:
     users = {
         name
         for name, tree in TREES.items()
         for node in ast.walk(tree)
         if library in list_imported_packages(node)
     }
-    assert users == {f"skymailing.{owner}"}
+    assert users == {f"skymailing.{owner}" for owner in owners}
 
 
 def list_imported_packages(node: ast.AST) -> set[str]:

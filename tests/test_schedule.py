@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing import jobs, queue, schedule
 from skymailing.clock import utcnow
 from skymailing.models import MailingState
+from skymailing.worker import make_worker
 from tests.support.factories import MailingFactory, UserFactory, create_clients, due_mailing
 from tests.support.servers import RedisServer, SmtpServer
 
@@ -61,7 +62,7 @@ def test_workers_are_counted_even_after_redis_has_been_emptied(
 ) -> None:
     with app.app_context():
         assert queue.count_workers() == 0
-        worker = queue.make_worker()
+        worker = make_worker()
         redis_server.client.flushall()
 
         assert queue.count_workers() == 1

@@ -22,6 +22,7 @@ from skymailing.logs import output
 from skymailing.monitoring import checks
 from skymailing.processes import instance_lock, programs
 from skymailing.processes.embedded_redis import remove_socket_directory
+from skymailing.worker import serve
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def worker() -> None:
     _prepare_process("worker")
     recover_journals()
     preload_jobs()
-    queue.make_worker().work()
+    serve()
 
 
 @click.command("scheduler")

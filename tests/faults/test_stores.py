@@ -10,13 +10,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from skymailing import queue
 from skymailing.models import Mailing, OnUnknown, User
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.faults.conftest import WatchPages
 from tests.faults.locks import lock_deliveries
 from tests.faults.postgres import restart_immediately
 from tests.faults.sink import Sink, Stage, Turn
-from tests.faults.workers import add_clients, live_run, wait_for_letters
+from tests.faults.workers import add_clients, live_run, run_workers, wait_for_letters
+from tests.processes.service import wait_until
 from tests.support.factories import due_mailing
 from tests.support.servers import RedisServer
 
@@ -83,6 +85,7 @@ def test_23_sending_continues_after_redis_has_been_unavailable(
 ) -> None:
     with live_run(app, worker_environment, session, mailing) as run:
         wait_for_letters(sink, RECIPIENTS // 10)
+        processes = list(run.workers)
         with watch_pages(mailing):
             redis_server.stop()
             try:
@@ -91,8 +94,28 @@ def test_23_sending_continues_after_redis_has_been_unavailable(
             finally:
                 redis_server.start()
         run.finish()
+        assert run.workers == processes, "no worker has ended"
 
     check_all_sent_once(session, sink)
+
+
+@pytest.mark.soak
+def test_23_workers_outlive_a_minute_without_redis_and_end_when_asked_to(
+    app: Flask, worker_environment: dict[str, str], session: Session, redis_server: RedisServer
+) -> None:
+    with run_workers(worker_environment, 2) as workers:
+        with app.app_context():
+            wait_until(lambda: queue.count_workers() == 2, "both workers are connected")
+        redis_server.stop()
+        try:
+            time.sleep(70)
+            assert [worker.poll() for worker in workers] == [None, None]
+            workers[0].terminate()
+            assert workers[0].wait(10) == 0
+        finally:
+            redis_server.start()
+        with app.app_context():
+            wait_until(lambda: queue.count_workers() == 1, "the other worker is connected again")
 
 
 def test_24_a_database_crash_neither_loses_nor_repeats_a_letter(

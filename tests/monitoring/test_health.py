@@ -11,10 +11,11 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
-from skymailing import create_app, queue, schedule
+from skymailing import create_app, schedule
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
+from skymailing.worker import make_worker
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_without_scheduler_and_workers_the_service_is_degraded(visitor: FlaskCli
 def test_with_scheduler_and_worker_the_service_is_ready(app: Flask, visitor: FlaskClient) -> None:
     with app.app_context():
         schedule.make_scheduler().register_birth()
-        worker = queue.make_worker()
+        worker = make_worker()
 
         response = visitor.get("/readyz")
 

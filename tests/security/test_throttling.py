@@ -18,6 +18,7 @@ from skymailing.clock import utcnow
 from skymailing.models import User
 from tests.security.conftest import MakeApp
 from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import RedisServer
 
 pytestmark = pytest.mark.one_engine
 
@@ -277,3 +278,13 @@ def test_a_stolen_session_cannot_guess_the_password(
     colleague = UserFactory.create()
     other.post("/auth/login", data={"email": colleague.email, "password": PASSWORD})
     assert other.post(path, data={field: "guess"}).status_code == 200
+
+
+def test_counters_that_contain_an_address_expire_within_an_hour(
+    throttled: Flask, user: User, redis_server: RedisServer
+) -> None:
+    guess(throttled, user.email, "203.0.113.7")
+    throttled.test_client().post("/auth/reset", data={"email": user.email})
+    keys = [key for key in redis_server.client.keys("*") if user.email.encode() in key]
+    assert len(keys) >= 2
+    assert all(0 < redis_server.client.ttl(key) <= 3600 for key in keys)
