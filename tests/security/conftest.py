@@ -35,6 +35,8 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
 
     def make(**settings: object) -> Flask:
         config = TestingConfig(environment)
+        # On a loaded machine, a slow Redis must not look like an outage.
+        config.RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 60, "socket_connect_timeout": 60}
         for name, value in settings.items():
             setattr(config, name, value)
         apps.append(create_app(config))

@@ -39,9 +39,9 @@ def test_safe_settings_are_accepted(safe_settings: dict[str, str]) -> None:
     assert getattr(config, "RATELIMIT_ENABLED", True)
 
 
-def test_an_existing_data_directory_becomes_private(safe: dict[str, str], tmp_path: Path) -> None:
+def test_an_existing_data_directory_becomes_private(safe_settings: dict[str, str], tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    load_config(safe)
+    load_config(safe_settings)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
@@ -112,15 +112,17 @@ def test_an_unsafe_setting_is_refused_with_a_hint(
         ("Новости <news@пример.рф>", "Новости <news@xn--e1afmkfd.xn--p1ai>"),
     ],
 )
-def test_the_sender_is_read_as_letters_use_it(safe: dict[str, str], value: str, expected: str) -> None:
-    config = load_config(safe | {"MAIL_DEFAULT_SENDER": value})
+def test_the_sender_is_read_as_letters_use_it(
+    safe_settings: dict[str, str], value: str, expected: str
+) -> None:
+    config = load_config(safe_settings | {"MAIL_DEFAULT_SENDER": value})
     assert expected == config.MAIL_DEFAULT_SENDER
     assert parseaddr(config.MAIL_DEFAULT_SENDER)[1].isascii()
 
 
-def test_a_password_with_encoded_signs_is_accepted(safe: dict[str, str]) -> None:
+def test_a_password_with_encoded_signs_is_accepted(safe_settings: dict[str, str]) -> None:
     url = "postgres://sky:p%23w%2F%40@db.example.com:5433/sky"
-    config = load_config(safe | {"DATABASE_URL": url})
+    config = load_config(safe_settings | {"DATABASE_URL": url})
     assert url.replace("postgres://", "postgresql+psycopg://") == config.SQLALCHEMY_DATABASE_URI
 
 
