@@ -33,7 +33,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 @click.option("--migrate", is_flag=True, help="Upgrade the database's tables first.")
 @with_appcontext
 def up(migrate: bool) -> None:
-    """Run everything: web, workers, scheduler, and the embedded servers. Ctrl-C stops it."""
+    """Run everything: web, workers, scheduler, and the embedded servers. Press Ctrl-C to stop it."""
     config = current_app.config
     run_directory = config["DATA_DIR"] / "run"
     use_utc()
@@ -193,5 +193,5 @@ def _announce() -> None:
     config = current_app.config
     click.echo(f"SkyMailing is running: {config['PUBLIC_URL']}/")
     if config["MAIL_CATCHER"]:
-        click.echo(f"Letters are not sent but kept here: {config['PUBLIC_URL']}/outbox/")
-    click.echo(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Ctrl-C stops it.")
+        click.echo(f"Letters are kept here instead of being sent: {config['PUBLIC_URL']}/outbox/")
+    click.echo(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Press Ctrl-C to stop SkyMailing.")

@@ -1,4 +1,4 @@
-"""Keep the letters that a worker claimed together, and record their results."""
+"""Hold the letters that a worker claims in one transaction, and record their results."""
 
 import logging
 import time
@@ -28,8 +28,8 @@ class Batch:
 
     token: str
     claimed: list[Claimed]
-    # When it was checked that the letters may be sent, by the monotonic clock: before the claim's COMMIT,
-    # whose answer may come late.
+    # When we last checked that the letters may be sent (monotonic clock). Taken before the claim's COMMIT,
+    # because its response may be delayed.
     checked_at: float
     results: list[Result] = field(default_factory=list)
     # Why further letters of the mailing would fail too, and the server's reply.
@@ -41,7 +41,7 @@ class Batch:
         return [claimed for claimed in self.claimed if claimed.id not in tried]
 
     def confirmed(self, run: OpenRun, seconds: float) -> list[Claimed]:
-        """Return the letters that may still be sent, checked again if the last check is `seconds` old."""
+        """Return the letters that may still be sent, checked again if the last check is at least `seconds` old."""
         if time.monotonic() - self.checked_at < seconds:
             return self.claimed
         self.checked_at = time.monotonic()
@@ -50,7 +50,7 @@ class Batch:
         return [claimed for claimed in self.claimed if claimed.id in ids]
 
     def stop(self, reason: StateReason, detail: str) -> None:
-        """Start no further letter, and pause the mailing once the results are recorded."""
+        """Start no more letters, and pause the mailing once the results are recorded."""
         self.pause = self.pause or (reason, detail)
 
     def put_back_last(self) -> None:
@@ -81,7 +81,7 @@ class Batch:
             except OperationalError as error:
                 if time.monotonic() > give_up:
                     raise
-                logger.warning("the database is unavailable, recording is retried: %s", error.orig)
+                logger.warning("the database is unavailable; will retry recording: %s", error.orig)
                 time.sleep(1)
 
     def _without_result(self) -> list[Claimed]:

@@ -25,7 +25,7 @@ Range = tuple[int, int]
 
 
 class UnreadableSelection(MailingError):
-    """A text is not a selection of clients."""
+    """The text cannot be parsed as a selection of clients."""
 
     def __init__(self) -> None:
         super().__init__("mailing_clients_unreadable")
@@ -43,7 +43,7 @@ class Selection:
     """A set of any number of clients, in a form compact enough for hidden fields.
 
     It contains the IDs in `ranges`, the clients that match a search in `matching`, and those selected for
-    the mailing `saved`. The IDs in `excluded` are left out of the latter two, but not of `ranges`.
+    the mailing `saved`. The IDs in `excluded` are left out of the last two, but not of `ranges`.
     """
 
     ranges: tuple[Range, ...] = ()

@@ -132,7 +132,7 @@ CHECKS: dict[str, Callable[[MailingValidation], MailingError | None]] = {
 
 
 def check_line(text: str, max_length: int) -> MailingError | None:
-    """Check a text that becomes part of a letter's header: no line breaks, no control characters."""
+    """Check text that goes into a letter's header: no line breaks, no control characters."""
     if len(text) > max_length:
         return MailingError("mailing_text_too_long", limit=max_length)
     has_control = any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
@@ -140,7 +140,7 @@ def check_line(text: str, max_length: int) -> MailingError | None:
 
 
 def check_year(moment: datetime | None) -> MailingError | None:
-    """Check that databases and time zones support the time."""
+    """Check that the year is within the range that databases and time zones support."""
     if moment is None or FIRST_YEAR <= moment.year <= LAST_YEAR:
         return None
     return MailingError("mailing_year_out_of_range")

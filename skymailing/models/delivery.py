@@ -85,7 +85,7 @@ class Delivery(Model):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     # NULL once the client is deleted; the address below keeps the history readable. No foreign key:
     # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half
-    # the time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned at the same
+    # of the planning time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned at the same
     # moment refers to a missing client and is cancelled when it is claimed.
     client_id: Mapped[int | None] = mapped_column(BigId)
     email: Mapped[str] = mapped_column(String(320))
@@ -151,7 +151,7 @@ class Attempt(Model):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
     # Copied from the delivery's run, so that logs need a single index. No foreign keys: the one to the
-    # delivery is enough, and checking each cost PostgreSQL more than inserting the rows.
+    # delivery is enough, and checking a foreign key costs PostgreSQL more than inserting the row.
     run_id: Mapped[int]
     mailing_id: Mapped[int]
     owner_id: Mapped[int]
@@ -199,16 +199,16 @@ class Route(Model):
     last_fault_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_fault: Mapped[str] = mapped_column(String(500), default="")
     # The letters per second that the server accepts, as learned from its refusals; NULL if it has not
-    # asked us to slow down. Grows from the rate at the last refusal until it is forgotten.
+    # asked us to slow down. Grows from the rate at the last refusal until the limit is assumed to be gone.
     pace: Mapped[float | None] = mapped_column(Float)
     pace_at_refusal: Mapped[float | None] = mapped_column(Float)
     pace_lowered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     pace_changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # After a refusal: until when no letter is sent, how often in a row, and the server's reply.
+    # After a refusal: when the pause ends, the number of consecutive refusals, and the server's reply.
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     refusals_in_a_row: Mapped[int] = mapped_column(default=0, server_default="0")
     last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
-    # Since when commands are sent one by one, because the server cannot do the PIPELINING that it offers.
+    # Since when commands are sent one by one, because the server advertises PIPELINING but does not support it.
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

@@ -79,7 +79,7 @@ class MetricsCollector:
     def _letters(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "skymailing_runs_not_closing",
-            "Latest runs whose states do not add up to the planned count",
+            "Recent runs whose states do not add up to the planned count",
             value=queries.count_unbalanced_runs(),
         )
         yield GaugeMetricFamily(

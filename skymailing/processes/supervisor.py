@@ -129,7 +129,7 @@ class ConsoleSupervisor(Supervisor):
     def _report_failures(self, name: str, failures: int) -> None:
         if failures >= FAILURES_TO_REPORT and name not in self._reported:
             self._reported.add(name)
-            self._report(f"{name} keeps stopping and is restarted; see {self._logs / name}.log.")
+            self._report(f"{name} keeps stopping and being restarted; see {self._logs / name}.log.")
 
 
 def supervise(  # noqa: PLR0913 - directories and callbacks, from a single caller

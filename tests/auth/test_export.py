@@ -30,7 +30,7 @@ def read_table(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(archive.read(name).decode())))
 
 
-def test_the_archive_contains_all_data_of_the_user_and_no_other_data(
+def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     session: Session, user: User, browser: FlaskClient
 ) -> None:
     other = UserFactory.create()

@@ -1,4 +1,4 @@
-"""Test occurrences in the owner's time zone against a day-by-day search and an observe_clock clock."""
+"""Test occurrences in the owner's time zone against a day-by-day search and an observed clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta

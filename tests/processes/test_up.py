@@ -45,8 +45,8 @@ def test_the_console_shows_the_addresses_of_the_site_the_letters_and_the_logs(se
     assert service.console.splitlines() == [
         "Starting ...",
         f"SkyMailing is running: {service.url}/",
-        f"Letters are not sent but kept here: {service.url}/outbox/",
-        f"Logs are in {service.data_dir / 'logs'}. Ctrl-C stops it.",
+        f"Letters are kept here instead of being sent: {service.url}/outbox/",
+        f"Logs are in {service.data_dir / 'logs'}. Press Ctrl-C to stop SkyMailing.",
     ]
 
 
@@ -57,7 +57,7 @@ def test_all_files_are_private(service: Service) -> None:
     assert [str(path) for path in files if stat.S_IMODE(path.lstat().st_mode) & 0o077] == []
 
 
-def test_a_visitor_cannot_move_the_site_below_another_path(service: Service) -> None:
+def test_a_visitor_cannot_change_the_sites_url_prefix(service: Service) -> None:
     with closing(HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
         for path in ("/auth", "/elsewhere"):
             connection.request("GET", "/auth/login", headers={"SCRIPT_NAME": path, "Script-Name": path})
@@ -215,7 +215,7 @@ def test_a_failing_process_is_reported_with_its_log_path(tmp_path: Path) -> None
 
     console._report_failures("web", FAILURES_TO_REPORT)
 
-    assert lines == [f"web keeps stopping and is restarted; see {tmp_path / 'web.log'}."]
+    assert lines == [f"web keeps stopping and being restarted; see {tmp_path / 'web.log'}."]
 
 
 def test_children_of_a_killed_supervisor_end_and_the_next_start_works(own_service: Service) -> None:

@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Own:
-    """A decision for a page about one object, for its owner only; `make` creates such an object."""
+    """Access rule for a page about one object, limited to its owner; `make` creates such an object."""
 
     argument: str
     make: Callable[[User], Any]
@@ -65,7 +65,10 @@ class Own:
 
 @dataclass(frozen=True)
 class Panel:
-    """A decision for a panel page, for some roles; with an argument, it is about any owner's object."""
+    """Access rule for a panel page, limited to some roles.
+
+    If `argument` is set, the page shows one object, which may belong to any user.
+    """
 
     roles: frozenset[Role]
     argument: str = ""

@@ -1,9 +1,9 @@
 """Learn how fast a route's mail server accepts letters: slower at once, faster again bit by bit (AIMD).
 
 A refusal at MAIL pauses the route for all workers, longer with each further one, since the server still
-counts what it received before. It also lowers the pace, unless the pace was lowered just before. The pace
-then grows evenly, as long as it is what holds letters back, until it is so far above the one that was
-refused that the server's limit must be gone.
+counts what it received before. It also lowers the pace, unless the pace was lowered just before. While the
+pace is the bottleneck, it then grows linearly. Once it is far above the pace at the last refusal, the
+server's limit is assumed to be gone.
 """
 
 import logging
@@ -83,7 +83,10 @@ def _lower(route: Route, accepted_rate: float, now: datetime) -> None:
 
 
 def is_paused(until: datetime | None, now: datetime) -> bool:
-    """Whether a pause lasts until later than `now`; at most the longest one, in case the clock was ahead."""
+    """Whether a pause is still in effect.
+
+    An end further away than the longest pause is ignored: the clock that set it must have been ahead.
+    """
     longest = timedelta(seconds=engine_settings().pace_longest_pause)
     return until is not None and now < until <= now + longest
 
@@ -96,8 +99,8 @@ def report_accepted(name: str, memory: Memory, is_held_back: bool, now: datetime
     settings = engine_settings()
     if memory.pace is None or memory.pace_changed_at is None:
         return
-    until = now - timedelta(seconds=settings.pace_increase_seconds)
-    may_grow = is_held_back and memory.pace_changed_at <= until
+    cutoff = now - timedelta(seconds=settings.pace_increase_seconds)
+    may_grow = is_held_back and memory.pace_changed_at <= cutoff
     if not may_grow and not memory.refusals_in_a_row:
         return
     changes: dict[str, object] = {"refusals_in_a_row": 0}
