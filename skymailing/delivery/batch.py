@@ -41,7 +41,7 @@ class Batch:
         return [claimed for claimed in self.claimed if claimed.id not in tried]
 
     def confirmed(self, run: OpenRun, seconds: float) -> list[Claimed]:
-        """Return the letters that may still be sent, checked again if the last check is at least `seconds` old."""
+        """Return the letters that may still be sent; check again if the last check is `seconds` old."""
         if time.monotonic() - self.checked_at < seconds:
             return self.claimed
         self.checked_at = time.monotonic()

@@ -51,7 +51,7 @@ VALUE_NAMES = [field.name for field in fields(MailingValues)]
 
 
 class SelectionField(Field):
-    """Client IDs, one or several in each value (`7`, `7-300`, `7,9-12`), or values written by `Selection.to_values`."""
+    """Client IDs (`7`, `7-300`, `7,9-12` in each value), or values written by `Selection.to_values`."""
 
     def process_formdata(self, values: list[str]) -> None:
         self.data: Selection = Selection()

@@ -85,8 +85,8 @@ class Delivery(Model):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     # NULL once the client is deleted; the address below keeps the history readable. No foreign key:
     # with one, PostgreSQL locked and rewrote every client when a run was planned, which took half
-    # of the planning time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned at the same
-    # moment refers to a missing client and is cancelled when it is claimed.
+    # of the planning time. Code that deletes clients calls `deliveries.detach_clients`; a delivery planned
+    # at the same moment refers to a missing client and is cancelled when it is claimed.
     client_id: Mapped[int | None] = mapped_column(BigId)
     email: Mapped[str] = mapped_column(String(320))
     email_key: Mapped[str] = mapped_column(String(320))
@@ -208,7 +208,7 @@ class Route(Model):
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     refusals_in_a_row: Mapped[int] = mapped_column(default=0, server_default="0")
     last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
-    # Since when commands are sent one by one, because the server advertises PIPELINING but does not support it.
+    # Since when commands are sent one by one: the server advertises PIPELINING but does not support it.
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 

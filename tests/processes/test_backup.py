@@ -203,7 +203,7 @@ def test_letters_that_may_have_been_sent_after_the_backup_are_left_to_the_owner(
 def confirm_some_and_resend_the_rest(
     replacement: Settings, live: LiveRun, session_after: Session, mailing: Mailing, sink: Sink, tmp_path: Path
 ) -> None:
-    """Confirm half of the unknown letters, as if the mail server's log showed them as sent, and resend the others."""
+    """Confirm half of the unknown letters as sent, as if from the mail server's log; resend the others."""
     unknown = find_unknown(session_after)
     confirmed = [row.email for row in unknown][: len(unknown) // 2]
     (tmp_path / "log").write_text("\n".join(confirmed))
