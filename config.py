@@ -1,5 +1,6 @@
 """Read the settings from environment variables, with one class per environment (see README.md)."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -64,10 +65,13 @@ class Config(EnvironmentReader):
         self.DATA_DIR = Path(self._text("DATA_DIR") or PROJECT_DIR / "instance").resolve()
         try:
             self.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.DATA_DIR.stat().st_uid == os.getuid():
-                self.DATA_DIR.chmod(0o700)
+            made = self.DATA_DIR.stat()
         except OSError as error:
             raise ConfigurationError(f"DATA_DIR cannot be created: {error}.") from error
+        # Only our own folder: another one may serve other programs too, and `doctor` reports it.
+        if made.st_uid == os.getuid() and made.st_mode & 0o077:
+            with contextlib.suppress(OSError):
+                self.DATA_DIR.chmod(made.st_mode & 0o7700)
         self.SECRET_KEY = self._text("SECRET_KEY") or self._generated_secret()
         self.HOST = self._text("HOST") or "127.0.0.1"
         self.PORT = self._port("PORT", 5000)

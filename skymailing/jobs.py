@@ -31,6 +31,7 @@ from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
 SWEEP_LEASE = 30  # seconds without news after which a sweep counts as dead
+HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")
 
@@ -150,8 +151,11 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
                 return
             is_tired = number > first and _should_yield(time.monotonic() - begun)
             if is_tired and queue.enqueue("continue_sweep", number, lease, now.timestamp()):
+                # Long enough for the jobs before it, such as the starts of a thousand mailings.
+                queue.hold_lease(schedule.SWEEP_ID, lease, HANDOVER_LEASE)
                 return
             parts[number](now)
+            db.session.rollback()  # a part that only read; on SQLite others could not write
     except BaseException:
         queue.end_lease(schedule.SWEEP_ID, lease)
         raise

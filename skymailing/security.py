@@ -108,7 +108,10 @@ def visible_page() -> str:
     if request.method in ("GET", "HEAD") and not is_partial_request():
         return request.full_path.removesuffix("?")
     # A form's target may accept no GET.
-    seen = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    try:
+        seen = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    except ValueError:
+        return url_for("home.index")
     path = urlunsplit(("", "", seen.path, seen.query, ""))
     return path if is_safe_next(path) else url_for("home.index")
 

@@ -38,6 +38,7 @@ LONGEST_SYSTEM_SECONDS = 0.5  # of small jobs, before a slice of a run goes firs
 WORKER_TTL = 75  # seconds after which a silent worker counts as dead
 MAINTENANCE_INTERVAL = 60  # seconds between clean-ups of dead workers' keys in Redis
 REDIS_PAUSE = 1.0  # seconds between tries while Redis is down
+RESTART_PAUSE = 2.0  # seconds before the loop starts again
 
 _stop_requested = threading.Event()
 
@@ -75,6 +76,20 @@ class Worker(SimpleWorker):
         self.system_seconds = self.system_seconds + seconds if queue.name == SYSTEM else 0.0
         first = DELIVERY if self.system_seconds > LONGEST_SYSTEM_SECONDS else SYSTEM
         self._ordered_queues.sort(key=lambda queue: queue.name != first)
+
+    def bootstrap(self, *arguments: Any, **options: Any) -> None:
+        super().bootstrap(*arguments, **options)
+        self._stop_requested = stop_is_requested()  # by a signal to the worker before this one
+
+    def teardown(self) -> None:
+        # Without Redis, rq's version fails before it stops the listening thread, which would connect
+        # again and count as another worker.
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]
+        finally:
+            if self.pubsub_thread:
+                self.pubsub_thread.stop()
+            self.connection.connection_pool.disconnect()
 
     def unsubscribe(self) -> None:
         # rq unsubscribes before it stops the listening thread, which could then block for a minute, and rq
@@ -115,7 +130,8 @@ def serve() -> None:
             with contextlib.suppress(RedisError):
                 make_worker().work()
             if not stop_is_requested():
-                logger.warning("Redis went away; the worker continues when it is back")
+                logger.warning("the worker's loop ended, as when Redis goes away; it starts again")
+                time.sleep(RESTART_PAUSE)  # Redis may respond, but refuse every write
                 _wait_for_redis()
     except StopRequested:  # the signal came during the wait; rq's handler raises this
         pass

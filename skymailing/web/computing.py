@@ -1,6 +1,7 @@
 """Views that compute for up to seconds: each user gets one turn at a time, so others stay unaffected."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -21,6 +22,7 @@ RATE = "300 per minute"
 # Each user has one running request and others that wait for it; a thread waits for at most WAIT seconds.
 PLACES = 3
 WAIT = 10  # seconds
+WAIT_FOR_PLACE = 1.0  # seconds; the browser has left requests that still run
 LONGEST = 60  # seconds after which the place of a request that died is free again
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -34,7 +36,8 @@ def get_user_key() -> str:
 def computes(view: V) -> V:
     """Decorate a view of signed-in users that computes: limit its rate, and run one per user at a time.
 
-    Another request waits for its turn. 429 when several are waiting. Without Redis there is no limit.
+    Another request waits for its turn, and gets 429 when several are waiting already. Without Redis there
+    is no limit.
     On SQLite the view starts without the write lock (`starts_reading`).
     """
 
@@ -64,13 +67,17 @@ def take_turn(user: str) -> Iterator[None]:
 
 def _acquire(user: str, held: list[Lock]) -> None:
     redis = queue.connection()
-    for place in range(PLACES):
-        lock = redis.lock(f"skymailing:computing:{user}:{place}", timeout=LONGEST)
-        if lock.acquire(blocking=False):
-            held.append(lock)
-            break
-    else:
-        raise TooManyRequests(retry_after=1)
+    give_up = time.monotonic() + WAIT_FOR_PLACE
+    while not held:
+        for place in range(PLACES):
+            lock = redis.lock(f"skymailing:computing:{user}:{place}", timeout=LONGEST)
+            if lock.acquire(blocking=False):
+                held.append(lock)
+                break
+        else:
+            if time.monotonic() > give_up:
+                raise TooManyRequests(retry_after=1)
+            time.sleep(0.05)
     turn = redis.lock(f"skymailing:computing:{user}:turn", timeout=LONGEST, sleep=0.02)
     if not turn.acquire(blocking_timeout=WAIT):
         raise TooManyRequests(retry_after=1)

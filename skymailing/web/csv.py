@@ -14,8 +14,10 @@ from flask import Response, stream_with_context
 SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
 # A spreadsheet that expects another separator splits the text of a cell: in German or Russian, semicolons.
 SEPARATORS = r",;|\t\r\n"
-UNSAFE = re.compile(rf"^(?='*[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])(?='*[{SIGNS}])")
-ESCAPED = re.compile(rf"^'(?='*[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])'(?='*[{SIGNS}])")
+# A quotation mark after such a separator begins a quoted cell.
+BEFORE = r"['\"]*"
+UNSAFE = re.compile(rf"^(?={BEFORE}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])(?={BEFORE}[{SIGNS}])")
+ESCAPED = re.compile(rf"^'(?={BEFORE}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])'(?={BEFORE}[{SIGNS}])")
 ROWS_PER_CHUNK = 500
 
 

@@ -7,7 +7,8 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from sqlalchemy.orm.exc import ObjectDeletedError
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, ServiceUnavailable
 
 from skymailing.errors import UserError
 from skymailing.extensions import db, login
@@ -23,6 +24,7 @@ def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, show_error)
     app.register_error_handler(OperationalError, show_database_unavailable)
     app.register_error_handler(UserError, show_user_error)
+    app.register_error_handler(ObjectDeletedError, show_deleted)
 
 
 def show_database_unavailable(error: OperationalError) -> Response:
@@ -41,6 +43,12 @@ def treat_as_visitor_if_unknown() -> None:
         getattr(current_user, "locale", None)
     except SQLAlchemyError:
         g._login_user = login.anonymous_user()
+
+
+def show_deleted(_error: ObjectDeletedError) -> Response:
+    """Return 404 if something that the request had loaded was deleted before it was changed."""
+    db.session.rollback()
+    return show_error(NotFound())
 
 
 def show_user_error(error: UserError) -> Response:

@@ -20,12 +20,15 @@ from skymailing.errors import UserError
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 16_000_000  # decoded at full size; with copies, they need about 300 MB
-# A JPEG, as cameras and phones write, is decoded near the needed size.
+# A JPEG with one scan, as cameras and phones write, is decoded near the needed size.
 MAX_JPEG_PIXELS = 50_000_000
+# A progressive JPEG has about ten scans, each of which takes the time of the whole picture.
+MAX_SCANS = 30
+START_OF_SCAN = b"\xff\xda"
 DECODING_WAIT = 3  # seconds; each waiting upload keeps a thread of the web server busy
 MIN_SIDE = 16  # pixels; anything smaller is a tracking pixel or a mistake
 FORMATS = ("JPEG", "PNG", "WEBP")
-SMOOTH_MODES = ("L", "RGB", "RGBA")  # can be resized without being converted first
+SMOOTH_MODES = ("L", "RGB", "RGBA", "CMYK")  # can be resized without being converted first
 WIDTHS = (400, 800, 1200)  # pixels; smaller copies for phones and cards
 QUALITY = 82
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -136,12 +139,17 @@ def _decode(content: bytes, largest: int) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             # The size is in the file's header, so this check decodes no pixel.
-            allowed = MAX_JPEG_PIXELS if opened.format == "JPEG" else MAX_PIXELS
+            is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
+            allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
             if opened.width * opened.height > allowed:
                 raise _too_many_pixels(allowed)
+            if opened.format == "JPEG" and content.count(START_OF_SCAN) > MAX_SCANS:
+                raise unreadable
             if min(opened.size) < MIN_SIDE:
                 raise UserError("picture_too_small")
             opened.draft("RGB", (largest, largest))  # decode a JPEG near the needed size
+            if opened.width * opened.height > MAX_PIXELS:  # it is too narrow for that
+                raise _too_many_pixels(MAX_PIXELS)
             opened.load()
             if opened.mode in SMOOTH_MODES:  # before the copies below, which would be as large as the picture
                 opened.thumbnail((largest, largest), Image.Resampling.LANCZOS)

@@ -218,7 +218,13 @@ def test_a_part_of_a_page_sends_the_whole_window_to_the_sign_in_page(
 
 
 def test_a_forged_page_address_leads_home(visitor: FlaskClient) -> None:
-    for forged in ("http://sky.example//evil.example", "javascript:alert(1)", "https:/\\evil.example", ""):
+    for forged in (
+        "http://sky.example//evil.example",
+        "javascript:alert(1)",
+        "https:/\\evil.example",
+        "http://[",
+        "",
+    ):
         headers = {"HX-Request": "true", "HX-Current-URL": forged}
         target = urlsplit(visitor.get("/mailings/7/progress", headers=headers).headers["HX-Redirect"])
         assert parse_qs(target.query) == {"next": ["/"]}

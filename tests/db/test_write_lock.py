@@ -127,3 +127,27 @@ def test_a_message_that_was_deleted_while_its_text_was_checked_is_not_saved(
 
     monkeypatch.setattr("skymailing.messages.forms.check_content", delete)
     assert browser.post(f"/messages/{message_id}/edit", data=TYPED).status_code == 404
+
+
+def test_a_second_tab_that_saved_while_a_text_was_checked_is_a_conflict(
+    browser: FlaskClient, message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other tab has deleted the draft, which this request had read."""
+    path = f"/messages/{message.id}"
+    draft = browser.post(f"{path}/draft", data=TYPED | {"version": "1"})
+    assert draft.status_code == 200
+    is_first = True
+
+    def save_in_another_tab(_content: object) -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            other = browser.application.test_client()
+            other._cookies = browser._cookies
+            with browser.application.app_context():
+                assert other.post(f"{path}/edit", data=TYPED | {"body": "Saved"}).status_code == 302
+
+    monkeypatch.setattr("skymailing.messages.forms.check_content", save_in_another_tab)
+    response = browser.post(f"{path}/edit", data=TYPED | {"version": "1", "body": "Typed here"})
+    assert response.status_code == 409
+    assert "Typed here" in response.text

@@ -258,3 +258,18 @@ def test_nothing_is_lost_when_redis_is_emptied(
     session.refresh(mailing)
     assert mailing.state is MailingState.FINISHED
     assert len(smtp.letters) == 3
+
+
+def test_a_client_who_has_unsubscribed_does_not_end_the_slice(
+    app: Flask, session: Session, user: User, smtp: SmtpServer
+) -> None:
+    """A window with fewer letters than wanted is the last one only if no others are pending."""
+    clients = create_clients(user, 100)
+    mailing = due_mailing(user)
+    with app.app_context():
+        plan.start_due_run(mailing.id, utcnow())
+    SuppressionFactory.create(owner_id=user.id, email_key=clients[0].email_key)
+    with app.app_context():
+        send.send_slice(get_only_run(session).id, lambda _seconds: False)
+    assert count_states(session, get_only_run(session)) == {"sent": 99, "suppressed": 1}
+    assert len(smtp.letters) == 99

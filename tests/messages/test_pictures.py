@@ -204,3 +204,12 @@ def test_while_others_decode_an_upload_is_refused_after_a_while(
     assert response.headers["Retry-After"]
     assert response.json == {"problem": "Other images are being processed. Try again in a few seconds."}
     upload(browser)
+
+
+def test_a_photo_with_thousands_of_scans_is_refused_before_it_is_decoded(browser: FlaskClient) -> None:
+    photo = encode(Image.new("L", (2000, 2000)), "JPEG", progressive=True).read()
+    last = photo.rindex(b"\xff\xda")
+    scan = photo[last : photo.rindex(b"\xff\xd9")]
+    bomb = io.BytesIO(photo[:last] + scan * 1000 + b"\xff\xd9")
+    response = browser.post("/messages/pictures", data={"picture": (bomb, "x.jpg")})
+    assert response.status_code == 422

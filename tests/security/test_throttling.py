@@ -288,3 +288,15 @@ def test_counters_that_contain_an_address_expire_within_an_hour(
     keys = [key for key in redis_server.client.keys("*") if user.email.encode() in key]
     assert len(keys) >= 2
     assert all(0 < redis_server.client.ttl(key) <= 3600 for key in keys)
+
+
+def test_a_stranger_in_the_same_network_does_not_lock_out_a_known_device(
+    throttled: Flask, user: User
+) -> None:
+    own = throttled.test_client()
+    data = {"email": user.email, "password": PASSWORD}
+    assert own.post("/auth/login", data=data).status_code == 302
+    own.post("/auth/logout")
+    codes = [guess(throttled, user.email, "127.0.0.1").status_code for _ in range(11)]
+    assert codes[-1] == 429
+    assert own.post("/auth/login", data=data).status_code == 302

@@ -62,7 +62,8 @@ def reset(token: str) -> ResponseReturnValue:
             return render_template("auth/reset.html", form=form, email=email)
         db.session.rollback()  # so that no lock is held while hashing
         password_hash = hash_password(form.password.data)
-        services.reset_password(token, password_hash, utcnow())
+        # The link proves who this is: the owner can sign in here even while a stranger guesses passwords.
+        remember_device(services.reset_password(token, password_hash, utcnow()))
     except BadToken as error:
         return render_template("auth/reset_failed.html", reason=error.reason), 410
     db.session.commit()

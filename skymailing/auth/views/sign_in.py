@@ -15,6 +15,7 @@ from skymailing.auth.views.session import (
     UNCONFIRMED,
     VERIFY_TOKEN,
     end_session,
+    remember_device,
     sign_in,
     start_code_step,
     user_awaiting_code,
@@ -88,7 +89,8 @@ def verify_with_new_password(token: str) -> ResponseReturnValue:
         if not form.validate_on_submit():
             return render_template("auth/reset.html", form=form, email=email)
         db.session.rollback()  # so that no lock is held while hashing
-        services.confirm_with_new_password(token, hash_password(form.password.data), utcnow())
+        user = services.confirm_with_new_password(token, hash_password(form.password.data), utcnow())
+        remember_device(user)
     except BadToken as error:
         return render_template("auth/verify_failed.html", reason=error.reason), 410
     db.session.commit()

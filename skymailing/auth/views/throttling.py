@@ -70,7 +70,9 @@ def unconfirmed_account() -> str:
 def account_awaiting_code() -> str:
     """Return the ID of the account whose code is being entered."""
     awaiting = user_awaiting_code()
-    return str(awaiting[0].id) if awaiting else "none"
+    key = str(awaiting[0].id) if awaiting else "none"
+    db.session.rollback()  # Redis is asked next, and no lock must wait for it
+    return key
 
 
 def account_of_new_email() -> str:
@@ -80,6 +82,8 @@ def account_of_new_email() -> str:
         return str(services.read_new_email_token(token)[0].id)
     except BadToken:
         return "none"
+    finally:
+        db.session.rollback()  # Redis is asked next, and no lock must wait for it
 
 
 def signed_in_account() -> str:
@@ -205,9 +209,10 @@ NETWORK_LIMITS = (Limit("100 per 15 minutes", network), Limit("300 per 15 minute
 
 limit_logins = throttle(
     "sign-in",
-    Limit("10 per 15 minutes", submitted_account, network),
-    Limit("30 per 15 minutes", submitted_account, wide_network),
-    *NETWORK_LIMITS,
+    Limit("10 per 15 minutes", submitted_account, network, except_if=is_known_to_submitted_account),
+    Limit("30 per 15 minutes", submitted_account, wide_network, except_if=is_known_to_submitted_account),
+    Limit("100 per 15 minutes", network, except_if=is_known_to_submitted_account),
+    Limit("300 per 15 minutes", wide_network, except_if=is_known_to_submitted_account),
     Limit("100 per hour", submitted_account, except_if=is_known_to_submitted_account),
     Limit("50 per hour", submitted_account, device, only_if=is_known_to_submitted_account),
     counts=was_refused,
@@ -227,7 +232,7 @@ limit_new_email_checks = throttle("new-email", Limit("20 per hour", account_of_n
 # There are only a million codes, and anyone who gets here knows the password.
 limit_codes = throttle(
     "code",
-    Limit("10 per 15 minutes", account_awaiting_code, network),
+    Limit("10 per 15 minutes", account_awaiting_code, network, except_if=is_known_to_account_awaiting_code),
     Limit("30 per hour", account_awaiting_code, except_if=is_known_to_account_awaiting_code),
     Limit("30 per hour", account_awaiting_code, device, only_if=is_known_to_account_awaiting_code),
     counts=was_refused,

@@ -18,9 +18,10 @@ from skymailing.clients.views.blueprint import bp
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
 from skymailing.errors import UserError
-from skymailing.extensions import db
+from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
+from skymailing.web.computing import get_user_key
 from skymailing.web.csv import csv_response, csv_restore
 from skymailing.web.error_texts import explain
 from skymailing.web.responses import respond_if_changed
@@ -36,6 +37,7 @@ SAMPLE = (
 
 @bp.route("/import", methods=["GET", "POST"])
 @login_required
+@limiter.limit("60 per hour", key_func=get_user_key, methods=["POST"])
 @starts_reading
 def import_new() -> ResponseReturnValue:
     """Accept an uploaded file, which a worker then imports."""
@@ -53,6 +55,9 @@ def import_new() -> ResponseReturnValue:
 
 def receive_file(form: ImportForm) -> ClientImport | None:
     """Return the new import; on an error, show it beside the field and return None."""
+    if imports.count_unfinished_imports(current_user.id) >= MAX_UNFINISHED_IMPORTS:
+        form.file.errors = [_("Wait until your other imports are finished.")]
+        return None
     upload = form.file.data
     try:
         headers = imports.read_headers(upload.stream)

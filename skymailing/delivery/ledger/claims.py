@@ -128,25 +128,27 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
     pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them.
+    deliveries follow in order of ID, or as `choice` offers them. Without `choice`, fewer than `limit`
+    mean that no other delivery is due.
     """
     allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
     row = connection.execute(allowed).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
-    # If no recipient in a window may be mailed any longer, the next window is claimed.
     changes = Changes(run.key)
     claimed: list[Any] = []
-    while not claimed and (rows := _next_rows(connection, run, limit, now, choice)):
+    # Recipients who may not be mailed any longer are replaced by the next ones.
+    while (wanted := limit - len(claimed)) and (rows := _next_rows(connection, run, wanted, now, choice)):
         suppressed = [row for row in rows if row.is_suppressed]
         deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
-        claimed = [row for row in rows if not row.is_suppressed and not row.is_deleted]
+        mailable = [row for row in rows if not row.is_suppressed and not row.is_deleted]
         deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
         deliveries.end_unsent(connection, changes, deleted, DeliveryState.CANCELLED, now)
-        _lease(connection, [row.id for row in claimed], token, lease_until)
-        changes.move(
-            DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now
-        )
+        _lease(connection, [row.id for row in mailable], token, lease_until)
+        claimed += mailable
+        if claimed and len(rows) < wanted:
+            break
+    changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     changes.write(connection)
     return [_claimed(row) for row in claimed]
 

@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
+from typing import Any
 
 from flask import current_app
 from redis import RedisError
@@ -30,9 +31,11 @@ WORDS_ABOUT_US = re.compile(r"sender|relay|authent|helo|client|blocked|blacklist
 WORDS_ABOUT_ADDRESS = re.compile(
     r"user|mailbox|recipient|account|address|alias|unknown|no such|unrouteable|quota", re.IGNORECASE
 )
-# The shared count is forgotten after these seconds: without another refusal, or once it is full.
-EXPIRY, EXPIRY_WHEN_FULL = 600, 60
+# The shared count is forgotten after these seconds: without another refusal, or once it is full, when the
+# other workers have seen it and the owner may resume the mailing.
+EXPIRY, EXPIRY_WHEN_FULL = 600, 10
 RUNS_REMEMBERED = 64
+REDIS_PAUSE = 10.0  # seconds for which a worker counts alone after Redis was unavailable
 
 
 class Rejections:
@@ -41,7 +44,8 @@ class Rejections:
     def __init__(self, most: int) -> None:
         self.most = most
         # For runs whose last letter was refused: the reply, how often in a row it came, and since when.
-        self._streaks: dict[int, tuple[str, int, float]] = {}
+        self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
+        self._alone_until = 0.0  # by the monotonic clock
         # Runs with a letter that was not refused for such a reason, and none refused since.
         self._proven: OrderedDict[int, None] = OrderedDict()
 
@@ -68,6 +72,7 @@ class Rejections:
             self._streaks.pop(run_id, None)
         else:
             self._streaks[run_id] = reply, count, since
+            _keep_latest(self._streaks)
         return count
 
     def room(self, run_id: int) -> int | None:
@@ -85,29 +90,33 @@ class Rejections:
 
     def _remember_proven(self, run_id: int) -> None:
         self._proven[run_id] = None
-        if len(self._proven) > RUNS_REMEMBERED:
-            self._proven.popitem(last=False)
+        _keep_latest(self._proven)
 
     def _forget(self, run_id: int) -> None:
         self._streaks.pop(run_id, None)
-        try:
-            queue.connection().delete(_key(run_id))
-        except RedisError as error:
-            logger.info("Redis is unavailable, refusals are counted by each worker: %s", error)
+        if time.monotonic() >= self._alone_until:
+            try:
+                queue.connection().delete(_key(run_id))
+            except RedisError as error:
+                self._count_alone(error)
 
     def _count_together(self, run_id: int, reply: str) -> int:
+        if time.monotonic() < self._alone_until:
+            return 0
         field = hashlib.sha256(reply.encode()).hexdigest()[:16]
         try:
-            with queue.connection().pipeline() as pipeline:
-                pipeline.hincrby(_key(run_id), field, 1)
-                pipeline.expire(_key(run_id), EXPIRY)
-                count = int(pipeline.execute()[0])
-            if count >= self.most:
-                queue.connection().expire(_key(run_id), EXPIRY_WHEN_FULL)
+            redis = queue.connection()
+            count = int(redis.hincrby(_key(run_id), field, 1))
+            if count <= self.most:
+                redis.expire(_key(run_id), EXPIRY if count < self.most else EXPIRY_WHEN_FULL)
         except RedisError as error:
-            logger.info("Redis is unavailable, refusals are counted by each worker: %s", error)
+            self._count_alone(error)
             return 0
         return count
+
+    def _count_alone(self, error: RedisError) -> None:
+        logger.info("Redis is unavailable, each worker counts its refusals: %s", error)
+        self._alone_until = time.monotonic() + REDIS_PAUSE
 
 
 def is_about_address(result: Result) -> bool:
@@ -119,6 +128,11 @@ def is_about_address(result: Result) -> bool:
     if WORDS_ABOUT_US.search(result.answer):
         return False
     return WORDS_ABOUT_ADDRESS.search(result.answer) is not None
+
+
+def _keep_latest(remembered: OrderedDict[int, Any]) -> None:
+    while len(remembered) > RUNS_REMEMBERED:
+        remembered.popitem(last=False)
 
 
 def _key(run_id: int) -> str:

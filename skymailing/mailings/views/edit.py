@@ -18,7 +18,7 @@ from skymailing.mailings import deletion, queries, services
 from skymailing.mailings.duplicate_submission import parse_opened_at
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError
 from skymailing.mailings.forms import MailingForm
-from skymailing.mailings.preflight import STEPS, choose_step, make_preflight
+from skymailing.mailings.preflight import STEPS, choose_step, find_chosen_message, make_preflight
 from skymailing.mailings.run_queries import has_runs
 from skymailing.mailings.selection import Selection, read_selection
 from skymailing.mailings.views import client_picker
@@ -188,6 +188,10 @@ def is_draft() -> bool:
 def render_form(form: MailingForm, mailing: Mailing | None) -> str:
     if "check" in request.form and not client_picker.is_step(request.form):
         form.validate()
+    if request.form.get("check") == "test" and (message := find_chosen_message(form)):
+        message_id = message.id
+        start_writing()
+        send_test_letter(current_user, message_id)
     picker = None
     is_picking = (
         client_picker.is_step(request.form) and request.form[client_picker.STEP_FIELD] != client_picker.STAY
@@ -201,9 +205,6 @@ def render_form(form: MailingForm, mailing: Mailing | None) -> str:
         return render_template("mailings/_picker_results.html", form=form, picker=picker)
     # A picker step is not validated, so it has no summary.
     context = None if client_picker.is_step(request.form) else make_preflight(form, mailing)
-    if request.form.get("check") == "test" and context and (message := context["preflight"].message):
-        start_writing()
-        send_test_letter(current_user, message.id)
     return render_template(
         "mailings/form.html",
         form=form,

@@ -88,7 +88,9 @@ def edit(message_id: int) -> ResponseReturnValue:
     is_changed = False
     if form.validate_on_submit():
         start_writing()
-        message = get_own(Message, message_id)  # it may have been deleted since
+        # Another tab may have deleted or saved it, and with it the draft.
+        message = get_own(Message, message_id)
+        draft = drafts.find_draft(message) if draft else None
         try:
             services.save_message(
                 message, form.read_content(), request.form.get("version", type=parse_big_id)
