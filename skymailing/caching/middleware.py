@@ -26,6 +26,7 @@ from werkzeug.http import parse_cookie
 
 from skymailing.caching.backend import SharedCache
 from skymailing.caching.invalidation import shared_cache
+from skymailing.caching.refresh import Refresher
 from skymailing.clock import utcnow
 from skymailing.extensions import cache
 from skymailing.web.compression import accepts_gzip, compress
@@ -37,6 +38,7 @@ LOOKUP = "skymailing.page_lookup"  # in the WSGI environment: the Lookup of a pa
 FAST_LEVEL = 1  # for compressing a body that differs in each response
 LOCAL_PAGES = 256  # kept in memory by each process
 RENDER_SECONDS = 5.0  # longest time to render a page
+KEPT_SECONDS = 3600.0  # after a page has expired, for the time that the database does not respond
 READ_METHODS = ("GET", "HEAD")
 
 Environment = dict[str, Any]
@@ -137,6 +139,7 @@ class PageCache:
         self.kinds = kinds
         self.wsgi_app = wsgi_app
         self.local: dict[str, CachedPage] = {}
+        self._refresher = Refresher()
 
     def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -147,9 +150,11 @@ class PageCache:
                 backend: SharedCache = self.app.extensions["cache"][cache]
                 lookup = self._lookup(kind, path, environ, cookies.get(LANGUAGE_COOKIE), backend)
                 page = self._find(lookup, backend)
-                if page is not None:
-                    return self._respond(page, kind, environ, start_response)
-                return self._render(lookup, environ, start_response)
+                if page is None:
+                    return self._render(lookup, environ, start_response)
+                if page.expires <= lookup.requested_at.timestamp():
+                    return self._refresh(page, lookup, environ, start_response)
+                return self._respond(page, kind, environ, start_response)
         return self.wsgi_app(environ, start_response)
 
     def _is_visitor(self, cookies: Any) -> bool:
@@ -176,6 +181,7 @@ class PageCache:
         return Lookup(utcnow(), kind, key, backend.label(*kind.subjects), variant, may_store)
 
     def _find(self, lookup: Lookup, backend: SharedCache) -> CachedPage | None:
+        """Return the page if its data is unchanged; the page may have expired."""
         if lookup.label is None or not lookup.may_store:
             return None
         page, now = self.local.get(lookup.key), lookup.requested_at.timestamp()
@@ -193,7 +199,6 @@ class PageCache:
             # The data is unchanged. This request renders the page again. Until then, other requests get
             # the old page, but not past its next change; otherwise all of them would render it at once.
             self.local[lookup.key] = replace(page, expires=min(now + RENDER_SECONDS, page.next_change))
-            return None
         return page
 
     def _render(
@@ -205,6 +210,18 @@ class PageCache:
             return self.wsgi_app(environ, start_response)
         finally:
             self.local.pop(lookup.key, None)
+
+    def _refresh(
+        self, page: CachedPage, lookup: Lookup, environ: Environment, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Render an expired page again; serve the old one if the database does not respond."""
+        environ[LOOKUP] = lookup
+        rendered = self._refresher.render(self.wsgi_app, environ)
+        if rendered is None:
+            return self._respond(page, lookup.kind, environ, start_response)
+        self.local.pop(lookup.key, None)
+        start_response(rendered.status, rendered.headers)
+        return [rendered.body]
 
     def _respond(
         self, page: CachedPage, kind: PageKind, environ: Environment, start_response: Callable[..., Any]
@@ -270,4 +287,4 @@ def _store(response: Response, lookup: Lookup, values: list[int] | None) -> None
     page = CachedPage(
         lookup.label, expires, next_change, f'"{etag}"', headers, str(get_locale()), values, body
     )
-    shared_cache().set_bytes(lookup.key, page.to_bytes(), expires - now)
+    shared_cache().set_bytes(lookup.key, page.to_bytes(), expires - now + KEPT_SECONDS)

@@ -48,7 +48,7 @@ def up(migrate: bool) -> None:
             _supervise(run_directory)
     except SkyMailingError as error:
         fail(str(error))
-    click.echo("Stopped.")
+    say("Stopped.")
 
 
 @click.command("web")
@@ -119,6 +119,14 @@ def use_utc() -> None:
     time.tzset()
 
 
+def say(text: str) -> None:
+    """Print a line; after an error, as on a full disk, the service goes on without its console."""
+    try:
+        click.echo(text)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def fail(text: str) -> NoReturn:
     """Print the reason and exit with 1."""
     click.echo(text, err=True)
@@ -183,15 +191,15 @@ def _supervise(run_directory: Path) -> None:
         )
         return catcher_listens and instance_lock.responds(health_url)
 
-    click.echo("Starting ...")
+    say("Starting ...")
     log_format = output.SupervisorFormat() if config["LOG_FORMAT"] == "json" else None
-    supervisor.supervise(configuration, PROJECT_DIR, logs, is_ready, _announce, click.echo, log_format)
+    supervisor.supervise(configuration, PROJECT_DIR, logs, is_ready, _announce, say, log_format)
     remove_socket_directory(config["DATA_DIR"])
 
 
 def _announce() -> None:
     config = current_app.config
-    click.echo(f"SkyMailing is running: {config['PUBLIC_URL']}/")
+    say(f"SkyMailing is running: {config['PUBLIC_URL']}/")
     if config["MAIL_CATCHER"]:
-        click.echo(f"Letters are kept here instead of being sent: {config['PUBLIC_URL']}/outbox/")
-    click.echo(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Press Ctrl-C to stop SkyMailing.")
+        say(f"Letters are kept here instead of being sent: {config['PUBLIC_URL']}/outbox/")
+    say(f"Logs are in {programs.logs_directory(config['DATA_DIR'])}. Press Ctrl-C to stop SkyMailing.")

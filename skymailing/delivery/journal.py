@@ -11,12 +11,13 @@ import fcntl
 import json
 import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 from skymailing.delivery.smtp.session import Letter, Result
@@ -169,45 +170,80 @@ def read_dead_journals(directory: Path) -> Iterator[DeadJournal]:
     """Yield each journal without a running worker, for the caller to recover and remove."""
     for path in sorted(directory.glob("*.jsonl")):
         try:
-            file = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
+            with _lock_dead(path):
+                yield _read(path)
+        except (FileNotFoundError, BlockingIOError):
             continue
+        except OSError as error:
+            logger.warning("the journal %s cannot be read: %s", path.name, error.strerror)
+
+
+@contextmanager
+def _lock_dead(path: Path) -> Iterator[None]:
+    """Lock a dead worker's journal; raises BlockingIOError if the worker is running."""
+    file = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)
+
+
+def find_unreadable(directory: Path) -> dict[Path, str]:
+    """Return the entries of the journal directory that cannot be read, with the reasons."""
+    found: dict[Path, str] = {}
+    for path in sorted(directory.glob("*.jsonl")):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield _read(path)
-        except BlockingIOError:
+            os.close(os.open(path, os.O_RDWR))
+            _read(path)
+        except FileNotFoundError:  # its worker has just closed it
             continue
-        finally:
-            os.close(file)
+        except OSError as error:
+            found[path] = error.strerror or str(error)
+    return found
 
 
 def known_leases(directory: Path) -> set[str]:
     """Return the tokens of all leases in this host's journals, of both running and dead workers."""
     tokens: set[str] = set()
     for path in directory.glob("*.jsonl"):
-        with suppress(FileNotFoundError):  # its worker has just closed it
+        with suppress(OSError):  # its worker has just closed it, or it is unreadable
             if lease := _read(path).lease:
                 tokens.add(lease.token)
     return tokens
 
 
 def _read(path: Path) -> DeadJournal:
-    written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    journal = DeadJournal(path, None, complete=False, written_at=written_at)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    journal = DeadJournal(path, None, complete=False, written_at=datetime.fromtimestamp(status.st_mtime, UTC))
+    is_damaged = False
     for line in path.read_bytes().split(b"\n"):
         try:
             entry = json.loads(line)
         except ValueError:
             continue  # cut off by a crash or a full disk, or the empty first line
-        lease = journal.lease
-        if "boot" in entry:
-            journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
-        elif "claim" in entry:
-            journal.lease = Lease(entry["claim"])
-        elif lease and "begin" in entry:
-            lease.begun[entry["begin"]] = entry["number"]
-        elif lease and "end" in entry:
-            letter = Letter(entry["end"], entry["number"], "", b"")
-            lease.begun.pop(letter.delivery_id, None)
-            lease.results.append(Result(letter, Verdict(entry["verdict"]), entry["code"], entry["answer"]))
+        try:
+            _add_entry(journal, entry)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            is_damaged = True  # not written by a worker: any other entry may be missing, too
+    journal.complete &= not is_damaged
     return journal
+
+
+def _add_entry(journal: DeadJournal, entry: Any) -> None:
+    if not isinstance(entry, dict):
+        raise TypeError
+    lease = journal.lease
+    if "boot" in entry:
+        journal.complete = bool(entry["boot"]) and entry["boot"] == boot_id()
+    elif "claim" in entry:
+        journal.lease = Lease(str(entry["claim"]))
+    elif lease and "begin" in entry:
+        lease.begun[int(entry["begin"])] = int(entry["number"])
+    elif lease and "end" in entry:
+        letter = Letter(int(entry["end"]), int(entry["number"]), "", b"")
+        result = Result(letter, Verdict(entry["verdict"]), entry["code"], str(entry["answer"]))
+        lease.begun.pop(letter.delivery_id, None)
+        lease.results.append(result)

@@ -7,7 +7,7 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,7 +43,8 @@ def hold_lock(run_directory: Path, address: str) -> Iterator[bool]:
         was_unclean = bool(_read(file))
         _write(file, {"pid": os.getpid(), "address": address})
         yield was_unclean
-        _write(file, {})
+        with suppress(OSError):  # on a full disk the file is empty, which means the same
+            _write(file, {})
 
 
 def wait_for_old_processes(ports: list[tuple[str, int]], redis: Redis | None) -> None:
@@ -109,10 +110,9 @@ def _read(file: IO[str]) -> dict[str, Any]:
 
 
 def _write(file: IO[str], content: dict[str, Any]) -> None:
-    file.seek(0)
-    file.truncate()
-    json.dump(content, file)
-    file.flush()
+    # Without a buffer, which would raise again when the file is closed on a full disk.
+    os.ftruncate(file.fileno(), 0)
+    os.write(file.fileno(), json.dumps(content).encode())
 
 
 def responds(url: str) -> bool:

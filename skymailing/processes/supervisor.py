@@ -19,6 +19,8 @@ from supervisor.options import ServerOptions
 from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
+from skymailing.processes import log_files
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MAX_RESTART_DELAY = 5  # seconds; by default, supervisor adds a second with each failure
 READY_TIMEOUT = 60  # seconds until the console reports that the web server is not responding
@@ -146,6 +148,7 @@ def supervise(  # noqa: PLR0913 - directories and callbacks, from a single calle
     The children work in `directory`. This process must work in `logs`, the log directory.
     `log_format` is the left operand of `%` that formats the supervisor's own lines.
     """
+    log_files.install()
     options: Any = Options(directory, log_format)
     options.realize(["-c", str(configuration)])
     options.first = True

@@ -64,7 +64,9 @@ def test_working_parts_are_reported_as_ok(app: Flask, smtp: SmtpServer) -> None:
 
     assert result.exit_code == 1, result.output  # because no scheduler or worker is running
     working = list_names(result.output, "ok")
-    assert working == ["configuration", "files", "disk", "proxy", "database", "redis", "mail-server", "clock"]
+    assert working == [
+        *("configuration", "files", "journals", "disk", "proxy", "database", "redis", "mail-server", "clock")
+    ]
 
 
 def test_only_chosen_parts_are_checked_and_printed_as_json(app: Flask, session: Session) -> None:
@@ -145,6 +147,18 @@ def test_a_late_sweep_is_a_problem(app: Flask, session: Session) -> None:
     assert fresh.exit_code == 0, fresh.output
     assert late.exit_code == 1
     assert "seconds ago" in late.output
+
+
+def test_a_journal_that_cannot_be_read_is_a_problem(app: Flask) -> None:
+    entry = app.config["DATA_DIR"] / "journal" / "moved.jsonl"
+    entry.mkdir(parents=True)
+    try:
+        found = app.test_cli_runner().invoke(args=["doctor", "--only", "journals"])
+    finally:
+        entry.rmdir()
+
+    assert found.exit_code == 1
+    assert f"{entry} cannot be read: Is a directory" in found.output
 
 
 @pytest.mark.usefixtures("_no_network")

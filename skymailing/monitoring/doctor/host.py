@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from skymailing import counters, queue
 from skymailing.clock import utcnow
+from skymailing.delivery import journal
 from skymailing.extensions import db
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
@@ -41,6 +42,20 @@ def check_files() -> Check:
 
 def _is_open_to_others(path: Path) -> bool:
     return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def check_journals() -> Check:
+    """Check that the workers' journals can be read, which say what became of a dead worker's letters."""
+    unreadable = journal.find_unreadable(current_app.config["DATA_DIR"] / "journal")
+    if not unreadable:
+        return Check("journals", True, "all are readable")
+    path, reason = next(iter(unreadable.items()))
+    others = f", and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+    advice = (
+        "Let the service's user read and write it, or move it out of the folder if no worker wrote it. "
+        "Until then it is skipped: letters that it mentions become unknown if their worker is dead."
+    )
+    return Check("journals", False, f"{path} cannot be read: {reason}{others}", advice)
 
 
 def check_disk() -> Check:

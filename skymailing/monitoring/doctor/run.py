@@ -21,6 +21,7 @@ class Part:
 PARTS = (
     Part(("configuration",), lambda: [check_configuration()]),
     Part(("files",), lambda: [host.check_files()]),
+    Part(("journals",), lambda: [host.check_journals()]),
     Part(("disk",), lambda: [host.check_disk()]),
     Part(("proxy",), lambda: [host.check_proxy()]),
     Part(("database",), lambda: [checks.check_database()]),
