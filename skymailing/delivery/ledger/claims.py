@@ -28,6 +28,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
+from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
 
@@ -75,9 +76,10 @@ class Choice(Protocol):
 
 
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
-    """Return the run if its mailing may send now."""
+    """Return the run if its mailing may send now and its owner has not reached a limit."""
     is_open = Run.state.in_(OPEN_RUN_STATES)
-    row = connection.execute(_run_columns(run_id).where(is_open, may_send(now))).one_or_none()
+    statement = _run_columns(run_id).where(is_open, may_send(now), letters.has_room(now))
+    row = connection.execute(statement).one_or_none()
     if row is None or not (hours := hours_of(row)).is_open(now):
         return None
     run, closes_at = _open_run(row), hours.closes_after(now)
@@ -127,27 +129,31 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
     pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them.
+    deliveries follow in order of ID, or as `choice` offers them. Those that the owner's limits do not allow
+    stay as they are.
     """
-    allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
+    allowed = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
+        Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
+    )
     row = connection.execute(allowed).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
     # If no recipient in a window may be mailed any longer, the next window is claimed.
     changes = Changes(run.key)
     claimed: list[Any] = []
-    while not claimed and (rows := _next_rows(connection, run, limit, now, choice)):
-        suppressed = [row.id for row in rows if row.is_suppressed]
-        deleted = [row.id for row in rows if row.is_deleted and not row.is_suppressed]
+    is_over_limit = False
+    while not claimed and not is_over_limit and (rows := _next_rows(connection, run, limit, now, choice)):
+        suppressed = [row for row in rows if row.is_suppressed]
+        deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
         claimed = [row for row in rows if not row.is_suppressed and not row.is_deleted]
-        ending = {"finished_at": now, "due_at": None}
-        _set_state(connection, suppressed, {"state": DeliveryState.SUPPRESSED} | ending)
-        _set_state(connection, deleted, {"state": DeliveryState.CANCELLED} | ending)
+        room = letters.reserve(connection, run.owner_id, len(claimed), row.is_new, now)
+        is_over_limit = room < len(claimed)
+        claimed = claimed[:room]
+        _end(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
+        _end(connection, changes, deleted, DeliveryState.CANCELLED, now)
         lease = {"lease_token": token, "lease_until": lease_until, "due_at": None}
-        _set_state(connection, [row.id for row in claimed], {"state": DeliveryState.SENDING} | lease)
-        changes.move(DeliveryState.SUPPRESSED, len(suppressed), now)
-        changes.move(DeliveryState.CANCELLED, len(deleted), now)
-        changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
+        _set_state(connection, claimed, {"state": DeliveryState.SENDING} | lease)
+        _count_no_longer_deferred(changes, claimed, now)
     changes.write(connection)
     return [_claimed(row) for row in claimed]
 
@@ -223,8 +229,21 @@ def _candidates(run: OpenRun, condition: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _set_state(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
-    if ids:
+def _end(
+    connection: Connection, changes: Changes, rows: Sequence[Any], state: DeliveryState, now: datetime
+) -> None:
+    _set_state(connection, rows, {"state": state, "finished_at": now, "due_at": None})
+    changes.move(state, len(rows), now)
+    _count_no_longer_deferred(changes, rows, now)
+
+
+def _count_no_longer_deferred(changes: Changes, rows: Sequence[Any], now: datetime) -> None:
+    changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in rows), now)
+
+
+def _set_state(connection: Connection, rows: Sequence[Any], values: dict[str, Any]) -> None:
+    if rows:
         connection.execute(
-            update(Delivery).where(is_one_of(Delivery.id, "ids")).values(values), {"ids": list(ids)}
+            update(Delivery).where(is_one_of(Delivery.id, "ids")).values(values),
+            {"ids": [row.id for row in rows]},
         )

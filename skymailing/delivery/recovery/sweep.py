@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import is_one_of, reading_engine
@@ -19,6 +19,7 @@ from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import OPEN_RUN_STATES, Delivery, DeliveryState, Mailing, MailingState, Run, User
+from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ def _due_mailings(now: datetime) -> list[int]:
 def _finish_runs(now: datetime) -> list[int]:
     """Finish the open runs that are over, and return those with letters to send now."""
     open_runs = (
-        select(Run.id, may_send(now).label("may_send"), *HOURS)
+        select(Run.id, and_(may_send(now), letters.has_room(now)).label("may_send"), *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.state.in_(OPEN_RUN_STATES))
