@@ -8,7 +8,10 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.models import UsageKind, User
-from skymailing.quotas import counting, letters
+from skymailing.quotas import checks, counting, letters
+from skymailing.settings.quotas import quota_settings
+
+COUNTED = 1_000_000  # of what has no limit, so that a page is fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Limits:
 def measure(user: User, now: datetime) -> Limits:
     """Return the user's limits and usage."""
     is_new = letters.is_new(user, now) and any(limit.is_for_new for limit in letters.list_limits())
-    return Limits(_letters(user, is_new, now), is_new, letters.new_until(user) if is_new else None)
+    usages = [*_letters(user, is_new, now), *_things(user, now)]
+    return Limits(usages, is_new, letters.new_until(user) if is_new else None)
 
 
 def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
@@ -44,7 +48,28 @@ def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
     limits = [limit for limit in letters.list_limits() if is_new or not limit.is_for_new]
     usages = []
     for hours, name in names.items():
-        used = db.session.scalar(select(counting.total(user.id, UsageKind.LETTERS, hours, now))) or 0
+        used = _sum(user, UsageKind.LETTERS, hours, now)
         most = min((limit.most for limit in limits if limit.hours == hours), default=0)
         usages.append(Usage(name, used, most))
     return usages
+
+
+def _things(user: User, now: datetime) -> list[Usage]:
+    settings = quota_settings()
+    rows = (
+        (_("Clients"), checks.select_clients(user.id), settings.clients),
+        (_("Messages"), checks.select_messages(user.id), settings.messages),
+        (_("Mailings"), checks.select_mailings(user.id), settings.mailings),
+        (_("Drafts, also discarded ones"), checks.select_drafts(user.id), settings.drafts),
+        (_("Images"), checks.select_pictures(user.id), settings.pictures),
+    )
+    megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
+    return [
+        *(Usage(name, checks.count_up_to(own, most or COUNTED), most) for name, own, most in rows),
+        Usage(_("Images, in MB"), megabytes, settings.pictures_mb),
+        Usage(_("Imports in 24 hours"), _sum(user, UsageKind.IMPORTS, 24, now), settings.imports_per_day),
+    ]
+
+
+def _sum(user: User, kind: UsageKind, hours: int, now: datetime) -> int:
+    return db.session.scalar(select(counting.total(user.id, kind, hours, now))) or 0

@@ -18,6 +18,15 @@ class QuotaSettings:
     letters_per_day: int = 0
     new_account_letters_per_day: int = 500
     new_account_days: int = 3  # since the address was confirmed, unless a manager trusts the account earlier
+    clients: int = 1_000_000
+    messages: int = 10_000
+    mailings: int = 10_000
+    drafts: int = 200  # unsaved ones, also those that were discarded in the last two days
+    pictures: int = 500
+    pictures_mb: int = 200
+    unfinished_imports: int = 3
+    imports_per_day: int = 100
+    rejections_per_import: int = 20_000  # stored to be corrected; further ones are only counted
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "QuotaSettings":

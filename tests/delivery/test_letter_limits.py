@@ -1,8 +1,6 @@
 """Test the limits of letters per user: letters beyond a limit wait, and none is lost."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,21 +21,13 @@ from skymailing.monitoring.queries import find_oldest_due
 from skymailing.outbox import services as outbox
 from skymailing.outbox.tasks import send_due_letters
 from skymailing.quotas import letters
+from tests.conftest import SetLimits
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import UserFactory, create_clients, due_mailing
 from tests.support.servers import SmtpServer
 
 DAY = timedelta(days=1)
-SetLimits = Callable[..., None]
-
-
-@pytest.fixture
-def set_limits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> SetLimits:
-    def set_limits(**limits: int) -> None:
-        monkeypatch.setitem(app.config, "QUOTAS", replace(app.config["QUOTAS"], **limits))
-
-    return set_limits
 
 
 @pytest.fixture

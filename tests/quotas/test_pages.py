@@ -1,7 +1,5 @@
 """Test that users see their limits, and that managers see them and can lift those of new accounts."""
 
-from dataclasses import replace
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,9 +9,9 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import AuditAction, AuditEntry, Role, UsageKind, User
 from skymailing.quotas import counting
-from tests.conftest import SignIn
+from tests.conftest import SetLimits, SignIn
 from tests.mailings.pages import soup
-from tests.support.factories import UserFactory
+from tests.support.factories import UserFactory, create_clients
 
 
 @pytest.fixture
@@ -25,9 +23,8 @@ def newcomer(app: Flask, session: Session) -> User:
 
 
 @pytest.fixture(autouse=True)
-def limits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = replace(app.config["QUOTAS"], new_account_letters_per_day=20, letters_per_day=1000)
-    monkeypatch.setitem(app.config, "QUOTAS", settings)
+def limits(set_limits: SetLimits) -> None:
+    set_limits(new_account_letters_per_day=20, letters_per_day=1000)
 
 
 def read_card(browser: FlaskClient, path: str) -> str:
@@ -41,7 +38,9 @@ def test_users_see_their_limits_and_usage(sign_in: SignIn, newcomer: User, user:
     assert "Letters in 24 hours 20 of 20 limit reached" in card
     assert "Your account is new. Until" in card
 
+    create_clients(user, 3)
     card = read_card(sign_in(user), "/auth/profile")
+    assert "Clients 3 of 1,000,000" in card
     assert "Letters in this hour 0 Letters in 24 hours 0 of 1,000" in card
     assert "new" not in card
 
