@@ -14,6 +14,7 @@ class UsageKind(StrEnum):
     """What is counted; stored as text, so that a new kind needs no migration."""
 
     LETTERS = "letters"
+    TEST_LETTERS = "test-letters"
     IMPORTS = "imports"
 
 

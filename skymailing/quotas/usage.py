@@ -67,6 +67,11 @@ def _things(user: User, now: datetime) -> list[Usage]:
     return [
         *(Usage(name, checks.count_up_to(own, most or COUNTED), most) for name, own, most in rows),
         Usage(_("Images, in MB"), megabytes, settings.pictures_mb),
+        Usage(
+            _("Test letters in this hour"),
+            _sum(user, UsageKind.TEST_LETTERS, 1, now),
+            settings.test_letters_per_hour,
+        ),
         Usage(_("Imports in 24 hours"), _sum(user, UsageKind.IMPORTS, 24, now), settings.imports_per_day),
     ]
 

@@ -18,6 +18,7 @@ class QuotaSettings:
     letters_per_day: int = 0
     new_account_letters_per_day: int = 500
     new_account_days: int = 3  # since the address was confirmed, unless a manager trusts the account earlier
+    test_letters_per_hour: int = 10
     clients: int = 1_000_000
     messages: int = 10_000
     mailings: int = 10_000

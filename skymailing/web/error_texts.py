@@ -112,6 +112,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_too_many_pictures": _l(
         "There is no room for more images. Unused ones are deleted after two days."
     ),
+    "test_letter_limit": _l("You can send up to %(limit)s test letters an hour. Try again later."),
     #
     # --- reports ------------------------------------------------------------------------------
     "report_period_too_long": _l("Choose up to %(days)d days."),

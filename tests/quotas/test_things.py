@@ -9,12 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.models import Client, ClientImport, Mailing, Message, User
+from skymailing.models import Client, ClientImport, Mailing, Message, OutboxLetter, User
 from skymailing.models.base import Model
 from skymailing.quotas.counting import HOUR
 from tests.conftest import SetLimits
 from tests.mailings.pages import mailing_fields
-from tests.support.factories import MessageFactory
+from tests.support.factories import MailingFactory, MessageFactory
 
 
 def count(session: Session, model: type[Model]) -> int:
@@ -79,3 +79,24 @@ def test_the_number_of_imports_is_limited(
     assert count(session, ClientImport) == 2
     with time_machine.travel(utcnow() + 24 * HOUR):
         assert "files a day" not in upload()
+
+
+def test_the_number_of_test_letters_in_an_hour_is_limited(
+    session: Session, browser: FlaskClient, user: User, set_limits: SetLimits
+) -> None:
+    set_limits(test_letters_per_hour=3)
+    message = MessageFactory.create(owner=user)
+    mailing = MailingFactory.create(owner=user, message=message)
+    noon = utcnow().replace(minute=0, second=0, microsecond=0) + HOUR
+    with time_machine.travel(noon):
+        pages = [
+            browser.post(path, follow_redirects=True).text
+            for path in [f"/messages/{message.id}/test", f"/mailings/{mailing.id}/test"] * 2
+        ]
+        pages.append(browser.post(f"/messages/{message.id}/test", follow_redirects=True).text)
+
+    refusal = "You can send up to 3 test letters an hour."
+    assert [refusal in page for page in pages] == [False, False, False, True, True]
+    assert count(session, OutboxLetter) == 3
+    with time_machine.travel(noon + HOUR):
+        assert refusal not in browser.post(f"/messages/{message.id}/test", follow_redirects=True).text

@@ -157,9 +157,12 @@ def test(message_id: int) -> ResponseReturnValue:
     except TemplateError as error:
         flash(explain_template_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))
-    outbox.add_letter(
-        current_user, "test-letter", message_id=message.id, client_id=client.id if client else None
-    )
+    try:
+        outbox.add_test_letter(current_user, message.id, client.id if client else None, utcnow())
+    except LimitReached as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return redirect(url_for("messages.show", message_id=message_id))
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("Test letter sent to %(address)s.", address=current_user.email), "success")
