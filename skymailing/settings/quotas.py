@@ -19,6 +19,7 @@ class QuotaSettings:
     new_account_letters_per_day: int = 500
     new_account_days: int = 3  # since the address was confirmed, unless a manager trusts the account earlier
     test_letters_per_hour: int = 10
+    registrations_per_mailbox: int = 3  # in a day, with different tags as in name+tag@example.com
     clients: int = 1_000_000
     messages: int = 10_000
     mailings: int = 10_000

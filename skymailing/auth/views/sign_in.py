@@ -27,6 +27,7 @@ from skymailing.auth.views.throttling import (
     limit_letters_by_address,
     limit_logins,
     limit_logins_by_address,
+    limit_registrations_by_mailbox,
     limit_resends,
 )
 from skymailing.clock import utcnow
@@ -38,6 +39,7 @@ from skymailing.security import BadToken, hash_password, is_safe_next, needs_reh
 @bp.route("/register", methods=["GET", "POST"])
 @limit_letters
 @limit_letters_by_address
+@limit_registrations_by_mailbox
 def register() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(landing_page())

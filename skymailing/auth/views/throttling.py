@@ -14,12 +14,35 @@ from flask_login import current_user
 
 from skymailing.auth import devices
 from skymailing.auth.views.session import UNCONFIRMED, device_key, user_awaiting_code
+from skymailing.email_addresses import InvalidEmail, address_key, mailbox_key, parse_address
 from skymailing.extensions import limiter
+from skymailing.settings.quotas import quota_settings
 
 
 def account_and_address() -> str:
     """Return the submitted e-mail address and the visitor's network address."""
     return f"{request.form.get('email', '').strip().lower()[:320]}|{get_remote_address()}"
+
+
+def tagged_mailbox() -> str:
+    """Return the mailbox of the submitted e-mail address; empty if the address is the mailbox's own.
+
+    A stranger can therefore use up the tags of a mailbox, but not keep its owner from registering.
+    """
+    try:
+        address = parse_address(request.form.get("email", ""))
+    except InvalidEmail:
+        return ""
+    mailbox, own = mailbox_key(address), address_key(address)
+    return mailbox if mailbox.partition("@")[0] != own.partition("@")[0] else ""
+
+
+def registrations_per_mailbox() -> str:
+    return f"{quota_settings().registrations_per_mailbox} per day"
+
+
+def has_no_mailbox_limit() -> bool:
+    return not quota_settings().registrations_per_mailbox or not tagged_mailbox()
 
 
 def unconfirmed_account_and_address() -> str:
@@ -65,6 +88,13 @@ limit_letters = limiter.limit(
     "5 per hour", key_func=account_and_address, methods=["POST"], deduct_when=was_accepted
 )
 limit_letters_by_address = limiter.limit("100 per hour", methods=["POST"], deduct_when=was_accepted)
+limit_registrations_by_mailbox = limiter.limit(
+    registrations_per_mailbox,
+    key_func=tagged_mailbox,
+    methods=["POST"],
+    deduct_when=was_accepted,
+    exempt_when=has_no_mailbox_limit,
+)
 limit_resends = limiter.limit("5 per hour", key_func=unconfirmed_account_and_address, methods=["POST"])
 limit_password_checks = limiter.limit(
     "20 per hour", key_func=signed_in_account, methods=["POST"], deduct_when=was_refused
