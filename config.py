@@ -17,6 +17,7 @@ from skymailing.errors import ConfigurationError
 from skymailing.settings.addresses import UNREADABLE, check_host, parse_database_url, parse_sender
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
+from skymailing.settings.quotas import QuotaSettings
 from skymailing.settings.redis_socket import embedded_redis_url
 from skymailing.settings.retention import RetentionSettings
 
@@ -87,6 +88,7 @@ class Config(EnvironmentReader):
         self._read_logs()
         self.ENGINE = EngineSettings.from_environment(environ)
         self.RETENTION = RetentionSettings.from_environment(environ)
+        self.QUOTAS = QuotaSettings.from_environment(environ)
         # Days between the request to delete an account and its deletion. The owner can still keep it.
         self.ACCOUNT_GRACE_DAYS = self._number("ACCOUNT_GRACE_DAYS", 7)
         self._read_stores()

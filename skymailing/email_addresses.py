@@ -18,6 +18,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
     name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ALLOWED_SPECIAL_DOMAINS
 ]
 
+GMAIL_DOMAINS = ("gmail.com", "googlemail.com")
 ADDRESS_MAX_LENGTH = 254  # RFC 3696 erratum 1690
 LOCAL_PART_MAX_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
@@ -126,6 +127,18 @@ def find_domain_fault(domain: str) -> AddressFault:
 def address_key(email: str) -> str:
     """Return the parsed address in lower case; spellings of the same address share this key."""
     return email.lower()
+
+
+def mailbox_key(email: str) -> str:
+    """Return the mailbox of an address: without a tag, as in name+tag@, and without dots at Gmail.
+
+    For limits only, not to recognize a person: some servers treat such addresses as different.
+    """
+    local, _at, domain = address_key(email).rpartition("@")
+    mailbox = local.partition("+")[0] or local
+    if domain in GMAIL_DOMAINS:
+        mailbox, domain = mailbox.replace(".", ""), "gmail.com"
+    return f"{mailbox}@{domain}"
 
 
 def display_address(email: str) -> str:

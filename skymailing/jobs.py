@@ -25,6 +25,7 @@ from skymailing.logs import context
 from skymailing.mailings import tasks as mailing_tasks
 from skymailing.messages import drafts, pictures
 from skymailing.outbox import tasks as outbox
+from skymailing.quotas import counting
 from skymailing.reports import daily_rollup
 from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
@@ -230,6 +231,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     unused_images.delete_unused_images,
     _delete_expired_removals,
     _delete_expired_drafts,
+    counting.delete_old,
     pictures.delete_unused,
     pictures.delete_orphans,
     lambda _now: invalidation.invalidate_missed_edits(),

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,18 @@ def user(session: Session) -> User:
     return user
 
 
+SetLimits = Callable[..., None]
 SignIn = Callable[[User], FlaskClient]
+
+
+@pytest.fixture
+def set_limits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> SetLimits:
+    """Return a function that sets limits per user, by the names in QuotaSettings."""
+
+    def set_limits(**limits: int) -> None:
+        monkeypatch.setitem(app.config, "QUOTAS", replace(app.config["QUOTAS"], **limits))
+
+    return set_limits
 
 
 @pytest.fixture

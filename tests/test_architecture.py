@@ -33,6 +33,7 @@ SHARED_FOLDERS = {
     "jobs": "tasks",
     "delivery": "engine",
     "outbox": "engine",
+    "quotas": "engine",
     "security": "engine",
     "audit": "engine",
     "models": "models",

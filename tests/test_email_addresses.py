@@ -12,6 +12,7 @@ from skymailing.email_addresses import (
     address_key,
     display_address,
     is_surely_valid,
+    mailbox_key,
     mask_address,
     normalise,
     parse_address,
@@ -45,6 +46,20 @@ TOP_LEVEL_DOMAINS = st.sampled_from(
 )
 def test_an_address_is_returned_as_mail_servers_expect_it(text: str, address: str) -> None:
     assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "mailbox"),
+    [
+        ("Anna+news@Example.com", "anna@example.com"),
+        ("anna+a+b@example.com", "anna@example.com"),
+        ("+anna@example.com", "+anna@example.com"),
+        ("an.na@example.com", "an.na@example.com"),
+        ("an.na+x@googlemail.com", "anna@gmail.com"),
+    ],
+)
+def test_tagged_addresses_belong_to_one_mailbox(address: str, mailbox: str) -> None:
+    assert mailbox_key(address) == mailbox
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
+from skymailing.clock import utcnow
 from skymailing.extensions import db
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -109,3 +110,20 @@ def test_a_version_stays_ready_while_the_schema_is_newer(visitor: FlaskClient, s
     assert response.status_code == 200
     assert response.json is not None
     assert "from a newer version" in response.json["checks"]["database"]["reason"]
+
+
+def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        upgrade(str(MIGRATIONS), revision="0015")
+        with Session(db.engine) as session, session.begin():
+            session.execute(
+                text(
+                    "INSERT INTO users (email, password_hash, role, name, locale, timezone, blocked_reason,"
+                    " session_epoch, created_at, updated_at)"
+                    " VALUES ('old@example.com', '', 'user', '', '', 'UTC', '', 1, :now, :now)"
+                ),
+                {"now": utcnow()},
+            )
+        upgrade(str(MIGRATIONS), revision="0018")
+        with Session(db.engine) as session:
+            assert session.scalars(text("SELECT trusted_at FROM users")).one() is not None

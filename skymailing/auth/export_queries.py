@@ -43,6 +43,7 @@ def read_profile(user: User) -> dict[str, Any]:
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,
+        "trusted": user.trusted_at,
         "last_sign_in": user.last_login_at,
         "blocked": user.blocked_at,
         "blocked_reason": user.blocked_reason,

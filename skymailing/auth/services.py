@@ -103,7 +103,10 @@ def create_user(
     locale: str = "",
     confirmed_at: datetime | None = None,
 ) -> User:
-    """Create an account. Raises AddressTaken, after which the transaction can still be used."""
+    """Create an account; one that is confirmed by an operator does not have the limits of new accounts.
+
+    Raises AddressTaken, after which the transaction can still be used.
+    """
     user = User(
         email=email,
         password_hash=password_hash,
@@ -111,6 +114,7 @@ def create_user(
         locale=locale,
         timezone=current_app.config["DEFAULT_TIMEZONE"],
         confirmed_at=confirmed_at,
+        trusted_at=confirmed_at,
     )
     try:
         with db.session.begin_nested():

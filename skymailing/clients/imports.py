@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.clients.columns import Columns, recognize_columns
 from skymailing.clients.csv_reader import CHUNK_SIZE, Record, read_records
 from skymailing.errors import UserError
 from skymailing.extensions import db
-from skymailing.models import ClientImport, ImportState
+from skymailing.models import ClientImport, ImportState, UsageKind
+from skymailing.quotas.checks import require_room, use
+from skymailing.settings.quotas import quota_settings
 
 MAX_ROWS = 1_000_000
 MAX_LINES = 2 * MAX_ROWS  # including blank lines and line breaks in cells: reading each takes time
@@ -91,13 +93,11 @@ def find_stalled_imports(now: datetime) -> list[int]:
     )
 
 
-def count_unfinished_imports(owner_id: int) -> int:
-    """Return the number of the owner's unfinished imports."""
-    return (
-        db.session.scalar(
-            select(func.count()).where(
-                ClientImport.owner_id == owner_id, ClientImport.state.in_(UNFINISHED_STATES)
-            )
-        )
-        or 0
+def check_limits(owner_id: int, now: datetime) -> None:
+    """Count a new import; raises LimitReached if too many are unfinished, or were begun in 24 hours."""
+    settings = quota_settings()
+    unfinished = select(ClientImport.id).where(
+        ClientImport.owner_id == owner_id, ClientImport.state.in_(UNFINISHED_STATES)
     )
+    require_room("import_limit_unfinished", unfinished, settings.unfinished_imports)
+    use("import_limit", owner_id, UsageKind.IMPORTS, settings.imports_per_day, 24, now)

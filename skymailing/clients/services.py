@@ -11,6 +11,8 @@ from skymailing.email_addresses import address_key, parse_address
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client
+from skymailing.quotas.checks import require_room, select_clients
+from skymailing.settings.quotas import quota_settings
 
 
 class DuplicateClient(UserError):
@@ -31,7 +33,8 @@ class ClientValues:
 
 
 def create_client(owner_id: int, values: ClientValues) -> Client:
-    """Create a client and return it; raises InvalidEmail, InvalidValue or DuplicateClient."""
+    """Create a client and return it; raises InvalidEmail, InvalidValue, DuplicateClient or LimitReached."""
+    require_room("client_limit", select_clients(owner_id), quota_settings().clients)
     client = Client(owner_id=owner_id)
     with refuse_duplicates():
         assign_values(client, values)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from skymailing.clients.columns import Columns
 from skymailing.clients.csv_reader import Record
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, open_table
+from skymailing.clients.room import ClientRoom
 from skymailing.clients.rows import ClientRow, RejectedRow, read_row
 from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
@@ -25,6 +26,8 @@ from skymailing.db import leases
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import IMPORT_TRANSITIONS, ClientImport, ImportRejection, ImportState
+from skymailing.quotas.checks import count_up_to
+from skymailing.settings.quotas import quota_settings
 from skymailing.web.error_texts import explain
 
 logger = logging.getLogger(__name__)
@@ -80,10 +83,11 @@ def import_rows(
     """Import the rows in batches; return whether any are left."""
     started_at = time.monotonic()
     done, total = count_rows(import_id, source)
+    room = find_room(import_id)
     columns, records = open_table(source)
     rows = itertools.islice(records, done, None)
     while batch := list(itertools.islice(rows, BATCH_SIZE)):
-        lease = import_batch(import_id, lease, batch, columns)
+        lease = import_batch(import_id, lease, batch, columns, room)
         done += len(batch)
         if on_progress:
             on_progress(done, total)
@@ -94,21 +98,17 @@ def import_rows(
     return False
 
 
-def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: Columns) -> datetime:
+def import_batch(
+    import_id: int, lease: datetime, batch: list[Record], columns: Columns, room: ClientRoom
+) -> datetime:
     """Import the rows and record the progress in one transaction; return the renewed lease."""
     now = utcnow()
     rows = [read_row(record, columns) for record in batch]
     valid = [row for row in rows if isinstance(row, ClientRow)]
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
-    owner_id = db.session.scalar(select(ClientImport.owner_id).where(ClientImport.id == import_id))
-    if owner_id is None:
-        raise LeaseLost
-    created = upsert_clients(owner_id, valid, now)
-    if rejected:
-        values = [
-            {"import_id": import_id, "line": r.line, "value": r.value, "reason": r.reason} for r in rejected
-        ]
-        db.session.execute(insert(ImportRejection), values)
+    created = upsert_clients(room.owner_id, valid, now)
+    room.take(created)
+    store_rejected(import_id, rejected)
     renewed = now + LEASE
     update_import(
         import_id,
@@ -121,6 +121,29 @@ def import_batch(import_id: int, lease: datetime, batch: list[Record], columns: 
     )
     db.session.commit()
     return renewed
+
+
+def find_room(import_id: int) -> ClientRoom:
+    """Return how many clients the import's owner may add; raises LeaseLost if the import is gone."""
+    owner_id = db.session.scalar(select(ClientImport.owner_id).where(ClientImport.id == import_id))
+    if owner_id is None:
+        raise LeaseLost
+    room = ClientRoom(owner_id)
+    db.session.rollback()
+    return room
+
+
+def store_rejected(import_id: int, rejected: list[RejectedRow]) -> None:
+    """Store rejected rows, so that their owner can correct them, up to the limit per import."""
+    limit = quota_settings().rejections_per_import
+    if rejected and limit:
+        stored = select(ImportRejection.id).where(ImportRejection.import_id == import_id)
+        rejected = rejected[: limit - count_up_to(stored, limit)]
+    if rejected:
+        values = [
+            {"import_id": import_id, "line": r.line, "value": r.value, "reason": r.reason} for r in rejected
+        ]
+        db.session.execute(insert(ImportRejection), values)
 
 
 def acquire_lease(import_id: int, now: datetime) -> datetime | None:

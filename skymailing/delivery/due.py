@@ -22,6 +22,7 @@ from skymailing.models import (
     Run,
     User,
 )
+from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
 BATCH = 1_000  # starts per sweep
@@ -58,7 +59,12 @@ def find_runs(now: datetime, owner_id: int | None = None) -> list[tuple[int, int
     is_retry = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
     statement = (
         _open_runs(Run.id, Mailing.owner_id, *HOURS)
-        .where(may_send(now), _has_delivery(is_pending) | _has_delivery(is_retry), *_is_owned(owner_id))
+        .where(
+            may_send(now),
+            letters.has_room(now),
+            _has_delivery(is_pending) | _has_delivery(is_retry),
+            *_is_owned(owner_id),
+        )
         .order_by(Run.id)
     )
     with reading_engine().connect() as connection:

@@ -7,7 +7,7 @@ from sqlalchemy import exists, func, select
 
 from skymailing.extensions import db
 from skymailing.models import Client, Mailing, Message, OutboxLetter, User
-from skymailing.outbox.rendering import TEST_LETTER
+from skymailing.outbox.services import TEST_LETTER
 
 
 class Step(StrEnum):

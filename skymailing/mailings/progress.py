@@ -22,6 +22,7 @@ from skymailing.models import (
     Outcome,
     Route,
 )
+from skymailing.quotas.letters import ReachedLimit, find_reached
 
 RATE_WINDOW = timedelta(minutes=1)
 RATE_SAMPLE = 5_000  # attempts examined at most
@@ -91,6 +92,7 @@ class Progress:
     finishes_at: datetime | None = None  # at this rate
     would_expire: int = 0  # at this rate
     hours_open_at: datetime | None = None  # when sending continues; None within the sending hours
+    limit: ReachedLimit | None = None  # the owner's limit, until which the letters wait
 
     @property
     def time_left(self) -> timedelta | None:
@@ -119,6 +121,9 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
     hours = SendingHours.of(mailing)
     if not hours.is_open(now):
         return replace(progress, hours_open_at=hours.next_opening(now))
+    if limit := find_reached(mailing.owner, now):
+        waits_too_long = limit.frees_at >= mailing.ends_at
+        return replace(progress, limit=limit, would_expire=ledger.open if waits_too_long else 0)
     if progress.is_blocked:
         return progress
     return _add_forecast(progress, _measure_rate(mailing.id, ledger.run.started_at, now), hours)

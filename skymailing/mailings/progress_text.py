@@ -27,6 +27,7 @@ class ProgressText:
     waiting: str
     unknowns: list[str]
     hours: str
+    limit: str
 
 
 def format_progress(progress: Progress) -> ProgressText:
@@ -41,6 +42,7 @@ def format_progress(progress: Progress) -> ProgressText:
         waiting=format_waiting(progress),
         unknowns=list_unknowns(progress),
         hours=format_closed_hours(progress),
+        limit=format_limit(progress),
     )
 
 
@@ -50,6 +52,38 @@ def format_closed_hours(progress: Progress) -> str:
         return ""
     time = format_clock_time(progress.hours_open_at, progress.now)
     return str(_("Outside the sending hours. Sending continues automatically at %(time)s.", time=time))
+
+
+def format_limit(progress: Progress) -> str:
+    """Return which limit the owner has reached, and when more letters are sent; empty if none."""
+    if progress.limit is None:
+        return ""
+    limit = progress.limit.limit
+    values = {
+        "count": format_number(limit.most),
+        "time": format_clock_time(progress.limit.frees_at, progress.now),
+    }
+    if limit.is_for_new:
+        return str(
+            _(
+                "New accounts can send %(count)s letters a day. The rest will be sent from %(time)s.",
+                **values,
+            )
+        )
+    if limit.hours == 1:
+        return str(
+            _(
+                "You have reached the limit of %(count)s letters an hour. "
+                "The rest will be sent from %(time)s.",
+                **values,
+            )
+        )
+    return str(
+        _(
+            "You have reached the limit of %(count)s letters a day. The rest will be sent from %(time)s.",
+            **values,
+        )
+    )
 
 
 def format_hours(hours: SendingHours) -> str:

@@ -18,6 +18,8 @@ from skymailing.mailings.selection import Selection, save_selection
 from skymailing.mailings.validation import MailingValidation
 from skymailing.mailings.values import MailingValues
 from skymailing.models import MAILING_TRANSITIONS, AuditAction, Mailing, MailingState, User
+from skymailing.quotas.checks import require_room, select_mailings
+from skymailing.settings.quotas import quota_settings
 
 # A recurring mailing is scheduled again as soon as its last letter is sent, so its state does not show
 # a double start. A start within this time after the previous one is a repeated click or command.
@@ -34,14 +36,15 @@ def create_mailing(
 ) -> Mailing:
     """Create a mailing; unless it is a draft, it starts automatically at its start time.
 
-    Raises InvalidMailing, and DuplicateSubmission if a page that was opened at `opened_at` has already
-    created the same mailing.
+    Raises InvalidMailing, LimitReached, and DuplicateSubmission if a page that was opened at `opened_at` has
+    already created the same mailing.
     """
     _validate(owner, values, now)
     if opened_at is not None:
         duplicate = find_duplicate(owner, values, opened_at, is_draft=is_draft, now=now)
         if duplicate is not None:
             raise DuplicateSubmission(duplicate)
+    require_room("mailing_limit", select_mailings(owner.id), quota_settings().mailings)
     mailing = Mailing(owner_id=owner.id, state=MailingState.DRAFT)
     values.apply_to(mailing, now)
     db.session.add(mailing)

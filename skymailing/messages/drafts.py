@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from skymailing import audit, undo
@@ -12,10 +12,11 @@ from skymailing.delivery.rendering.mime import clean_line
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import AuditAction, Message, MessageDraft
+from skymailing.quotas.checks import require_room, select_drafts
+from skymailing.settings.quotas import quota_settings
 
 KEPT = timedelta(days=180)  # after the last change
 KEPT_DISCARDED = timedelta(days=2)
-MAX_DRAFTS = 100  # per user
 SHOWN = 5  # drafts in a list
 MAX_SUBJECT = 1_000  # characters
 
@@ -41,26 +42,17 @@ class MessageChanged(UserError):
         super().__init__("message_changed")
 
 
-class TooManyDrafts(UserError):
-    """The user has reached MAX_DRAFTS."""
-
-    def __init__(self) -> None:
-        super().__init__("message_too_many_drafts")
-
-
 def begin_draft(
     owner_id: int, message: Message | None, base: int | None, content: Content, now: datetime
 ) -> MessageDraft:
     """Add a draft of an existing message or, if `message` is None, of a new one.
 
     Raises DraftElsewhere if the message already has a draft, MessageChanged if `base` is no longer its
-    version, and TooManyDrafts.
+    version, and LimitReached.
     """
     if message is not None and base is not None and base != message.version:
         raise MessageChanged
-    own = select(func.count()).where(MessageDraft.owner_id == owner_id, MessageDraft.discarded_at.is_(None))
-    if (db.session.scalar(own) or 0) >= MAX_DRAFTS:
-        raise TooManyDrafts
+    require_room("message_too_many_drafts", select_drafts(owner_id), quota_settings().drafts)
     draft = MessageDraft(owner_id=owner_id, message_id=message.id if message else None)
     draft.base_version = message.version if message else None
     set_content(draft, content, now)

@@ -10,13 +10,13 @@ from typing import IO
 
 from flask import current_app
 from PIL import Image
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
-from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Mailing, Message, MessageDraft, MessagePicture, Run
+from skymailing.quotas.checks import require_room_for_pictures
 from skymailing.web.images import (
     TEMPORARY_PREFIX,
     Picture,
@@ -29,20 +29,11 @@ from skymailing.web.images import (
 
 LARGEST = 1_200  # pixels: twice the width of a letter, for high-resolution screens
 SHOWN_WIDTH = 520  # pixels: the width of a letter's text
-MAX_PICTURES = 500  # per user
-MAX_SIZE = 200 * 1024 * 1024  # bytes per user
 GRACE = timedelta(days=2)  # after a picture was last in use; an undo may bring it back
 PAUSE = timedelta(hours=6)  # between two checks of the same picture
 NAMES_PER_QUERY = 500
 MARK = ".swept"  # an empty file; its modification time is the time of the last search for orphans
 BATCH = 20  # pictures per check; keeps the transaction short
-
-
-class TooManyPictures(UserError):
-    """The user has reached MAX_PICTURES or MAX_SIZE."""
-
-    def __init__(self) -> None:
-        super().__init__("message_too_many_pictures")
 
 
 def picture_directory() -> Path:
@@ -56,17 +47,6 @@ class WrittenPicture:
 
     name: str
     size: int  # bytes
-
-
-def check_room(owner_id: int) -> None:
-    """Raise TooManyPictures if the user has no room for another picture."""
-    count, total = db.session.execute(
-        select(func.count(), func.coalesce(func.sum(MessagePicture.size), 0)).where(
-            MessagePicture.owner_id == owner_id
-        )
-    ).one()
-    if count >= MAX_PICTURES or total >= MAX_SIZE:
-        raise TooManyPictures
 
 
 def write_file(file: IO[bytes]) -> WrittenPicture:
@@ -85,8 +65,8 @@ def write_file(file: IO[bytes]) -> WrittenPicture:
 
 
 def add_picture(owner_id: int, written: WrittenPicture, now: datetime) -> MessagePicture:
-    """Add the row of a written picture; raises TooManyPictures."""
-    check_room(owner_id)
+    """Add the row of a written picture; raises LimitReached."""
+    require_room_for_pictures(owner_id)
     row = MessagePicture(
         owner_id=owner_id,
         name=written.name,

@@ -13,6 +13,8 @@ from skymailing.extensions import db
 from skymailing.messages import drafts
 from skymailing.messages.drafts import MessageChanged
 from skymailing.models import AuditAction, Mailing, Message, MessageDraft
+from skymailing.quotas.checks import require_room, select_messages
+from skymailing.settings.quotas import quota_settings
 
 MAILINGS_SHOWN = 5
 
@@ -56,24 +58,31 @@ def delete_message(message: Message, actor: Actor, now: datetime) -> MessageDraf
 def save_message(message: Message, content: Content, expected: int | None) -> None:
     """Save the typed content of a message.
 
-    Raises MessageChanged if `expected` is given and is no longer the message's version, as another window
-    has saved it since.
+    Raises LimitReached if a new message is one too many, and MessageChanged if `expected` is given and is no
+    longer the message's version, as another window has saved it since.
     """
     if message.id is not None:
         db.session.refresh(message, with_for_update=True)
         if expected is not None and expected != message.version:
             raise MessageChanged
         message.version += 1
+    else:
+        _require_room(message.owner_id)
     message.subject, message.format, message.body = content.subject, content.format, content.body
     db.session.add(message)
     db.session.flush()
 
 
 def duplicate_message(message: Message) -> Message:
-    """Add a copy of a message."""
+    """Add a copy of a message; raises LimitReached."""
+    _require_room(message.owner_id)
     copy = Message(
         owner_id=message.owner_id, subject=message.subject, format=message.format, body=message.body
     )
     db.session.add(copy)
     db.session.flush()
     return copy
+
+
+def _require_room(owner_id: int) -> None:
+    require_room("message_limit", select_messages(owner_id), quota_settings().messages)

@@ -44,6 +44,7 @@ from skymailing.models.message import Message, MessageDraft, MessageFormat, Mess
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.suppression import Suppression, SuppressionReason
+from skymailing.models.usage import UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
 __all__ = [
@@ -100,6 +101,8 @@ __all__ = [
     "StateReason",
     "Suppression",
     "SuppressionReason",
+    "UsageHour",
+    "UsageKind",
     "User",
     "UserSession",
     "ViewFold",

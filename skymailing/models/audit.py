@@ -20,6 +20,7 @@ class AuditAction(StrEnum):
     ACCOUNT_KEPT = "account-kept"
     ACCOUNT_DELETED = "account-deleted"
     USER_BLOCKED = "user-blocked"
+    USER_TRUSTED = "user-trusted"
     USER_UNBLOCKED = "user-unblocked"
     ROLE_CHANGED = "role-changed"
     EMAIL_CHANGED = "email-changed"

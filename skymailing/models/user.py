@@ -58,6 +58,9 @@ class User(UserMixin, Timestamps, Model):
     # For the guide on the start page: the steps that the user skipped, and whether the user closed it.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # Since when a manager, an operator or an upgrade trusts the account: it does not have the limits of new
+    # accounts, even if its address was confirmed only recently.
+    trusted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Not a column: the key of the current session, so that a single session can be ended.
     session_key = ""
 

@@ -23,6 +23,7 @@ from skymailing.models import (
     User,
 )
 from skymailing.models.outbox import LetterState
+from skymailing.quotas import letters
 
 RUNS_CHECKED = 1000  # the latest ones, so that the cost does not grow over the years
 
@@ -62,12 +63,12 @@ def find_oldest_due(now: datetime) -> datetime | None:
 
 
 def _runs_that_may_send(now: datetime) -> list[int]:
-    """Return the open runs that are neither paused nor blocked, and are within their sending hours."""
+    """Return the open runs that nothing holds back: not a pause, a block, sending hours or a limit."""
     statement = (
         select(Run.id, *HOURS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
-        .where(Run.state.in_(OPEN_RUN_STATES), may_send(now))
+        .where(Run.state.in_(OPEN_RUN_STATES), may_send(now), letters.has_room(now))
     )
     return [run.id for run in db.session.execute(statement) if hours_of(run).is_open(now)]
 

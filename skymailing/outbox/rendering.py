@@ -15,9 +15,8 @@ from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import Client, OutboxLetter
 from skymailing.models import Message as MessageModel
+from skymailing.outbox.services import TEST_LETTER
 from skymailing.web.urls import public_url
-
-TEST_LETTER = "test-letter"
 
 
 class SubjectDeleted(SkyMailingError):

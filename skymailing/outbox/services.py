@@ -1,11 +1,16 @@
 """Add account letters to the outbox, in the transaction of the change that they report."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import current_app
 
 from skymailing.extensions import db
-from skymailing.models import OutboxLetter, User
+from skymailing.models import OutboxLetter, UsageKind, User
+from skymailing.quotas.checks import use
+from skymailing.settings.quotas import quota_settings
+
+TEST_LETTER = "test-letter"
 
 
 def add_letter(user: User, template: str, *, to: str = "", **params: Any) -> OutboxLetter:
@@ -25,3 +30,10 @@ def add_letter(user: User, template: str, *, to: str = "", **params: Any) -> Out
     db.session.add(letter)
     db.session.flush()
     return letter
+
+
+def add_test_letter(user: User, message_id: int, client_id: int | None, now: datetime) -> OutboxLetter:
+    """Add a letter with the user's message, filled with a client's values; raises LimitReached."""
+    limit = quota_settings().test_letters_per_hour
+    use("test_letter_limit", user.id, UsageKind.TEST_LETTERS, limit, 1, now)
+    return add_letter(user, TEST_LETTER, message_id=message_id, client_id=client_id)

@@ -38,6 +38,7 @@ ERROR_TEXTS: dict[str, Any] = {
     ),
     "address_reserved_domain": _l("The domain after the @ sign is reserved and cannot receive e-mail."),
     "client_duplicate": _l("You already have a client with this address."),
+    "client_limit": _l("You can have up to %(limit)s clients."),
     "client_name_too_long": _l("The name is longer than 200 characters."),
     "client_comment_too_long": _l("The comment is longer than 10,000 characters."),
     "client_attribute_too_long": _l("The value is longer than 2,000 characters."),
@@ -50,6 +51,8 @@ ERROR_TEXTS: dict[str, Any] = {
     "import_empty": _l("The file is empty."),
     "import_too_many_columns": _l("The file has more than %(limit)s columns."),
     "import_too_many_rows": _l("The file has more than 1,000,000 rows. Split it into several files."),
+    "import_limit": _l("You can import up to %(limit)s files a day. Try again later."),
+    "import_limit_unfinished": _l("Wait until your other imports are finished."),
     "import_interrupted": _l("The command was interrupted. Run it again; no client is added twice."),
     "import_internal_error": _l("Something went wrong on our side. The error has been logged."),
     "row_open_quote": _l("A quotation mark is not closed, or not doubled inside the text."),
@@ -83,6 +86,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_message_deleted": _l("Its message has been deleted, so the mailing cannot be restored."),
     "mailing_message_missing": _l("Choose a message."),
     "mailing_message_unknown": _l("This message does not exist. Choose another."),
+    "mailing_limit": _l("You can have up to %(limit)s mailings."),
     "mailing_name_missing": _l("Enter a name."),
     "mailing_no_recipients": _l("This mailing has no clients. Add clients first."),
     "mailing_no_run_to_resend": _l("There is no run whose letters can be sent again."),
@@ -99,6 +103,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_year_out_of_range": _l("Choose a year between 1970 and 9000."),
     #
     # --- messages -----------------------------------------------------------------------------
+    "message_limit": _l("You can have up to %(limit)s messages. Delete those that you no longer need."),
     "message_in_use": _l("This message is used in mailings, so it cannot be deleted: %(names)s."),
     "message_changed": _l("This message has been saved in another window."),
     "message_draft_elsewhere": _l("This message is being edited in another window."),
@@ -107,6 +112,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "message_too_many_pictures": _l(
         "There is no room for more images. Unused ones are deleted after two days."
     ),
+    "test_letter_limit": _l("You can send up to %(limit)s test letters an hour. Try again later."),
     #
     # --- reports ------------------------------------------------------------------------------
     "report_period_too_long": _l("Choose up to %(days)d days."),

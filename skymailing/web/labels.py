@@ -153,6 +153,7 @@ _register(
         ),
         AuditAction.ACCOUNT_KEPT: (lazy_pgettext("audit", "account deletion cancelled"), "good"),
         AuditAction.ACCOUNT_DELETED: (lazy_pgettext("audit", "account deleted"), "gone"),
+        AuditAction.USER_TRUSTED: (lazy_pgettext("audit", "limits of new accounts lifted"), "good"),
         AuditAction.USER_BLOCKED: (lazy_pgettext("audit", "user blocked"), "bad"),
         AuditAction.USER_UNBLOCKED: (lazy_pgettext("audit", "user unblocked"), "good"),
         AuditAction.ROLE_CHANGED: (lazy_pgettext("audit", "role changed"), "planned"),

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,53 +14,18 @@ from sqlalchemy.orm import Session
 from skymailing import jobs
 from skymailing.clients import imports, tasks
 from skymailing.clients.explanations import explain_failure, explain_rejection
+from skymailing.clients.room import ClientRoom
 from skymailing.clients.rows import REJECTION_CODES
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
 from skymailing.models import Client, ClientImport, ImportRejection, ImportState, User
 from skymailing.web.error_texts import explain
+from tests.clients.conftest import Import
 from tests.conftest import SignIn
 from tests.support.factories import ClientFactory, SuppressionFactory, UserFactory
 
 DATA = Path(__file__).parent.parent / "data"
-
-Import = Callable[..., ClientImport]
-
-
-@pytest.fixture
-def context(app: Flask, session: Session) -> Iterator[None]:
-    with app.app_context():
-        yield
-
-
-@pytest.fixture
-def create(context: None, session: Session, user: User) -> Import:
-    """Return a function that creates an import in the same way as the page."""
-
-    def create_import(content: str | bytes, owner: User = user) -> ClientImport:
-        data = content.encode() if isinstance(content, str) else content
-        import_ = imports.create_import(owner.id, "clients.csv", imports.read_headers(io.BytesIO(data)), data)
-        db.session.commit()
-        import_id = import_.id
-        db.session.remove()
-        return session.get_one(ClientImport, import_id)
-
-    return create_import
-
-
-@pytest.fixture
-def run(create: Import, session: Session) -> Import:
-    """Return a function that imports a whole file."""
-
-    def run_import(content: str | bytes, **values: User) -> ClientImport:
-        import_ = create(content, **values)
-        assert tasks.run_import_slice(import_.id) is False
-        db.session.remove()
-        session.refresh(import_)
-        return import_
-
-    return run_import
 
 
 def read_clients(session: Session) -> list[tuple[str, str, str, dict[str, str]]]:
@@ -228,7 +193,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Se
     assert tasks.acquire_lease(import_.id, utcnow()) is not None
     columns, records = imports.open_table(io.BytesIO(make_table(1200).encode()))
     with pytest.raises(tasks.LeaseLost):
-        tasks.import_batch(import_.id, lease, [next(records)], columns)
+        tasks.import_batch(import_.id, lease, [next(records)], columns, ClientRoom(import_.owner_id))
     db.session.rollback()
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -14,6 +13,7 @@ from skymailing.clock import utcnow
 from skymailing.messages import drafts
 from skymailing.models import AuditAction, AuditEntry, Message, MessageDraft, MessageFormat, User
 from skymailing.undo import UNDO_WINDOW
+from tests.conftest import SetLimits
 from tests.support.factories import MessageDraftFactory, MessageFactory
 
 TYPED = {"subject": "New", "format": "html", "body": "<p>new & better</p>"}
@@ -200,12 +200,12 @@ def test_a_draft_with_invalid_fields_is_saved(browser: FlaskClient, session: Ses
     assert len(draft.subject) == 500
 
 
-def test_the_number_of_drafts_is_limited(
-    browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+def test_the_number_of_drafts_is_limited_and_discarded_ones_count(
+    browser: FlaskClient, set_limits: SetLimits
 ) -> None:
-    monkeypatch.setattr(drafts, "MAX_DRAFTS", 2)
-    for _ in range(2):
-        save_draft(browser)
+    set_limits(drafts=2)
+    assert browser.post(save_draft(browser)["discard"]).status_code < 400
+    save_draft(browser)
 
     assert save_draft(browser, 409)["reason"] == "full"
 

@@ -20,6 +20,7 @@ from skymailing.messages import pictures
 from skymailing.messages.pictures import GRACE, PAUSE, picture_directory
 from skymailing.models import MessagePicture, User
 from skymailing.web import images
+from tests.conftest import SetLimits
 from tests.support.factories import MailingFactory, MessageDraftFactory, MessageFactory, RunFactory
 
 LATER = GRACE + timedelta(hours=1)
@@ -106,8 +107,8 @@ def test_a_file_that_is_not_a_picture_is_rejected_with_a_reason(browser: FlaskCl
     assert browser.post("/messages/pictures").status_code == 422
 
 
-def test_the_number_of_pictures_is_limited(browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "MAX_PICTURES", 1)
+def test_the_number_of_pictures_is_limited(browser: FlaskClient, set_limits: SetLimits) -> None:
+    set_limits(pictures=1)
     upload(browser)
 
     response = browser.post(

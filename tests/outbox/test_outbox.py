@@ -158,6 +158,20 @@ def test_a_test_letter_contains_the_message(
     assert "Hello, Anna" in str(smtp.letters[0].parsed["Subject"])
 
 
+def test_test_letters_are_sent_after_all_others(
+    app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session
+) -> None:
+    message = MessageFactory.create(owner=user, subject="A test")
+    for _ in range(25):
+        add_letter(app, session, user, "test-letter", message_id=message.id, client_id=None)
+    for _ in range(3):
+        add_letter(app, session, UserFactory.create(), "password-changed")
+
+    assert send() == 28
+    are_tests = [str(letter.parsed["Subject"]) == "[test] A test" for letter in smtp.letters]
+    assert are_tests == [False] * 3 + [True] * 25
+
+
 @pytest.mark.parametrize("kind", ["deleted", "another user's"])
 def test_a_test_letter_without_its_message_fails(
     app: Flask, send: Send, user: User, smtp: SmtpServer, session: Session, kind: str

@@ -199,6 +199,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "manager_users.show": Panel(MANAGERS, "user_id", lambda user: user),
     "manager_users.block": Panel(MANAGERS),
     "manager_users.unblock": Panel(MANAGERS),
+    "manager_users.trust": Panel(MANAGERS, "user_id", lambda user: user),
     "manager_users.role": Panel(ADMINS, "user_id", lambda user: user),
     "manager_articles.index": Panel(AUTHORS),
     "manager_articles.new": Panel(AUTHORS),

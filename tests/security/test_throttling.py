@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from skymailing.clock import utcnow
 from skymailing.models import User
+from skymailing.settings.quotas import QuotaSettings
 from tests.security.conftest import MakeApp
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import RedisServer
@@ -56,6 +57,33 @@ def test_successful_sign_ins_are_not_counted(throttled: Flask, user: User) -> No
         browser = throttled.test_client()
         data = {"email": user.email, "password": PASSWORD}
         assert browser.post("/auth/login", data=data).status_code == 302
+
+
+def register(app: Flask, email: str) -> int:
+    data = {"email": email, "password": "three odd words", "password_confirm": "three odd words"}
+    return app.test_client().post("/auth/register", data=data).status_code
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["victim+{}@gmail.com", "Victim+x.{}@GMAIL.com", "v.ictim+{}@gmail.com", "vic.tim+{}@googlemail.com"],
+)
+def test_tags_do_not_allow_more_registrations_of_one_mailbox(throttled: Flask, spelling: str) -> None:
+    codes = [register(throttled, f"victim+first{n}@gmail.com") for n in range(2)]
+    codes += [register(throttled, spelling.format(n)) for n in range(3)]
+
+    assert codes == [302, 302, 302, 429, 429]
+    assert register(throttled, "victim@gmail.com") == 302, "the owner of the mailbox can still register"
+    assert register(throttled, "other+1@gmail.com") == 302
+    with time_machine.travel(utcnow() + timedelta(hours=24, seconds=1)):
+        assert register(throttled, spelling.format("later")) == 302
+
+
+def test_registrations_per_mailbox_can_be_unlimited(make_app: MakeApp) -> None:
+    settings = QuotaSettings(registrations_per_mailbox=0)
+    app = make_app(RATELIMIT_ENABLED=True, QUOTAS=settings)
+
+    assert [register(app, f"victim+{n}@example.com") for n in range(5)] == [302] * 5
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/reset"])

@@ -95,6 +95,7 @@ class UserFactory(ModelFactory[User]):
     timezone = "UTC"
     locale = "en"
     confirmed_at = LazyFunction(utcnow)
+    trusted_at = LazyFunction(utcnow)
 
 
 class ClientFactory(ModelFactory[Client]):

@@ -28,6 +28,7 @@ from skymailing.dispatch import dispatch_mailings_of
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.summaries import choose_summary_hour
+from skymailing.quotas import usage
 from skymailing.reports import daily_rollup
 from skymailing.security import BadToken, hash_password
 
@@ -77,9 +78,7 @@ def reset(token: str) -> ResponseReturnValue:
 def profile() -> ResponseReturnValue:
     form = ProfileForm(obj=current_user)
     if not form.validate_on_submit():
-        return render_template(
-            "auth/profile.html", form=form, password_form=ChangePasswordForm(formdata=None)
-        )
+        return render_profile(form, ChangePasswordForm(formdata=None))
     now, zone = utcnow(), ZoneInfo(current_user.timezone)
     form.populate_obj(current_user)
     choose_summary_hour(current_user, form.summary_hour.data, now)
@@ -96,6 +95,11 @@ def profile() -> ResponseReturnValue:
     return redirect(url_for("auth.profile"))
 
 
+def render_profile(form: ProfileForm, password_form: ChangePasswordForm) -> str:
+    limits = usage.measure(current_user, utcnow())
+    return render_template("auth/profile.html", form=form, password_form=password_form, limits=limits)
+
+
 @bp.post("/profile/password")
 @login_required
 @limit_password_checks
@@ -103,9 +107,7 @@ def change_password() -> ResponseReturnValue:
     form = ChangePasswordForm()
     user = confirm_password(form.current_password) if form.validate_on_submit() else None
     if user is None:
-        return render_template(
-            "auth/profile.html", form=ProfileForm(None, obj=current_user), password_form=form
-        )
+        return render_profile(ProfileForm(None, obj=current_user), form)
     password_hash = hash_password(form.password.data)
     services.change_password(user, password_hash)
     renew_session(user, remember=is_remembered())

@@ -24,8 +24,8 @@ from skymailing.auth.views.throttling import (
     constant_response_time,
     limit_codes,
     limit_confirmations,
-    limit_letters,
     limit_logins,
+    limit_registrations,
     limit_resends,
 )
 from skymailing.clock import utcnow
@@ -35,7 +35,7 @@ from skymailing.security import BadToken, hash_password, is_safe_next, needs_reh
 
 
 @bp.route("/register", methods=["GET", "POST"])
-@limit_letters
+@limit_registrations
 def register() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(landing_page())

@@ -22,10 +22,11 @@ from redis import RedisError
 
 from skymailing.auth import devices, services
 from skymailing.auth.views.session import UNCONFIRMED, device_key, user_awaiting_code
-from skymailing.email_addresses import InvalidEmail, address_key, parse_address
+from skymailing.email_addresses import InvalidEmail, address_key, mailbox_key, parse_address
 from skymailing.extensions import db, limiter
 from skymailing.models import User
 from skymailing.security import BadToken
+from skymailing.settings.quotas import quota_settings
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
@@ -65,6 +66,27 @@ def submitted_account() -> str:
 def unconfirmed_account() -> str:
     """Return the unconfirmed account in the session."""
     return str(session.get(UNCONFIRMED, "none"))
+
+
+def tagged_mailbox() -> str:
+    """Return the mailbox of the submitted e-mail address; empty if the address is the mailbox's own.
+
+    A stranger can therefore use up the tags of a mailbox, but not keep its owner from registering.
+    """
+    try:
+        address = parse_address(request.form.get("email", ""))
+    except InvalidEmail:
+        return ""
+    mailbox, own = mailbox_key(address), address_key(address)
+    return mailbox if mailbox.partition("@")[0] != own.partition("@")[0] else ""
+
+
+def registrations_per_mailbox() -> str:
+    return f"{quota_settings().registrations_per_mailbox} per day"
+
+
+def has_no_mailbox_limit() -> bool:
+    return not quota_settings().registrations_per_mailbox or not tagged_mailbox()
 
 
 def account_awaiting_code() -> str:
@@ -126,7 +148,7 @@ class Limit:
 
     def __init__(
         self,
-        rate: str,
+        rate: str | Callable[[], str],
         *keys: Callable[[], str],
         except_if: Callable[[], bool] | None = None,
         only_if: Callable[[], bool] | None = None,
@@ -218,12 +240,17 @@ limit_logins = throttle(
     counts=was_refused,
 )
 limit_confirmations = throttle("confirmation", *NETWORK_LIMITS, counts=was_refused)
-limit_letters = throttle(
-    "letters",
+LETTER_LIMITS = (
     Limit("5 per hour", submitted_account, network),
     Limit("10 per hour", submitted_account, wide_network),
     Limit("100 per hour", network),
     Limit("300 per hour", wide_network),
+)
+limit_letters = throttle("letters", *LETTER_LIMITS, counts=was_accepted)
+limit_registrations = throttle(
+    "letters",
+    *LETTER_LIMITS,
+    Limit(registrations_per_mailbox, tagged_mailbox, except_if=has_no_mailbox_limit),
     counts=was_accepted,
 )
 limit_resends = throttle("resend", Limit("5 per hour", unconfirmed_account, network), counts=always)

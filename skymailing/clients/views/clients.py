@@ -15,6 +15,7 @@ from skymailing.clock import utcnow
 from skymailing.db.pagination import count_up_to, paginate
 from skymailing.extensions import db
 from skymailing.models import Client, Removal, SuppressionReason
+from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
@@ -54,6 +55,8 @@ def new() -> ResponseReturnValue:
             services.create_client(current_user.id, form.read_values())
         except services.DuplicateClient as error:
             show_duplicate(form, error)
+        except LimitReached as error:
+            form.email.errors = [explain(error)]
         else:
             db.session.commit()
             flash(_("Client added."), "success")

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_login import current_user, login_required
 
 from skymailing import audit, queue
@@ -15,19 +14,20 @@ from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.forms import ImportForm
 from skymailing.clients.rows import split_rejected
 from skymailing.clients.views.blueprint import bp
+from skymailing.clock import utcnow
 from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
 from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
+from skymailing.settings.quotas import quota_settings
 from skymailing.web.computing import get_user_key
 from skymailing.web.csv import csv_response, csv_restore
 from skymailing.web.error_texts import explain
 from skymailing.web.responses import respond_if_changed
 
 BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
-MAX_UNFINISHED_IMPORTS = 3
 SAMPLE = (
     ("email", "full_name", "comment", "city", "birthday"),
     ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
@@ -55,20 +55,16 @@ def import_new() -> ResponseReturnValue:
 
 def receive_file(form: ImportForm) -> ClientImport | None:
     """Return the new import; on an error, show it beside the field and return None."""
-    if imports.count_unfinished_imports(current_user.id) >= MAX_UNFINISHED_IMPORTS:
-        form.file.errors = [_("Wait until your other imports are finished.")]
-        return None
     upload = form.file.data
     try:
+        imports.check_limits(current_user.id, utcnow())  # before the work; again under the lock
         headers = imports.read_headers(upload.stream)
+        upload.stream.seek(0)
+        content = upload.stream.read()
+        start_writing()
+        imports.check_limits(current_user.id, utcnow())
     except UserError as error:
         form.file.errors = [explain(error)]
-        return None
-    upload.stream.seek(0)
-    content = upload.stream.read()
-    start_writing()
-    if imports.count_unfinished_imports(current_user.id) >= MAX_UNFINISHED_IMPORTS:
-        form.file.errors = [_("Wait until your other imports are finished.")]
         return None
     return imports.create_import(current_user.id, upload.filename or "", headers, content)
 
@@ -95,6 +91,7 @@ def import_show(import_id: int) -> ResponseReturnValue:
         explain_failure=explain_failure,
         explain_rejection=explain_rejection,
         placeholders=list_placeholders(import_),
+        listed=quota_settings().rejections_per_import,
     )
     return respond_if_changed(html) if is_partial else html
 

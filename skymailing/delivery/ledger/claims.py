@@ -29,6 +29,7 @@ from skymailing.models import (
     Suppression,
     User,
 )
+from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
 
@@ -76,9 +77,10 @@ class Choice(Protocol):
 
 
 def load_open_run(connection: Connection, run_id: int, now: datetime) -> OpenRun | None:
-    """Return the run if its mailing may send now."""
+    """Return the run if its mailing may send now and its owner has not reached a limit."""
     is_open = Run.state.in_(OPEN_RUN_STATES)
-    row = connection.execute(_run_columns(run_id).where(is_open, may_send(now))).one_or_none()
+    statement = _run_columns(run_id).where(is_open, may_send(now), letters.has_room(now))
+    row = connection.execute(statement).one_or_none()
     if row is None or not (hours := hours_of(row)).is_open(now):
         return None
     run, closes_at = _open_run(row), hours.closes_after(now)
@@ -128,20 +130,28 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
 
     The same transaction checks whether the mailing may still send and who has unsubscribed, so that a
     pause or an unsubscription takes effect with its commit. Due retries come first; pending
-    deliveries follow in order of ID, or as `choice` offers them. Without `choice`, fewer than `limit`
-    mean that no other delivery is due.
+    deliveries follow in order of ID, or as `choice` offers them. Those that the owner's limits do not allow
+    stay as they are. Without `choice`, fewer than `limit` mean that no other delivery may be sent now.
     """
-    allowed = select(*HOURS).where(Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now))
+    allowed = select(*HOURS, letters.is_new_account(now).label("is_new")).where(
+        Mailing.id == run.mailing_id, User.id == Mailing.owner_id, may_send(now)
+    )
     row = connection.execute(allowed).one_or_none()
     if row is None or not hours_of(row).is_open(now):
         return []
     changes = Changes(run.key)
     claimed: list[Any] = []
+    is_over_limit = False
     # Recipients who may not be mailed any longer are replaced by the next ones.
-    while (wanted := limit - len(claimed)) and (rows := _next_rows(connection, run, wanted, now, choice)):
+    while (wanted := limit - len(claimed)) and not is_over_limit:
+        if not (rows := _next_rows(connection, run, wanted, now, choice)):
+            break
         suppressed = [row for row in rows if row.is_suppressed]
         deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
         mailable = [row for row in rows if not row.is_suppressed and not row.is_deleted]
+        room = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
+        is_over_limit = room < len(mailable)
+        mailable = mailable[:room]
         deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
         deliveries.end_unsent(connection, changes, deleted, DeliveryState.CANCELLED, now)
         _lease(connection, [row.id for row in mailable], token, lease_until)

@@ -17,10 +17,12 @@ from skymailing.delivery.retry import OUTCOMES, UNCOUNTED, Step, as_logged, may_
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.models import Delivery, DeliveryState, Suppression, SuppressionReason
+from skymailing.quotas import letters
 
 # RFC 3463 and 7505: the address does not exist; other codes mean a full mailbox or an unwelcome letter.
 DEAD_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)\b")
 NOTE_LENGTH = 500
+WAITING_STATES = (DeliveryState.PENDING, DeliveryState.DEFERRED)
 
 # What results that change their rows in the same way share: the step, whether the attempt counts, and
 # whether it is unknown.
@@ -43,9 +45,12 @@ def record_results(  # noqa: PLR0913 - all data of a lease
     """
     changes = Changes(run.key)
     tried: list[Result] = []
+    waiting = 0  # letters that were claimed and go on waiting
     for (step, is_counted, is_unknown), group in _group(connection, run, results, unknowns, now).items():
         moved = _move(connection, token, list(group), step, is_counted, is_unknown, now)
         changes.move(step.state, len(moved), now)
+        if step.state in WAITING_STATES:
+            waiting += len(moved)
         if is_counted:
             tried += [as_logged(group[id], step) for id in moved]
         if len(moved) < len(group) and not is_unknown:
@@ -55,6 +60,7 @@ def record_results(  # noqa: PLR0913 - all data of a lease
         insert_attempts(connection, run, tried, route, now)
         _count_attempts(changes, tried, now)
         _suppress_dead(connection, run.owner_id, tried, now)
+    letters.give_back(connection, run.owner_id, waiting, now)
     changes.write(connection)
 
 

@@ -18,6 +18,7 @@ from skymailing.mailings import queries, resending, services
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import Mailing, MailingState, User
 from skymailing.outbox import services as outbox
+from skymailing.quotas.checks import LimitReached
 from skymailing.web.error_texts import explain
 from skymailing.web.labels import state_label
 
@@ -96,7 +97,12 @@ def test(mailing_id: int) -> Response:
 
 def send_test_letter(user: User, message_id: int) -> None:
     """Send one of the user's messages only to the user; commits, and flashes the result."""
-    outbox.add_letter(user, "test-letter", message_id=message_id, client_id=None)
+    try:
+        outbox.add_test_letter(user, message_id, None, clock.utcnow())
+    except LimitReached as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return
     address = user.email
     db.session.commit()
     queue.enqueue("send_outbox")

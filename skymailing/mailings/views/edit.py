@@ -25,6 +25,7 @@ from skymailing.mailings.views import client_picker
 from skymailing.mailings.views.actions import send_test_letter
 from skymailing.mailings.views.blueprint import bp, get_own_mailing
 from skymailing.models import EVERY_DAY, Audience, Mailing
+from skymailing.quotas.checks import LimitReached
 from skymailing.web.computing import computes
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
@@ -51,6 +52,9 @@ def new() -> str | Response:
         )
     except InvalidMailing as error:
         form.add_errors(error.errors)
+        return render_form(form, None)
+    except LimitReached as error:
+        form.form_errors = [explain(error)]
         return render_form(form, None)
     except DuplicateSubmission as error:
         return redirect(url_for("mailings.show", mailing_id=error.mailing_id))

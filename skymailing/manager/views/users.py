@@ -11,7 +11,7 @@ from flask_babel import ngettext
 from flask_login import current_user
 
 from skymailing.audit import current_actor
-from skymailing.auth import services
+from skymailing.auth import services, trust
 from skymailing.clock import utcnow
 from skymailing.dispatch import dispatch_mailings_of
 from skymailing.extensions import db
@@ -19,6 +19,7 @@ from skymailing.manager import queries
 from skymailing.manager.forms import ReasonForm, RoleForm, UserFilter
 from skymailing.manager.views.base import ADMINS, MAX_SELECTED, PanelView
 from skymailing.models import Role, User
+from skymailing.quotas import usage
 from skymailing.web.error_texts import explain
 from skymailing.web.ids import selected_ids
 
@@ -55,6 +56,8 @@ class UsersView(PanelView):
             numbers=queries.count_by_user([user])[user.id],
             mailings=queries.list_mailings_of(user.id),
             may_block=self.may_block,
+            limits=(limits := usage.measure(user, utcnow())),
+            may_trust=limits.is_new and user.id != current_user.id,
             may_change_role=current_user.role in ADMINS and user.id != current_user.id,
         )
 
@@ -103,6 +106,23 @@ class UsersView(PanelView):
         if len(ids) == 1:
             return redirect(url_for("manager_users.show", user_id=ids[0]))
         return redirect(url_for("manager_users.index"))
+
+    @expose("/<int:user_id>/trust", methods=("GET", "POST"))
+    def trust(self, user_id: int) -> ResponseReturnValue:
+        """Ask for a reason, then lift the limits of new accounts for a user."""
+        user = db.session.get(User, user_id) or abort(404)
+        form = ReasonForm()
+        if not form.validate_on_submit():
+            return self.render("manager/trust.html", user=user, form=form)
+        try:
+            trust.trust_user(user, form.reason.data, utcnow(), current_actor())
+        except services.NotAllowed:
+            db.session.rollback()
+            abort(403)
+        db.session.commit()
+        dispatch_mailings_of(user_id, utcnow())
+        flash(_("The limits of new accounts no longer apply to this user."), "success")
+        return redirect(url_for("manager_users.show", user_id=user_id))
 
     @expose("/<int:user_id>/role", methods=("GET", "POST"))
     def role(self, user_id: int) -> ResponseReturnValue:

@@ -32,6 +32,7 @@ from skymailing.messages.forms import MessageForm, read_typed
 from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
+from skymailing.quotas.checks import LimitReached, require_room_for_pictures
 from skymailing.security import get_own
 from skymailing.undo import CannotRestore
 from skymailing.web.computing import computes, get_user_key
@@ -132,7 +133,7 @@ def save_draft(save: Callable[[], MessageDraft], other: MessageDraft | None = No
         return jsonify(reason="elsewhere", draft=other.id if other else None), 409
     except drafts.MessageChanged:
         return jsonify(reason="changed"), 409
-    except drafts.TooManyDrafts:
+    except LimitReached:
         return jsonify(reason="full"), 409
     db.session.commit()
     return jsonify(
@@ -200,7 +201,7 @@ def upload_picture() -> ResponseReturnValue:
     if file is None:
         return jsonify(problem=_("Choose an image.")), 422
     try:
-        pictures.check_room(current_user.id)
+        require_room_for_pictures(current_user.id)
         written = pictures.write_file(file.stream)
         start_writing()
         stored = pictures.add_picture(current_user.id, written, utcnow())

@@ -22,6 +22,7 @@ from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_starters
 from skymailing.models import Message
 from skymailing.outbox import services as outbox
+from skymailing.quotas.checks import LimitReached
 from skymailing.security import get_own
 from skymailing.web.error_texts import explain
 from skymailing.web.flashes import flash_undo
@@ -64,13 +65,17 @@ def new() -> ResponseReturnValue:
     if form.validate_on_submit():
         start_writing()
         message = Message(owner_id=current_user.id)
-        services.save_message(message, form.read_content(), None)
-        drafts.delete_drafts(
-            current_user.id, draft_id=request.form.get("draft", type=parse_big_id), message_id=None
-        )
-        db.session.commit()
-        flash(_("Message saved. This is what your clients will get."), "success")
-        return redirect(url_for("messages.show", message_id=message.id))
+        try:
+            services.save_message(message, form.read_content(), None)
+        except LimitReached as error:
+            form.form_errors = [explain(error)]
+        else:
+            drafts.delete_drafts(
+                current_user.id, draft_id=request.form.get("draft", type=parse_big_id), message_id=None
+            )
+            db.session.commit()
+            flash(_("Message saved. This is what your clients will get."), "success")
+            return redirect(url_for("messages.show", message_id=message.id))
     is_empty = request.method == "GET" and starter is None and draft is None
     return editor.show_editor(
         form, draft=draft, starters=list_starters() if is_empty else [], is_example=starter is not None
@@ -154,9 +159,12 @@ def test(message_id: int) -> ResponseReturnValue:
     except TemplateError as error:
         flash(explain_template_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))
-    outbox.add_letter(
-        current_user, "test-letter", message_id=message.id, client_id=client.id if client else None
-    )
+    try:
+        outbox.add_test_letter(current_user, message.id, client.id if client else None, utcnow())
+    except LimitReached as error:
+        db.session.rollback()
+        flash(explain(error), "danger")
+        return redirect(url_for("messages.show", message_id=message_id))
     db.session.commit()
     queue.enqueue("send_outbox")
     flash(_("Test letter sent to %(address)s.", address=current_user.email), "success")

@@ -1,0 +1,29 @@
+"""Model for what a user has used up, by hour."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from skymailing.models.base import Model
+from skymailing.models.types import UTCDateTime
+
+
+class UsageKind(StrEnum):
+    """What is counted; stored as text, so that a new kind needs no migration."""
+
+    LETTERS = "letters"
+    TEST_LETTERS = "test-letters"
+    IMPORTS = "imports"
+
+
+class UsageHour(Model):
+    """How much of one kind a user has used up in one hour; rows older than two days are removed."""
+
+    __tablename__ = "usage_hours"
+
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    begins_at: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    count: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,1 @@
+"""Limits per user: counting, checks, and what a user has used up."""

@@ -1,0 +1,81 @@
+"""Check limits when something is added."""
+
+from datetime import datetime
+from typing import Any
+
+from flask_babel import format_decimal
+from flask_babel.speaklater import LazyString
+from sqlalchemy import ColumnElement, Select, func, select
+
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Client, Mailing, Message, MessageDraft, MessagePicture, UsageKind
+from skymailing.quotas import counting
+from skymailing.settings.quotas import quota_settings
+
+
+class LimitReached(UserError):
+    """The user has reached a limit; `limit` is the limit."""
+
+    def __init__(self, code: str, limit: int) -> None:
+        super().__init__(code, limit=LazyString(format_decimal, limit))
+
+
+def select_clients(owner_id: int) -> Select[Any]:
+    return select(Client.id).where(Client.owner_id == owner_id)
+
+
+def select_messages(owner_id: int) -> Select[Any]:
+    return select(Message.id).where(Message.owner_id == owner_id)
+
+
+def select_mailings(owner_id: int) -> Select[Any]:
+    return select(Mailing.id).where(Mailing.owner_id == owner_id)
+
+
+def select_drafts(owner_id: int) -> Select[Any]:
+    """Return the drafts, also discarded ones; deleted messages can be restored for an hour only."""
+    return select(MessageDraft.id).where(MessageDraft.owner_id == owner_id, ~MessageDraft.was_message)
+
+
+def select_pictures(owner_id: int) -> Select[Any]:
+    return select(MessagePicture.id).where(MessagePicture.owner_id == owner_id)
+
+
+def sum_picture_bytes(owner_id: int) -> int:
+    total = select(func.coalesce(func.sum(MessagePicture.size), 0))
+    return db.session.scalar(total.where(MessagePicture.owner_id == owner_id)) or 0
+
+
+def count_up_to(rows: Select[Any], limit: int) -> int:
+    """Count rows, but not further than the limit."""
+    counted = rows.limit(limit).subquery()
+    return db.session.scalar(select(func.count()).select_from(counted)) or 0
+
+
+def require_room(code: str, rows: Select[Any], limit: int) -> None:
+    """Raise LimitReached if there are as many rows as the limit allows."""
+    if limit and count_up_to(rows, limit) >= limit:
+        raise LimitReached(code, limit)
+
+
+def require_room_for_pictures(owner_id: int) -> None:
+    """Raise LimitReached if the user may not add another picture."""
+    settings = quota_settings()
+    require_room("message_too_many_pictures", select_pictures(owner_id), settings.pictures)
+    limit = settings.pictures_mb * 1024 * 1024
+    if limit and sum_picture_bytes(owner_id) >= limit:
+        raise LimitReached("message_too_many_pictures", settings.pictures_mb)
+
+
+def use(code: str, owner_id: int, kind: UsageKind, limit: int, hours: int, now: datetime) -> None:
+    """Count one use; raise LimitReached if there are more than `limit` in the last `hours` hours.
+
+    It is counted first, so that simultaneous requests cannot exceed the limit.
+    """
+    connection = db.session.connection()
+    counting.add(connection, owner_id, kind, 1, now)
+    used: ColumnElement[int] = counting.total(owner_id, kind, hours, now)
+    if limit and (connection.scalar(select(used)) or 0) > limit:
+        counting.take_back(connection, owner_id, kind, 1, now)
+        raise LimitReached(code, limit)

@@ -1,0 +1,79 @@
+"""Count what users use up, in rows of one hour.
+
+Each function works in the caller's transaction. A count locks its row until the commit, so add to it as
+late as possible.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.models import UsageHour, UsageKind
+
+HOUR = timedelta(hours=1)
+KEPT = timedelta(days=2)  # longer than every window
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of the hour."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def window_begin(hours: int, now: datetime) -> datetime:
+    """Return the beginning of the first of the last `hours` hours, the current one included."""
+    return hour_of(now) - (hours - 1) * HOUR
+
+
+def add(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
+    """Add to the owner's count of this hour."""
+    statement = insert_into(UsageHour).values(
+        owner_id=owner_id, kind=kind, begins_at=hour_of(now), count=count
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["owner_id", "kind", "begins_at"],
+            set_={"count": UsageHour.count + statement.excluded["count"]},
+        )
+    )
+
+
+def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
+    """Subtract from the owner's count of this hour, which never falls below zero."""
+    left = UsageHour.count - count
+    connection.execute(
+        update(UsageHour)
+        .where(_is_of(owner_id, kind), UsageHour.begins_at == hour_of(now))
+        .values(count=case((left > 0, left), else_=0))
+    )
+
+
+def total(
+    owner_id: int | ColumnElement[int], kind: UsageKind, hours: int, now: datetime
+) -> ColumnElement[int]:
+    """Return a subquery for the owner's count in the last `hours` hours, the current one included."""
+    return (
+        select(func.coalesce(func.sum(UsageHour.count), 0))
+        .where(_is_of(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now))
+        .scalar_subquery()
+    )
+
+
+def read_hours(owner_id: int, kind: UsageKind, hours: int, now: datetime) -> dict[datetime, int]:
+    """Return the owner's counts by hour, the oldest hour first."""
+    statement = select(UsageHour.begins_at, UsageHour.count).where(
+        _is_of(owner_id, kind), UsageHour.begins_at >= window_begin(hours, now)
+    )
+    return dict(db.session.execute(statement.order_by(UsageHour.begins_at)).tuples().all())
+
+
+def delete_old(now: datetime) -> None:
+    """Delete counts that no window contains any more."""
+    with Session(db.engine) as session, session.begin():
+        session.execute(delete(UsageHour).where(UsageHour.begins_at < hour_of(now) - KEPT))
+
+
+def _is_of(owner_id: int | ColumnElement[int], kind: UsageKind) -> ColumnElement[bool]:
+    return (UsageHour.owner_id == owner_id) & (UsageHour.kind == kind)

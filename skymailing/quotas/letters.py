@@ -1,0 +1,128 @@
+"""Limit the letters that a user's mailings may send in an hour and in a day.
+
+A letter is counted when a worker claims it, and the count is taken back if the letter goes on waiting. So
+several workers cannot exceed a limit together, and a crash leaves nothing uncounted. Letters beyond a limit
+stay pending. Account letters are not limited here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, true
+
+from skymailing.models import UsageKind, User
+from skymailing.quotas import counting
+from skymailing.settings.quotas import quota_settings
+
+DAY = 24  # hours
+
+
+@dataclass(frozen=True, slots=True)
+class LetterLimit:
+    """At most `most` letters in the last `hours` hours; some limits are only for new accounts."""
+
+    hours: int
+    most: int
+    is_for_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedLimit:
+    """A limit that a user has reached, and when more letters can be sent."""
+
+    limit: LetterLimit
+    frees_at: datetime
+
+
+def list_limits() -> list[LetterLimit]:
+    """Return the limits that are set."""
+    settings = quota_settings()
+    limits = (
+        LetterLimit(1, settings.letters_per_hour),
+        LetterLimit(DAY, settings.letters_per_day),
+        LetterLimit(DAY, settings.new_account_letters_per_day, is_for_new=True),
+    )
+    return [limit for limit in limits if limit.most]
+
+
+def is_new_account(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the user has the limits of new accounts."""
+    return and_(
+        User.trusted_at.is_(None), or_(User.confirmed_at.is_(None), User.confirmed_at > _new_since(now))
+    )
+
+
+def is_new(user: User, now: datetime) -> bool:
+    """Whether the user has the limits of new accounts."""
+    ends_at = new_until(user)
+    return user.trusted_at is None and (ends_at is None or ends_at > now)
+
+
+def new_until(user: User) -> datetime | None:
+    """Return when the account stops being new by itself; None if its address is not confirmed."""
+    days = timedelta(days=quota_settings().new_account_days)
+    return user.confirmed_at + days if user.confirmed_at else None
+
+
+def _new_since(now: datetime) -> datetime:
+    return now - timedelta(days=quota_settings().new_account_days)
+
+
+def has_room(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the owner, joined as User, has not reached a limit."""
+    conditions: list[ColumnElement[bool]] = [true()]
+    for limit in list_limits():
+        is_below = counting.total(User.__table__.c.id, UsageKind.LETTERS, limit.hours, now) < limit.most
+        conditions.append(or_(~is_new_account(now), is_below) if limit.is_for_new else is_below)
+    return and_(*conditions)
+
+
+def reserve(connection: Connection, owner_id: int, wanted: int, is_new: bool, now: datetime) -> int:
+    """Count up to `wanted` letters of the owner, as many as the limits allow; return how many.
+
+    Locks the owner's count, so that no other worker uses the same room.
+    """
+    if not wanted:
+        return 0
+    counting.add(connection, owner_id, UsageKind.LETTERS, wanted, now)
+    limits = [limit for limit in list_limits() if is_new or not limit.is_for_new]
+    if not limits:
+        return wanted
+    totals = [counting.total(owner_id, UsageKind.LETTERS, limit.hours, now) for limit in limits]
+    row = connection.execute(select(*totals)).one()
+    excess: int = max(used - limit.most for used, limit in zip(row, limits, strict=True))
+    refused = min(max(excess, 0), wanted)
+    if refused:
+        give_back(connection, owner_id, refused, now)
+    return wanted - refused
+
+
+def give_back(connection: Connection, owner_id: int, count: int, now: datetime) -> None:
+    """Take back the count of letters that were claimed and go on waiting."""
+    if count:
+        counting.take_back(connection, owner_id, UsageKind.LETTERS, count, now)
+
+
+def find_reached(user: User, now: datetime) -> ReachedLimit | None:
+    """Return the limit that stops the user's letters for the longest time; None if none does."""
+    reached = []
+    for limit in list_limits():
+        if limit.is_for_new and not is_new(user, now):
+            continue
+        counts = counting.read_hours(user.id, UsageKind.LETTERS, limit.hours, now)
+        left = sum(counts.values())
+        if left < limit.most:
+            continue
+        for begins_at, count in counts.items():
+            left -= count
+            if left < limit.most:
+                reached.append(ReachedLimit(limit, _end(user, limit, begins_at)))
+                break
+    return max(reached, key=lambda item: item.frees_at, default=None)
+
+
+def _end(user: User, limit: LetterLimit, begins_at: datetime) -> datetime:
+    """Return when the hour is no longer counted, or the account is no longer new."""
+    ends_at = begins_at + limit.hours * counting.HOUR
+    no_longer_new = new_until(user)
+    return min(ends_at, no_longer_new) if limit.is_for_new and no_longer_new else ends_at

@@ -1,0 +1,80 @@
+"""List a user's limits and what the user has used up, for their profile and for managers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from skymailing.extensions import db
+from skymailing.models import UsageKind, User
+from skymailing.quotas import checks, counting, letters
+from skymailing.settings.quotas import quota_settings
+
+COUNTED = 1_000_000  # of what has no limit, so that a page is fast
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One limit: what it limits, how much is used up, and the limit itself, or 0 if there is none."""
+
+    name: str
+    used: int
+    most: int
+
+    @property
+    def is_reached(self) -> bool:
+        return 0 < self.most <= self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A user's limits; `new_until` is when those of new accounts end, if the account has them."""
+
+    usages: list[Usage]
+    is_new: bool
+    new_until: datetime | None
+
+
+def measure(user: User, now: datetime) -> Limits:
+    """Return the user's limits and usage."""
+    is_new = letters.is_new(user, now) and any(limit.is_for_new for limit in letters.list_limits())
+    usages = [*_letters(user, is_new, now), *_things(user, now)]
+    return Limits(usages, is_new, letters.new_until(user) if is_new else None)
+
+
+def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
+    names = {1: _("Letters in this hour"), letters.DAY: _("Letters in 24 hours")}
+    limits = [limit for limit in letters.list_limits() if is_new or not limit.is_for_new]
+    usages = []
+    for hours, name in names.items():
+        used = _sum(user, UsageKind.LETTERS, hours, now)
+        most = min((limit.most for limit in limits if limit.hours == hours), default=0)
+        usages.append(Usage(name, used, most))
+    return usages
+
+
+def _things(user: User, now: datetime) -> list[Usage]:
+    settings = quota_settings()
+    rows = (
+        (_("Clients"), checks.select_clients(user.id), settings.clients),
+        (_("Messages"), checks.select_messages(user.id), settings.messages),
+        (_("Mailings"), checks.select_mailings(user.id), settings.mailings),
+        (_("Drafts, also discarded ones"), checks.select_drafts(user.id), settings.drafts),
+        (_("Images"), checks.select_pictures(user.id), settings.pictures),
+    )
+    megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
+    return [
+        *(Usage(name, checks.count_up_to(own, most or COUNTED), most) for name, own, most in rows),
+        Usage(_("Images, in MB"), megabytes, settings.pictures_mb),
+        Usage(
+            _("Test letters in this hour"),
+            _sum(user, UsageKind.TEST_LETTERS, 1, now),
+            settings.test_letters_per_hour,
+        ),
+        Usage(_("Imports in 24 hours"), _sum(user, UsageKind.IMPORTS, 24, now), settings.imports_per_day),
+    ]
+
+
+def _sum(user: User, kind: UsageKind, hours: int, now: datetime) -> int:
+    return db.session.scalar(select(counting.total(user.id, kind, hours, now))) or 0

@@ -1,0 +1,51 @@
+"""Define what one user may use up. LIMIT_<NAME> in the environment sets a limit; 0 means none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from flask import current_app
+
+from skymailing.errors import ConfigurationError
+
+LARGEST = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """The limits of one user. Limits that stop letters only make them wait."""
+
+    letters_per_hour: int = 0
+    letters_per_day: int = 0
+    new_account_letters_per_day: int = 500
+    new_account_days: int = 3  # since the address was confirmed, unless a manager trusts the account earlier
+    test_letters_per_hour: int = 10
+    registrations_per_mailbox: int = 3  # in a day, with different tags as in name+tag@example.com
+    clients: int = 1_000_000
+    messages: int = 10_000
+    mailings: int = 10_000
+    drafts: int = 200  # unsaved ones, also those that were discarded in the last two days
+    pictures: int = 500
+    pictures_mb: int = 200
+    unfinished_imports: int = 3
+    imports_per_day: int = 100
+    rejections_per_import: int = 20_000  # stored to be corrected; further ones are only counted
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "QuotaSettings":
+        """Return the settings of the environment, or their defaults; raises ConfigurationError."""
+        given = {}
+        for field in fields(cls):
+            variable = f"LIMIT_{field.name.upper()}"
+            text = environ.get(variable, "").strip()
+            if not text:
+                continue
+            if not (text.isascii() and text.isdigit() and int(text) <= LARGEST):
+                raise ConfigurationError(f"{variable} must be a whole number, 0 for no limit, not {text!r}.")
+            given[field.name] = int(text)
+        return cls(**given)
+
+
+def quota_settings() -> QuotaSettings:
+    """Return the app's limits per user."""
+    settings: QuotaSettings = current_app.config["QUOTAS"]
+    return settings
