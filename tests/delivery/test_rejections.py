@@ -134,9 +134,9 @@ def test_workers_with_many_sessions_stop_after_ten_refusals_together(
 
     with Sink(refuse_later) as sink:
         settings = environment | {"MAIL_PORT": str(sink.port), "WORKERS": "2"}
-        with live_run(app, settings, session, due) as run:
+        with live_run(app, settings, session, mailing) as run:
             wait_for_letters(sink, 300)
-            wait_until(lambda: is_paused(session, due), "the mailing is paused")
+            wait_until(lambda: is_paused(session, mailing), "the mailing is paused")
             run.sweep()
 
     counts = count_states(session, get_only_run(session))
