@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from skymailing import jobs, queue
 from skymailing.clock import utcnow
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.models import Mailing, RunState
 from tests.conftest import SignIn
 from tests.delivery.ledger import get_only_run
