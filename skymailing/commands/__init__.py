@@ -14,6 +14,7 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "mailings": "mailings:mailings",
     "restore": "backup:restore",
+    "routes": "routes:routes",
     "scheduler": "processes:scheduler",
     "sweep": "sweep:sweep",
     "up": "processes:up",

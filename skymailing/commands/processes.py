@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from skymailing import queue, schedule
 from skymailing.clock import utcnow
 from skymailing.delivery.recovery import sweep
+from skymailing.delivery.routing import reopening
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.logs import output
@@ -67,6 +68,7 @@ def worker() -> None:
     """Run one worker; after SIGTERM it finishes the window of letters that it has started."""
     _prepare_process("worker")
     recover_journals()
+    reopen_changed_routes()
     preload_jobs()
     serve()
 
@@ -111,6 +113,15 @@ def recover_journals() -> None:
         sweep.recover_dead_journals(current_app.config["DATA_DIR"] / "journal", utcnow())
     except SQLAlchemyError as error:
         logger.warning("the journals are left to the next sweep: %s", error)
+
+
+def reopen_changed_routes() -> None:
+    """Forget what routes learned with other settings, such as that a password was refused."""
+    try:
+        if reopening.reopen_changed():
+            queue.enqueue("sweep")  # finds the letters that waited
+    except SQLAlchemyError as error:
+        logger.warning("it is not known whether settings of mail servers have changed: %s", error)
 
 
 def use_utc() -> None:

@@ -36,6 +36,7 @@ class Dispatcher:
         self.rates = RateLimits(
             config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], config["MAIL_RATE_PER_DOMAIN"]
         )
+        self.account_rates = RateLimits(config["MAIL_RATE"], None, None)
 
     def template(self, run: OpenRun) -> LetterTemplate:
         """Return the run's content, compiled at first use."""

@@ -17,6 +17,7 @@ from skymailing.delivery.ledger.claims import Claimed, OpenRun
 from skymailing.delivery.rendering.letter import Recipient, TemplateError
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
+from skymailing.delivery.routing.rate_limits import LONG_WAIT
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
@@ -27,9 +28,6 @@ from skymailing.security import unsubscribe_token
 from skymailing.web.urls import unsubscribe_url
 
 logger = logging.getLogger(__name__)
-
-# Seconds until a rate allows more letters, from which a worker leaves the run to the sweep.
-LONG_WAIT = 20.0
 
 
 def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:

@@ -210,6 +210,8 @@ class Route(Model):
     last_refusal: Mapped[str] = mapped_column(String(500), default="", server_default="")
     # Since when commands are sent one by one: the server advertises PIPELINING but does not support it.
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Identifies the settings with which all of this was learned; changed settings start without it.
+    settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")
 
 
 class BounceKind(StrEnum):

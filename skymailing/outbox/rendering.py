@@ -1,7 +1,8 @@
 """Render outbox letters from templates/emails/, and create the links in them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Any
 
@@ -10,7 +11,7 @@ from flask_babel import force_locale
 from flask_mail import Message
 
 from skymailing import security
-from skymailing.delivery.smtp.connection import SecureConnection
+from skymailing.delivery.smtp.session import Letter
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import Client, OutboxLetter
@@ -23,32 +24,13 @@ class SubjectDeleted(SkyMailingError):
     """The message or client that the letter is about was deleted before it was sent."""
 
 
-@dataclass(frozen=True)
-class RenderedLetter:
-    """A letter that can be sent without the database: a Flask-Mail message, or finished bytes."""
-
-    letter_id: int
-    attempts: int
-    to: str
-    content: Message | bytes
-
-    def send(self, connection: SecureConnection) -> None:
-        """Send the letter. Raises smtplib's errors."""
-        options = ["BODY=8BITMIME"] if connection.session.has_extn("8bitmime") else []
-        if isinstance(self.content, bytes):
-            connection.session.sendmail(service_address(), [self.to], self.content, options)
-        else:
-            self.content.mail_options = options
-            connection.send(self.content, envelope_from=service_address())
-
-
-def render_letter(letter: OutboxLetter) -> RenderedLetter:
+def render_letter(letter: OutboxLetter) -> Letter:
     """Render the letter in the recipient's language. Raises SubjectDeleted."""
     with force_locale(letter.locale):
         content = (
             _render_test_letter(letter) if letter.template == TEST_LETTER else _render_account_letter(letter)
         )
-    return RenderedLetter(letter.id, letter.attempts, letter.to, content)
+    return Letter(letter.id, letter.attempts, letter.to, content)
 
 
 def service_address() -> str:
@@ -56,7 +38,7 @@ def service_address() -> str:
     return parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
 
 
-def _render_account_letter(letter: OutboxLetter) -> Message:
+def _render_account_letter(letter: OutboxLetter) -> bytes:
     context = {"user": letter.user, "public_url": public_url, **letter.params}
     if letter.template in LINKS:
         context["link"] = LINKS[letter.template](letter)
@@ -71,7 +53,17 @@ def _render_account_letter(letter: OutboxLetter) -> Message:
     domain = service_address().rpartition("@")[2]
     # The same on each attempt, so that mail servers can recognize duplicates.
     message.msgId = f"<account.{letter.id}.{letter.created_at:%Y%m%d%H%M%S}@{domain}>"
-    return message
+    return _to_ascii(message)
+
+
+def _to_ascii(message: Message) -> bytes:
+    """Return the letter with CRLF line ends, its texts encoded for servers without 8BITMIME."""
+    parsed = message_from_bytes(message.as_bytes(), policy=policy.SMTP)
+    assert isinstance(parsed, EmailMessage)
+    for part in parsed.walk():
+        if part.get_content_maintype() == "text":
+            part.set_content(part.get_content(), part.get_content_subtype(), cte="base64")
+    return parsed.as_bytes()
 
 
 def _render(template: str, part: str, context: dict[str, Any]) -> str:

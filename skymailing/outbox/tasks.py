@@ -1,69 +1,169 @@
-"""Send the outbox: claim due letters, send them outside of any transaction, record each result.
+"""Send the outbox: claim due letters, send them outside of any transaction, record the results.
 
-If a worker crashes before it has recorded the server's reply, the letter is sent again with the same
+They go over the same sessions as letters of mailings, and with the same circuit breakers and rates. If a
+worker crashes before it has recorded the server's reply, the letter is sent again with the same
 Message-ID. For a confirmation or a password reset, that is harmless and better than losing the letter.
 """
 
 import logging
-import smtplib
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import takewhile
 
-from flask import current_app
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import joinedload
 
+from skymailing.clock import utcnow
 from skymailing.db import leases
-from skymailing.delivery.smtp.connection import SecureConnection, time_limit
-from skymailing.delivery.smtp.replies import decode_reply
+from skymailing.delivery.dispatcher import get_dispatcher
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.rate_limits import LONG_WAIT
+from skymailing.delivery.routing.routes import RouteChoice
+from skymailing.delivery.smtp.connection import format_error
+from skymailing.delivery.smtp.session import Letter, Result
+from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.errors import SkyMailingError
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
-from skymailing.outbox.rendering import RenderedLetter, render_letter
+from skymailing.outbox.rendering import render_letter
 from skymailing.outbox.services import TEST_LETTER
 
 logger = logging.getLogger(__name__)
 
-BATCH = 20  # letters over one connection
+BATCH = 20  # letters that are claimed and recorded together
 # Sent after all others: no one needs these to sign in. Few at a time, since rendering one may take long.
 PATIENT_TEMPLATES = (TEST_LETTER, "daily-summary")
 PATIENT_BATCH = 5
 LEASE = timedelta(minutes=10)
 RETRY_MINUTES = (1, 5, 15, 30, 60, 120, 240)  # the last delay repeats
 MAX_ATTEMPTS = 10
-SERVER_RETRY_DELAY = timedelta(seconds=15)  # after the connection has failed
+SERVER_RETRY_DELAY = timedelta(seconds=15)  # after a fault of the mail server
 LIFETIME = timedelta(days=3)  # no one waits longer for a confirmation
 ERROR_LENGTH = 500
 
 
+class NoJournal:
+    """A letter whose result is lost is sent again, so a crash has nothing to read."""
+
+    def begin(self, letter: Letter) -> None:
+        """Note nothing."""
+
+    def end(self, result: Result) -> None:
+        """Note nothing."""
+
+
 def send_due_letters(now: datetime) -> int:
     """Send the letters that are due, test letters last; return how many the server accepted."""
+    if not _has_due(now):
+        return 0
     sent = 0
-    is_patient = OutboxLetter.template.in_(PATIENT_TEMPLATES)
-    while ids := _claim_batch(~is_patient, BATCH, now) or _claim_batch(is_patient, PATIENT_BATCH, now):
-        letters = _render_claimed(ids, now)
-        try:
-            sent += _send_batch(letters, now)
-        except OSError as error:
-            logger.warning("The mail server does not accept account letters: %s", error)
+    while (count := _send_window(now)) is not None:
+        sent += count
+        if not _has_due(now):
             break
     return sent
 
 
-def _claim_batch(condition: ColumnElement[bool], size: int, now: datetime) -> Sequence[int]:
-    """Lease a batch of due letters, including those whose lease has expired because a worker died."""
+def _has_due(now: datetime) -> bool:
+    found = db.session.scalar(select(exists().where(_is_due(now))))
+    db.session.rollback()
+    return bool(found)
+
+
+def _send_window(now: datetime) -> int | None:
+    """Send some of the due letters, as far as the breakers and rates allow.
+
+    Return how many the server accepted; None if the others have to wait.
+    """
+    chosen = routes.choose(utcnow())
+    if chosen is None:
+        return None
+    rates = get_dispatcher().account_rates
+    rates.follow(chosen.memory, utcnow())
+    if not chosen.is_probe and (wait := rates.wait_if_held_back()):
+        return 0 if wait < LONG_WAIT else None
+    results: list[Result] = []
+    try:
+        letters = _render_claimed(_claim_next(now, 1 if chosen.is_probe else BATCH), now)
+        is_usable = not letters or _hand_over(letters, chosen, results, now)
+    finally:
+        if chosen.is_probe and not results:
+            routes.release_probe(chosen.route, utcnow())
+    return sum(result.verdict is Verdict.SENT for result in results) if is_usable else None
+
+
+def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result], now: datetime) -> bool:
+    """Hand over letters, and record and report the results; return whether the route is usable."""
+    dispatcher = get_dispatcher()
+    pool, rates = dispatcher.pools[chosen.route], dispatcher.account_rates
+    pool.follow(chosen.memory, utcnow())
+    if chosen.is_probe:
+        pool.reset()
+    try:
+        pipeline = pool.connect(dispatcher.sender, dispatcher.journal)
+    except OSError as error:
+        reason = format_error(error)
+        logger.warning("route %s cannot be used for account letters: %s", pool.route, reason)
+        pool.report_connection_error(error)
+        ids = [letter.delivery_id for letter in letters]
+        _release(ids, now + SERVER_RETRY_DELAY, now, reason)
+        db.session.commit()
+        return False
+    may_start = partial(rates.allow_account_letter, chosen.route)
+    allowed = takewhile(lambda _letter: chosen.is_probe or may_start(), letters)
+    until = time.monotonic() + dispatcher.settings.window_seconds
+    try:
+        pipeline.hand_over(allowed, until, results, journal=NoJournal())
+    finally:
+        _record(letters, results, now)
+    pool.learn_pace(results, chosen.memory, rates.was_held_back)
+    pool.learn_pipelining(chosen.memory, utcnow())
+    return pool.report_results(results, chosen.is_probe)
+
+
+def _record(letters: list[Letter], results: list[Result], now: datetime) -> None:
+    """Record the results, and release the letters that were not begun."""
+    for result in results:
+        letter, reply = result.letter, f"{result.code or ''} {result.answer}".strip()
+        match result.verdict:
+            case Verdict.SENT:
+                _finish(letter.delivery_id, LetterState.SENT, now)
+            case Verdict.FAILED:
+                _finish(letter.delivery_id, LetterState.FAILED, now, reply)
+            case Verdict.RELEASED:
+                _release([letter.delivery_id], now, now, reply)
+            case Verdict.ROUTE_FAULT | Verdict.THROTTLED:
+                _release([letter.delivery_id], now + SERVER_RETRY_DELAY, now, reply)
+            case _:
+                # Also if the sender is refused: a fault in our settings, which can be corrected.
+                _postpone(letter.delivery_id, letter.number, now, reply)
+    begun = {result.letter.delivery_id for result in results}
+    _release([letter.delivery_id for letter in letters if letter.delivery_id not in begun], now, now, "")
+    db.session.commit()
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a letter is due, or that its lease has expired because a worker died."""
+    return or_(
+        and_(OutboxLetter.state == LetterState.PENDING, OutboxLetter.due_at <= now),
+        and_(OutboxLetter.state == LetterState.SENDING, OutboxLetter.lease_until < now),
+    )
+
+
+def _claim_next(now: datetime, limit: int) -> Sequence[int]:
+    """Lease a batch of due letters: test letters and summaries only when no others are due."""
+    is_patient = OutboxLetter.template.in_(PATIENT_TEMPLATES)
+    return _claim_batch(~is_patient, limit, now) or _claim_batch(is_patient, min(limit, PATIENT_BATCH), now)
+
+
+def _claim_batch(condition: ColumnElement[bool], limit: int, now: datetime) -> Sequence[int]:
     due = (
         select(OutboxLetter.id)
-        .where(
-            condition,
-            or_(
-                and_(OutboxLetter.state == LetterState.PENDING, OutboxLetter.due_at <= now),
-                and_(OutboxLetter.state == LetterState.SENDING, OutboxLetter.lease_until < now),
-            ),
-        )
+        .where(condition, _is_due(now))
         .order_by(OutboxLetter.due_at)
-        .limit(size)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     ids = leases.take_lease(
@@ -77,7 +177,7 @@ def _claim_batch(condition: ColumnElement[bool], size: int, now: datetime) -> Se
     return ids
 
 
-def _render_claimed(ids: Sequence[int], now: datetime) -> list[RenderedLetter]:
+def _render_claimed(ids: Sequence[int], now: datetime) -> list[Letter]:
     """Render the claimed letters; record the result of those that cannot be rendered."""
     letters = db.session.scalars(
         select(OutboxLetter)
@@ -102,60 +202,6 @@ def _render_claimed(ids: Sequence[int], now: datetime) -> list[RenderedLetter]:
     return rendered
 
 
-def _send_batch(letters: list[RenderedLetter], now: datetime) -> int:
-    """Send letters over one connection; return how many the server accepted.
-
-    Raises OSError if the connection cannot be opened or breaks.
-    """
-    if not letters:
-        return 0
-    unsent = list(letters)
-    sent = 0
-    started = time.monotonic()
-    try:
-        with SecureConnection(current_app.extensions["mail"]) as connection:
-            while unsent and time.monotonic() - started < LEASE.total_seconds() / 2:
-                sent += _send_one(connection, unsent.pop(0), now)
-    except Exception as error:
-        _release(unsent, now, str(error))
-        raise
-    _release(unsent, now, "the server is slow")
-    return sent
-
-
-def _send_one(connection: SecureConnection, letter: RenderedLetter, now: datetime) -> bool:
-    """Send one letter and record the result. Raises if the connection is lost."""
-    try:
-        with time_limit(connection.session, 2 * current_app.config["MAIL_TIMEOUT"]):
-            letter.send(connection)
-    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
-        code, reply = _reply_of(error)
-        # A refused sender is a fault in our settings, which can be corrected, not in the letter.
-        if 500 <= code < 600 and not isinstance(error, smtplib.SMTPSenderRefused):
-            _finish(letter.letter_id, LetterState.FAILED, now, reply)
-        else:
-            _postpone(letter.letter_id, letter.attempts, now, reply)
-        db.session.commit()
-        return False
-    except Exception as error:
-        _postpone(letter.letter_id, letter.attempts, now, str(error))
-        db.session.commit()
-        raise
-    _finish(letter.letter_id, LetterState.SENT, now)
-    db.session.commit()
-    return True
-
-
-def _reply_of(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPResponseException) -> tuple[int, str]:
-    text: bytes | str
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        ((code, text),) = error.recipients.values()
-    else:
-        code, text = error.smtp_code, error.smtp_error
-    decoded = decode_reply(text) if isinstance(text, bytes) else text
-    return code, f"{code} {decoded}"
-
-
 def _finish(letter_id: int, state: LetterState, now: datetime, error: str = "") -> None:
     sent_at = now if state is LetterState.SENT else None
     _update([letter_id], now, state=state, lease_until=None, sent_at=sent_at, last_error=error[:ERROR_LENGTH])
@@ -173,18 +219,17 @@ def _postpone(letter_id: int, attempts: int, now: datetime, error: str) -> None:
     )
 
 
-def _release(letters: list[RenderedLetter], now: datetime, error: str) -> None:
-    """Release letters that were not tried; a server failure does not count as an attempt."""
+def _release(letter_ids: list[int], due_at: datetime, now: datetime, error: str) -> None:
+    """Release letters without counting an attempt."""
     _update(
-        [letter.letter_id for letter in letters],
+        letter_ids,
         now,
         state=LetterState.PENDING,
         lease_until=None,
         attempts=OutboxLetter.attempts - 1,
-        due_at=now + SERVER_RETRY_DELAY,
+        due_at=due_at,
         last_error=error[:ERROR_LENGTH],
     )
-    db.session.commit()
 
 
 def _update(letter_ids: list[int], now: datetime, **values: object) -> None:

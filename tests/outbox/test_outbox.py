@@ -13,10 +13,14 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from config import TestingConfig
+from skymailing import create_app
 from skymailing.clock import utcnow
+from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter, User
 from skymailing.outbox import services as outbox
+from skymailing.outbox import tasks
 from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
 from tests.support.factories import ClientFactory, MessageFactory, UserFactory
 from tests.support.servers import SmtpServer
@@ -227,11 +231,20 @@ def run_endless_server() -> Iterator[int]:
 
 
 def test_two_workers_send_each_letter_once(
-    app: Flask, send: Send, session: Session, smtp: SmtpServer
+    app: Flask, environment: dict[str, str], session: Session, smtp: SmtpServer
 ) -> None:
     for _ in range(40):
         add_letter(app, session, UserFactory.create(), "password-changed")
+    other = create_app(TestingConfig(environment))
+
+    def send_from(worker: Flask) -> int:
+        with worker.app_context():
+            count = tasks.send_due_letters(utcnow())
+            close_dispatcher()
+            db.engine.dispose()
+        return count
+
     with ThreadPoolExecutor(2) as workers:
-        counts = list(workers.map(lambda _: send(), range(2)))
+        counts = list(workers.map(send_from, (app, other)))
     assert sum(counts) == 40
     assert set(smtp.per_address().values()) == {1}

@@ -10,7 +10,7 @@ from typing import Self
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from skymailing.db.engine import insert_into, reading_engine
+from skymailing.db.engine import insert_into
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
 
@@ -32,12 +32,6 @@ class Memory:
 
 
 COLUMNS = tuple(getattr(Route, name) for name in Memory.__slots__)
-
-
-def read_memory(name: str) -> Memory:
-    """Return what the route remembers."""
-    with Session(reading_engine()) as session:
-        return Memory.of(session.execute(select(*COLUMNS).where(Route.name == name)).one_or_none())
 
 
 def set_step_by_step(name: str, since: datetime | None) -> None:

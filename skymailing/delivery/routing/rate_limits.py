@@ -1,6 +1,8 @@
 """Limit letters per second: per route, per mailing and per recipient domain.
 
-A route's limit is the lower one of MAIL_RATE and of the pace that it has learned.
+A route's limit is the lower one of MAIL_RATE and of the pace that it has learned. Account letters count
+against it too, but need not wait for letters of mailings: if those have used up a period, a small share of
+account letters is sent anyway, and is taken from the next period.
 
 Letters are counted in Redis, so that all workers share each limit. While Redis is unavailable, each worker
 uses only its own share of the limit.
@@ -24,9 +26,19 @@ logger = logging.getLogger(__name__)
 
 # Seconds without a request to an unavailable Redis; if it hangs, each request takes a full timeout.
 REDIS_PAUSE = 5.0
+# Seconds until a rate allows more letters, from which a worker leaves them to the sweep.
+LONG_WAIT = 20.0
 # Lower rates with a fraction are counted over several seconds.
 EVERY_SECOND_FROM = 10.0
 LOW_RATE_SECONDS = 4
+ACCOUNT_SHARE = 10  # one in so many letters may be an account letter that does not wait for mailings
+
+
+class PeriodLimit(RateLimitItemPerSecond):
+    """A number of letters per period, which may be counted already during the period before."""
+
+    def get_expiry(self) -> int:
+        return 2 * super().get_expiry()
 
 
 class RateLimits:
@@ -82,6 +94,19 @@ class RateLimits:
             return False
         return self._hit("mailing", str(mailing_id)) and self._hit("route", route)
 
+    def allow_account_letter(self, route: str) -> bool:
+        """Return whether an account letter may start now; if so, count it."""
+        item = self._limit_of("route")
+        if item is None or self._hit("route", route):
+            return True
+        share = PeriodLimit(max(1, item.amount // ACCOUNT_SHARE), item.multiples)
+        period = int(time.time()) // item.multiples
+        if not self._count(share, _key("account", route, period)):
+            return False
+        self._count(item, _key("route", route, period + 1))  # mailings make room for it
+        self.was_held_back, self._free_at = False, 0.0
+        return True
+
     def has_room(self, domain: str) -> bool:
         """Whether the domain may receive more letters this second, as far as this worker knows."""
         if (second := int(time.time())) != self._second:
@@ -97,7 +122,7 @@ class RateLimits:
         time.sleep(nap)
         return wait - nap
 
-    def _limit_of(self, kind: str) -> RateLimitItemPerSecond | None:
+    def _limit_of(self, kind: str) -> PeriodLimit | None:
         """Return how many letters are allowed in how many seconds; None without a limit."""
         rate: float | None = self._limits[kind]
         if kind == "route" and self._pace is not None:
@@ -108,7 +133,7 @@ class RateLimits:
         seconds = (
             1 if rate == int(rate) or rate >= EVERY_SECOND_FROM else max(LOW_RATE_SECONDS, ceil(1 / rate))
         )
-        return RateLimitItemPerSecond(max(1, int(rate * seconds)), seconds)
+        return PeriodLimit(max(1, int(rate * seconds)), seconds)
 
     def _hit(self, kind: str, name: str) -> bool:
         """Whether the limit allows another letter; if so, count it."""
@@ -118,13 +143,12 @@ class RateLimits:
         # The number of the period is part of the key, so that it begins at the same time for all workers.
         seconds = item.multiples
         period = int(time.time()) // seconds
-        key = ("skymailing-rate", kind, name, str(period))
-        if not (allowed := self._count(item, key)) and kind != "domain":
+        if not (allowed := self._count(item, _key(kind, name, period))) and kind != "domain":
             self.was_held_back = True
             self._free_at = time.monotonic() + (period + 1) * seconds - time.time()
         return allowed
 
-    def _count(self, item: RateLimitItemPerSecond, key: tuple[str, ...]) -> bool:
+    def _count(self, item: PeriodLimit, key: tuple[str, ...]) -> bool:
         if time.monotonic() >= self._alone_until:
             try:
                 return self._shared.hit(item, *key)
@@ -133,8 +157,12 @@ class RateLimits:
                     "Redis is unavailable; each worker limits itself to its share of the rate: %s", error
                 )
                 self._alone_until = time.monotonic() + REDIS_PAUSE
-        share = RateLimitItemPerSecond(max(1, item.amount // self._workers), item.multiples)
+        share = PeriodLimit(max(1, item.amount // self._workers), item.multiples)
         return self._alone.hit(share, *key)
+
+
+def _key(kind: str, name: str, period: int) -> tuple[str, ...]:
+    return ("skymailing-rate", kind, name, str(period))
 
 
 def get_domain(address: str) -> str:

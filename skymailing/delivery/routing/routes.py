@@ -5,6 +5,7 @@ All workers share a route's state, which is stored in its row. Each change is a 
 
 import logging
 import random
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.routing.memory import COLUMNS, Memory, lock_route
+from skymailing.delivery.smtp.connection import SmtpSettings
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 PRIMARY = "primary"  # the server of the MAIL_* settings
 FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the breaker is open
 CREDENTIALS_REFUSED = 535
+# A 535 with a temporary status (RFC 3463), or that says so itself, is about the server, not the credentials.
+TEMPORARY_REFUSAL = re.compile(r"535[ -](4\.\d|(?!5\.\d).*temporar)", re.IGNORECASE)
 
 
 class Admission(Enum):
@@ -108,6 +112,14 @@ def list_configured() -> list[str]:
     return [PRIMARY, FALLBACK] if current_app.config["MAIL_FALLBACK"] else [PRIMARY]
 
 
+def settings_of(name: str) -> SmtpSettings:
+    """Return the address and the credentials of a configured route's mail server."""
+    found: SmtpSettings = (
+        current_app.config["MAIL_FALLBACK"] if name == FALLBACK else current_app.extensions["mail"]
+    )
+    return found
+
+
 def choose(now: datetime) -> RouteChoice | None:
     """Return the first usable route and how it may be used; None while all breakers are open."""
     for name in list_configured():
@@ -159,8 +171,9 @@ def report_fault(
     """Record a fault of the route itself, and open the breaker if needed.
 
     It opens after too many faults in a row, when the share of faults is too high, after a failed probe,
-    and at once if the server refuses our credentials.
+    and at once if the server refuses our credentials. `reason` begins with the reply's code, if any.
     """
+    are_credentials_refused = code == CREDENTIALS_REFUSED and TEMPORARY_REFUSAL.match(reason) is None
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         route.faults_in_a_row += 1
@@ -170,23 +183,23 @@ def report_fault(
             route.state is not BreakerState.CLOSED
             or route.faults_in_a_row >= engine_settings().breaker_faults_in_a_row
             or is_share_high
-            or code == CREDENTIALS_REFUSED
+            or are_credentials_refused
         )
         if must_open:
-            _open(route, code, now)
+            _open(route, are_credentials_refused, now)
 
 
-def _open(route: Route, code: int | None, now: datetime) -> None:
+def _open(route: Route, are_credentials_refused: bool, now: datetime) -> None:
     if route.state is BreakerState.OPEN and _must_wait(route, now):
         return  # another worker has just opened it
     settings = engine_settings()
     doubled = min(settings.breaker_longest_pause, route.open_seconds * 2 or settings.breaker_first_pause)
-    route.open_seconds = settings.breaker_longest_pause if code == CREDENTIALS_REFUSED else doubled
+    route.open_seconds = settings.breaker_longest_pause if are_credentials_refused else doubled
     route.opened_at = route.opened_at or now
     route.state = BreakerState.OPEN
     spread = random.uniform(1 - settings.breaker_jitter, 1 + settings.breaker_jitter)  # noqa: S311 - spreads load, not used for security
     route.retry_at = now + timedelta(seconds=route.open_seconds * spread)
-    level = logging.ERROR if code == CREDENTIALS_REFUSED else logging.WARNING
+    level = logging.ERROR if are_credentials_refused else logging.WARNING
     logger.log(
         level, "the breaker of route %s is open until %s: %s", route.name, route.retry_at, route.last_fault
     )

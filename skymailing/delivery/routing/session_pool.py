@@ -64,10 +64,11 @@ class SessionPool:
         return self._pipeline
 
     def _open(self) -> smtplib.SMTP:
-        settings = current_app.config["MAIL_FALLBACK"] if self.route == routes.FALLBACK else None
         phases = connection.Phases()
         try:
-            return connection.open_smtp(current_app.config["MAIL_TIMEOUT"], settings, phases)
+            return connection.open_smtp(
+                current_app.config["MAIL_TIMEOUT"], routes.settings_of(self.route), phases
+            )
         finally:
             metrics.count_opening(phases.seconds)
 

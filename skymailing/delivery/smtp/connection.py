@@ -9,11 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
-from types import TracebackType
 from typing import IO, Any, Protocol, cast
 
 from flask import current_app
-from flask_mail import Connection
 
 from skymailing.delivery.smtp.replies import decode_reply
 
@@ -212,30 +210,6 @@ def own_hostname() -> str | None:
     """Return the name for EHLO, looked up once because DNS may be slow; None lets smtplib choose."""
     name = socket.getfqdn()
     return name if "." in name else None
-
-
-class SecureConnection(Connection):
-    """Flask-Mail's connection, plus time limits and certificate checks, which it lacks."""
-
-    def configure_host(self) -> smtplib.SMTP:
-        return open_smtp(current_app.config["MAIL_TIMEOUT"])
-
-    @property
-    def session(self) -> smtplib.SMTP:
-        """The open session, inside the `with` block."""
-        assert self.host is not None
-        return self.host
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # Letters sent before QUIT have been accepted, even if QUIT fails.
-        with suppress(OSError):
-            self.session.quit()
-        self.session.close()
 
 
 def format_error(error: OSError) -> str:

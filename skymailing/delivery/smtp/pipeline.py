@@ -142,12 +142,12 @@ class Pipeline:
         until: float,
         results: list[Result] | None = None,
         must_stop: Callable[[Result], bool] = lambda _: False,
+        journal: Journal | None = None,
     ) -> list[Result]:
         """Hand over `letters`; start none after `until` (monotonic seconds) or once `must_stop` is true.
 
-        Takes letters from the iterable one by one as sessions become free, so it may render them lazily.
-        Returns exactly one result for each letter taken and none for the rest. If `results` is given, the
-        results are added to it, and are there even when an exception ends the call.
+        Takes letters one by one as sessions become free, so it may render them lazily. Returns exactly one
+        result for each letter taken; adds them to `results`, if given, even when an exception ends the call.
         """
         waiting = iter(letters)
         results = [] if results is None else results
@@ -165,7 +165,8 @@ class Pipeline:
 
         try:
             for channel in list(self._channels):
-                self._run_step(channel, partial(channel.session.start, next_letter, report, self._journal))
+                start = partial(channel.session.start, next_letter, report, journal or self._journal)
+                self._run_step(channel, start)
             while busy := [channel for channel in self._channels if not channel.session.idle]:
                 self._poll(busy)
         except BaseException:

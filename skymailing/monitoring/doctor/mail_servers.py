@@ -8,11 +8,13 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from skymailing.db.engine import reading_engine
 from skymailing.delivery.routing import routes
-from skymailing.delivery.routing.memory import read_memory
 from skymailing.delivery.smtp import connection
 from skymailing.errors import SkyMailingError
+from skymailing.models import BreakerState, Route
 from skymailing.monitoring import checks
 from skymailing.monitoring.checks import Check
 from skymailing.monitoring.doctor.site import judge_certificate, read_expiry
@@ -31,21 +33,35 @@ def check_mail_servers() -> list[Check]:
     if config["MAIL_FALLBACK"] is not None:
         found.append(_check("fallback-mail-server", "MAIL_FALLBACK_", config["MAIL_FALLBACK"]))
         names.append(routes.FALLBACK)
-    return [_add_limits(check, name) for check, name in zip(found, names, strict=True)]
+    return [_add_knowledge(check, name) for check, name in zip(found, names, strict=True)]
 
 
-def _add_limits(check: Check, route: str) -> Check:
+def _add_knowledge(check: Check, name: str) -> Check:
     """Add to a check what letters to this server have shown about it."""
     try:
-        memory = read_memory(route)
+        with Session(reading_engine()) as session:
+            route = session.get(Route, name)
     except SQLAlchemyError:
         return check  # the check of the database reports it
+    if route is None:
+        return check
+    limits = _describe_limits(route)
+    if route.state is not BreakerState.CLOSED:
+        limits.insert(0, f"but no letters are sent over it, because of this fault: {route.last_fault}")
+    found = replace(check, finding="; ".join([check.finding, *limits]))
+    if route.state is BreakerState.CLOSED or not check.is_ok:
+        return found
+    tried = f"It is tried again at {route.retry_at:%H:%M} UTC. " if route.retry_at else ""
+    return replace(found, is_ok=False, advice=f"{tried}To use it at once: flask routes reopen {name}")
+
+
+def _describe_limits(memory: Route) -> list[str]:
     limits = []
     if memory.pace is not None:
         limits.append(f"it asked us to slow down, now at most {memory.pace:.3g} letters per second")
     if memory.step_by_step_since:
         limits.append("it offers PIPELINING that does not work, so letters are sent step by step")
-    return replace(check, finding="; ".join([check.finding, *limits]))
+    return limits
 
 
 def _check(name: str, prefix: str, settings: Any) -> Check:

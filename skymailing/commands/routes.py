@@ -1,0 +1,59 @@
+"""flask routes: the mail servers as the delivery engine knows them."""
+
+import click
+from flask.cli import with_appcontext
+from redis import RedisError
+from sqlalchemy import select
+
+from skymailing import jobs
+from skymailing.clock import utcnow
+from skymailing.delivery.routing import reopening
+from skymailing.delivery.routing.routes import list_configured, settings_of
+from skymailing.extensions import db
+from skymailing.models import BreakerState, Route
+
+
+@click.group("routes")
+def routes() -> None:
+    """Show and reopen the mail servers that letters go to."""
+
+
+@routes.command("list")
+@with_appcontext
+def list_routes() -> None:
+    """List the mail servers, the preferred one first, and why one of them is not used."""
+    known = {route.name: route for route in db.session.scalars(select(Route))}
+    db.session.rollback()
+    for name in list_configured():
+        server = settings_of(name)
+        click.echo(f"{name:9} {server.server}:{server.port}  {describe_route(known.get(name))}")
+
+
+def describe_route(route: Route | None) -> str:
+    """Return how the route is used, for operators; times are UTC."""
+    if route is None or route.state is BreakerState.CLOSED:
+        slower = f", at most {route.pace:.3g} letters per second" if route and route.pace else ""
+        return f"in use{slower}"
+    next_try = f", next try at {route.retry_at:%H:%M:%S} UTC" if route.retry_at else ""
+    since = f" since {route.opened_at:%Y-%m-%d %H:%M:%S} UTC" if route.opened_at else ""
+    return f"shut{since}{next_try}: {route.last_fault}"
+
+
+@routes.command("reopen")
+@click.argument("names", nargs=-1)
+@with_appcontext
+def reopen(names: tuple[str, ...]) -> None:
+    """Use mail servers at once, all of them unless NAMES are given, for example after mending a password.
+
+    Changed settings need a restart, which does the same.
+    """
+    configured = list_configured()
+    if unknown := [name for name in names if name not in configured]:
+        raise click.ClickException(f"There is no route {unknown[0]}; there is: {', '.join(configured)}.")
+    for name in names or configured:
+        reopening.reopen(name)
+        click.echo(f"The route {name} is open.")
+    try:
+        jobs.hint_due_work(utcnow())
+    except RedisError as error:
+        raise click.ClickException(f"Redis does not respond, so letters wait for a sweep: {error}") from error

@@ -1,0 +1,138 @@
+"""Account letters respect circuit breakers and rates, but letters of mailings never keep them waiting."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skymailing.clock import utcnow
+from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.rate_limits import RateLimits
+from skymailing.models import BreakerState, LetterState, OutboxLetter, Route, User
+from tests.faults.sink import Sink, Stage, Turn
+from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
+from tests.support.servers import SmtpServer
+
+MOMENT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def add_letters(app: Flask, session: Session, user: User, count: int) -> None:
+    for _ in range(count):
+        add_letter(app, session, user, "reset-password")
+
+
+def test_a_refused_password_is_tried_once(
+    app: Flask, session: Session, user: User, send: Send, settings: MailSettings
+) -> None:
+    def refuse(turn: Turn) -> None:
+        if turn.stage is Stage.AUTH:
+            turn.say("535 5.7.8 wrong password")
+
+    with Sink(refuse, extensions=("AUTH PLAIN",)) as sink:
+        settings.port, settings.username, settings.password = sink.port, "sky", "wrong"
+        for _ in range(38):
+            add_letters(app, session, user, 1)
+            assert send(timedelta(minutes=1)) == 0
+
+    assert sink.stage_counts[Stage.AUTH] == 1
+    assert session.execute(select(Route)).scalar_one().state is BreakerState.OPEN
+    assert set(session.scalars(select(OutboxLetter.state))) == {LetterState.PENDING}
+    assert set(session.scalars(select(OutboxLetter.attempts))) == {0}
+
+
+def test_an_account_letter_is_the_probe_after_an_outage(
+    app: Flask, session: Session, user: User, send: Send, smtp: SmtpServer
+) -> None:
+    add_letters(app, session, user, 5)
+    with app.app_context():
+        routes.report_fault(routes.PRIMARY, 535, "535 5.7.8 wrong password", utcnow())
+    assert send() == 0
+
+    with time_machine.travel(utcnow() + timedelta(minutes=20)):
+        assert send() == 5
+    assert session.execute(select(Route)).scalar_one().state is BreakerState.CLOSED
+
+
+def test_the_second_mail_server_takes_over(
+    app: Flask,
+    session: Session,
+    user: User,
+    send: Send,
+    settings: MailSettings,
+    smtp: SmtpServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = SimpleNamespace(
+        server="127.0.0.1", port=smtp.port, use_tls=False, use_ssl=False, username=None, password=None
+    )
+    monkeypatch.setitem(app.config, "MAIL_FALLBACK", second)
+    settings.port = find_closed_port()
+    add_letters(app, session, user, 1)
+    with time_machine.travel(utcnow(), tick=False) as clock:
+        for _ in range(5):
+            assert send() == 0
+            clock.shift(20)
+        assert send() == 1
+
+
+def test_the_rate_limits_account_letters(
+    app: Flask,
+    session: Session,
+    user: User,
+    send: Send,
+    settings: MailSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_RATE", 10)
+    add_letters(app, session, user, 25)
+    with Sink() as sink:
+        settings.port = sink.port
+        begun = time.monotonic()
+        assert send() == 25
+        seconds = time.monotonic() - begun
+
+    assert seconds > 1
+    share = 1
+    starts = Counter(int(moment - sink.started[0][0]) for moment, _ in sink.started)
+    assert max(starts.values()) <= 2 * (10 + share), "two periods can touch the same second"
+
+
+def test_a_fault_in_the_reply_to_a_letter_counts_no_attempt(
+    app: Flask, session: Session, user: User, send: Send, smtp: SmtpServer
+) -> None:
+    add_letters(app, session, user, 1)
+    smtp.data_replies[user.email] = "421 4.3.0 closing"
+    assert send() == 0
+
+    letter = session.execute(select(OutboxLetter)).scalar_one()
+    assert (letter.state, letter.attempts) == (LetterState.PENDING, 0)
+    assert session.execute(select(Route)).scalar_one().faults_in_a_row == 1
+
+
+@pytest.mark.one_engine
+def test_a_mailing_at_the_limit_leaves_room_for_a_share_of_account_letters(
+    app: Flask, session: Session
+) -> None:
+    with app.app_context(), time_machine.travel(MOMENT, tick=False) as clock:
+        mailings, account = RateLimits(20, None, None), RateLimits(20, None, None)
+        assert count_allowed(mailings, 30) == 20
+        assert [account.allow_account_letter(routes.PRIMARY) for _ in range(4)] == [True, True, False, False]
+        clock.shift(1)
+        assert count_allowed(mailings, 30) == 18, "the two letters are taken from this second"
+
+
+@pytest.mark.one_engine
+def test_account_letters_alone_use_the_whole_rate(app: Flask, session: Session) -> None:
+    with app.app_context(), time_machine.travel(MOMENT, tick=False):
+        account = RateLimits(20, None, None)
+        assert sum(account.allow_account_letter(routes.PRIMARY) for _ in range(30)) == 22
+
+
+def count_allowed(rates: RateLimits, count: int) -> int:
+    return sum(rates.allow(routes.PRIMARY, 1, "anna@example.org") for _ in range(count))
