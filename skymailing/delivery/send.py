@@ -74,7 +74,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     pool, is_probe = dispatcher.pools[chosen.route], chosen.is_probe
     dispatcher.rates.follow(chosen.memory, now)
     pool.follow(chosen.memory, now)
-    if not is_probe and (wait := dispatcher.rates.wait_if_held_back()):
+    if not is_probe and (wait := dispatcher.rates.wait_if_held_back(chosen.route, run.mailing_id)):
         return wait < LONG_WAIT
     if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
         return False
@@ -86,12 +86,13 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
             routes.release_probe(pool.route, utcnow())
         return queue is not None and queue.wait_for_more()
     _process(run, batch, dispatcher, pool, pipeline)
-    if is_probe and not batch.results:
+    is_untried_probe = is_probe and not batch.results
+    if is_untried_probe:
         routes.release_probe(pool.route, utcnow())
     if queue:
         queue.requeue((claimed.id, claimed.email) for claimed in batch.untried())
     dispatcher.adapt(pool, batch.results, time.monotonic() - batch.checked_at)
-    pool.learn_pace(batch.results, chosen.memory, dispatcher.rates.was_held_back)
+    pool.learn_pace(batch.results, chosen.memory, dispatcher.rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, now)
     metrics.count_results(batch.results)
     is_usable = pool.report_results(batch.results, is_probe)
@@ -99,7 +100,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
         plan.pause_mailing(run.id, *batch.pause)
     # A claim that found fewer letters than it wanted has found the last ones.
     is_last = queue is None and len(batch.claimed) < limit and not batch.untried()
-    return is_usable and not batch.pause and not is_last
+    return is_usable and not batch.pause and not is_last and not is_untried_probe
 
 
 def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:

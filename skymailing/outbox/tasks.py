@@ -82,7 +82,7 @@ def _send_window(now: datetime) -> int | None:
         return None
     rates = get_dispatcher().account_rates
     rates.follow(chosen.memory, utcnow())
-    if not chosen.is_probe and (wait := rates.wait_if_held_back()):
+    if not chosen.is_probe and (wait := rates.wait_if_held_back(chosen.route)):
         return 0 if wait < LONG_WAIT else None
     results: list[Result] = []
     try:
@@ -118,7 +118,7 @@ def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result]
         pipeline.hand_over(allowed, until, results, journal=NoJournal())
     finally:
         _record(letters, results, now)
-    pool.learn_pace(results, chosen.memory, rates.was_held_back)
+    pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, utcnow())
     return pool.report_results(results, chosen.is_probe)
 

@@ -175,9 +175,54 @@ def test_a_pause_holds_letters_back_except_after_a_jump_of_the_clock(app: Flask,
     with app.app_context():
         rates = RateLimits(None, None, None)
         rates.follow(Memory(pace=5.0, paused_until=now + timedelta(seconds=30)), now)
-        assert 28 < rates.wait_if_held_back() <= 30
+        assert 28 < rates.wait_if_held_back("primary") <= 30
         rates.follow(Memory(pace=5.0, paused_until=now + timedelta(days=1)), now)
-        assert rates.wait_if_held_back() == 0
+        assert rates.wait_if_held_back("primary") == 0
+
+
+def use_up(rates: RateLimits) -> None:
+    """Start letters of mailing 1 until a limit holds one back."""
+    while rates.allow("primary", 1, "anna@example.org"):
+        pass
+
+
+def test_the_wait_for_a_pace_counts_for_the_window_after_it(app: Flask, session: Session) -> None:
+    """A single worker uses up each period in one window, so only the wait shows that the pace is too low."""
+    with app.app_context():
+        rates = RateLimits(None, None, None)
+        rates.follow(Memory(pace=14.0), utcnow())
+        use_up(rates)
+        rates.wait_if_held_back("primary", 1)
+        assert rates.was_held_back_by_pace
+        assert rates.allow("primary", 1, "anna@example.org")
+        assert rates.was_held_back_by_pace
+        time.sleep(1)
+        rates.wait_if_held_back("primary", 1)
+        assert not rates.was_held_back_by_pace
+
+
+@pytest.mark.parametrize(("route", "mailing"), [(5, None), (None, 5)])
+def test_another_limit_does_not_raise_the_pace(
+    app: Flask, session: Session, route: int | None, mailing: int | None
+) -> None:
+    with app.app_context():
+        rates = RateLimits(route, mailing, None)
+        rates.follow(Memory(pace=14.0), utcnow())
+        use_up(rates)
+        assert rates.was_held_back
+        assert not rates.was_held_back_by_pace
+
+
+def test_a_full_route_or_mailing_holds_back_no_other(app: Flask, session: Session) -> None:
+    with app.app_context():
+        route = RateLimits(None, None, None)
+        route.follow(Memory(pace=0.05), utcnow())
+        use_up(route)
+        route.follow(Memory(), utcnow())  # the other route has no pace
+        assert route.wait_if_held_back("fallback", 1) == 0
+        mailing = RateLimits(None, 1, None)
+        use_up(mailing)
+        assert mailing.wait_if_held_back("primary", 2) == 0
 
 
 def test_the_rate_before_a_refusal_is_measured_over_some_seconds(

@@ -53,9 +53,11 @@ class RateLimits:
         )
         self._alone = FixedWindowRateLimiter(MemoryStorage())
         self._alone_until = 0.0
-        # Whether the mailing or the route reached its limit in the last window, and when it may send again.
+        # Whether a limit held back the last window, and whether it was the pace.
         self.was_held_back = False
-        self._free_at = 0.0  # monotonic seconds
+        self.was_held_back_by_pace = False
+        # When routes and mailings that reached their limits may send again, in monotonic seconds.
+        self._free_at: dict[tuple[str, str], float] = {}
         self._pace: float | None = None
         self._pause_seconds = 0.0
         # The domains that reached their limits in the current second.
@@ -104,7 +106,8 @@ class RateLimits:
         if not self._count(share, _key("account", route, period)):
             return False
         self._count(item, _key("route", route, period + 1))  # mailings make room for it
-        self.was_held_back, self._free_at = False, 0.0
+        self.was_held_back = self.was_held_back_by_pace = False
+        self._free_at.pop(("route", route), None)
         return True
 
     def has_room(self, domain: str) -> bool:
@@ -114,10 +117,19 @@ class RateLimits:
             self._full_domains.clear()
         return domain not in self._full_domains
 
-    def wait_if_held_back(self) -> float:
-        """Sleep if a limit was reached, but not beyond this second; return how many seconds are left."""
+    def wait_if_held_back(self, route: str, mailing_id: int | None = None) -> float:
+        """Sleep if the route or the mailing has reached its limit, but not beyond this second.
+
+        Return how many seconds are left.
+        """
+        now = time.monotonic()
+        self._free_at = {key: at for key, at in self._free_at.items() if at > now}
+        waits = [
+            self._free_at.get(key, now) - now for key in (("route", route), ("mailing", str(mailing_id)))
+        ]
         self.was_held_back = False
-        wait = max(self._free_at - time.monotonic(), self._pause_seconds, 0.0)
+        self.was_held_back_by_pace = waits[0] > 0 and self._is_pace_the_limit()
+        wait = max(*waits, self._pause_seconds)
         nap = min(wait, 1 - time.time() % 1)
         time.sleep(nap)
         return wait - nap
@@ -145,8 +157,13 @@ class RateLimits:
         period = int(time.time()) // seconds
         if not (allowed := self._count(item, _key(kind, name, period))) and kind != "domain":
             self.was_held_back = True
-            self._free_at = time.monotonic() + (period + 1) * seconds - time.time()
+            self.was_held_back_by_pace |= kind == "route" and self._is_pace_the_limit()
+            self._free_at[kind, name] = time.monotonic() + (period + 1) * seconds - time.time()
         return allowed
+
+    def _is_pace_the_limit(self) -> bool:
+        """Whether the pace, not MAIL_RATE, limits the route."""
+        return self._pace is not None and self._pace <= (self._limits["route"] or self._pace)
 
     def _count(self, item: PeriodLimit, key: tuple[str, ...]) -> bool:
         if time.monotonic() >= self._alone_until:
