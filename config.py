@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +14,7 @@ from redis.connection import parse_url
 
 from skymailing.errors import ConfigurationError
 from skymailing.settings.addresses import UNREADABLE, check_host, parse_database_url, parse_sender
+from skymailing.settings.database import DatabaseLimits, build_engine_options
 from skymailing.settings.engine import EngineSettings
 from skymailing.settings.environment import EnvironmentReader
 from skymailing.settings.quotas import QuotaSettings
@@ -101,8 +101,8 @@ class Config(EnvironmentReader):
 
     def _read_stores(self) -> None:
         self.SQLALCHEMY_DATABASE_URI = self._database_url()
-        # Errors quote the statement but not its values: those include addresses and password hashes.
-        self.SQLALCHEMY_ENGINE_OPTIONS: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+        limits = DatabaseLimits(self._environ).read()
+        self.SQLALCHEMY_ENGINE_OPTIONS = build_engine_options(self.SQLALCHEMY_DATABASE_URI, limits)
         self.EMBEDDED_REDIS = not self._text("REDIS_URL")
         self.REDIS_URL = self._redis_url()
         self.RATELIMIT_STORAGE_URI = self._limits_storage_url()

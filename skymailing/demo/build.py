@@ -237,7 +237,7 @@ class _Example:
             starts_at=starts_at,
             ends_at=ends_at,
             periodicity=periodicity,
-            on_unknown=OnUnknown.RESEND,
+            on_unknown=OnUnknown.HOLD,
             state=MailingState.DRAFT,
             created_at=min(self.now, starts_at) - timedelta(hours=3),
         )

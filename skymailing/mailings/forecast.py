@@ -139,13 +139,16 @@ def measure_rate() -> float | None:
     is_large = (newest.c.planned >= LARGE_RUN) & (newest.c.state == RunState.FINISHED)
     large = select(newest.c.id).where(is_large).order_by(newest.c.id.desc()).limit(RUNS_MEASURED)
     rows = db.session.execute(
-        select(RunInterval.run_id, RunInterval.begins_at, Run.started_at, RunInterval.sent)
+        select(
+            RunInterval.run_id, func.min(RunInterval.begins_at), Run.started_at, func.sum(RunInterval.sent)
+        )
         .join(Run, Run.id == RunInterval.run_id)
         .where(RunInterval.run_id.in_(large), RunInterval.sent > 0)
+        .group_by(RunInterval.run_id, RunInterval.elapsed, Run.started_at)  # one interval of all workers
     )
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():
-        runs.setdefault(run_id, []).append((sent, interval_seconds(begins_at, started_at)))
+        runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
     letters = seconds = 0
     for intervals in runs.values():
         total = sum(sent for sent, _width in intervals)

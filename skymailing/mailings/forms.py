@@ -7,7 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
-from flask_babel import get_locale, lazy_pgettext
+from flask import current_app
+from flask_babel import get_locale, lazy_pgettext, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -142,11 +143,7 @@ class MailingForm(FlaskForm):
     )
     on_unknown = SelectField(
         _l("If it is unknown whether a letter was delivered"),
-        default=OnUnknown.RESEND.value,
-        description=_l(
-            "In rare cases, the connection drops while the mail server is accepting a letter. "
-            "If you send it again, the client may get it twice."
-        ),
+        default=OnUnknown.HOLD.value,
     )
 
     def __init__(
@@ -168,6 +165,7 @@ class MailingForm(FlaskForm):
         self.message.choices = [SelectChoice(id, subject) for id, subject in messages]
         self.periodicity.choices = list_choices(Periodicity)
         self.on_unknown.choices = list_choices(OnUnknown)
+        self.on_unknown.description = explain_doubles()
         self.on_late.choices = list_choices(OnLate)
         names = get_locale().days["stand-alone"]["wide"]
         self.weekdays.choices = [SelectChoice(day, names[int(day) - 1]) for day in EVERY_DAY]
@@ -220,7 +218,7 @@ class MailingForm(FlaskForm):
             "weekdays": "".join(self.weekdays.data or []),
             "opens_at": self.opens_at.data,
             "closes_at": self.closes_at.data,
-            "on_unknown": read_choice(self.on_unknown, OnUnknown.RESEND),
+            "on_unknown": read_choice(self.on_unknown, OnUnknown.HOLD),
         }
         if not self.is_fixed:
             values |= {
@@ -239,6 +237,19 @@ class MailingForm(FlaskForm):
         """Whether days or hours were entered, valid or not."""
         fields = (self.weekdays, self.opens_at, self.closes_at)
         return any(field.data or field.errors for field in fields)
+
+
+def explain_doubles() -> str:
+    """Say how many letters may arrive twice; each session with the mail server has one letter at a time."""
+    config = current_app.config
+    sentence: str = ngettext(
+        "If the mail server restarts or a connection drops, it can be unknown for %(num)d letter at a time "
+        "whether it was delivered; sent again, it may arrive twice.",
+        "If the mail server restarts or a connection drops, it can be unknown for up to %(num)d letters at a "
+        "time whether they were delivered; sent again, they may arrive twice.",
+        max(1, config["WORKERS"]) * config["MAIL_MAX_CONNECTIONS"],
+    )
+    return sentence
 
 
 class LogFilterForm(PeriodForm):

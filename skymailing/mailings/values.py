@@ -31,7 +31,7 @@ class MailingValues:
     opens_at: time | None = None  # sending hours, on the owner's clock
     closes_at: time | None = None
     on_late: OnLate = OnLate.SEND
-    on_unknown: OnUnknown = OnUnknown.RESEND
+    on_unknown: OnUnknown = OnUnknown.HOLD
 
     @property
     def selection(self) -> Selection | None:

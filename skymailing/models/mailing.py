@@ -157,7 +157,7 @@ class Mailing(Timestamps, Model):
         enum_column(Periodicity, "periodicity"), default=Periodicity.ONCE
     )
     on_unknown: Mapped[OnUnknown] = mapped_column(
-        enum_column(OnUnknown, "on_unknown"), default=OnUnknown.RESEND
+        enum_column(OnUnknown, "on_unknown"), default=OnUnknown.HOLD
     )
     on_late: Mapped[OnLate] = mapped_column(enum_column(OnLate, "on_late"), default=OnLate.SEND)
     # The sending hours in the owner's time zone: days of the week (1 is Monday) and hours, which

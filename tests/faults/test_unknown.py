@@ -83,7 +83,7 @@ def test_an_unknown_letter_is_resent_once_after_half_an_hour_with_the_same_messa
     affected = clients[2]
     with Sink(misbehave_at_dot(affected, act, times=1)) as sink:
         engine.use_server(sink.port)
-        engine.start(due_mailing(user))
+        engine.start(due_mailing(user, on_unknown=OnUnknown.RESEND))
         engine.pass_time(minutes=29)
         assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "deferred": 1}
         engine.pass_time(minutes=2)
@@ -104,7 +104,7 @@ def test_a_letter_that_is_unknown_twice_is_not_resent(
     affected = clients[2]
     with Sink(misbehave_at_dot(affected, act)) as sink:
         engine.use_server(sink.port)
-        engine.start(due_mailing(user))
+        engine.start(due_mailing(user, on_unknown=OnUnknown.RESEND))
         engine.finish()
 
     assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS - 1, "unknown": 1}
@@ -121,7 +121,7 @@ def test_12_a_slow_reply_within_the_deadline_counts(session: Session, user: User
 
     with Sink(misbehave_at_dot(clients[2], delay_reply)) as sink:
         engine.use_server(sink.port)
-        engine.start(due_mailing(user))
+        engine.start(due_mailing(user, on_unknown=OnUnknown.RESEND))
 
     assert count_states(session, get_only_run(session)) == {"sent": RECIPIENTS}
     assert sink.per_address() == {client.email: 1 for client in clients}

@@ -1,0 +1,69 @@
+"""Limit how long PostgreSQL keeps transactions and locks of a host that has vanished."""
+
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from skymailing.settings.environment import EnvironmentReader
+
+CONNECT_SECONDS = 10
+PROBES = 3  # without an answer, until a connection is considered broken
+
+
+class DatabaseLimits(EnvironmentReader):
+    """Limits in seconds, for PostgreSQL only; 0 means no limit."""
+
+    def read(self) -> dict[str, int]:
+        """Return the limits by name; raises ConfigurationError."""
+        return {
+            # A transaction that is doing nothing ends; its locks block all others that need the same rows.
+            "idle": self._number("DATABASE_IDLE_SECONDS", 30, 0, 86_400),
+            # Waiting for a lock ends with an error. Workers retry, and pages ask the visitor to.
+            "lock": self._number("DATABASE_LOCK_SECONDS", 20, 0, 86_400),
+            # Data that the other side does not acknowledge ends the connection, on both sides.
+            "network": self._number("DATABASE_NETWORK_SECONDS", 30, 0, 86_400),
+        }
+
+
+def build_engine_options(url: str, limits: dict[str, int]) -> dict[str, Any]:
+    """Return SQLAlchemy's options for an engine with these limits."""
+    # Errors quote the statement but not its values: those include addresses and password hashes.
+    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+    database = make_url(url)
+    if database.get_backend_name() == "postgresql":
+        given = database.query.get("options", "")
+        options["connect_args"] = _client_options(limits["network"])
+        if server := " ".join([*_server_options(limits), *([given] if isinstance(given, str) else given)]):
+            options["connect_args"]["options"] = server.strip()
+    return options
+
+
+def _client_options(seconds: int) -> dict[str, Any]:
+    """Return libpq's options: how this side notices that the server is gone."""
+    options = {"connect_timeout": CONNECT_SECONDS}
+    if seconds:
+        probe = max(1, seconds // (PROBES + 1))
+        options |= {
+            "keepalives_idle": probe,
+            "keepalives_interval": probe,
+            "keepalives_count": PROBES,
+            "tcp_user_timeout": seconds * 1000,
+        }
+    return options
+
+
+def _server_options(limits: dict[str, int]) -> list[str]:
+    """Return the settings of the server's session: how it notices that this side is gone."""
+    values = {
+        "idle_in_transaction_session_timeout": limits["idle"] * 1000,
+        "lock_timeout": limits["lock"] * 1000,
+    }
+    if seconds := limits["network"]:
+        probe = max(1, seconds // (PROBES + 1))
+        values |= {
+            "tcp_keepalives_idle": probe,
+            "tcp_keepalives_interval": probe,
+            "tcp_keepalives_count": PROBES,
+            "tcp_user_timeout": seconds * 1000,
+        }
+    return [f"-c {name}={value}" for name, value in values.items() if value]
