@@ -138,18 +138,9 @@ def _decode(content: bytes, largest: int) -> Image.Image:
     unreadable = UserError("picture_unreadable")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            # The size is in the file's header, so this check decodes no pixel.
-            is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
-            allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
-            if opened.width * opened.height > allowed:
-                raise _too_many_pixels(allowed)
             if opened.format == "JPEG" and content.count(START_OF_SCAN) > MAX_SCANS:
                 raise unreadable
-            if min(opened.size) < MIN_SIDE:
-                raise UserError("picture_too_small")
-            opened.draft("RGB", (largest, largest))  # decode a JPEG near the needed size
-            if opened.width * opened.height > MAX_PIXELS:  # it is too narrow for that
-                raise _too_many_pixels(MAX_PIXELS)
+            _check_size(opened, largest)
             opened.load()
             if opened.mode in SMOOTH_MODES:  # before the copies below, which would be as large as the picture
                 opened.thumbnail((largest, largest), Image.Resampling.LANCZOS)
@@ -177,6 +168,19 @@ def _decode(content: bytes, largest: int) -> Image.Image:
         raise unreadable
     image.info.clear()  # or Pillow would write comments and profiles into the new file
     return image
+
+
+def _check_size(opened: Image.Image, largest: int) -> None:
+    """Check the size in the file's header, which decodes no pixel; let a JPEG be decoded near `largest`."""
+    is_photo = opened.format == "JPEG" and not opened.info.get("progressive")
+    allowed = MAX_JPEG_PIXELS if is_photo else MAX_PIXELS
+    if opened.width * opened.height > allowed:
+        raise _too_many_pixels(allowed)
+    if min(opened.size) < MIN_SIDE:
+        raise UserError("picture_too_small")
+    opened.draft("RGB", (largest, largest))
+    if opened.width * opened.height > MAX_PIXELS:  # it is too narrow for that
+        raise _too_many_pixels(MAX_PIXELS)
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:

@@ -50,6 +50,11 @@ def make_app(environment: dict[str, str], session: Session) -> Iterator[MakeApp]
             db.engine.dispose()
 
 
+@pytest.fixture
+def throttled(make_app: MakeApp) -> Flask:
+    return make_app(RATELIMIT_ENABLED=True)
+
+
 @dataclass(frozen=True)
 class World:
     """An administrator, who may use every route, and values for the routes' arguments."""

@@ -146,14 +146,10 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     while (wanted := limit - len(claimed)) and not is_over_limit:
         if not (rows := _next_rows(connection, run, wanted, now, choice)):
             break
-        suppressed = [row for row in rows if row.is_suppressed]
-        deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
-        mailable = [row for row in rows if not row.is_suppressed and not row.is_deleted]
+        mailable = _end_unmailable(connection, changes, rows, now)
         room = letters.reserve(connection, run.owner_id, len(mailable), row.is_new, now)
         is_over_limit = room < len(mailable)
         mailable = mailable[:room]
-        deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
-        deliveries.end_unsent(connection, changes, deleted, DeliveryState.CANCELLED, now)
         _lease(connection, [row.id for row in mailable], token, lease_until)
         claimed += mailable
         if claimed and len(rows) < wanted:
@@ -161,6 +157,15 @@ def claim(  # noqa: PLR0913 - a lease, its limits, and the time
     changes.move(DeliveryState.DEFERRED, -sum(row.state is DeliveryState.DEFERRED for row in claimed), now)
     changes.write(connection)
     return [_claimed(row) for row in claimed]
+
+
+def _end_unmailable(connection: Connection, changes: Changes, rows: list[Any], now: datetime) -> list[Any]:
+    """End the deliveries to recipients who may not be mailed any longer, and return the others."""
+    suppressed = [row for row in rows if row.is_suppressed]
+    deleted = [row for row in rows if row.is_deleted and not row.is_suppressed]
+    deliveries.end_unsent(connection, changes, suppressed, DeliveryState.SUPPRESSED, now)
+    deliveries.end_unsent(connection, changes, deleted, DeliveryState.CANCELLED, now)
+    return [row for row in rows if not row.is_suppressed and not row.is_deleted]
 
 
 def _next_rows(
