@@ -60,7 +60,7 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
 def send_outbox() -> None:
     """Send the account letters that are due."""
     queue.clear_hint(hints.OUTBOX)
-    outbox.send_due_letters(utcnow())
+    outbox.send_due_letters(utcnow(), _should_yield)
 
 
 @job

@@ -32,8 +32,10 @@ def upgrade():
         sa.PrimaryKeyConstraint('owner_id', 'kind', 'begins_at', name=op.f('pk_usage_hours')),
     )
     op.add_column('users', sa.Column('trusted_at', sa.DateTime(timezone=True), nullable=True))
-    users = sa.table('users', sa.column('trusted_at', sa.DateTime(timezone=True)))
-    op.execute(users.update().values(trusted_at=datetime.now(UTC)))
+    moment = sa.DateTime(timezone=True)
+    users = sa.table('users', sa.column('trusted_at', moment), sa.column('confirmed_at', moment))
+    confirmed = users.update().where(users.c.confirmed_at.is_not(None))
+    op.execute(confirmed.values(trusted_at=datetime.now(UTC)))
 
 
 def downgrade():

@@ -217,7 +217,7 @@ class PageCache:
         """Render an expired page again; serve the old one if the database does not respond."""
         environ[LOOKUP] = lookup
         rendered = self._refresher.render(self.wsgi_app, environ)
-        if rendered is None:
+        if rendered is None or rendered.status.startswith("503"):  # the database refuses connections
             return self._respond(page, lookup.kind, environ, start_response)
         self.local.pop(lookup.key, None)
         start_response(rendered.status, rendered.headers)

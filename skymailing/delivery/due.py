@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select, true
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
@@ -43,17 +43,22 @@ def find_mailings(now: datetime, owner_id: int | None = None) -> list[int]:
         rows = connection.execute(first.limit(BATCH)).all()
     if not rows:
         return []
-    running = Counter(owner for owner, _ in find_runs(now, owner_id))
+    running = Counter(owner for owner, _ in find_runs(now, owner_id, within_limits=False))
     return [row.id for row in rows if running[row.owner_id] + row.rank <= most]
 
 
 def has_room(owner_id: int, now: datetime) -> bool:
     """Whether the owner may have another run sent now."""
-    return len(find_runs(now, owner_id)) < engine_settings().most_runs_per_owner
+    return len(find_runs(now, owner_id, within_limits=False)) < engine_settings().most_runs_per_owner
 
 
-def find_runs(now: datetime, owner_id: int | None = None) -> list[tuple[int, int]]:
-    """Return the owner and ID of each run with letters to send now, the first run of each owner first."""
+def find_runs(
+    now: datetime, owner_id: int | None = None, *, within_limits: bool = True
+) -> list[tuple[int, int]]:
+    """Return the owner and ID of each run with letters to send now, the first run of each owner first.
+
+    With `within_limits`, only of owners who have not reached a limit of letters.
+    """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
     is_retry = (Delivery.state == literal_column("'deferred'")) & (Delivery.due_at <= now)
@@ -61,7 +66,7 @@ def find_runs(now: datetime, owner_id: int | None = None) -> list[tuple[int, int
         _open_runs(Run.id, Mailing.owner_id, *HOURS)
         .where(
             may_send(now),
-            letters.has_room(now),
+            letters.has_room(now) if within_limits else true(),
             _has_delivery(is_pending) | _has_delivery(is_retry),
             *_is_owned(owner_id),
         )

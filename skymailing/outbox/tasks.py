@@ -7,14 +7,16 @@ Message-ID. For a confirmation or a password reset, that is harmless and better 
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import joinedload
 
+from skymailing import hints
 from skymailing.clock import utcnow
 from skymailing.db import leases
 from skymailing.delivery.dispatcher import get_dispatcher
@@ -29,6 +31,7 @@ from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
 from skymailing.outbox.rendering import render_letter
 from skymailing.outbox.services import TEST_LETTER
+from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +57,20 @@ class NoJournal:
         """Note nothing."""
 
 
-def send_due_letters(now: datetime) -> int:
-    """Send the letters that are due, test letters last; return how many the server accepted."""
-    if not _has_due(now):
-        return 0
+def send_due_letters(now: datetime, should_yield: Callable[[float], bool] = lambda _elapsed: False) -> int:
+    """Send the letters that are due, test letters last; return how many the server accepted.
+
+    When `should_yield(elapsed seconds)` is true, the rest is left to the next job.
+    """
+    begun = time.monotonic()
     sent = 0
-    while (count := _send_window(now)) is not None:
+    # A new time for each window, so that its letters are leased for the whole time.
+    while _has_due(moment := now + timedelta(seconds=time.monotonic() - begun)):
+        if (count := _send_window(moment)) is None:
+            break
         sent += count
-        if not _has_due(now):
+        if should_yield(time.monotonic() - begun):
+            hints.hint_outbox()
             break
     return sent
 
@@ -86,8 +95,10 @@ def _send_window(now: datetime) -> int | None:
         return 0 if wait < LONG_WAIT else None
     results: list[Result] = []
     try:
-        letters = _render_claimed(_claim_next(now, 1 if chosen.is_probe else BATCH), now)
-        is_usable = not letters or _hand_over(letters, chosen, results, now)
+        ids = _claim_next(now, 1 if chosen.is_probe else rates.cap_window(BATCH))
+        letters = _render_claimed(ids, now)
+        # Without a letter, another worker has claimed those that are due.
+        is_usable = bool(ids) and (not letters or _hand_over(letters, chosen, results, now))
     finally:
         if chosen.is_probe and not results:
             routes.release_probe(chosen.route, utcnow())
@@ -117,10 +128,24 @@ def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result]
     try:
         pipeline.hand_over(allowed, until, results, journal=NoJournal())
     finally:
-        _record(letters, results, now)
+        _record_patiently(letters, results, now)
     pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, utcnow())
     return pool.report_results(results, chosen.is_probe)
+
+
+def _record_patiently(letters: list[Letter], results: list[Result], now: datetime) -> None:
+    """Record the results; retry while the database is unavailable, or the letters would be sent again."""
+    give_up = time.monotonic() + engine_settings().record_patience_seconds
+    while True:
+        try:
+            return _record(letters, results, now)
+        except OperationalError as error:
+            db.session.rollback()
+            if time.monotonic() > give_up:
+                raise
+            logger.warning("the database is unavailable; will retry recording: %s", error.orig)
+            time.sleep(1)
 
 
 def _record(letters: list[Letter], results: list[Result], now: datetime) -> None:

@@ -6,7 +6,7 @@ late as possible.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into
@@ -41,13 +41,19 @@ def add(connection: Connection, owner_id: int, kind: UsageKind, count: int, now:
 
 
 def take_back(connection: Connection, owner_id: int, kind: UsageKind, count: int, now: datetime) -> None:
-    """Subtract from the owner's count of this hour, which never falls below zero."""
-    left = UsageHour.count - count
-    connection.execute(
-        update(UsageHour)
-        .where(_is_of(owner_id, kind), UsageHour.begins_at == hour_of(now))
-        .values(count=case((left > 0, left), else_=0))
-    )
+    """Subtract from the owner's count of this hour, then of the one before, when it may have been counted.
+
+    No count falls below zero.
+    """
+    for begins_at in (hour_of(now), hour_of(now) - HOUR):
+        row = _is_of(owner_id, kind) & (UsageHour.begins_at == begins_at)
+        there = connection.scalar(select(UsageHour.count).where(row).with_for_update()) or 0
+        taken = min(there, count)
+        if taken:
+            connection.execute(update(UsageHour).where(row).values(count=UsageHour.count - taken))
+        count -= taken
+        if not count:
+            return
 
 
 def total(

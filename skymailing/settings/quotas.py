@@ -8,6 +8,7 @@ from flask import current_app
 from skymailing.errors import ConfigurationError
 
 LARGEST = 1_000_000_000
+LARGEST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class QuotaSettings:
             text = environ.get(variable, "").strip()
             if not text:
                 continue
-            if not (text.isascii() and text.isdigit() and int(text) <= LARGEST):
+            largest = LARGEST_DAYS if field.name == "new_account_days" else LARGEST
+            if not (text.isascii() and text.isdigit() and int(text) <= largest):
                 raise ConfigurationError(f"{variable} must be a whole number, 0 for no limit, not {text!r}.")
             given[field.name] = int(text)
         return cls(**given)
