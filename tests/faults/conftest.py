@@ -1,5 +1,6 @@
 """Provide fixtures that run the engine and let an owner keep loading pages."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -110,7 +111,9 @@ def watch_pages(sign_in: SignIn) -> WatchPages:
                 for path in paths:
                     start = time.monotonic()
                     responses.append((path, browser.get(path).status_code))
-                    if time.monotonic() - start > MAX_PAGE_SECONDS:
+                    # Allow more time on a machine with other work.
+                    allowed = MAX_PAGE_SECONDS * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+                    if time.monotonic() - start > allowed:
                         slow.append((path, time.monotonic() - start))
                 if is_over.wait(0.3):
                     return

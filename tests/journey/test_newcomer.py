@@ -26,7 +26,9 @@ LINK = re.compile(r"http://\S+/auth/verify/\S+")
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("newcomer") / "data", WORKERS="2")
+    # Thousands of letters on the first day are more than a new account may send.
+    settings = {"WORKERS": "2", "LIMIT_NEW_ACCOUNT_LETTERS_PER_DAY": "0"}
+    service = Service(tmp_path_factory.mktemp("newcomer") / "data", **settings)
     service.start()
     yield service
     service.stop()

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import stat
 import threading
 import time
@@ -170,16 +171,20 @@ def test_each_signal_stops_the_service_in_order_under_load(
 
 
 def start_job(service: Service) -> None:
-    """Let the worker start a job that takes a few seconds."""
+    """Let the worker start a job that takes a few seconds, since it waits for the database."""
+    path = service.data_dir / "skymailing.db"
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=60)
+    database.execute("BEGIN IMMEDIATE")
     with Redis.from_url(embedded_redis_url(service.data_dir)) as redis:
         queue = Queue("system", connection=redis, serializer=JSONSerializer)
-        job = queue.enqueue("time.sleep", 3)
+        job = queue.enqueue("skymailing.jobs.start_mailing", 1)
         wait_until(lambda: job.get_status() == "started", "the worker has started the job")
+    threading.Timer(3, database.close).start()
 
 
 def check_stopped_in_order(service: Service) -> None:
     """Check that the job was finished and that all processes ended in order."""
-    assert "time.sleep done" in service.log("worker")
+    assert "start_mailing done" in service.log("worker")
     stopped = re.findall(r"stopped: (\S+) ", service.log("supervisor"))
     assert stopped == ["web", "scheduler", "worker", "catcher", "redis"]
     assert all(map(is_gone, service.all_pids()))
