@@ -93,11 +93,15 @@ def find_stalled_imports(now: datetime) -> list[int]:
     )
 
 
-def check_limits(owner_id: int, now: datetime) -> None:
-    """Count a new import; raises LimitReached if too many are unfinished, or were begun in 24 hours."""
-    settings = quota_settings()
+def check_unfinished(owner_id: int) -> None:
+    """Raise LimitReached if too many of the owner's imports are unfinished."""
     unfinished = select(ClientImport.id).where(
         ClientImport.owner_id == owner_id, ClientImport.state.in_(UNFINISHED_STATES)
     )
-    require_room("import_limit_unfinished", unfinished, settings.unfinished_imports)
-    use("import_limit", owner_id, UsageKind.IMPORTS, settings.imports_per_day, 24, now)
+    require_room("import_limit_unfinished", unfinished, quota_settings().unfinished_imports)
+
+
+def check_limits(owner_id: int, now: datetime) -> None:
+    """Count a new import; raises LimitReached if too many are unfinished, or were begun in 24 hours."""
+    check_unfinished(owner_id)
+    use("import_limit", owner_id, UsageKind.IMPORTS, quota_settings().imports_per_day, 24, now)

@@ -182,7 +182,8 @@ def test_one_of_two_simultaneous_uses_of_a_link_fails(
     codes: list[int] = []
 
     def use() -> None:
-        codes.append(app.test_client().post(f"/auth/{path}/{token}", data=NEW).status_code)
+        data = NEW | {"current_password": PASSWORD}
+        codes.append(app.test_client().post(f"/auth/{path}/{token}", data=data).status_code)
 
     second = threading.Thread(target=use)
     with engine.connect() as first:

@@ -57,7 +57,7 @@ def receive_file(form: ImportForm) -> ClientImport | None:
     """Return the new import; on an error, show it beside the field and return None."""
     upload = form.file.data
     try:
-        imports.check_limits(current_user.id, utcnow())  # before the work; again under the lock
+        imports.check_unfinished(current_user.id)  # before the work; again under the lock
         headers = imports.read_headers(upload.stream)
         upload.stream.seek(0)
         content = upload.stream.read()
