@@ -75,16 +75,16 @@ def test_each_job_writes_one_line_and_all_its_lines_include_its_id(
     mailing = due_mailing(user, state=MailingState.SCHEDULED)
     with app.app_context():
         queue.enqueue("start_mailing", mailing.id)
-        queue.enqueue("no_such_job")
+        queue.enqueue("continue_sweep", 0, "lease", "not a time")
     work()
 
     entries = lines.from_logger("skymailing.jobs")
     assert {(entry["job"], entry["done"]) for entry in entries} >= {
         ("start_mailing", True),
         ("send_slice", True),
-        ("no_such_job", False),
+        ("continue_sweep", False),
     }
     assert len({entry["job_id"] for entry in entries}) == len(entries)
     assert all(isinstance(entry["run_id"], int) for entry in entries if entry["job"] == "send_slice")
-    (error,) = [entry for entry in lines.entries if "Invalid attribute name" in entry["message"]]
+    (error,) = [entry for entry in lines.entries if "exception raised while executing" in entry["message"]]
     assert error["job_id"] in {entry["job_id"] for entry in entries if not entry["done"]}
