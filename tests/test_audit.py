@@ -106,7 +106,7 @@ def test_deleted_mailings_and_messages_and_exported_logs_are_recorded(
     mailing = MailingFactory.create(owner=user, state=MailingState.DRAFT)
     message = MessageFactory.create(owner=user)
     name, subject = mailing.name, message.subject
-    assert b"time,mailing" in browser.get(f"/mailings/{mailing.id}/log.csv").data
+    assert b'"time","mailing"' in browser.get(f"/mailings/{mailing.id}/log.csv").data
     browser.get("/logs/log.csv")
     browser.get("/reports/report.csv")
     browser.get("/reports/report.csv", query_string={"mailing": mailing.id})

@@ -119,11 +119,14 @@ def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(e
             session.execute(
                 text(
                     "INSERT INTO users (email, password_hash, role, name, locale, timezone, blocked_reason,"
-                    " session_epoch, created_at, updated_at)"
-                    " VALUES ('old@example.com', '', 'user', '', '', 'UTC', '', 1, :now, :now)"
+                    " session_epoch, created_at, updated_at, confirmed_at)"
+                    " VALUES ('old@example.com', '', 'user', '', '', 'UTC', '', 1, :now, :now, :now),"
+                    " ('new@example.com', '', 'user', '', '', 'UTC', '', 1, :now, :now, NULL)"
                 ),
                 {"now": utcnow()},
             )
         upgrade(str(MIGRATIONS), revision="0018")
         with Session(db.engine) as session:
-            assert session.scalars(text("SELECT trusted_at FROM users")).one() is not None
+            trusted = dict(session.execute(text("SELECT email, trusted_at FROM users")).tuples())
+        assert trusted["old@example.com"] is not None
+        assert trusted["new@example.com"] is None, "its address has not been confirmed"
