@@ -127,6 +127,7 @@ def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(e
             )
         upgrade(str(MIGRATIONS), revision="0018")
         with Session(db.engine) as session:
-            trusted = dict(session.execute(text("SELECT email, trusted_at FROM users")).tuples())
+            rows = session.execute(text("SELECT email, trusted_at FROM users")).all()
+        trusted = {row.email: row.trusted_at for row in rows}
         assert trusted["old@example.com"] is not None
         assert trusted["new@example.com"] is None, "its address has not been confirmed"
