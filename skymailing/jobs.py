@@ -157,7 +157,7 @@ def _sweep_from(first: int, lease: str, now: datetime) -> None:
                 return
             parts[number](now)
             db.session.rollback()  # a part that only read; on SQLite others could not write
-    except BaseException:
+    except BaseException:  # also a job timeout: the next sweep must not wait for the lease to expire
         queue.end_lease(schedule.SWEEP_ID, lease)
         raise
     queue.end_lease(schedule.SWEEP_ID, lease)

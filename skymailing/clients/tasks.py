@@ -65,8 +65,7 @@ def run_import_slice(
         mark_failed(import_id, explain(error)[:500] if error.values else error.code)
     except OperationalError:
         raise  # a database problem, not a bad file: the sweep tries again when the lease has expired
-    except Exception:
-        # A bug in our code: the owner sees that the import failed, and the worker's log has the traceback.
+    except Exception:  # a bug of ours: the owner sees that the import failed, the log has the traceback
         db.session.rollback()
         mark_failed(import_id, "import_internal_error")
         raise

@@ -43,9 +43,7 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
         while _send_window(run_id, dispatcher):
             if should_yield(time.monotonic() - started):
                 return True
-    except BaseException:
-        # A lease may be held, or its claim or results may not have been committed; the sweep recovers it
-        # from the journal.
+    except BaseException:  # also a stop: a lease may be held, which the sweep recovers from the journal
         abandon_dispatcher(dispatcher)
         raise
     return _finish(run_id, lambda: should_yield(time.monotonic() - started))
@@ -142,8 +140,7 @@ def _process(
     """Hand over the batch and record its results, even if this worker is stopped in between."""
     try:
         _hand_over(run, batch, dispatcher, pool, pipeline)
-    except BaseException:
-        # Also for a stop or a job timeout: record what has been handed over before the worker ends.
+    except BaseException:  # also a stop or a job timeout: what was handed over must be recorded
         batch.add_journaled(dispatcher.journal)
         batch.record(run, pool.route)
         raise

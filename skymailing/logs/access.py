@@ -66,8 +66,7 @@ class AccessLog:
 
         try:
             body = self.wsgi_app(environ, start)
-        except BaseException:
-            # Every request is logged, even one that ends with an error.
+        except BaseException:  # every request is logged, even one that ends with an error
             finish()
             raise
         return ClosingIterator(body, finish)

@@ -76,8 +76,7 @@ def render_error(code: int, title: str, text: str) -> Response:
     if "text/html" in request.accept_mimetypes.values():
         try:
             return make_response(render_template("errors/error.html", code=code, title=title, text=text))
-        except Exception:
-            # The error page may fail for the same reason as the page, most likely the database.
+        except Exception:  # the error page may fail for the same reason as the page, such as the database
             logger.exception("The error page for %s failed", code)
     response = make_response(f"{code} {title}\n{text}\n")
     response.mimetype = "text/plain"
@@ -88,8 +87,7 @@ def explain_http_error(error: HTTPException) -> tuple[str, str]:
     """Return a title and a text: what happened and what to do about it."""
     try:
         return _translated_texts(error)
-    except Exception:
-        # Choosing the language may need the database that has just failed.
+    except Exception:  # choosing the language may need the database that has just failed
         logger.exception("Translating error %s failed", error.code)
         return error.name, InternalServerError.description
 

@@ -209,8 +209,7 @@ def write_picture(image: Image.Image, picture: Picture, directory: Path) -> int:
                 sized.save(output, "WEBP", quality=QUALITY, method=4)
             size_on_disk = output.tell()
         Path(temporary).replace(path)  # readers see the whole file or none
-    except BaseException:
-        # Leave no half-written picture behind, not even after Ctrl-C.
+    except BaseException:  # leave no half-written picture behind, not even after Ctrl-C
         Path(temporary).unlink(missing_ok=True)
         raise
     return size_on_disk

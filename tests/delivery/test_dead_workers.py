@@ -20,12 +20,12 @@ from tests.delivery.worker import NewWorker, read_journals, sweep_in
 from tests.support.servers import SmtpServer
 
 
+# SQLite commits in the worker's own process, which has ended.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_claim_committed_after_the_worker_died_is_not_lost(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work, smtp: SmtpServer
 ) -> None:
     """The worker is killed before COMMIT returns; the journal is read before the claim is visible."""
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite commits in the worker's own process, which has ended")
     worker = new_worker()
     worker.journal.claim(worker.token)
     with app.app_context(), db.engine.begin() as connection:
@@ -40,12 +40,12 @@ def test_a_claim_committed_after_the_worker_died_is_not_lost(
     check_ledger(session, get_only_run(session), smtp.letters)
 
 
+# SQLite rolls back when the worker's own process ends.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_results_rolled_back_after_the_worker_died_are_recorded_from_the_journal(
     app: Flask, session: Session, new_worker: NewWorker, clients: list[str], sweep: Work
 ) -> None:
     """The worker is killed before COMMIT; the journal is read while its rows are locked and skipped."""
-    if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite rolls back when the worker's own process ends")
     worker = new_worker()
     worker.claim()
     results = worker.make_results(Verdict.SENT)

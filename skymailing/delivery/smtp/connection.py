@@ -154,8 +154,7 @@ def open_smtp(
     except ValueError as error:  # from smtplib, for a challenge that is not base64
         smtp.close()
         raise OSError(f"the mail server sent an invalid reply: {error}") from error
-    except BaseException:
-        # For any reason, including a job that exceeds its time limit: leave no socket open.
+    except BaseException:  # also a job that exceeds its time limit: leave no socket open
         smtp.close()
         raise
     finally:

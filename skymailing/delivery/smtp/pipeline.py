@@ -169,8 +169,7 @@ class Pipeline:
                 self._run_step(channel, start)
             while busy := [channel for channel in self._channels if not channel.session.idle]:
                 self._poll(busy)
-        except BaseException:
-            # Such as a full disk or a job timeout: letters in progress still need a result, perhaps unknown.
+        except BaseException:  # such as a full disk or a job timeout: letters in progress need a result
             for channel in [channel for channel in self._channels if not channel.session.idle]:
                 channel.session.abort("the sending process failed", is_interrupted=True)
                 self._drop(channel)
