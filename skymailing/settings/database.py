@@ -41,15 +41,7 @@ def build_engine_options(url: str, limits: dict[str, int]) -> dict[str, Any]:
 def _client_options(seconds: int) -> dict[str, Any]:
     """Return libpq's options: how this side notices that the server is gone."""
     options = {"connect_timeout": CONNECT_SECONDS}
-    if seconds:
-        probe = max(1, seconds // (PROBES + 1))
-        options |= {
-            "keepalives_idle": probe,
-            "keepalives_interval": probe,
-            "keepalives_count": PROBES,
-            "tcp_user_timeout": seconds * 1000,
-        }
-    return options
+    return options | _detect_loss(seconds, "keepalives")
 
 
 def _server_options(limits: dict[str, int]) -> list[str]:
@@ -58,12 +50,18 @@ def _server_options(limits: dict[str, int]) -> list[str]:
         "idle_in_transaction_session_timeout": limits["idle"] * 1000,
         "lock_timeout": limits["lock"] * 1000,
     }
-    if seconds := limits["network"]:
-        probe = max(1, seconds // (PROBES + 1))
-        values |= {
-            "tcp_keepalives_idle": probe,
-            "tcp_keepalives_interval": probe,
-            "tcp_keepalives_count": PROBES,
-            "tcp_user_timeout": seconds * 1000,
-        }
+    values |= _detect_loss(limits["network"], "tcp_keepalives")
     return [f"-c {name}={value}" for name, value in values.items() if value]
+
+
+def _detect_loss(seconds: int, prefix: str) -> dict[str, int]:
+    """Return options that end a connection whose other side is silent, named as libpq or the server does."""
+    if not seconds:
+        return {}
+    probe = max(1, seconds // (PROBES + 1))
+    return {
+        f"{prefix}_idle": probe,
+        f"{prefix}_interval": probe,
+        f"{prefix}_count": PROBES,
+        "tcp_user_timeout": seconds * 1000,
+    }

@@ -41,3 +41,21 @@ class EnvironmentReader:
         if text in {"0", "false", "no", "off"}:
             return False
         raise ConfigurationError(f"{name} must be yes or no, not {text!r}.")
+
+
+def read_numbers(
+    environ: Mapping[str, str], variables: Mapping[str, tuple[str, int]], problem: str
+) -> dict[str, int]:
+    """Return the numbers that are set, by name; `variables` gives each name's variable and largest value.
+
+    Raises ConfigurationError, which says "<variable> must be <problem>".
+    """
+    given = {}
+    for name, (variable, largest) in variables.items():
+        text = environ.get(variable, "").strip()
+        if not text:
+            continue
+        if not (text.isascii() and text.isdigit() and int(text) <= largest):
+            raise ConfigurationError(f"{variable} must be {problem}, not {text!r}.")
+        given[name] = int(text)
+    return given

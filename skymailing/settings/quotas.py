@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from flask import current_app
 
-from skymailing.errors import ConfigurationError
+from skymailing.settings.environment import read_numbers
 
 LARGEST = 1_000_000_000
 LARGEST_DAYS = 36_500
@@ -34,17 +34,9 @@ class QuotaSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "QuotaSettings":
         """Return the settings of the environment, or their defaults; raises ConfigurationError."""
-        given = {}
-        for field in fields(cls):
-            variable = f"LIMIT_{field.name.upper()}"
-            text = environ.get(variable, "").strip()
-            if not text:
-                continue
-            largest = LARGEST_DAYS if field.name == "new_account_days" else LARGEST
-            if not (text.isascii() and text.isdigit() and int(text) <= largest):
-                raise ConfigurationError(f"{variable} must be a whole number, 0 for no limit, not {text!r}.")
-            given[field.name] = int(text)
-        return cls(**given)
+        variables = {field.name: (f"LIMIT_{field.name.upper()}", LARGEST) for field in fields(cls)}
+        variables["new_account_days"] = ("LIMIT_NEW_ACCOUNT_DAYS", LARGEST_DAYS)
+        return cls(**read_numbers(environ, variables, "a whole number, 0 for no limit"))
 
 
 def quota_settings() -> QuotaSettings:

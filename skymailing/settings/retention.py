@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from flask import current_app
 
-from skymailing.errors import ConfigurationError
+from skymailing.settings.environment import read_numbers
 
 MAX_DAYS = 36_500
 
@@ -24,16 +24,8 @@ class RetentionSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "RetentionSettings":
         """Return the settings of the environment, or their defaults; raises ConfigurationError."""
-        given = {}
-        for field in fields(cls):
-            variable = f"KEEP_{field.name.upper()}_DAYS"
-            text = environ.get(variable, "").strip()
-            if not text:
-                continue
-            if not (text.isascii() and text.isdigit() and int(text) <= MAX_DAYS):
-                raise ConfigurationError(f"{variable} must be a number of days, not {text!r}.")
-            given[field.name] = int(text)
-        return cls(**given)
+        variables = {field.name: (f"KEEP_{field.name.upper()}_DAYS", MAX_DAYS) for field in fields(cls)}
+        return cls(**read_numbers(environ, variables, "a number of days"))
 
 
 def retention_settings() -> RetentionSettings:

@@ -80,6 +80,19 @@ def refuse_recipients(reply: str) -> Script:
     return refuse
 
 
+def send_to_refusing_server(
+    session: Session, user: User, serve_from: ServeFrom, sweep: Work, reply: str, count: int
+) -> Mailing:
+    """Send a mailing to a server that refuses each recipient with this reply; return it."""
+    mailing = due_mailing(user)
+    create_clients(user, count)
+    with Sink(refuse_recipients(reply)) as sink:
+        serve_from(sink.port)
+        sweep()
+    session.refresh(mailing)
+    return mailing
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -93,13 +106,7 @@ def refuse_recipients(reply: str) -> Script:
 def test_ten_equal_refusals_of_our_access_pause_the_mailing(
     session: Session, user: User, serve_from: ServeFrom, sweep: Work, reply: str
 ) -> None:
-    mailing = due_mailing(user)
-    create_clients(user, 60)
-    with Sink(refuse_recipients(reply)) as sink:
-        serve_from(sink.port)
-        sweep()
-
-    session.refresh(mailing)
+    mailing = send_to_refusing_server(session, user, serve_from, sweep, reply, 60)
     assert mailing.state is MailingState.PAUSED
     assert reply.partition("ADDRESS")[0] in mailing.state_reason
     assert count_states(session, get_only_run(session)) == {"failed": 10, "pending": 50}
@@ -110,13 +117,7 @@ def test_ten_equal_refusals_of_our_access_pause_the_mailing(
 def test_dead_addresses_do_not_pause_the_mailing(
     session: Session, user: User, serve_from: ServeFrom, sweep: Work, reply: str
 ) -> None:
-    mailing = due_mailing(user)
-    create_clients(user, 30)
-    with Sink(refuse_recipients(reply)) as sink:
-        serve_from(sink.port)
-        sweep()
-
-    session.refresh(mailing)
+    mailing = send_to_refusing_server(session, user, serve_from, sweep, reply, 30)
     assert mailing.state is MailingState.FINISHED
     assert count_states(session, get_only_run(session)) == {"failed": 30}
 
