@@ -44,7 +44,7 @@ from skymailing.models.message import Message, MessageDraft, MessageFormat, Mess
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
 from skymailing.models.suppression import Suppression, SuppressionReason
-from skymailing.models.usage import UsageHour, UsageKind
+from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "ImportState",
     "KnownDevice",
     "LetterState",
+    "Limited",
     "Mailing",
     "MailingState",
     "Message",

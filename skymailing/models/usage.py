@@ -18,6 +18,21 @@ class UsageKind(StrEnum):
     IMPORTS = "imports"
 
 
+class Limited(StrEnum):
+    """What a user's limits are about, as pages list them."""
+
+    LETTERS_PER_HOUR = "letters-per-hour"
+    LETTERS_PER_DAY = "letters-per-day"
+    CLIENTS = "clients"
+    MESSAGES = "messages"
+    MAILINGS = "mailings"
+    DRAFTS = "drafts"
+    PICTURES = "pictures"
+    PICTURE_MEGABYTES = "picture-megabytes"
+    TEST_LETTERS_PER_HOUR = "test-letters-per-hour"
+    IMPORTS_PER_DAY = "imports-per-day"
+
+
 class UsageHour(Model):
     """How much of one kind a user has used up in one hour; rows older than two days are removed."""
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from skymailing.extensions import db
-from skymailing.models import UsageKind, User
+from skymailing.models import Limited, UsageKind, User
 from skymailing.quotas import checks, counting, letters
 from skymailing.settings.quotas import quota_settings
 
@@ -18,7 +17,7 @@ COUNTED = 1_000_000  # of what has no limit, so that a page is fast
 class Usage:
     """One limit: what it limits, how much is used up, and the limit itself, or 0 if there is none."""
 
-    name: str
+    kind: Limited
     used: int
     most: int
 
@@ -44,35 +43,35 @@ def measure(user: User, now: datetime) -> Limits:
 
 
 def _letters(user: User, is_new: bool, now: datetime) -> list[Usage]:
-    names = {1: _("Letters in this hour"), letters.DAY: _("Letters in 24 hours")}
+    kinds = {1: Limited.LETTERS_PER_HOUR, letters.DAY: Limited.LETTERS_PER_DAY}
     limits = [limit for limit in letters.list_limits() if is_new or not limit.is_for_new]
     usages = []
-    for hours, name in names.items():
+    for hours, kind in kinds.items():
         used = _sum(user, UsageKind.LETTERS, hours, now)
         most = min((limit.most for limit in limits if limit.hours == hours), default=0)
-        usages.append(Usage(name, used, most))
+        usages.append(Usage(kind, used, most))
     return usages
 
 
 def _things(user: User, now: datetime) -> list[Usage]:
     settings = quota_settings()
     rows = (
-        (_("Clients"), checks.select_clients(user.id), settings.clients),
-        (_("Messages"), checks.select_messages(user.id), settings.messages),
-        (_("Mailings"), checks.select_mailings(user.id), settings.mailings),
-        (_("Drafts, also discarded ones"), checks.select_drafts(user.id), settings.drafts),
-        (_("Images"), checks.select_pictures(user.id), settings.pictures),
+        (Limited.CLIENTS, checks.select_clients(user.id), settings.clients),
+        (Limited.MESSAGES, checks.select_messages(user.id), settings.messages),
+        (Limited.MAILINGS, checks.select_mailings(user.id), settings.mailings),
+        (Limited.DRAFTS, checks.select_drafts(user.id), settings.drafts),
+        (Limited.PICTURES, checks.select_pictures(user.id), settings.pictures),
     )
     megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
     return [
-        *(Usage(name, checks.count_up_to(own, most or COUNTED), most) for name, own, most in rows),
-        Usage(_("Images, in MB"), megabytes, settings.pictures_mb),
+        *(Usage(kind, checks.count_up_to(own, most or COUNTED), most) for kind, own, most in rows),
+        Usage(Limited.PICTURE_MEGABYTES, megabytes, settings.pictures_mb),
         Usage(
-            _("Test letters in this hour"),
+            Limited.TEST_LETTERS_PER_HOUR,
             _sum(user, UsageKind.TEST_LETTERS, 1, now),
             settings.test_letters_per_hour,
         ),
-        Usage(_("Imports in 24 hours"), _sum(user, UsageKind.IMPORTS, 24, now), settings.imports_per_day),
+        Usage(Limited.IMPORTS_PER_DAY, _sum(user, UsageKind.IMPORTS, 24, now), settings.imports_per_day),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from flask_babel import LazyString, lazy_pgettext
+from flask_babel import LazyString, lazy_gettext, lazy_pgettext
 
 from skymailing.models import (
     Audience,
@@ -10,6 +10,7 @@ from skymailing.models import (
     AuditKind,
     DeliveryState,
     ImportState,
+    Limited,
     MailingState,
     MessageFormat,
     OnLate,
@@ -186,6 +187,21 @@ _register(
         AuditKind.MESSAGE: (lazy_pgettext("audit", "message"), "quiet"),
         AuditKind.CLIENT: (lazy_pgettext("audit", "client"), "quiet"),
         AuditKind.ARTICLE: (lazy_pgettext("audit", "article"), "quiet"),
+    },
+)
+_register(
+    Limited,
+    {
+        Limited.LETTERS_PER_HOUR: (lazy_gettext("Letters in this hour"), "quiet"),
+        Limited.LETTERS_PER_DAY: (lazy_gettext("Letters in 24 hours"), "quiet"),
+        Limited.CLIENTS: (lazy_gettext("Clients"), "quiet"),
+        Limited.MESSAGES: (lazy_gettext("Messages"), "quiet"),
+        Limited.MAILINGS: (lazy_gettext("Mailings"), "quiet"),
+        Limited.DRAFTS: (lazy_gettext("Drafts, also discarded ones"), "quiet"),
+        Limited.PICTURES: (lazy_gettext("Images"), "quiet"),
+        Limited.PICTURE_MEGABYTES: (lazy_gettext("Images, in MB"), "quiet"),
+        Limited.TEST_LETTERS_PER_HOUR: (lazy_gettext("Test letters in this hour"), "quiet"),
+        Limited.IMPORTS_PER_DAY: (lazy_gettext("Imports in 24 hours"), "quiet"),
     },
 )
 

@@ -39,7 +39,7 @@ def reopen(name: str) -> None:
     """Let the route be used at once, as if nothing were known about its mail server."""
     with Session(db.engine) as session, session.begin():
         _forget(lock_route(session, name))
-    logger.info("route %s is open again", name)
+    logger.info("route %s is used again", name)
 
 
 def reopen_changed() -> list[str]:
@@ -56,7 +56,7 @@ def reopen_changed() -> list[str]:
             _forget(route)
             route.settings_digest = digest
     for name in changed:
-        logger.info("the settings of route %s have changed, so it is open again", name)
+        logger.info("the settings of route %s have changed, so it is used again", name)
     return changed
 
 
