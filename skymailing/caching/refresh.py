@@ -64,7 +64,7 @@ class Refresher:
 def _fulfil(future: "Future[Rendered]", wsgi_app: WSGIApp, environ: Environment) -> None:
     try:
         future.set_result(_call(wsgi_app, environ))
-    except BaseException as error:
+    except BaseException as error:  # raised again by the request that waits for the page
         future.set_exception(error)
 
 

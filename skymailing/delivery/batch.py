@@ -1,13 +1,11 @@
 """Hold the letters that a worker claims in one transaction, and record their results."""
 
-import logging
 import time
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy.exc import OperationalError
-
 from skymailing.clock import utcnow
 from skymailing.db.engine import reading_engine
+from skymailing.db.patience import write_patiently
 from skymailing.delivery.journal import WorkerJournal
 from skymailing.delivery.ledger import claims
 from skymailing.delivery.ledger.claims import Claimed, OpenRun
@@ -18,8 +16,6 @@ from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
 from skymailing.models import StateReason
 from skymailing.settings.engine import engine_settings
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -71,18 +67,13 @@ class Batch:
             for claimed in self._without_result()
         ]
         unknowns = {claimed.id: claimed.unknowns for claimed in self.claimed if claimed.unknowns}
-        give_up = time.monotonic() + engine_settings().record_patience_seconds
-        while True:
-            try:
-                with db.engine.connect() as connection, connection.begin():
-                    results = [*self.results, *not_begun]
-                    record_results(connection, run, self.token, results, unknowns, route, utcnow())
-                return
-            except OperationalError as error:
-                if time.monotonic() > give_up:
-                    raise
-                logger.warning("the database is unavailable; will retry recording: %s", error.orig)
-                time.sleep(1)
+        results = [*self.results, *not_begun]
+
+        def write() -> None:
+            with db.engine.connect() as connection, connection.begin():
+                record_results(connection, run, self.token, results, unknowns, route, utcnow())
+
+        write_patiently(write, engine_settings().record_patience_seconds)
 
     def _without_result(self) -> list[Claimed]:
         ended = {result.letter.delivery_id for result in self.results}

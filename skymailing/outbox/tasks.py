@@ -13,12 +13,12 @@ from functools import partial
 from itertools import takewhile
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import joinedload
 
 from skymailing import hints
 from skymailing.clock import utcnow
 from skymailing.db import leases
+from skymailing.db.patience import write_patiently
 from skymailing.delivery.dispatcher import get_dispatcher
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
@@ -31,7 +31,6 @@ from skymailing.extensions import db
 from skymailing.models import LetterState, OutboxLetter
 from skymailing.outbox.rendering import render_letter
 from skymailing.outbox.services import TEST_LETTER
-from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
 
@@ -128,28 +127,17 @@ def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result]
     try:
         pipeline.hand_over(allowed, until, results, journal=NoJournal())
     finally:
-        _record_patiently(letters, results, now)
+        # Without patience, the letters would be sent again.
+        patience = dispatcher.settings.record_patience_seconds
+        write_patiently(partial(_record, letters, results, now), patience)
     pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, utcnow())
     return pool.report_results(results, chosen.is_probe)
 
 
-def _record_patiently(letters: list[Letter], results: list[Result], now: datetime) -> None:
-    """Record the results; retry while the database is unavailable, or the letters would be sent again."""
-    give_up = time.monotonic() + engine_settings().record_patience_seconds
-    while True:
-        try:
-            return _record(letters, results, now)
-        except OperationalError as error:
-            db.session.rollback()
-            if time.monotonic() > give_up:
-                raise
-            logger.warning("the database is unavailable; will retry recording: %s", error.orig)
-            time.sleep(1)
-
-
 def _record(letters: list[Letter], results: list[Result], now: datetime) -> None:
     """Record the results, and release the letters that were not begun."""
+    db.session.rollback()  # an earlier attempt may have failed in the middle
     for result in results:
         letter, reply = result.letter, f"{result.code or ''} {result.answer}".strip()
         match result.verdict:
