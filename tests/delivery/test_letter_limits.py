@@ -1,6 +1,7 @@
 """Test the limits of letters per user: letters beyond a limit wait, and none is lost."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,15 +13,16 @@ from sqlalchemy.orm import Session
 from skymailing.audit import Actor
 from skymailing.auth import trust
 from skymailing.clock import utcnow
+from skymailing.delivery import due
 from skymailing.extensions import db
 from skymailing.mailings.progress import measure_progress
 from skymailing.mailings.progress_text import format_progress
 from skymailing.mailings.queries import count_runs
-from skymailing.models import Run, RunState, UsageHour, User
+from skymailing.models import Run, RunState, UsageHour, UsageKind, User
 from skymailing.monitoring.queries import find_oldest_due
 from skymailing.outbox import services as outbox
 from skymailing.outbox.tasks import send_due_letters
-from skymailing.quotas import letters
+from skymailing.quotas import counting, letters
 from tests.conftest import SetLimits
 from tests.delivery.conftest import Start, Work
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
@@ -172,3 +174,35 @@ def test_workers_together_do_not_exceed_the_limit(
         reached = letters.find_reached(user, now)
         assert reached is not None
         assert letters.find_reached(user, reached.frees_at) is None
+
+
+def test_runs_of_an_owner_at_a_limit_count_for_the_limit_of_runs(
+    app: Flask, session: Session, user: User, start: Start, set_limits: SetLimits
+) -> None:
+    """Otherwise an owner who has reached a limit could plan any number of letters."""
+    set_limits(letters_per_day=1)
+    create_clients(user, 3)
+    start(due_mailing(user))
+    assert count_states(session, get_only_run(session)) == {"sent": 1, "pending": 2}
+    due_mailing(user)
+    with app.app_context():
+        assert due.find_runs(utcnow()) == []
+        engine = replace(app.config["ENGINE"], most_runs_per_owner=1)
+        app.config["ENGINE"], before = engine, app.config["ENGINE"]
+        try:
+            assert due.find_mailings(utcnow()) == []
+            assert not due.has_room(user.id, utcnow())
+        finally:
+            app.config["ENGINE"] = before
+
+
+def test_letters_that_are_given_back_in_the_next_hour_are_taken_off_theirs(
+    app: Flask, session: Session, user: User
+) -> None:
+    late = utcnow().replace(minute=59, second=59, microsecond=0)
+    with app.app_context(), db.engine.begin() as connection:
+        counting.add(connection, user.id, UsageKind.LETTERS, 480, late)
+        counting.add(connection, user.id, UsageKind.LETTERS, 7, late + timedelta(seconds=1))
+        letters.give_back(connection, user.id, 470, late + timedelta(seconds=2))
+    assert sum(session.scalars(select(UsageHour.count))) == 17
+    assert min(session.scalars(select(UsageHour.count))) == 0

@@ -5,7 +5,8 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.routing.rejections import Rejections
+from skymailing import queue
+from skymailing.delivery.routing.rejections import EXPIRY_WHEN_FULL, Rejections
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Stage, Verdict
 from skymailing.models import Mailing, MailingState, Suppression, User
@@ -179,3 +180,13 @@ def test_only_few_letters_are_begun_until_one_was_accepted(
         assert rejections.room(1) == 2
         rejections.record(1, Result(letter, Verdict.SENT, 250, "ok", Stage.DOT))
         assert rejections.room(1) is None
+
+
+def test_a_full_count_is_soon_forgotten(app: Flask, session: Session) -> None:
+    """The owner may resume the mailing, and one refusal must not pause it again."""
+    with app.app_context():
+        rejections = Rejections(3)
+        refused = Result(Letter(1, 1, "c@example.org", b""), Verdict.FAILED, 554, "5.7.1 spam", Stage.DOT)
+        assert [rejections.record(7, refused) for _ in range(5)] == [1, 2, 3, 4, 5]
+        assert 0 < int(queue.connection().ttl("skymailing:rejections:7")) <= EXPIRY_WHEN_FULL
+    assert EXPIRY_WHEN_FULL <= 10

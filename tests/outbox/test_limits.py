@@ -4,17 +4,22 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from skymailing import queue
 from skymailing.clock import utcnow
+from skymailing.db import patience
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.rate_limits import RateLimits
 from skymailing.models import BreakerState, LetterState, OutboxLetter, Route, User
+from skymailing.outbox import tasks
 from tests.faults.sink import Sink, Stage, Turn
 from tests.outbox.conftest import MailSettings, Send, add_letter, find_closed_port
 from tests.support.servers import SmtpServer
@@ -136,3 +141,34 @@ def test_account_letters_alone_use_the_whole_rate(app: Flask, session: Session) 
 
 def count_allowed(rates: RateLimits, count: int) -> int:
     return sum(rates.allow(routes.PRIMARY, 1, "anna@example.org") for _ in range(count))
+
+
+def test_other_jobs_go_first_after_a_window(
+    app: Flask, session: Session, user: User, smtp: SmtpServer
+) -> None:
+    """Also for a stop: the letters that are left are still due, and a worker is asked to send them."""
+    add_letters(app, session, user, tasks.BATCH + 5)
+    with app.app_context():
+        assert tasks.send_due_letters(utcnow(), lambda _elapsed: True) == tasks.BATCH
+        assert queue.is_waiting(queue.SYSTEM)
+        assert tasks.send_due_letters(utcnow()) == 5
+    assert len(smtp.letters) == tasks.BATCH + 5
+
+
+def test_results_are_recorded_once_the_database_is_back(
+    app: Flask, session: Session, user: User, send: Send, smtp: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the letters would be sent again after their lease."""
+    add_letters(app, session, user, 3)
+    record, failures = tasks._record, iter([True, True, False])
+
+    def fail_twice(*arguments: Any) -> None:
+        if next(failures):
+            raise OperationalError("UPDATE", {}, Exception("the database is restarting"))
+        record(*arguments)
+
+    monkeypatch.setattr(tasks, "_record", fail_twice)
+    monkeypatch.setattr(patience, "PAUSE", 0)
+    assert send() == 3
+    assert set(session.scalars(select(OutboxLetter.state))) == {LetterState.SENT}
+    assert len(smtp.letters) == 3
