@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from skymailing.caching import refresh
@@ -49,6 +51,22 @@ def test_expired_pages_are_served_while_the_database_is_silent(
     assert {page.status_code for page in pages} == {200}
     assert all("Old title" in page.text for page in pages)
     assert seconds < 3, "only the first visitor waits"
+
+
+def test_an_expired_page_is_served_while_the_database_refuses_connections(
+    app: Flask, visitor: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ArticleFactory.create(slug="first", title="Old title")
+    assert "Old title" in visitor.get("/blog/first").text
+
+    def refuse(*_args: Any, **_kwargs: Any) -> Any:
+        raise OperationalError("SELECT", {}, Exception("refused"), connection_invalidated=True)
+
+    with time_machine.travel(utcnow() + timedelta(minutes=11)):
+        monkeypatch.setattr(Session, "_execute_internal", refuse)
+        for _ in range(3):
+            response = visitor.get("/blog/first")
+            assert (response.status_code, "Old title" in response.text) == (200, True)
 
 
 def test_a_page_that_was_rendered_in_time_is_not_the_old_one(
