@@ -20,6 +20,7 @@ from skymailing.clients import tasks as import_tasks
 from skymailing.clock import utcnow
 from skymailing.delivery import due, plan, send
 from skymailing.delivery.recovery import sweep as recovery
+from skymailing.delivery.routing import owner_pauses
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import tasks as mailing_tasks
@@ -232,6 +233,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     _delete_expired_removals,
     _delete_expired_drafts,
     counting.delete_old,
+    owner_pauses.delete_old,
     pictures.delete_unused,
     pictures.delete_orphans,
     lambda _now: invalidation.invalidate_missed_edits(),

@@ -1,5 +1,7 @@
 """flask routes: the mail servers as the delivery engine knows them."""
 
+from datetime import datetime
+
 import click
 from flask.cli import with_appcontext
 from redis import RedisError
@@ -10,7 +12,7 @@ from skymailing.clock import utcnow
 from skymailing.delivery.routing import reopening
 from skymailing.delivery.routing.routes import list_configured, settings_of
 from skymailing.extensions import db
-from skymailing.models import BreakerState, Route
+from skymailing.models import BreakerState, OwnerPause, Route, User
 
 
 @click.group("routes")
@@ -23,10 +25,14 @@ def routes() -> None:
 def list_routes() -> None:
     """List the mail servers, the preferred one first, and why one of them is not used."""
     known = {route.name: route for route in db.session.scalars(select(Route))}
+    pauses = db.session.execute(select(OwnerPause, User.email).join(User)).tuples().all()
     db.session.rollback()
     for name in list_configured():
         server = settings_of(name)
         click.echo(f"{name:9} {server.server}:{server.port}  {describe_route(known.get(name))}")
+        for pause, email in pauses:
+            if pause.route == name:
+                click.echo(f"  refuses letters of {email}, {_describe_retry(pause.until)}: {pause.reply}")
 
 
 def describe_route(route: Route | None) -> str:
@@ -34,9 +40,13 @@ def describe_route(route: Route | None) -> str:
     if route is None or route.state is BreakerState.CLOSED:
         slower = f", at most {route.pace:.3g} letters per second" if route and route.pace else ""
         return f"in use{slower}"
-    next_try = f", next try at {route.retry_at:%H:%M:%S} UTC" if route.retry_at else ""
+    next_try = f", {_describe_retry(route.retry_at)}" if route.retry_at else ""
     since = f" since {route.opened_at:%Y-%m-%d %H:%M:%S} UTC" if route.opened_at else ""
     return f"shut{since}{next_try}: {route.last_fault}"
+
+
+def _describe_retry(moment: datetime) -> str:
+    return f"next try at {moment:%H:%M:%S} UTC"
 
 
 @routes.command("reopen")

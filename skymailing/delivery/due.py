@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select, true
+from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select
 
 from skymailing.db.engine import reading_engine
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send, may_start
+from skymailing.delivery.routing import owner_pauses
+from skymailing.delivery.routing.routes import list_configured
 from skymailing.models import (
     OPEN_DELIVERY_STATES,
     OPEN_RUN_STATES,
@@ -57,7 +59,8 @@ def find_runs(
 ) -> list[tuple[int, int]]:
     """Return the owner and ID of each run with letters to send now, the first run of each owner first.
 
-    With `within_limits`, only of owners who have not reached a limit of letters.
+    With `within_limits`, only of owners who have not reached a limit of letters, and whose letters a mail
+    server accepts.
     """
     is_pending = Delivery.state == DeliveryState.PENDING
     # A literal instead of a parameter, so that both databases use the partial index.
@@ -66,7 +69,7 @@ def find_runs(
         _open_runs(Run.id, Mailing.owner_id, *HOURS)
         .where(
             may_send(now),
-            letters.has_room(now) if within_limits else true(),
+            *_within_limits(now) if within_limits else (),
             _has_delivery(is_pending) | _has_delivery(is_retry),
             *_is_owned(owner_id),
         )
@@ -89,6 +92,10 @@ def find_ended_runs(now: datetime) -> Sequence[int]:
     has_open = _has_delivery(Delivery.state.in_(OPEN_DELIVERY_STATES))
     with reading_engine().connect() as connection:
         return connection.scalars(_open_runs(Run.id).where(is_over | ~has_open).order_by(Run.id)).all()
+
+
+def _within_limits(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return letters.has_room(now), owner_pauses.has_route(list_configured(), now)
 
 
 def _open_runs(*columns: Any) -> Select[Any]:

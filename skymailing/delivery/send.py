@@ -66,7 +66,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     now = utcnow()
     with reading_engine().connect() as connection:
         run = claims.load_open_run(connection, run_id, now)
-    chosen = routes.choose(now) if run else None
+    chosen = routes.choose(now, run.owner_id) if run else None
     if run is None or chosen is None:
         return False
     pool, is_probe = dispatcher.pools[chosen.route], chosen.is_probe
@@ -77,7 +77,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
         return False
     queue = dispatcher.domain_queue(run)
-    limit = 1 if is_probe else dispatcher.cap_window(run.id)
+    limit = dispatcher.cap_window(run.id) if chosen.is_free else 1
     batch = _claim(run, dispatcher, limit, queue)
     if not batch.claimed:
         if is_probe:
@@ -93,7 +93,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     pool.learn_pace(batch.results, chosen.memory, dispatcher.rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, now)
     metrics.count_results(batch.results)
-    is_usable = pool.report_results(batch.results, is_probe)
+    is_usable = pool.report_results(batch.results, chosen)
     if batch.pause:
         plan.pause_mailing(run.id, *batch.pause)
     # A claim that found fewer letters than it wanted has found the last ones.

@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
+from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
-from skymailing.mailings.progress_text import format_clock_time, format_hours, format_rate
+from skymailing.mailings.progress_text import format_hours
 from skymailing.models import Client, Mailing, Message
 
 # The form's steps with their fields.

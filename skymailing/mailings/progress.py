@@ -20,6 +20,7 @@ from skymailing.models import (
     Mailing,
     MailingState,
     Outcome,
+    OwnerPause,
     Route,
 )
 from skymailing.quotas.letters import ReachedLimit, find_reached
@@ -65,16 +66,23 @@ class RouteState:
     pace: float | None = None  # letters per second, since the server asked us to slow down
     refusal: str = ""  # the reply with which it did so
     is_step_by_step: bool = False  # its PIPELINING does not work
+    is_owner_paused: bool = False  # it accepts the letters of other users only
+
+    @property
+    def is_usable(self) -> bool:
+        return not self.is_open and not self.is_owner_paused
 
     @property
     def is_fine(self) -> bool:
-        return not self.is_open and not self.answer
+        return self.is_usable and not self.answer
 
     @property
     def condition(self) -> str:
         """The state in one word, for programs."""
         if self.is_open:
             return "open" if self.retry_at else "probing"
+        if self.is_owner_paused:
+            return "paused"
         return "fine" if self.is_fine else "faulty"
 
 
@@ -101,7 +109,7 @@ class Progress:
     @property
     def is_blocked(self) -> bool:
         """Whether no mail server accepts letters."""
-        return bool(self.routes) and all(route.is_open for route in self.routes)
+        return bool(self.routes) and not any(route.is_usable for route in self.routes)
 
 
 def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progress:
@@ -114,7 +122,7 @@ def measure_progress(mailing: Mailing, ledger: Ledger, now: datetime) -> Progres
         ends_at=mailing.ends_at,
         deferred=_count_deferred(ledger, mailing.ends_at, now),
         unknowns=_count_unknowns(ledger),
-        routes=_list_routes() if is_sending else (),
+        routes=_list_routes(mailing.owner_id, now) if is_sending else (),
     )
     if not is_sending:
         return progress
@@ -225,24 +233,28 @@ def _count_waiting(ledger: Ledger) -> int:
     return db.session.scalar(waiting) or 0
 
 
-def _list_routes() -> tuple[RouteState, ...]:
-    """Return the configured routes in the order in which they are used."""
-    routes_by_name = {route.name: route for route in db.session.scalars(select(Route))}
-    return tuple(_read_route(name, routes_by_name.get(name)) for name in routes.list_configured())
+def _list_routes(owner_id: int, now: datetime) -> tuple[RouteState, ...]:
+    """Return the configured routes in the order in which they are used, as they are for the owner."""
+    is_owners = (
+        (OwnerPause.route == Route.name) & (OwnerPause.owner_id == owner_id) & (OwnerPause.until > now)
+    )
+    rows = db.session.execute(select(Route, OwnerPause).outerjoin(OwnerPause, is_owners)).tuples()
+    found = {route.name: _read_route(route, pause) for route, pause in rows}
+    return tuple(found.get(name, RouteState(name)) for name in routes.list_configured())
 
 
-def _read_route(name: str, route: Route | None) -> RouteState:
-    if route is None:
-        return RouteState(name)
-    known = RouteState(
-        name,
+def _read_route(route: Route, pause: OwnerPause | None) -> RouteState:
+    state = RouteState(
+        route.name,
         pace=route.pace,
         refusal=route.last_refusal,
         is_step_by_step=route.step_by_step_since is not None,
     )
-    if route.state is BreakerState.CLOSED and not route.faults_in_a_row:
-        return known
-    if route.state is BreakerState.CLOSED:
-        return replace(known, since=route.last_fault_at, answer=route.last_fault)
-    retry_at = route.retry_at if route.state is BreakerState.OPEN else None
-    return replace(known, is_open=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)
+    if route.state is not BreakerState.CLOSED:
+        retry_at = route.retry_at if route.state is BreakerState.OPEN else None
+        return replace(state, is_open=True, since=route.opened_at, retry_at=retry_at, answer=route.last_fault)
+    if pause:
+        return replace(state, is_owner_paused=True, retry_at=pause.until, answer=pause.reply)
+    if route.faults_in_a_row:
+        return replace(state, since=route.last_fault_at, answer=route.last_fault)
+    return state

@@ -1,16 +1,15 @@
 """Describe a run's progress in sentences, for its page and the command line."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, ngettext
+from flask_babel import format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 
 from skymailing.delivery.calendar.sending_hours import SendingHours
-from skymailing.mailings.progress import Progress, RouteState
+from skymailing.mailings.formats import format_clock_time, format_number, format_rate
+from skymailing.mailings.progress import Progress
+from skymailing.mailings.route_text import format_server, list_route_limits, list_route_problems
 
-PER_SECOND_FROM = 2.0  # letters per second; slower rates are shown per minute
 MINUTES_UP_TO = 2  # hours; longer times are shown in hours
 
 
@@ -36,8 +35,8 @@ def format_progress(progress: Progress) -> ProgressText:
         rate="" if progress.rate is None else format_rate(progress.rate),
         time_left=format_time_left(progress),
         forecast=format_forecast(progress),
-        routes=list_route_problems(progress) + list_route_limits(progress),
-        server=format_server(progress),
+        routes=list_route_problems(progress.routes, progress.now) + list_route_limits(progress.routes),
+        server=format_server(progress.routes),
         deferred=format_deferred(progress),
         waiting=format_waiting(progress),
         unknowns=list_unknowns(progress),
@@ -97,23 +96,6 @@ def format_hours(hours: SendingHours) -> str:
     return f"{days}, {hours.opens:%H:%M}–{hours.closes:%H:%M}"
 
 
-def format_rate(rate: float) -> str:
-    """Return a rate; `rate` is in letters per second."""
-    if rate >= PER_SECOND_FROM:
-        count = round(rate)
-        return str(
-            ngettext(
-                "%(rate)s letter per second", "%(rate)s letters per second", count, rate=format_number(count)
-            )
-        )
-    count = round(rate * 60)
-    return str(
-        ngettext(
-            "%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=format_number(count)
-        )
-    )
-
-
 def format_time_left(progress: Progress) -> str:
     """Return how much time is left until the run ends; empty while unknown."""
     if progress.time_left is None:
@@ -158,75 +140,6 @@ def format_deferred(progress: Progress) -> str:
             time=format_clock_time(max(deferred.next_due, progress.now), progress.now),
         )
     )
-
-
-def list_route_problems(progress: Progress) -> list[str]:
-    """Return a sentence for each relevant mail server problem."""
-    if not progress.routes or progress.routes[0].is_fine:
-        return []
-    first, *others = progress.routes
-    sentences = [_format_route_problem(first, progress.now, is_first=True)]
-    if first.is_open:
-        for other in others:
-            if other.is_open:
-                sentences.append(_format_route_problem(other, progress.now, is_first=False))
-            else:
-                sentences.append(str(_("Letters are sent through the second mail server.")))
-    return sentences
-
-
-def list_route_limits(progress: Progress) -> list[str]:
-    """Return what makes the mail server that is in use slower than it could be."""
-    route = next((route for route in progress.routes if not route.is_open), None)
-    sentences = []
-    if route and route.pace is not None:
-        sentences.append(
-            _(
-                "The mail server asks us to slow down. Limit for now: %(rate)s. Its reply: %(answer)s",
-                rate=format_rate(route.pace),
-                answer=route.refusal,
-            )
-        )
-    if route and route.is_step_by_step:
-        sentences.append(
-            _("The mail server offers PIPELINING, but it does not work. Letters are sent without it, slower.")
-        )
-    return [str(sentence) for sentence in sentences]
-
-
-def format_server(progress: Progress) -> str:
-    """Return `connected`, or an empty text if the mail server has a problem or is not in use."""
-    return str(_("connected")) if progress.routes and progress.routes[0].is_fine else ""
-
-
-def _format_route_problem(route: RouteState, now: datetime, *, is_first: bool) -> str:
-    if not route.is_open:
-        text = _l("The mail server had an error at %(since)s and is being retried: %(answer)s")
-    else:
-        text = DOWN_TEXTS[is_first, route.retry_at is None]
-    values = {
-        "since": format_clock_time(route.since or now, now),
-        "next": format_clock_time(max(route.retry_at or now, now), now),
-        "answer": route.answer.removeprefix("None "),
-    }
-    return str(text % values)
-
-
-# The keys: whether it is the first mail server, and whether it is being probed.
-DOWN_TEXTS = {
-    (True, True): _l(
-        "The mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
-    ),
-    (True, False): _l(
-        "The mail server has not accepted letters since %(since)s; next try at %(next)s: %(answer)s"
-    ),
-    (False, True): _l(
-        "The second mail server has not accepted letters since %(since)s and is being tested: %(answer)s"
-    ),
-    (False, False): _l(
-        "The second mail server has not accepted letters since %(since)s; next try at %(next)s: %(answer)s"
-    ),
-}
 
 
 def format_waiting(progress: Progress) -> str:
@@ -277,16 +190,6 @@ def list_unknowns(progress: Progress) -> list[str]:
     return [str(sentence) for sentence in sentences]
 
 
-def format_clock_time(moment: datetime, now: datetime) -> str:
-    """Return the time of day in the reader's zone, with the date if it is another day."""
-    is_today = format_datetime(moment, "yMMdd") == format_datetime(now, "yMMdd")
-    return str(format_datetime(moment, "HH:mm" if is_today else "d MMM, HH:mm"))
-
-
 def round_forecast(count: int) -> int:
     """Round a forecast to two significant digits: 312 becomes 310."""
     return round(count, 2 - len(str(count))) if count > 99 else count
-
-
-def format_number(count: int) -> str:
-    return str(format_decimal(count))

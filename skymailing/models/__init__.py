@@ -22,6 +22,7 @@ from skymailing.models.delivery import (
     Delivery,
     DeliveryState,
     Outcome,
+    OwnerPause,
     Route,
 )
 from skymailing.models.mailing import (
@@ -87,6 +88,7 @@ __all__ = [
     "OnUnknown",
     "OutboxLetter",
     "Outcome",
+    "OwnerPause",
     "Periodicity",
     "RecoveryCode",
     "Removal",

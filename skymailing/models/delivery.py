@@ -198,6 +198,9 @@ class Route(Model):
     faults_in_a_row: Mapped[int] = mapped_column(default=0)
     last_fault_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_fault: Mapped[str] = mapped_column(String(500), default="")
+    # The owner of all letters to which the faults in a row were replies, 0 for account letters; NULL if there
+    # was no letter, or if they belong to several owners.
+    blamed_owner_id: Mapped[int | None]
     # The letters per second that the server accepts, as learned from its refusals; NULL if it has not
     # asked us to slow down. Grows from the rate at the last refusal until the limit is assumed to be gone.
     pace: Mapped[float | None] = mapped_column(Float)
@@ -212,6 +215,18 @@ class Route(Model):
     step_by_step_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # Identifies the settings with which all of this was learned; changed settings start without it.
     settings_digest: Mapped[str] = mapped_column(String(64), default="", server_default="")
+
+
+class OwnerPause(Model):
+    """A route refuses the letters of one user, but accepts those of others; see `delivery.routing`."""
+
+    __tablename__ = "owner_pauses"
+
+    route: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    until: Mapped[datetime] = mapped_column(UTCDateTime)  # then one letter may try the route
+    seconds: Mapped[int]  # the length of the pause; doubles with every refused trial
+    reply: Mapped[str] = mapped_column(String(500))
 
 
 class BounceKind(StrEnum):

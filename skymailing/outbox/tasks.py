@@ -21,6 +21,7 @@ from skymailing.db import leases
 from skymailing.db.patience import write_patiently
 from skymailing.delivery.dispatcher import get_dispatcher
 from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.owner_pauses import ACCOUNT_LETTERS
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
 from skymailing.delivery.routing.routes import RouteChoice
 from skymailing.delivery.smtp.connection import format_error
@@ -85,7 +86,7 @@ def _send_window(now: datetime) -> int | None:
 
     Return how many the server accepted; None if the others have to wait.
     """
-    chosen = routes.choose(utcnow())
+    chosen = routes.choose(utcnow(), ACCOUNT_LETTERS)
     if chosen is None:
         return None
     rates = get_dispatcher().account_rates
@@ -132,7 +133,7 @@ def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result]
         write_patiently(partial(_record, letters, results, now), patience)
     pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, utcnow())
-    return pool.report_results(results, chosen.is_probe)
+    return pool.report_results(results, chosen)
 
 
 def _record(letters: list[Letter], results: list[Result], now: datetime) -> None:

@@ -86,7 +86,7 @@ def accept(app: Flask, seconds: float, is_held_back: bool = True) -> None:
 
 def memory(app: Flask) -> Memory:
     with app.app_context():
-        return routes.admit(routes.PRIMARY, utcnow()).memory
+        return routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory
 
 
 def test_the_pace_falls_at_once_and_grows_evenly_until_it_is_forgotten(app: Flask, session: Session) -> None:

@@ -108,7 +108,7 @@ def test_letters_are_sent_step_by_step_and_the_route_remembers_it(
     assert sorted(first.accepted) == sorted(client.email for client in clients)
     assert session.scalar(select(func.count()).select_from(Attempt)) == LETTERS, "no attempt was counted"
     with app.app_context():
-        assert routes.admit(routes.PRIMARY, utcnow()).memory.step_by_step_since
+        assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since
 
     due_mailing(user)
     with scripted_server(second) as port:
@@ -132,7 +132,7 @@ def test_pipelining_is_tried_again_after_a_day(
         due_mailing(user)
         sweep()
         assert len(repaired.letters) == LETTERS
-        assert routes.admit(routes.PRIMARY, utcnow()).memory.step_by_step_since is None
+        assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
 
 
 def test_a_refusal_that_has_other_reasons_is_no_fault_of_pipelining(
@@ -153,7 +153,7 @@ def test_a_refusal_that_has_other_reasons_is_no_fault_of_pipelining(
     assert count_states(session, get_only_run(session)) == {"sent": len(others), "failed": 1}
     assert sink.stage_counts[Stage.RCPT] == LETTERS + 1
     with app.app_context():
-        assert routes.admit(routes.PRIMARY, utcnow()).memory.step_by_step_since is None
+        assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
 
 
 def test_a_silent_server_is_no_fault_of_pipelining(
@@ -170,7 +170,7 @@ def test_a_silent_server_is_no_fault_of_pipelining(
         serve_from(sink.port)
         sweep()
         with app.app_context():
-            assert routes.admit(routes.PRIMARY, utcnow()).memory.step_by_step_since is None
+            assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
     assert count_states(session, get_only_run(session)) == {"deferred": 1}
 
 

@@ -28,7 +28,7 @@ def route(app: Flask, session: Session) -> Callable[[], Route]:
 
 def refuse_password(app: Flask, reason: str = "535 5.7.8 wrong password") -> None:
     with app.app_context():
-        routes.report_fault(routes.PRIMARY, 535, reason, utcnow())
+        routes.report_fault(routes.PRIMARY, routes.Fault(535, reason), utcnow())
 
 
 def test_a_start_with_changed_settings_sends_at_once(
@@ -112,6 +112,6 @@ def test_only_a_permanent_refusal_of_the_password_shuts_the_route(
 ) -> None:
     refuse_password(app, reason)
     with app.app_context():
-        admission = routes.admit(routes.PRIMARY, utcnow() + timedelta(minutes=10)).admission
+        admission = routes.admit(routes.PRIMARY, utcnow() + timedelta(minutes=10), owner_id=1).admission
 
     assert admission is (routes.Admission.REFUSED if is_shut else routes.Admission.FREE)

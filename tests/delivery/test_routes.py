@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.delivery import send
 from skymailing.delivery.routing import routes
+from skymailing.delivery.routing.memory import Memory
 from skymailing.delivery.routing.session_pool import SessionPool
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
@@ -21,6 +22,9 @@ from tests.delivery.conftest import ServeFrom, Work
 from tests.delivery.ledger import check_ledger, count_states, get_only_run
 from tests.support.factories import create_clients, due_mailing
 from tests.support.servers import SmtpServer
+
+OWNER = 1
+FREELY = routes.RouteChoice(routes.PRIMARY, routes.Admission.FREE, Memory(), OWNER)
 
 
 @pytest.fixture
@@ -37,14 +41,14 @@ def mailing(session: Session, user: User) -> Mailing:
     return due_mailing(user)
 
 
-def report_fault(app: Flask, code: int | None = 421, **values: object) -> None:
+def report_fault(app: Flask, code: int | None = 421) -> None:
     with app.app_context():
-        routes.report_fault(routes.PRIMARY, code, f"{code} no", utcnow(), **values)  # type: ignore[arg-type]
+        routes.report_fault(routes.PRIMARY, routes.Fault(code, f"{code} no"), utcnow())
 
 
 def request_admission(app: Flask, seconds: float = 0) -> routes.Admission:
     with app.app_context():
-        return routes.admit(routes.PRIMARY, utcnow() + timedelta(seconds=seconds)).admission
+        return routes.admit(routes.PRIMARY, utcnow() + timedelta(seconds=seconds), OWNER).admission
 
 
 def test_five_faults_in_a_row_open_the_breaker(app: Flask, session: Session) -> None:
@@ -61,7 +65,7 @@ def test_a_success_in_between_resets_the_count(app: Flask, session: Session) -> 
     for _ in range(4):
         report_fault(app)
     with app.app_context():
-        routes.report_success(routes.PRIMARY)
+        routes.report_success(routes.PRIMARY, utcnow())
     report_fault(app)
 
     assert request_admission(app) is routes.Admission.FREE
@@ -73,14 +77,14 @@ def test_letters_in_progress_when_the_breaker_opens_do_not_close_it(
     """A server that refuses our credentials may still serve sessions that are already open."""
     report_fault(app, 535)
     with app.app_context():
-        routes.report_success(routes.PRIMARY)
+        routes.report_success(routes.PRIMARY, utcnow())
     assert (route().state, route().open_seconds) == (BreakerState.OPEN, 900)
 
     assert request_admission(app, 1100) is routes.Admission.PROBE
     with app.app_context():
-        routes.report_success(routes.PRIMARY)
+        routes.report_success(routes.PRIMARY, utcnow())
         assert route().state is BreakerState.PROBING
-        routes.report_success(routes.PRIMARY, is_probe=True)
+        routes.report_success(routes.PRIMARY, utcnow(), OWNER)
     assert route().state is BreakerState.CLOSED
 
 
@@ -117,8 +121,8 @@ def test_the_pause_doubles_up_to_15_minutes(app: Flask, session: Session, route:
         pauses.append(route().open_seconds)
         now += timedelta(hours=1)
         with time_machine.travel(now), app.app_context():
-            assert routes.admit(routes.PRIMARY, utcnow()).admission is routes.Admission.PROBE
-            routes.report_fault(routes.PRIMARY, 421, "421 still no", utcnow())
+            assert routes.admit(routes.PRIMARY, utcnow(), OWNER).admission is routes.Admission.PROBE
+            routes.report_fault(routes.PRIMARY, routes.Fault(421, "421 still no"), utcnow())
     assert pauses == [60, 120, 240, 480, 900, 900]
 
 
@@ -158,9 +162,9 @@ def test_many_simultaneous_refusals_open_the_breaker(
     faults = make_results(Verdict.ROUTE_FAULT, 9, 421)
     with app.app_context():
         pool = SessionPool(routes.PRIMARY, 20)
-        assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, is_probe=False)
+        assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, FREELY)
         assert route().state is BreakerState.CLOSED
-        assert not pool.report_results(faults, is_probe=False)
+        assert not pool.report_results(faults, FREELY)
     assert route().state is BreakerState.OPEN
 
 
@@ -171,7 +175,7 @@ def test_accepted_letters_reset_the_consecutive_faults(
         pool = SessionPool(routes.PRIMARY, 20)
         for _ in range(7):
             pool.report_results(
-                make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), is_probe=False
+                make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), FREELY
             )
     assert (route().state, route().faults_in_a_row) == (BreakerState.CLOSED, 1)
 

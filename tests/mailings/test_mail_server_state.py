@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from skymailing.delivery.routing import routes
-from skymailing.models import BreakerState, Route, User
+from skymailing.models import BreakerState, OwnerPause, Route, User
 from tests.mailings.pages import soup
 from tests.mailings.running import NOW, PENDING, add_attempts, create_running, measure
 
@@ -106,3 +106,28 @@ def test_limits_that_the_server_has_shown_are_explained(app: Flask, session: Ses
     ]
     assert text.server == "connected"
     assert progress.rate
+
+
+def test_a_server_that_refuses_only_this_users_letters_is_explained(
+    app: Flask, session: Session, user: User
+) -> None:
+    run = create_running(user, {PENDING: 5})
+    open_route(session, state=BreakerState.CLOSED, faults_in_a_row=0)
+    pause = OwnerPause(
+        route=routes.PRIMARY,
+        owner_id=user.id,
+        until=NOW + timedelta(minutes=4),
+        seconds=240,
+        reply="421 not with these links",
+    )
+    session.add(pause)
+    session.flush()
+    progress, text = measure(app, run)
+    assert text.routes == [
+        "The mail server refuses your letters for now, but accepts those of other users; "
+        "next try at 12:04: 421 not with these links"
+    ]
+    assert (progress.is_blocked, progress.routes[0].condition) == (True, "paused")
+    pause.until = NOW
+    session.flush()
+    assert measure(app, run)[1].routes == []

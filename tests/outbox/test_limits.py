@@ -56,7 +56,7 @@ def test_an_account_letter_is_the_probe_after_an_outage(
 ) -> None:
     add_letters(app, session, user, 5)
     with app.app_context():
-        routes.report_fault(routes.PRIMARY, 535, "535 5.7.8 wrong password", utcnow())
+        routes.report_fault(routes.PRIMARY, routes.Fault(535, "535 5.7.8 wrong password"), utcnow())
     assert send() == 0
 
     with time_machine.travel(utcnow() + timedelta(minutes=20)):

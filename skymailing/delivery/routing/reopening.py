@@ -11,7 +11,7 @@ import logging
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.routing import routes
+from skymailing.delivery.routing import owner_pauses, routes
 from skymailing.delivery.routing.memory import lock_route
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
@@ -25,6 +25,7 @@ UNKNOWING: dict[str, object] = {
     "retry_at": None,
     "open_seconds": 0,
     "faults_in_a_row": 0,
+    "blamed_owner_id": None,
     "pace": None,
     "pace_at_refusal": None,
     "pace_lowered_at": None,
@@ -39,6 +40,7 @@ def reopen(name: str) -> None:
     """Let the route be used at once, as if nothing were known about its mail server."""
     with Session(db.engine) as session, session.begin():
         _forget(lock_route(session, name))
+    owner_pauses.end(name)
     logger.info("route %s is used again", name)
 
 
@@ -55,6 +57,7 @@ def reopen_changed() -> list[str]:
                 changed.append(name)
             _forget(route)
             route.settings_digest = digest
+        owner_pauses.end(name)
     for name in changed:
         logger.info("the settings of route %s have changed, so it is used again", name)
     return changed

@@ -1,5 +1,8 @@
 """Routes to mail servers, each with a circuit breaker (open = shut off, closed = healthy).
 
+A route is chosen for the letters of one owner. If only the letters of one owner had faults, the breaker is
+open for that owner, and others may probe the route at once; see `owner_pauses`.
+
 All workers share a route's state, which is stored in its row. Each change is a short transaction of its own.
 """
 
@@ -18,12 +21,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import reading_engine
+from skymailing.delivery.routing import owner_pauses
 from skymailing.delivery.routing.memory import COLUMNS, Memory, lock_route
 from skymailing.delivery.smtp.connection import SmtpSettings
 from skymailing.delivery.smtp.session import Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.extensions import db
-from skymailing.models import BreakerState, Route
+from skymailing.models import BreakerState, OwnerPause, Route
 from skymailing.settings.engine import EngineSettings, engine_settings
 
 logger = logging.getLogger(__name__)
@@ -31,25 +35,34 @@ logger = logging.getLogger(__name__)
 PRIMARY = "primary"  # the server of the MAIL_* settings
 FALLBACK = "fallback"  # the server of the MAIL_FALLBACK_* settings, used while the breaker is open
 CREDENTIALS_REFUSED = 535
+# In reply to a letter, these may be caused by what the letter contains.
+PERHAPS_CAUSED_BY_LETTER = {421, 454}
 # A 535 with a temporary status (RFC 3463), or that says so itself, is about the server, not the credentials.
 TEMPORARY_REFUSAL = re.compile(r"535[ -](4\.\d|(?!5\.\d).*temporar)", re.IGNORECASE)
 
 
 class Admission(Enum):
-    """How a route may be used: not now, for one letter as a probe, or without limits."""
+    """How a route may be used now."""
 
     REFUSED = auto()
-    PROBE = auto()
+    PROBE = auto()  # for one letter, while the breaker is open
+    TRIAL = auto()  # for one letter, after a pause of its owner
     FREE = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class RouteChoice:
-    """A route, how it may be used, and what it remembers about its mail server."""
+    """A route, how an owner's letters may use it, and what it remembers about its mail server."""
 
     route: str
     admission: Admission
     memory: Memory
+    owner_id: int
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the number of letters is not limited to one."""
+        return self.admission is Admission.FREE
 
     @property
     def is_probe(self) -> bool:
@@ -120,29 +133,46 @@ def settings_of(name: str) -> SmtpSettings:
     return found
 
 
-def choose(now: datetime) -> RouteChoice | None:
-    """Return the first usable route and how it may be used; None while all breakers are open."""
+def choose(now: datetime, owner_id: int) -> RouteChoice | None:
+    """Return the first route that the owner's letters may use, and how; None if there is none."""
     for name in list_configured():
-        choice = admit(name, now)
+        choice = admit(name, now, owner_id)
         if choice.admission is not Admission.REFUSED:
             return choice
     return None
 
 
-def admit(name: str, now: datetime) -> RouteChoice:
-    """Return how the route may be used; while its breaker is open, one caller per pause may probe it."""
+def admit(name: str, now: datetime, owner_id: int) -> RouteChoice:
+    """Return how the owner's letters may use the route.
+
+    While its breaker is open, one caller per pause may probe it.
+    """
+    is_owners = (OwnerPause.route == Route.name) & (OwnerPause.owner_id == owner_id)
+    statement = select(Route.state, OwnerPause.until, *COLUMNS).outerjoin(OwnerPause, is_owners)
     with Session(reading_engine()) as session:
-        row = session.execute(select(Route.state, *COLUMNS).where(Route.name == name)).one_or_none()
-    is_closed = row is None or row.state is BreakerState.CLOSED
-    return RouteChoice(name, Admission.FREE if is_closed else _probe(name, now), Memory.of(row))
+        row = session.execute(statement.where(Route.name == name)).one_or_none()
+    if row is None:
+        admission = Admission.FREE
+    elif row.until and now < row.until:
+        admission = Admission.REFUSED
+    elif row.state is not BreakerState.CLOSED:
+        admission = _probe(name, now, owner_id)
+    else:
+        admission = Admission.TRIAL if row.until else Admission.FREE
+    return RouteChoice(name, admission, Memory.of(row), owner_id)
 
 
-def _probe(name: str, now: datetime) -> Admission:
+def _probe(name: str, now: datetime, owner_id: int) -> Admission:
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         if route.state is BreakerState.CLOSED:
             return Admission.FREE
-        if _must_wait(route, now):
+        is_others_fault = (
+            route.state is BreakerState.OPEN
+            and route.blamed_owner_id is not None
+            and route.blamed_owner_id != owner_id
+        )
+        if _must_wait(route, now) and not is_others_fault:
             return Admission.REFUSED
         # This caller probes. If it dies, another one may probe after breaker_probe_seconds.
         route.state = BreakerState.PROBING
@@ -165,28 +195,46 @@ def _must_wait(route: Route, now: datetime) -> bool:
     return route.retry_at is not None and now < route.retry_at <= now + longest
 
 
-def report_fault(
-    name: str, code: int | None, reason: str, now: datetime, is_share_high: bool = False
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of a route: its code, if it is a reply, and a reason that begins with the code."""
+
+    code: int | None
+    reason: str
+    owner_id: int | None = None  # of the letter to which this was the reply; None if there was no letter
+
+    @property
+    def are_credentials_refused(self) -> bool:
+        return self.code == CREDENTIALS_REFUSED and TEMPORARY_REFUSAL.match(self.reason) is None
+
+    @property
+    def blamed_owner_id(self) -> int | None:
+        """The owner whose letter may have caused the fault."""
+        return self.owner_id if self.code in PERHAPS_CAUSED_BY_LETTER else None
+
+
+def report_fault(name: str, fault: Fault, now: datetime, is_share_high: bool = False) -> None:
     """Record a fault of the route itself, and open the breaker if needed.
 
     It opens after too many faults in a row, when the share of faults is too high, after a failed probe,
-    and at once if the server refuses our credentials. `reason` begins with the reply's code, if any.
+    and at once if the server refuses our credentials.
     """
-    are_credentials_refused = code == CREDENTIALS_REFUSED and TEMPORARY_REFUSAL.match(reason) is None
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
+        is_first = not route.faults_in_a_row
+        if is_first or route.blamed_owner_id != fault.blamed_owner_id:
+            route.blamed_owner_id = fault.blamed_owner_id if is_first else None
         route.faults_in_a_row += 1
         route.last_fault_at = now
-        route.last_fault = reason[:500]
+        route.last_fault = fault.reason[:500]
         must_open = (
             route.state is not BreakerState.CLOSED
             or route.faults_in_a_row >= engine_settings().breaker_faults_in_a_row
             or is_share_high
-            or are_credentials_refused
+            or fault.are_credentials_refused
         )
         if must_open:
-            _open(route, are_credentials_refused, now)
+            _open(route, fault.are_credentials_refused, now)
 
 
 def _open(route: Route, are_credentials_refused: bool, now: datetime) -> None:
@@ -205,11 +253,13 @@ def _open(route: Route, are_credentials_refused: bool, now: datetime) -> None:
     )
 
 
-def report_success(name: str, is_probe: bool = False) -> None:
+def report_success(name: str, now: datetime, probe_owner_id: int | None = None) -> None:
     """Record that the route works: reset its count of faults; a successful probe closes the breaker.
 
-    Letters that were in progress when the breaker opened do not close it.
+    If the probe was the letter of an owner other than the blamed one, the blamed one is paused. Letters that
+    were in progress when the breaker opened do not close it.
     """
+    is_probe = probe_owner_id is not None
     with Session(reading_engine()) as session:
         known = select(Route.state, Route.faults_in_a_row).where(Route.name == name)
         row = session.execute(known).one_or_none()
@@ -220,6 +270,8 @@ def report_success(name: str, is_probe: bool = False) -> None:
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
         if route.state is BreakerState.CLOSED or is_probe:
+            if is_probe and route.blamed_owner_id not in (None, probe_owner_id):
+                owner_pauses.start(session, route, now)
             route.state = BreakerState.CLOSED
             route.faults_in_a_row = route.open_seconds = 0
-            route.opened_at = route.retry_at = None
+            route.opened_at = route.retry_at = route.blamed_owner_id = None

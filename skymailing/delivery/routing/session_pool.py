@@ -9,8 +9,9 @@ from flask import current_app
 
 from skymailing.clock import utcnow
 from skymailing.delivery import metrics
-from skymailing.delivery.routing import pace, routes
+from skymailing.delivery.routing import owner_pauses, pace, routes
 from skymailing.delivery.routing.memory import Memory, set_step_by_step
+from skymailing.delivery.routing.routes import Admission, Fault, RouteChoice
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.pipelining import Pipelining, Trust
@@ -72,17 +73,23 @@ class SessionPool:
         finally:
             metrics.count_opening(phases.seconds)
 
-    def report_results(self, results: list[Result], is_probe: bool) -> bool:
+    def report_results(self, results: list[Result], chosen: RouteChoice) -> bool:
         """Report a window's results to the breaker; return whether the route may be used for more."""
         faults = [result for result in results if result.verdict is Verdict.ROUTE_FAULT]
         uninformative = {Verdict.ROUTE_FAULT, Verdict.RELEASED}
         successes = sum(result.code is not None and result.verdict not in uninformative for result in results)
+        fault = _describe_fault(faults[0], chosen.owner_id) if faults else None
+        if chosen.admission is Admission.TRIAL and fault and fault.blamed_owner_id is not None:
+            owner_pauses.extend(self.route, chosen.owner_id, fault.reason, utcnow())
+            return False
         self._faults.record(len(faults), successes)
         if successes:
-            routes.report_success(self.route, is_probe)
-        if faults:
-            self._report(faults[0].code, f"{faults[0].code} {faults[0].answer}")
-        return not faults
+            routes.report_success(self.route, utcnow(), chosen.owner_id if chosen.is_probe else None)
+        if successes and chosen.admission is Admission.TRIAL:
+            owner_pauses.end(self.route, chosen.owner_id)
+        if fault:
+            self._report(fault)
+        return fault is None
 
     def learn_pace(self, results: list[Result], memory: Memory, is_held_back: bool) -> None:
         """Slow the route down after a refusal at MAIL; speed it up again if a rate held letters back."""
@@ -119,13 +126,17 @@ class SessionPool:
     def report_connection_error(self, error: OSError) -> None:
         """Report to the breaker that no session could be opened."""
         self._faults.record(1, 0)
-        self._report(connection.get_reply_code(error), connection.format_error(error))
+        self._report(Fault(connection.get_reply_code(error), connection.format_error(error)))
 
-    def _report(self, code: int | None, reason: str) -> None:
-        routes.report_fault(self.route, code, reason, utcnow(), self._faults.is_too_high())
+    def _report(self, fault: Fault) -> None:
+        routes.report_fault(self.route, fault, utcnow(), self._faults.is_too_high())
 
     def disconnect(self) -> None:
         """End all sessions."""
         if self._pipeline:
             self._pipeline.close()
         self._pipeline = None
+
+
+def _describe_fault(result: Result, owner_id: int) -> Fault:
+    return Fault(result.code, f"{result.code} {result.answer}", owner_id)

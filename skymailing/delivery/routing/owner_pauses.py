@@ -1,0 +1,70 @@
+"""Pause the letters of one user on a route that refuses them but accepts those of others.
+
+A mail server may end its sessions because of what one user's letters contain. When this opens a route's
+breaker, other users may probe the route at once (`routes`). If the server accepts their letter, the fault is
+tied to the first user's letters, and only these are paused. After the pause, one letter tries whether the
+server accepts them again; until it does, its faults count for this user, and not for the route.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.orm import Session
+
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.models import OwnerPause, Route, User
+from skymailing.settings.engine import engine_settings
+
+ACCOUNT_LETTERS = 0  # used as the owner of account letters; they are never paused
+KEPT = timedelta(days=1)  # after its end, a pause that no letter has tested is forgotten
+
+
+def has_route(routes: list[str], now: datetime) -> ColumnElement[bool]:
+    """Return the condition that the owner, joined as User, is not paused on all of these routes."""
+    pauses = (
+        select(func.count())
+        .where(OwnerPause.owner_id == User.id, OwnerPause.route.in_(routes), OwnerPause.until > now)
+        .correlate(User)
+    )
+    return pauses.scalar_subquery() < len(routes)
+
+
+def start(session: Session, route: Route, now: datetime) -> None:
+    """Pause the owner whose letters opened the route's breaker for as long as the breaker was open."""
+    if not route.blamed_owner_id or session.get(User, route.blamed_owner_id) is None:
+        return  # account letters, or a user who has been deleted since
+    values = _pause(route.open_seconds, route.last_fault, now)
+    key = {"route": route.name, "owner_id": route.blamed_owner_id}
+    insert = insert_into(OwnerPause).values(key | values)
+    session.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def extend(route: str, owner_id: int, reply: str, now: datetime) -> None:
+    """Pause the owner again, for twice as long as before."""
+    with Session(db.engine) as session, session.begin():
+        pause = session.get(OwnerPause, (route, owner_id), with_for_update=True)
+        if pause and pause.until <= now:  # else another worker has just extended it
+            for column, value in _pause(pause.seconds * 2, reply, now).items():
+                setattr(pause, column, value)
+
+
+def end(route: str, owner_id: int | None = None) -> None:
+    """End the pause of an owner, or of all, on the route."""
+    is_ended = OwnerPause.route == route
+    if owner_id is not None:
+        is_ended &= OwnerPause.owner_id == owner_id
+    with Session(db.engine) as session, session.begin():
+        session.execute(delete(OwnerPause).where(is_ended))
+
+
+def delete_old(now: datetime) -> None:
+    """Forget the pauses that ended long ago, of owners who have sent nothing since."""
+    with Session(db.engine) as session, session.begin():
+        session.execute(delete(OwnerPause).where(OwnerPause.until < now - KEPT))
+
+
+def _pause(seconds: int, reply: str, now: datetime) -> dict[str, object]:
+    settings = engine_settings()
+    seconds = min(settings.breaker_longest_pause, seconds or settings.breaker_first_pause)
+    return {"seconds": seconds, "until": now + timedelta(seconds=seconds), "reply": reply[:500]}

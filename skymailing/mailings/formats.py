@@ -1,0 +1,34 @@
+"""Format rates, counts and times of day for the pages about mailings."""
+
+from datetime import datetime
+
+from flask_babel import format_datetime, format_decimal, ngettext
+
+PER_SECOND_FROM = 2.0  # letters per second; slower rates are shown per minute
+
+
+def format_rate(rate: float) -> str:
+    """Return a rate; `rate` is in letters per second."""
+    if rate >= PER_SECOND_FROM:
+        count = round(rate)
+        return str(
+            ngettext(
+                "%(rate)s letter per second", "%(rate)s letters per second", count, rate=format_number(count)
+            )
+        )
+    count = round(rate * 60)
+    return str(
+        ngettext(
+            "%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=format_number(count)
+        )
+    )
+
+
+def format_clock_time(moment: datetime, now: datetime) -> str:
+    """Return the time of day in the reader's zone, with the date if it is another day."""
+    is_today = format_datetime(moment, "yMMdd") == format_datetime(now, "yMMdd")
+    return str(format_datetime(moment, "HH:mm" if is_today else "d MMM, HH:mm"))
+
+
+def format_number(count: int) -> str:
+    return str(format_decimal(count))
