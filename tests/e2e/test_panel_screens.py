@@ -48,3 +48,12 @@ def test_the_panel_fits_every_screen(
         window.open(path)
         assert window.page.locator("html").get_attribute("lang") == language
         window.expect_color_scheme()
+
+
+def test_the_header_fits_a_small_laptop(site: Site, open_window: OpenWindow) -> None:
+    """With the longest words, all links of an administrator, and a long name."""
+    window = open_window(Screen(980, 700))
+    user = site.add_user(Role.ADMIN, locale="ru", name="Константин Константинопольский")
+    window.sign_in(user.email)
+    window.open("/manager/")
+    window.expect_to_fit()

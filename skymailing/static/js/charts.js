@@ -2,6 +2,7 @@
 // numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn.
 const { Chart } = window;
 const LONGEST_NAME = 22; // characters
+const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit beside the ring in a narrower figure
 const charts = [];
 
 // Custom properties hold light-dark() pairs, which only a real property resolves.
@@ -54,8 +55,9 @@ function shorten(text) {
   return text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text;
 }
 
-function configureChart(kind, data) {
-  const legend = { position: kind === "ring" ? "right" : "bottom", labels: { boxWidth: 12 } };
+function configureChart(kind, data, width) {
+  const isBeside = kind === "ring" && width >= LEGEND_BESIDE_FROM;
+  const legend = { position: isBeside ? "right" : "bottom", labels: { boxWidth: 12 } };
   const shared = { locale: document.documentElement.lang, plugins: { legend } };
   if (kind === "ring") return { type: "doughnut", data, options: { ...shared, cutout: "65%", scales: {} } };
   const isHorizontal = kind === "horizontal";
@@ -85,7 +87,7 @@ function draw(figure) {
   if (figure.hidden) return;
   if (kind === "horizontal") figure.style.height = `${5 + 2 * data.labels.length}rem`;
   if (chart) chart.data = data;
-  else charts.push(chart = new Chart(canvas, configureChart(kind, data)));
+  else charts.push(chart = new Chart(canvas, configureChart(kind, data, figure.clientWidth)));
   chart.snapshot = snapshot;
   paint(chart);
 }
