@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app, queue
 from skymailing.clock import utcnow
+from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
 from skymailing.mailings import resending, services
 from skymailing.models import (
@@ -128,10 +129,11 @@ def start_workers(environment: Settings) -> Iterator[tuple[LiveRun, Session]]:
 
 def press(live: LiveRun, button: Callable[..., object]) -> object:
     """Perform the action of a button on the mailing's page."""
+    now = utcnow()
     with live.app.app_context():
         mailing = db.session.execute(select(Mailing)).scalar_one()
-        result = button(mailing, utcnow())
-        db.session.commit()
+        result = button(mailing, now)
+        commit_and_dispatch(mailing, now)
         return result
 
 
@@ -265,7 +267,6 @@ def test_a_scheduled_mailing_does_not_start_automatically(
         assert restored.state_reason.startswith("restored: ")
         assert not sink.letters
         press(live, services.resume_mailing)
-        live.sweep()
         wait_until(lambda: len(sink.letters) == 3, "the mailing starts once its owner resumes it")
 
 
