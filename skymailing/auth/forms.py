@@ -1,20 +1,19 @@
 """Account forms: sign-up, sign-in, profile, passwords and two-factor authentication."""
 
-from functools import cache
-from zoneinfo import available_timezones
-
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, Field, PasswordField, SelectField, StringField
+from wtforms import BooleanField, EmailField, Field, HiddenField, PasswordField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, Length, ValidationError
 
 from skymailing.auth.password_policy import MAX_LENGTH, WeakPassword, check_password_strength
+from skymailing.clock import utcnow
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.email_addresses import InvalidEmail, address_key, parse_address
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import LANGUAGE_NAMES
+from skymailing.web.timezone_choices import is_timezone, list_timezone_choices
 
 
 def normalize_address(_form: FlaskForm, field: Field) -> None:
@@ -66,6 +65,8 @@ class RegisterForm(FlaskForm):
     email = email_field()
     password = new_password_field(_l("Password"))
     password_confirm = repeat_password_field()
+    # The browser's time zone, entered by a script.
+    timezone = HiddenField(filters=[lambda name: name if name and is_timezone(name) else ""])
 
 
 class ConfirmAddressForm(FlaskForm):
@@ -129,7 +130,7 @@ class ProfileForm(FlaskForm):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self.timezone.choices = timezone_choices()
+        self.timezone.choices = list_timezone_choices(utcnow(), current_user.timezone)
 
 
 def current_password_field() -> PasswordField:
@@ -192,14 +193,3 @@ class ChangePasswordForm(FlaskForm):
     current_password = current_password_field()
     password = new_password_field(_l("New password"))
     password_confirm = repeat_password_field()
-
-
-@cache
-def timezone_choices() -> list[SelectChoice]:
-    """Return UTC and the IANA time zones that are named after a place, grouped by region."""
-    choices = [SelectChoice("UTC", "UTC")]
-    for name in sorted(available_timezones()):
-        region, _, place = name.partition("/")
-        if place and region not in {"Etc", "SystemV", "posix", "right"}:
-            choices.append(SelectChoice(name, place.replace("_", " "), optgroup=region))
-    return choices

@@ -78,15 +78,15 @@ def authenticate(email: str, password: str) -> User | None:
     return find_user(email)
 
 
-def register_user(email: str, password_hash: str, locale: str) -> User | None:
-    """Create an account and send its confirmation link.
+def register_user(email: str, password_hash: str, locale: str, timezone: str) -> User | None:
+    """Create an account and send its confirmation link; without a time zone, the account has the default one.
 
     If the address already has an account, send its owner a different letter and return None.
     """
     known = find_user(email)
     if known is None:
         try:
-            user = create_user(email, password_hash, locale=locale)
+            user = create_user(email, password_hash, locale=locale, timezone=timezone)
         except AddressTaken:  # the same form was submitted twice at once
             return None
         outbox.add_letter(user, VERIFY)
@@ -101,6 +101,7 @@ def create_user(
     *,
     role: Role = Role.USER,
     locale: str = "",
+    timezone: str = "",
     confirmed_at: datetime | None = None,
 ) -> User:
     """Create an account; one that is confirmed by an operator does not have the limits of new accounts.
@@ -112,7 +113,7 @@ def create_user(
         password_hash=password_hash,
         role=role,
         locale=locale,
-        timezone=current_app.config["DEFAULT_TIMEZONE"],
+        timezone=timezone or current_app.config["DEFAULT_TIMEZONE"],
         confirmed_at=confirmed_at,
         trusted_at=confirmed_at,
     )

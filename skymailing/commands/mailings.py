@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import click
 from flask.cli import AppGroup
@@ -23,6 +23,8 @@ from skymailing.mailings.state_text import explain_state
 from skymailing.models import DeliveryState, Mailing, User
 from skymailing.web.error_texts import explain
 from skymailing.web.i18n import choose_timezone
+
+T = TypeVar("T")
 
 Value = str | int | float | bool | None
 
@@ -50,28 +52,30 @@ def list_mailings() -> None:
 @click.argument("mailing_id", type=int)
 def start(mailing_id: int) -> None:
     """Start a draft or scheduled mailing immediately."""
-    apply_action(mailing_id, services.start_now, "starts now")
+    apply_action(
+        mailing_id, services.start_now, lambda started: "starts now" if started else "is already running"
+    )
 
 
 @mailings.command("pause")
 @click.argument("mailing_id", type=int)
 def pause(mailing_id: int) -> None:
     """Stop sending until the mailing is resumed."""
-    apply_action(mailing_id, services.pause_mailing, "is paused")
+    apply_action(mailing_id, services.pause_mailing, lambda _: "is paused")
 
 
 @mailings.command("resume")
 @click.argument("mailing_id", type=int)
 def resume(mailing_id: int) -> None:
     """Resume a paused mailing where it stopped."""
-    apply_action(mailing_id, services.resume_mailing, "is resumed")
+    apply_action(mailing_id, services.resume_mailing, lambda _: "is resumed")
 
 
 @mailings.command("cancel")
 @click.argument("mailing_id", type=int)
 def cancel(mailing_id: int) -> None:
     """Cancel the rest of a mailing, permanently."""
-    apply_action(mailing_id, services.cancel_mailing, "is cancelled")
+    apply_action(mailing_id, services.cancel_mailing, lambda _: "is cancelled")
 
 
 @mailings.command("confirm")
@@ -156,18 +160,20 @@ def collect_progress(progress: Progress | None) -> dict[str, Value]:
     }
 
 
-def apply_action(mailing_id: int, action: Callable[[Mailing, datetime], object], result: str) -> None:
+def apply_action(
+    mailing_id: int, action: Callable[[Mailing, datetime], T], describe: Callable[[T], str]
+) -> None:
     """Apply a service to the mailing and commit, or print why it is not possible."""
     now = utcnow()
     mailing = get_mailing(mailing_id)
     name = mailing.name
     try:
-        action(mailing, now)
+        result = action(mailing, now)
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error
     commit_and_dispatch(mailing, now)
-    click.echo(f"Mailing {mailing_id} “{name}” {result}.")
+    click.echo(f"Mailing {mailing_id} “{name}” {describe(result)}.")
 
 
 def format_time(moment: datetime | None) -> str | None:

@@ -1,5 +1,6 @@
 """Forecast a mailing's next runs: when they start, whom they reach and how long they take."""
 
+import statistics
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -11,10 +12,21 @@ from skymailing.delivery import plan
 from skymailing.delivery.audience import count_recipients, count_suppressed
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.statistics import interval_seconds
+from skymailing.delivery.routing.routes import list_configured
 from skymailing.extensions import db
 from skymailing.mailings import scheduling
 from skymailing.mailings.selection import Selection, conditions_for
-from skymailing.models import Client, Mailing, MailingState, Run, RunInterval, RunState, Suppression, User
+from skymailing.models import (
+    Client,
+    Mailing,
+    MailingState,
+    Route,
+    Run,
+    RunInterval,
+    RunState,
+    Suppression,
+    User,
+)
 
 STARTS_SHOWN = 5
 # The rate is measured on the last RUNS_MEASURED large runs among the newest RUNS_SEARCHED.
@@ -22,6 +34,10 @@ LARGE_RUN = 200  # letters
 RUNS_MEASURED = 5
 RUNS_SEARCHED = 1_000
 BULK = 0.9  # the share of a run's letters that is measured; the others are mostly retries
+# A run of fewer intervals was faster than they can show.
+LEAST_INTERVALS = 3
+# If the rates of the measured runs differ more, they say nothing about the next run.
+LARGEST_SPREAD = 3.0
 
 
 @dataclass(frozen=True)
@@ -127,14 +143,22 @@ def count_reach(owner: User, selection: Selection | None, selected: int | None) 
 
 
 def estimate_rate() -> float | None:
-    """Return the expected rate in letters per second; None if there is neither a limit nor a measured run."""
+    """Return the expected rate in letters per second; None if nothing is known about it."""
     config = current_app.config
-    limits = [rate for rate in (config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"]) if rate]
-    return float(min(limits)) if limits else measure_rate()
+    known = (config["MAIL_RATE"], config["MAIL_RATE_PER_MAILING"], read_pace(), measure_rate())
+    return min((float(rate) for rate in known if rate), default=None)
+
+
+def read_pace() -> float | None:
+    """Return the letters per second that the first mail server accepts; None if it has not shown a limit."""
+    return db.session.scalar(select(Route.pace).where(Route.name == list_configured()[0]))
 
 
 def measure_rate() -> float | None:
-    """Return the rate of the service's last large runs in letters per second; None if there were none."""
+    """Return the rate of the service's last large runs in letters per second.
+
+    None if there were none that took long enough, or if their rates differ too much.
+    """
     newest = select(Run.id, Run.planned, Run.state).order_by(Run.id.desc()).limit(RUNS_SEARCHED).subquery()
     is_large = (newest.c.planned >= LARGE_RUN) & (newest.c.state == RunState.FINISHED)
     large = select(newest.c.id).where(is_large).order_by(newest.c.id.desc()).limit(RUNS_MEASURED)
@@ -149,13 +173,20 @@ def measure_rate() -> float | None:
     runs: dict[int, list[tuple[int, int]]] = {}
     for run_id, begins_at, started_at, sent in rows.tuples():
         runs.setdefault(run_id, []).append((int(sent), interval_seconds(begins_at, started_at)))
-    letters = seconds = 0
-    for intervals in runs.values():
-        total = sum(sent for sent, _width in intervals)
-        counted = 0
-        # The busiest intervals first: pauses, closed hours and late retries say nothing about the rate.
-        for sent, width in sorted(intervals, key=lambda interval: -interval[0] / interval[1]):
-            if counted < BULK * total:
-                counted, seconds = counted + sent, seconds + width
-        letters += counted
-    return letters / seconds if seconds else None
+    rates = [rate for intervals in runs.values() if (rate := _bulk_rate(intervals)) is not None]
+    if not rates or max(rates) > LARGEST_SPREAD * min(rates):
+        return None
+    return statistics.geometric_mean(rates)
+
+
+def _bulk_rate(intervals: list[tuple[int, int]]) -> float | None:
+    """Return the letters per second of a run, from the letters and seconds of its intervals; None if unknown.
+
+    The busiest intervals come first: pauses, closed hours and late retries say nothing about the rate.
+    """
+    total = sum(letters for letters, _seconds in intervals)
+    counted = seconds = used = 0
+    for letters, width in sorted(intervals, key=lambda interval: -interval[0] / interval[1]):
+        if counted < BULK * total:
+            counted, seconds, used = counted + letters, seconds + width, used + 1
+    return counted / seconds if used >= LEAST_INTERVALS else None

@@ -26,8 +26,10 @@ def format_rate(rate: float) -> str:
 
 def format_clock_time(moment: datetime, now: datetime) -> str:
     """Return the time of day in the reader's zone, with the date if it is another day."""
-    is_today = format_datetime(moment, "yMMdd") == format_datetime(now, "yMMdd")
-    return str(format_datetime(moment, "HH:mm" if is_today else "d MMM, HH:mm"))
+    if format_datetime(moment, "yMMdd") == format_datetime(now, "yMMdd"):
+        return str(format_datetime(moment, "HH:mm"))
+    is_this_year = format_datetime(moment, "y") == format_datetime(now, "y")
+    return str(format_datetime(moment, "d MMM, HH:mm" if is_this_year else "d MMM y, HH:mm"))
 
 
 def format_number(count: int) -> str:

@@ -9,11 +9,12 @@ from sqlalchemy import select
 
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
+from skymailing.mailings.forecast import Forecast
 from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_hours
-from skymailing.models import Client, Mailing, Message
+from skymailing.models import Client, Mailing, MailingState, Message
 
 # The form's steps with their fields.
 STEPS = {
@@ -38,6 +39,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What the button that sets the mailing up will do."""
+
+    letters: int
+    at: str  # when sending begins; empty if at once
+
+
+@dataclass(frozen=True)
 class Preflight:
     """The form's contents, as far as they can be read; None where they cannot."""
 
@@ -49,6 +58,8 @@ class Preflight:
     starts_at: datetime | None
     ends_at: datetime | None
     hours: str
+    is_new: bool  # the mailing is not set up yet
+    start: Start | None  # None if the mailing cannot be set up
 
 
 def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
@@ -68,8 +79,20 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
+        is_new=mailing is None or mailing.state is MailingState.DRAFT,
+        start=None if list_problems(form) else find_start(context["forecast"], form.now),
     )
     return {"preflight": preflight, **context}
+
+
+def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
+    """Return when the first letters leave, and how many."""
+    if forecast is None or not forecast.occurrences or forecast.reach is None:
+        return None
+    begins_at = forecast.occurrences[0].begins_at
+    if begins_at is None:
+        return None
+    return Start(forecast.reach.letters, format_clock_time(begins_at, now) if begins_at > now else "")
 
 
 def zone_of(form: MailingForm) -> ZoneInfo:

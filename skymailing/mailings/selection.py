@@ -61,10 +61,11 @@ class Selection:
         """Parse the values of `to_values` and single IDs, in any order; raises UnreadableSelection.
 
         IDs after `shown:` had a check box on the page: those that are not among the plain IDs were unchecked.
+        IDs after `drop:` were unchecked on a page that has been replaced since.
         """
         saved: int | None = None
         matching: list[str] = []
-        ranges, shown, excluded = list[Range](), list[Range](), list[Range]()
+        ranges, shown, excluded, dropped = list[Range](), list[Range](), list[Range](), list[Range]()
         for text in texts:
             kind, colon, rest = text.partition(":")
             if not colon:
@@ -77,10 +78,12 @@ class Selection:
                 shown += _read_ranges(rest)
             elif kind == "not":
                 excluded += _read_ranges(rest)
+            elif kind == "drop":
+                dropped += _read_ranges(rest)
             else:
                 raise UnreadableSelection
-        checked = merge(ranges)
-        left_out = _subtract(merge(shown + excluded), checked) if matching or saved else ()
+        checked = _subtract(merge(ranges), merge(dropped))
+        left_out = _subtract(merge(shown + excluded + dropped), checked) if matching or saved else ()
         return cls(checked, tuple(dict.fromkeys(matching)), saved, left_out)
 
     def to_values(self, shown: Iterable[int] = ()) -> list[str]:

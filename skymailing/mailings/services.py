@@ -119,12 +119,17 @@ def activate_mailing(mailing: Mailing, now: datetime) -> None:
     scheduling.reschedule(mailing, now)
 
 
-def start_now(mailing: Mailing, now: datetime) -> None:
-    """Make a draft or scheduled mailing due now; harmless for one that is running or has just run."""
+def start_now(mailing: Mailing, now: datetime) -> bool:
+    """Make a draft or scheduled mailing due now; return False if it is running already.
+
+    Harmless for one that has just run, as this may be a second click.
+    """
     lock_mailing(mailing)
     require_enabled(mailing)
-    if mailing.state is MailingState.RUNNING or _has_just_run(mailing, now):
-        return
+    if mailing.state is MailingState.RUNNING:
+        return False
+    if _has_just_run(mailing, now):
+        return True
     if now >= mailing.ends_at:
         raise MailingError("mailing_window_over")
     if not count_recipients(mailing):
@@ -137,6 +142,7 @@ def start_now(mailing: Mailing, now: datetime) -> None:
         # An early start opens the window now; a recurring mailing counts its occurrences from now.
         mailing.starts_at = now
     mailing.next_run_at = now
+    return True
 
 
 def _has_just_run(mailing: Mailing, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from sqlalchemy import select
@@ -12,11 +12,13 @@ from skymailing.mailings import scheduling
 from skymailing.mailings.errors import MailingError
 from skymailing.mailings.selection import Selection, count_selected
 from skymailing.mailings.values import CONTENT_FIELDS, MailingValues
-from skymailing.models import EVERY_DAY, Mailing, Message, User
+from skymailing.models import EVERY_DAY, Mailing, MailingState, Message, User
 from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
 SENDER_NAME_MAX_LENGTH = 200
+# Filling in the form takes a while; a start that has passed meanwhile still means "now".
+PAST_TOLERANCE = timedelta(minutes=10)
 
 
 class MailingValidation:
@@ -79,7 +81,18 @@ class MailingValidation:
         return None if self.selected else MailingError("mailing_clients_missing")
 
     def check_starts_at(self) -> MailingError | None:
-        return check_year(self.values.starts_at)
+        starts_at = self.values.starts_at
+        if error := check_year(starts_at):
+            return error
+        is_past = starts_at is not None and starts_at < self.now - PAST_TOLERANCE
+        return MailingError("mailing_start_past") if is_past and not self._has_started() else None
+
+    def _has_started(self) -> bool:
+        """Whether the saved start has passed; a recurring mailing counts its occurrences from there."""
+        mailing = self.mailing
+        return (
+            mailing is not None and mailing.state is not MailingState.DRAFT and mailing.starts_at <= self.now
+        )
 
     def check_ends_at(self) -> MailingError | None:
         ends_at = self.values.ends_at

@@ -15,10 +15,12 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from skymailing.clock import utcnow
 from skymailing.web import labels
-from skymailing.web.i18n import LANGUAGE_NAMES, user_zone
+from skymailing.web.i18n import LANGUAGE_NAMES, choose_timezone, user_zone
 from skymailing.web.ids import BigIdConverter, IdConverter
 from skymailing.web.static_files import asset
+from skymailing.web.timezone_choices import format_offset, name_timezone
 from skymailing.web.urls import public_url
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def configure(app: Flask) -> None:
     app.after_request(add_cache_headers)
     for filter_ in (address, clock_time, local_time, local_date, short_day, number):
         app.add_template_filter(evaluate_when_rendered(filter_), filter_.__name__)
-    for helper in (icon, url_with, languages, get_locale, zone_label, public_url):
+    for helper in (icon, url_with, languages, get_locale, zone_label, timezone_name, public_url):
         app.add_template_global(helper)
     app.add_template_global(picture_of)
     app.add_template_global(labels.state_label)
@@ -214,11 +216,11 @@ def short_day(day: date) -> str:
     return str(format_date(day, "d MMM y"))
 
 
+def timezone_name() -> str:
+    """Return the reader's time zone with its present offset, such as `Moscow (UTC+3)`."""
+    return name_timezone(choose_timezone(), utcnow())
+
+
 def zone_label(moment: datetime) -> str:
     """Return the offset of the reader's time zone at a moment, such as UTC+3 or UTC-3:30."""
-    offset = moment.astimezone(user_zone()).utcoffset()
-    minutes = round(offset.total_seconds() / 60) if offset else 0
-    if not minutes:
-        return "UTC"
-    hours, rest = divmod(abs(minutes), 60)
-    return f"UTC{'+' if minutes > 0 else '−'}{hours}" + (f":{rest:02}" if rest else "")
+    return format_offset(moment.astimezone(user_zone()).utcoffset())

@@ -258,3 +258,19 @@ def test_links_are_never_stored(app: Flask, link: str, session: Session) -> None
     assert letter.params == {}
     with app.app_context():
         assert account_token(VERIFY, session.scalars(select(User)).one()) not in str(vars(letter))
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("Asia/Yekaterinburg", "Asia/Yekaterinburg"),
+        ("Asia/Calcutta", "Asia/Calcutta"),
+        ("Mars/Olympus", "UTC"),
+        ("", "UTC"),
+    ],
+)
+def test_a_new_account_has_the_time_zone_of_the_browser(
+    visitor: FlaskClient, session: Session, sent: str, stored: str
+) -> None:
+    visitor.post("/auth/register", data=NEW | {"timezone": sent})
+    assert session.scalars(select(User.timezone).where(User.email == ADDRESS)).one() == stored

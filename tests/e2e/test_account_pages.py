@@ -1,8 +1,10 @@
 """Test data export, account deletion and runs without details, on all screens, in both languages."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from skymailing.clock import utcnow
 from skymailing.models import DeliveryState, MailingState, User
@@ -58,3 +60,28 @@ def test_data_can_be_exported_and_account_deletion_cancelled(
         window.main.locator("button.btn-primary").click()
     assert window.path == "/"
     window.open("/clients/")
+
+
+def test_the_time_zone_is_taken_from_the_browser_and_found_by_city_or_country(
+    site: Site, open_window: OpenWindow
+) -> None:
+    user = site.add_user(locale="ru", timezone="Europe/Berlin")
+    window = open_window()
+    window.open("/auth/register")
+    expect(window.main.locator("[name=timezone]")).to_have_value("Europe/Moscow")
+
+    window.sign_in(user.email)
+    window.open("/auth/profile")
+    zones, search = window.main.locator("#timezone"), window.main.locator("[data-searches]")
+    expect(zones.locator("option:checked")).to_have_text(re.compile(r"Берлин \(UTC\+[12]\)"))
+    search.fill("новая зел")
+    expect(zones.locator("option")).to_have_count(2)
+    expect(zones).to_have_value("Pacific/Auckland")
+    search.fill("nowhere")
+    expect(zones).to_have_value("Europe/Berlin")
+    search.fill("екатер")
+    window.expect_to_fit()
+    with window.new_page():
+        search.press("Enter")
+    expect(zones).to_have_value("Asia/Yekaterinburg")
+    expect(zones.locator("optgroup").first).to_be_attached()

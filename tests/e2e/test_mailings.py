@@ -117,7 +117,7 @@ def test_the_forecast_is_updated_while_the_form_is_filled_in(
     expect(forecast).not_to_contain_text("Not enough time")
     current.locator("[data-next]").click()
 
-    window.main.get_by_role("button", name="Set up the mailing").click()
+    window.main.get_by_role("button", name="Schedule for 24 Oct 2031, 09:00").click()
     window.expect_title("Daily")
     expect(window.main.locator("#next li")).to_have_count(1)
     with site.adding() as session:
@@ -178,3 +178,64 @@ def test_the_mailing_pages_fit_every_screen(
         window.open(path)
         assert window.page.locator("html").get_attribute("lang") == language
         window.expect_color_scheme()
+
+
+def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_window: OpenWindow) -> None:
+    window = open_window()
+    window.sign_in(owner.email)
+    window.open("/mailings/new#step-what")
+    current = window.main.locator(".form-step.is-current")
+    window.fill(name="Late")
+    current.locator("[data-next]").click()
+    window.delay_responses("**/mailings/preview")
+    window.fill(starts_at="2020-01-01T09:00")
+    current.locator("[data-next]").click()
+    error = window.main.locator("#starts_at-error")
+    expect(error).to_have_text("This time has passed. Leave the start empty to start right away.")
+    expect(window.main.locator("#starts_at")).to_be_focused()
+    expect(current).to_have_attribute("data-step", "when")
+
+    window.main.locator(".form-steps").get_by_text("Check and start").click()
+    expect(current).to_have_attribute("data-step", "when")
+
+    window.fill(starts_at="2031-01-02T09:00", ends_at="2031-01-01T09:00")
+    expect(window.main.locator("#ends_at-error")).to_have_text("The end must be after the start.")
+    expect(error).to_be_empty()
+    window.fill(ends_at="2031-01-03T09:00")
+    current.locator("[data-next]").click()
+    expect(current).to_have_attribute("data-step", "check")
+    expect(window.main.get_by_role("button", name="Schedule for 2 Jan 2031, 09:00")).to_be_visible()
+
+
+def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
+    site: Site, owner: User, open_window: OpenWindow
+) -> None:
+    """The answers replace the list of clients: what the person did last wins."""
+    with site.adding():
+        first, second, *_ = create_clients(owner, 5, full_name="Slow line")
+    window = open_window()
+    window.sign_in(owner.email)
+    window.open("/mailings/new")
+    chosen, boxes = window.main.locator("#picker-chosen"), window.main.locator("#picker-results")
+    window.page.locator("[name=audience][value=selected]").check()
+    window.delay_responses("**/mailings/new*")
+
+    window.page.locator("#pick-all").click()
+    boxes.locator(f"#client-{first.id}").check()
+    boxes.locator(f"#client-{first.id}").uncheck()
+    expect(chosen).to_have_text("8 selected")
+    expect(boxes.locator(f"#client-{first.id}")).not_to_be_checked()
+    expect(chosen).to_have_text("7 selected")
+
+    # The list that comes does not contain the second client.
+    window.page.locator("#client_query").press_sequentially("nobody")
+    boxes.locator(f"#client-{second.id}").uncheck()
+    expect(boxes).to_contain_text("No clients match")
+    expect(chosen).to_have_text("6 selected")
+
+    # Two steps at once are made one after the other.
+    window.page.locator("#client_query").fill("slow")
+    window.page.locator("#client_query").press("Tab")
+    window.page.locator("#pick-none").click()
+    expect(boxes.locator("li")).to_have_count(5)
+    expect(chosen).to_have_text("0 selected")

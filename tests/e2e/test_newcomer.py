@@ -145,7 +145,14 @@ def walk_through_steps(window: Window) -> None:
     letter = page.frame_locator("#example iframe").locator("body")
     expect(letter).to_contain_text("we bake in Riga")
     window.expect_to_fit()
-    current.locator("button.btn-primary").click()
+    start = current.locator("#start-button > button")
+    expect(start).to_contain_text("110")
+    start.click()
+    question = page.locator("#start-now")
+    question.locator("[data-close]").click()
+    expect(question).not_to_be_visible()
+    start.click()
+    question.locator("button[type=submit]").click()
     page.wait_for_url(re.compile(r"/mailings/\d+$"))
 
 
@@ -161,7 +168,7 @@ def fill_in_single_page(window: Window) -> None:
     window.fill(name="First bread")
     page.locator("button[name=check][value='1']").click()
     expect(page.locator("#summary")).to_contain_text("110")
-    page.locator("#step-check button.btn-primary").click()
+    page.locator("#start-button > button").click()
     page.wait_for_url(re.compile(r"/mailings/\d+$"))
 
 

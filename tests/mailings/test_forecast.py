@@ -11,7 +11,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from skymailing.models import DeliveryState, Mailing, MailingState, Periodicity, RunState, User
+from skymailing.delivery.routing import routes
+from skymailing.models import (
+    BreakerState,
+    DeliveryState,
+    Mailing,
+    MailingState,
+    Periodicity,
+    Route,
+    RunState,
+    User,
+)
 from tests.conftest import SignIn
 from tests.mailings.pages import format_local, get_main_text, mailing_fields, soup, utc_time
 from tests.support.factories import (
@@ -128,6 +138,36 @@ def test_a_configured_limit_is_the_expected_rate(
     response = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
     assert "Expected rate: 30 letters per minute." in get_text(response)
     assert "about 1 letter will not be sent before the end" in get_text(response)
+
+
+def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> None:
+    """Such as a run through a slow server that has been replaced since."""
+    create_clients(user, 3)
+    add_measured_run(user, per_second=5)
+    add_measured_run(user, per_second=200)
+    text = get_text(preview(browser, user))
+    assert "3 clients" in text
+    assert "Expected rate" not in text
+
+
+def test_a_run_of_a_moment_predicts_nothing(browser: FlaskClient, user: User) -> None:
+    """Its letters may all have left in a tenth of the second in which they are counted."""
+    create_clients(user, 3)
+    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
+    run = create_run(mailing, {}, planned=300, scheduled_for=NOW - timedelta(days=3))
+    with count_changes(run) as changes:
+        changes.add("sent", 300, run.started_at)
+    assert "Expected rate" not in get_text(preview(browser, user))
+
+
+def test_the_limit_that_the_mail_server_has_shown_is_the_expected_rate(
+    browser: FlaskClient, user: User, session: Session
+) -> None:
+    create_clients(user, 3)
+    add_measured_run(user, per_second=50)
+    session.add(Route(name=routes.PRIMARY, state=BreakerState.CLOSED, pace=3.0))
+    session.flush()
+    assert "Expected rate: 3 letters per second." in get_text(preview(browser, user))
 
 
 def test_sending_hours_delay_the_first_and_last_letters(browser: FlaskClient, user: User) -> None:

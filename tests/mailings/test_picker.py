@@ -213,3 +213,18 @@ def test_suppressed_clients_are_marked(
     assert expected in page.text
     assert "suppressed" in browser.get("/mailings/new").text
     assert session.scalars(select(Mailing.audience)).one() is Audience.SELECTED
+
+
+@pytest.mark.parametrize(
+    ("values", "dropped"),
+    [(["1-9"], "5"), (["match:", "3"], "3"), (["match:", "not:8"], "5,8"), (["saved:7", "1-9"], "1-4")],
+)
+def test_a_client_unchecked_on_a_replaced_page_is_left_out(values: list[str], dropped: str) -> None:
+    parsed = selection.Selection.parse([*values, f"drop:{dropped}"])
+    again = selection.Selection.parse(parsed.to_values())
+    assert again == parsed
+    ids = {id for first, last in parsed.ranges for id in range(first, last + 1)}
+    gone = {id for first, last in selection._read_ranges(dropped) for id in range(first, last + 1)}
+    assert not ids & gone
+    if not parsed.is_by_id:
+        assert gone <= {id for first, last in parsed.excluded for id in range(first, last + 1)}

@@ -60,6 +60,7 @@ def test_a_mailing_is_created_and_scheduled_without_a_request(app: Flask, user: 
             "mailing_clients_unknown",
         ),
         ({"ends_at": None}, "ends_at", "mailing_end_missing"),
+        ({"starts_at": NOW - timedelta(hours=1)}, "starts_at", "mailing_start_past"),
         ({"ends_at": NOW}, "ends_at", "mailing_end_past"),
         ({"starts_at": NOW + timedelta(days=2)}, "ends_at", "mailing_end_before_start"),
         ({"ends_at": NOW.replace(year=9999)}, "ends_at", "mailing_year_out_of_range"),
@@ -141,4 +142,32 @@ def test_an_end_in_the_past_does_not_stop_a_run(app: Flask, user: User) -> None:
                 saved, make_values(mailing.message_id, ends_at=NOW - timedelta(days=1)), NOW
             )
         assert raised.value.errors["ends_at"].code == "mailing_end_stops_run"
+        db.session.rollback()
+
+
+def test_a_start_that_passed_while_the_form_was_filled_in_means_now(app: Flask, user: User) -> None:
+    message = MessageFactory.create(owner=user)
+    with app.app_context():
+        mailing = create(user, make_values(message.id, starts_at=NOW - timedelta(minutes=5)))
+        assert mailing.state is MailingState.SCHEDULED
+        db.session.rollback()
+
+
+@pytest.mark.parametrize(("state", "is_refused"), [(MailingState.DRAFT, True), (MailingState.PAUSED, False)])
+def test_only_a_mailing_that_has_started_keeps_a_past_start(
+    app: Flask, user: User, state: MailingState, is_refused: bool
+) -> None:
+    starts_at = NOW - timedelta(days=1)
+    mailing = MailingFactory.create(
+        owner=user, state=state, starts_at=starts_at, ends_at=NOW + timedelta(days=1)
+    )
+    values = make_values(mailing.message_id, starts_at=starts_at, name="Renamed")
+    with app.app_context():
+        own = db.session.get_one(Mailing, mailing.id)
+        if is_refused:
+            with pytest.raises(InvalidMailing):
+                services.update_mailing(own, values, NOW)
+        else:
+            services.update_mailing(own, values, NOW)
+            assert own.name == "Renamed"
         db.session.rollback()

@@ -153,3 +153,40 @@ def test_without_a_message_there_is_neither_a_form_nor_its_script(browser: Flask
     page = browser.get("/mailings/new").text
     assert "First, write a message" in page
     assert "js/steps." not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({}, "Send to 3 clients now"),
+        ({"starts_at": "2031-12-01T12:00", "ends_at": "2031-12-02T12:00"}, "Schedule for 1 Dec 2031, 12:00"),
+        (
+            {
+                "opens_at": f"{utcnow() + timedelta(hours=2):%H:00}",
+                "closes_at": f"{utcnow() + timedelta(hours=3):%H:00}",
+            },
+            f"{utcnow() + timedelta(hours=2):%H:00}",
+        ),
+        ({"name": ""}, "Set up the mailing"),
+    ],
+)
+def test_the_last_button_says_what_it_does(
+    browser: FlaskClient, user: User, changes: dict[str, Any], label: str
+) -> None:
+    create_clients(user, 3)
+    fields = mailing_fields(MessageFactory.create(owner=user), step="check") | changes
+    response = browser.post("/mailings/preview", data=fields)
+    button = soup(response).select_one("#start-button button")
+    assert button is not None
+    assert label in button.get_text()
+    assert bool(button.get("data-asks")) == ("now" in label)
+
+
+def test_a_scheduled_mailing_is_only_saved(browser: FlaskClient, user: User, session: Session) -> None:
+    starts_at = format_local(utcnow() + timedelta(hours=2))
+    fields = mailing_fields(MessageFactory.create(owner=user), starts_at=starts_at)
+    browser.post("/mailings/new", data=fields)
+    path = f"/mailings/{session.scalars(select(Mailing.id)).one()}"
+    assert not soup(browser.get(f"{path}/edit")).select("#start-button")
+    response = browser.post(f"{path}/preview", data=fields | {"step": "check"})
+    assert not soup(response).select("#start-button")

@@ -44,7 +44,9 @@ def register() -> ResponseReturnValue:
         return render_template("auth/register.html", form=form)
     with constant_response_time():
         password_hash = hash_password(form.password.data)
-        services.register_user(form.email.data, password_hash, locale=str(get_locale()))
+        services.register_user(
+            form.email.data, password_hash, locale=str(get_locale()), timezone=form.timezone.data
+        )
         db.session.commit()
         queue.enqueue("send_outbox")
     session[LETTER_TO] = form.email.data

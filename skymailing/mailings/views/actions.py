@@ -29,7 +29,7 @@ T = TypeVar("T")
 @login_required
 def start(mailing_id: int) -> Response:
     """Start a draft or scheduled mailing immediately."""
-    return apply_action(mailing_id, services.start_now, flash_done(_("The mailing starts now.")))
+    return apply_action(mailing_id, services.start_now, flash_started)
 
 
 @bp.post("/<int:mailing_id>/pause")
@@ -122,6 +122,13 @@ def apply_action(
     commit_and_dispatch(mailing, now)
     flash_result(result)
     return show(mailing_id)
+
+
+def flash_started(is_started: bool) -> None:
+    if is_started:
+        flash(_("The mailing starts now."), "success")
+    else:
+        flash(_("The mailing is already running."), "info")
 
 
 def flash_done(text: str) -> Callable[[None], None]:

@@ -61,3 +61,61 @@ document.addEventListener("DOMContentLoaded", () => {
   if (named && hasErrors && named !== marked) location.replace(`#${marked.id}`);
   else show(named || marked, false);
 });
+
+// The server checks the times. Their errors appear beside the fields, and the last step opens without any.
+const times = form.querySelector("[data-step=when]");
+let next = "";
+
+function findTimeProblems() {
+  return [...document.querySelectorAll(`#problems [data-field]:has([href="#${times.id}"])`)];
+}
+
+function showErrors(problems) {
+  for (const field of times.querySelectorAll("input[name$=_at]")) {
+    const problem = problems.find((item) => item.dataset.field === field.name);
+    field.classList.toggle("is-invalid", Boolean(problem));
+    field.setAttribute("aria-invalid", Boolean(problem));
+    let text = document.getElementById(`${field.name}-error`);
+    if (!text) {
+      text = Object.assign(document.createElement("div"), { id: `${field.name}-error`, className: "field-errors" });
+      field.after(text);
+      field.setAttribute("aria-describedby", `${text.id} ${field.getAttribute("aria-describedby") || ""}`);
+    }
+    text.textContent = problem ? problem.dataset.text : "";
+  }
+}
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.elt.id !== "summary") return;
+  const problems = findTimeProblems(), target = next;
+  next = "";
+  showErrors(problems);
+  if (problems.length && (target || current.value === "check")) {
+    location.hash = times.id;
+    const field = times.querySelector(".is-invalid");
+    if (field) field.focus();
+  } else if (target) {
+    location.hash = target;
+  }
+});
+
+times.querySelector("[data-next]").addEventListener("click", (event) => {
+  if (event.defaultPrevented) return;
+  event.preventDefault();
+  if (!isComplete(times)) return;
+  next = event.target.closest("a").hash;
+  window.htmx.trigger("#summary", "review");
+});
+
+// Ask before letters leave at once.
+form.addEventListener("submit", (event) => {
+  const dialog = event.submitter && form.querySelector(event.submitter.dataset.asks || "#none");
+  if (!dialog) return;
+  event.preventDefault();
+  dialog.showModal();
+});
+
+form.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-close]");
+  if (button) button.closest("dialog").close();
+});

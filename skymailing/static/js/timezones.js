@@ -1,0 +1,39 @@
+// Enter the browser's time zone at registration, and search the long list of zones on the profile.
+const SHOWN = 6; // rows of the list while it is searched
+const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const hidden = document.querySelector("input[type=hidden][name=timezone]");
+if (hidden && browserZone) hidden.value = browserZone;
+
+function fold(text) {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+}
+
+function makeSearchable(field) {
+  const select = document.getElementById(field.dataset.searches);
+  const saved = select.value;
+  const all = [...select.children].map((child) => child.cloneNode(true));
+
+  function find(words) {
+    const isFound = (option) => {
+      const text = fold(`${option.textContent} ${option.dataset.keywords || ""}`);
+      return words.every((word) => text.includes(word));
+    };
+    return all.map((child) => child.cloneNode(true)).filter((child) => {
+      if (child.tagName === "OPTION") return isFound(child);
+      for (const option of [...child.children]) if (!isFound(option)) option.remove();
+      return child.children.length;
+    });
+  }
+
+  field.addEventListener("input", () => {
+    const words = fold(field.value).split(/\s+/).filter(Boolean);
+    const found = find(words);
+    // Without a match, the whole list stays.
+    select.replaceChildren(...(found.length ? found : find([])));
+    select.size = words.length && found.length ? Math.max(2, Math.min(SHOWN, select.options.length)) : 0;
+    if (!words.length || !found.length) select.value = saved;
+    else select.selectedIndex = 0;
+  });
+}
+
+document.querySelectorAll("[data-searches]").forEach(makeSearchable);

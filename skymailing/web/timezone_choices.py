@@ -1,0 +1,93 @@
+"""The time zones that a user can choose: by region, in the reader's language, with their present offsets."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from babel import Locale
+from babel.core import get_global
+from babel.dates import get_timezone_location
+from flask_babel import get_locale, lazy_gettext, lazy_pgettext
+from wtforms.fields import SelectChoice
+
+# By the first part of a zone's name; continents have names in CLDR, under these codes.
+CONTINENTS = {"Africa": "002", "America": "019", "Antarctica": "AQ", "Asia": "142", "Europe": "150"}
+OTHER_REGIONS = {
+    "Arctic": lazy_gettext("Arctic"),
+    "Atlantic": lazy_gettext("Atlantic Ocean"),
+    "Australia": lazy_pgettext("region", "Australia"),
+    "Indian": lazy_gettext("Indian Ocean"),
+    "Pacific": lazy_gettext("Pacific Ocean"),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A time zone, named after a city."""
+
+    zone: str
+    city: str
+    country: str  # empty if unknown
+
+    @property
+    def region(self) -> str:
+        return self.zone.partition("/")[0]
+
+
+def list_timezone_choices(now: datetime, current: str) -> list[SelectChoice]:
+    """Return UTC, and the zones of all regions with `current` among them, by region and city."""
+    locale = get_locale()
+    places = _list_places(str(locale), current)
+    choices = [SelectChoice("UTC", "UTC")]
+    for place in sorted(places, key=lambda place: (_name_region(place.region, locale), place.city)):
+        label = f"{place.city} ({format_offset(ZoneInfo(place.zone).utcoffset(now))})"
+        # The search also finds the country and the zone's name in the database.
+        keywords = {"data-keywords": f"{place.country} {place.zone}"}
+        choices.append(SelectChoice(place.zone, label, keywords, _name_region(place.region, locale)))
+    return choices
+
+
+def name_timezone(zone: str, now: datetime) -> str:
+    """Return a zone as pages show it, such as `Moscow (UTC+3)`."""
+    if "/" not in zone:
+        return zone
+    return f"{_name_city(zone, get_locale())} ({format_offset(ZoneInfo(zone).utcoffset(now))})"
+
+
+def format_offset(offset: timedelta | None) -> str:
+    """Return an offset from UTC, such as UTC+3 or UTC−3:30."""
+    minutes = round(offset.total_seconds() / 60) if offset else 0
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '−'}{hours}" + (f":{rest:02}" if rest else "")
+
+
+def is_timezone(name: str) -> bool:
+    """Whether a zone of this name exists."""
+    return name in available_timezones()
+
+
+@lru_cache(maxsize=64)
+def _list_places(language: str, current: str) -> tuple[Place, ...]:
+    locale = Locale.parse(language)
+    countries = get_global("zone_territories")
+    # Other names are older spellings of these; a browser or an older account may still have one.
+    names: Iterable[str] = {name for name in available_timezones() if name in countries} | {current}
+    return tuple(
+        Place(name, _name_city(name, locale), locale.territories.get(countries.get(name, ""), ""))
+        for name in sorted(names)
+        if name.partition("/")[0] in CONTINENTS.keys() | OTHER_REGIONS.keys()
+    )
+
+
+def _name_city(zone: str, locale: Locale) -> str:
+    return str(get_timezone_location(ZoneInfo(zone), locale=locale, return_city=True))
+
+
+def _name_region(region: str, locale: Locale) -> str:
+    if code := CONTINENTS.get(region):
+        return str(locale.territories[code])
+    return str(OTHER_REGIONS[region])
