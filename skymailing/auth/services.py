@@ -79,7 +79,7 @@ def authenticate(email: str, password: str) -> User | None:
 
 
 def register_user(email: str, password_hash: str, locale: str, timezone: str) -> User | None:
-    """Create an account and send its confirmation link; without a time zone, the account has the default one.
+    """Create an account and send its confirmation link.
 
     If the address already has an account, send its owner a different letter and return None.
     """

@@ -17,7 +17,7 @@ from skymailing.web.timezones import FIRST_YEAR, LAST_YEAR
 
 NAME_MAX_LENGTH = 200
 SENDER_NAME_MAX_LENGTH = 200
-# Filling in the form takes a while; a start that has passed meanwhile still means "now".
+# Filling in the form takes a while; a start that passes in that time still means "now".
 PAST_TOLERANCE = timedelta(minutes=10)
 
 

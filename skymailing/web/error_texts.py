@@ -75,7 +75,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "mailing_duplicate": _l("This mailing has already been created."),
     "mailing_end_before_start": _l("The end must be after the start."),
     "mailing_end_missing": _l("Choose when sending ends."),
-    "mailing_start_past": _l("This time has passed. Leave the start empty to start right away."),
+    "mailing_start_past": _l("This time has passed."),
     "mailing_end_past": _l("The end must be in the future, as the mailing starts at once."),
     "mailing_end_stops_run": _l(
         "Letters are being sent: choose an end in the future. To stop sending, cancel the mailing."

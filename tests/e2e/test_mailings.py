@@ -191,7 +191,7 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     window.fill(starts_at="2020-01-01T09:00")
     current.locator("[data-next]").click()
     error = window.main.locator("#starts_at-error")
-    expect(error).to_have_text("This time has passed. Leave the start empty to start right away.")
+    expect(error).to_have_text("This time has passed.")
     expect(window.main.locator("#starts_at")).to_be_focused()
     expect(current).to_have_attribute("data-step", "when")
 
@@ -228,7 +228,7 @@ def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
     expect(chosen).to_have_text("7 selected")
 
     # The list that comes does not contain the second client.
-    window.page.locator("#client_query").press_sequentially("nobody")
+    window.page.locator("#client_query").press_sequentially("unknown")
     boxes.locator(f"#client-{second.id}").uncheck()
     expect(boxes).to_contain_text("No clients match")
     expect(chosen).to_have_text("6 selected")

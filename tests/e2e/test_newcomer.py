@@ -145,15 +145,18 @@ def walk_through_steps(window: Window) -> None:
     letter = page.frame_locator("#example iframe").locator("body")
     expect(letter).to_contain_text("we bake in Riga")
     window.expect_to_fit()
-    start = current.locator("#start-button > button")
+    start_after_question(window)
+
+
+def start_after_question(window: Window) -> None:
+    start, question = window.main.locator("#start-button > button"), window.main.locator("#start-now")
     expect(start).to_contain_text("110")
     start.click()
-    question = page.locator("#start-now")
     question.locator("[data-close]").click()
     expect(question).not_to_be_visible()
     start.click()
     question.locator("button[type=submit]").click()
-    page.wait_for_url(re.compile(r"/mailings/\d+$"))
+    window.page.wait_for_url(re.compile(r"/mailings/\d+$"))
 
 
 def fill_in_single_page(window: Window) -> None:

@@ -5,24 +5,20 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
 
-from skymailing.delivery.routing import routes
 from skymailing.models import (
-    BreakerState,
     DeliveryState,
     Mailing,
     MailingState,
     Periodicity,
-    Route,
     RunState,
     User,
 )
 from tests.conftest import SignIn
+from tests.mailings.forecasting import NOW, add_measured_run, get_text, list_starts, preview
 from tests.mailings.pages import format_local, get_main_text, mailing_fields, soup, utc_time
 from tests.support.factories import (
     ClientFactory,
@@ -30,12 +26,9 @@ from tests.support.factories import (
     MessageFactory,
     SuppressionFactory,
     UserFactory,
-    count_changes,
     create_clients,
     create_run,
 )
-
-NOW = utc_time("2026-10-20T12:00")
 
 
 @pytest.fixture
@@ -48,40 +41,6 @@ def user(session: Session) -> User:
 def browser(user: User, sign_in: SignIn) -> FlaskClient:
     with time_machine.travel(NOW):
         return sign_in(user)
-
-
-def preview(browser: FlaskClient, user: User, mailing: Mailing | None = None, **changes: Any) -> TestResponse:
-    """Request the forecast for a daily mailing at nine, as the form does while it is filled in."""
-    message = mailing.message if mailing else MessageFactory.create(owner=user)
-    period = {"starts_at": "2026-10-23T09:00", "ends_at": "2026-10-30T09:00", "periodicity": "daily"}
-    fields = mailing_fields(message, **period | changes)
-    with time_machine.travel(NOW):
-        return browser.post(
-            f"/mailings/{mailing.id}/preview" if mailing else "/mailings/preview", data=fields
-        )
-
-
-def list_starts(response: TestResponse) -> list[datetime]:
-    """Return the starts listed in the forecast."""
-    return [
-        datetime.fromisoformat(str(tag["datetime"]))
-        for tag in soup(response).select("#forecast-list > li > time:first-child")
-    ]
-
-
-def get_text(response: TestResponse) -> str:
-    return " ".join(soup(response).get_text(" ").split())
-
-
-def add_measured_run(owner: User, per_second: int) -> None:
-    """Add a finished run that sent this many letters per second."""
-    mailing = MailingFactory.create(owner=owner, state=MailingState.FINISHED)
-    run = create_run(mailing, {}, planned=per_second * 100, scheduled_for=NOW - timedelta(days=3))
-    with count_changes(run) as changes:
-        for second in range(30):
-            changes.add("sent", per_second, run.started_at + timedelta(seconds=second))
-        for second in range(60, 130, 10):
-            changes.add("sent", per_second * 10, run.started_at + timedelta(seconds=second))
 
 
 def test_the_forecast_lists_five_local_starts_with_their_client_counts(
@@ -113,61 +72,6 @@ def test_only_selected_clients_are_counted(browser: FlaskClient, user: User) -> 
 
 def test_the_forecast_warns_if_no_one_gets_the_letter(browser: FlaskClient, user: User) -> None:
     assert "No one will get this letter." in get_text(preview(browser, user))
-
-
-def test_the_forecast_warns_if_there_is_not_enough_time_at_the_measured_rate(
-    browser: FlaskClient, user: User
-) -> None:
-    create_clients(user, 30)
-    add_measured_run(user, per_second=5)
-    period: dict[str, Any] = {"periodicity": "once", "starts_at": "2026-10-23T09:00:00"}
-    sufficient = preview(browser, user, **period, ends_at="2026-10-23T09:00:10")
-    assert "Expected rate: 5 letters per second." in get_text(sufficient)
-    assert "all sent by about" in get_text(sufficient)
-    assert "Not enough time" not in get_text(sufficient)
-    insufficient = preview(browser, user, **period, ends_at="2026-10-23T09:00:02")
-    assert "Not enough time: about 20 letters will not be sent" in get_text(insufficient)
-
-
-def test_a_configured_limit_is_the_expected_rate(
-    app: Flask, browser: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create_clients(user, 3)
-    add_measured_run(user, per_second=5)
-    monkeypatch.setitem(app.config, "MAIL_RATE_PER_MAILING", 0.5)
-    response = preview(browser, user, ends_at="2026-10-23T09:00:04", periodicity="once")
-    assert "Expected rate: 30 letters per minute." in get_text(response)
-    assert "about 1 letter will not be sent before the end" in get_text(response)
-
-
-def test_differing_rates_predict_nothing(browser: FlaskClient, user: User) -> None:
-    """Such as a run through a slow server that has been replaced since."""
-    create_clients(user, 3)
-    add_measured_run(user, per_second=5)
-    add_measured_run(user, per_second=200)
-    text = get_text(preview(browser, user))
-    assert "3 clients" in text
-    assert "Expected rate" not in text
-
-
-def test_a_run_of_a_moment_predicts_nothing(browser: FlaskClient, user: User) -> None:
-    """Its letters may all have left in a tenth of the second in which they are counted."""
-    create_clients(user, 3)
-    mailing = MailingFactory.create(owner=user, state=MailingState.FINISHED)
-    run = create_run(mailing, {}, planned=300, scheduled_for=NOW - timedelta(days=3))
-    with count_changes(run) as changes:
-        changes.add("sent", 300, run.started_at)
-    assert "Expected rate" not in get_text(preview(browser, user))
-
-
-def test_the_limit_that_the_mail_server_has_shown_is_the_expected_rate(
-    browser: FlaskClient, user: User, session: Session
-) -> None:
-    create_clients(user, 3)
-    add_measured_run(user, per_second=50)
-    session.add(Route(name=routes.PRIMARY, state=BreakerState.CLOSED, pace=3.0))
-    session.flush()
-    assert "Expected rate: 3 letters per second." in get_text(preview(browser, user))
 
 
 def test_sending_hours_delay_the_first_and_last_letters(browser: FlaskClient, user: User) -> None:

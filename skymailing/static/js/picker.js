@@ -1,5 +1,5 @@
 // Choose clients without reloading the page. On a slow line, answers arrive after the person has gone on: requests
-// are sent one after another, each with the form as it is then, and ticks made meanwhile are kept.
+// are sent one after another, each with the form as it is then, and ticks made until then are kept.
 const { htmx } = window;
 const SEARCH_DELAY = 300; // milliseconds after the last key
 const form = document.getElementById("mailing-form");

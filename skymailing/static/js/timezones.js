@@ -1,11 +1,12 @@
 // Enter the browser's time zone at registration, and search the long list of zones on the profile.
-const SHOWN = 6; // rows of the list while it is searched
+const SHOWN = 8; // rows of the list while it is searched
 const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const hidden = document.querySelector("input[type=hidden][name=timezone]");
 if (hidden && browserZone) hidden.value = browserZone;
 
-function fold(text) {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+function toWords(text) {
+  const folded = text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  return folded.split(/[^\p{L}\p{N}]+/u).filter(Boolean);
 }
 
 function makeSearchable(field) {
@@ -15,8 +16,8 @@ function makeSearchable(field) {
 
   function find(words) {
     const isFound = (option) => {
-      const text = fold(`${option.textContent} ${option.dataset.keywords || ""}`);
-      return words.every((word) => text.includes(word));
+      const known = toWords(`${option.textContent} ${option.dataset.keywords || ""}`);
+      return words.every((word) => known.some((other) => other.startsWith(word)));
     };
     return all.map((child) => child.cloneNode(true)).filter((child) => {
       if (child.tagName === "OPTION") return isFound(child);
@@ -26,11 +27,12 @@ function makeSearchable(field) {
   }
 
   field.addEventListener("input", () => {
-    const words = fold(field.value).split(/\s+/).filter(Boolean);
+    const words = toWords(field.value);
     const found = find(words);
     // Without a match, the whole list stays.
     select.replaceChildren(...(found.length ? found : find([])));
-    select.size = words.length && found.length ? Math.max(2, Math.min(SHOWN, select.options.length)) : 0;
+    const rows = select.querySelectorAll("option, optgroup").length;
+    select.size = words.length && found.length ? Math.max(2, Math.min(SHOWN, rows)) : 0;
     if (!words.length || !found.length) select.value = saved;
     else select.selectedIndex = 0;
   });
