@@ -154,3 +154,12 @@ def test_plain_text_is_converted_to_html_and_back(browser: FlaskClient) -> None:
     assert browser.post("/messages/convert", data={"format": "html", "to": "word"}).status_code == 400
     invalid = browser.post("/messages/convert", data={"format": "text", "to": "html", "body": "{{ a"})
     assert invalid.status_code == 422
+
+
+def test_the_menu_of_client_data_shows_addresses_as_people_write_them(
+    browser: FlaskClient, user: User
+) -> None:
+    ClientFactory.create(owner=user, email="anna@xn--e1afmkfd.xn--p1ai")
+    page = browser.get("/messages/new").text
+    assert "anna@пример.рф" in page
+    assert "xn--" not in page

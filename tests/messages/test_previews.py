@@ -124,7 +124,7 @@ def test_a_draft_preview_reports_an_error_with_its_line(browser: FlaskClient) ->
     response = browser.post("/messages/preview", data={**DRAFT, "body": "a\n{{ b"})
 
     assert "Line 2: {{ is not closed by }}." in response.text
-    assert "Press “Preview”" in browser.get("/messages/preview").text
+    assert "Here you see the message" in browser.get("/messages/preview").text
 
 
 @pytest.mark.parametrize("path", ["/messages/preview", "/messages/insight", "/messages/convert"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
+from skymailing.email_addresses import display_address
 from skymailing.messages.placeholders import OWN_EMAIL, OWN_NAME, write_path
 
 
@@ -31,9 +32,15 @@ def list_starters() -> list[tuple[str, str, str]]:
 
 def list_values(attributes: list[str], samples: dict[str, str]) -> list[Value]:
     """Return the values that can be inserted; `samples` come from `queries.find_samples`."""
+    email = display_address(samples.get(OWN_EMAIL, ""))
     return [
         Value(_("Full name"), "{{ name }}", samples.get(OWN_NAME, "")),
-        Value(_("E-mail address"), "{{ email }}", samples.get(OWN_EMAIL, ""), may_be_missing=False),
+        Value(
+            _("E-mail address"),
+            "{{ email }}",
+            email,
+            may_be_missing=False,
+        ),
         *(Value(name, write_path(("client", name)), samples.get(name, "")) for name in attributes),
         Value(_("My sender name"), "{{ sender_name }}", "", may_be_missing=False),
         Value(_("Unsubscribe link"), "{{ unsubscribe_url }}", "", may_be_missing=False),

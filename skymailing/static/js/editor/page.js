@@ -119,6 +119,11 @@ export function normalize(html) {
   return masked.restore(text);
 }
 
+// Leave out empty paragraphs at the end, which other editors add and no reader sees.
+export function dropEmptyEnd(html) {
+  return html.replace(/(\s*<p(\s[^>]*)?>(\s|&nbsp;|<br\s*\/?>)*<\/p>)+\s*$/i, "\n");
+}
+
 // List what writing mode cannot keep, as named in `texts`.
 export function listLosses(html, texts) {
   const masked = maskLiquid(html);

@@ -13,7 +13,9 @@ function completeAddress(address) {
   return (address.indexOf("@") > 0 ? "mailto:" : "https://") + address;
 }
 
+// Ask for the text and the address of a link or a button.
 async function askLink(quill, name) {
+  const dialog = `ask-${name}`;
   let range = findPlace();
   const current = quill.getFormat(range)[name];
   const url = typeof current === "string" ? current : "";
@@ -22,8 +24,8 @@ async function askLink(quill, name) {
     range = { index: quill.getIndex(leaf), length: leaf.length() };
   }
   const text = quill.getText(range.index, range.length).trim();
-  document.querySelector("#ask-link [data-remove]").hidden = !url;
-  const answers = await ask("ask-link", { text, url });
+  document.querySelector(`#${dialog} [data-remove]`).hidden = !url;
+  const answers = await ask(dialog, { text, url });
   if (!answers) return;
   if (answers.choice === "remove" || !answers.url.trim()) {
     quill.formatText(range.index, range.length, { link: false, button: false }, "user");

@@ -2,7 +2,7 @@
 import "./blots.js";
 import "./paste.js";
 import { form, setBody, texts } from "./form.js";
-import { LIQUID, listLosses, maskLiquid, normalize, parseInert, splitPage } from "./page.js";
+import { dropEmptyEnd, LIQUID, listLosses, maskLiquid, normalize, parseInert, splitPage } from "./page.js";
 import { writeHtml } from "./write-html.js";
 
 const Quill = window.Quill;
@@ -84,7 +84,30 @@ function createQuill() {
     if (JSON.stringify(change.ops).includes("}")) replaceTypedTags();
     setBody(`${page.before}\n${writeHtml(quill.getContents())}${page.after}`);
   });
+  letChipsBeSelected();
   quill.on("editor-change", () => handlers.onSelection(quill));
+}
+
+// A click selects a chip, since a cursor inside would type into nothing. Delete removes the selected chip;
+// what is typed comes after it.
+function letChipsBeSelected() {
+  const placeOf = (node) => {
+    const chip = node && node.closest(".chip");
+    return chip ? quill.getIndex(Quill.find(chip)) : -1;
+  };
+  const isAlone = (range) => range && range.length === 1 && Boolean(quill.getContents(range.index, 1).ops[0].insert.placeholder);
+  quill.root.addEventListener("mousedown", (event) => {
+    const index = placeOf(event.target);
+    if (index < 0 || event.button) return;
+    event.preventDefault();
+    quill.focus({ preventScroll: true });
+    quill.setSelection(index, 1, "user");
+  });
+  quill.root.addEventListener("keydown", (event) => {
+    const range = quill.getSelection();
+    const isText = event.key.length === 1 || event.key === "Process";
+    if (isText && !event.ctrlKey && !event.metaKey && isAlone(range)) quill.setSelection(range.index + 1, "user");
+  }, { capture: true });
 }
 
 // Turn typed placeholders into chips, like the placeholders inserted from the menu.
@@ -132,8 +155,9 @@ export function startWriting({ onSelection, onFiles }) {
 export function openWriting(html, isForced) {
   if (!quill) createQuill();
   const parts = splitPage(html);
-  const delta = readHtml(parts.text);
-  const isWhole = normalize(parts.text) === normalize(writeHtml(delta));
+  const text = dropEmptyEnd(parts.text);
+  const delta = readHtml(text);
+  const isWhole = normalize(text) === normalize(writeHtml(delta));
   if (!isWhole && !isForced) return listLosses(parts.text, texts);
   page = { before: parts.before.replace(/\s+$/, ""), after: parts.after };
   quill.setContents(delta, "silent");
