@@ -1,4 +1,4 @@
-"""Three workers are about as fast as one if a mail server allows few sessions (`make soak`)."""
+"""Three workers share the few sessions that a mail server allows, without losing time (`make soak`)."""
 
 import logging
 import time
@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from skymailing import hints, queue
 from skymailing.extensions import db
-from skymailing.models import LetterState, OutboxLetter, Route, User
+from skymailing.models import LetterState, OnUnknown, OutboxLetter, Route, User
 from skymailing.outbox.services import add_letter
+from tests.delivery.ledger import check_ledger, get_only_run
 from tests.faults.sink import Script, Sink, Stage, Turn, allow_sessions
-from tests.faults.workers import add_clients, run_workers, wait_for_letters
+from tests.faults.workers import LiveRun, add_clients, kill, live_run, run_workers, wait_for_letters
 from tests.processes.service import wait_until
 from tests.support.factories import UserFactory, due_mailing
+from tests.support.servers import RedisServer
 
 pytestmark = [pytest.mark.soak, pytest.mark.one_engine]
 
@@ -81,3 +83,33 @@ def test_three_workers_share_few_sessions(
     session.expire_all()
     for route in session.scalars(select(Route)):
         assert (route.opened_at, route.faults_in_a_row, route.last_fault) == (None, 0, "")
+
+
+def sweep_until(run: LiveRun, sink: Sink, count: int) -> None:
+    """Sweep and restart workers until the mail server has accepted `count` letters."""
+
+    def have_arrived() -> bool:
+        run.sweep()
+        time.sleep(0.5)
+        return len(sink.letters) >= count
+
+    wait_until(have_arrived, f"{count} letters", 60)
+
+
+def test_killed_workers_and_an_emptied_redis_keep_no_session(
+    app: Flask, environment: dict[str, str], session: Session, user: User, redis_server: RedisServer
+) -> None:
+    add_clients(session, user, LETTERS)
+    mailing = due_mailing(user, on_unknown=OnUnknown.HOLD)
+    with Sink(allow_slow_sessions(1)) as sink:
+        settings = environment | {"MAIL_PORT": str(sink.port), "WORKERS": "3"}
+        with live_run(app, settings, session, mailing, count=3) as run:
+            for count in (50, 150):
+                sweep_until(run, sink, count)
+                for worker in run.workers:
+                    kill(worker)
+            sweep_until(run, sink, 250)
+            redis_server.client.flushall()
+            run.finish(120)
+        check_ledger(session, get_only_run(session), sink.letters)
+    assert session.scalars(select(Route.opened_at)).all() in ([], [None])

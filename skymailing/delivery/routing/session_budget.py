@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # Seconds after a worker's last request until its sessions count as free. It asks before each window, which
 # takes about a second; if the server is slower, other workers are refused.
 BUSY = 5.0
-LIFETIME = 3600  # seconds after which what nobody has changed is forgotten
+LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The sessions that a worker may have at once, and later, when others have closed some of theirs."""
+    """The sessions that a worker may have now, and later, when others have closed some."""
 
     now: int
     later: int
@@ -136,7 +136,7 @@ class SessionBudget:
         return limit is None or len(holders) < limit.most
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
-        """Tell other workers of this one; return all of them and the limit."""
+        """Write this worker's entry; return the entries of all workers, and the limit."""
         key, own = _holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
         pipeline = queue.connection().pipeline()
         pipeline.hset(key, self._holder, json.dumps(astuple(own)))

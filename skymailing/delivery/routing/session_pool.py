@@ -67,8 +67,12 @@ class SessionPool:
             while not self._open_share(self._pipeline, is_urgent, time.monotonic() + pause < give_up):
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-        except (OSError, NoSession):
+        except NoSession:
             self.disconnect()
+            raise
+        except OSError:
+            self.disconnect()
+            session_budget.forget(self.route)  # after an outage, the server may allow more sessions
             raise
         return self._pipeline
 
@@ -81,7 +85,6 @@ class SessionPool:
             pipeline.connect(share.now, time.monotonic() + self.settings.window_seconds)
         except OSError as error:
             if not self.budget.learn(len(pipeline), connection.is_busy(error)):
-                session_budget.forget(self.route)  # an outage, after which the server may allow more
                 raise
             refusal = error
             self.concurrency.target = max(1, len(pipeline))
@@ -90,7 +93,6 @@ class SessionPool:
         if len(pipeline) or (may_wait and (share.later or is_urgent)):
             return len(pipeline) > 0
         if refusal and not share.others:
-            session_budget.forget(self.route)
             raise refusal
         raise NoSession(self.budget)
 
