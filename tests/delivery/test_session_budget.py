@@ -180,7 +180,7 @@ def test_without_redis_each_worker_knows_its_own_sessions(
         monkeypatch.setitem(app.extensions, "skymailing_redis", queue.connect())
         budget = SessionBudget(routes.PRIMARY, "first", EngineSettings())
         assert budget.request(0, 20) == Share(20, 20, 0)
-        assert budget.learn(4, is_busy=True)
+        assert budget.learn(4, is_busy=False)
         assert not budget.learn(0, is_busy=True)
         assert budget.has_room()
         budget.leave()

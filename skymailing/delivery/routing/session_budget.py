@@ -70,11 +70,7 @@ class SessionBudget:
     def request(self, count: int, want: int, is_urgent: bool = False) -> Share:
         """Return this worker's share; it has `count` sessions and wants `want`."""
         self._joined = 0.0 if is_urgent else self._joined or time.time()
-        try:
-            holders, limit = self._report(count)
-        except RedisError as error:
-            _warn(error)
-            holders, limit = {}, None
+        holders, limit = self._report(count)
         self.is_limited = limit is not None
         others = {name: holder for name, holder in holders.items() if name != self._holder}
         taken = sum(holder.sessions for holder in others.values())
@@ -91,10 +87,7 @@ class SessionBudget:
 
     def note(self, count: int) -> None:
         """Note how many sessions this worker has now."""
-        try:
-            self._report(count)
-        except RedisError as error:
-            _warn(error)
+        self._report(count)
 
     def learn(self, count: int, is_busy: bool) -> bool:
         """Note that no more than `count` sessions could be opened; return whether others may be the reason.
@@ -104,17 +97,12 @@ class SessionBudget:
         """
         if not count and not is_busy:
             return False
-        try:
-            holders, limit = self._report(count)
-            is_open = sum(holder.sessions for holder in holders.values())
-            if is_open and (limit is None or is_open < limit.most):
-                limit = Limit(is_open, is_open, time.time())
-                self._set_limit(limit)
-                logger.info("route %s allows %d sessions", self._route, is_open)
-        except RedisError as error:
-            _warn(error)
-            return count > 0
-        return limit is not None or len(holders) > 1
+        holders, limit = self._report(count)
+        is_open = sum(holder.sessions for holder in holders.values())
+        if is_open and (limit is None or is_open < limit.most):
+            self._set_limit(Limit(is_open, is_open, time.time()))
+            logger.info("route %s allows %d sessions", self._route, is_open)
+        return count > 0 or limit is not None or len(holders) > 1
 
     def leave(self) -> None:
         """Note that this worker has no sessions and wants none."""
@@ -128,11 +116,7 @@ class SessionBudget:
 
     def has_room(self) -> bool:
         """Whether another worker that asks would get a session."""
-        try:
-            holders, limit = self._read(queue.connection().pipeline())
-        except RedisError as error:
-            _warn(error)
-            return True
+        holders, limit = self._read(queue.connection().pipeline())
         return limit is None or len(holders) < limit.most
 
     def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
@@ -147,13 +131,16 @@ class SessionBudget:
         key = _holders_key(self._route)
         pipeline.hgetall(key)
         pipeline.get(_limit_key(self._route))
-        *_, entries, limit = pipeline.execute()
-        holders = {name.decode(): Holder(*json.loads(entry)) for name, entry in entries.items()}
-        lost = [name for name, holder in holders.items() if _age(holder) > self._lost_after]
-        for name in lost:
-            del holders[name]
-        if lost:
-            queue.connection().hdel(key, *lost)
+        try:
+            *_, entries, limit = pipeline.execute()
+            holders = {name.decode(): Holder(*json.loads(entry)) for name, entry in entries.items()}
+            lost = [name for name, holder in holders.items() if _age(holder) > self._lost_after]
+            for name in lost:
+                queue.connection().hdel(key, name)
+                del holders[name]
+        except RedisError as error:
+            _warn(error)
+            return {}, None
         return holders, Limit(*json.loads(limit)) if limit else None
 
     def _grow(self, limit: Limit) -> None:
@@ -166,7 +153,10 @@ class SessionBudget:
             self._set_limit(Limit(most, limit.at_refusal, time.time()))
 
     def _set_limit(self, limit: Limit) -> None:
-        queue.connection().set(_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
+        try:
+            queue.connection().set(_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
+        except RedisError as error:
+            _warn(error)
 
 
 def forget(route: str) -> None:
