@@ -94,10 +94,11 @@ def test_the_last_session_that_is_given_back_wakes_a_worker(
         assert not get_dispatcher().give_back_sessions(), "there are none left"
 
 
+@pytest.mark.parametrize("reply", ["421 4.7.0 too many connections", "451 try again later", ""])
 def test_a_session_that_was_given_back_can_be_used_by_another_worker(
-    app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool
+    app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool, reply: str
 ) -> None:
-    with Sink(allow_sessions(1)) as sink:
+    with Sink(allow_sessions(1, reply)) as sink:
         serve_from(sink.port)
         first, second = new_pool("first"), new_pool("second")
         connect(first)
@@ -105,6 +106,18 @@ def test_a_session_that_was_given_back_can_be_used_by_another_worker(
             connect(second)
         first.disconnect()
         assert connect(second) == 1
+
+
+def test_a_refused_password_is_a_fault_although_others_have_sessions(
+    app: Flask, session: Session, serve_from: ServeFrom, new_pool: NewPool
+) -> None:
+    with Sink(allow_sessions(1, "535 5.7.8 wrong password")) as sink:
+        serve_from(sink.port)
+        connect(new_pool("first"))
+        second = new_pool("second")
+        with pytest.raises(OSError, match="535"):
+            connect(second)
+        assert not second.budget.is_limited
 
 
 def test_workers_may_open_the_first_session_at_the_same_time(

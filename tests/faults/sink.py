@@ -82,12 +82,13 @@ def behave(turn: Turn) -> None:
     """Leave every reply to the default behavior, that of a correct server."""
 
 
-def allow_sessions(most: int) -> Script:
-    """Return a script that refuses more than `most` sessions at the same time."""
+def allow_sessions(most: int, reply: str = "421 4.7.0 too many connections") -> Script:
+    """Return a script that refuses more than `most` sessions at the same time; "": without a reply."""
 
     def refuse(turn: Turn) -> None:
         if turn.stage is Stage.GREETING and turn.sink.open_sessions > most:
-            turn.say("421 4.7.0 too many connections")
+            if reply:
+                turn.say(reply)
             turn.hang_up()
 
     return refuse
