@@ -18,9 +18,10 @@ from skymailing.caching import invalidation
 from skymailing.clients import imports
 from skymailing.clients import tasks as import_tasks
 from skymailing.clock import utcnow
-from skymailing.delivery import due, plan, send
+from skymailing.delivery import dispatcher, due, plan, send
 from skymailing.delivery.recovery import sweep as recovery
 from skymailing.delivery.routing import owner_pauses
+from skymailing.delivery.routing.session_pool import NoSession
 from skymailing.extensions import db
 from skymailing.logs import context
 from skymailing.mailings import tasks as mailing_tasks
@@ -61,13 +62,17 @@ def job(function: Callable[P, None]) -> Callable[P, None]:
 def send_outbox() -> None:
     """Send the account letters that are due."""
     queue.clear_hint(hints.OUTBOX)
-    outbox.send_due_letters(utcnow(), _should_yield)
+    try:
+        outbox.send_due_letters(utcnow(), _should_yield)
+    finally:
+        give_back_sessions(only_scarce=True)
 
 
 @job
 def import_clients(import_id: int) -> None:
     """Import rows of a file for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.import_name(import_id))
+    give_back_sessions()
     if import_tasks.run_import_slice(import_id, should_stop=_should_yield):
         hints.hint_import(import_id)
 
@@ -95,35 +100,62 @@ def send_slice(run_id: int, slot: int) -> None:
     queue.clear_hint(hints.turn_name(slot))
     context.bind(run_id=run_id)
     begun = time.monotonic()
+    may_send = True
     try:
-        while turn := turns.take():
-            _take_turn(turn, lambda _seconds: _should_yield(time.monotonic() - begun))
-            is_long = time.monotonic() - begun > engine_settings().least_slice_seconds
-            if is_long or worker.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
+        while may_send and (turn := turns.take()):
+            may_send = _take_turn(turn)
+            if not _may_go_on(time.monotonic() - begun):
                 break
     finally:
-        hints.hint_turn(slot)  # also after a run that failed: the others still wait
+        dispatcher.give_back_sessions(only_scarce=True)
+        if may_send:  # also after a run that failed: the others still wait
+            hints.hint_turn(slot)
 
 
-def _take_turn(turn: Turn, should_yield: Callable[[float], bool]) -> None:
-    """Send a run's letters, charge its owner for the time, and let what is left wait for its next turn."""
+def _take_turn(turn: Turn) -> bool:
+    """Send a run's letters, charge its owner for the time, and let what is left wait for its next turn.
+
+    Return whether this worker may take another turn, instead of the workers that use all sessions.
+    """
     context.bind(run_id=turn.run_id)
     begun = time.monotonic()
     try:
-        has_more = send.send_slice(turn.run_id, should_yield)
+        has_more = send.send_slice(turn.run_id, _should_yield)
+    except NoSession as error:
+        turns.add([turn])
+        # After that, or the others could have found no turn and given back their sessions in between.
+        return error.budget.has_room()
     finally:
         turns.charge(turn, time.monotonic() - begun)
     if has_more:
         turns.add([turn])
-        return
-    for mailing_id in due.find_mailings(utcnow(), turn.owner_id):
-        hints.hint_start(mailing_id)
+    else:
+        for mailing_id in due.find_mailings(utcnow(), turn.owner_id):
+            hints.hint_start(mailing_id)
+    return True
+
+
+def _may_go_on(elapsed: float) -> bool:
+    """Whether a job may take another turn after `elapsed` seconds, as no other job waits for the worker."""
+    settings = engine_settings()
+    if worker.stop_is_requested() or queue.is_waiting(queue.SYSTEM):
+        return False
+    if elapsed <= settings.least_slice_seconds:
+        return True
+    return elapsed <= settings.slice_seconds and not queue.is_waiting(queue.DELIVERY)
+
+
+def give_back_sessions(only_scarce: bool = False) -> None:
+    """Close sessions that are not in use, and wake a worker that may have waited for one."""
+    if dispatcher.give_back_sessions(only_scarce):
+        hints.hint_turn(0)
 
 
 @job
 def erase_account(user_id: int) -> None:
     """Delete part of a due account for a few seconds, then requeue behind other jobs."""
     queue.clear_hint(hints.erasure_name(user_id))
+    give_back_sessions()
     if deletion.erase_slice(user_id, utcnow(), _should_yield):
         hints.hint_erasure(user_id)
 

@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -53,6 +54,19 @@ class Worker(SimpleWorker):
     max_connection_wait_time = 2.0  # seconds between tries while Redis is down; rq would increase it to 60
     # Seconds of small jobs since the last slice of a run.
     system_seconds = 0.0
+    # Called when the worker has had no job for some seconds.
+    on_idle: tuple[int, Callable[[], None]] | None = None
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job; until it is idle, the worker keeps its sessions with the mail server."""
+        if self.on_idle and timeout is not None:  # None: do not wait
+            seconds, call = self.on_idle
+            if found := super().dequeue_job_and_maintain_ttl(timeout, seconds):
+                return found
+            call()
+        return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
 
     def perform_job(self, job: Job, queue: Queue, execution: Any) -> bool:
         """Run a job and log one line about it. All log lines of the job contain its ID."""
@@ -119,8 +133,8 @@ def stop_is_requested() -> bool:
     return _stop_requested.is_set()
 
 
-def serve() -> None:
-    """Serve the queues until SIGTERM or SIGINT.
+def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
+    """Serve the queues until SIGTERM or SIGINT. `on_idle`: seconds without a job, and what to call then.
 
     rq ends its loop when a command to Redis fails outside the wait for a job. The process goes on, with
     its sessions with the mail server, once Redis is back.
@@ -128,7 +142,9 @@ def serve() -> None:
     try:
         while not stop_is_requested():
             with contextlib.suppress(RedisError):
-                make_worker().work()
+                worker = make_worker()
+                worker.on_idle = on_idle
+                worker.work()
             if not stop_is_requested():
                 logger.warning("the worker's loop ended, as when Redis goes away; it starts again")
                 time.sleep(RESTART_PAUSE)  # Redis may respond, but refuse every write

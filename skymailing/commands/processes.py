@@ -1,6 +1,7 @@
 """flask up, web, worker, scheduler and catcher: the service's processes, together or one at a time."""
 
 import logging
+import math
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ from skymailing.logs import output
 from skymailing.monitoring import checks
 from skymailing.processes import instance_lock, programs
 from skymailing.processes.embedded_redis import remove_socket_directory
+from skymailing.settings.engine import engine_settings
 from skymailing.worker import serve
 
 logger = logging.getLogger(__name__)
@@ -69,8 +71,10 @@ def worker() -> None:
     _prepare_process("worker")
     recover_journals()
     reopen_changed_routes()
-    preload_jobs()
-    serve()
+    from skymailing import jobs  # only this command needs them; imported before the first job
+
+    current_app.url_map.update()  # would delay the first job, too
+    serve((math.ceil(engine_settings().session_idle_seconds), jobs.give_back_sessions))
 
 
 @click.command("scheduler")
@@ -94,13 +98,6 @@ def catcher() -> None:
         serve(current_app.config["MAIL_PORT"], current_app.config["DATA_DIR"] / "outbox")
     except OSError as error:
         fail(f"The mail catcher cannot listen on port {current_app.config['MAIL_PORT']}: {error.strerror}.")
-
-
-def preload_jobs() -> None:
-    """Import the jobs and build the URL map, so that the first job is not delayed."""
-    import skymailing.jobs  # noqa: F401
-
-    current_app.url_map.update()
 
 
 def recover_journals() -> None:

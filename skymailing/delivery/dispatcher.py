@@ -2,7 +2,7 @@
 
 from email.utils import parseaddr
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from flask import current_app
 
@@ -28,7 +28,8 @@ class Dispatcher:
         self.sender = sender
         self.settings = engine_settings()
         self.window = self.settings.first_window
-        self.pools = {name: SessionPool(name, max_sessions) for name in routes.list_configured()}
+        holder = uuid4().hex  # identifies this worker where workers share the sessions of a mail server
+        self.pools = {name: SessionPool(name, max_sessions, holder) for name in routes.list_configured()}
         self._template: tuple[UUID, LetterTemplate] | None = None
         self._queues: dict[UUID, DomainQueue] = {}
         self.rejections = Rejections(self.settings.most_equal_rejections)
@@ -64,6 +65,10 @@ class Dispatcher:
         room = self.rejections.room(run_id)
         return self.rates.cap_window(self.window if room is None else min(room, self.window))
 
+    def give_back_sessions(self, only_scarce: bool = False) -> bool:
+        """Close the sessions, or only those with servers that allow few; return whether there were any."""
+        return sum(pool.give_back(only_scarce) for pool in self.pools.values()) > 0
+
     def close(self) -> None:
         """Close the sessions and the journal; only when no lease is held."""
         for pool in self.pools.values():
@@ -88,6 +93,12 @@ def get_dispatcher() -> Dispatcher:
             config["DATA_DIR"], config["MAIL_MAX_CONNECTIONS"], parseaddr(config["MAIL_DEFAULT_SENDER"])[1]
         )
     return existing
+
+
+def give_back_sessions(only_scarce: bool = False) -> bool:
+    """Close this process's sessions, or only those that other workers may wait for."""
+    existing: Dispatcher | None = current_app.extensions.get("skymailing_dispatcher")
+    return existing is not None and existing.give_back_sessions(only_scarce)
 
 
 def close_dispatcher() -> None:

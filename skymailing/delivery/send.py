@@ -18,7 +18,7 @@ from skymailing.delivery.rendering.letter import Recipient, TemplateError
 from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.domain_queue import DomainQueue
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
-from skymailing.delivery.routing.session_pool import SessionPool
+from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
@@ -34,7 +34,7 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
     """Send letters of a run for a while; return whether more may be due now.
 
     Stops when `should_yield(elapsed seconds)` is true, at the first fault of the route, or when nothing
-    is due. Every claimed letter is recorded before this returns.
+    is due. Every claimed letter is recorded before this returns. Raises NoSession.
     """
     started = time.monotonic()
     dispatcher = get_dispatcher()
@@ -43,6 +43,8 @@ def send_slice(run_id: int, should_yield: Callable[[float], bool]) -> bool:
         while _send_window(run_id, dispatcher):
             if should_yield(time.monotonic() - started):
                 return True
+    except NoSession:  # before a claim
+        raise
     except BaseException:  # also a stop: a lease may be held, which the sweep recovers from the journal
         abandon_dispatcher(dispatcher)
         raise
@@ -73,6 +75,7 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
     dispatcher.rates.follow(chosen.memory, now)
     pool.follow(chosen.memory, now)
     if not is_probe and (wait := dispatcher.rates.wait_if_held_back(chosen.route, run.mailing_id)):
+        pool.give_back(only_scarce=True)
         return wait < LONG_WAIT
     if (pipeline := _connect(dispatcher, pool, is_probe)) is None:
         return False
@@ -104,12 +107,16 @@ def _send_window(run_id: int, dispatcher: Dispatcher) -> bool:
 def _connect(dispatcher: Dispatcher, pool: SessionPool, is_probe: bool) -> Pipeline | None:
     """Return open sessions over the route.
 
-    None if it cannot be used; this is reported to its circuit breaker.
+    None if it cannot be used; this is reported to its circuit breaker. Raises NoSession.
     """
     if is_probe:
         pool.reset()
     try:
         return pool.connect(dispatcher.sender, dispatcher.journal)
+    except NoSession:
+        if is_probe:
+            routes.release_probe(pool.route, utcnow())
+        raise
     except OSError as error:
         logger.warning("route %s cannot be used: %s", pool.route, error)
         pool.report_connection_error(error)

@@ -24,7 +24,9 @@ from skymailing.delivery.routing import routes
 from skymailing.delivery.routing.owner_pauses import ACCOUNT_LETTERS
 from skymailing.delivery.routing.rate_limits import LONG_WAIT
 from skymailing.delivery.routing.routes import RouteChoice
+from skymailing.delivery.routing.session_pool import NoSession, SessionPool
 from skymailing.delivery.smtp.connection import format_error
+from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.session import Letter, Result
 from skymailing.delivery.smtp.verdicts import Verdict
 from skymailing.errors import SkyMailingError
@@ -112,15 +114,7 @@ def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result]
     pool.follow(chosen.memory, utcnow())
     if chosen.is_probe:
         pool.reset()
-    try:
-        pipeline = pool.connect(dispatcher.sender, dispatcher.journal)
-    except OSError as error:
-        reason = format_error(error)
-        logger.warning("route %s cannot be used for account letters: %s", pool.route, reason)
-        pool.report_connection_error(error)
-        ids = [letter.delivery_id for letter in letters]
-        _release(ids, now + SERVER_RETRY_DELAY, now, reason)
-        db.session.commit()
+    if (pipeline := _connect(pool, letters, now)) is None:
         return False
     may_start = partial(rates.allow_account_letter, chosen.route)
     allowed = takewhile(lambda _letter: chosen.is_probe or may_start(), letters)
@@ -134,6 +128,25 @@ def _hand_over(letters: list[Letter], chosen: RouteChoice, results: list[Result]
     pool.learn_pace(results, chosen.memory, rates.was_held_back_by_pace)
     pool.learn_pipelining(chosen.memory, utcnow())
     return pool.report_results(results, chosen)
+
+
+def _connect(pool: SessionPool, letters: list[Letter], now: datetime) -> Pipeline | None:
+    """Return open sessions; without any, release the letters and return None."""
+    dispatcher = get_dispatcher()
+    ids = [letter.delivery_id for letter in letters]
+    try:
+        return pool.connect(dispatcher.sender, dispatcher.journal, is_urgent=True)
+    except NoSession as error:
+        _release(ids, now, now, str(error))
+        db.session.commit()
+        hints.hint_outbox()
+    except OSError as error:
+        reason = format_error(error)
+        logger.warning("route %s cannot be used for account letters: %s", pool.route, reason)
+        pool.report_connection_error(error)
+        _release(ids, now + SERVER_RETRY_DELAY, now, reason)
+        db.session.commit()
+    return None
 
 
 def _record(letters: list[Letter], results: list[Result], now: datetime) -> None:

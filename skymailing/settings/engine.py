@@ -23,8 +23,8 @@ class EngineSettings:
     record_patience_seconds: float = 90.0  # for retries while the database is unavailable
     # Sessions with the mail server.
     session_growth_letters: int = 10  # accepted letters per additional session
-    session_pause_seconds: float = 60.0  # after a session could not be opened, before more are tried
-    session_idle_seconds: float = 30.0  # idle sessions are replaced after this time
+    session_pause_seconds: float = 60.0  # after a session could not be opened, before one more is tried
+    session_idle_seconds: float = 1.0  # before a worker without a job closes its sessions
     step_by_step_hours: float = 24.0  # before pipelining that did not work is tried again
     # The pace of a route, after the server asked us to slow down.
     pace_measure_seconds: float = 20.0  # to measure the rate before a refusal; one decrease in it

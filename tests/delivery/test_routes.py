@@ -161,7 +161,7 @@ def test_many_simultaneous_refusals_open_the_breaker(
     """The share of faults within a minute counts, regardless of the windows."""
     faults = make_results(Verdict.ROUTE_FAULT, 9, 421)
     with app.app_context():
-        pool = SessionPool(routes.PRIMARY, 20)
+        pool = SessionPool(routes.PRIMARY, 20, "worker")
         assert not pool.report_results(make_results(Verdict.SENT, 10) + faults, FREELY)
         assert route().state is BreakerState.CLOSED
         assert not pool.report_results(faults, FREELY)
@@ -172,7 +172,7 @@ def test_accepted_letters_reset_the_consecutive_faults(
     app: Flask, session: Session, route: Callable[[], Route]
 ) -> None:
     with app.app_context():
-        pool = SessionPool(routes.PRIMARY, 20)
+        pool = SessionPool(routes.PRIMARY, 20, "worker")
         for _ in range(7):
             pool.report_results(
                 make_results(Verdict.SENT, 50) + make_results(Verdict.ROUTE_FAULT, 1, 454), FREELY

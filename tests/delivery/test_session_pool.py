@@ -19,10 +19,10 @@ OPENING_SECONDS = 0.4
 @pytest.fixture
 def pool(app: Flask, monkeypatch: pytest.MonkeyPatch, serve_from: ServeFrom) -> Iterator[SessionPool]:
     """Yield a pool with a target of five sessions."""
-    short_times = replace(app.config["ENGINE"], window_seconds=0.1, session_idle_seconds=1.0)
+    short_times = replace(app.config["ENGINE"], window_seconds=0.1)
     monkeypatch.setitem(app.config, "ENGINE", short_times)
     with app.app_context():
-        pool = SessionPool(routes.PRIMARY, 20)
+        pool = SessionPool(routes.PRIMARY, 20, "worker")
         pool.concurrency.target = 5
         yield pool
         pool.disconnect()

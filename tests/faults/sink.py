@@ -82,6 +82,18 @@ def behave(turn: Turn) -> None:
     """Leave every reply to the default behavior, that of a correct server."""
 
 
+def allow_sessions(most: int, reply: str = "421 4.7.0 too many connections") -> Script:
+    """Return a script that refuses more than `most` sessions at the same time; "": without a reply."""
+
+    def refuse(turn: Turn) -> None:
+        if turn.stage is Stage.GREETING and turn.sink.open_sessions > most:
+            if reply:
+                turn.say(reply)
+            turn.hang_up()
+
+    return refuse
+
+
 @dataclass
 class Sink:
     """A context manager that runs the server; it records accepted letters and counts each stage."""
@@ -139,6 +151,8 @@ class Sink:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            # Otherwise each of several replies to pipelined commands waits for a delayed ACK.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections.append(connection)
             with self._lock:
                 self.open_sessions += 1

@@ -11,7 +11,7 @@ import logging
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from skymailing.delivery.routing import owner_pauses, routes
+from skymailing.delivery.routing import owner_pauses, routes, session_budget
 from skymailing.delivery.routing.memory import lock_route
 from skymailing.extensions import db
 from skymailing.models import BreakerState, Route
@@ -66,6 +66,7 @@ def reopen_changed() -> list[str]:
 def _forget(route: Route) -> None:
     for column, value in UNKNOWING.items():
         setattr(route, column, value)
+    session_budget.forget(route.name)
 
 
 def _digest_settings(name: str) -> str:

@@ -9,60 +9,93 @@ from flask import current_app
 
 from skymailing.clock import utcnow
 from skymailing.delivery import metrics
-from skymailing.delivery.routing import owner_pauses, pace, routes
+from skymailing.delivery.routing import owner_pauses, pace, routes, session_budget
 from skymailing.delivery.routing.memory import Memory, set_step_by_step
 from skymailing.delivery.routing.routes import Admission, Fault, RouteChoice
+from skymailing.delivery.routing.session_budget import SessionBudget
 from skymailing.delivery.smtp import connection
 from skymailing.delivery.smtp.pipeline import Pipeline
 from skymailing.delivery.smtp.pipelining import Pipelining, Trust
 from skymailing.delivery.smtp.session import Journal, Result
 from skymailing.delivery.smtp.verdicts import Verdict
+from skymailing.errors import SkyMailingError
 from skymailing.settings.engine import engine_settings
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = 4.0  # seconds to wait for a session that another worker should give back
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5  # seconds between two looks in the meantime
+
+
+class NoSession(SkyMailingError):
+    """Other workers use all sessions that the mail server accepts."""
+
+    def __init__(self, budget: SessionBudget) -> None:
+        super().__init__("other workers use all sessions that the mail server accepts")
+        self.budget = budget
 
 
 class SessionPool:
     """Open sessions on one route, kept between windows; as many as the server handles well."""
 
-    def __init__(self, route: str, max_sessions: int) -> None:
+    def __init__(self, route: str, max_sessions: int, holder: str) -> None:
         self.route = route
         self.settings = engine_settings()
+        self.budget = SessionBudget(route, holder, self.settings)
         self.concurrency = routes.Concurrency(max_sessions, self.settings.session_growth_letters)
         self._faults = routes.FaultShare(self.settings)
         self._accepted_letters = pace.Meter(self.settings)
         self._pipelining = Pipelining()
         self._pipeline: Pipeline | None = None
-        self._last_used = time.monotonic()
-        # The number of sessions that the server accepted, and until when no more than that are tried.
-        self._accepted, self._accepted_until = max_sessions, 0.0
 
     def reset(self) -> None:
         """Start again with one new session, for example after an outage."""
         self.disconnect()
         self.concurrency.reset()
 
-    def connect(self, sender: str, journal: Journal) -> Pipeline:
-        """Return the pipeline with the target number of sessions; raises OSError if none can be opened."""
-        if time.monotonic() - self._last_used > self.settings.session_idle_seconds:
-            self.disconnect()
+    def connect(self, sender: str, journal: Journal, is_urgent: bool = False) -> Pipeline:
+        """Return the pipeline with this worker's share of sessions, at most the target.
+
+        Raises OSError if none can be opened, and NoSession if that is because other workers have sessions.
+        An urgent letter waits a while for one of these.
+        """
         if self._pipeline is None:
             self._pipeline = Pipeline(
                 self._open, sender, journal, self.settings.letter_seconds, self._pipelining
             )
-        begun = time.monotonic()
-        if begun < self._accepted_until:
-            self.concurrency.target = min(self.concurrency.target, self._accepted)
+        give_up, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
+        try:
+            while not self._open_share(self._pipeline, is_urgent, time.monotonic() + pause < give_up):
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        except NoSession:
+            self.disconnect()
+            raise
+        except OSError:
+            self.disconnect()
+            session_budget.forget(self.route)  # after an outage, the server may allow more sessions
+            raise
+        return self._pipeline
+
+    def _open_share(self, pipeline: Pipeline, is_urgent: bool, may_wait: bool) -> bool:
+        """Open or close sessions according to this worker's share; return whether there are any."""
+        share = self.budget.request(len(pipeline), self.concurrency.target, is_urgent)
+        count, refusal = len(pipeline), None
         try:
             # If opening is slow, continue with the sessions that are already open.
-            self._pipeline.connect(self.concurrency.target, begun + self.settings.window_seconds)
-        except OSError:
-            if not len(self._pipeline):
+            pipeline.connect(share.now, time.monotonic() + self.settings.window_seconds)
+        except OSError as error:
+            if not self.budget.learn(len(pipeline), connection.is_busy(error)):
                 raise
-            self.concurrency.target = self._accepted = len(self._pipeline)
-            self._accepted_until = time.monotonic() + self.settings.session_pause_seconds
-        self._last_used = time.monotonic()
-        return self._pipeline
+            refusal = error
+            self.concurrency.target = max(1, len(pipeline))
+        if len(pipeline) != count:
+            self.budget.note(len(pipeline))
+        if len(pipeline) or (may_wait and (share.later or is_urgent)):
+            return len(pipeline) > 0
+        if refusal and not share.others:
+            raise refusal
+        raise NoSession(self.budget)
 
     def _open(self) -> smtplib.SMTP:
         phases = connection.Phases()
@@ -131,10 +164,18 @@ class SessionPool:
     def _report(self, fault: Fault) -> None:
         routes.report_fault(self.route, fault, utcnow(), self._faults.is_too_high())
 
+    def give_back(self, only_scarce: bool = False) -> bool:
+        """End all sessions, or only if the server allows few; return whether there were any."""
+        if self._pipeline is None or (only_scarce and not self.budget.is_limited):
+            return False
+        self.disconnect()
+        return True
+
     def disconnect(self) -> None:
         """End all sessions."""
-        if self._pipeline:
+        if self._pipeline is not None:
             self._pipeline.close()
+            self.budget.leave()
         self._pipeline = None
 
 

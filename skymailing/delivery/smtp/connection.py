@@ -229,6 +229,11 @@ def describe_tls_error(error: ssl.SSLError) -> str:
     return (error.reason or str(error)).replace("_", " ").lower()
 
 
+def is_busy(error: OSError) -> bool:
+    """Whether the server has refused a session for now: with a temporary reply, or by closing it."""
+    return isinstance(error, smtplib.SMTPServerDisconnected) or (get_reply_code(error) or 0) // 100 == 4
+
+
 def get_reply_code(error: OSError) -> int | None:
     """Return the reply code, if the server's reply ended the session."""
     return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None

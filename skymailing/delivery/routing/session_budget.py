@@ -1,0 +1,183 @@
+"""Share the sessions that a mail server allows between workers: counted in Redis, for each route.
+
+Nothing limits them until the server refuses a session while others are open. From then on, the number that
+was open is the limit. While workers want more, it grows by one a minute; far above the number at the last
+refusal, it is forgotten (AIMD, like the pace). Workers that have sessions or wait for one get equal shares,
+and the first ones get what is left over. A worker with account letters counts as the first one.
+
+The server decides, so a wrong count costs no more than a refused session. A killed worker's sessions are
+free after a few seconds. While Redis is down, each worker only knows its own sessions.
+"""
+
+import json
+import logging
+import time
+from dataclasses import astuple, dataclass
+
+from redis import RedisError
+from redis.client import Pipeline
+
+from skymailing import queue
+from skymailing.settings.engine import EngineSettings
+
+logger = logging.getLogger(__name__)
+
+# Seconds after a worker's last request until its sessions count as free. It asks before each window, which
+# takes about a second; if the server is slower, other workers are refused.
+BUSY = 5.0
+LIFETIME = 3600  # seconds after which the workers and the limit are forgotten if nothing has changed
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A worker that has sessions or waits for one."""
+
+    joined: float  # 0 with account letters
+    seen: float
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many sessions all workers together may have."""
+
+    most: int
+    at_refusal: int
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The sessions that a worker may have now, and later, when others have closed some."""
+
+    now: int
+    later: int
+    others: int  # sessions of the other workers, as far as known
+
+
+class SessionBudget:
+    """The sessions on a route from the view of one worker, the `holder`."""
+
+    def __init__(self, route: str, holder: str, settings: EngineSettings) -> None:
+        self._route = route
+        self._holder = holder
+        self._settings = settings
+        # The longest time between two requests of a worker that has sessions.
+        self._lost_after = settings.window_seconds + settings.letter_seconds + BUSY
+        self._joined: float | None = None  # when this worker began to have or want sessions
+        self.is_limited = False
+
+    def request(self, count: int, want: int, is_urgent: bool = False) -> Share:
+        """Return this worker's share; it has `count` sessions and wants `want`."""
+        self._joined = 0.0 if is_urgent else self._joined or time.time()
+        holders, limit = self._report(count)
+        self.is_limited = limit is not None
+        others = {name: holder for name, holder in holders.items() if name != self._holder}
+        taken = sum(holder.sessions for holder in others.values())
+        if limit is None:
+            return Share(want, want, taken)
+        busy = {name: holder for name, holder in others.items() if _age(holder) <= BUSY}
+        before_it = sum((other.joined, name) < (self._joined, self._holder) for name, other in busy.items())
+        equal, left_over = divmod(limit.most, len(busy) + 1)
+        quota = equal + (before_it < left_over)
+        if want > quota:
+            self._grow(limit)
+        free = limit.most - sum(holder.sessions for holder in busy.values())
+        return Share(max(0, min(want, quota, max(free, count))), min(want, quota), taken)
+
+    def note(self, count: int) -> None:
+        """Note how many sessions this worker has now."""
+        self._report(count)
+
+    def learn(self, count: int, is_busy: bool) -> bool:
+        """Note that no more than `count` sessions could be opened; return whether others may be the reason.
+
+        `is_busy` if the server may have meant this session only. Otherwise only sessions of this worker
+        prove that the server works. Workers without a session may just be opening one.
+        """
+        if not count and not is_busy:
+            return False
+        holders, limit = self._report(count)
+        is_open = sum(holder.sessions for holder in holders.values())
+        if is_open and (limit is None or is_open < limit.most):
+            self._set_limit(Limit(is_open, is_open, time.time()))
+            logger.info("route %s allows %d sessions", self._route, is_open)
+        return count > 0 or limit is not None or len(holders) > 1
+
+    def leave(self) -> None:
+        """Note that this worker has no sessions and wants none."""
+        if self._joined is None:
+            return
+        self._joined = None
+        try:
+            queue.connection().hdel(_holders_key(self._route), self._holder)
+        except RedisError as error:
+            _warn(error)
+
+    def has_room(self) -> bool:
+        """Whether another worker that asks would get a session."""
+        holders, limit = self._read(queue.connection().pipeline())
+        return limit is None or len(holders) < limit.most
+
+    def _report(self, count: int) -> tuple[dict[str, Holder], Limit | None]:
+        """Write this worker's entry; return the entries of all workers, and the limit."""
+        key, own = _holders_key(self._route), Holder(self._joined or 0.0, time.time(), count)
+        pipeline = queue.connection().pipeline()
+        pipeline.hset(key, self._holder, json.dumps(astuple(own)))
+        pipeline.expire(key, LIFETIME)
+        return self._read(pipeline)
+
+    def _read(self, pipeline: Pipeline) -> tuple[dict[str, Holder], Limit | None]:
+        key = _holders_key(self._route)
+        pipeline.hgetall(key)
+        pipeline.get(_limit_key(self._route))
+        try:
+            *_, entries, limit = pipeline.execute()
+            holders = {name.decode(): Holder(*json.loads(entry)) for name, entry in entries.items()}
+            lost = [name for name, holder in holders.items() if _age(holder) > self._lost_after]
+            for name in lost:
+                queue.connection().hdel(key, name)
+                del holders[name]
+        except RedisError as error:
+            _warn(error)
+            return {}, None
+        return holders, Limit(*json.loads(limit)) if limit else None
+
+    def _grow(self, limit: Limit) -> None:
+        if time.time() - limit.changed_at < self._settings.session_pause_seconds:
+            return
+        most = limit.most + 1
+        if most > limit.at_refusal * self._settings.pace_forget_factor:
+            forget(self._route)
+        else:
+            self._set_limit(Limit(most, limit.at_refusal, time.time()))
+
+    def _set_limit(self, limit: Limit) -> None:
+        try:
+            queue.connection().set(_limit_key(self._route), json.dumps(astuple(limit)), ex=LIFETIME)
+        except RedisError as error:
+            _warn(error)
+
+
+def forget(route: str) -> None:
+    """Forget how many sessions the server allows, because it may have changed."""
+    try:
+        queue.connection().delete(_limit_key(route))
+    except RedisError as error:
+        _warn(error)
+
+
+def _age(holder: Holder) -> float:
+    return abs(time.time() - holder.seen)  # the clock may have been set back
+
+
+def _holders_key(route: str) -> str:
+    return f"skymailing:sessions:{route}"
+
+
+def _limit_key(route: str) -> str:
+    return f"skymailing:sessions:{route}:limit"
+
+
+def _warn(error: RedisError) -> None:
+    logger.info("Redis is unavailable; each worker only knows its own sessions: %s", error)
