@@ -7,9 +7,9 @@ from skymailing.delivery.rendering.content import (
     check_length,
     clean,
     convert_markdown,
-    guess_language,
     restore_text,
 )
+from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out

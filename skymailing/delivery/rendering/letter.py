@@ -12,7 +12,8 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
-from skymailing.delivery.rendering.liquid import look_up
+from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
+from skymailing.delivery.rendering.liquid import Parsed, look_up
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
 
@@ -99,14 +100,35 @@ def make_message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:
     return f"<{uuid5(run_uuid, str(delivery_id))}@{domain}>"
 
 
+def make_part(parsed: Parsed, footer: Footer, *, is_html: bool) -> CompiledPart:
+    kind = CheckedPart if footer is Footer.IF_HIDDEN else CompiledPart
+    return kind(parsed, escape=is_html)
+
+
+class CheckedPart(CompiledPart):
+    """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows none."""
+
+    def __init__(self, parsed: Parsed, *, escape: bool) -> None:
+        super().__init__(parsed, escape=escape)
+        self.is_html = escape
+
+    def fill(self, values: Mapping[str, object]) -> bytes:
+        """Render the part with `values`; raises TemplateError."""
+        body = super().fill(values)
+        url = values["unsubscribe_url"]
+        if is_shown(body.decode("utf-8"), str(url), is_html=self.is_html):
+            return body
+        return super().fill({**values, HIDDEN_URL: url})
+
+
 class CompiledContent:
     """The compiled subject and bodies of a message."""
 
     def __init__(self, content: Content) -> None:
         compiled = compile_content(content)
         self.subject = CompiledPart(compiled.subject, escape=False)
-        self.text = CompiledPart(compiled.text, escape=False)
-        self.html = CompiledPart(compiled.html, escape=True) if compiled.html else None
+        self.text = make_part(compiled.text, compiled.text_footer, is_html=False)
+        self.html = make_part(compiled.html, compiled.html_footer, is_html=True) if compiled.html else None
 
     def fill_subject(self, values: Mapping[str, object]) -> str:
         """Render the subject as one line; raises TemplateError."""
