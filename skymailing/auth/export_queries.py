@@ -86,6 +86,7 @@ def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
         Message.subject,
         Message.format,
         Message.body,
+        Message.language,
         Message.created_at,
         Message.updated_at,
     )
@@ -140,6 +141,7 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
             "reply_to": run.reply_to,
             "format": run.format,
             "body": run.body,
+            "language": run.language,
             "planned": run.planned,
             "letters": {state.value: count for state, count in ledger.counts.items()},
         }

@@ -43,7 +43,7 @@ class MissingValues:
 
 def find_missing_values(owner: User, message: Message, selection: Selection | None) -> MissingValues:
     """Return the values that recipients lack for a message; `selection` is None for all clients."""
-    content = Content(message.subject, message.format, message.body)
+    content = Content.of(message)
     paths = [path for path in sorted(find_unguarded(content)) if may_be_missing(path)]
     missing = dict.fromkeys(paths, 0)
     examined = 0

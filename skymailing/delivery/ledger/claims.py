@@ -44,6 +44,7 @@ class OpenRun:
     subject: str
     format: MessageFormat
     body: str
+    language: str
     sender_name: str
     reply_to: str
     # The end of the time window or of the current sending hours, after which nothing may be sent.
@@ -110,6 +111,7 @@ def _open_run(row: Any) -> OpenRun:
         subject=row.subject,
         format=row.format,
         body=row.body,
+        language=row.language,
         sender_name=row.sender_name,
         reply_to=row.reply_to,
         ends_at=row.ends_at,

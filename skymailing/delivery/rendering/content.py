@@ -6,6 +6,7 @@ Markdown, and the work is not repeated for each letter. Liquid tags are masked d
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from markdown_it import MarkdownIt
 
@@ -17,7 +18,7 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.page_head import fit_page
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
-from skymailing.models import MessageFormat
+from skymailing.models import Message, MessageFormat
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
@@ -60,6 +61,19 @@ body { margin: 0; padding: 24px 16px; }
 """
 
 
+class HasContent(Protocol):
+    """A row that holds the content of a letter."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def format(self) -> MessageFormat: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """The subject and body as the author wrote them."""
@@ -69,6 +83,16 @@ class Content:
     body: str
     # One of LANGUAGES; empty for a message of an earlier version, whose language is guessed.
     language: str = ""
+
+    @classmethod
+    def of(cls, source: "HasContent") -> "Content":
+        """Return the content of a message, a draft or a run."""
+        return cls(source.subject, source.format, source.body, source.language)
+
+    def write_to(self, message: Message) -> None:
+        """Store the content in a message."""
+        message.subject, message.format, message.body = self.subject, self.format, self.body
+        message.language = self.language
 
 
 @dataclass(frozen=True, slots=True)

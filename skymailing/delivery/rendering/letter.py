@@ -235,7 +235,7 @@ def render_test_letter(message: Message, client: Client | None, user: User) -> b
     sender = Sender(user.sender_name, address, user.email)
     identity = uuid4()
     template = LetterTemplate(
-        Content(message.subject, message.format, message.body),
+        Content.of(message),
         sender,
         identity,
         f"test.{address.rpartition('@')[2]}",

@@ -71,7 +71,7 @@ class MailingsView(PanelView):
         """Return the letter to show in a frame: as the last run sent it, or as it would be sent now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         run_or_message = find_last_run(mailing) or mailing.message
-        content = Content(run_or_message.subject, run_or_message.format, run_or_message.body)
+        content = Content.of(run_or_message)
         try:
             rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
         except TemplateError as error:

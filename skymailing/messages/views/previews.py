@@ -51,7 +51,7 @@ def show(message_id: int) -> ResponseReturnValue:
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     insight, problem = None, None
     try:
-        insight = inspect(Content(message.subject, message.format, message.body), recipient)
+        insight = inspect(Content.of(message), recipient)
     except TemplateError as error:
         problem = explain_template_error(error)
     before, after = queries.find_neighbors(client) if client else (None, None)
@@ -78,7 +78,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
     """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
-    content = Content(message.subject, message.format, message.body)
+    content = Content.of(message)
     try:
         rendered = inspect(content, make_recipient(client) if client else EXAMPLE).rendered
     except TemplateError as error:
