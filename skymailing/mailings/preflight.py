@@ -7,11 +7,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.forms import MailingForm
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_clock_time, format_hours, format_rate
+from skymailing.messages.queries import find_attributes
+from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, Message
 
 # The form's steps with their fields.
@@ -44,6 +47,7 @@ class Preflight:
     message: Message | None
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
+    unknown: list[UnknownPlaceholder]  # in the message
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -56,19 +60,30 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
     message = find_chosen_message(form)
     is_audience_known = not form.has_error("audience") and not form.has_error("clients")
     selection = form.values.selection
+    missing = find_missing_values(form.owner, message, selection) if message and is_audience_known else None
     preflight = Preflight(
         problems=list_problems(form),
         message=message,
         example=find_example(form) if is_audience_known else None,
-        missing=find_missing_values(form.owner, message, selection)
-        if message and is_audience_known
-        else None,
+        missing=missing,
+        unknown=find_unknown_in(message, missing) if message else [],
         selected=None if selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
     )
     return {"preflight": preflight, **context}
+
+
+def find_unknown_in(message: Message, missing: MissingValues | None) -> list[UnknownPlaceholder]:
+    """Return what does not work in a message; a client's value only if no recipient has it."""
+    values = missing.found if missing else ()
+    lacking = {value.placeholder for value in values if missing and value.clients == missing.examined}
+    return [
+        found
+        for found in find_unknown(Content.of(message), find_attributes(message.owner_id))
+        if found.is_foreign or found.path[0] != "client" or found.text in lacking
+    ]
 
 
 def zone_of(form: MailingForm) -> ZoneInfo:

@@ -66,6 +66,9 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
+    # The error in the body for writing mode, whose readers see no lines.
+    problem_in_writing = ""
+
     def read_content(self) -> Content:
         """Return the submitted content."""
         subject, body = self.subject.data or "", self.body.data or ""
@@ -80,5 +83,7 @@ class MessageForm(FlaskForm):
         except TemplateError as error:
             field = self.subject if error.in_subject else self.body
             field.errors = [*field.errors, explain_template_error(error)]
+            if not error.in_subject:
+                self.problem_in_writing = explain_template_error(error, with_line=False)
             return False
         return True

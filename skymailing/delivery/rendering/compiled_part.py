@@ -10,7 +10,8 @@ from liquid.exceptions import LiquidError
 from markupsafe import escape
 
 from skymailing.delivery.rendering.content import clean
-from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed, explain
+from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
+from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 
 Values = Mapping[str, object]
@@ -96,7 +97,7 @@ class CompiledPart:
             try:
                 node.render(context, buffer)
             except LiquidError as error:
-                raise explain(error, "") from error
+                raise explain(error, self.parsed.source, is_typed=False) from error
             except Exception as error:  # unusual values may break a filter in any way, for this letter only
                 raise TemplateError(N_("The template cannot be rendered")) from error
             piece = pieces[place] = encode(buffer.getvalue())

@@ -18,6 +18,7 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 from skymailing.delivery.rendering.page_head import fit_page
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
+from skymailing.delivery.rendering.tag_repair import repair_tags
 from skymailing.models import Message, MessageFormat
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
@@ -111,6 +112,11 @@ def clean(text: str) -> str:
     return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def prepare(text: str) -> str:
+    """Return the text that is rendered: without control characters, and with tags as Liquid wants them."""
+    return repair_tags(clean(text))
+
+
 def check_length(body: str, format: MessageFormat) -> None:
     """Raise TemplateError if a body is too long to be saved, shown or converted."""
     _check_length(body, MAX_MARKDOWN if format is MessageFormat.MARKDOWN else MAX_BODY)
@@ -123,9 +129,9 @@ def _check_length(body: str, limit: int) -> None:
 
 def compile_content(content: Content) -> Compiled:
     """Parse and convert the content; raises TemplateError."""
-    body = clean(content.body)
+    body = prepare(content.body)
     _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
-    subject = parse(clean(content.subject), escape=False)
+    subject = parse(prepare(content.subject), escape=False)
     language = content.language or guess_language(body)
     if content.format is MessageFormat.HTML:
         page = inline_styles(fit_page(body, content.language))
@@ -218,7 +224,7 @@ def derive_text(html: str, language: str) -> tuple[Parsed, Footer]:
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:
     """Return the paths of all values that the content uses; raises TemplateError."""
-    parsed = (parse(clean(source), escape=False) for source in (content.subject, content.body))
+    parsed = (parse(prepare(source), escape=False) for source in (content.subject, content.body))
     return sorted(set().union(*(template.variables for template in parsed)))
 
 
@@ -233,12 +239,14 @@ EXAMPLE_VALUES = {
 
 def check_content(content: Content) -> None:
     """Raise TemplateError, with the line in the body as typed, if the content cannot be rendered."""
-    subject, body = clean(content.subject), clean(content.body)
+    subject, body = prepare(content.subject), prepare(content.body)
     check_length(body, content.format)
     try:
         render(parse(subject, escape=False), EXAMPLE_VALUES, subject)
     except TemplateError as error:
-        raise TemplateError(error.message, error.line, in_subject=True, **error.params) from error
+        raise TemplateError(
+            error.message, error.line, tag=error.tag, in_subject=True, **error.params
+        ) from error
     render(parse(body, escape=False), EXAMPLE_VALUES, body)
     compiled = compile_content(content)
     for part in (compiled.text, compiled.html):

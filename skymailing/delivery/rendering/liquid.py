@@ -17,13 +17,12 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.filter import with_context
 from liquid.undefined import Undefined
 
+from skymailing.delivery.rendering.liquid_errors import explain, find_tag
 from skymailing.delivery.rendering.liquid_tags import (
     MAX_TAG,
     N_,
-    NAME,
     TemplateError,
     find_tags,
-    find_unclosed,
     line_at,
 )
 
@@ -41,10 +40,6 @@ TAGS = frozenset(
 )
 # `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
 REFUSED_FILTERS = frozenset({"safe", "escapejs"})
-
-
-# The library's error messages for a block that does not end where it should.
-NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 
 
 def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
@@ -168,6 +163,7 @@ class Parsed:
     variables: frozenset[tuple[str, ...]]
     # Names of the template's own variables.
     locals: frozenset[str]
+    source: str
 
 
 def parse(source: str, *, escape: bool) -> Parsed:
@@ -186,46 +182,17 @@ def parse(source: str, *, escape: bool) -> Parsed:
     for name, spans in found.filters.items():
         if name not in environment.filters:
             raise TemplateError(
-                N_("There is no filter “%(name)s”"), line_at(source, spans[0].index), name=name
+                N_("There is no filter “%(name)s”"),
+                line_at(source, spans[0].index),
+                tag=found_tag.text if (found_tag := find_tag(source, spans[0].index)) else "",
+                name=name,
             )
     variables = frozenset(
         tuple(str(segment) for segment in variable.segments)
         for group in found.globals.values()
         for variable in group
     )
-    return Parsed(template, count + 1, variables, frozenset(found.locals))
-
-
-def find_line(error: LiquidError, source: str) -> int | None:
-    """Return the line of an error, even if the library gives no position."""
-    index = error.token.start_index if error.token is not None else -1
-    if source and 0 <= index <= len(source):
-        return line_at(source, index)
-    for tag in find_tags(source):
-        try:
-            if tag.is_output:
-                TEXT.from_string(tag.text)
-        except LiquidError:
-            return line_at(source, tag.start)
-    return None
-
-
-def explain(error: LiquidError, source: str) -> TemplateError:
-    """Convert an error from the library to a TemplateError."""
-    if NO_END.search(str(error.message)) and (tag := find_unclosed(source)):
-        name = NAME.match(tag.text)
-        return TemplateError(
-            N_("%(opening)s is not closed by %(closing)s"),
-            line_at(source, tag.start),
-            opening=tag.text,
-            closing=f"{{% end{name.group(1) if name else ''} %}}",
-        )
-    line = find_line(error, source)
-    if isinstance(error, ResourceLimitError):
-        return TemplateError(
-            N_("The template is too expensive to render: shorten a loop, a range or the output"), line
-        )
-    return TemplateError(N_("The template has an error: %(problem)s"), line, problem=str(error.message))
+    return Parsed(template, count + 1, variables, frozenset(found.locals), source)
 
 
 def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> str:
@@ -240,7 +207,9 @@ def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> st
         raise explain(error, source) from error
     except Exception as error:
         raise TemplateError(
-            N_("The template cannot be rendered"), line_at(source, node.token.start_index)
+            N_("The template cannot be rendered"),
+            line_at(source, node.token.start_index),
+            tag=found.text if (found := find_tag(source, node.token.start_index)) else "",
         ) from error
     return buffer.getvalue()
 

@@ -63,6 +63,7 @@ def show(message_id: int) -> ResponseReturnValue:
         rendered=insight.rendered if insight else None,
         problem=problem,
         empty=list_empty(insight) if insight else [],
+        unknown=insight.unknown if insight else [],
         before=before,
         after=after,
         search=search,
@@ -114,6 +115,7 @@ def typed() -> ResponseReturnValue:
         rendered=insight.rendered if insight else None,
         recipient=recipient,
         empty=list_empty(insight) if insight else [],
+        unknown=insight.unknown if insight else [],
         problem=problem,
     )
     return seal(make_response(page))
@@ -141,7 +143,7 @@ def insight() -> ResponseReturnValue:
         size=str(format_decimal(round(facts.size / 1024, 1))),
         clipped=facts.is_clipped,
         empty=[write_path(path) for path in facts.empty],
-        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in facts.unknown],
+        unknown=[[found.text, found.suggestion] for found in facts.unknown],
     )
 
 
@@ -172,7 +174,7 @@ def inspect(content: Content, recipient: Recipient) -> Insight:
 
 def list_empty(insight: Insight) -> list[str]:
     """Return the placeholders that print nothing for this recipient, as written in the message."""
-    return [write_path(path) for path in (*insight.empty, *(path for path, _similar in insight.unknown))]
+    return [write_path(path) for path in insight.empty]
 
 
 def seal(response: Response) -> Response:
