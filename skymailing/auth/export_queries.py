@@ -40,6 +40,8 @@ def read_profile(user: User) -> dict[str, Any]:
         "role": user.role,
         "language": user.locale,
         "time_zone": user.timezone,
+        "date_order": user.date_order,
+        "attribute_types": user.attribute_types,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,

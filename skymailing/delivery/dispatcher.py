@@ -45,7 +45,7 @@ class Dispatcher:
             content = Content.of(run)
             sender = Sender(run.sender_name, self.sender, run.reply_to)
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
+            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id, run.habits)
         return self._template[1]
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:

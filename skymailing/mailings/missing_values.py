@@ -9,8 +9,9 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Selection, conditions_for
-from skymailing.messages.letter_insight import Path, find_unguarded
+from skymailing.messages.letter_insight import find_unguarded
 from skymailing.messages.placeholders import write_path
+from skymailing.messages.unknown_placeholders import Path
 from skymailing.models import Message, User
 
 # Only the first recipients are examined: a million at each change of the form would be too slow.

@@ -11,6 +11,7 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.letter_trial import Trial, try_letters
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_clock_time, format_hours, format_rate
 from skymailing.messages.queries import find_attributes
@@ -48,6 +49,7 @@ class Preflight:
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
     unknown: list[UnknownPlaceholder]  # in the message
+    trial: Trial | None
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -67,6 +69,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         example=find_example(form) if is_audience_known else None,
         missing=missing,
         unknown=find_unknown_in(message, missing) if message else [],
+        trial=try_letters(form.owner, message, selection) if message and is_audience_known else None,
         selected=None if selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,

@@ -15,5 +15,6 @@ def explain_template_error(error: TemplateError, *, with_line: bool = True) -> s
     if error.tag:
         text = f"{text}: {error.tag[:SHOWN]}"
     if with_line and error.line:
-        return _("Line %(line)s: %(problem)s.", line=error.line, problem=text)
+        text = _("Line %(line)s: %(problem)s.", line=error.line, problem=text)
+        return str(text)
     return f"{text}."

@@ -19,6 +19,7 @@ from skymailing.delivery.rendering.letter import (
 )
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
+from skymailing.delivery.rendering.values import Habits
 from skymailing.messages.unknown_placeholders import (
     STANDARD_ATTRIBUTES,
     Path,
@@ -48,12 +49,19 @@ class Insight:
 
 
 def inspect_letter(
-    content: Content, recipient: Recipient, sender: Sender, url: str, attributes: Iterable[str]
+    content: Content,
+    recipient: Recipient,
+    sender: Sender,
+    url: str,
+    attributes: Iterable[str],
+    habits: Habits,
 ) -> Insight:
     """Return what `recipient` would get; `attributes` are those of all clients; raises TemplateError."""
     check_length(content.body, content.format)
-    template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
-    rendered = template.parts.render(make_values(recipient, template.sender_name, url))
+    template = LetterTemplate(content, sender, uuid4(), "preview.localhost", habits)
+    rendered = template.parts.render(
+        make_values(recipient, template.sender_name, url, template.parts.readers)
+    )
     size = len(template.render(0, recipient, url, utcnow()))
     paths = find_placeholders(content)
     all_attributes = {*STANDARD_ATTRIBUTES, *attributes, *recipient.attributes}

@@ -7,10 +7,11 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
 from skymailing.delivery.rendering.liquid_tags import find_tags
 from skymailing.messages.conversion import convert
-from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
+from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import MessageFormat, User
 from tests.support.factories import ClientFactory
 

@@ -110,6 +110,8 @@ def test_a_value_that_only_old_clients_have_is_not_unknown_in_the_check(
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
+        ((LETTERS / "entities-of-visual-editors-in-liquid.html").read_text(), "x Ann Ann"),
+        ("{% if client.age &lt;= 40 %}y{% endif %}", "y"),
         ("{{\u00a0name\u00a0}}", "Ann"),
         ("{{ client.pet | default: “кошка” }}", "кошка"),
         ("{{ client.pet | default: «кошка» | upcase }}", "КОШКА"),

@@ -96,4 +96,6 @@ def test_a_run_sends_the_letter_in_its_language(
     work()
 
     (letter,) = smtp.letters
-    assert "Отписаться" in str(letter.parsed.get_body(("plain",)).get_content())
+    part = letter.parsed.get_body(("plain",))
+    assert part is not None
+    assert "Отписаться" in str(part.get_content())

@@ -13,6 +13,7 @@ from skymailing.delivery.rendering.content import clean
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
+from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
@@ -44,8 +45,9 @@ def find_path(node: Node, parsed: Parsed) -> tuple[str, ...] | None:
 class CompiledPart:
     """The compiled template of a subject or body."""
 
-    def __init__(self, parsed: Parsed, *, escape: bool) -> None:
+    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits = DEFAULT_HABITS) -> None:
         self.parsed = parsed
+        self.habits = habits
         self.pieces: list[bytes] = []
         # (index in pieces, name): values that are only looked up, encoded and inserted.
         self.texts: list[tuple[int, str]] = []
@@ -90,7 +92,7 @@ class CompiledPart:
 
     def _fill_nodes(self, pieces: list[bytes], values: Values) -> None:
         template = self.parsed.template
-        context = Context(template, values, self.parsed.tag_count)
+        context = Context(template, values, self.parsed.tag_count, self.habits)
         total = 0
         for place, node in self.nodes:
             buffer = template._get_buffer()

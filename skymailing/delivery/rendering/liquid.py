@@ -17,6 +17,7 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.filter import with_context
 from liquid.undefined import Undefined
 
+from skymailing.delivery.rendering import comparisons
 from skymailing.delivery.rendering.liquid_errors import explain, find_tag
 from skymailing.delivery.rendering.liquid_tags import (
     MAX_TAG,
@@ -25,6 +26,7 @@ from skymailing.delivery.rendering.liquid_tags import (
     find_tags,
     line_at,
 )
+from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits, to_date, to_number
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
 MAX_TAGS = 5_000  # in one template; parsing a tag takes 0.1 ms
@@ -39,6 +41,7 @@ TAGS = frozenset(
     "increment decrement echo ifchanged #".split()
 )
 # `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
+MATH = frozenset("abs at_least at_most ceil divided_by floor minus modulo plus round times".split())
 REFUSED_FILTERS = frozenset({"safe", "escapejs"})
 
 
@@ -55,14 +58,22 @@ def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
 
 # A long range is cheap to create but expensive to join, sort or search; the library has no limit for it.
 # Any expression may contain one, so the limit applies where the library creates all ranges.
+comparisons.install()
 RangeLiteral._make_range = limit_ranges(RangeLiteral._make_range)  # type: ignore[method-assign]
 
 
 class Context(RenderContext):
     """The context of one rendering, which counts its work."""
 
-    def __init__(self, template: BoundTemplate, values: Mapping[str, object], tag_count: int) -> None:
+    def __init__(
+        self,
+        template: BoundTemplate,
+        values: Mapping[str, object],
+        tag_count: int,
+        habits: Habits = DEFAULT_HABITS,
+    ) -> None:
         super().__init__(template, globals=values)
+        self.habits = habits
         self.tag_count = tag_count
         self.work = 0
 
@@ -117,6 +128,11 @@ def limit_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     wants_environment = getattr(function, "with_environment", False)
 
     def run(value: object, *args: Any, context: Context, **options: Any) -> Any:
+        if name in MATH:
+            value = to_number(value, context.habits)
+            args = tuple(to_number(argument, context.habits) for argument in args)
+        elif name == "date":
+            value = to_date(value, context.habits)
         work = (
             10
             + estimate_argument(value)

@@ -54,17 +54,15 @@ def explain(error: LiquidError, source: str, *, is_typed: bool = True) -> Templa
     index = error.token.start_index if error.token is not None else -1
     found = find_tag(source, index) or find_unreadable(source)
     line = line_at(source, found.start) if is_typed and found else None
-    message, values = describe(error)
-    return TemplateError(message, line, tag=found.text if found else "", **values)
+    tag = found.text if found else ""
+    if unknown := NO_TAG.search(str(error.message)):
+        return TemplateError(N_("There is no tag “%(name)s”"), line, tag=tag, name=unknown[1])
+    return TemplateError(describe(error), line, tag=tag)
 
 
-def describe(error: LiquidError) -> tuple[str, dict[str, str]]:
-    """Return a message and its values."""
-    text = str(error.message)
+def describe(error: LiquidError) -> str:
     if isinstance(error, ResourceLimitError):
-        return TOO_EXPENSIVE, {}
-    if found := NO_TAG.search(text):
-        return N_("There is no tag “%(name)s”"), {"name": found[1]}
-    if "divide by" in text:
-        return DIVISION, {}
-    return (UNREADABLE if isinstance(error, LiquidSyntaxError) else UNUSABLE), {}
+        return TOO_EXPENSIVE
+    if "divide by" in str(error.message):
+        return DIVISION
+    return UNREADABLE if isinstance(error, LiquidSyntaxError) else UNUSABLE

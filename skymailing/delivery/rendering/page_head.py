@@ -18,7 +18,8 @@ def fit_page(html: str, language: str) -> str:
     """
     masked = MaskedSource(html)
     source = XML.sub(r"\g<1>utf-8", masked.text)
-    pieces, end = [], 0
+    pieces: list[str] = []
+    end = 0
     for piece in PIECE.finditer(source):
         name = (piece["name"] or "").lower()
         if piece["end"] or name not in ("html", "meta"):

@@ -35,7 +35,8 @@ def repair_tags(source: str) -> str:
     """Return the source with its tags as Liquid wants them; everything else stays byte for byte."""
     if "%7" in source:
         source = ESCAPED.sub(lambda match: "{{" + unquote(match[1]) + "}}", source)
-    pieces, end = [], 0
+    pieces: list[str] = []
+    end = 0
     try:
         for tag in find_tags(source):
             if SUSPECT.search(tag.text) and not RAW.match(tag.text):

@@ -14,6 +14,7 @@ from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.audience import count_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
+from skymailing.delivery.rendering.values import Habits
 from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -73,7 +74,12 @@ class MailingsView(PanelView):
         run_or_message = find_last_run(mailing) or mailing.message
         content = Content.of(run_or_message)
         try:
-            rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
+            rendered = preview(
+                content,
+                EXAMPLE,
+                sender_name=mailing.sender_name or mailing.owner.sender_name,
+                habits=Habits.of(mailing.owner),
+            )
         except TemplateError as error:
             response = Response(explain_template_error(error), mimetype="text/plain")
         else:

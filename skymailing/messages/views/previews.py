@@ -21,6 +21,7 @@ from skymailing.delivery.rendering.letter import (
     check_content,
     make_recipient,
 )
+from skymailing.delivery.rendering.values import Habits
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_template_error
@@ -169,7 +170,8 @@ def inspect(content: Content, recipient: Recipient) -> Insight:
     url = unsubscribe_url("example")
     address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
     sender = Sender(current_user.sender_name, address, current_user.email)
-    return inspect_letter(content, recipient, sender, url, queries.find_attributes(current_user.id))
+    attributes = queries.find_attributes(current_user.id)
+    return inspect_letter(content, recipient, sender, url, attributes, Habits.of(current_user))
 
 
 def list_empty(insight: Insight) -> list[str]:
