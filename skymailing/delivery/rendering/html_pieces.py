@@ -26,6 +26,8 @@ DECLARATION = re.compile(r"<[!?][^<>]*+>")
 def read_attributes(attributes: str) -> dict[str, str]:
     """Return the attributes of a start tag by their names in lower case; the first of equal names counts."""
     found: dict[str, str] = {}
+    if not attributes:
+        return found
     for match in ATTRIBUTE.finditer(attributes):
         value = match["value"] or ""
         text = value[1:-1] if value[:1] in ('"', "'") else value

@@ -54,10 +54,10 @@ def explain(error: LiquidError, source: str, *, is_typed: bool = True) -> Templa
     index = error.token.start_index if error.token is not None else -1
     found = find_tag(source, index) or find_unreadable(source)
     line = line_at(source, found.start) if is_typed and found else None
-    tag = found.text if found else ""
+    text = found.text if found else ""
     if unknown := NO_TAG.search(str(error.message)):
-        return TemplateError(N_("There is no tag “%(name)s”"), line, tag=tag, name=unknown[1])
-    return TemplateError(describe(error), line, tag=tag)
+        return TemplateError(N_("There is no tag “%(name)s”"), line, tag=text, name=unknown[1])
+    return TemplateError(describe(error), line, tag=text)
 
 
 def describe(error: LiquidError) -> str:

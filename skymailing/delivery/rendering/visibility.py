@@ -1,6 +1,7 @@
 """Judge what a reader of an HTML letter sees: which text and links are neither hidden nor in comments."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from html import unescape
 
@@ -48,30 +49,35 @@ class Reader:
     masks: Masks | None = None
     elements: list[Open] = field(default_factory=list)
     hidden: int = 0  # open elements that hide
+    names: Counter[str] = field(default_factory=Counter)  # of the open elements
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
         if name in IMPLIED and self.elements and self.elements[-1].name == name:
             self._pop()
         if name in VOID:
             return
-        style = re.sub(r"\s+", "", attributes.get("style", "").lower())
-        hides = name in UNSEEN or "hidden" in attributes or is_hiding(style)
-        if self.masks and not hides:
-            hides = bool(self.masks.statement.search(written) or self.masks.any.search(style))
+        hides = name in UNSEEN
         sizeless = self.elements[-1].is_sizeless if self.elements else False
-        for size in FONT_SIZE.findall(style):
-            sizeless = ZERO_SIZE.search(size) is not None
+        if attributes:
+            style = read_style(attributes)
+            hides = hides or is_hidden(attributes)
+            if self.masks and not hides:
+                hides = bool(self.masks.statement.search(written) or self.masks.any.search(style))
+            for size in FONT_SIZE.findall(style):
+                sizeless = ZERO_SIZE.search(size) is not None
         self.elements.append(Open(name, hides, sizeless))
         self.hidden += hides
+        self.names[name] += 1
 
     def end(self, name: str) -> None:
-        if any(element.name == name for element in reversed(self.elements)):
+        if self.names[name]:
             while self._pop() != name:
                 pass
 
     def _pop(self) -> str:
         element = self.elements.pop()
         self.hidden -= element.hides
+        self.names[element.name] -= 1
         return element.name
 
     @property
@@ -87,9 +93,17 @@ class Reader:
         return "".join(f"</{element.name}>" for element in reversed(self.elements[first:]))
 
 
-def is_hiding(style: str) -> bool:
-    """Whether the style, in lower case and without spaces, hides an element."""
-    if not style:
+def read_style(attributes: dict[str, str]) -> str:
+    """Return an element's style in lower case and without spaces."""
+    style = attributes.get("style")
+    return "".join(style.lower().split()) if style else ""
+
+
+def is_hidden(attributes: dict[str, str]) -> bool:
+    """Whether the attributes of an element hide it."""
+    if "hidden" in attributes:
+        return True
+    if not (style := read_style(attributes)):
         return False
     return HIDING.search(style) is not None or (
         FLAT.search(style) is not None and CLIPPING.search(style) is not None
@@ -105,8 +119,7 @@ def has_shape(text: str, masks: Masks | None) -> bool:
 def is_visible_picture(attributes: dict[str, str]) -> bool:
     if any(TINY.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height")):
         return False
-    style = re.sub(r"\s+", "", attributes.get("style", "").lower())
-    return not is_hiding(style) and bool(attributes.get("src") or attributes.get("alt"))
+    return not is_hidden(attributes) and bool(attributes.get("src") or attributes.get("alt"))
 
 
 def shows(html: str, needle: re.Pattern[str], masks: Masks | None = None) -> bool:
