@@ -20,6 +20,7 @@ from skymailing.caching import invalidation
 from skymailing.delivery.dispatcher import close_dispatcher
 from skymailing.extensions import cache, db
 from skymailing.models import AuditEntry, User
+from skymailing.settings.database import write_json
 from skymailing.worker import make_worker
 from tests.support import factories
 from tests.support.servers import RedisServer, SmtpServer
@@ -163,7 +164,7 @@ def test_session(app: Flask) -> Iterator[Session]:
     with app.app_context():
         url = db.engine.url
     # In autocommit mode, the app sees a test's writes immediately, and reads hold no locks.
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", json_serializer=write_json)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
     with app.app_context():

@@ -11,13 +11,14 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, select, text
 from sqlalchemy.orm import Session
 
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.clock import utcnow
 from skymailing.extensions import db
+from skymailing.models import Client
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 # The last migration of the first released version: from there on, the service keeps running during
@@ -131,3 +132,37 @@ def test_users_that_exist_at_the_upgrade_do_not_get_the_limits_of_new_accounts(e
         trusted = {row.email: row.trusted_at for row in rows}
         assert trusted["old@example.com"] is not None
         assert trusted["new@example.com"] is None, "its address has not been confirmed"
+
+
+def test_json_that_was_stored_with_escapes_is_found_by_its_keys(empty_app: Flask) -> None:
+    escaped = '{"\\u0433\\u043e\\u0440\\u043e\\u0434": "\\u041e\\u043c\\u0441\\u043a \\"1\\" \\n"}'
+    lone = '{"old": "\\ud83d"}'  # SQLite cannot store it without the escape
+    with empty_app.app_context():
+        upgrade(str(MIGRATIONS), revision="0019")
+        is_sqlite = db.engine.dialect.name == "sqlite"
+        with Session(db.engine) as session, session.begin():
+            session.execute(
+                text(
+                    "INSERT INTO users (id, email, password_hash, role, name, locale, timezone,"
+                    " blocked_reason, session_epoch, created_at, updated_at)"
+                    " VALUES (1, 'a@example.com', '', 'user', '', '', 'UTC', '', 1, :now, :now)"
+                ),
+                {"now": utcnow()},
+            )
+            for number, attributes in enumerate([escaped, lone] if is_sqlite else [escaped]):
+                session.execute(
+                    text(
+                        "INSERT INTO clients (owner_id, email, email_key, full_name, comment, attributes,"
+                        " created_at, updated_at) VALUES (1, :email, :email, '', '', :attributes, :now, :now)"
+                    ),
+                    {"email": f"{number}@example.com", "attributes": attributes, "now": utcnow()},
+                )
+        upgrade(str(MIGRATIONS), revision="0021")
+        with Session(db.engine) as session:
+            found = session.scalars(
+                select(Client.attributes).where(Client.attributes["город"].as_string().like("Омск%"))
+            ).all()
+            stored = session.scalars(text("SELECT CAST(attributes AS TEXT) FROM clients ORDER BY id")).all()
+    assert found == [{"город": 'Омск "1" \n'}]
+    assert "город" in stored[0]
+    assert not is_sqlite or stored[1] == lone

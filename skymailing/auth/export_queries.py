@@ -40,6 +40,8 @@ def read_profile(user: User) -> dict[str, Any]:
         "role": user.role,
         "language": user.locale,
         "time_zone": user.timezone,
+        "date_order": user.date_order,
+        "attribute_types": user.attribute_types,
         "summary_hour": user.summary_hour,
         "registered": user.created_at,
         "confirmed": user.confirmed_at,
@@ -86,6 +88,7 @@ def read_messages(user_id: int) -> Iterator[dict[str, Any]]:
         Message.subject,
         Message.format,
         Message.body,
+        Message.language,
         Message.created_at,
         Message.updated_at,
     )
@@ -140,6 +143,7 @@ def read_runs(user_id: int) -> Iterator[dict[str, Any]]:
             "reply_to": run.reply_to,
             "format": run.format,
             "body": run.body,
+            "language": run.language,
             "planned": run.planned,
             "letters": {state.value: count for state, count in ledger.counts.items()},
         }

@@ -20,6 +20,8 @@ from skymailing.models import (
     mailing_clients,
 )
 
+# Number of newest clients whose attributes are read.
+SAMPLE = 200
 ORDERS: dict[str, Order] = {
     "-added": [(Client.id, True)],
     "added": [(Client.id, False)],
@@ -113,3 +115,12 @@ def list_latest_imports(owner_id: int, limit: int = 5) -> list[ClientImport]:
             .limit(limit)
         )
     )
+
+
+def list_known_attributes(owner_id: int) -> dict[str, str]:
+    """Return the names of the newest clients' attributes, each with an example."""
+    newest = select(Client.attributes).where(Client.owner_id == owner_id).order_by(Client.id.desc())
+    samples: dict[str, str] = {}
+    for attributes in db.session.scalars(newest.limit(SAMPLE)):
+        samples = {name: str(value) for name, value in attributes.items() if value} | samples
+    return samples

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
+from skymailing.clients.attribute_types import learn_types
 from skymailing.clients.columns import Columns
 from skymailing.clients.csv_reader import Record
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, open_table
@@ -107,6 +108,7 @@ def import_batch(
     rejected = [row for row in rows if isinstance(row, RejectedRow)]
     created = upsert_clients(room.owner_id, valid, now)
     room.take(created)
+    learn_types(room.owner_id, valid)
     store_rejected(import_id, rejected)
     renewed = now + LEASE
     update_import(

@@ -43,10 +43,10 @@ class Dispatcher:
         """Return the run's content, compiled at first use."""
         # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         if self._template is None or self._template[0] != run.uuid:
-            content = Content(run.subject, run.format, run.body)
+            content = Content.of(run)
             sender = Sender(run.sender_name, self.sender, run.reply_to)
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
-            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id)
+            self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id, run.habits)
         return self._template[1]
 
     def domain_queue(self, run: OpenRun) -> DomainQueue | None:

@@ -78,6 +78,7 @@ def _new_run(session: Session, mailing: Mailing, now: datetime) -> Run:
         subject=message.subject,
         format=message.format,
         body=message.body,
+        language=message.language,
         sender_name=mailing.sender_name or mailing.owner.sender_name,
         reply_to=mailing.owner.email,
     )

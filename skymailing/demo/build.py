@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 
 from skymailing.delivery.ledger.reconciliation import recount
 from skymailing.delivery.ledger.statistics import run_keys
+from skymailing.delivery.rendering.languages import guess_language
 from skymailing.demo.articles import ARTICLES
 from skymailing.demo.history import History
 from skymailing.demo.people import make_clients
@@ -132,7 +133,13 @@ class _Example:
         self.clients = make_clients(self.owner, self.random)
         db.session.add_all(self.clients)
         self.messages = {
-            text.key: Message(owner=self.owner, subject=text.subject, format=text.format, body=text.body)
+            text.key: Message(
+                owner=self.owner,
+                subject=text.subject,
+                format=text.format,
+                body=text.body,
+                language=guess_language(text.subject + text.body),
+            )
             for text in MESSAGES
         }
         db.session.add_all(self.messages.values())

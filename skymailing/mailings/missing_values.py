@@ -9,8 +9,9 @@ from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import queries
 from skymailing.mailings.selection import Selection, conditions_for
-from skymailing.messages.letter_insight import Path, find_unguarded
+from skymailing.messages.letter_insight import find_unguarded
 from skymailing.messages.placeholders import write_path
+from skymailing.messages.unknown_placeholders import Path
 from skymailing.models import Message, User
 
 # Only the first recipients are examined: a million at each change of the form would be too slow.
@@ -43,7 +44,7 @@ class MissingValues:
 
 def find_missing_values(owner: User, message: Message, selection: Selection | None) -> MissingValues:
     """Return the values that recipients lack for a message; `selection` is None for all clients."""
-    content = Content(message.subject, message.format, message.body)
+    content = Content.of(message)
     paths = [path for path in sorted(find_unguarded(content)) if may_be_missing(path)]
     missing = dict.fromkeys(paths, 0)
     examined = 0

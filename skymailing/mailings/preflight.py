@@ -7,13 +7,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from skymailing.delivery.rendering.content import Content
 from skymailing.extensions import db
 from skymailing.mailings import forecast, queries, scheduling
 from skymailing.mailings.forecast import Forecast
 from skymailing.mailings.formats import format_clock_time, format_rate
 from skymailing.mailings.forms import MailingForm
+from skymailing.mailings.letter_trial import Trial, try_letters
 from skymailing.mailings.missing_values import MissingValues, find_missing_values
 from skymailing.mailings.progress_text import format_hours
+from skymailing.messages.queries import find_attributes
+from skymailing.messages.unknown_placeholders import UnknownPlaceholder, find_unknown
 from skymailing.models import Client, Mailing, MailingState, Message
 
 # The form's steps with their fields.
@@ -54,6 +58,8 @@ class Preflight:
     message: Message | None
     example: Client | None  # the first client who would get a letter
     missing: MissingValues | None
+    unknown: list[UnknownPlaceholder]  # in the message
+    trial: Trial | None
     selected: int | None  # number of selected clients; None if the mailing is for all
     starts_at: datetime | None
     ends_at: datetime | None
@@ -68,13 +74,14 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
     message = find_chosen_message(form)
     is_audience_known = not form.has_error("audience") and not form.has_error("clients")
     selection = form.values.selection
+    missing = find_missing_values(form.owner, message, selection) if message and is_audience_known else None
     preflight = Preflight(
         problems=list_problems(form),
         message=message,
         example=find_example(form) if is_audience_known else None,
-        missing=find_missing_values(form.owner, message, selection)
-        if message and is_audience_known
-        else None,
+        missing=missing,
+        unknown=find_unknown_in(message, missing) if message else [],
+        trial=try_letters(form.owner, message, selection) if message and is_audience_known else None,
         selected=None if selection is None else form.validation.selected,
         starts_at=None if form.is_fixed or form.starts_at.errors else form.starts_at.data,
         ends_at=None if form.ends_at.errors else form.ends_at.data,
@@ -93,6 +100,17 @@ def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
     if begins_at is None:
         return None
     return Start(forecast.reach.letters, format_clock_time(begins_at, now) if begins_at > now else "")
+
+
+def find_unknown_in(message: Message, missing: MissingValues | None) -> list[UnknownPlaceholder]:
+    """Return what does not work in a message; a client's value only if no recipient has it."""
+    values = missing.found if missing else ()
+    lacking = {value.placeholder for value in values if missing and value.clients == missing.examined}
+    return [
+        found
+        for found in find_unknown(Content.of(message), find_attributes(message.owner_id))
+        if found.is_foreign or found.path[0] != "client" or found.text in lacking
+    ]
 
 
 def zone_of(form: MailingForm) -> ZoneInfo:

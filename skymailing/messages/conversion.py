@@ -7,7 +7,6 @@ from skymailing.delivery.rendering.content import (
     check_length,
     clean,
     convert_markdown,
-    guess_language,
     restore_text,
 )
 from skymailing.delivery.rendering.plaintext import html_to_text
@@ -16,9 +15,10 @@ from skymailing.messages.starters import TEXT_BEGINS, TEXT_ENDS, lay_out
 from skymailing.models import MessageFormat
 
 
-def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
-    """Return `body` in the new format; raises TemplateError if a tag is not closed, or if
-    the body is too long.
+def convert(body: str, old: MessageFormat, new: MessageFormat, language: str) -> str:
+    """Return `body`, of a message in `language`, in the new format.
+
+    Raises TemplateError if a tag is not closed, or if the body is too long.
 
     Plain text and Markdown need no conversion. An HTML message has a design around its text; converting it
     to another format removes the design.
@@ -27,7 +27,7 @@ def convert(body: str, old: MessageFormat, new: MessageFormat) -> str:
     check_length(body, old)
     if new is MessageFormat.HTML and old is not MessageFormat.HTML:
         content = convert_markdown(body) if old is MessageFormat.MARKDOWN else write_paragraphs(body)
-        return lay_out(content.strip(), guess_language(body))
+        return lay_out(content.strip(), language)
     if old is MessageFormat.HTML and new is not MessageFormat.HTML:
         masked = MaskedSource(extract_text(body))
         return restore_text(html_to_text(masked.text), masked).strip("\n") + "\n"

@@ -79,6 +79,7 @@ def set_content(draft: MessageDraft, content: Content, now: datetime) -> None:
     draft.subject = clean_line(content.subject)[:MAX_SUBJECT]
     draft.format = content.format
     draft.body = clean(content.body)[:MAX_BODY]
+    draft.language = content.language
     draft.saved_at = now
 
 
@@ -116,7 +117,7 @@ def delete_drafts(owner_id: int, *, draft_id: int | None, message_id: int | None
 def store_deleted(message: Message, now: datetime) -> MessageDraft:
     """Store the content of a message that is about to be deleted."""
     deleted = MessageDraft(owner_id=message.owner_id, was_message=True, discarded_at=now)
-    set_content(deleted, Content(message.subject, message.format, message.body), now)
+    set_content(deleted, Content.of(message), now)
     db.session.add(deleted)
     return deleted
 
@@ -130,9 +131,8 @@ def restore_draft(draft: MessageDraft, now: datetime, actor: Actor) -> Message |
     if draft.was_message:
         if draft.discarded_at is None or draft.discarded_at <= now - undo.UNDO_WINDOW:
             raise undo.CannotRestore("undo_expired")
-        message = Message(
-            owner_id=draft.owner_id, subject=draft.subject, format=draft.format, body=draft.body
-        )
+        message = Message(owner_id=draft.owner_id)
+        Content.of(draft).write_to(message)
         db.session.add(message)
         db.session.delete(draft)
         db.session.flush()

@@ -4,12 +4,17 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from skymailing.delivery.rendering.liquid_tags import TemplateError
+from skymailing.delivery.rendering.liquid_tags import SHOWN, TemplateError
 
 
-def explain_template_error(error: TemplateError) -> str:
-    """Return what is wrong with a template, and on which line."""
+def explain_template_error(error: TemplateError, *, with_line: bool = True) -> str:
+    """Return what is wrong with a template, at which tag and on which line."""
     text: Any = _(error.message)
     if error.params:
         text = text % error.params
-    return _("Line %(line)s: %(problem)s.", line=error.line, problem=text) if error.line else f"{text}."
+    if error.tag:
+        text = f"{text}: {error.tag[:SHOWN]}"
+    if with_line and error.line:
+        text = _("Line %(line)s: %(problem)s.", line=error.line, problem=text)
+        return str(text)
+    return f"{text}."

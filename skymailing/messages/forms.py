@@ -1,17 +1,21 @@
 """The message form."""
 
 from flask import request
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import RadioField, StringField, TextAreaField
+from wtforms import RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from skymailing.delivery.rendering.content import MAX_BODY, clean
+from skymailing.delivery.rendering.languages import LANGUAGES, guess_language
 from skymailing.delivery.rendering.letter import Content, TemplateError, check_content
 from skymailing.delivery.rendering.mime import clean_line
 from skymailing.messages.error_texts import explain_template_error
+from skymailing.messages.starters import follow_language
 from skymailing.models import MessageFormat
+from skymailing.web.i18n import LANGUAGE_NAMES
 
 MAX_SUBJECT = 500  # characters
 FORMATS = [
@@ -19,6 +23,7 @@ FORMATS = [
     SelectChoice(MessageFormat.HTML.value, _l("HTML")),
     SelectChoice(MessageFormat.TEXT.value, _l("Plain text")),
 ]
+LANGUAGE_CHOICES = [SelectChoice(code, name) for code, name in LANGUAGE_NAMES.items()]
 
 
 def clean_text(text: str | None) -> str | None:
@@ -29,14 +34,19 @@ def clean_subject(text: str | None) -> str | None:
     return clean_line(text) if text else text
 
 
+def choose_language(chosen: str | None, text: str) -> str:
+    """Return the chosen language of a message; without one, that of its text, else that of the page."""
+    return chosen if chosen in LANGUAGES else guess_language(text, get_locale().language)
+
+
 def read_typed() -> Content:
     """Return the content that the editor sends while the user types, valid or not."""
     format_name = request.form.get("format", "")
-    return Content(
-        clean_line(request.form.get("subject", ""))[:MAX_SUBJECT],
-        MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN,
-        clean(request.form.get("body", "")),
-    )
+    subject = clean_line(request.form.get("subject", ""))[:MAX_SUBJECT]
+    format = MessageFormat(format_name) if format_name in set(MessageFormat) else MessageFormat.MARKDOWN
+    body = clean(request.form.get("body", ""))
+    language = choose_language(request.form.get("language"), subject + body)
+    return Content(subject, format, follow_language(body, language), language)
 
 
 class MessageForm(FlaskForm):
@@ -47,6 +57,8 @@ class MessageForm(FlaskForm):
         [InputRequired(_l("Enter a subject.")), Length(max=MAX_SUBJECT)],
         filters=[clean_subject],
     )
+    # Optional for programs.
+    language = SelectField(_l("Message language"), choices=LANGUAGE_CHOICES, validate_choice=False)
     format = RadioField(_l("Format"), choices=FORMATS, default=MessageFormat.MARKDOWN.value)
     body = TextAreaField(
         _l("Text"),
@@ -54,9 +66,14 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
+    # The error in the body for writing mode, whose readers see no lines.
+    problem_in_writing = ""
+
     def read_content(self) -> Content:
         """Return the submitted content."""
-        return Content(self.subject.data or "", MessageFormat(self.format.data), self.body.data or "")
+        subject, body = self.subject.data or "", self.body.data or ""
+        language = choose_language(self.language.data, subject + body)
+        return Content(subject, MessageFormat(self.format.data), follow_language(body, language), language)
 
     def validate(self, extra_validators: object = None) -> bool:
         if not super().validate(extra_validators):
@@ -66,5 +83,7 @@ class MessageForm(FlaskForm):
         except TemplateError as error:
             field = self.subject if error.in_subject else self.body
             field.errors = [*field.errors, explain_template_error(error)]
+            if not error.in_subject:
+                self.problem_in_writing = explain_template_error(error, with_line=False)
             return False
         return True

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from uuid import uuid4
 
 from skymailing.clock import utcnow
-from skymailing.delivery.rendering.content import check_length, find_placeholders
+from skymailing.delivery.rendering.content import check_length, find_placeholders, prepare
 from skymailing.delivery.rendering.letter import (
     Content,
     LetterTemplate,
@@ -20,16 +19,20 @@ from skymailing.delivery.rendering.letter import (
 )
 from skymailing.delivery.rendering.liquid import parse
 from skymailing.delivery.rendering.liquid_tags import TemplateError, find_tags
+from skymailing.delivery.rendering.values import Habits
+from skymailing.messages.unknown_placeholders import (
+    STANDARD_ATTRIBUTES,
+    Path,
+    UnknownPlaceholder,
+    find_unknown,
+    is_known,
+)
 
-STANDARD_ATTRIBUTES = ("name", "full_name", "email")
-STANDARD_NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
 # At most this many tags are examined, so that a huge body does not take too long.
 EXAMINED = 300
 CLIPPED = 102 * 1024  # bytes of HTML that Gmail shows; it cuts off the rest
 # The delimiters of a statement.
 STATEMENT = re.compile(r"^\{%-?\s*|\s*-?%\}$")
-
-Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +44,33 @@ class Insight:
     is_clipped: bool
     # Placeholders that print nothing for this client.
     empty: list[Path]
-    # Placeholders that no client has a value for, each with a similar one if there is any.
-    unknown: list[tuple[Path, Path | None]]
+    # Placeholders that no client has a value for, and merge tags of other services.
+    unknown: list[UnknownPlaceholder]
 
 
 def inspect_letter(
-    content: Content, recipient: Recipient, sender: Sender, url: str, attributes: Iterable[str]
+    content: Content,
+    recipient: Recipient,
+    sender: Sender,
+    url: str,
+    attributes: Iterable[str],
+    habits: Habits,
 ) -> Insight:
     """Return what `recipient` would get; `attributes` are those of all clients; raises TemplateError."""
     check_length(content.body, content.format)
-    template = LetterTemplate(content, sender, uuid4(), "preview.localhost")
-    rendered = template.parts.render(make_values(recipient, template.sender_name, url))
+    template = LetterTemplate(content, sender, uuid4(), "preview.localhost", habits)
+    rendered = template.parts.render(
+        make_values(recipient, template.sender_name, url, template.parts.readers)
+    )
     size = len(template.render(0, recipient, url, utcnow()))
     paths = find_placeholders(content)
     all_attributes = {*STANDARD_ATTRIBUTES, *attributes, *recipient.attributes}
-    unknown = [(path, suggest(path, all_attributes)) for path in paths if not is_known(path, all_attributes)]
+    unknown = find_unknown(content, all_attributes)
     unguarded = find_unguarded(content)
     empty = [
-        path
-        for path in find_empty(paths, recipient)
-        if path in unguarded and path not in {path for path, _ in unknown}
+        path for path in find_empty(paths, recipient) if path in unguarded and is_known(path, all_attributes)
     ]
     return Insight(rendered, size, len(rendered.html.encode()) > CLIPPED, empty, unknown)
-
-
-def is_known(path: Path, attributes: set[str]) -> bool:
-    if path[0] != "client" or len(path) == 1:
-        return path[0] in STANDARD_NAMES
-    return path[1] in attributes
-
-
-def suggest(path: Path, attributes: set[str]) -> Path | None:
-    """Return an existing placeholder that is spelled similarly."""
-    candidates: dict[str, Path] = {name.lower(): ("client", name) for name in sorted(attributes)}
-    candidates |= {name: (name,) for name in STANDARD_NAMES if path[0] != "client" and name != "client"}
-    close = get_close_matches(path[-1].lower(), candidates, n=1, cutoff=0.6)
-    return candidates[close[0]] if close else None
 
 
 def find_unguarded(content: Content) -> set[Path]:
@@ -87,7 +81,7 @@ def find_unguarded(content: Content) -> set[Path]:
     unguarded: set[Path] = set()
     for source in (content.subject, content.body):
         guards: list[set[Path]] = []  # of the open conditions, the innermost last
-        for tag in islice(find_tags(source), EXAMINED):
+        for tag in islice(find_tags(prepare(source)), EXAMINED):
             word, _, rest = STATEMENT.sub("", tag.text).partition(" ")
             if tag.is_output and "default" not in tag.text:
                 unguarded |= find_variables(tag.text) - set().union(*guards)

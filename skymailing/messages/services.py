@@ -68,7 +68,7 @@ def save_message(message: Message, content: Content, expected: int | None) -> No
         message.version += 1
     else:
         _require_room(message.owner_id)
-    message.subject, message.format, message.body = content.subject, content.format, content.body
+    content.write_to(message)
     db.session.add(message)
     db.session.flush()
 
@@ -76,9 +76,8 @@ def save_message(message: Message, content: Content, expected: int | None) -> No
 def duplicate_message(message: Message) -> Message:
     """Add a copy of a message; raises LimitReached."""
     _require_room(message.owner_id)
-    copy = Message(
-        owner_id=message.owner_id, subject=message.subject, format=message.format, body=message.body
-    )
+    copy = Message(owner_id=message.owner_id)
+    Content.of(message).write_to(copy)
     db.session.add(copy)
     db.session.flush()
     return copy

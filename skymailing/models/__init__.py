@@ -3,7 +3,14 @@
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
-from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
+from skymailing.models.client import (
+    IMPORT_TRANSITIONS,
+    AttributeType,
+    Client,
+    ClientImport,
+    ImportRejection,
+    ImportState,
+)
 from skymailing.models.counts import (
     COUNTED_STATES,
     REPORTED_COUNTS,
@@ -61,6 +68,7 @@ __all__ = [
     "AppendOnly",
     "Article",
     "Attempt",
+    "AttributeType",
     "Audience",
     "AuditAction",
     "AuditEntry",

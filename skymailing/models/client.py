@@ -12,6 +12,15 @@ from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime,
 from skymailing.models.user import User
 
 
+class AttributeType(StrEnum):
+    """What the texts of an attribute are, for comparisons and filters in letters."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes_no"
+
+
 class Client(Timestamps, Model):
     """A contact in a user's address book."""
 

@@ -216,6 +216,7 @@ class Run(Model):
     subject: Mapped[str] = mapped_column(String(500))
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     sender_name: Mapped[str] = mapped_column(String(200))
     reply_to: Mapped[str] = mapped_column(String(320))
 

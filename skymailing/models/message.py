@@ -29,6 +29,8 @@ class Message(Timestamps, Model):
         enum_column(MessageFormat, "format"), default=MessageFormat.MARKDOWN
     )
     body: Mapped[str] = mapped_column(Text)
+    # Of the footer and of the HTML page. Empty for messages of earlier versions: guessed from the text.
+    language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # Incremented with every save, so that an edit of an older version does not overwrite a newer one.
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
@@ -52,6 +54,7 @@ class MessageDraft(Model):
     subject: Mapped[str] = mapped_column(Text, default="")
     format: Mapped[MessageFormat] = mapped_column(enum_column(MessageFormat, "format"))
     body: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     # The version of the message that was opened for editing.
     base_version: Mapped[int | None]
     # Incremented with every save of the draft, so that two open windows detect each other's changes.

@@ -58,6 +58,10 @@ class User(UserMixin, Timestamps, Model):
     # For the guide on the start page: the steps that the user skipped, and whether the user closed it.
     guide_skipped: Mapped[list[str]] = mapped_column(JsonObject, default=list, server_default="[]")
     guide_closed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # The types of clients' attributes by name (`AttributeType`); those not listed are text.
+    attribute_types: Mapped[dict[str, str]] = mapped_column(JsonObject, default=dict, server_default="{}")
+    # "dmy" or "mdy": how dates such as 06/05/1980 are read; empty: as in the country of the time zone.
+    date_order: Mapped[str] = mapped_column(String(3), default="", server_default="")
     # Since when a manager, an operator or an upgrade trusts the account: it does not have the limits of new
     # accounts, even if its address was confirmed only recently.
     trusted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -1,5 +1,6 @@
-"""Limit how long PostgreSQL keeps transactions and locks of a host that has vanished."""
+"""The database's options: how JSON is written, and how long PostgreSQL keeps locks of a vanished host."""
 
+import json
 from typing import Any
 
 from sqlalchemy.engine import make_url
@@ -7,6 +8,8 @@ from sqlalchemy.engine import make_url
 from skymailing.settings.environment import EnvironmentReader
 
 CONNECT_SECONDS = 10
+# SQLite compares JSON keys as they are stored, so an escaped key would never be found.
+write_json = json.JSONEncoder(ensure_ascii=False).encode
 PROBES = 3  # without an answer, until a connection is considered broken
 
 
@@ -28,7 +31,11 @@ class DatabaseLimits(EnvironmentReader):
 def build_engine_options(url: str, limits: dict[str, int]) -> dict[str, Any]:
     """Return SQLAlchemy's options for an engine with these limits."""
     # Errors quote the statement but not its values: those include addresses and password hashes.
-    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+    options: dict[str, Any] = {
+        "pool_pre_ping": True,
+        "hide_parameters": True,
+        "json_serializer": write_json,
+    }
     database = make_url(url)
     if database.get_backend_name() == "postgresql":
         given = database.query.get("options", "")

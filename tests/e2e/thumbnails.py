@@ -14,8 +14,9 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import ViewportSize, sync_playwright
 
+from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.delivery.rendering.letter import Content, Recipient, preview
-from skymailing.messages.starters import KEYS, LANGUAGES, read_starter
+from skymailing.messages.starters import KEYS, read_starter
 from skymailing.models import MessageFormat
 
 TARGET = Path(__file__).parent.parent.parent / "skymailing" / "static" / "img" / "starters"

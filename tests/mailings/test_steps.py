@@ -1,15 +1,20 @@
 """Test the form's steps and the summary that is shown before a mailing is set up."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from skymailing.clients.rows import ClientRow
+from skymailing.clients.upsert import upsert_clients
 from skymailing.clock import utcnow
+from skymailing.extensions import db
 from skymailing.mailings import missing_values
 from skymailing.models import Mailing, OutboxLetter, User
 from tests.mailings.pages import format_local, mailing_fields, soup
@@ -190,3 +195,29 @@ def test_a_scheduled_mailing_is_only_saved(browser: FlaskClient, user: User, ses
     assert not soup(browser.get(f"{path}/edit")).select("#start-button")
     response = browser.post(f"{path}/preview", data=fields | {"step": "check"})
     assert not soup(response).select("#start-button")
+
+
+def test_clients_with_a_value_under_a_cyrillic_name_are_not_counted(
+    browser: FlaskClient, user: User, app: Flask
+) -> None:
+    message = MessageFactory.create(owner=user, body="{{ client.город }}, {{ client.ваш_клуб }}")
+    rows = [
+        ClientRow(f"{number}@example.org", f"{number}@example.org", "Анна", "", {"город": city})
+        for number, city in enumerate(["Омск", "Тверь", ""])
+    ]
+    with app.app_context():
+        upsert_clients(user.id, rows, utcnow())  # as an import does
+        upsert_clients(user.id, [replace(rows[1], attributes={"город": "Псков"})], utcnow())
+        db.session.commit()
+
+    assert list_missing_values(browser, mailing_fields(message)) == [
+        "3 clients have no value for {{ client.ваш_клуб }}, so it stays empty.",
+        "1 client has no value for {{ client.город }}, so it stays empty.",
+    ]
+    exported = browser.get("/clients/export").get_data(as_text=True)
+    assert [line.split(",")[-1].strip('"') for line in exported.splitlines()] == [
+        "город",
+        "Омск",
+        "Псков",
+        "",
+    ]

@@ -135,6 +135,7 @@ ACCESS: dict[str, str | Own | Panel] = {
     "account.delete": PRIVATE,
     "account.leaving": PRIVATE,
     "clients.index": PRIVATE,
+    "clients.attributes": PRIVATE,
     "clients.new": PRIVATE,
     "clients.edit": CLIENT,
     "clients.delete": CLIENT,

@@ -17,6 +17,7 @@ from skymailing.db.engine import is_one_of
 from skymailing.delivery.eligibility import HOURS, hours_of, may_send
 from skymailing.delivery.ledger import deliveries
 from skymailing.delivery.ledger.statistics import Changes, RunKey
+from skymailing.delivery.rendering.values import Habits
 from skymailing.delivery.retry import Policy
 from skymailing.models import (
     OPEN_RUN_STATES,
@@ -32,6 +33,8 @@ from skymailing.models import (
 from skymailing.quotas import letters
 from skymailing.settings.engine import engine_settings
 
+HABITS = (User.attribute_types, User.date_order, User.locale)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
@@ -44,11 +47,13 @@ class OpenRun:
     subject: str
     format: MessageFormat
     body: str
+    language: str
     sender_name: str
     reply_to: str
     # The end of the time window or of the current sending hours, after which nothing may be sent.
     ends_at: datetime
     policy: Policy
+    habits: Habits
 
     @property
     def key(self) -> RunKey:
@@ -94,7 +99,7 @@ def load_run(connection: Connection, run_id: int) -> OpenRun:
 
 def _run_columns(run_id: int) -> Select[Any]:
     return (
-        select(Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS)
+        select(Run.__table__, Mailing.owner_id, Mailing.ends_at, Mailing.on_unknown, *HOURS, *HABITS)
         .join(Mailing, Mailing.id == Run.mailing_id)
         .join(User, User.id == Mailing.owner_id)
         .where(Run.id == run_id)
@@ -110,10 +115,12 @@ def _open_run(row: Any) -> OpenRun:
         subject=row.subject,
         format=row.format,
         body=row.body,
+        language=row.language,
         sender_name=row.sender_name,
         reply_to=row.reply_to,
         ends_at=row.ends_at,
         policy=Policy(row.started_at, hours_of(row), row.on_unknown, engine_settings()),
+        habits=Habits.read(row.attribute_types, row.date_order, row.locale, row.timezone),
     )
 
 

@@ -10,8 +10,10 @@ from liquid.exceptions import LiquidError
 from markupsafe import escape
 
 from skymailing.delivery.rendering.content import clean
-from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed, explain
+from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
+from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
+from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 
 Values = Mapping[str, object]
 # Values that are always text or None: a placeholder with only such a name does not need Liquid.
@@ -43,8 +45,9 @@ def find_path(node: Node, parsed: Parsed) -> tuple[str, ...] | None:
 class CompiledPart:
     """The compiled template of a subject or body."""
 
-    def __init__(self, parsed: Parsed, *, escape: bool) -> None:
+    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits = DEFAULT_HABITS) -> None:
         self.parsed = parsed
+        self.habits = habits
         self.pieces: list[bytes] = []
         # (index in pieces, name): values that are only looked up, encoded and inserted.
         self.texts: list[tuple[int, str]] = []
@@ -89,14 +92,14 @@ class CompiledPart:
 
     def _fill_nodes(self, pieces: list[bytes], values: Values) -> None:
         template = self.parsed.template
-        context = Context(template, values, self.parsed.tag_count)
+        context = Context(template, values, self.parsed.tag_count, self.habits)
         total = 0
         for place, node in self.nodes:
             buffer = template._get_buffer()
             try:
                 node.render(context, buffer)
             except LiquidError as error:
-                raise explain(error, "") from error
+                raise explain(error, self.parsed.source, is_typed=False) from error
             except Exception as error:  # unusual values may break a filter in any way, for this letter only
                 raise TemplateError(N_("The template cannot be rendered")) from error
             piece = pieces[place] = encode(buffer.getvalue())

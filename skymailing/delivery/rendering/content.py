@@ -6,27 +6,30 @@ Markdown, and the work is not repeated for each letter. Liquid tags are masked d
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from markdown_it import MarkdownIt
 
 from skymailing.delivery.rendering.css_inlining import inline_styles
+from skymailing.delivery.rendering.footer import Footer, add_html_footer, add_text_footer, judge
+from skymailing.delivery.rendering.languages import guess_language
 from skymailing.delivery.rendering.liquid import Parsed, parse, render
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
+from skymailing.delivery.rendering.page_head import fit_page
 from skymailing.delivery.rendering.plaintext import html_to_text
 from skymailing.delivery.rendering.tag_masking import MaskedSource
-from skymailing.models import MessageFormat
+from skymailing.delivery.rendering.tag_repair import repair_tags
+from skymailing.models import Message, MessageFormat
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL
 
 __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_content", "find_placeholders"]
 
 MAX_BODY = 500_000  # characters
 MAX_MARKDOWN = 100_000  # characters; converting some texts takes quadratic time
-UNSUBSCRIBE = ("unsubscribe_url",)
 # Keep line breaks, as people who write e-mails expect. The author's HTML is trusted, unlike values.
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-FOOTERS = {"en": "Unsubscribe", "ru": "Отписаться"}
 PAGE = """\
 <!DOCTYPE html>
 <html lang="{language}">
@@ -57,10 +60,19 @@ body { margin: 0; padding: 24px 16px; }
 .letter th, .letter td { padding: 6px 10px; border: 1px solid #c8cdd3; text-align: left; }
 .letter hr { border: 0; border-top: 1px solid #c8cdd3; }
 """
-HTML_FOOTER = (
-    '<p style="margin-top:32px;font-size:13px;color:#767b82">'
-    '<a href="{{{{ unsubscribe_url }}}}" style="color:#767b82">{label}</a></p>\n'
-)
+
+
+class HasContent(Protocol):
+    """A row that holds the content of a letter."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def format(self) -> MessageFormat: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def language(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,18 @@ class Content:
     subject: str
     format: MessageFormat
     body: str
+    # One of LANGUAGES; empty for a message of an earlier version, whose language is guessed.
+    language: str = ""
+
+    @classmethod
+    def of(cls, source: "HasContent") -> "Content":
+        """Return the content of a message, a draft or a run."""
+        return cls(source.subject, source.format, source.body, source.language)
+
+    def write_to(self, message: Message) -> None:
+        """Store the content in a message."""
+        message.subject, message.format, message.body = self.subject, self.format, self.body
+        message.language = self.language
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +102,19 @@ class Compiled:
 
     subject: Parsed
     text: Parsed
-    html: Parsed | None
+    text_footer: Footer
+    html: Parsed | None = None
+    html_footer: Footer = Footer.NEVER
 
 
 def clean(text: str) -> str:
     """Convert line endings to LF and remove control characters other than tabs."""
     return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def prepare(text: str) -> str:
+    """Return the text that is rendered: without control characters, and with tags as Liquid wants them."""
+    return repair_tags(clean(text))
 
 
 def check_length(body: str, format: MessageFormat) -> None:
@@ -98,37 +129,46 @@ def _check_length(body: str, limit: int) -> None:
 
 def compile_content(content: Content) -> Compiled:
     """Parse and convert the content; raises TemplateError."""
-    body = clean(content.body)
+    body = prepare(content.body)
     _check_length(body, MAX_BODY)  # a Markdown body of an earlier version may be longer than is allowed now
-    subject = parse(clean(content.subject), escape=False)
-    parsed = parse(body, escape=False)
-    language = guess_language(body)
-    needs_footer = UNSUBSCRIBE not in parsed.variables
-    text_footer = f"\n\n-- \n{FOOTERS[language]}: {{{{ unsubscribe_url }}}}\n" if needs_footer else ""
-    html_footer = HTML_FOOTER.format(label=FOOTERS[language]) if needs_footer else ""
+    subject = parse(prepare(content.subject), escape=False)
+    language = content.language or guess_language(body)
     if content.format is MessageFormat.HTML:
-        html = add_to_page(body, html_footer)
-        return Compiled(subject, derive_text(body, text_footer), parse(inline_styles(html), escape=True))
+        page = inline_styles(fit_page(body, content.language))
+        html = parse(page, escape=True)
+        when = judge(page, html, is_html=True)
+        if when is not Footer.NEVER:
+            html = parse(add_html_footer(page, when, language), escape=True)
+        return Compiled(subject, *derive_text(body, language), html, when)
     masked = MaskedSource(body)
-    text = parse(restore_text(masked.text, masked) + text_footer, escape=False)
-    if content.format is MessageFormat.MARKDOWN:
-        html = PAGE.format(language=language, body=convert_markdown(body) + html_footer)
-        return Compiled(subject, text, parse(inline_styles(html, RULES), escape=True))
-    return Compiled(subject, text, None)
+    text, text_footer = add_footer_to_text(restore_text(masked.text, masked), language)
+    if content.format is MessageFormat.TEXT:
+        return Compiled(subject, text, text_footer)
+    return Compiled(subject, text, text_footer, *compile_markdown(body, language))
 
 
-def guess_language(body: str) -> str:
-    """Return "ru" if the text is mostly Cyrillic, else "en"; for `lang` and the footer."""
-    # Do not match < inside an HTML tag: otherwise a body consisting only of < would take a minute.
-    text = "".join(re.split(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>", body))
-    cyrillic = len(re.findall(r"[а-яё]", text, re.IGNORECASE))
-    return "ru" if cyrillic > len(re.findall(r"[a-z]", text, re.IGNORECASE)) else "en"
+def compile_markdown(body: str, language: str) -> tuple[Parsed, Footer]:
+    """Return the HTML template of a Markdown body, and when its footer is shown."""
+    converted = convert_markdown(body)
+    page = lay_out(converted, language)
+    html = parse(page, escape=True)
+    when = judge(page, html, is_html=True)
+    if when is not Footer.NEVER:
+        html = parse(lay_out(add_html_footer(converted, when, language), language), escape=True)
+    return html, when
 
 
-def add_to_page(html: str, footer: str) -> str:
-    """Insert `footer` before the end of the HTML body."""
-    end = html.lower().rfind("</body")
-    return html + footer if end < 0 else html[:end] + footer + html[end:]
+def lay_out(converted: str, language: str) -> str:
+    return inline_styles(PAGE.format(language=language, body=converted), RULES)
+
+
+def add_footer_to_text(source: str, language: str) -> tuple[Parsed, Footer]:
+    """Return the text part with its footer, and when the footer is shown."""
+    text = parse(source, escape=False)
+    when = judge(source, text, is_html=False)
+    if when is not Footer.NEVER:
+        text = parse(add_text_footer(source, when, language), escape=False)
+    return text, when
 
 
 def trim_statements(text: str, masked: MaskedSource) -> str:
@@ -170,23 +210,21 @@ def convert_markdown(body: str) -> str:
     return masked.unmask_converted(html, "&#123;")
 
 
-def derive_text(html: str, footer: str) -> Parsed:
+def derive_text(html: str, language: str) -> tuple[Parsed, Footer]:
     """Derive the text part from an HTML template."""
     masked = MaskedSource(html)
     text = html_to_text(masked.text)
-    if footer:
-        text = text.rstrip("\n")
     try:
-        return parse(restore_text(text, masked) + footer, escape=False)
+        return add_footer_to_text(restore_text(text, masked), language)
     except TemplateError:
         # Half of a pair was in an attribute, which is not part of the text: keep only the values.
         text = re.sub(masked.statements, "", text)
-        return parse(restore_text(text, masked) + footer, escape=False)
+        return add_footer_to_text(restore_text(text, masked), language)
 
 
 def find_placeholders(content: Content) -> list[tuple[str, ...]]:
     """Return the paths of all values that the content uses; raises TemplateError."""
-    parsed = (parse(clean(source), escape=False) for source in (content.subject, content.body))
+    parsed = (parse(prepare(source), escape=False) for source in (content.subject, content.body))
     return sorted(set().union(*(template.variables for template in parsed)))
 
 
@@ -201,12 +239,14 @@ EXAMPLE_VALUES = {
 
 def check_content(content: Content) -> None:
     """Raise TemplateError, with the line in the body as typed, if the content cannot be rendered."""
-    subject, body = clean(content.subject), clean(content.body)
+    subject, body = prepare(content.subject), prepare(content.body)
     check_length(body, content.format)
     try:
         render(parse(subject, escape=False), EXAMPLE_VALUES, subject)
     except TemplateError as error:
-        raise TemplateError(error.message, error.line, in_subject=True, **error.params) from error
+        raise TemplateError(
+            error.message, error.line, tag=error.tag, in_subject=True, **error.params
+        ) from error
     render(parse(body, escape=False), EXAMPLE_VALUES, body)
     compiled = compile_content(content)
     for part in (compiled.text, compiled.html):

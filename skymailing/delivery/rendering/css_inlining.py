@@ -13,6 +13,7 @@ from html import escape, unescape
 from css_inline import CSSInliner, InlineError
 
 from skymailing.delivery.rendering.css_important import add_important
+from skymailing.delivery.rendering.html_pieces import ATTRIBUTE, IMPLIED, PIECE, VOID
 from skymailing.delivery.rendering.tag_masking import MaskedSource
 
 MAX_ELEMENTS = 5_000
@@ -23,20 +24,8 @@ MAX_CSS = 100_000  # characters
 MAX_BRACKETS = 12  # nested, in a style sheet
 MAX_MATCHES = 500_000  # elements times selectors; a few tenths of a second
 
-VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-# Elements that end where the next one of the same name begins.
-IMPLIED = frozenset("p li dt dd tr td th tbody thead tfoot option".split())
 # Not in the skeleton: elements that load something or change how the rest is parsed.
 LEFT_OUT = frozenset("base link meta plaintext frameset frame select".split())
-PIECE = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<(?P<raw>style|script|title|textarea|xmp|iframe|noembed|noframes)\b(?P<head>[^<>]*)>(?P<content>.*?)(?:</(?P=raw)\b|\Z)"
-    r"""|<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9]*+)(?P<attributes>(?:"[^"<]*+"|'[^'<]*+'|[^<>"'])*+)>""",
-    re.DOTALL | re.IGNORECASE,
-)
-ATTRIBUTE = re.compile(
-    r"""(?P<name>[^\s"'>/=]++)(?:\s{0,9}=\s{0,9}(?P<value>"[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?"""
-)
 ATTRIBUTE_NAME = re.compile(r"[a-zA-Z][\w-]*")
 # A tag as css-inline writes it; it reorders attributes.
 WRITTEN = re.compile(r'<\w+((?: [^\s"=<>]+="[^"]*")+)>')

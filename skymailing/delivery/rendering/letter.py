@@ -1,6 +1,6 @@
 """Render a message for a client: the bytes for DATA, before dots are doubled."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
@@ -12,7 +12,9 @@ from skymailing.clock import utcnow
 from skymailing.delivery.rendering import mime
 from skymailing.delivery.rendering.compiled_part import CompiledPart
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
-from skymailing.delivery.rendering.liquid import look_up
+from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
+from skymailing.delivery.rendering.liquid import Parsed, look_up
+from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
 
@@ -31,6 +33,9 @@ __all__ = [
     "preview",
     "render_test_letter",
 ]
+
+
+Readers = Mapping[str, Callable[[str], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,9 @@ def make_recipient(client: Client) -> Recipient:
     return Recipient(client.email, client.full_name, client.attributes)
 
 
-def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) -> dict[str, object]:
+def make_values(
+    recipient: Recipient, sender_name: str, unsubscribe_url: str, readers: Readers | None = None
+) -> dict[str, object]:
     """Return the values of placeholders; a client's fields override attributes of the same name.
 
     Empty values are None: in Liquid an empty string is true, but `{% if client.city %}` means "has a city".
@@ -77,10 +84,14 @@ def make_values(recipient: Recipient, sender_name: str, unsubscribe_url: str) ->
     attributes = recipient.attributes
     if not all(attributes.values()):
         attributes = {key: value for key, value in attributes.items() if value}
+    client = {**attributes, "name": name, "full_name": name, "email": email}
+    for key, read in readers.items() if readers else ():
+        if text := client.get(key):
+            client[key] = read(text)
     return {
         "name": name,
         "email": email,
-        "client": {**attributes, "name": name, "full_name": name, "email": email},
+        "client": client,
         "unsubscribe_url": unsubscribe_url,
         "sender_name": sender_name,
     }
@@ -99,14 +110,44 @@ def make_message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:
     return f"<{uuid5(run_uuid, str(delivery_id))}@{domain}>"
 
 
+def make_part(parsed: Parsed, footer: Footer, habits: Habits, *, is_html: bool) -> CompiledPart:
+    kind = CheckedPart if footer is Footer.IF_HIDDEN else CompiledPart
+    return kind(parsed, escape=is_html, habits=habits)
+
+
+class CheckedPart(CompiledPart):
+    """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows none."""
+
+    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits) -> None:
+        super().__init__(parsed, escape=escape, habits=habits)
+        self.is_html = escape
+
+    def fill(self, values: Mapping[str, object]) -> bytes:
+        """Render the part with `values`; raises TemplateError."""
+        body = super().fill(values)
+        url = values["unsubscribe_url"]
+        if is_shown(body.decode("utf-8"), str(url), is_html=self.is_html):
+            return body
+        return super().fill({**values, HIDDEN_URL: url})
+
+
 class CompiledContent:
     """The compiled subject and bodies of a message."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, habits: Habits = DEFAULT_HABITS) -> None:
         compiled = compile_content(content)
-        self.subject = CompiledPart(compiled.subject, escape=False)
-        self.text = CompiledPart(compiled.text, escape=False)
-        self.html = CompiledPart(compiled.html, escape=True) if compiled.html else None
+        self.subject = CompiledPart(compiled.subject, escape=False, habits=habits)
+        self.text = make_part(compiled.text, compiled.text_footer, habits, is_html=False)
+        self.html = None
+        if compiled.html:
+            self.html = make_part(compiled.html, compiled.html_footer, habits, is_html=True)
+        self.readers = habits.choose_readers(
+            path for part in self.list_parts() for path in part.parsed.variables if part.nodes
+        )
+
+    def list_parts(self) -> list[CompiledPart]:
+        """Return the subject and the bodies."""
+        return [part for part in (self.subject, self.text, self.html) if part is not None]
 
     def fill_subject(self, values: Mapping[str, object]) -> str:
         """Render the subject as one line; raises TemplateError."""
@@ -125,9 +166,11 @@ def preview(
     *,
     sender_name: str = "",
     unsubscribe_url: str = EXAMPLE_UNSUBSCRIBE_URL,
+    habits: Habits = DEFAULT_HABITS,
 ) -> Rendered:
     """Render the letter that `recipient` would receive; raises TemplateError."""
-    return CompiledContent(content).render(make_values(recipient, sender_name, unsubscribe_url))
+    parts = CompiledContent(content, habits)
+    return parts.render(make_values(recipient, sender_name, unsubscribe_url, parts.readers))
 
 
 def decode_body(body: bytes) -> str:
@@ -141,8 +184,15 @@ class LetterTemplate:
     person wrote the letter (RFC 3834, section 5.1). List-Id and Precedence already prevent auto-replies.
     """
 
-    def __init__(self, content: Content, sender: Sender, run_uuid: UUID, list_id: str) -> None:
-        self.parts = CompiledContent(content)
+    def __init__(
+        self,
+        content: Content,
+        sender: Sender,
+        run_uuid: UUID,
+        list_id: str,
+        habits: Habits = DEFAULT_HABITS,
+    ) -> None:
+        self.parts = CompiledContent(content, habits)
         self.sender_name = mime.clean_line(sender.name)
         self.run_uuid = run_uuid
         self.domain = sender.address.rpartition("@")[2]
@@ -170,7 +220,7 @@ class LetterTemplate:
 
     def render(self, delivery_id: int, recipient: Recipient, unsubscribe_url: str, now: datetime) -> bytes:
         """Render one delivery's letter with CRLF line endings; raises TemplateError."""
-        values = make_values(recipient, self.sender_name, unsubscribe_url)
+        values = make_values(recipient, self.sender_name, unsubscribe_url, self.parts.readers)
         identity = make_message_id(self.run_uuid, delivery_id, self.domain)
         to = mime.encode_mailbox(recipient.name, recipient.email)
         return self.assemble(to, self.parts.fill_subject(values), values, identity, now)
@@ -213,12 +263,13 @@ def render_test_letter(message: Message, client: Client | None, user: User) -> b
     sender = Sender(user.sender_name, address, user.email)
     identity = uuid4()
     template = LetterTemplate(
-        Content(message.subject, message.format, message.body),
+        Content.of(message),
         sender,
         identity,
         f"test.{address.rpartition('@')[2]}",
+        Habits.of(user),
     )
-    values = make_values(recipient, template.sender_name, unsubscribe_url("example"))
+    values = make_values(recipient, template.sender_name, unsubscribe_url("example"), template.parts.readers)
     return template.assemble(
         mime.encode_mailbox(user.name, user.email),
         f"[test] {template.parts.fill_subject(values)}",

@@ -17,15 +17,16 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.filter import with_context
 from liquid.undefined import Undefined
 
+from skymailing.delivery.rendering import comparisons
+from skymailing.delivery.rendering.liquid_errors import explain, find_tag
 from skymailing.delivery.rendering.liquid_tags import (
     MAX_TAG,
     N_,
-    NAME,
     TemplateError,
     find_tags,
-    find_unclosed,
     line_at,
 )
+from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits, to_date, to_number
 
 MAX_OUTPUT = 1_000_000  # bytes of one rendered part
 MAX_TAGS = 5_000  # in one template; parsing a tag takes 0.1 ms
@@ -40,11 +41,8 @@ TAGS = frozenset(
     "increment decrement echo ifchanged #".split()
 )
 # `safe` would insert a client's data into the HTML unescaped; `escapejs` is useless in a letter.
+MATH = frozenset("abs at_least at_most ceil divided_by floor minus modulo plus round times".split())
 REFUSED_FILTERS = frozenset({"safe", "escapejs"})
-
-
-# The library's error messages for a block that does not end where it should.
-NO_END = re.compile(r"expected tag end|unexpected tag 'end")
 
 
 def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
@@ -60,14 +58,22 @@ def limit_ranges(original: Callable[..., range]) -> Callable[..., range]:
 
 # A long range is cheap to create but expensive to join, sort or search; the library has no limit for it.
 # Any expression may contain one, so the limit applies where the library creates all ranges.
+comparisons.install()
 RangeLiteral._make_range = limit_ranges(RangeLiteral._make_range)  # type: ignore[method-assign]
 
 
 class Context(RenderContext):
     """The context of one rendering, which counts its work."""
 
-    def __init__(self, template: BoundTemplate, values: Mapping[str, object], tag_count: int) -> None:
+    def __init__(
+        self,
+        template: BoundTemplate,
+        values: Mapping[str, object],
+        tag_count: int,
+        habits: Habits = DEFAULT_HABITS,
+    ) -> None:
         super().__init__(template, globals=values)
+        self.habits = habits
         self.tag_count = tag_count
         self.work = 0
 
@@ -122,6 +128,11 @@ def limit_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     wants_environment = getattr(function, "with_environment", False)
 
     def run(value: object, *args: Any, context: Context, **options: Any) -> Any:
+        if name in MATH:
+            value = to_number(value, context.habits)
+            args = tuple(to_number(argument, context.habits) for argument in args)
+        elif name == "date":
+            value = to_date(value, context.habits)
         work = (
             10
             + estimate_argument(value)
@@ -168,6 +179,7 @@ class Parsed:
     variables: frozenset[tuple[str, ...]]
     # Names of the template's own variables.
     locals: frozenset[str]
+    source: str
 
 
 def parse(source: str, *, escape: bool) -> Parsed:
@@ -186,46 +198,17 @@ def parse(source: str, *, escape: bool) -> Parsed:
     for name, spans in found.filters.items():
         if name not in environment.filters:
             raise TemplateError(
-                N_("There is no filter “%(name)s”"), line_at(source, spans[0].index), name=name
+                N_("There is no filter “%(name)s”"),
+                line_at(source, spans[0].index),
+                tag=found_tag.text if (found_tag := find_tag(source, spans[0].index)) else "",
+                name=name,
             )
     variables = frozenset(
         tuple(str(segment) for segment in variable.segments)
         for group in found.globals.values()
         for variable in group
     )
-    return Parsed(template, count + 1, variables, frozenset(found.locals))
-
-
-def find_line(error: LiquidError, source: str) -> int | None:
-    """Return the line of an error, even if the library gives no position."""
-    index = error.token.start_index if error.token is not None else -1
-    if source and 0 <= index <= len(source):
-        return line_at(source, index)
-    for tag in find_tags(source):
-        try:
-            if tag.is_output:
-                TEXT.from_string(tag.text)
-        except LiquidError:
-            return line_at(source, tag.start)
-    return None
-
-
-def explain(error: LiquidError, source: str) -> TemplateError:
-    """Convert an error from the library to a TemplateError."""
-    if NO_END.search(str(error.message)) and (tag := find_unclosed(source)):
-        name = NAME.match(tag.text)
-        return TemplateError(
-            N_("%(opening)s is not closed by %(closing)s"),
-            line_at(source, tag.start),
-            opening=tag.text,
-            closing=f"{{% end{name.group(1) if name else ''} %}}",
-        )
-    line = find_line(error, source)
-    if isinstance(error, ResourceLimitError):
-        return TemplateError(
-            N_("The template is too expensive to render: shorten a loop, a range or the output"), line
-        )
-    return TemplateError(N_("The template has an error: %(problem)s"), line, problem=str(error.message))
+    return Parsed(template, count + 1, variables, frozenset(found.locals), source)
 
 
 def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> str:
@@ -240,7 +223,9 @@ def render(parsed: Parsed, values: Mapping[str, object], source: str = "") -> st
         raise explain(error, source) from error
     except Exception as error:
         raise TemplateError(
-            N_("The template cannot be rendered"), line_at(source, node.token.start_index)
+            N_("The template cannot be rendered"),
+            line_at(source, node.token.start_index),
+            tag=found.text if (found := find_tag(source, node.token.start_index)) else "",
         ) from error
     return buffer.getvalue()
 

@@ -11,6 +11,7 @@ from skymailing.errors import SkyMailingError
 
 MAX_TAG = 1_000  # characters between {{ and }}
 MAX_BRACKETS = 20  # in one tag
+SHOWN = 100  # characters of a tag in an error
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
@@ -19,17 +20,24 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which Babel finds messages
 
 
 class TemplateError(SkyMailingError):
-    """A template has an error; `line` counts from 1 in the source that the author typed.
+    """A template has an error; `line` counts from 1 in the source that the author typed, `tag` is the tag.
 
     `message % params` is English; a page translates `message` first.
     """
 
     def __init__(
-        self, message: str, line: int | None = None, *, in_subject: bool = False, **params: str
+        self,
+        message: str,
+        line: int | None = None,
+        *,
+        tag: str = "",
+        in_subject: bool = False,
+        **params: str,
     ) -> None:
-        super().__init__(message % params)
+        super().__init__(f"{message % params}: {tag[:SHOWN]}" if tag else message % params)
         self.message = message
         self.line = line
+        self.tag = tag
         self.in_subject = in_subject
         self.params = params
 

@@ -7,6 +7,9 @@ HTML (many `<a `), so this module finds tags itself, in linear time.
 import re
 from html import unescape
 
+from skymailing.delivery.rendering.html_pieces import DECLARATION, read_attributes
+from skymailing.delivery.rendering.visibility import Reader, is_hidden
+
 BLOCKS = frozenset(
     "address article aside blockquote body center dd div dl dt fieldset figcaption figure footer "
     "form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tbody tfoot thead tr ul".split()
@@ -16,10 +19,19 @@ SPACED = frozenset("blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul"
 SPACE = re.compile(r"[ \t\n]+")
 BREAKS = re.compile(r"[\v\f][ \v\f]*")
 HIDDEN = frozenset("head script style template title".split())
+# Elements whose state is kept even where nothing is shown.
+CONTAINERS = frozenset("pre ul ol".split())
 
+
+# Marks of `get_text`: a space if words would touch, and the start of a list item. Letters contain neither.
+SPACE_IF_NEEDED, ITEM = "\x1f", "\x1e"
+TOUCHING = re.compile("(?<=[^\\s\x1f(\\[{\"'«„“‘])\x1f+(?=[^\\s.,;:!?…)\\]}\"'»”’])")
+# What senders put after a preview text, so that mail programs show no more of the letter beside it.
+FILLER = re.compile(
+    "(?:[\u00ad\u034f\u061c\u115f\u180e\u2007\u200b-\u200f\u2060-\u2064\ufeff][\u00a0 ]*){3,}"
+)
 
 TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9]*+)((?:"[^"<]*+"|'[^'<]*+'|[^<>"'])*+)>""")
-DECLARATION = re.compile(r"<[!?][^<>]*+>")
 ATTRIBUTE = re.compile(
     r"""(?<![^\s"'])(href|alt)\s{0,9}=\s{0,9}("[^"]*+"|'[^']*+'|[^\s"']++)""", re.IGNORECASE
 )
@@ -46,6 +58,13 @@ class TextWriter:
         self.preformatted = 0
         self.lists: list[int | None] = []
         self.link: tuple[str, int] | None = None
+        self.reader = Reader()
+        self.is_begun = False  # whether anything visible has been written
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether a reader of the HTML does not see what follows; a preview text at the start is kept."""
+        return self.hidden > 0 or (self.is_begun and not self.reader.shows_text)
 
     def feed(self, html: str) -> None:
         end = 0
@@ -60,8 +79,11 @@ class TextWriter:
         self.handle_data(html[end:])
 
     def handle_starttag(self, tag: str, attributes: str) -> None:  # noqa: C901 - one case per element
+        self.reader.start(tag, read_attributes(attributes), attributes)
         if tag in HIDDEN:
             self.hidden += 1
+        if self.is_skipping and tag not in CONTAINERS:
+            return
         if tag in BLOCKS:
             self.break_line(tag)
         match tag:
@@ -71,9 +93,11 @@ class TextWriter:
                 self.pieces.append("-" * 20)
                 self.break_line(tag)
             case "a":
+                self.pieces.append(SPACE_IF_NEEDED)
                 self.link = (find_attribute("href", attributes), len(self.pieces))
-            case "img":
-                self.pieces.append(find_attribute("alt", attributes))
+            case "img" if not is_hidden(read_attributes(attributes)):
+                alt = SPACE.sub(" ", find_attribute("alt", attributes)).strip()
+                self.pieces.append(f"{SPACE_IF_NEEDED}{alt}{SPACE_IF_NEEDED}")
             case "td" | "th":
                 self.pieces.append(" ")
             case "pre":
@@ -84,8 +108,14 @@ class TextWriter:
                 self.pieces.append(self.start_item())
 
     def handle_endtag(self, tag: str) -> None:
+        was_skipping = self.is_skipping
+        self.reader.end(tag)
         if tag in HIDDEN and self.hidden:
             self.hidden -= 1
+        if was_skipping and tag not in CONTAINERS:
+            if tag in BLOCKS:
+                self.pieces.append("\v")
+            return
         if tag == "a" and self.link:
             self.end_link(*self.link)
         if tag == "pre" and self.preformatted:
@@ -96,38 +126,49 @@ class TextWriter:
             self.break_line(tag)
 
     def handle_data(self, data: str) -> None:
-        if self.hidden:
+        if self.is_skipping:
             return
         data = unescape(data)
+        self.is_begun = self.is_begun or (self.reader.shows_text and not data.isspace() and data != "")
         # Spaces that must stay are no-break spaces until `get_text` converts them back.
         self.pieces.append(data.replace(" ", "\u00a0") if self.preformatted else SPACE.sub(" ", data))
 
     def break_line(self, tag: str) -> None:
         # \v and \f mark line and paragraph breaks until `get_text` merges them.
-        nested_list = tag in {"ul", "ol"} and self.lists
-        self.pieces.append("\f" if tag in SPACED and not nested_list else "\v")
+        # A list has no blank lines, even if its items are paragraphs.
+        self.pieces.append("\f" if tag in SPACED and not self.lists else "\v")
 
     def start_item(self) -> str:
         number = self.lists[-1] if self.lists else None
         indent = "\u00a0\u00a0" * min(len(self.lists) - 1, 9)
         if number is None:
-            return f"{indent}- "
+            return f"{indent}- {ITEM}"
         self.lists[-1] = number + 1
-        return f"{indent}{number}. "
+        return f"{indent}{number}. {ITEM}"
 
     def end_link(self, url: str, start: int) -> None:
         self.link = None
-        text = "".join(self.pieces[start:]).strip()
+        text = "".join(self.pieces[start:]).strip(" \n\v\f\x1f")
         url = url.strip()
-        if url and not url.startswith(("#", "mailto:")) and url != text:
+        if url and not url.startswith(("#", "mailto:", "tel:")) and not is_same(url, text):
+            # Without text: a picture that links somewhere.
             self.pieces.append(f" ({url})" if text else url)
+        self.pieces.append(SPACE_IF_NEEDED)
 
     def get_text(self) -> str:
-        text = "".join(self.pieces)
+        text = FILLER.sub("", "".join(self.pieces))
+        text = re.sub(f"{ITEM}[ \v\f{SPACE_IF_NEEDED}]*", "", text)
+        text = TOUCHING.sub(" ", text).replace(SPACE_IF_NEEDED, "")
         text = re.sub(r"\n +", "\n", text)
         text = BREAKS.sub(lambda match: "\n\n" if "\f" in match.group() else "\n", text)
         text = re.sub(r"\n{3,}", "\n\n", text).strip("\n \v\f") + "\n"
         return text.replace("\u00a0", " ")
+
+
+def is_same(url: str, text: str) -> bool:
+    """Whether a link's text already shows its URL."""
+    short = re.sub(r"^https?://(?:www\.)?|/$", "", url)
+    return text in (url, short, f"www.{short}", f"{short}/")
 
 
 def find_attribute(name: str, attributes: str) -> str:

@@ -14,6 +14,7 @@ from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
 from skymailing.delivery.audience import count_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
+from skymailing.delivery.rendering.values import Habits
 from skymailing.dispatch import dispatch_mailings
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -71,9 +72,14 @@ class MailingsView(PanelView):
         """Return the letter to show in a frame: as the last run sent it, or as it would be sent now."""
         mailing = db.session.get(Mailing, mailing_id) or abort(404)
         run_or_message = find_last_run(mailing) or mailing.message
-        content = Content(run_or_message.subject, run_or_message.format, run_or_message.body)
+        content = Content.of(run_or_message)
         try:
-            rendered = preview(content, EXAMPLE, sender_name=mailing.sender_name or mailing.owner.sender_name)
+            rendered = preview(
+                content,
+                EXAMPLE,
+                sender_name=mailing.sender_name or mailing.owner.sender_name,
+                habits=Habits.of(mailing.owner),
+            )
         except TemplateError as error:
             response = Response(explain_template_error(error), mimetype="text/plain")
         else:

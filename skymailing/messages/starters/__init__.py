@@ -8,19 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
+from skymailing.delivery.rendering.languages import LANGUAGES
 from skymailing.models import MessageFormat
 
 HERE = Path(__file__).parent
 # The comments around the text of a page; js/editor/page.js has the same ones.
 TEXT_BEGINS, TEXT_ENDS = "<!-- text begins -->", "<!-- text ends -->"
 KEYS = ("newsletter", "announcement", "invitation", "notice", "letter")
-LANGUAGES = ("en", "ru")
 PLAIN = "letter"
 FOOT = {
     "en": "Sent to {{ email }} by {{ sender_name }}.",
     "ru": "Письмо для {{ email }} от {{ sender_name }}.",
 }
 UNSUBSCRIBE = {"en": "Unsubscribe", "ru": "Отписаться"}
+FOOT_LINE = '<p class="foot">{foot}<br><a href="{{{{ unsubscribe_url }}}}">{unsubscribe}</a></p>'
 TOP = '<tr><td class="top">{{ sender_name }}</td></tr>\n'
 
 
@@ -30,6 +31,7 @@ class Starter(TypedDict):
     subject: str
     format: str
     body: str
+    language: str
 
 
 def get_starter(key: str, language: str) -> Starter | None:
@@ -40,7 +42,8 @@ def get_starter(key: str, language: str) -> Starter | None:
 @cache
 def read_starter(key: str, language: str) -> Starter:
     subject, _, content = (HERE / f"{key}.{language}.html").read_text().partition("\n")
-    return Starter(subject=subject, format=MessageFormat.HTML, body=lay_out(content.strip(), language, key))
+    body = lay_out(content.strip(), language, key)
+    return Starter(subject=subject, format=MessageFormat.HTML, body=body, language=language)
 
 
 def lay_out(content: str, language: str, design: str = PLAIN) -> str:
@@ -51,10 +54,22 @@ def lay_out(content: str, language: str, design: str = PLAIN) -> str:
         "rules": rules.strip(),
         "design": design,
         "top": "" if design == PLAIN else TOP,
-        "foot": FOOT[language],
-        "unsubscribe": UNSUBSCRIBE[language],
+        "foot": write_foot(language),
     }
     page = (HERE / "page.html").read_text()
     for name, text in parts.items():
         page = page.replace(f"[[{name}]]", text)
     return page.replace("[[content]]", content)
+
+
+def write_foot(language: str) -> str:
+    """Return the line below a letter, in its language."""
+    return FOOT_LINE.format(foot=FOOT[language], unsubscribe=UNSUBSCRIBE[language])
+
+
+def follow_language(body: str, language: str) -> str:
+    """Return the page with our own foot in the message's language; a foot that was edited stays."""
+    for other in LANGUAGES:
+        if other != language:
+            body = body.replace(write_foot(other), write_foot(language))
+    return body

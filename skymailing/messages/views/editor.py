@@ -28,7 +28,7 @@ from skymailing.extensions import db, limiter
 from skymailing.messages import drafts, pictures, queries, services
 from skymailing.messages.conversion import convert
 from skymailing.messages.error_texts import explain_template_error
-from skymailing.messages.forms import MessageForm, read_typed
+from skymailing.messages.forms import MessageForm, choose_language, read_typed
 from skymailing.messages.views.blueprint import bp
 from skymailing.messages.views.menus import list_placeholders, list_values
 from skymailing.models import Message, MessageDraft, MessageFormat
@@ -48,7 +48,13 @@ PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 def make_fields(source: Message | MessageDraft) -> dict[str, str]:
     """Return the form's fields, filled from a message or a draft."""
-    return {"subject": source.subject, "format": source.format.value, "body": source.body}
+    text = source.subject + source.body
+    return {
+        "subject": source.subject,
+        "format": source.format.value,
+        "body": source.body,
+        "language": choose_language(source.language, text),
+    }
 
 
 def find_first_mode(form: MessageForm, *, is_new: bool) -> str:
@@ -186,9 +192,10 @@ def convert_body() -> ResponseReturnValue:
     if new_format not in set(MessageFormat):
         abort(400)
     try:
-        return jsonify(body=convert(content.body, content.format, MessageFormat(new_format)))
+        body = convert(content.body, content.format, MessageFormat(new_format), content.language)
     except TemplateError as error:
         return jsonify(problem=explain_template_error(error)), 422
+    return jsonify(body=body)
 
 
 @bp.post("/pictures")

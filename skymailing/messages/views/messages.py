@@ -62,6 +62,8 @@ def new() -> ResponseReturnValue:
         return redirect(url_for("messages.index"))
     starter = get_starter(request.args.get("example", ""), get_locale().language)
     form = MessageForm(data=editor.make_fields(draft) if draft else starter)
+    if request.method == "GET" and not form.language.data:
+        form.language.data = get_locale().language
     if form.validate_on_submit():
         start_writing()
         message = Message(owner_id=current_user.id)
@@ -155,7 +157,7 @@ def test(message_id: int) -> ResponseReturnValue:
     if client_id is not None and client is None:
         abort(404)
     try:
-        check_content(Content(message.subject, message.format, message.body))
+        check_content(Content.of(message))
     except TemplateError as error:
         flash(explain_template_error(error), "danger")
         return redirect(url_for("messages.show", message_id=message.id))

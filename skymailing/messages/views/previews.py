@@ -21,6 +21,7 @@ from skymailing.delivery.rendering.letter import (
     check_content,
     make_recipient,
 )
+from skymailing.delivery.rendering.values import Habits
 from skymailing.email_addresses import display_address
 from skymailing.messages import queries, services
 from skymailing.messages.error_texts import explain_template_error
@@ -51,7 +52,7 @@ def show(message_id: int) -> ResponseReturnValue:
     search = request.args.get("q", "").replace("\0", "").strip()[:200]
     insight, problem = None, None
     try:
-        insight = inspect(Content(message.subject, message.format, message.body), recipient)
+        insight = inspect(Content.of(message), recipient)
     except TemplateError as error:
         problem = explain_template_error(error)
     before, after = queries.find_neighbors(client) if client else (None, None)
@@ -63,6 +64,7 @@ def show(message_id: int) -> ResponseReturnValue:
         rendered=insight.rendered if insight else None,
         problem=problem,
         empty=list_empty(insight) if insight else [],
+        unknown=insight.unknown if insight else [],
         before=before,
         after=after,
         search=search,
@@ -78,7 +80,7 @@ def show_part(message_id: int) -> ResponseReturnValue:
     """Return one part of the letter for the frame."""
     message = get_own(Message, message_id)
     client = get_chosen_client()
-    content = Content(message.subject, message.format, message.body)
+    content = Content.of(message)
     try:
         rendered = inspect(content, make_recipient(client) if client else EXAMPLE).rendered
     except TemplateError as error:
@@ -114,6 +116,7 @@ def typed() -> ResponseReturnValue:
         rendered=insight.rendered if insight else None,
         recipient=recipient,
         empty=list_empty(insight) if insight else [],
+        unknown=insight.unknown if insight else [],
         problem=problem,
     )
     return seal(make_response(page))
@@ -141,7 +144,7 @@ def insight() -> ResponseReturnValue:
         size=str(format_decimal(round(facts.size / 1024, 1))),
         clipped=facts.is_clipped,
         empty=[write_path(path) for path in facts.empty],
-        unknown=[[write_path(path), similar and write_path(similar)] for path, similar in facts.unknown],
+        unknown=[[found.text, found.suggestion] for found in facts.unknown],
     )
 
 
@@ -167,12 +170,13 @@ def inspect(content: Content, recipient: Recipient) -> Insight:
     url = unsubscribe_url("example")
     address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
     sender = Sender(current_user.sender_name, address, current_user.email)
-    return inspect_letter(content, recipient, sender, url, queries.find_attributes(current_user.id))
+    attributes = queries.find_attributes(current_user.id)
+    return inspect_letter(content, recipient, sender, url, attributes, Habits.of(current_user))
 
 
 def list_empty(insight: Insight) -> list[str]:
     """Return the placeholders that print nothing for this recipient, as written in the message."""
-    return [write_path(path) for path in (*insight.empty, *(path for path, _similar in insight.unknown))]
+    return [write_path(path) for path in insight.empty]
 
 
 def seal(response: Response) -> Response:

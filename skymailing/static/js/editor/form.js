@@ -23,7 +23,7 @@ export function csrfToken() {
 // Read the form as the browser would send it. FormData would change the line endings.
 export function readFields() {
   const fields = new URLSearchParams();
-  for (const name of ["csrf_token", "version", "draft"]) {
+  for (const name of ["csrf_token", "version", "draft", "language"]) {
     const field = form.elements[name];
     if (field && field.value) fields.set(name, field.value);
   }

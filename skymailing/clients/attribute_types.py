@@ -1,0 +1,68 @@
+"""The types of clients' attributes: inferred when they are imported, and changed by their owner."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import select
+
+from skymailing.clients.rows import ClientRow
+from skymailing.delivery.rendering.values import DEFAULT_HABITS, NO, YES
+from skymailing.extensions import db
+from skymailing.models import AttributeType, User
+
+ORDERS = ("", "dmy", "mdy")
+EXAMINED = 500  # values of an attribute
+MAX_TYPES = 500
+# A share of values that do not fit, such as "n/a", does not make a column of numbers a column of texts.
+FITTING = 0.95
+
+
+def infer_type(values: Iterable[str]) -> AttributeType:
+    """Return what the values of an attribute are."""
+    texts = [text for value in values if (text := value.strip())][:EXAMINED]
+    if not texts:
+        return AttributeType.TEXT
+    words = {text.lower() for text in texts}
+    # Numbers such as 0 and 1 are also yes and no, but 1 alone is a number.
+    if words <= YES | NO and ((words & YES and words & NO) or not any(word.isdigit() for word in words)):
+        return AttributeType.YES_NO
+    for type, fits in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
+        if sum(map(fits, texts)) >= FITTING * len(texts):
+            return type
+    return AttributeType.TEXT
+
+
+def is_date(text: str) -> bool:
+    return DEFAULT_HABITS.parse_date(text) is not None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is an amount; post codes, phones and IDs begin with 0 or +, or are long."""
+    digits = text.lstrip("-−").replace(" ", "")
+    if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
+        return False
+    return (not digits.isdigit() or len(digits) <= 9) and DEFAULT_HABITS.parse_number(text) is not None
+
+
+def learn_types(owner_id: int, rows: Sequence[ClientRow]) -> None:
+    """Infer and store the types of attributes that the owner did not have before this batch of an import."""
+    names = {name for row in rows for name in row.attributes}
+    types: Mapping[str, str] = (
+        db.session.scalar(select(User.attribute_types).where(User.id == owner_id)) or {}
+    )
+    if not (new := names - types.keys()):
+        return
+    inferred = {name: infer_type(row.attributes.get(name, "") for row in rows) for name in new}
+    set_types(owner_id, inferred, keeps_known=True)
+
+
+def set_types(owner_id: int, types: Mapping[str, AttributeType], *, keeps_known: bool = False) -> None:
+    """Store types; with `keeps_known`, only of attributes that have none yet."""
+    user = db.session.scalar(
+        select(User).where(User.id == owner_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if user is None:
+        return
+    written = {name: type.value for name, type in types.items()}
+    known = user.attribute_types
+    merged = written | known if keeps_known else known | written
+    user.attribute_types = dict(list(merged.items())[:MAX_TYPES])

@@ -1,0 +1,179 @@
+"""Judge what a reader of an HTML letter sees: which text and links are neither hidden nor in comments."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from html import unescape
+
+from skymailing.delivery.rendering.html_pieces import DECLARATION, IMPLIED, PIECE, VOID, read_attributes
+
+# Elements whose content no mail program shows.
+UNSEEN = frozenset("head noframes object select template video audio canvas svg map".split())
+HIDING = re.compile(
+    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0+)?%?|color:transparent"
+    r"|(?:text-indent|left|top|margin-left|margin-top):-\d{3,}[^;]*)(?:!important)?(?=;|$)"
+)
+# Elements without height hide their content only if it may not overflow.
+FLAT = re.compile(r"(?:^|;)(?:max-)?(?:height|width):0(?:\.0+)?(?:px|pt|em|%)?(?:!important)?(?=;|$)")
+CLIPPING = re.compile(r"(?:^|;)overflow(?:-[xy])?:(?:hidden|clip)")
+FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:([^;]*)")
+ZERO_SIZE = re.compile(r"(?:^|[\s/])0(?:\.0+)?(?:px|pt|em|rem|%)?(?:/|!|$)")
+# White space and characters without a shape, such as the filler after a preview text.
+SHAPELESS = re.compile(
+    "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0]+"
+)
+TINY = re.compile(r"[01](?:\.0+)?(?:px)?")
+
+
+@dataclass(slots=True)
+class Open:
+    """An element that is open, and whether it hides its content or has text without a size."""
+
+    name: str
+    hides: bool
+    is_sizeless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The words for Liquid in a template: what they print, and what they hide, depends on the client."""
+
+    statement: re.Pattern[str]
+    any: re.Pattern[str]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Follows the elements of a letter, and which of them hide their content."""
+
+    masks: Masks | None = None
+    elements: list[Open] = field(default_factory=list)
+    hidden: int = 0  # open elements that hide
+    names: Counter[str] = field(default_factory=Counter)  # of the open elements
+
+    def start(self, name: str, attributes: dict[str, str], written: str) -> None:
+        if name in IMPLIED and self.elements and self.elements[-1].name == name:
+            self._pop()
+        if name in VOID:
+            return
+        hides = name in UNSEEN
+        sizeless = self.elements[-1].is_sizeless if self.elements else False
+        if attributes:
+            style = read_style(attributes)
+            hides = hides or is_hidden(attributes)
+            if self.masks and not hides:
+                hides = bool(self.masks.statement.search(written) or self.masks.any.search(style))
+            for size in FONT_SIZE.findall(style):
+                sizeless = ZERO_SIZE.search(size) is not None
+        self.elements.append(Open(name, hides, sizeless))
+        self.hidden += hides
+        self.names[name] += 1
+
+    def end(self, name: str) -> None:
+        if self.names[name]:
+            while self._pop() != name:
+                pass
+
+    def _pop(self) -> str:
+        element = self.elements.pop()
+        self.hidden -= element.hides
+        self.names[element.name] -= 1
+        return element.name
+
+    @property
+    def shows_text(self) -> bool:
+        return not self.hidden and not (self.elements and self.elements[-1].is_sizeless)
+
+    @property
+    def closing_tags(self) -> str:
+        """The end tags that make what follows visible."""
+        if self.shows_text:
+            return ""
+        first = next(i for i, element in enumerate(self.elements) if element.hides or element.is_sizeless)
+        return "".join(f"</{element.name}>" for element in reversed(self.elements[first:]))
+
+
+def read_style(attributes: dict[str, str]) -> str:
+    """Return an element's style in lower case and without spaces."""
+    style = attributes.get("style")
+    return "".join(style.lower().split()) if style else ""
+
+
+def is_hidden(attributes: dict[str, str]) -> bool:
+    """Whether the attributes of an element hide it."""
+    if "hidden" in attributes:
+        return True
+    if not (style := read_style(attributes)):
+        return False
+    return HIDING.search(style) is not None or (
+        FLAT.search(style) is not None and CLIPPING.search(style) is not None
+    )
+
+
+def has_shape(text: str, masks: Masks | None) -> bool:
+    """Whether a reader sees anything of this text."""
+    text = masks.any.sub("", text) if masks else text
+    return SHAPELESS.sub("", unescape(text)) != ""
+
+
+def is_visible_picture(attributes: dict[str, str]) -> bool:
+    if any(TINY.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height")):
+        return False
+    return not is_hidden(attributes) and bool(attributes.get("src") or attributes.get("alt"))
+
+
+def shows(html: str, needle: re.Pattern[str], masks: Masks | None = None) -> bool:
+    """Whether a reader sees a link to `needle`, or `needle` as text.
+
+    A link is seen if it contains text or a picture. `html` may be a masked template.
+    """
+    reader = Reader(masks)
+    end = 0
+    link: int | None = None  # how many elements are open inside which the link is
+    for piece in PIECE.finditer(html):
+        text, end = html[end : piece.start()], piece.end()
+        if reader.shows_text and is_seen_text(text, needle, masks, is_link=link is not None):
+            return True
+        if not piece["name"]:
+            continue
+        name = piece["name"].lower()
+        if piece["end"]:
+            reader.end(name)
+        else:
+            attributes = read_attributes(piece["attributes"])
+            reader.start(name, attributes, piece["attributes"])
+            if name == "img" and link is not None and not reader.hidden and is_visible_picture(attributes):
+                return True
+            if name == "a" and needle.search(attributes.get("href", "")):
+                link = len(reader.elements)
+        if link is not None and len(reader.elements) < link:
+            link = None
+    return reader.shows_text and is_seen_text(html[end:], needle, masks, is_link=link is not None)
+
+
+def is_seen_text(text: str, needle: re.Pattern[str], masks: Masks | None, *, is_link: bool) -> bool:
+    if "<" in text:
+        text = DECLARATION.sub("", text)
+    return needle.search(text) is not None or (is_link and has_shape(text, masks))
+
+
+def find_end(html: str) -> tuple[int, str]:
+    """Return where a reader's part of a letter ends, and the end tags that make text there visible."""
+    reader = Reader()
+    place: tuple[int, str] | None = None
+    for piece in PIECE.finditer(html):
+        if not piece["name"]:
+            closing = f"</{piece['raw']}" if piece["raw"] else "-->"
+            is_closed = piece[0].lower().endswith(closing.lower())
+            if not is_closed and place is None:
+                # It swallows the rest of the letter.
+                return piece.start(), reader.closing_tags
+            continue
+        name = piece["name"].lower()
+        if not piece["end"]:
+            reader.start(name, read_attributes(piece["attributes"]), piece["attributes"])
+        elif name == "body" or (name == "html" and place is None):
+            place = piece.start(), reader.closing_tags
+        else:
+            reader.end(name)
+    return place or (len(html), reader.closing_tags)

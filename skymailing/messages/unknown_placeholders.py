@@ -1,0 +1,132 @@
+"""Find placeholders that print nothing for anyone, and merge tags of other services, with what to write."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+from html import unescape
+
+from skymailing.delivery.rendering.content import Content, find_placeholders, prepare
+from skymailing.delivery.rendering.liquid_tags import TemplateError
+from skymailing.delivery.rendering.tag_masking import MaskedSource
+from skymailing.messages.placeholders import write_path
+
+Path = tuple[str, ...]
+
+STANDARD_ATTRIBUTES = ("name", "full_name", "email")
+STANDARD_NAMES = ("name", "email", "client", "unsubscribe_url", "sender_name", "now", "today")
+SHOWN = 10
+# Merge tags as Mailchimp, GetResponse, Constant Contact, Salesforce, ActiveCampaign, Mailgun, MailerLite,
+# AWeber and others write them.
+MERGE_TAG = re.compile(
+    r"\*\|[\w:.,/ -]{1,60}\|\*"
+    r"|\[\[ ?\w[\w. -]{0,40}\]\]"
+    r"|%%\w[\w. -]{0,40}%%"
+    r"|%recipient\.\w{1,40}%"
+    r"|%[A-Z][A-Z_]{2,30}%"
+    r"|\{\$[\w.]{1,40}\}|\$\{[\w.]{1,40}\}|\{![\w. ]{1,40}\}"
+    r"|(?:<<|&lt;&lt;)[\w ]{1,40}(?:>>|&gt;&gt;)"
+    r"|(?<!\{)\{ ?(?:(?:first|last|full)?_?name|email|unsubscribe(?:_?(?:url|link))?|имя|фио) ?\}(?!\})",
+    re.IGNORECASE,
+)
+CAPITALS = re.compile(r"%[A-Z_]+%")
+# What other services call the values, in letters and digits only: attributes that fit, then our own name.
+MEANINGS: dict[tuple[str, ...], tuple[tuple[str, ...], Path]] = {
+    ("fname", "firstname", "first", "givenname", "имя", "имяклиента", "vorname", "username"): (
+        ("first_name", "имя"),
+        ("name",),
+    ),
+    ("lname", "lastname", "last", "surname", "familyname", "фамилия", "nachname"): (
+        ("last_name", "фамилия"),
+        ("name",),
+    ),
+    ("name", "fullname", "фио", "contactname", "displayname", "клиент"): ((), ("name",)),
+    ("email", "emailaddress", "mail", "почта", "эпочта", "емейл", "subscriberemail"): ((), ("email",)),
+    (
+        *("unsub", "unsubscribe", "unsubscribeurl", "unsubscribelink", "unsuburl", "optout"),
+        *("отписаться", "отписка"),
+    ): ((), ("unsubscribe_url",)),
+    ("company", "listcompany", "sendername", "fromname", "отправитель"): (("company",), ("sender_name",)),
+}
+BY_WORD = {word: meaning for words, meaning in MEANINGS.items() for word in words}
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPlaceholder:
+    """A placeholder as written in the message, and the one that its author may mean."""
+
+    text: str
+    suggestion: str | None
+    path: Path = ()  # empty for another service's tag
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is another service's tag, which is sent as it is; our own prints nothing."""
+        return not self.path
+
+
+def find_unknown(content: Content, attributes: Collection[str]) -> list[UnknownPlaceholder]:
+    """Return what does not work in the content, if it can be parsed; `attributes` are all clients'."""
+    try:
+        foreign = find_merge_tags(content)
+        paths = find_placeholders(content)
+    except TemplateError:  # the caller reports it when it renders the letter
+        return []
+    known = {*STANDARD_ATTRIBUTES, *attributes}
+    unknown = [
+        UnknownPlaceholder(write_path(path), write_suggestion(suggest(path, known)), path)
+        for path in paths
+        if not is_known(path, known)
+    ]
+    unknown += [
+        UnknownPlaceholder(text, write_suggestion(find_meaning(simplify(text), known))) for text in foreign
+    ]
+    return unknown[:SHOWN]
+
+
+def find_merge_tags(content: Content) -> list[str]:
+    """Return the merge tags of other services, each once; raises TemplateError."""
+    found: dict[str, None] = {}
+    for source in (content.subject, content.body):
+        for match in MERGE_TAG.finditer(MaskedSource(prepare(source)).text):
+            # %NAME% is a tag, %d0% is a part of a URL.
+            if not match[0].startswith("%") or match[0][1] in "%rR" or CAPITALS.fullmatch(match[0]):
+                found.setdefault(match[0])
+    return list(found)
+
+
+def is_known(path: Path, attributes: Collection[str]) -> bool:
+    """Whether some client may have a value at the path."""
+    if path[0] != "client" or len(path) == 1:
+        return path[0] in STANDARD_NAMES
+    return path[1] in attributes
+
+
+def suggest(path: Path, attributes: Collection[str]) -> Path | None:
+    """Return an existing placeholder that means the same or is spelled similarly."""
+    if meant := find_meaning(simplify(path[-1]), attributes):
+        return meant
+    candidates: dict[str, Path] = {name.lower(): ("client", name) for name in sorted(attributes)}
+    candidates |= {name: (name,) for name in STANDARD_NAMES if path[0] != "client" and name != "client"}
+    close = get_close_matches(path[-1].lower(), candidates, n=1, cutoff=0.6)
+    return candidates[close[0]] if close else None
+
+
+def find_meaning(word: str, attributes: Collection[str]) -> Path | None:
+    """Return our placeholder for a value that other services call `word`, which is simplified."""
+    for name in sorted(attributes):
+        if simplify(name) == word and name not in STANDARD_ATTRIBUTES:
+            return ("client", name)
+    if word not in BY_WORD:
+        return None
+    preferred, own = BY_WORD[word]
+    return next((("client", name) for name in preferred if name in attributes), own)
+
+
+def simplify(text: str) -> str:
+    """Return the name in a tag, in lower case and without signs; of a path, its last part."""
+    return re.sub(r"[\W_]+", "", unescape(text).rpartition(".")[2].lower())
+
+
+def write_suggestion(path: Path | None) -> str | None:
+    return write_path(path) if path else None
