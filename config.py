@@ -117,6 +117,10 @@ class Config(EnvironmentReader):
         self.MAIL_PASSWORD = self._text("MAIL_PASSWORD")
         sender = self._text("MAIL_DEFAULT_SENDER") or "skymailing@localhost.localdomain"
         self.MAIL_DEFAULT_SENDER = parse_sender("MAIL_DEFAULT_SENDER", sender)
+        mailbox = self._text("UNSUBSCRIBE_MAILBOX")
+        self.UNSUBSCRIBE_MAILBOX = (
+            parseaddr(parse_sender("UNSUBSCRIBE_MAILBOX", mailbox))[1] if mailbox else ""
+        )
         self.MAIL_MAX_CONNECTIONS = self._number("MAIL_MAX_CONNECTIONS", 20, 1, 1000)
         # Letters per second, across all workers; None means no limit.
         self.MAIL_RATE = self._number("MAIL_RATE", 0) or None

@@ -4,7 +4,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from argon2 import PasswordHasher
@@ -23,6 +23,9 @@ from skymailing.db.engine import LARGEST_ID
 from skymailing.errors import UserError
 from skymailing.extensions import db, login
 from skymailing.models import Role, User, UserSession
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 VERIFY = "verify-address"
 RESET = "reset-password"
@@ -248,19 +251,42 @@ def _stamp(user: User) -> str:
 
 
 def unsubscribe_token(owner_id: int, email_key: str) -> str:
-    """Return the token of /u/<token>. It has no timestamp: unsubscribe links never expire."""
-    value = base64_encode(f"{owner_id}:{email_key}")
-    return _unsubscribe_signer().sign(value).decode("ascii")
+    """Return the token of /u/<token>, encrypted. It has no timestamp: unsubscribe links never expire."""
+    value = _unsubscribe_cipher().encrypt(f"{owner_id}:{email_key}".encode(), None)
+    return base64_encode(value).decode("ascii")
 
 
 def read_unsubscribe_token(token: str) -> tuple[int, str]:
     """Return the owner's ID and the address key. Raises BadToken."""
     try:
-        value = base64_decode(_unsubscribe_signer().unsign(token)).decode()
-        owner_id, _, email_key = value.partition(":")
+        # Tokens of earlier versions have a signature after a dot; links in letters work forever.
+        signed = "." in token
+        value = base64_decode(_unsubscribe_signer().unsign(token)) if signed else _read_encrypted(token)
+        owner_id, _, email_key = value.decode().partition(":")
         return int(owner_id), email_key
     except (BadData, ValueError) as error:
         raise BadToken from error
+
+
+def _read_encrypted(token: str) -> bytes:
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return _unsubscribe_cipher().decrypt(base64_decode(token), None)
+    except InvalidTag as error:
+        raise BadToken from error
+
+
+def _unsubscribe_cipher() -> "AESSIV":
+    """Return the cipher of tokens: deterministic, so that a client's link is the same in every letter."""
+    cipher: AESSIV | None = current_app.extensions.get("skymailing_unsubscribe_cipher")
+    if cipher is None:
+        from cryptography.hazmat.primitives.ciphers import aead  # slow to import
+
+        secret = current_app.config["SECRET_KEY"].encode()
+        key = hashlib.blake2b(secret, digest_size=64, person=b"sky.unsubscribe")
+        cipher = current_app.extensions["skymailing_unsubscribe_cipher"] = aead.AESSIV(key.digest())
+    return cipher
 
 
 def _unsubscribe_signer() -> Signer:

@@ -1,5 +1,7 @@
 """Test permissions, tokens and passwords."""
 
+import base64
+import hashlib
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,6 +10,7 @@ import pytest
 import time_machine
 from flask import Flask, Response
 from flask_login import login_user
+from itsdangerous import Signer
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden, NotFound
 
@@ -94,6 +97,25 @@ def test_an_unsubscribe_token_never_expires(app: Flask) -> None:
         token = security.unsubscribe_token(7, "a+b@xn--e1afmkfd.xn--p1ai")
         with time_machine.travel(utcnow() + timedelta(days=3650)):
             assert security.read_unsubscribe_token(token) == (7, "a+b@xn--e1afmkfd.xn--p1ai")
+
+
+def test_an_unsubscribe_token_hides_the_owner_and_the_address(app: Flask) -> None:
+    with app.app_context():
+        token = security.unsubscribe_token(7, "someone@example.com")
+        assert token == security.unsubscribe_token(7, "someone@example.com")
+    shown = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    assert b"someone" not in shown
+    assert b"7:" not in shown
+
+
+def test_unsubscribe_links_of_earlier_versions_work(app: Flask) -> None:
+    with app.app_context():
+        signer = Signer(app.config["SECRET_KEY"], salt="skymailing.unsubscribe", digest_method=hashlib.sha256)
+        value = base64.urlsafe_b64encode(b"7:a@example.com").rstrip(b"=")
+        token = signer.sign(value).decode()
+        assert security.read_unsubscribe_token(token) == (7, "a@example.com")
+        with pytest.raises(BadToken):
+            security.read_unsubscribe_token("x" + token)
 
 
 def test_an_unsubscribe_token_needs_no_escaping_in_a_url(app: Flask) -> None:

@@ -44,7 +44,8 @@ class Dispatcher:
         # Identified by UUID, since SQLite may reuse the ID of a deleted run.
         if self._template is None or self._template[0] != run.uuid:
             content = Content.of(run)
-            sender = Sender(run.sender_name, self.sender, run.reply_to)
+            mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
+            sender = Sender(run.sender_name, self.sender, run.reply_to, run.owner_id, mailbox)
             list_id = f"mailing-{run.mailing_id}.{self.sender.rpartition('@')[2]}"
             self._template = run.uuid, LetterTemplate(content, sender, run.uuid, list_id, run.habits)
         return self._template[1]

@@ -112,8 +112,8 @@ def test_any_text_arrives_unchanged(name: str, city: str, subject: str, body: st
 
     parsed = read(letter)
     assert sorted(parsed.keys()) == sorted(
-        "From Reply-To To Subject Date Message-ID List-Unsubscribe List-Unsubscribe-Post List-Id Precedence "
-        "MIME-Version Content-Type Content-Transfer-Encoding".split()
+        "From Reply-To To Subject Date Message-ID List-Unsubscribe List-Unsubscribe-Post List-Id "
+        "Feedback-ID Precedence MIME-Version Content-Type Content-Transfer-Encoding".split()
     )
     assert parsed["Subject"] == clean_line(clean(subject) + " " + clean(city))
     assert [address.addr_spec for address in parsed["To"].addresses] == ["ann@example.com"]

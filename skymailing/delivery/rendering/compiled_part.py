@@ -10,6 +10,7 @@ from liquid.exceptions import LiquidError
 from markupsafe import escape
 
 from skymailing.delivery.rendering.content import clean
+from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
 from skymailing.delivery.rendering.liquid import MAX_OUTPUT, Context, Parsed
 from skymailing.delivery.rendering.liquid_errors import explain
 from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
@@ -111,3 +112,24 @@ class CompiledPart:
 def encode_html(text: str) -> bytes:
     """Encode text with HTML special characters escaped, also for quoted attributes."""
     return encode(str(escape(text)))
+
+
+def make_part(parsed: Parsed, footer: Footer, habits: Habits, *, is_html: bool) -> CompiledPart:
+    kind = CheckedPart if footer is Footer.IF_HIDDEN else CompiledPart
+    return kind(parsed, escape=is_html, habits=habits)
+
+
+class CheckedPart(CompiledPart):
+    """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows none."""
+
+    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits) -> None:
+        super().__init__(parsed, escape=escape, habits=habits)
+        self.is_html = escape
+
+    def fill(self, values: Mapping[str, object]) -> bytes:
+        """Render the part with `values`; raises TemplateError."""
+        body = super().fill(values)
+        url = values["unsubscribe_url"]
+        if is_shown(body.decode("utf-8"), str(url), is_html=self.is_html):
+            return body
+        return super().fill({**values, HIDDEN_URL: url})

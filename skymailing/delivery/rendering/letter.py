@@ -10,10 +10,9 @@ from flask import current_app
 
 from skymailing.clock import utcnow
 from skymailing.delivery.rendering import mime
-from skymailing.delivery.rendering.compiled_part import CompiledPart
+from skymailing.delivery.rendering.compiled_part import CompiledPart, make_part
 from skymailing.delivery.rendering.content import Content, TemplateError, check_content, compile_content
-from skymailing.delivery.rendering.footer import HIDDEN_URL, Footer, is_shown
-from skymailing.delivery.rendering.liquid import Parsed, look_up
+from skymailing.delivery.rendering.liquid import look_up
 from skymailing.delivery.rendering.values import DEFAULT_HABITS, Habits
 from skymailing.models import Client, Message, User
 from skymailing.web.urls import EXAMPLE_UNSUBSCRIBE_URL, unsubscribe_url
@@ -54,6 +53,9 @@ class Sender:
     name: str
     address: str
     reply_to: str
+    owner_id: int = 0
+    # Where a letter unsubscribes its sender; empty if no one reads such a mailbox.
+    unsubscribe_mailbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Rendered:
     html: str
 
 
+# RFC 8058: only over HTTPS.
+ONE_CLICK = b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
 EXAMPLE = Recipient("anna@example.com", "Anna Example", {})
 
 
@@ -108,27 +112,6 @@ def find_empty(paths: list[tuple[str, ...]], recipient: Recipient) -> list[tuple
 def make_message_id(run_uuid: UUID, delivery_id: int, domain: str) -> str:
     """Return the Message-ID of a delivery, the same on every attempt."""
     return f"<{uuid5(run_uuid, str(delivery_id))}@{domain}>"
-
-
-def make_part(parsed: Parsed, footer: Footer, habits: Habits, *, is_html: bool) -> CompiledPart:
-    kind = CheckedPart if footer is Footer.IF_HIDDEN else CompiledPart
-    return kind(parsed, escape=is_html, habits=habits)
-
-
-class CheckedPart(CompiledPart):
-    """A body whose unsubscribe link may be hidden: the footer is added to a letter that shows none."""
-
-    def __init__(self, parsed: Parsed, *, escape: bool, habits: Habits) -> None:
-        super().__init__(parsed, escape=escape, habits=habits)
-        self.is_html = escape
-
-    def fill(self, values: Mapping[str, object]) -> bytes:
-        """Render the part with `values`; raises TemplateError."""
-        body = super().fill(values)
-        url = values["unsubscribe_url"]
-        if is_shown(body.decode("utf-8"), str(url), is_html=self.is_html):
-            return body
-        return super().fill({**values, HIDDEN_URL: url})
 
 
 class CompiledContent:
@@ -196,16 +179,25 @@ class LetterTemplate:
         self.sender_name = mime.clean_line(sender.name)
         self.run_uuid = run_uuid
         self.domain = sender.address.rpartition("@")[2]
-        # Base64 contains no hyphen, so the boundary cannot occur in a part.
+        # Cannot occur in a part: base64 has no hyphen, quoted-printable no "=_", and authors do not know a
+        # run's UUID.
         boundary = f"=_{run_uuid.hex}".encode("ascii")
         self.start = b"From: " + mime.encode_mailbox(sender.name, sender.address)
         if sender.reply_to:
             self.start += b"\r\nReply-To: " + mime.check_address(sender.reply_to).encode("ascii")
+        self.mailto = b""
+        if sender.unsubscribe_mailbox:
+            mailbox = mime.check_address(sender.unsubscribe_mailbox).encode("ascii")
+            self.mailto = b",\r\n <mailto:" + mailbox + b"?subject=unsubscribe%20"
+        list_name = mime.check_list_id(list_id)
+        feedback = f"{list_name.partition('.')[0]}:owner-{sender.owner_id}:bulk:{self.domain}"
         self.list_headers = (
-            b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click"
-            b"\r\nList-Id: <" + mime.check_list_id(list_id).encode("ascii") + b">"
-            b"\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
-        )
+            f"\r\nList-Id: <{list_name}>\r\nFeedback-ID: {feedback}"
+            "\r\nPrecedence: bulk\r\nMIME-Version: 1.0\r\n"
+        ).encode("ascii")
+        self._frame_parts(boundary)
+
+    def _frame_parts(self, boundary: bytes) -> None:
         if self.parts.html is None:
             self.before_text = mime.format_part_headers("plain")
             self.between = b""
@@ -240,17 +232,24 @@ class LetterTemplate:
             mime.encode_date(now),
             b"\r\nMessage-ID: ",
             identity.encode("ascii"),
-            b"\r\nList-Unsubscribe: <",
-            mime.check_url(str(values["unsubscribe_url"])).encode("ascii"),
-            b">",
+            b"\r\nList-Unsubscribe: ",
+            self.encode_unsubscribe(str(values["unsubscribe_url"])),
             self.list_headers,
             self.before_text,
-            mime.encode_body(self.parts.text.fill(values)),
+            *mime.encode_part(self.parts.text.fill(values), is_last=html is None),
         ]
         if html is not None:
-            pieces += self.between, mime.encode_body(html.fill(values))
+            pieces += self.between, *mime.encode_part(html.fill(values), is_last=False)
         pieces.append(self.after)
         return b"".join(pieces)
+
+    def encode_unsubscribe(self, url: str) -> bytes:
+        """Encode the value of List-Unsubscribe, and the header that allows one click (RFC 2369, RFC 8058)."""
+        link = mime.check_url(url).encode("ascii")
+        value = b"<" + link + b">"
+        if self.mailto:
+            value += self.mailto + link.rpartition(b"/")[2] + b">"
+        return value + ONE_CLICK if url.startswith("https://") else value
 
 
 def render_test_letter(message: Message, client: Client | None, user: User) -> bytes:
@@ -260,7 +259,8 @@ def render_test_letter(message: Message, client: Client | None, user: User) -> b
     """
     recipient = make_recipient(client) if client is not None else EXAMPLE
     address = parseaddr(current_app.config["MAIL_DEFAULT_SENDER"])[1]
-    sender = Sender(user.sender_name, address, user.email)
+    mailbox = current_app.config["UNSUBSCRIBE_MAILBOX"]
+    sender = Sender(user.sender_name, address, user.email, user.id, mailbox)
     identity = uuid4()
     template = LetterTemplate(
         Content.of(message),

@@ -4,7 +4,7 @@ All output has short lines that end with CRLF. Line endings and control characte
 """
 
 import re
-from binascii import b2a_base64
+from binascii import b2a_base64, b2a_qp
 from datetime import datetime
 from email.utils import format_datetime
 
@@ -13,6 +13,10 @@ from skymailing.delivery.rendering.liquid_tags import N_, TemplateError
 CRLF = b"\r\n"
 LINE = 76  # characters of a base64 line, RFC 2045 section 6.8
 WORD = 42  # bytes in an encoded word, so that one fits after "Subject: " in 78 columns
+ASCII = bytes(range(128))
+MOSTLY = 6  # quoted-printable is shorter than base64 with at most one other byte in six
+LONG_LINE = re.compile(rb"[^\n]{900}")
+FROM = re.compile(rb"^From |[\x00\x7f]", re.MULTILINE)  # programs may write > before "From "
 PLAIN_LENGTH = 64  # characters up to which a value is written unencoded
 
 # ASCII that neither needs quoting in an unstructured header nor looks like an encoded word.
@@ -39,6 +43,8 @@ def encode_words(text: str) -> bytes:
     start = 0
     while start < len(data):
         end = min(start + WORD, len(data))
+        if end < len(data) and (space := data.rfind(b" ", start + 1, end)) > 0:
+            end = space + 1  # some mail programs show a gap between two encoded words
         while end < len(data) and data[end] & 0xC0 == 0x80:
             end -= 1
         words.append(b"=?utf-8?b?" + b2a_base64(data[start:end], newline=False) + b"?=")
@@ -48,9 +54,25 @@ def encode_words(text: str) -> bytes:
 
 def encode_text(text: str) -> bytes:
     """Encode a one-line text as the value of an unstructured header such as Subject."""
-    if len(text) <= PLAIN_LENGTH and PLAIN.fullmatch(text):
-        return text.encode("ascii")
+    if PLAIN.fullmatch(text):
+        if len(text) <= PLAIN_LENGTH:
+            return text.encode("ascii")
+        if folded := fold(text):
+            return folded
     return encode_words(text)
+
+
+def fold(text: str) -> bytes:
+    """Fold a one-line ASCII text at its spaces; return nothing if a word is too long for a line."""
+    lines: list[str] = []
+    rest = text
+    while len(rest) > PLAIN_LENGTH:
+        space = rest.rfind(" ", 1, PLAIN_LENGTH + 1)
+        if space < 0:
+            return b""
+        lines.append(rest[:space])
+        rest = rest[space + 1 :]
+    return "\r\n ".join([*lines, rest]).encode("ascii")
 
 
 def encode_phrase(name: str) -> bytes:
@@ -81,10 +103,30 @@ def encode_mailbox(name: str, address: str) -> bytes:
     return phrase + (b" <" if last + len(mailbox) < LINE - 4 else b"\r\n <") + mailbox + b">"
 
 
-def encode_body(body: bytes) -> bytes:
-    """Encode `body` as lines of base64."""
-    data = b2a_base64(body, newline=False)
-    return CRLF.join([data[start : start + LINE] for start in range(0, len(data), LINE)])
+def encode_body(body: bytes, *, is_last: bool = False) -> tuple[bytes, bytes]:
+    """Encode `body`, which has CRLF line ends; return the name of its transfer encoding with the result.
+
+    ASCII goes out as it is, and mostly ASCII as quoted-printable: some filters distrust ASCII in base64.
+    A body that `is_last` in its letter is followed by a line end that is not part of it.
+    """
+    if body.isascii():
+        is_readable = LONG_LINE.search(body) is None and FROM.search(body) is None
+        if is_readable and not is_last:
+            return b"7bit", body
+        if is_readable and body.endswith(CRLF):
+            return b"7bit", body[:-2]
+    elif len(body.translate(None, ASCII)) * MOSTLY > len(body):
+        data = b2a_base64(body, newline=False)
+        return b"base64", CRLF.join([data[start : start + LINE] for start in range(0, len(data), LINE)])
+    # The soft line break at the end keeps the line end that follows out of the body.
+    quoted = b2a_qp(body).replace(CRLF, b"\n").replace(b"\n", CRLF)
+    return b"quoted-printable", quoted + b"=" if is_last else quoted
+
+
+def encode_part(body: bytes, *, is_last: bool) -> tuple[bytes, bytes, bytes]:
+    """Return the rest of a part's headers, and its encoded body."""
+    name, encoded = encode_body(body, is_last=is_last)
+    return name, b"\r\n\r\n", encoded
 
 
 _dates: dict[int, bytes] = {}
@@ -101,10 +143,8 @@ def encode_date(moment: datetime) -> bytes:
 
 
 def format_part_headers(subtype: str) -> bytes:
-    """Format the headers of a UTF-8 text part."""
-    return (
-        f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
-    ).encode("ascii")
+    """Format the headers of a UTF-8 text part, up to the name of its transfer encoding."""
+    return f'Content-Type: text/{subtype}; charset="utf-8"\r\nContent-Transfer-Encoding: '.encode("ascii")
 
 
 def check_url(url: str) -> str:
