@@ -168,8 +168,26 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
 
 def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
     """Yield the client imports, with their errors in the language `locale`."""
-    yield ("time", "file", "state", "rows", "created", "updated", "rejected", "error")
-    numbers = (ClientImport.rows_done, ClientImport.created, ClientImport.updated, ClientImport.rejected)
+    yield (
+        "time",
+        "file",
+        "state",
+        "rows",
+        "created",
+        "updated",
+        "rejected",
+        "suppressed",
+        "left_out",
+        "error",
+    )
+    numbers = (
+        ClientImport.rows_done,
+        ClientImport.created,
+        ClientImport.updated,
+        ClientImport.rejected,
+        ClientImport.suppressed,
+        ClientImport.left_out,
+    )
     own = select(
         ClientImport.id,
         ClientImport.created_at,

@@ -31,7 +31,7 @@ def import_file(file: IO[bytes], owner_email: str) -> None:
     if not file.seekable():
         raise click.ClickException("FILE must be a file on disk, not a pipe.")
     try:
-        import_ = imports.create_import(owner_id, file.name, imports.read_headers(file))  # type: ignore[arg-type]  # click's IO
+        import_ = imports.create_import(owner_id, file.name, imports.inspect_table(file))  # type: ignore[arg-type]  # click's IO
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error
@@ -73,4 +73,6 @@ def print_result(import_id: int) -> None:
     click.echo(
         f"rows {import_.rows_done}, new {import_.created}, updated {import_.updated}, "
         f"rejected {import_.rejected}"
+        + (f", suppressed {import_.suppressed}" if import_.suppressed else "")
+        + (f", left out {import_.left_out}" if import_.left_out else "")
     )

@@ -68,6 +68,8 @@ class ClientImport(Timestamps, Model):
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     # The column names of the file, repeated in the download of rejected rows.
     headers: Mapped[list[str]] = mapped_column(JsonObject, default=list)
+    # The encoding and the fields of the columns, as their owner confirmed them (clients.mapping.Mapping).
+    mapping: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
     state: Mapped[ImportState] = mapped_column(enum_column(ImportState, "state"), default=ImportState.PENDING)
     # Rows processed, committed together with their effects: a restarted import continues after them.
     rows_done: Mapped[int] = mapped_column(default=0)
@@ -75,6 +77,9 @@ class ClientImport(Timestamps, Model):
     created: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
+    # Rows whose people had opted out, bounced or complained, and rows of people who never confirmed.
+    suppressed: Mapped[int] = mapped_column(default=0)
+    left_out: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(500), default="")
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 

@@ -58,6 +58,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "row_open_quote": _l("A quotation mark is not closed, or not doubled inside the text."),
     "row_line_too_long": _l("The row is too long."),
     "row_unreadable": _l("The row has characters that the file's encoding does not allow."),
+    "row_unknown_status": _l("The meaning of the status is not known, so this person may have opted out."),
     "row_too_many_cells": _l(
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),

@@ -9,9 +9,10 @@ from flask_login import current_user, login_required
 
 from skymailing import audit, queue
 from skymailing.clients import exports, imports, queries
-from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognize_columns
+from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON
 from skymailing.clients.explanations import explain_failure, explain_rejection
 from skymailing.clients.forms import ImportForm
+from skymailing.clients.mapping import Mapping, apply_mapping
 from skymailing.clients.rows import split_rejected
 from skymailing.clients.views.blueprint import bp
 from skymailing.clock import utcnow
@@ -58,7 +59,7 @@ def receive_file(form: ImportForm) -> ClientImport | None:
     upload = form.file.data
     try:
         imports.check_unfinished(current_user.id)  # before the work; again under the lock
-        headers = imports.read_headers(upload.stream)
+        table = imports.inspect_table(upload.stream)
         upload.stream.seek(0)
         content = upload.stream.read()
         start_writing()
@@ -66,7 +67,7 @@ def receive_file(form: ImportForm) -> ClientImport | None:
     except UserError as error:
         form.file.errors = [explain(error)]
         return None
-    return imports.create_import(current_user.id, upload.filename or "", headers, content)
+    return imports.create_import(current_user.id, upload.filename or "", table, content)
 
 
 @bp.get("/import/sample.csv")
@@ -100,7 +101,7 @@ def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
     """Return the header and the attribute key of each column that became an attribute."""
     if not import_.headers:
         return []
-    columns = recognize_columns(import_.headers)
+    columns = apply_mapping(Mapping.load(import_.mapping), import_.headers, ())
     return [(import_.headers[position], key) for position, key in columns.attributes.items()]
 
 

@@ -1,22 +1,24 @@
 """Read CSV files row by row, with any of the usual encodings and separators."""
 
-import codecs
 import csv
 import io
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
+
+from skymailing.clients.files.encodings import REPLACEMENT, detect_encoding
 
 MAX_LINE_LENGTH = 64 * 1024  # characters in one physical line
 MAX_RECORD_LENGTH = 64 * 1024  # characters in one record, including quoted line breaks
 MAX_RECORD_LINES = 200
 SAMPLE_SIZE = 64 * 1024  # bytes that must contain the header row
-CHUNK_SIZE = 64 * 1024
-SEPARATORS = (",", ";", "\t")
-REPLACEMENT = "\ufffd"
-BLANK = " \t\r\n,;\0\ufeff"  # characters of an empty line
+SEPARATORS = (",", ";", "\t", "|")
+BLANK = " \t\r\n,;|\0\ufeff"  # characters of an empty line
+BACKSLASH = "\\"
 
 
 class RecordFault(StrEnum):
@@ -90,24 +92,54 @@ class Lines:
         return first
 
 
-def read_records(source: BinaryIO) -> Iterator[Record]:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the cells of a file are separated and quoted."""
+
+    separator: str
+    # Spaces between a separator and a quotation mark, as in `a, "b"`.
+    has_spaced_quotes: bool = False
+    # The first line declares the separator, such as `sep=;` (Excel).
+    has_hint: bool = False
+
+    def read(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """Return a strict reader of the lines."""
+        return csv.reader(
+            lines, delimiter=self.separator, skipinitialspace=self.has_spaced_quotes, strict=True
+        )
+
+    def read_leniently(self, line: str) -> list[str] | None:
+        """Return the cells of a line that breaks the rules; None if no known habit explains it."""
+        if BACKSLASH + '"' in line:  # MySQL and PHP escape quotation marks with a backslash
+            with suppress(csv.Error):
+                reader = csv.reader(
+                    [line], delimiter=self.separator, escapechar=BACKSLASH, doublequote=False, strict=True
+                )
+                return next(reader, [])
+        if line.count('"') % 2 == 0:  # a quotation mark inside a cell
+            return next(csv.reader([line], delimiter=self.separator), [])
+        return None
+
+
+def read_records(source: BinaryIO, encoding: str | None = None) -> Iterator[Record]:
     """Yield the non-blank rows of a CSV file, the header first; memory use is constant.
 
     `source` must be seekable and is read from its start. A file whose first SAMPLE_SIZE bytes are
-    blank has no rows.
+    blank has no rows. Without `encoding`, the most plausible one is used.
     """
-    encoding = detect_encoding(source)
+    encoding = encoding or detect_encoding(source).encoding
     source.seek(0)
-    if not source.read(SAMPLE_SIZE).decode(encoding, errors="replace").strip(BLANK):
+    sample = source.read(SAMPLE_SIZE).decode(encoding, errors="replace")
+    if not sample.strip(BLANK):
         return
-    separator, has_hint = detect_separator(source, encoding)
+    dialect = detect_dialect(sample)
     source.seek(0)
     text = io.TextIOWrapper(source, encoding, errors="replace", newline="")
     lines = Lines(text)
-    if has_hint:
+    if dialect.has_hint:
         next(lines)
     try:
-        for record in assemble_records(lines, separator):
+        for record in assemble_records(lines, dialect):
             if record.fault or any(cell.strip() for cell in record.cells):
                 yield record
     finally:
@@ -115,13 +147,12 @@ def read_records(source: BinaryIO) -> Iterator[Record]:
             text.detach()  # leave the caller's file open
 
 
-def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
+def assemble_records(lines: Lines, dialect: Dialect) -> Iterator[Record]:
     """Join physical lines into records; after a broken record, continue with its second line."""
     while True:
-        reader = csv.reader(lines, delimiter=separator, strict=True)
         start = lines.begin_record()
         try:
-            for cells in reader:
+            for cells in dialect.read(lines):
                 fault = RecordFault.UNREADABLE if any(REPLACEMENT in cell for cell in cells) else None
                 yield Record(start, cells, fault)
                 start = lines.begin_record()
@@ -129,46 +160,33 @@ def assemble_records(lines: Lines, separator: str) -> Iterator[Record]:
         except LineTooLong:
             yield Record(start, [lines.record[0][:500]], RecordFault.LINE_TOO_LONG)
         except (csv.Error, RecordTooLong):
-            yield salvage_record(start, lines, separator)
+            yield salvage_record(start, lines, dialect)
 
 
-def salvage_record(start: int, lines: Lines, separator: str) -> Record:
-    """Return a record for invalid CSV lines; the only accepted fault is a quotation mark inside a cell."""
+def salvage_record(start: int, lines: Lines, dialect: Dialect) -> Record:
+    """Return a record for invalid CSV lines; a row that continues on the next line stays invalid."""
     was_one_line = len(lines.record) == 1
     first = lines.push_back_all_but_first()
-    if was_one_line and first.count('"') % 2 == 0:
-        cells = next(csv.reader([first], delimiter=separator), [])
-        return Record(start, cells)
+    if was_one_line or BACKSLASH + '"' in first:
+        cells = dialect.read_leniently(first)
+        if cells is not None:
+            fault = RecordFault.UNREADABLE if any(REPLACEMENT in cell for cell in cells) else None
+            return Record(start, cells, fault)
     return Record(start, [first.rstrip("\r\n")[:500]], RecordFault.OPEN_QUOTE)
 
 
-def detect_encoding(source: BinaryIO) -> str:
-    """Return the encoding: from the byte order mark, else UTF-8 if it fits, else Windows Cyrillic."""
-    source.seek(0)
-    start = source.read(4)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"  # Excel: "Unicode text"
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    source.seek(0)
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    broken = non_ascii = 0
-    while chunk := source.read(CHUNK_SIZE):
-        text = decoder.decode(chunk)
-        if not text.isascii():
-            broken += text.count(REPLACEMENT)
-            non_ascii += len(text) - len(text.encode("ascii", errors="ignore"))
-    # A few broken bytes in a UTF-8 file must affect only their own rows.
-    return "utf-8" if broken * 10 <= non_ascii - broken else "cp1251"
-
-
-def detect_separator(source: BinaryIO, encoding: str) -> tuple[str, bool]:
-    """Return the separator, and whether the first line declares it, such as `sep=;` (Excel's hint)."""
-    source.seek(0)
-    sample = source.read(SAMPLE_SIZE).decode(encoding, errors="replace")
+def detect_dialect(sample: str) -> Dialect:
+    """Return how the cells in the first lines of a file are separated and quoted."""
     first = next(iter(sample.splitlines()), "").strip().lower()
     if first.startswith("sep=") and len(first) == 5:
-        return first[4], True
-    header = next((line for line in sample.splitlines() if line.strip(" ,;\t")), "")
+        return Dialect(first[4], has_spaced_quotes(sample, first[4]), has_hint=True)
+    header = next((line for line in sample.splitlines() if line.strip(" ,;|\t")), "")
     counts = {separator: len(next(csv.reader([header], delimiter=separator))) for separator in SEPARATORS}
-    return max(SEPARATORS, key=lambda separator: counts[separator]), False
+    separator = max(SEPARATORS, key=lambda separator: counts[separator])
+    return Dialect(separator, has_spaced_quotes(sample, separator))
+
+
+def has_spaced_quotes(sample: str, separator: str) -> bool:
+    """Return whether any quoted cell follows a separator and spaces."""
+    mark = re.escape(separator)
+    return re.search(rf'{mark} +"[^"\r\n]*" *(?:{mark}|[\r\n]|$)', sample) is not None
