@@ -9,7 +9,7 @@ from skymailing.email_addresses import MARGIN, InvalidEmail, parse_address
 
 SEVERAL = " ::: "  # Google puts several values into one cell
 # What people write around an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
-NAMED_ADDRESS = re.compile(r"(?P<name>[^<>]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
+NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
 QUOTES = "\"'«»“”„`"
 X500 = ("/o=", "/O=")  # what Outlook keeps for a colleague on the same Exchange server

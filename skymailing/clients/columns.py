@@ -10,7 +10,6 @@ from skymailing.clients.fields import (
     FIRST_OR_FULL,
     NAME_FIELDS,
     OPT_OUT_NAMES,
-    REPEATABLE,
     STATUS_NAMES,
     Field,
     simplify,
@@ -77,15 +76,20 @@ class Columns:
 def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
     """Return what each column means, judged also by the cells of some rows; raises NoAddressColumn."""
     recipe = find_recipe(headers)
+    standing, name = (recipe.standing, recipe.name) if recipe else (Standing.MAILABLE, "")
+    return make_columns(headers, recognize_fields(headers, rows), standing, name)
+
+
+def recognize_fields(headers: Sequence[str], rows: Rows = ()) -> list[str]:
+    """Return the most likely field of each column, without EMAIL if there is none."""
     if is_own_export(headers):
-        others = [Field.ATTRIBUTE] * (len(headers) - 3)
-        return make_columns(headers, [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *others])
-    if recipe:
-        fields = [follow_recipe(recipe, header) for header in headers]
-        if not {Field.FULL_NAME, *NAME_FIELDS} & set(fields):
-            fields = add_named_fields(headers, fields)
-        return make_columns(headers, fields, recipe.standing, recipe.name)
-    return make_columns(headers, guess_fields(headers, rows))
+        return [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *[Field.ATTRIBUTE] * (len(headers) - 3)]
+    recipe = find_recipe(headers)
+    if recipe is None:
+        return guess_fields(headers, rows)
+    fields = [follow_recipe(recipe, header) for header in headers]
+    has_name = {Field.FULL_NAME, *NAME_FIELDS} & set(fields)
+    return fields if has_name else add_named_fields(headers, fields)
 
 
 def make_columns(
@@ -191,11 +195,6 @@ def parse_field(text: str) -> str | None:
     if name == Field.ATTRIBUTE and key:
         return f"{ATTRIBUTE_PREFIX}{attribute_key(key)}" if attribute_key(key) else None
     return name if name in set(Field) else None
-
-
-def check_fields(fields: Sequence[str]) -> str | None:
-    """Return a field that several columns have though only one may; None if there is none."""
-    return next((name for name in set(fields) - REPEATABLE if fields.count(name) > 1), None)
 
 
 def name_attributes(headers: Sequence[str], fields: Sequence[str]) -> dict[int, str]:

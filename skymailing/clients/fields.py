@@ -94,7 +94,15 @@ OPT_OUT_NAMES: dict[str, Field] = {
 # Headers of columns that hold states if they hold nothing else.
 STATUS_NAMES = {
     *("status", "state", "статус", "состояние", "subscriptionstatus", "emailstatus", "subscriberstatus"),
-    *("memberstatus", "contactstatus", "статусподписки", "статусадреса", "emailavailability", "statusemail"),
+    *(
+        "reason",
+        "memberstatus",
+        "contactstatus",
+        "статусподписки",
+        "статусадреса",
+        "emailavailability",
+        "statusemail",
+    ),
 }
 
 

@@ -63,6 +63,8 @@ class ClientRow:
     full_name: str
     comment: str
     attributes: dict[str, str]
+    consent_time: str = ""
+    consent_ip: str = ""
 
     def merge(self, later: "ClientRow") -> "ClientRow":
         """Return both rows as one; values of the later row win unless they are empty."""
@@ -72,6 +74,8 @@ class ClientRow:
             full_name=later.full_name or self.full_name,
             comment=later.comment or self.comment,
             attributes=self.attributes | later.attributes,
+            consent_time=later.consent_time or self.consent_time,
+            consent_ip=later.consent_ip or self.consent_ip,
         )
 
 
@@ -103,7 +107,8 @@ Row = ClientRow | SuppressedRow | LeftOutRow | RejectedRow
 class RowReader:
     """Reads the rows of a table with these columns."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, tag: str = "") -> None:
+        self.tag = tag
         self.width = len(columns.headers)
         self.standing = columns.standing
         self.email = columns.email
@@ -114,6 +119,7 @@ class RowReader:
         self.objects = columns.find(Field.JSON)
         self.states = columns.find(Field.STATUS)
         self.denials = columns.find(Field.SUBSCRIBED)
+        self.consents = [columns.find(Field.CONSENT_TIME), columns.find(Field.CONSENT_IP)]
         self.flags = [(i, standing) for name, standing in FLAGS.items() for i in columns.find(name)]
         self.attributes = [(i, key) for i, key in columns.attributes.items() if i not in self.tags]
         self.has_standing = bool(self.states or self.flags or self.denials or self.standing)
@@ -150,12 +156,15 @@ class RowReader:
                 attributes[attribute] = value
         if others:
             attributes.setdefault("email_2", clean_attribute(others))
-        if self.objects or self.tags:
+        if self.objects or self.tags or self.tag:
             self.read_lists(cells, attributes)
         if len(attributes) > MAX_ATTRIBUTES:
             raise InvalidValue(ValueFault.TOO_MANY_ATTRIBUTES)
         comment = "" if self.comment is None else clean_comment(cells[self.comment])
-        return ClientRow(email, key, self.read_name(cells) or clean_name(name), comment, attributes)
+        # The last one that is filled: a confirmation follows the request.
+        consent = [next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents]
+        full_name = self.read_name(cells) or clean_name(name)
+        return ClientRow(email, key, full_name, comment, attributes, *consent)
 
     def read_standing(self, cells: list[str]) -> Standing:
         """Return what the row says about mailing; raises UnknownStatus."""
@@ -201,6 +210,7 @@ class RowReader:
                 values = {f"column_{position + 1}": cells[position]}
             attributes |= {key: text for key, value in values.items() if (text := clean_attribute(value))}
         tags = [tag for position in self.tags for tag in read_tags(cells[position])]
+        tags += [self.tag] if self.tag else []
         if tags:
             earlier = read_tags(attributes.get("tags", ""))
             attributes["tags"] = clean_attribute(", ".join(dict.fromkeys([*earlier, *tags])))

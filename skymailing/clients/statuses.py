@@ -11,12 +11,14 @@ class Standing(IntEnum):
 
     MAILABLE = 0
     LEFT_OUT = 1  # never confirmed, or inactive: neither a client nor a suppression
-    BOUNCED = 2
-    UNSUBSCRIBED = 3
-    COMPLAINED = 4
+    BLOCKED = 2  # the owner's own decision
+    BOUNCED = 3
+    UNSUBSCRIBED = 4
+    COMPLAINED = 5
 
 
 SUPPRESSIONS = {
+    Standing.BLOCKED: SuppressionReason.MANUAL,
     Standing.BOUNCED: SuppressionReason.BOUNCED,
     Standing.UNSUBSCRIBED: SuppressionReason.UNSUBSCRIBED,
     Standing.COMPLAINED: SuppressionReason.COMPLAINED,
@@ -35,6 +37,7 @@ WORDS: dict[Standing, str] = {
         "transactional archived paused deactivated ожидает ожидаетподтверждения неподтвержден неподтверждён "
         "неподтвержденный неактивен неактивный неактивна отключен отключён неподписан"
     ),
+    Standing.BLOCKED: "manual",
     Standing.BOUNCED: (
         "bounced bounce hardbounced hardbounce cleaned unreachable invalid undeliverable undelivered "
         "nonexistent notexists rejected недоступен несуществует недоставляется ошибкадоставки возврат"

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
+from skymailing.clients.consents import record_imported, store_text
 from skymailing.clients.files.csv_reader import Record
 from skymailing.clients.imports import MAX_ROWS, UNFINISHED_STATES, UnusableFile, open_table
 from skymailing.clients.mapping import Mapping
@@ -86,7 +87,7 @@ def import_rows(
     target = find_target(import_id)
     done, total = count_rows(import_id, source, target.mapping)
     columns, records = open_table(source, target.mapping)
-    reader = RowReader(columns)
+    reader = RowReader(columns, target.mapping.tag)
     rows = itertools.islice(records, done, None)
     while batch := list(itertools.islice(rows, BATCH_SIZE)):
         lease = import_batch(target, lease, batch, reader)
@@ -108,6 +109,7 @@ class Target:
     filename: str
     mapping: Mapping
     room: ClientRoom
+    consent_text_id: int | None = None
 
 
 def import_batch(target: Target, lease: datetime, batch: list[Record], reader: RowReader) -> datetime:
@@ -120,6 +122,7 @@ def import_batch(target: Target, lease: datetime, batch: list[Record], reader: R
     owner_id = target.room.owner_id
     created = upsert_clients(owner_id, valid, now)
     target.room.take(created)
+    record_imported(owner_id, valid, target.consent_text_id, now)
     suppress_all(
         owner_id, [NewSuppression(row.email_key, row.reason, target.filename) for row in suppressed], now
     )
@@ -143,15 +146,19 @@ def import_batch(target: Target, lease: datetime, batch: list[Record], reader: R
 def find_target(import_id: int) -> Target:
     """Return where the import's rows go; raises LeaseLost if the import is gone."""
     row = db.session.execute(
-        select(ClientImport.owner_id, ClientImport.filename, ClientImport.mapping).where(
-            ClientImport.id == import_id
-        )
+        select(
+            ClientImport.owner_id,
+            ClientImport.filename,
+            ClientImport.mapping,
+            ClientImport.consent_text,
+        ).where(ClientImport.id == import_id)
     ).first()
     if row is None:
         raise LeaseLost
     room = ClientRoom(row.owner_id)
-    db.session.rollback()
-    return Target(import_id, row.filename, Mapping.load(row.mapping), room)
+    text_id = store_text(row.owner_id, row.consent_text, utcnow())
+    db.session.commit()
+    return Target(import_id, row.filename, Mapping.load(row.mapping), room, text_id)
 
 
 def store_rejected(import_id: int, rejected: list[RejectedRow]) -> None:

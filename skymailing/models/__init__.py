@@ -3,7 +3,15 @@
 from skymailing.models.access import KnownDevice, RecoveryCode, UserSession
 from skymailing.models.article import Article, ViewFold
 from skymailing.models.audit import AppendOnly, AuditAction, AuditEntry, AuditKind, AuditPermit
-from skymailing.models.client import IMPORT_TRANSITIONS, Client, ClientImport, ImportRejection, ImportState
+from skymailing.models.client import (
+    IMPORT_TRANSITIONS,
+    Client,
+    ClientImport,
+    ClientUpload,
+    ImportRejection,
+    ImportState,
+)
+from skymailing.models.consent import Consent, ConsentKind, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
     REPORTED_COUNTS,
@@ -70,6 +78,10 @@ __all__ = [
     "BreakerState",
     "Client",
     "ClientImport",
+    "ClientUpload",
+    "Consent",
+    "ConsentKind",
+    "ConsentText",
     "Delivery",
     "DeliveryState",
     "ImportRejection",

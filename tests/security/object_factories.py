@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import (
     ClientImport,
+    ClientUpload,
     DeliveryState,
     MailingState,
     Removal,
@@ -53,6 +54,15 @@ def make_import(owner: User) -> Any:
     session.add(import_)
     session.flush()
     return import_
+
+
+def make_upload(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    upload = ClientUpload(owner_id=owner.id, filename="clients.csv", content=b"email\n")
+    session.add(upload)
+    session.flush()
+    return upload
 
 
 def make_session(user: User) -> Any:

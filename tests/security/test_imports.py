@@ -25,6 +25,7 @@ from skymailing.clients.imports import open_table
 from skymailing.errors import SkyMailingError
 from skymailing.models import Client, ClientImport, ImportState, User
 from tests.support.factories import ClientFactory
+from tests.support.imports import import_file
 
 # Large uploads use temporary files that Python closes at garbage collection; tests would warn about that.
 UNCLOSED_FILE_WARNING = "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -179,8 +180,7 @@ def test_a_broken_row_does_not_affect_other_rows(
         b"a@example.com\r\nBcc: b@example.com,Header,x",
         b"good3@example.com," + "Анна".encode() + b",x",
     ]
-    file = io.BytesIO(b"\n".join(rows))
-    assert browser.post(IMPORT, data={"file": (file, "x.csv")}).status_code == 302
+    assert import_file(browser, b"\n".join(rows)).status_code == 302
     work()
     import_ = session.scalars(select(ClientImport)).one()
     assert import_.state is ImportState.FINISHED
@@ -280,7 +280,7 @@ def test_formulas_are_exported_as_text_and_imported_unchanged(
     for cell in (cell for row in rows for cell in row):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell
     session.execute(delete(Client))
-    browser.post(IMPORT, data={"file": (io.BytesIO(exported), "clients.csv")})
+    import_file(browser, exported)
     work()
     session.expire_all()
     after = {row.email: (row.full_name, row.attributes) for row in session.scalars(select(Client))}
@@ -292,7 +292,7 @@ def test_formulas_in_rejected_rows_are_exported_as_text(
 ) -> None:
     table = io.StringIO()
     csv.writer(table).writerows([("email", "full_name"), *(("no address", text) for text in FORMULAS)])
-    browser.post(IMPORT, data={"file": (io.BytesIO(table.getvalue().encode()), "x.csv")})
+    import_file(browser, table.getvalue().encode())
     work()
     import_ = session.scalars(select(ClientImport)).one()
     text = browser.get(f"/clients/imports/{import_.id}/rejections.csv").data.decode("utf-8-sig")

@@ -1,5 +1,6 @@
 """Read CSV files row by row, with any of the usual encodings and separators."""
 
+import codecs
 import csv
 import io
 import re
@@ -128,6 +129,11 @@ def read_records(source: BinaryIO, encoding: str | None = None) -> Iterator[Reco
     blank has no rows. Without `encoding`, the most plausible one is used.
     """
     encoding = encoding or detect_encoding(source).encoding
+    source.seek(0)
+    if encoding == "utf-8":
+        encoding = "utf-8-sig"  # the byte order mark is optional
+    elif encoding == "utf-16" and source.read(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        encoding = "utf-16-le"  # Python requires the mark
     source.seek(0)
     sample = source.read(SAMPLE_SIZE).decode(encoding, errors="replace")
     if not sample.strip(BLANK):

@@ -13,7 +13,6 @@ REPLACEMENT = "\ufffd"
 # Python's name of each encoding that is tried or may be chosen, and how people call it.
 ENCODINGS = {
     "utf-8": "UTF-8",
-    "utf-8-sig": "UTF-8",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
@@ -56,11 +55,9 @@ def detect_encoding(source: BinaryIO) -> Guess:
     start = source.read(4096)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Guess("utf-16")  # Excel: "Unicode text"
-    if start.startswith(codecs.BOM_UTF8):
-        return Guess("utf-8-sig")
     if wide := detect_wide_characters(start):
         return Guess(wide)
-    if is_utf8(source):
+    if start.startswith(codecs.BOM_UTF8) or is_utf8(source):
         return Guess("utf-8")
     return compare_encodings(b"\n".join(sample_lines(source)))
 
