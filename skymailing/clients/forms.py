@@ -1,5 +1,6 @@
 """Client forms."""
 
+import re
 from typing import Any
 
 from flask import request
@@ -26,7 +27,7 @@ from skymailing.clients.files.encodings import ENCODINGS
 from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
 from skymailing.clients.statuses import Standing
-from skymailing.email_addresses import InvalidEmail, display_address, parse_address
+from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_address
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 
@@ -110,6 +111,28 @@ def make_client_form(client: Client | None = None) -> ClientForm:
     if not form.is_submitted():
         form.add_blank_pairs()
     return form
+
+
+class SuppressionForm(FlaskForm):
+    """Stop mailing some addresses."""
+
+    addresses = TextAreaField(
+        _l("Addresses"),
+        [InputRequired(_l("Enter at least one address."))],
+        description=_l("Separated by spaces, commas or lines."),
+    )
+
+    def validate_addresses(self, field: Any) -> None:
+        for address in re.split(r"[\s,;]+", field.data.strip()):
+            try:
+                parse_address(address)
+            except InvalidEmail as error:
+                raise ValidationError(f"{address[:100]}: {explain(error)}") from error
+
+    def read_keys(self) -> list[str]:
+        """Return the keys of the addresses, each once."""
+        addresses = re.split(r"[\s,;]+", (self.addresses.data or "").strip())
+        return list(dict.fromkeys(address_key(parse_address(address)) for address in addresses))
 
 
 class ImportForm(FlaskForm):

@@ -21,6 +21,11 @@ class NewSuppression:
     reason: SuppressionReason
     note: str = ""
 
+    @classmethod
+    def by_owner(cls, email_key: str) -> "NewSuppression":
+        """Return a suppression that the owner decided on and may lift."""
+        return cls(email_key, SuppressionReason.MANUAL)
+
 
 def suppress(owner_id: int, email_key: str, reason: SuppressionReason, note: str, now: datetime) -> None:
     """Stop this owner's mailings to the address."""

@@ -21,6 +21,7 @@ from tests.support.factories import (
     MailingFactory,
     MessageDraftFactory,
     MessageFactory,
+    SuppressionFactory,
     UserFactory,
     create_run,
 )
@@ -93,6 +94,7 @@ def world(session: Session) -> World:
             "delivery_id": delivery.id,
             "import_id": imported.id,
             "upload_id": uploaded.id,
+            "suppression_id": SuppressionFactory.create(owner_id=owner.id, email_key="a@b.example").id,
             "article_id": article.id,
             "slug": article.slug,
             "user_id": UserFactory.create().id,

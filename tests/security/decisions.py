@@ -20,6 +20,7 @@ from tests.security.object_factories import (
     make_removal,
     make_run,
     make_session,
+    make_suppression,
     make_upload,
 )
 
@@ -146,6 +147,11 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,
     "clients.import_new": PRIVATE,
+    "clients.suppressions": PRIVATE,
+    "clients.suppressions_add": PRIVATE,
+    "clients.suppressions_import": PRIVATE,
+    "clients.suppressions_export": PRIVATE,
+    "clients.suppressions_lift": Own("suppression_id", make_suppression),
     "clients.import_map": UPLOAD,
     "clients.import_sample": PRIVATE,
     "clients.import_show": IMPORT,

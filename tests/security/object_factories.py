@@ -15,6 +15,7 @@ from skymailing.models import (
     MailingState,
     Removal,
     RemovalKind,
+    SuppressionReason,
     User,
     UserSession,
 )
@@ -25,6 +26,7 @@ from tests.support.factories import (
     MailingFactory,
     MessageDraftFactory,
     MessageFactory,
+    SuppressionFactory,
     create_run,
 )
 
@@ -74,6 +76,12 @@ def make_session(user: User) -> Any:
     session.add(user_session)
     session.flush()
     return user_session
+
+
+def make_suppression(owner: User) -> Any:
+    return SuppressionFactory.create(
+        owner_id=owner.id, email_key="stopped@example.org", reason=SuppressionReason.MANUAL
+    )
 
 
 def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:

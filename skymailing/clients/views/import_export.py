@@ -19,10 +19,9 @@ from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
 from skymailing.settings.quotas import quota_settings
-from skymailing.web.csv import csv_response, csv_restore
+from skymailing.web.csv import BYTE_ORDER_MARK, csv_response, csv_restore
 from skymailing.web.responses import respond_if_changed
 
-BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 SAMPLE = (
     ("email", "full_name", "comment", "city", "birthday"),
     ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
