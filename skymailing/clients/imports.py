@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -12,7 +13,9 @@ from skymailing.clients.cleaning import clean_text
 from skymailing.clients.columns import ADDRESS, Columns, NoAddressColumn, Rows
 from skymailing.clients.files.csv_reader import Record, RecordFault, read_records
 from skymailing.clients.files.encodings import CHUNK_SIZE, detect_encoding
+from skymailing.clients.files.opening import open_file
 from skymailing.clients.mapping import Mapping, apply_mapping
+from skymailing.clients.recipes import find_file_standing
 from skymailing.email_addresses import MARGIN
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -34,6 +37,27 @@ WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 class UnusableFile(UserError):
     """The file as a whole cannot be imported, not just some of its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file as CSV, what is known about it, and the sheet or the files that it was made of."""
+
+    file: BinaryIO
+    mapping: Mapping
+    note: str
+
+
+@contextmanager
+def open_any_file(source: BinaryIO, filename: str, mapping: Mapping) -> Iterator[Opened]:
+    """Provide the file as CSV; the file's name may say what its people are; raises UnusableWorkbook."""
+    standing = find_file_standing(filename)
+    if mapping.standing is None and standing is not None:
+        mapping = replace(mapping, standing=standing.value)
+    with open_file(source) as opened:
+        if opened.encoding:
+            mapping = replace(mapping, encoding=opened.encoding)
+        yield Opened(opened.file, mapping, opened.note)
 
 
 def open_table(source: BinaryIO, mapping: Mapping | None = None) -> tuple[Columns, Iterator[Record]]:

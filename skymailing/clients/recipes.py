@@ -91,7 +91,10 @@ OUTLOOK = {
         "emailtype emaildisplayname priority private sensitivity initials givenyomi surnameyomi companyyomi",
     ),
 }
+# The first column of the joined files of a ZIP archive.
+STATUS_COLUMN = "file_status"
 RECIPES = (
+    recipe("Mailchimp", "filestatus emailaddress", "", MAILCHIMP | {"filestatus": Field.STATUS}),
     recipe("Mailchimp", "emailaddress", "unsubtime", MAILCHIMP, standing=Standing.UNSUBSCRIBED),
     recipe("Mailchimp", "emailaddress", "cleantime", MAILCHIMP, standing=Standing.BOUNCED),
     recipe("Mailchimp", "emailaddress", "memberrating optintime leid euid", MAILCHIMP),

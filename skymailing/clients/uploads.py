@@ -12,7 +12,14 @@ from sqlalchemy import delete, select
 from skymailing.clients.cleaning import clean_text
 from skymailing.clients.consents import TEXT_MAX_LENGTH
 from skymailing.clients.files.encodings import detect_encoding, sample_lines
-from skymailing.clients.imports import Table, check_length, create_import, inspect_table, open_table
+from skymailing.clients.imports import (
+    Table,
+    check_length,
+    create_import,
+    inspect_table,
+    open_any_file,
+    open_table,
+)
 from skymailing.clients.mapping import Mapping, check_mapping
 from skymailing.extensions import db
 from skymailing.models import ClientImport, ClientUpload
@@ -43,16 +50,23 @@ class Sample:
     encodings: dict[str, list[str]]  # rows as read in each plausible encoding; empty if there is no doubt
 
 
-def store_upload(
-    owner_id: int, filename: str, content: bytes, mapping: Mapping, note: str = ""
-) -> ClientUpload:
-    """Store an uploaded CSV file and return it; raises NoAddressColumn or UnusableFile."""
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The content of a file as CSV, how to read it, and the sheet or the files that it was made of."""
+
+    content: bytes
+    mapping: Mapping
+    note: str
+
+
+def store_upload(owner_id: int, filename: str, received: Received) -> ClientUpload:
+    """Store a received file and return it."""
     upload = ClientUpload(
         owner_id=owner_id,
         filename=clean_text(filename)[-255:],
-        content=content,
-        mapping=mapping.dump(),
-        note=note[:255],
+        content=received.content,
+        mapping=received.mapping.dump(),
+        note=received.note[:255],
     )
     db.session.add(upload)
     db.session.flush()
@@ -66,13 +80,19 @@ def store_upload(
     return upload
 
 
-def check_file(source: BinaryIO, mapping: Mapping) -> Mapping:
-    """Return the mapping with the file's encoding; raises NoAddressColumn or UnusableFile."""
-    check_length(source)
-    if mapping.encoding is None:
-        mapping = replace(mapping, encoding=detect_encoding(source).encoding)
-    open_table(source, mapping)
-    return mapping
+def read_file(source: BinaryIO, filename: str, mapping: Mapping) -> Received:
+    """Return the file as CSV with its encoding.
+
+    Raises NoAddressColumn, UnusableFile or UnusableWorkbook.
+    """
+    with open_any_file(source, filename, mapping) as opened:
+        check_length(opened.file)
+        mapping = opened.mapping
+        if mapping.encoding is None:
+            mapping = replace(mapping, encoding=detect_encoding(opened.file).encoding)
+        open_table(opened.file, mapping)
+        opened.file.seek(0)
+        return Received(opened.file.read(), mapping, opened.note)
 
 
 def show_sample(content: bytes, mapping: Mapping) -> Sample:

@@ -1,7 +1,7 @@
 """flask clients: import and export an address book."""
 
 import sys
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import click
 from flask.cli import AppGroup
@@ -58,15 +58,16 @@ def import_file(
         tag=clean_text(tag),
         chosen=tuple(map(read_choice, choices)),
     )
+    source = cast(BinaryIO, file)
     try:
-        table = imports.inspect_table(file, mapping)  # type: ignore[arg-type]  # click's IO
-        import_ = imports.create_import(owner_id, file.name, table)
+        with imports.open_any_file(source, file.name, mapping) as opened:
+            table = imports.inspect_table(opened.file, opened.mapping)
+            import_id = imports.create_import(owner_id, file.name, table).id
+            db.session.commit()
+            tasks.run_import_slice(import_id, opened.file, on_progress=show_progress)
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error
-    import_id = import_.id
-    db.session.commit()
-    tasks.run_import_slice(import_id, file, on_progress=show_progress)  # type: ignore[arg-type]
     print_result(import_id)
 
 

@@ -48,6 +48,12 @@ ERROR_TEXTS: dict[str, Any] = {
         "or “почта”. It has: %(found)s."
     ),
     "import_workbook": _l("This is a workbook, not a CSV file. Open it, choose “Save as”, then “CSV”."),
+    "import_workbook_unreadable": _l(
+        "This file cannot be read. It may be damaged. Save it as CSV and try again."
+    ),
+    "import_workbook_protected": _l("This workbook is protected with a password. Remove the password first."),
+    "import_workbook_too_large": _l("This file takes up too much memory. Save it as CSV and try again."),
+    "import_archive_empty": _l("The archive contains no CSV file."),
     "import_empty": _l("The file is empty."),
     "import_too_many_columns": _l("The file has more than %(limit)s columns."),
     "import_too_many_rows": _l("The file has more than 1,000,000 rows. Split it into several files."),

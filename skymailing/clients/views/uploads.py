@@ -18,7 +18,7 @@ from skymailing.errors import UserError
 from skymailing.extensions import db, limiter
 from skymailing.models import ClientImport, ClientUpload
 from skymailing.security import get_own
-from skymailing.web.computing import get_user_key
+from skymailing.web.computing import get_user_key, take_turn
 from skymailing.web.error_texts import explain
 
 
@@ -44,15 +44,15 @@ def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
     file = form.file.data
     try:
         imports.check_unfinished(current_user.id)  # before the work; again under the lock
-        mapping = uploads.check_file(file.stream, mapping)
-        file.stream.seek(0)
-        content = file.stream.read()
+        db.session.rollback()
+        with take_turn(get_user_key()):
+            received = uploads.read_file(file.stream, file.filename or "", mapping)
         start_writing()
         imports.check_limits(current_user.id, utcnow())
     except UserError as error:
         form.file.errors = [explain(error)]
         return None
-    return uploads.store_upload(current_user.id, file.filename or "", content, mapping)
+    return uploads.store_upload(current_user.id, file.filename or "", received)
 
 
 @bp.route("/import/<int:upload_id>", methods=["GET", "POST"])
