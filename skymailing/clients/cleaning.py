@@ -36,7 +36,7 @@ class InvalidValue(UserError):
 
 def clean_text(text: str) -> str:
     """Return the stripped text without invisible or unstorable characters, with \\n between lines."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and "\ufffd" not in text:
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return UNSTORABLE.sub("", text).strip(MARGIN)
@@ -45,10 +45,9 @@ def clean_text(text: str) -> str:
 def clean_name(text: str) -> str:
     """Return the name on one line; raises InvalidValue."""
     name = clean_text(text)
-    if not name.isascii() or not name.isprintable():
+    if not name.isprintable():
         name = name.replace(SOFT_HYPHEN, "")
-    if len(name.split()) > 1:
-        name = " ".join(name.split())
+    name = " ".join(name.split())
     if len(name) > NAME_MAX_LENGTH:
         raise InvalidValue(ValueFault.NAME_TOO_LONG)
     return name

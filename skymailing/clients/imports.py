@@ -138,13 +138,18 @@ def create_import(owner_id: int, filename: str, table: Table, content: bytes | N
 
 def check_length(source: BinaryIO) -> None:
     """Raise UnusableFile for a file with so many lines that reading them would take minutes."""
+    if count_lines(source) > MAX_LINES:
+        raise UnusableFile("import_too_many_rows")
+
+
+def count_lines(source: BinaryIO) -> int:
+    """Return the number of line ends in a file, of any kind."""
     source.seek(0)
     line_feeds = returns = 0
     while chunk := source.read(CHUNK_SIZE):
         line_feeds += chunk.count(b"\n")
         returns += chunk.count(b"\r")
-        if max(line_feeds, returns) > MAX_LINES:
-            raise UnusableFile("import_too_many_rows")
+    return max(line_feeds, returns)
 
 
 def find_stalled_imports(now: datetime) -> list[int]:

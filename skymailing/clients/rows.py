@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from skymailing.clients.cells import BLANKS, flatten_json, read_address, read_tags
 from skymailing.clients.cleaning import (
@@ -54,8 +55,7 @@ class UnknownStatus(UserError):
         self.fault = RowFault.UNKNOWN_STATUS
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRow:
+class ClientRow(NamedTuple):
     """A client as read from one row; missing cells are empty."""
 
     email: str
@@ -133,7 +133,7 @@ class RowReader:
             if any(cell.strip() for cell in cells[self.width :]):
                 return reject(record, RowFault.TOO_MANY_CELLS)
             cells = cells + [""] * (self.width - len(cells))
-        if any("'" in cell for cell in cells):
+        if "'" in "".join(cells):
             cells = [csv_restore(cell) for cell in cells]
         try:
             return self.read_person(cells)

@@ -156,18 +156,22 @@ def make_table(rows: int) -> str:
 
 
 def test_an_interrupted_import_continues_where_it_stopped(create: Import, session: Session) -> None:
-    import_ = create(make_table(1200))
+    import_ = create(make_table(tasks.BATCH_SIZE + 200))
     assert tasks.run_import_slice(import_.id, should_stop=lambda elapsed: True)
     db.session.remove()
     session.refresh(import_)
-    assert (import_.state, import_.rows_done, import_.created) == (ImportState.RUNNING, 500, 500)
+    assert (import_.state, import_.rows_done, import_.created) == (
+        ImportState.RUNNING,
+        tasks.BATCH_SIZE,
+        tasks.BATCH_SIZE,
+    )
     assert tasks.run_import_slice(import_.id) is False
     db.session.remove()
     session.refresh(import_)
     assert (import_.state, import_.rows_done, import_.created, import_.updated) == (
         ImportState.FINISHED,
-        1200,
-        1200,
+        tasks.BATCH_SIZE + 200,
+        tasks.BATCH_SIZE + 200,
         0,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from skymailing.clients.files.encodings import REPLACEMENT, detect_encoding
 
@@ -30,8 +30,7 @@ class RecordFault(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row, and the number of its first physical line, from 1; `fault` is set if the row is invalid."""
 
     line: int
@@ -55,6 +54,7 @@ class Lines:
         self._pushed_back: deque[str] = deque()
         self.next_number = 1
         self.record: list[str] = []
+        self.has_unreadable = False  # since the record began
         self._length = 0
 
     def __iter__(self) -> "Lines":
@@ -69,6 +69,8 @@ class Lines:
         self.next_number += 1
         self.record.append(line)
         self._length += len(line)
+        if REPLACEMENT in line:
+            self.has_unreadable = True
         if len(line) >= MAX_LINE_LENGTH and not line.endswith(("\n", "\r")):
             self._skip_rest_of_line()
             raise LineTooLong
@@ -82,6 +84,7 @@ class Lines:
     def begin_record(self) -> int:
         """Start a new record; return the number of the next line."""
         self.record = []
+        self.has_unreadable = False
         self._length = 0
         return self.next_number
 
@@ -146,7 +149,7 @@ def read_records(source: BinaryIO, encoding: str | None = None) -> Iterator[Reco
         next(lines)
     try:
         for record in assemble_records(lines, dialect):
-            if record.fault or any(cell.strip() for cell in record.cells):
+            if record.fault or "".join(record.cells).strip():
                 yield record
     finally:
         if not source.closed:
@@ -159,8 +162,7 @@ def assemble_records(lines: Lines, dialect: Dialect) -> Iterator[Record]:
         start = lines.begin_record()
         try:
             for cells in dialect.read(lines):
-                fault = RecordFault.UNREADABLE if any(REPLACEMENT in cell for cell in cells) else None
-                yield Record(start, cells, fault)
+                yield Record(start, cells, RecordFault.UNREADABLE if lines.has_unreadable else None)
                 start = lines.begin_record()
             return
         except LineTooLong:
