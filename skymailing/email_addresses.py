@@ -22,8 +22,13 @@ GMAIL_DOMAINS = ("gmail.com", "googlemail.com")
 ADDRESS_MAX_LENGTH = 254  # RFC 3696 erratum 1690
 LOCAL_PART_MAX_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
-# Invisible characters that spreadsheets leave around an address and that str.strip() does not remove.
-INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
+# Invisible characters that spreadsheets and mail programs leave around an address, and that str.strip()
+# does not remove: marks of direction, soft hyphens, spaces without width.
+INVISIBLE = (
+    "\ufeff\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2066\u2067\u2068\u2069"
+)
+MARGIN = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + INVISIBLE
 
 LABEL = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?!-)){0,61}(?<!-)\.)"
 # Plain addresses, which nearly all are. The others go to email-validator, which is exact but about
@@ -62,7 +67,7 @@ def parse_address(text: str) -> str:
 
     Raises InvalidEmail. Checks the syntax only, not the DNS: a web request must not wait for it.
     """
-    text = text.strip().strip(INVISIBLE).strip()
+    text = text.strip(MARGIN)
     plain = PLAIN_ADDRESS.fullmatch(text)
     if plain and is_surely_valid(text, plain):
         return normalise(plain["local"], plain["domain"])

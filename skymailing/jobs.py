@@ -15,7 +15,7 @@ from skymailing import counters, hints, queue, schedule, turns, undo, worker
 from skymailing.auth import deletion
 from skymailing.blog import unused_images, view_counts
 from skymailing.caching import invalidation
-from skymailing.clients import imports
+from skymailing.clients import imports, uploads
 from skymailing.clients import tasks as import_tasks
 from skymailing.clock import utcnow
 from skymailing.delivery import dispatcher, due, plan, send
@@ -240,6 +240,11 @@ def _delete_expired_removals(now: datetime) -> None:
     db.session.commit()
 
 
+def _delete_old_uploads(now: datetime) -> None:
+    uploads.delete_old_uploads(now)
+    db.session.commit()
+
+
 def _delete_expired_drafts(now: datetime) -> None:
     drafts.delete_expired(now)
     db.session.commit()
@@ -264,6 +269,7 @@ PERIODIC_TASKS: tuple[Callable[[datetime], object], ...] = (
     unused_images.delete_unused_images,
     _delete_expired_removals,
     _delete_expired_drafts,
+    _delete_old_uploads,
     counting.delete_old,
     owner_pauses.delete_old,
     pictures.delete_unused,

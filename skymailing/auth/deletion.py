@@ -25,6 +25,9 @@ from skymailing.models import (
     AuditKind,
     Client,
     ClientImport,
+    ClientUpload,
+    Consent,
+    ConsentText,
     ImportRejection,
     Mailing,
     MailingState,
@@ -43,6 +46,9 @@ MAILINGS_AT_A_TIME = 100
 ENDED = (MailingState.FINISHED, MailingState.CANCELLED)
 OWNED: tuple[tuple[type[Model], Any], ...] = (
     (Client, Client.owner_id),
+    (ClientUpload, ClientUpload.owner_id),
+    (Consent, Consent.owner_id),
+    (ConsentText, ConsentText.owner_id),
     (Suppression, Suppression.owner_id),
     (Message, Message.owner_id),
     (OutboxLetter, OutboxLetter.user_id),

@@ -92,6 +92,7 @@ def list_files(user_id: int, profile: dict[str, Any], locale: str) -> list[Archi
         ArchiveFile("profile.json", lambda: [_json_text(profile)]),
         file("clients.csv", export_rows),
         file("never-mailed.csv", export_queries.read_suppressions),
+        file("consents.csv", export_queries.read_consents),
         file("messages.json", export_queries.read_messages),
         file("mailings.json", export_queries.read_mailings),
         file("mailing-clients.csv", export_queries.read_selected_clients),

@@ -18,6 +18,8 @@ from skymailing.models import (
     AuditKind,
     Client,
     ClientImport,
+    Consent,
+    ConsentText,
     Delivery,
     DeliveryState,
     Mailing,
@@ -170,10 +172,37 @@ def read_suppressions(user_id: int) -> Iterator[Sequence[Any]]:
     yield from map(_cells, _read_in_chunks(own, Suppression.__table__.c.id))
 
 
+def read_consents(user_id: int) -> Iterator[Sequence[Any]]:
+    """Yield how people agreed to receive letters."""
+    yield ("email", "kind", "at", "ip", "text")
+    columns = (Consent.email_key, Consent.kind, Consent.at, Consent.ip, ConsentText.text)
+    own = select(Consent.id, *columns).outerjoin(ConsentText, Consent.text_id == ConsentText.id)
+    own = own.where(Consent.owner_id == user_id)
+    yield from map(_cells, _read_in_chunks(own, Consent.__table__.c.id))
+
+
 def read_imports(user_id: int, locale: str) -> Iterator[Sequence[Any]]:
     """Yield the client imports, with their errors in the language `locale`."""
-    yield ("time", "file", "state", "rows", "created", "updated", "rejected", "error")
-    numbers = (ClientImport.rows_done, ClientImport.created, ClientImport.updated, ClientImport.rejected)
+    yield (
+        "time",
+        "file",
+        "state",
+        "rows",
+        "created",
+        "updated",
+        "rejected",
+        "suppressed",
+        "left_out",
+        "error",
+    )
+    numbers = (
+        ClientImport.rows_done,
+        ClientImport.created,
+        ClientImport.updated,
+        ClientImport.rejected,
+        ClientImport.suppressed,
+        ClientImport.left_out,
+    )
     own = select(
         ClientImport.id,
         ClientImport.created_at,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from skymailing.clients.columns import attribute_key, make_unique
+from skymailing.email_addresses import MARGIN
 from skymailing.errors import UserError
 
 NAME_MAX_LENGTH = 200
@@ -13,6 +14,7 @@ ATTRIBUTE_MAX_LENGTH = 2_000
 MAX_ATTRIBUTES = 100
 # Control characters, lone surrogates, and the replacement character, which marks text that is already lost.
 UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+SOFT_HYPHEN = "\u00ad"
 
 
 class ValueFault(StrEnum):
@@ -34,15 +36,18 @@ class InvalidValue(UserError):
 
 def clean_text(text: str) -> str:
     """Return the stripped text without invisible or unstorable characters, with \\n between lines."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and "\ufffd" not in text:
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return UNSTORABLE.sub("", text).strip()
+    return UNSTORABLE.sub("", text).strip(MARGIN)
 
 
 def clean_name(text: str) -> str:
     """Return the name on one line; raises InvalidValue."""
-    name = re.sub(r"\s+", " ", clean_text(text)).strip()
+    name = clean_text(text)
+    if not name.isprintable():
+        name = name.replace(SOFT_HYPHEN, "")
+    name = " ".join(name.split())
     if len(name) > NAME_MAX_LENGTH:
         raise InvalidValue(ValueFault.NAME_TOO_LONG)
     return name

@@ -1,31 +1,26 @@
-"""Recognize the columns of a table: known fields by many names, all others as attributes."""
+"""Recognize the columns of a table: by the program that wrote it, by headers, and by what the cells hold."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from skymailing.clients.fields import (
+    FIELD_NAMES,
+    FIRST_OR_FULL,
+    NAME_FIELDS,
+    OPT_OUT_NAMES,
+    STATUS_NAMES,
+    Field,
+    simplify,
+)
+from skymailing.clients.recipes import Recipe, find_recipe, is_own_export
+from skymailing.clients.statuses import Standing, read_status
 from skymailing.errors import UserError
 
 ATTRIBUTE_KEY_MAX_LENGTH = 50
+ATTRIBUTE_PREFIX = f"{Field.ATTRIBUTE}:"
 
-# The names of fields, reduced to letters and digits, each list from the most to the least certain.
-FIELD_NAMES = {
-    "email": (
-        *("email", "mail", "emailaddress", "mailaddress", "емейл", "имейл", "емайл", "мейл", "майл"),
-        *("электроннаяпочта", "элпочта", "эпочта", "почта", "адресэлектроннойпочты", "адресэлпочты"),
-        *("электронныйадрес", "адреспочты", "emailадрес", "адресemail", "почтовыйадрес", "адрес", "address"),
-    ),
-    "full_name": (
-        *("fullname", "фио", "полноеимя", "имяифамилия", "фамилияиимя", "имяфамилия", "фамилияимя"),
-        *("фамилияимяотчество", "name", "имя", "contactname", "customername", "clientname", "имяклиента"),
-        *("клиент", "client", "customer", "contact", "контакт", "firstname"),
-    ),
-    "comment": (
-        *("comment", "comments", "комментарий", "комментарии", "коммент", "примечание", "примечания"),
-        *("note", "notes", "заметка", "заметки", "remark", "remarks"),
-    ),
-}
 # Columns that the file of rejected rows adds. Users correct that file and import it again.
 REJECTED_LINE = "rejected_line"
 REJECTED_REASON = "rejected_reason"
@@ -38,6 +33,9 @@ LIQUID_WORDS = set(
     "and or not contains true false nil null empty blank in if else for continue with as by reversed "
     "limit offset cols required size first last".split()
 )
+ADDRESS = re.compile(r"[^\s<>@,;\"]+@[^\s<>@,;\"]+\.[^\s<>@,;\"]+")
+POSTAL_NAMES = {"адрес", "address", "почтовыйадрес"}
+Rows = Sequence[Sequence[str]]
 
 
 class NoAddressColumn(UserError):
@@ -50,35 +48,134 @@ class NoAddressColumn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The position of each field in a row; `attributes` maps positions to keys."""
+    """The field of each column; `attributes` maps positions to keys, of names and tags too."""
 
     headers: list[str]
-    email: int
-    full_name: int | None
-    comment: int | None
+    fields: list[str]
     attributes: dict[int, str]
+    standing: Standing = Standing.MAILABLE  # of all rows
+    recipe: str = ""
+
+    def find(self, name: str) -> list[int]:
+        """Return the positions of the columns with this field."""
+        return [position for position, field_ in enumerate(self.fields) if field_ == name]
+
+    @property
+    def email(self) -> int:
+        return self.find(Field.EMAIL)[0]
+
+    @property
+    def full_name(self) -> int | None:
+        return next(iter(self.find(Field.FULL_NAME)), None)
+
+    @property
+    def comment(self) -> int | None:
+        return next(iter(self.find(Field.COMMENT)), None)
 
 
-def recognize_columns(headers: Sequence[str]) -> Columns:
-    """Return what each column means; raises NoAddressColumn."""
-    simplified = [simplify(header) for header in headers]
-    positions = {field: find_column(simplified, names) for field, names in FIELD_NAMES.items()}
-    email = positions["email"]
-    if email is None:
+def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
+    """Return what each column means, judged also by the cells of some rows; raises NoAddressColumn."""
+    recipe = find_recipe(headers)
+    standing, name = (recipe.standing, recipe.name) if recipe else (Standing.MAILABLE, "")
+    return make_columns(headers, recognize_fields(headers, rows), standing, name)
+
+
+def recognize_fields(headers: Sequence[str], rows: Rows = ()) -> list[str]:
+    """Return the most likely field of each column, without EMAIL if there is none."""
+    if is_own_export(headers):
+        return [Field.EMAIL, Field.FULL_NAME, Field.COMMENT, *[Field.ATTRIBUTE] * (len(headers) - 3)]
+    recipe = find_recipe(headers)
+    if recipe is None:
+        return guess_fields(headers, rows)
+    fields = [follow_recipe(recipe, header) for header in headers]
+    has_name = {Field.FULL_NAME, *NAME_FIELDS} & set(fields)
+    return fields if has_name else add_named_fields(headers, fields)
+
+
+def make_columns(
+    headers: Sequence[str],
+    fields: Sequence[str],
+    standing: Standing = Standing.MAILABLE,
+    recipe: str = "",
+) -> Columns:
+    """Return the columns with these fields; raises NoAddressColumn."""
+    if Field.EMAIL not in fields:
         raise NoAddressColumn(headers)
-    recognized = {position for position in positions.values() if position is not None}
-    recognized |= {position for position, header in enumerate(headers) if is_rejection_column(header)}
-    return Columns(
-        headers=list(headers),
-        email=email,
-        full_name=positions["full_name"],
-        comment=positions["comment"],
-        attributes=name_attributes({i: header for i, header in enumerate(headers) if i not in recognized}),
-    )
+    return Columns(list(headers), list(fields), name_attributes(headers, fields), standing, recipe)
 
 
-def simplify(header: str) -> str:
-    return "".join(char for char in unicodedata.normalize("NFKC", header).lower() if char.isalnum())
+def follow_recipe(recipe: Recipe, header: str) -> str:
+    simplified = simplify(header)
+    return recipe.find_field(simplified) or OPT_OUT_NAMES.get(simplified) or Field.ATTRIBUTE
+
+
+def guess_fields(headers: Sequence[str], rows: Rows) -> list[str]:
+    """Return the most likely field of each column, without EMAIL if there is none."""
+    simplified = [simplify(header) for header in headers]
+    fields: list[str] = [guess_repeatable(simplified[i], list_cells(rows, i)) for i in range(len(headers))]
+    for i, header in enumerate(headers):
+        if is_rejection_column(header):
+            fields[i] = Field.SKIP
+    email = find_address_column(simplified, rows)
+    if email is not None:
+        fields[email] = Field.EMAIL
+    return add_named_fields(headers, fields)
+
+
+def add_named_fields(headers: Sequence[str], fields: Sequence[str]) -> list[str]:
+    """Return the fields with those of free columns whose headers name a person's value."""
+    fields = list(fields)
+    simplified = [simplify(header) for header in headers]
+    for name, spellings in FIELD_NAMES.items():
+        free = [header if fields[i] == Field.ATTRIBUTE else "" for i, header in enumerate(simplified)]
+        position = find_column(free, spellings)
+        if position is not None and name is not Field.EMAIL and name not in fields:
+            fields[position] = name
+    if Field.LAST_NAME in fields and Field.FIRST_NAME not in fields:
+        fields = [
+            Field.FIRST_NAME if name == Field.FULL_NAME and simplified[i] in FIRST_OR_FULL else name
+            for i, name in enumerate(fields)
+        ]
+    return fields
+
+
+def guess_repeatable(header: str, cells: list[str]) -> str:
+    """Return the field of a column with a state, an opt-out or JSON, and ATTRIBUTE for all others."""
+    if header in OPT_OUT_NAMES:
+        return OPT_OUT_NAMES[header]
+    if header in STATUS_NAMES and cells and all(read_status(cell) is not None for cell in cells):
+        return Field.STATUS
+    if cells and all(cell.startswith("{") and cell.endswith("}") for cell in cells):
+        return Field.JSON
+    return Field.ATTRIBUTE
+
+
+def list_cells(rows: Rows, position: int) -> list[str]:
+    """Return the column's cells that are not empty."""
+    return [cell for row in rows if position < len(row) and (cell := row[position].strip())]
+
+
+def find_address_column(simplified: list[str], rows: Rows) -> int | None:
+    """Return the column with the e-mail addresses: by its header if its cells agree, else by its cells."""
+    named = [
+        *(i for name in FIELD_NAMES[Field.EMAIL] for i, header in enumerate(simplified) if header == name),
+        *(i for i, header in enumerate(simplified) if "email" in header or "почт" in header),
+    ]
+    shares = [rate_addresses(list_cells(rows, i)) for i in range(len(simplified))]
+    order = [*named, *(i for i in range(len(simplified)) if i not in named)]
+    best = max(order, key=lambda i: shares[i] or 0, default=None)
+    trusted = next((i for i in named if (share := shares[i]) is None or share >= 0.5), None)
+    if trusted is not None and shares[trusted] is not None:
+        return trusted
+    if best is not None and (shares[best] or 0) >= 0.5:
+        return best
+    # An invalid address in a column named "email" is worth a message; a street is not.
+    return next((i for i in named if simplified[i] not in POSTAL_NAMES or shares[i] is None), None)
+
+
+def rate_addresses(cells: list[str]) -> float | None:
+    """Return which share of the cells contains an address; None if there are no cells."""
+    return sum(ADDRESS.search(cell) is not None for cell in cells) / len(cells) if cells else None
 
 
 def find_column(simplified: list[str], names: Sequence[str]) -> int | None:
@@ -92,14 +189,27 @@ def is_rejection_column(header: str) -> bool:
     return header.strip() in (REJECTED_LINE, REJECTED_REASON)
 
 
-def name_attributes(headers: dict[int, str]) -> dict[int, str]:
-    """Return a unique attribute key for each column that has a header, by position."""
+def parse_field(text: str) -> str | None:
+    """Return the field as stored, such as `email` or `attribute:city`; None if there is no such field."""
+    name, _colon, key = text.strip().partition(":")
+    if name == Field.ATTRIBUTE and key:
+        return f"{ATTRIBUTE_PREFIX}{attribute_key(key)}" if attribute_key(key) else None
+    return name if name in set(Field) else None
+
+
+def name_attributes(headers: Sequence[str], fields: Sequence[str]) -> dict[int, str]:
+    """Return the attribute key of each column whose cells are kept as an attribute, by position."""
     keys: dict[int, str] = {}
+    for i, name in enumerate(fields):
+        if name in NAME_FIELDS or name == Field.TAGS:
+            keys[i] = str(name)
+        elif name.startswith(ATTRIBUTE_PREFIX):
+            keys[i] = make_unique(name.removeprefix(ATTRIBUTE_PREFIX), set(keys.values()))
+    unnamed = [i for i, name in enumerate(fields) if name in (Field.ATTRIBUTE, Field.OTHER_EMAIL)]
     # Headers that are already keys come first, so that importing an export changes no key.
-    for i in sorted(headers, key=lambda i: attribute_key(headers[i]) != headers[i]):
-        key = attribute_key(headers[i])
-        if key:
-            keys[i] = make_unique(key, set(keys.values()))
+    for i in sorted(unnamed, key=lambda i: attribute_key(headers[i]) != headers[i]):
+        key = attribute_key(headers[i]) or f"column_{i + 1}"
+        keys[i] = make_unique(key, set(keys.values()))
     return dict(sorted(keys.items()))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select, true
 
 from skymailing.extensions import db
-from skymailing.models import Client
+from skymailing.models import Client, Suppression
 
 FIELDS = ("email", "full_name", "comment")
 ROWS_PER_QUERY = 1000
@@ -39,3 +39,22 @@ def export_rows(owner_id: int) -> Iterator[list[Any]]:
         if len(rows) < ROWS_PER_QUERY:
             return
         last_id = rows[-1].id
+
+
+def suppression_rows(owner_id: int) -> Iterator[list[Any]]:
+    """Yield the header and a row per address that is never mailed; memory use is constant."""
+    yield ["email", "reason", "note", "since"]
+    last_key = ""
+    while True:
+        rows = db.session.execute(
+            select(Suppression.email_key, Suppression.reason, Suppression.note, Suppression.created_at)
+            .where(Suppression.owner_id == owner_id, Suppression.email_key > last_key)
+            .order_by(Suppression.email_key)
+            .limit(ROWS_PER_QUERY)
+        ).all()
+        db.session.rollback()
+        for row in rows:
+            yield [row.email_key, row.reason.value, row.note, row.created_at.isoformat(timespec="seconds")]
+        if len(rows) < ROWS_PER_QUERY:
+            return
+        last_key = rows[-1].email_key

@@ -1,14 +1,17 @@
 """Client forms."""
 
+import re
 from typing import Any
 
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import FieldList, Form, FormField, StringField, TextAreaField
-from wtforms.validators import InputRequired, ValidationError
+from wtforms import FieldList, Form, FormField, SelectField, StringField, TextAreaField
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Length, ValidationError
 
 from skymailing.clients.cleaning import (
     MAX_ATTRIBUTES,
@@ -17,8 +20,14 @@ from skymailing.clients.cleaning import (
     clean_comment,
     clean_name,
 )
+from skymailing.clients.columns import parse_field
+from skymailing.clients.consents import TEXT_MAX_LENGTH
+from skymailing.clients.fields import Field
+from skymailing.clients.files.encodings import ENCODINGS
+from skymailing.clients.mapping import Mapping
 from skymailing.clients.services import ClientValues
-from skymailing.email_addresses import InvalidEmail, display_address, parse_address
+from skymailing.clients.statuses import Standing
+from skymailing.email_addresses import InvalidEmail, address_key, display_address, parse_address
 from skymailing.models import Client
 from skymailing.web.error_texts import explain
 
@@ -104,7 +113,82 @@ def make_client_form(client: Client | None = None) -> ClientForm:
     return form
 
 
-class ImportForm(FlaskForm):
-    """Upload a CSV file."""
+class SuppressionForm(FlaskForm):
+    """Stop mailing some addresses."""
 
-    file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])
+    addresses = TextAreaField(
+        _l("Addresses"),
+        [InputRequired(_l("Enter at least one address."))],
+        description=_l("Separated by spaces, commas or lines."),
+    )
+
+    def validate_addresses(self, field: Any) -> None:
+        for address in re.split(r"[\s,;]+", field.data.strip()):
+            try:
+                parse_address(address)
+            except InvalidEmail as error:
+                raise ValidationError(f"{address[:100]}: {explain(error)}") from error
+
+    def read_keys(self) -> list[str]:
+        """Return the keys of the addresses, each once."""
+        addresses = re.split(r"[\s,;]+", (self.addresses.data or "").strip())
+        return list(dict.fromkeys(address_key(parse_address(address)) for address in addresses))
+
+
+class ImportForm(FlaskForm):
+    """Upload a file of clients."""
+
+    file = FileField(_l("File"), [FileRequired(_l("Choose a file."))])
+
+
+FIELD_LABELS: dict[str, Any] = {
+    Field.EMAIL: _l("E-mail"),
+    Field.OTHER_EMAIL: _l("Second e-mail"),
+    Field.FULL_NAME: _l("Full name"),
+    Field.FIRST_NAME: _l("First name"),
+    Field.MIDDLE_NAME: _l("Middle name"),
+    Field.LAST_NAME: _l("Last name"),
+    Field.COMMENT: _l("Comment"),
+    Field.TAGS: _l("Tags"),
+    Field.ATTRIBUTE: _l("Custom field"),
+    Field.JSON: _l("Several custom fields (JSON)"),
+    Field.STATUS: _l("Status (active, unsubscribed …)"),
+    Field.SUBSCRIBED: _l("Subscribed: yes or no"),
+    Field.UNSUBSCRIBED: _l("Unsubscribed: yes, or a date"),
+    Field.BOUNCED: _l("Bounced: yes, or a date"),
+    Field.COMPLAINED: _l("Complained: yes, or a date"),
+    Field.CONSENT_TIME: _l("Time of consent"),
+    Field.CONSENT_IP: _l("IP address of consent"),
+    Field.SKIP: _l("Do not import"),
+}
+STANDING_LABELS: dict[Standing, Any] = {
+    Standing.MAILABLE: _l("Add as clients"),
+    Standing.UNSUBSCRIBED: _l("Never mail: unsubscribed"),
+    Standing.BOUNCED: _l("Never mail: bounced"),
+    Standing.COMPLAINED: _l("Never mail: complained"),
+    Standing.BLOCKED: _l("Do not mail: my own decision"),
+    Standing.LEFT_OUT: _l("Leave out: never confirmed"),
+}
+
+
+class MappingForm(FlaskForm):
+    """Confirm what the columns of a file mean. There is a field `field-<position>` for each column."""
+
+    encoding = SelectField(
+        _l("Encoding"), choices=[SelectChoice(name, label) for name, label in ENCODINGS.items()]
+    )
+    standing = SelectField(
+        _l("People in this file"),
+        coerce=int,
+        choices=[SelectChoice(standing.value, label) for standing, label in STANDING_LABELS.items()],
+    )
+    consent = TextAreaField(
+        _l("How did these people agree to receive your letters?"),
+        [Length(max=TEXT_MAX_LENGTH)],
+        description=_l("For example: “ticked the box when ordering in our shop”. Kept as a proof."),
+    )
+
+    def read_mapping(self, columns: int) -> Mapping:
+        """Return what was chosen for a file with this number of columns."""
+        chosen = [parse_field(request.form.get(f"field-{i}", "")) or Field.ATTRIBUTE for i in range(columns)]
+        return Mapping(self.encoding.data, tuple(map(str, chosen)), self.standing.data)

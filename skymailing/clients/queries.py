@@ -32,6 +32,7 @@ ORDERS: dict[str, Order] = {
 }
 SEARCH_MAX_LENGTH = 200
 DEFAULT_ORDER = "-added"
+SUPPRESSION_ORDER: Order = [(Suppression.email_key, False)]
 REJECTION_ORDER: Order = [(ImportRejection.id, False)]
 FINAL_MAILING_STATES = (MailingState.FINISHED, MailingState.CANCELLED)
 
@@ -45,6 +46,14 @@ def list_clients(owner_id: int, search: str = "") -> Select[tuple[Client]]:
     """Return a statement for the owner's clients that match the search, or for all of them."""
     statement = select(Client).where(Client.owner_id == owner_id)
     return statement.where(matches(search)) if search else statement
+
+
+def list_suppressions(owner_id: int, search: str = "") -> Select[tuple[Suppression]]:
+    """Return a statement for the addresses that are never mailed, or for those that contain the search."""
+    statement = select(Suppression).where(Suppression.owner_id == owner_id)
+    if not search:
+        return statement
+    return statement.where(Suppression.email_key.contains(address_pattern(search), autoescape=True))
 
 
 def find_suppressions(owner_id: int, clients: Iterable[Client]) -> dict[str, SuppressionReason]:

@@ -1,23 +1,42 @@
-"""Read one row of a table: return a client, or the reason for rejecting the row."""
+"""Read one row of a table: a client, an opt-out, a row to leave out, or the reason for rejecting it."""
 
 import csv
 import io
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from skymailing.clients.cleaning import InvalidValue, ValueFault, clean_attribute, clean_comment, clean_name
+from skymailing.clients.cells import BLANKS, flatten_json, read_address, read_tags
+from skymailing.clients.cleaning import (
+    MAX_ATTRIBUTES,
+    InvalidValue,
+    ValueFault,
+    clean_attribute,
+    clean_comment,
+    clean_name,
+)
 from skymailing.clients.columns import Columns
-from skymailing.clients.csv_reader import Record, RecordFault
-from skymailing.email_addresses import AddressFault, InvalidEmail, address_key, parse_address
+from skymailing.clients.fields import NAME_FIELDS, Field
+from skymailing.clients.files.csv_reader import Record, RecordFault
+from skymailing.clients.statuses import SUPPRESSIONS, Standing, is_explicit_no, is_no, read_status
+from skymailing.email_addresses import AddressFault, InvalidEmail, address_key
+from skymailing.errors import UserError
+from skymailing.models import SuppressionReason
 from skymailing.web.csv import csv_restore
 
 STORED_LENGTH = 2_000  # characters; the rest of a rejected row is dropped
+FLAGS = {
+    Field.UNSUBSCRIBED: Standing.UNSUBSCRIBED,
+    Field.BOUNCED: Standing.BOUNCED,
+    Field.COMPLAINED: Standing.COMPLAINED,
+}
 
 
 class RowFault(StrEnum):
     """Why a row does not fit its table; stored with rejected rows."""
 
     TOO_MANY_CELLS = "too_many_cells"
+    UNKNOWN_STATUS = "unknown_status"
 
 
 # The error code for each reason that is stored with a rejected row.
@@ -28,8 +47,15 @@ REJECTION_CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRow:
+class UnknownStatus(UserError):
+    """A column of states holds a word that has no known meaning."""
+
+    def __init__(self) -> None:
+        super().__init__(f"row_{RowFault.UNKNOWN_STATUS}")
+        self.fault = RowFault.UNKNOWN_STATUS
+
+
+class ClientRow(NamedTuple):
     """A client as read from one row; missing cells are empty."""
 
     email: str
@@ -37,6 +63,8 @@ class ClientRow:
     full_name: str
     comment: str
     attributes: dict[str, str]
+    consent_time: str = ""
+    consent_ip: str = ""
 
     def merge(self, later: "ClientRow") -> "ClientRow":
         """Return both rows as one; values of the later row win unless they are empty."""
@@ -46,7 +74,22 @@ class ClientRow:
             full_name=later.full_name or self.full_name,
             comment=later.comment or self.comment,
             attributes=self.attributes | later.attributes,
+            consent_time=later.consent_time or self.consent_time,
+            consent_ip=later.consent_ip or self.consent_ip,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressedRow:
+    """The address of a person who must not be mailed."""
+
+    email_key: str
+    reason: SuppressionReason
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutRow:
+    """A person who never confirmed, or is inactive where the file comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +101,119 @@ class RejectedRow:
     reason: str
 
 
-def read_row(record: Record, columns: Columns) -> ClientRow | RejectedRow:
-    """Return the record's client, or the rejected row."""
-    if record.fault:
-        return reject(record, record.fault)
-    if any(cell.strip() for cell in record.cells[len(columns.headers) :]):
-        return reject(record, RowFault.TOO_MANY_CELLS)
-    try:
-        return read_client(record.cells, columns)
-    except (InvalidEmail, InvalidValue) as error:
-        return reject(record, error.fault)
+Row = ClientRow | SuppressedRow | LeftOutRow | RejectedRow
 
 
-def read_client(cells: list[str], columns: Columns) -> ClientRow:
-    """Return the client in the cells; raises InvalidEmail or InvalidValue."""
+class RowReader:
+    """Reads the rows of a table with these columns."""
 
-    def cell(position: int | None) -> str:
-        if position is None or position >= len(cells):
-            return ""
-        return csv_restore(cells[position])
+    def __init__(self, columns: Columns, tag: str = "") -> None:
+        self.tag = tag
+        self.width = len(columns.headers)
+        self.standing = columns.standing
+        self.email = columns.email
+        self.full_name, self.comment = columns.full_name, columns.comment
+        self.names = [position for name in NAME_FIELDS for position in columns.find(name)]
+        self.others = columns.find(Field.OTHER_EMAIL)
+        self.tags = columns.find(Field.TAGS)
+        self.objects = columns.find(Field.JSON)
+        self.states = columns.find(Field.STATUS)
+        self.denials = columns.find(Field.SUBSCRIBED)
+        self.consents = [columns.find(Field.CONSENT_TIME), columns.find(Field.CONSENT_IP)]
+        self.flags = [(i, standing) for name, standing in FLAGS.items() for i in columns.find(name)]
+        self.attributes = [(i, key) for i, key in columns.attributes.items() if i not in self.tags]
+        self.has_standing = bool(self.states or self.flags or self.denials or self.standing)
 
-    email = parse_address(cell(columns.email))
-    attributes = {key: clean_attribute(cell(position)) for position, key in columns.attributes.items()}
-    return ClientRow(
-        email=email,
-        email_key=address_key(email),
-        full_name=clean_name(cell(columns.full_name)),
-        comment=clean_comment(cell(columns.comment)),
-        attributes={key: value for key, value in attributes.items() if value},
-    )
+    def read(self, record: Record) -> Row:
+        """Return what the record says, or why it is rejected."""
+        if record.fault:
+            return reject(record, record.fault)
+        cells = record.cells
+        if len(cells) != self.width:
+            if any(cell.strip() for cell in cells[self.width :]):
+                return reject(record, RowFault.TOO_MANY_CELLS)
+            cells = cells + [""] * (self.width - len(cells))
+        if "'" in "".join(cells):
+            cells = [csv_restore(cell) for cell in cells]
+        try:
+            return self.read_person(cells)
+        except (InvalidEmail, InvalidValue, UnknownStatus) as error:
+            return reject(record, error.fault)
+
+    def read_person(self, cells: list[str]) -> Row:
+        """Return the person in the cells; raises InvalidEmail, InvalidValue or UnknownStatus."""
+        standing = self.read_standing(cells) if self.has_standing else Standing.MAILABLE
+        if standing is Standing.LEFT_OUT:
+            return LeftOutRow()
+        email, name, others = self.find_address(cells)
+        key = address_key(email)
+        if standing:
+            return SuppressedRow(key, SUPPRESSIONS[standing])
+        attributes = {}
+        for position, attribute in self.attributes:
+            cell = cells[position]
+            if cell and cell not in BLANKS and (value := clean_attribute(cell)):
+                attributes[attribute] = value
+        if others:
+            attributes.setdefault("email_2", clean_attribute(others))
+        if self.objects or self.tags or self.tag:
+            self.read_lists(cells, attributes)
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise InvalidValue(ValueFault.TOO_MANY_ATTRIBUTES)
+        comment = "" if self.comment is None else clean_comment(cells[self.comment])
+        # The last one that is filled: a confirmation follows the request.
+        consent = [next((cells[i] for i in reversed(found) if cells[i]), "") for found in self.consents]
+        full_name = self.read_name(cells) or clean_name(name)
+        return ClientRow(email, key, full_name, comment, attributes, *consent)
+
+    def read_standing(self, cells: list[str]) -> Standing:
+        """Return what the row says about mailing; raises UnknownStatus."""
+        result = self.standing
+        for position in self.states:
+            standing = read_status(cells[position])
+            if standing is None:
+                raise UnknownStatus
+            result = max(result, standing)
+        if any(is_explicit_no(cells[position]) for position in self.denials):
+            result = max(result, Standing.UNSUBSCRIBED)
+        for position, standing in self.flags:
+            if not is_no(cells[position]):
+                result = max(result, standing)
+        return result
+
+    def find_address(self, cells: list[str]) -> tuple[str, str, str]:
+        """Return the first address of the row with its name and the others; raises InvalidEmail."""
+        try:
+            return read_address(cells[self.email])
+        except InvalidEmail as error:
+            if error.fault is not AddressFault.EMPTY:
+                raise
+            for position in self.others:
+                if cells[position].strip():
+                    found = read_address(cells[position])
+                    cells[position] = ""
+                    return found
+            raise
+
+    def read_name(self, cells: list[str]) -> str:
+        """Return the full name, or else the first, middle and last names; raises InvalidValue."""
+        name = "" if self.full_name is None else clean_name(cells[self.full_name])
+        if name or not self.names:
+            return name
+        return clean_name(" ".join(cells[position].strip() for position in self.names))
+
+    def read_lists(self, cells: list[str], attributes: dict[str, str]) -> None:
+        """Add the values of JSON objects, and the tags; raises InvalidValue."""
+        for position in self.objects:
+            values = flatten_json(cells[position]) if cells[position].strip() else {}
+            if values is None:
+                values = {f"column_{position + 1}": cells[position]}
+            attributes |= {key: text for key, value in values.items() if (text := clean_attribute(value))}
+        tags = [tag for position in self.tags for tag in read_tags(cells[position])]
+        tags += [self.tag] if self.tag else []
+        if tags:
+            earlier = read_tags(attributes.get("tags", ""))
+            attributes["tags"] = clean_attribute(", ".join(dict.fromkeys([*earlier, *tags])))
 
 
 def reject(record: Record, reason: StrEnum) -> RejectedRow:

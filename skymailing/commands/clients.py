@@ -1,7 +1,7 @@
 """flask clients: import and export an address book."""
 
 import sys
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import click
 from flask.cli import AppGroup
@@ -9,7 +9,12 @@ from sqlalchemy import select
 
 from skymailing import audit
 from skymailing.clients import exports, imports, tasks
+from skymailing.clients.cleaning import clean_text
 from skymailing.clients.explanations import explain_failure, explain_rejection
+from skymailing.clients.fields import Field
+from skymailing.clients.files.encodings import ENCODINGS, find_encoding
+from skymailing.clients.mapping import Mapping
+from skymailing.clients.statuses import Standing
 from skymailing.commands.lookups import get_owner_id
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -25,20 +30,61 @@ clients = AppGroup("clients", help="Import and export an address book.")
 @click.option(
     "--owner", "owner_email", required=True, metavar="EMAIL", help="The account that gets the clients."
 )
-def import_file(file: IO[bytes], owner_email: str) -> None:
-    """Import clients from a CSV FILE. The exit code is 1 only if the file cannot be imported at all."""
+@click.option("--encoding", metavar="NAME", help="The file's encoding, such as cp1251; default: recognized.")
+@click.option(
+    "--map",
+    "choices",
+    multiple=True,
+    metavar="COLUMN=FIELD",
+    help=f"What a column means: {', '.join(Field)}, or the name of a custom field. Can be repeated.",
+)
+@click.option("--tag", default="", metavar="NAME", help="A tag for all imported clients.")
+@click.option("--suppress", is_flag=True, help="Stop mailing these addresses instead of adding clients.")
+def import_file(
+    file: IO[bytes],
+    owner_email: str,
+    encoding: str | None,
+    choices: tuple[str, ...],
+    tag: str,
+    suppress: bool,
+) -> None:
+    """Import clients from FILE. The exit code is 1 only if the file cannot be imported at all."""
     owner_id = get_owner_id(owner_email)
     if not file.seekable():
         raise click.ClickException("FILE must be a file on disk, not a pipe.")
+    mapping = Mapping(
+        read_encoding(encoding),
+        standing=Standing.BLOCKED.value if suppress else None,
+        tag=clean_text(tag),
+        chosen=tuple(map(read_choice, choices)),
+    )
+    source = cast(BinaryIO, file)
     try:
-        import_ = imports.create_import(owner_id, file.name, imports.read_headers(file))  # type: ignore[arg-type]  # click's IO
+        with imports.open_any_file(source, file.name, mapping) as opened:
+            table = imports.inspect_table(opened.file, opened.mapping)
+            import_id = imports.create_import(owner_id, file.name, table).id
+            db.session.commit()
+            tasks.run_import_slice(import_id, opened.file, on_progress=show_progress)
     except UserError as error:
         db.session.rollback()
         raise click.ClickException(explain(error)) from error
-    import_id = import_.id
-    db.session.commit()
-    tasks.run_import_slice(import_id, file, on_progress=show_progress)  # type: ignore[arg-type]
     print_result(import_id)
+
+
+def read_encoding(name: str | None) -> str | None:
+    """Return our name of the encoding; raises ClickException if it is unknown."""
+    encoding = find_encoding(name) if name else None
+    if name and encoding is None:
+        raise click.ClickException(f"Unknown encoding {name}. Choose from: {', '.join(ENCODINGS)}.")
+    return encoding
+
+
+def read_choice(text: str) -> tuple[str, str]:
+    """Return the column and the field of COLUMN=FIELD; raises ClickException."""
+    column, sign, field = text.rpartition("=")
+    if not sign:
+        raise click.ClickException(f"--map needs COLUMN=FIELD, as in City=town, not {text}.")
+    return column, field
 
 
 @clients.command("export")
@@ -73,4 +119,6 @@ def print_result(import_id: int) -> None:
     click.echo(
         f"rows {import_.rows_done}, new {import_.created}, updated {import_.updated}, "
         f"rejected {import_.rejected}"
+        + (f", suppressed {import_.suppressed}" if import_.suppressed else "")
+        + (f", left out {import_.left_out}" if import_.left_out else "")
     )

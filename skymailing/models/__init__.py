@@ -8,9 +8,11 @@ from skymailing.models.client import (
     AttributeType,
     Client,
     ClientImport,
+    ClientUpload,
     ImportRejection,
     ImportState,
 )
+from skymailing.models.consent import Consent, ConsentKind, ConsentText
 from skymailing.models.counts import (
     COUNTED_STATES,
     REPORTED_COUNTS,
@@ -79,6 +81,10 @@ __all__ = [
     "BreakerState",
     "Client",
     "ClientImport",
+    "ClientUpload",
+    "Consent",
+    "ConsentKind",
+    "ConsentText",
     "Delivery",
     "DeliveryState",
     "ImportRejection",

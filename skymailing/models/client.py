@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from skymailing.clock import utcnow
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.types import BigId, JsonObject, Transitions, UTCDateTime, enum_column
 from skymailing.models.user import User
@@ -77,15 +78,36 @@ class ClientImport(Timestamps, Model):
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     # The column names of the file, repeated in the download of rejected rows.
     headers: Mapped[list[str]] = mapped_column(JsonObject, default=list)
+    # The encoding and the fields of the columns, as their owner confirmed them (clients.mapping.Mapping).
+    mapping: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
     state: Mapped[ImportState] = mapped_column(enum_column(ImportState, "state"), default=ImportState.PENDING)
     # Rows processed, committed together with their effects: a restarted import continues after them.
     rows_done: Mapped[int] = mapped_column(default=0)
     rows_total: Mapped[int | None]
+    # How these people agreed to receive letters, in the owner's words.
+    consent_text: Mapped[str] = mapped_column(Text, default="")
     created: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
+    # Rows whose people had opted out, bounced or complained, and rows of people who never confirmed.
+    suppressed: Mapped[int] = mapped_column(default=0)
+    left_out: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(500), default="")
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ClientUpload(Model):
+    """An uploaded file whose owner has not confirmed yet what its columns mean."""
+
+    __tablename__ = "client_uploads"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    filename: Mapped[str] = mapped_column(String(255))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)  # CSV, also of other formats
+    mapping: Mapped[dict[str, Any]] = mapped_column(JsonObject, default=dict)
+    note: Mapped[str] = mapped_column(String(255), default="")  # the sheet or the files that were read
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
 
 
 class ImportRejection(Model):

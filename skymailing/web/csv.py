@@ -19,6 +19,7 @@ BEFORE = r"['\"]*"
 UNSAFE = re.compile(rf"^(?={BEFORE}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])(?={BEFORE}[{SIGNS}])")
 ESCAPED = re.compile(rf"^'(?={BEFORE}[{SIGNS}\t\r\n])|(?<=[{SEPARATORS}])'(?={BEFORE}[{SIGNS}])")
 ROWS_PER_CHUNK = 500
+BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 
 
 def csv_safe(value: Any) -> Any:

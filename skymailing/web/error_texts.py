@@ -48,9 +48,19 @@ ERROR_TEXTS: dict[str, Any] = {
         "or “почта”. It has: %(found)s."
     ),
     "import_workbook": _l("This is a workbook, not a CSV file. Open it, choose “Save as”, then “CSV”."),
+    "import_workbook_unreadable": _l(
+        "This file cannot be read. It may be damaged. Save it as CSV and try again."
+    ),
+    "import_workbook_protected": _l("This workbook is protected with a password. Remove the password first."),
+    "import_workbook_too_large": _l("This file takes up too much memory. Save it as CSV and try again."),
+    "import_archive_empty": _l("The archive contains no CSV file."),
     "import_empty": _l("The file is empty."),
     "import_too_many_columns": _l("The file has more than %(limit)s columns."),
     "import_too_many_rows": _l("The file has more than 1,000,000 rows. Split it into several files."),
+    "import_no_address_chosen": _l("Choose the column with the e-mail addresses."),
+    "import_unknown_column": _l("The file has no column “%(name)s”."),
+    "import_unknown_field": _l("“%(name)s” cannot be the name of a custom field."),
+    "import_field_twice": _l("Two columns have the same meaning. Choose another for one of them."),
     "import_limit": _l("You can import up to %(limit)s files a day. Try again later."),
     "import_limit_unfinished": _l("Wait until your other imports are finished."),
     "import_interrupted": _l("The command was interrupted. Run it again; no client is added twice."),
@@ -58,6 +68,7 @@ ERROR_TEXTS: dict[str, Any] = {
     "row_open_quote": _l("A quotation mark is not closed, or not doubled inside the text."),
     "row_line_too_long": _l("The row is too long."),
     "row_unreadable": _l("The row has characters that the file's encoding does not allow."),
+    "row_unknown_status": _l("The meaning of the status is not known, so this person may have opted out."),
     "row_too_many_cells": _l(
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),

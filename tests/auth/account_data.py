@@ -15,6 +15,10 @@ from skymailing.models import (
     AuditKind,
     Client,
     ClientImport,
+    ClientUpload,
+    Consent,
+    ConsentKind,
+    ConsentText,
     DeliveryState,
     ImportRejection,
     ImportState,
@@ -57,6 +61,12 @@ def create_account_data(session: Session, user: User, network_address: str = "19
     imported = ClientImport(owner_id=user.id, filename="a.csv", state=ImportState.FINISHED)
     session.add(imported)
     session.flush()
+    text = ConsentText(owner_id=user.id, digest="0" * 64, text="Asked in the shop")
+    session.add(text)
+    session.flush()
+    consent = {"owner_id": user.id, "email_key": "anna@example.org", "at": utcnow(), "text_id": text.id}
+    session.add(Consent(kind=ConsentKind.IMPORTED, **consent))
+    session.add(ClientUpload(owner_id=user.id, filename="a.csv", content=b"email\n", mapping={}))
     session.add(ImportRejection(import_id=imported.id, line=2, value="anna@", reason="no address"))
     session.add(
         OutboxLetter(user_id=user.id, to=user.email, template="verify-address", state=LetterState.SENT)

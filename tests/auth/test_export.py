@@ -49,6 +49,7 @@ def test_the_archive_contains_all_of_the_users_data_and_nothing_else(
     assert clients[0]["city"] == "Тула"
     assert clients[0]["comment"] == "'=1+1"  # so that no spreadsheet evaluates it
     assert [row["email"] for row in read_table(archive, "never-mailed.csv")] == ["gone@example.org"]
+    assert [row["text"] for row in read_table(archive, "consents.csv")] == ["Asked in the shop"]
     assert {row["mailing_id"] for row in read_table(archive, "mailing-clients.csv")} == {str(mailing.id)}
     assert len(json.loads(archive.read("messages.json"))) == 2
     assert json.loads(archive.read("mailings.json"))[0]["name"] == "Осень"

@@ -26,7 +26,9 @@ def create(context: None, session: Session, user: User) -> Import:
 
     def create_import(content: str | bytes, owner: User = user) -> ClientImport:
         data = content.encode() if isinstance(content, str) else content
-        import_ = imports.create_import(owner.id, "clients.csv", imports.read_headers(io.BytesIO(data)), data)
+        import_ = imports.create_import(
+            owner.id, "clients.csv", imports.inspect_table(io.BytesIO(data)), data
+        )
         db.session.commit()
         import_id = import_.id
         db.session.remove()

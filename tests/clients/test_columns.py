@@ -43,7 +43,7 @@ def test_many_spellings_of_the_name_column_are_recognized(header: str) -> None:
 def test_an_e_mail_column_takes_precedence_over_a_postal_address() -> None:
     columns = recognize_columns(["Адрес", "Почта", "Комментарий", "Дата рождения", "Дата  рождения", ""])
     assert (columns.email, columns.comment, columns.full_name) == (1, 2, None)
-    assert columns.attributes == {0: "адрес", 3: "дата_рождения", 4: "дата_рождения_2"}
+    assert columns.attributes == {0: "адрес", 3: "дата_рождения", 4: "дата_рождения_2", 5: "column_6"}
 
 
 def test_the_error_for_a_table_without_addresses_lists_the_columns() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymailing.clients.csv_reader import Record, RecordFault, read_records
+from skymailing.clients.files.csv_reader import Record, RecordFault, read_records
 
 TEXT = "email,ФИО\nanna@example.com,Анна\n"
 

@@ -56,7 +56,7 @@ def test_importing_an_export_restores_the_same_clients(
         content = "".join(stream_csv(exports.export_rows(user.id))).encode()
         db.session.execute(delete(Client))
         db.session.commit()
-        import_ = imports.create_import(user.id, "clients.csv", imports.read_headers(io.BytesIO(content)))
+        import_ = imports.create_import(user.id, "clients.csv", imports.inspect_table(io.BytesIO(content)))
         import_id = import_.id
         db.session.commit()
         tasks.run_import_slice(import_id, io.BytesIO(content))

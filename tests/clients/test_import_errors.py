@@ -33,12 +33,12 @@ def test_an_error_while_importing_is_shown_with_its_values(
 ) -> None:
     with app.app_context():
         created = imports.create_import(
-            user.id, "clients.csv", imports.read_headers(io.BytesIO(CONTENT)), CONTENT
+            user.id, "clients.csv", imports.inspect_table(io.BytesIO(CONTENT)), CONTENT
         )
         db.session.commit()
         import_id = created.id
 
-        def refuse(_source: object) -> None:
+        def refuse(*_arguments: object) -> None:
             raise error
 
         monkeypatch.setattr(tasks, "open_table", refuse)

@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 from skymailing import jobs
 from skymailing.clients import imports, tasks
 from skymailing.clients.explanations import explain_failure, explain_rejection
-from skymailing.clients.room import ClientRoom
-from skymailing.clients.rows import REJECTION_CODES
+from skymailing.clients.rows import REJECTION_CODES, RowReader
 from skymailing.clock import utcnow
 from skymailing.errors import UserError
 from skymailing.extensions import db
@@ -157,18 +156,22 @@ def make_table(rows: int) -> str:
 
 
 def test_an_interrupted_import_continues_where_it_stopped(create: Import, session: Session) -> None:
-    import_ = create(make_table(1200))
+    import_ = create(make_table(tasks.BATCH_SIZE + 200))
     assert tasks.run_import_slice(import_.id, should_stop=lambda elapsed: True)
     db.session.remove()
     session.refresh(import_)
-    assert (import_.state, import_.rows_done, import_.created) == (ImportState.RUNNING, 500, 500)
+    assert (import_.state, import_.rows_done, import_.created) == (
+        ImportState.RUNNING,
+        tasks.BATCH_SIZE,
+        tasks.BATCH_SIZE,
+    )
     assert tasks.run_import_slice(import_.id) is False
     db.session.remove()
     session.refresh(import_)
     assert (import_.state, import_.rows_done, import_.created, import_.updated) == (
         ImportState.FINISHED,
-        1200,
-        1200,
+        tasks.BATCH_SIZE + 200,
+        tasks.BATCH_SIZE + 200,
         0,
     )
 
@@ -193,7 +196,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(create: Import, session: Se
     assert tasks.acquire_lease(import_.id, utcnow()) is not None
     columns, records = imports.open_table(io.BytesIO(make_table(1200).encode()))
     with pytest.raises(tasks.LeaseLost):
-        tasks.import_batch(import_.id, lease, [next(records)], columns, ClientRoom(import_.owner_id))
+        tasks.import_batch(tasks.find_target(import_.id), lease, [next(records)], RowReader(columns))
     db.session.rollback()
     assert session.scalar(select(func.count()).select_from(Client)) == 0
 
@@ -237,12 +240,12 @@ def test_too_many_rows_are_refused_before_the_first_is_imported(
         ("", "empty"),
         ("\n\n", "empty"),
         ("city,age\nОмск,5\n", "“city”"),
-        (",".join("a" * 101), "100 columns"),
+        (",".join(["email", *"a" * 100]) + "\na@x.com" + ",b" * 100, "100 columns"),
     ],
 )
 def test_an_unusable_file_is_refused_with_the_reason(user: User, content: str, expected: str) -> None:
     with pytest.raises(UserError) as raised:
-        imports.read_headers(io.BytesIO(content.encode()))
+        imports.inspect_table(io.BytesIO(content.encode()))
     assert expected in explain(raised.value)
 
 

@@ -1,20 +1,31 @@
 """Test uploading client files and correcting their rejected rows."""
 
-import io
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from bs4 import BeautifulSoup
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
 
-from skymailing.models import Client
+from skymailing import jobs
+from skymailing.clock import utcnow
+from skymailing.models import (
+    Client,
+    ClientImport,
+    ClientUpload,
+    Consent,
+    ConsentText,
+    Suppression,
+    User,
+)
 from tests.clients.pages import find_errors
 from tests.conftest import SignIn
 from tests.support.factories import UserFactory
+from tests.support.imports import import_file, read_form, upload
 
 
 def find_live_url(page: str) -> str:
@@ -22,15 +33,11 @@ def find_live_url(page: str) -> str:
     return str(BeautifulSoup(page, "html.parser").select("#live")[0]["hx-get"])
 
 
-def upload(browser: FlaskClient, content: bytes, name: str = "clients.csv") -> TestResponse:
-    return browser.post("/clients/import", data={"file": (io.BytesIO(content), name)})
-
-
 def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(
     browser: FlaskClient, work: Callable[[], None], session: Session
 ) -> None:
     content = "E-mail;ФИО;Город\nanna@x.com;Анна;Омск\nbad;=Боб;Томск\n".encode("cp1251")
-    location = upload(browser, content, "Клиенты.csv").location
+    location = import_file(browser, content, "Клиенты.csv").location
     assert location is not None
     assert re.fullmatch(r"/clients/imports/\d+", location)
     waiting = browser.get(location).text
@@ -53,7 +60,7 @@ def test_a_file_is_imported_and_its_rejected_rows_can_be_corrected(
     assert text.splitlines()[0] == '"rejected_line","rejected_reason","E-mail","ФИО","Город"'
     reason = "An e-mail address has an @ sign, as in name@example.com."
     assert f'"3","{reason}","bad","\'=Боб","Томск"' in text
-    upload(browser, rejected.replace(b'"bad"', b'"bob@x.com"'))
+    import_file(browser, rejected.replace(b'"bad"', b'"bob@x.com"'))
     work()
     bob = session.scalar(select(Client).where(Client.email == "bob@x.com"))
     assert bob is not None
@@ -86,7 +93,7 @@ def test_a_file_that_is_too_large_shows_a_friendly_page(browser: FlaskClient) ->
 
 
 def test_another_users_import_is_not_found(browser: FlaskClient, sign_in: SignIn) -> None:
-    location = upload(sign_in(UserFactory.create()), b"email\na@x.com\nbad\n").location
+    location = import_file(sign_in(UserFactory.create()), b"email\na@x.com\nbad\n").location
     assert browser.get(location).status_code == 404
     assert browser.get(f"{location}/rejections.csv").status_code == 404
 
@@ -94,6 +101,102 @@ def test_another_users_import_is_not_found(browser: FlaskClient, sign_in: SignIn
 def test_the_example_file_can_be_imported(
     browser: FlaskClient, work: Callable[[], None], session: Session
 ) -> None:
-    upload(browser, browser.get("/clients/import/sample.csv").data)
+    import_file(browser, browser.get("/clients/import/sample.csv").data)
     work()
     assert session.scalar(select(func.count()).select_from(Client)) == 2
+
+
+def test_the_mapping_step_shows_values_and_can_be_changed(
+    browser: FlaskClient, work: Callable[[], None], session: Session
+) -> None:
+    content = b"Contact,Town,Mail\nAnna,Omsk,a@x.com\nBob,Tomsk,b@x.com\n"
+    page = browser.get(str(upload(browser, content).location)).text
+    assert all(value in page for value in ("Omsk", "Tomsk", "{{ client.town }}"))
+    values = read_form(page)
+    assert (values["field-0"], values["field-1"], values["field-2"]) == ("full_name", "attribute", "email")
+    import_file(browser, content, field_0="attribute", field_1="comment")
+    work()
+    rows = session.execute(select(Client.full_name, Client.comment, Client.attributes)).all()
+    assert sorted(map(tuple, rows)) == [("", "Omsk", {"contact": "Anna"}), ("", "Tomsk", {"contact": "Bob"})]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"field_0": "skip"}, "Choose the column with the e-mail addresses"),
+        ({"field_1": "email"}, "Two columns have the same meaning"),
+    ],
+)
+def test_a_mapping_that_makes_no_sense_is_refused(
+    browser: FlaskClient, session: Session, changes: dict[str, str], expected: str
+) -> None:
+    response = import_file(browser, b"email,name\na@x.com,Anna\n", **changes)
+    assert expected in response.text
+    assert session.scalar(select(func.count()).select_from(ClientImport)) == 0
+
+
+def test_the_owner_chooses_between_similar_encodings(
+    browser: FlaskClient, work: Callable[[], None], session: Session
+) -> None:
+    content = "email,name\na@x.com,илья\n".encode("koi8-r")
+    location = str(upload(browser, content).location)
+    page = browser.get(location).text
+    assert "Which text looks right?" in page
+    assert "a@x.com,илья" in page
+    again = browser.post(location, data=read_form(page) | {"encoding": "cp1251", "again": "1"}).text
+    assert read_form(again)["encoding"] == "cp1251"
+    browser.post(location, data=read_form(again) | {"encoding": "koi8-r"})
+    work()
+    assert session.scalars(select(Client.full_name)).all() == ["илья"]
+
+
+def test_an_encoding_that_does_not_fit_keeps_the_page_usable(browser: FlaskClient) -> None:
+    location = str(upload(browser, b"email,name\na@x.com,Anna\n").location)
+    response = browser.post(location, data={"encoding": "utf-16", "again": "1"})
+    assert "No column with e-mail addresses found" in response.text
+    assert "Anna" in response.text
+
+
+def test_an_export_of_another_program_is_named_and_imported_with_one_click(
+    browser: FlaskClient, work: Callable[[], None], session: Session
+) -> None:
+    content = b"Email Address,First Name,UNSUB_TIME,LEID\ngone@x.com,Gone,2021-05-06 07:08:09,1\n"
+    page = browser.get(str(upload(browser, content).location)).text
+    assert "This is an export of Mailchimp" in page
+    location = import_file(browser, content).location
+    work()
+    assert 'id="suppressed">1<' in browser.get(location).text
+    assert session.scalars(select(Suppression.email_key)).all() == ["gone@x.com"]
+
+
+def test_how_people_agreed_is_kept_with_the_import_and_each_person(
+    browser: FlaskClient, work: Callable[[], None], session: Session, user: User
+) -> None:
+    content = (
+        b"Email Address,OPTIN_TIME,CONFIRM_TIME,CONFIRM_IP,LEID\n"
+        b"a@x.com,2020-01-01 00:00:00,2020-01-02 03:04:05,192.0.2.7,1\nb@x.com,,,,2\n"
+    )
+    import_file(browser, content, consent="Ordered in our shop")
+    work()
+    assert session.scalars(select(ClientImport.consent_text)).all() == ["Ordered in our shop"]
+    rows = session.execute(
+        select(Consent.email_key, Consent.ip, ConsentText.text, Consent.at).join(ConsentText)
+    ).all()
+    assert sorted(row[:3] for row in map(tuple, rows)) == [
+        ("a@x.com", "192.0.2.7", "Ordered in our shop"),
+        ("b@x.com", "", "Ordered in our shop"),
+    ]
+    assert datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC) in {row.at for row in rows}
+    client = session.scalars(select(Client).where(Client.email == "a@x.com")).one()
+    assert "Ordered in our shop" in browser.get(f"/clients/{client.id}/edit").text
+
+
+def test_uploads_that_are_never_confirmed_are_deleted(
+    app: Flask, browser: FlaskClient, session: Session
+) -> None:
+    for _number in range(5):
+        upload(browser, b"email\na@x.com\n")
+    assert session.scalar(select(func.count()).select_from(ClientUpload)) == 3
+    with app.app_context():
+        jobs.run_sweep(utcnow() + timedelta(hours=25))
+    assert session.scalar(select(func.count()).select_from(ClientUpload)) == 0

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skymailing.models import Client, ClientImport, ImportState, User
+from skymailing.models import Client, ClientImport, ImportState, Suppression, SuppressionReason, User
 from tests.support.factories import ClientFactory
 
 Run = Callable[..., Result]
@@ -72,3 +72,50 @@ def test_an_export_can_be_imported(run: Run, tmp_path: Path, user: User, session
     path = tmp_path / "export.csv"
     path.write_bytes(result.stdout_bytes)
     assert run("import", path, "--owner", user.email).output == "rows 1, new 0, updated 1, rejected 0\n"
+
+
+def test_the_encoding_the_columns_and_a_tag_can_be_given(
+    run: Run, tmp_path: Path, user: User, session: Session
+) -> None:
+    path = tmp_path / "clients.csv"
+    path.write_bytes("Who;Where to;City\nилья;a@x.com;Омск\n".encode("koi8-r"))
+    options = ("--map", "Who=full_name", "--map", "where to=email", "--map", "City=town", "--tag", "vip")
+    result = run("import", path, "--owner", user.email, "--encoding", "KOI8-R", *options)
+    assert result.exit_code == 0, result.output
+    client = session.scalars(select(Client)).one()
+    assert (client.full_name, client.attributes) == ("илья", {"town": "Омск", "tags": "vip"})
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--map", "Country=town"), "no column “Country”"),
+        (("--map", "ФИО"), "COLUMN=FIELD"),
+        (("--map", "ФИО=!"), "cannot be the name"),
+        (("--encoding", "klingon"), "Unknown encoding"),
+    ],
+)
+def test_options_that_do_not_fit_are_explained(
+    run: Run, table: Path, user: User, options: tuple[str, str], expected: str
+) -> None:
+    result = run("import", table, "--owner", user.email, *options)
+    assert result.exit_code == 1
+    assert expected in result.output
+
+
+def test_a_file_of_addresses_can_be_suppressed(run: Run, table: Path, user: User, session: Session) -> None:
+    result = run("import", table, "--owner", user.email, "--suppress")
+    assert result.output.splitlines()[-1] == "rows 3, new 0, updated 0, rejected 1, suppressed 2"
+    assert session.scalars(select(Client)).all() == []
+    suppression = session.scalars(select(Suppression)).one()
+    assert (suppression.email_key, suppression.reason) == ("anna@x.com", SuppressionReason.MANUAL)
+
+
+def test_choosing_a_column_does_not_make_opt_outs_mailable(
+    run: Run, tmp_path: Path, user: User, session: Session
+) -> None:
+    path = tmp_path / "unsubscribed.csv"
+    path.write_text("Email Address,First Name,UNSUB_TIME\na@x.com,Anna,2021-05-06\n")
+    result = run("import", path, "--owner", user.email, "--map", "First Name=full_name")
+    assert "suppressed 1" in result.output
+    assert session.scalars(select(Client)).all() == []

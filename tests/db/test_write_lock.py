@@ -76,7 +76,7 @@ def picture() -> io.BytesIO:
         ("skymailing.messages.forms.check_content", "/messages/new", TYPED, 302),
         ("skymailing.messages.forms.check_content", "/messages/{id}/edit", TYPED, 302),
         ("skymailing.messages.pictures.write_picture", "/messages/pictures", {"picture": "picture"}, 200),
-        ("skymailing.clients.imports.read_headers", "/clients/import", {"file": "csv"}, 302),
+        ("skymailing.clients.uploads.read_file", "/clients/import", {"file": "csv"}, 302),
         ("skymailing.mailings.views.edit.make_preflight", "/mailings/preview", {"mailing": "new"}, 200),
         ("skymailing.mailings.views.edit.make_preflight", "/mailings/new", {"check": "1"}, 200),
     ],

@@ -86,6 +86,9 @@ def import_clients(window: Window, folder: Path) -> None:
     open_guide_step(window, "clients").locator("a.btn-primary").click()
     window.main.locator("input[type=file]").set_input_files(table)
     window.main.locator("form button[type=submit]").click()
+    window.page.wait_for_url("**/clients/import/*")
+    window.expect_to_fit()
+    window.main.locator(".form-actions button[type=submit]").click()
     window.page.wait_for_url("**/clients/imports/*")
     # Without JavaScript, the page reloads automatically.
     expect(window.page.locator("#created")).to_have_text(str(CLIENTS))

@@ -139,7 +139,7 @@ def schedule(maria: Visitor, message: str, delay: float, **values: str | list[st
 def test_imported_clients_get_the_letter_and_the_log_is_complete(
     service: Service, maria: Visitor, message: str
 ) -> None:
-    page = maria.submit(maria.get("/clients/import"), "", {"file": CLIENTS})
+    page = maria.submit(maria.submit(maria.get("/clients/import"), "", {"file": CLIENTS}))
     progress = page.url
     wait_until(lambda: "finished" in maria.get(progress).text.lower(), "the import is finished", 60)
 

@@ -1,6 +1,5 @@
 """Test the form's steps and the summary that is shown before a mailing is set up."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -207,7 +206,7 @@ def test_clients_with_a_value_under_a_cyrillic_name_are_not_counted(
     ]
     with app.app_context():
         upsert_clients(user.id, rows, utcnow())  # as an import does
-        upsert_clients(user.id, [replace(rows[1], attributes={"город": "Псков"})], utcnow())
+        upsert_clients(user.id, [rows[1]._replace(attributes={"город": "Псков"})], utcnow())
         db.session.commit()
 
     assert list_missing_values(browser, mailing_fields(message)) == [

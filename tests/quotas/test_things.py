@@ -1,7 +1,5 @@
 """Test the limits of what a user keeps: clients, messages, mailings and imports."""
 
-import io
-
 import pytest
 import time_machine
 from flask.testing import FlaskClient
@@ -15,6 +13,7 @@ from skymailing.quotas.counting import HOUR
 from tests.conftest import SetLimits
 from tests.mailings.pages import mailing_fields
 from tests.support.factories import MailingFactory, MessageFactory
+from tests.support.imports import import_file
 
 
 def count(session: Session, model: type[Model]) -> int:
@@ -70,8 +69,7 @@ def test_the_number_of_imports_is_limited(
     set_limits(**{limit: 2})
 
     def upload() -> str:
-        file = io.BytesIO(b"email\nanna@example.com\n"), "clients.csv"
-        return browser.post("/clients/import", data={"file": file}).text
+        return import_file(browser, b"email\nanna@example.com\n").text
 
     pages = [upload() for _ in range(3)]
     message = "up to 2 files a day" if limit == "imports_per_day" else "Wait until your other imports"

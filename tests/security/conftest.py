@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from config import TestingConfig
 from skymailing import create_app
 from skymailing.extensions import db, limiter
-from skymailing.models import ClientImport, Delivery, DeliveryState, MailingState, Role, User
+from skymailing.models import ClientImport, ClientUpload, Delivery, DeliveryState, MailingState, Role, User
 from tests.support.factories import (
     PASSWORD,
     ArticleFactory,
@@ -21,6 +21,7 @@ from tests.support.factories import (
     MailingFactory,
     MessageDraftFactory,
     MessageFactory,
+    SuppressionFactory,
     UserFactory,
     create_run,
 )
@@ -79,7 +80,8 @@ def world(session: Session) -> World:
     run = create_run(mailing, {DeliveryState.FAILED: 1})
     article = ArticleFactory.create(author=owner)
     imported = ClientImport(owner_id=owner.id, filename="clients.csv", content=b"email\n")
-    session.add(imported)
+    uploaded = ClientUpload(owner_id=owner.id, filename="clients.csv", content=b"email\n")
+    session.add_all([imported, uploaded])
     session.flush()
     delivery = session.scalars(select(Delivery).where(Delivery.run_id == run.id)).one()
     return World(
@@ -91,6 +93,8 @@ def world(session: Session) -> World:
             "run_id": run.id,
             "delivery_id": delivery.id,
             "import_id": imported.id,
+            "upload_id": uploaded.id,
+            "suppression_id": SuppressionFactory.create(owner_id=owner.id, email_key="a@b.example").id,
             "article_id": article.id,
             "slug": article.slug,
             "user_id": UserFactory.create().id,

@@ -20,6 +20,8 @@ from tests.security.object_factories import (
     make_removal,
     make_run,
     make_session,
+    make_suppression,
+    make_upload,
 )
 
 
@@ -83,6 +85,7 @@ DRAFT = Own("draft_id", make_draft)
 MAILING = Own("mailing_id", make_mailing)
 RUN = Own("run_id", make_run)
 IMPORT = Own("import_id", make_import)
+UPLOAD = Own("upload_id", make_upload)
 SESSION = Own("session_id", make_session)
 
 MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
@@ -145,6 +148,12 @@ ACCESS: dict[str, str | Own | Panel] = {
     "clients.undo": Own("removal_id", make_removal(RemovalKind.CLIENTS, {"clients": []})),
     "clients.export": PRIVATE,
     "clients.import_new": PRIVATE,
+    "clients.suppressions": PRIVATE,
+    "clients.suppressions_add": PRIVATE,
+    "clients.suppressions_import": PRIVATE,
+    "clients.suppressions_export": PRIVATE,
+    "clients.suppressions_lift": Own("suppression_id", make_suppression),
+    "clients.import_map": UPLOAD,
     "clients.import_sample": PRIVATE,
     "clients.import_show": IMPORT,
     "clients.import_rejections": IMPORT,

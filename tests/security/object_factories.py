@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 from skymailing.clock import utcnow
 from skymailing.models import (
     ClientImport,
+    ClientUpload,
     DeliveryState,
     MailingState,
     Removal,
     RemovalKind,
+    SuppressionReason,
     User,
     UserSession,
 )
@@ -24,6 +26,7 @@ from tests.support.factories import (
     MailingFactory,
     MessageDraftFactory,
     MessageFactory,
+    SuppressionFactory,
     create_run,
 )
 
@@ -55,6 +58,15 @@ def make_import(owner: User) -> Any:
     return import_
 
 
+def make_upload(owner: User) -> Any:
+    session: Session | None = inspect(owner).session
+    assert session is not None
+    upload = ClientUpload(owner_id=owner.id, filename="clients.csv", content=b"email\n")
+    session.add(upload)
+    session.flush()
+    return upload
+
+
 def make_session(user: User) -> Any:
     session: Session | None = inspect(user).session
     assert session is not None
@@ -64,6 +76,12 @@ def make_session(user: User) -> Any:
     session.add(user_session)
     session.flush()
     return user_session
+
+
+def make_suppression(owner: User) -> Any:
+    return SuppressionFactory.create(
+        owner_id=owner.id, email_key="stopped@example.org", reason=SuppressionReason.MANUAL
+    )
 
 
 def make_removal(kind: RemovalKind, content: dict[str, Any]) -> Callable[[User], Any]:

@@ -18,7 +18,14 @@ pytestmark = pytest.mark.one_engine
 # RFC 8058: mail programs send this request themselves, authorized by the signed link.
 WITHOUT_TOKEN = {"unsubscribe.page"}
 # Exports are recorded in the audit log.
-WRITES_AUDIT = {"account.export", "clients.export", "mailings.log_csv", "logs.csv", "reports.csv"}
+WRITES_AUDIT = {
+    "account.export",
+    "clients.export",
+    "clients.suppressions_export",
+    "mailings.log_csv",
+    "logs.csv",
+    "reports.csv",
+}
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 

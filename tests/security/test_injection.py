@@ -1,6 +1,5 @@
 """Test that typed, uploaded or sent text never becomes a header, a recipient or an SMTP command."""
 
-import io
 from collections.abc import Callable
 from email import message_from_bytes, policy
 
@@ -21,6 +20,7 @@ from tests.support.factories import (
     UserFactory,
     due_mailing,
 )
+from tests.support.imports import import_file
 from tests.support.servers import SmtpServer
 
 pytestmark = pytest.mark.one_engine
@@ -141,7 +141,7 @@ def test_a_smuggling_address_is_refused(
     response = browser.post("/clients/new", data={"email": address, "full_name": "Anna", "comment": ""})
     assert response.status_code == 200
     table = 'email\n"' + address.replace('"', '""') + '"\n'
-    browser.post("/clients/import", data={"file": (io.BytesIO(table.encode()), "x.csv")})
+    import_file(browser, table.encode())
     work()
     assert session.scalars(select(Client)).all() == []
 
@@ -183,8 +183,7 @@ def test_single_line_fields_store_a_single_line(
 @pytest.mark.parametrize("end", LINE_ENDS)
 def test_file_names_inject_no_header(browser: FlaskClient, session: Session, end: str) -> None:
     name = f'x{end}Set-Cookie: a=b".csv'
-    file = (io.BytesIO(b"email\nanna@example.com\nno address\n"), name)
-    response = browser.post("/clients/import", data={"file": file})
+    response = import_file(browser, b"email\nanna@example.com\nno address\n", name)
     assert "Set-Cookie" not in str(response.headers.get("Location"))
     for import_ in session.scalars(select(ClientImport)):
         assert "\0" not in import_.filename

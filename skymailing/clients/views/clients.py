@@ -7,7 +7,7 @@ from flask_babel import ngettext
 from flask_login import current_user, login_required
 
 from skymailing.audit import current_actor
-from skymailing.clients import queries, services, suppression
+from skymailing.clients import consents, queries, services, suppression
 from skymailing.clients.deletion import delete_clients, restore_clients
 from skymailing.clients.forms import ClientForm, make_client_form
 from skymailing.clients.views.blueprint import bp
@@ -85,6 +85,7 @@ def edit(client_id: int) -> ResponseReturnValue:
         form=form,
         client=client,
         suppressed=suppression.find_suppression(client.owner_id, client.email_key),
+        consents=consents.list_consents(client.owner_id, client.email_key),
     )
 
 

@@ -1,72 +1,32 @@
-"""Import and export the address book."""
+"""Show imports, and export the address book."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from flask import redirect, render_template, request, url_for
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from skymailing import audit, queue
+from skymailing import audit
 from skymailing.clients import exports, imports, queries
-from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON, recognize_columns
+from skymailing.clients.columns import REJECTED_LINE, REJECTED_REASON
 from skymailing.clients.explanations import explain_failure, explain_rejection
-from skymailing.clients.forms import ImportForm
+from skymailing.clients.mapping import Mapping, apply_mapping
 from skymailing.clients.rows import split_rejected
 from skymailing.clients.views.blueprint import bp
-from skymailing.clock import utcnow
-from skymailing.db.engine import start_writing, starts_reading
 from skymailing.db.pagination import paginate
-from skymailing.errors import UserError
-from skymailing.extensions import db, limiter
+from skymailing.extensions import db
 from skymailing.models import AuditAction, ClientImport, ImportRejection
 from skymailing.security import get_own
 from skymailing.settings.quotas import quota_settings
-from skymailing.web.computing import get_user_key
-from skymailing.web.csv import csv_response, csv_restore
-from skymailing.web.error_texts import explain
+from skymailing.web.csv import BYTE_ORDER_MARK, csv_response, csv_restore
 from skymailing.web.responses import respond_if_changed
 
-BYTE_ORDER_MARK = "\ufeff"  # without it Excel reads UTF-8 as a Windows encoding
 SAMPLE = (
     ("email", "full_name", "comment", "city", "birthday"),
     ("anna@example.com", "Анна Петрова", "VIP", "Омск", "1990-05-17"),
     ("john@example.org", "John Smith", "", "London", ""),
 )
-
-
-@bp.route("/import", methods=["GET", "POST"])
-@login_required
-@limiter.limit("60 per hour", key_func=get_user_key, methods=["POST"])
-@starts_reading
-def import_new() -> ResponseReturnValue:
-    """Accept an uploaded file, which a worker then imports."""
-    form = ImportForm()
-    if form.validate_on_submit():
-        import_ = receive_file(form)
-        if import_:
-            db.session.commit()
-            queue.enqueue("import_clients", import_.id, queue=queue.DELIVERY)
-            return redirect(url_for("clients.import_show", import_id=import_.id))
-    return render_template(
-        "clients/import.html", form=form, imports=queries.list_latest_imports(current_user.id)
-    )
-
-
-def receive_file(form: ImportForm) -> ClientImport | None:
-    """Return the new import; on an error, show it beside the field and return None."""
-    upload = form.file.data
-    try:
-        imports.check_unfinished(current_user.id)  # before the work; again under the lock
-        headers = imports.read_headers(upload.stream)
-        upload.stream.seek(0)
-        content = upload.stream.read()
-        start_writing()
-        imports.check_limits(current_user.id, utcnow())
-    except UserError as error:
-        form.file.errors = [explain(error)]
-        return None
-    return imports.create_import(current_user.id, upload.filename or "", headers, content)
 
 
 @bp.get("/import/sample.csv")
@@ -100,7 +60,7 @@ def list_placeholders(import_: ClientImport) -> list[tuple[str, str]]:
     """Return the header and the attribute key of each column that became an attribute."""
     if not import_.headers:
         return []
-    columns = recognize_columns(import_.headers)
+    columns = apply_mapping(Mapping.load(import_.mapping), import_.headers, ())
     return [(import_.headers[position], key) for position, key in columns.attributes.items()]
 
 

@@ -1,0 +1,88 @@
+"""Read cells that hold more than one plain value: addresses with names, tags, JSON."""
+
+import json
+import re
+from typing import Any
+
+from skymailing.clients.columns import attribute_key
+from skymailing.email_addresses import MARGIN, InvalidEmail, parse_address
+
+SEVERAL = " ::: "  # Google puts several values into one cell
+# What people write around an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
+NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
+LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
+QUOTES = "\"'«»“”„`"
+X500 = ("/o=", "/O=")  # what Outlook keeps for a colleague on the same Exchange server
+# What programs write where there is no value; Outlook's empty date, for example.
+BLANKS = {"0/0/00", "Unspecified"}
+TAG_SEPARATORS = (SEVERAL.strip(), "|", ";", ",")
+QUOTED_TAG = re.compile(r'"((?:[^"]|"")*)"')
+SYSTEM_TAGS = {"mycontacts", "starred"}
+
+
+def read_address(cell: str) -> tuple[str, str, str]:
+    """Return the address in a cell, the name beside it, and further addresses; raises InvalidEmail."""
+    try:
+        return parse_address(cell), "", ""
+    except InvalidEmail:
+        first, _sign, others = cell.partition(SEVERAL)
+        text = first.strip(MARGIN)
+        if text.startswith(X500):
+            return parse_address(""), "", ""
+        name = ""
+        if named := NAMED_ADDRESS.fullmatch(text):
+            name, text = named["name"].strip(MARGIN + QUOTES), named["address"]
+        elif link := LINK.fullmatch(text):
+            text = link["address"]
+        else:
+            text = text.strip(MARGIN + QUOTES + "<>;,")
+        if text == cell:
+            raise
+        return parse_address(text), name, others.strip()
+
+
+def read_tags(cell: str) -> list[str]:
+    """Return the tags in a cell, separated in any of the usual ways, without those of the program itself."""
+    if cell.lstrip().startswith('"'):
+        parts = [tag.replace('""', '"') for tag in QUOTED_TAG.findall(cell)] or [cell]
+    else:
+        separator = next((sign for sign in TAG_SEPARATORS if sign in cell), ",")
+        parts = cell.split(separator)
+    tags: dict[str, None] = {}
+    for part in parts:
+        tag = " ".join(part.strip(MARGIN).removeprefix("* ").split())
+        if tag and tag.lstrip("* ").lower() not in SYSTEM_TAGS:
+            tags[tag] = None
+    return list(tags)
+
+
+def flatten_json(cell: str) -> dict[str, str] | None:
+    """Return the values of a JSON object by attribute key; None if the cell holds no object."""
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    values: dict[str, str] = {}
+    _flatten("", value, values)
+    return values
+
+
+def _flatten(prefix: str, value: dict[str, Any], values: dict[str, str]) -> None:
+    for name, item in value.items():
+        key = attribute_key(f"{prefix}_{name}" if prefix else name)
+        if isinstance(item, dict):
+            _flatten(f"{prefix}_{name}" if prefix else name, item, values)
+        elif key:
+            values[key] = _as_text(item)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(_as_text(item) for item in value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

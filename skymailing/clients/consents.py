@@ -1,0 +1,68 @@
+"""Record how people agreed to receive letters, as their owner or another service states it."""
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select
+
+from skymailing.clients.rows import ClientRow
+from skymailing.db.engine import insert_into
+from skymailing.extensions import db
+from skymailing.models import Consent, ConsentKind, ConsentText
+
+TEXT_MAX_LENGTH = 2_000
+
+
+def store_text(owner_id: int, text: str, now: datetime) -> int | None:
+    """Return the ID of the owner's text, which is added if it is new; None for an empty one."""
+    if not text:
+        return None
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    values = {"owner_id": owner_id, "digest": digest, "text": text, "created_at": now}
+    db.session.execute(insert_into(ConsentText).values(values).on_conflict_do_nothing())
+    own = (ConsentText.owner_id == owner_id) & (ConsentText.digest == digest)
+    return db.session.scalar(select(ConsentText.id).where(own))
+
+
+def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | None, now: datetime) -> None:
+    """Record the consent of each imported person for whom the owner's words or the file state one."""
+    values = [
+        {
+            "owner_id": owner_id,
+            "email_key": row.email_key,
+            "kind": ConsentKind.IMPORTED,
+            "at": read_time(row.consent_time) or now,
+            "ip": read_network_address(row.consent_ip),
+            "text_id": text_id,
+            "created_at": now,
+        }
+        for row in rows
+        if text_id is not None or row.consent_time
+    ]
+    if values:
+        db.session.execute(insert(Consent), values)
+
+
+def read_time(text: str) -> datetime | None:
+    """Return the time in ISO format, in UTC unless it has an offset; None if it cannot be read."""
+    try:
+        time = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def read_network_address(text: str) -> str:
+    """Return a valid IP address, or an empty text."""
+    try:
+        return str(ipaddress.ip_address(text.strip())) if text else ""
+    except ValueError:
+        return ""
+
+
+def list_consents(owner_id: int, email_key: str) -> list[Consent]:
+    """Return what is known about the consent of the person with this address, the latest first."""
+    own = (Consent.owner_id == owner_id) & (Consent.email_key == email_key)
+    return list(db.session.scalars(select(Consent).where(own).order_by(Consent.id.desc()).limit(20)))

@@ -1,0 +1,1 @@
+"""Read the files that people bring: any encoding, CSV and other formats."""

@@ -1,0 +1,148 @@
+"""Keep an uploaded file until its owner has confirmed what its columns mean."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import BinaryIO
+
+from sqlalchemy import delete, select
+
+from skymailing.clients.cleaning import clean_text
+from skymailing.clients.consents import TEXT_MAX_LENGTH
+from skymailing.clients.files.encodings import detect_encoding, sample_lines
+from skymailing.clients.imports import (
+    Table,
+    check_length,
+    create_import,
+    inspect_table,
+    open_any_file,
+    open_table,
+)
+from skymailing.clients.mapping import Mapping, check_mapping
+from skymailing.extensions import db
+from skymailing.models import ClientImport, ClientUpload
+
+KEPT = timedelta(days=1)
+MOST_PER_OWNER = 3  # the oldest is dropped
+SHOWN_VALUES = 3
+SHOWN_LENGTH = 100
+SHOWN_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSample:
+    """A column as shown to its owner: the header, the field, its attribute key, and some values."""
+
+    header: str
+    field: str
+    key: str
+    values: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the mapping step shows of a file."""
+
+    table: Table
+    columns: list[ColumnSample]
+    encodings: dict[str, list[str]]  # rows as read in each plausible encoding; empty if there is no doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The content of a file as CSV, how to read it, and the sheet or the files that it was made of."""
+
+    content: bytes
+    mapping: Mapping
+    note: str
+
+
+def store_upload(owner_id: int, filename: str, received: Received) -> ClientUpload:
+    """Store a received file and return it."""
+    upload = ClientUpload(
+        owner_id=owner_id,
+        filename=clean_text(filename)[-255:],
+        content=received.content,
+        mapping=received.mapping.dump(),
+        note=received.note[:255],
+    )
+    db.session.add(upload)
+    db.session.flush()
+    own = select(ClientUpload.id).where(ClientUpload.owner_id == owner_id)
+    kept = own.order_by(ClientUpload.id.desc()).limit(MOST_PER_OWNER)
+    db.session.execute(
+        delete(ClientUpload).where(
+            ClientUpload.owner_id == owner_id, ClientUpload.id.not_in(kept.scalar_subquery())
+        )
+    )
+    return upload
+
+
+def read_file(source: BinaryIO, filename: str, mapping: Mapping) -> Received:
+    """Return the file as CSV with its encoding.
+
+    Raises NoAddressColumn, UnusableFile or UnusableWorkbook.
+    """
+    with open_any_file(source, filename, mapping) as opened:
+        check_length(opened.file)
+        mapping = opened.mapping
+        if mapping.encoding is None:
+            mapping = replace(mapping, encoding=detect_encoding(opened.file).encoding)
+        open_table(opened.file, mapping)
+        opened.file.seek(0)
+        return Received(opened.file.read(), mapping, opened.note)
+
+
+def show_sample(content: bytes, mapping: Mapping) -> Sample:
+    """Return what the file holds when read in this way; raises NoAddressColumn or UnusableFile."""
+    source = io.BytesIO(content)
+    table = inspect_table(source, mapping)
+    columns, records = open_table(source, table.mapping)
+    rows = [record.cells for record in islice(records, 200) if not record.fault]
+    return Sample(
+        table,
+        [
+            ColumnSample(header, field, columns.attributes.get(i, ""), list_values(rows, i))
+            for i, (header, field) in enumerate(zip(table.headers, columns.fields, strict=True))
+        ],
+        show_encodings(source, table.mapping.encoding or ""),
+    )
+
+
+def list_values(rows: Sequence[Sequence[str]], position: int) -> list[str]:
+    """Return the first values of a column that are not empty."""
+    filled = (cell.strip() for row in rows for cell in row[position : position + 1] if cell.strip())
+    return [value[:SHOWN_LENGTH] for value in islice(filled, SHOWN_VALUES)]
+
+
+def show_encodings(source: BinaryIO, encoding: str) -> dict[str, list[str]]:
+    """Return rows in the chosen encoding and in those that are as plausible; empty if there is no doubt."""
+    guess = detect_encoding(source)
+    candidates = dict.fromkeys([encoding, guess.encoding, *guess.close])
+    if len(candidates) == 1:
+        return {}
+    lines = list(islice(sample_lines(source), SHOWN_ROWS))
+    return {
+        name: [line.decode(name, errors="replace").strip()[:SHOWN_LENGTH] for line in lines]
+        for name in candidates
+    }
+
+
+def confirm_upload(upload: ClientUpload, mapping: Mapping, consent_text: str) -> ClientImport:
+    """Turn the upload into an import, read as its owner decided.
+
+    Raises NoAddressColumn, UnusableFile or InvalidMapping.
+    """
+    check_mapping(mapping.fields)
+    table = inspect_table(io.BytesIO(upload.content), mapping)
+    import_ = create_import(upload.owner_id, upload.filename, table, upload.content)
+    import_.consent_text = clean_text(consent_text)[:TEXT_MAX_LENGTH]
+    db.session.delete(upload)
+    return import_
+
+
+def delete_old_uploads(now: datetime) -> None:
+    """Delete files whose columns were never confirmed."""
+    db.session.execute(delete(ClientUpload).where(ClientUpload.created_at < now - KEPT))

@@ -1,0 +1,98 @@
+"""List the addresses that are never mailed; add, import, export and lift them."""
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user, login_required
+
+from skymailing import audit
+from skymailing.clients import exports, queries, suppression
+from skymailing.clients.forms import ImportForm, SuppressionForm
+from skymailing.clients.mapping import Mapping
+from skymailing.clients.statuses import Standing
+from skymailing.clients.views.blueprint import bp
+from skymailing.clients.views.uploads import receive_file
+from skymailing.clock import utcnow
+from skymailing.db.engine import starts_reading
+from skymailing.db.pagination import count_up_to, paginate
+from skymailing.extensions import db, limiter
+from skymailing.models import AuditAction, Suppression
+from skymailing.security import get_own
+from skymailing.web.computing import get_user_key
+from skymailing.web.csv import BYTE_ORDER_MARK, csv_response
+
+
+def show_page(form: SuppressionForm, upload_form: ImportForm) -> str:
+    """Return the page with the list and both forms."""
+    search = queries.clean_search(request.args.get("q", ""))
+    found = queries.list_suppressions(current_user.id, search)
+    return render_template(
+        "clients/suppressions.html",
+        form=form,
+        upload_form=upload_form,
+        page=paginate(found, queries.SUPPRESSION_ORDER, request.args.get("cursor")),
+        count=count_up_to(found),
+        search=search,
+    )
+
+
+@bp.get("/suppressions/")
+@login_required
+def suppressions() -> ResponseReturnValue:
+    """List the addresses that match the search."""
+    return show_page(SuppressionForm(), ImportForm())
+
+
+@bp.post("/suppressions/add")
+@login_required
+def suppressions_add() -> ResponseReturnValue:
+    """Stop mailing the addresses that were typed."""
+    form = SuppressionForm()
+    if not form.validate_on_submit():
+        return show_page(form, ImportForm(formdata=None))
+    keys = form.read_keys()
+    suppression.suppress_all(current_user.id, map(suppression.NewSuppression.by_owner, keys), utcnow())
+    db.session.commit()
+    text = ngettext(
+        "%(num)d address is no longer mailed.", "%(num)d addresses are no longer mailed.", len(keys)
+    )
+    flash(text, "success")
+    return redirect(url_for("clients.suppressions"))
+
+
+@bp.post("/suppressions/import")
+@login_required
+@limiter.limit("60 per hour", key_func=get_user_key)
+@starts_reading
+def suppressions_import() -> ResponseReturnValue:
+    """Accept a file of addresses; its owner then confirms what its columns mean."""
+    form = ImportForm()
+    if form.validate_on_submit():
+        upload = receive_file(form, Mapping(standing=Standing.BLOCKED.value))
+        if upload:
+            db.session.commit()
+            return redirect(url_for("clients.import_map", upload_id=upload.id))
+    return show_page(SuppressionForm(formdata=None), form)
+
+
+@bp.get("/suppressions/export")
+@login_required
+def suppressions_export() -> ResponseReturnValue:
+    """Return all addresses that are never mailed as CSV."""
+    audit.record_export(AuditAction.CLIENTS_EXPORTED, audit.current_actor(), current_user)
+    db.session.commit()
+    rows = exports.suppression_rows(current_user.id)
+    return csv_response(rows, "never-mailed.csv", start=BYTE_ORDER_MARK)
+
+
+@bp.post("/suppressions/<big:suppression_id>/lift")
+@login_required
+def suppressions_lift(suppression_id: int) -> ResponseReturnValue:
+    """Mail an address again that the owner had stopped; other suppressions cannot be lifted (403)."""
+    found = get_own(Suppression, suppression_id)
+    if not suppression.lift_manual(current_user.id, found.email_key):
+        abort(403)
+    db.session.commit()
+    flash(_("This address will receive mailings again."), "success")
+    return redirect(url_for("clients.suppressions"))

@@ -1,0 +1,49 @@
+"""Models for what people agreed to. Consents are only added, and outlive their clients as a proof."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skymailing.clock import utcnow
+from skymailing.models.base import Model
+from skymailing.models.types import BigId, UTCDateTime
+
+
+class ConsentKind(StrEnum):
+    IMPORTED = "imported"  # as the owner stated when importing
+
+
+class ConsentText(Model):
+    """The words in which an owner described a consent, stored once."""
+
+    __tablename__ = "consent_texts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the text
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    __table_args__ = (UniqueConstraint("owner_id", "digest"),)
+
+
+class Consent(Model):
+    """When and how the person with an address agreed to receive an owner's letters."""
+
+    __tablename__ = "consents"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email_key: Mapped[str] = mapped_column(String(320))
+    # ConsentKind; no check constraint, as further kinds are to come.
+    kind: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ip: Mapped[str] = mapped_column(String(45), default="")
+    text_id: Mapped[int | None] = mapped_column(ForeignKey("consent_texts.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utcnow)
+
+    text: Mapped[ConsentText | None] = relationship()
+
+    __table_args__ = (Index(None, "owner_id", "email_key"),)
