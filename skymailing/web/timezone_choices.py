@@ -37,10 +37,14 @@ class Place:
 
 
 def list_timezone_choices(now: datetime, current: str) -> list[SelectChoice]:
-    """Return UTC, and the zones of all regions with `current` among them, by region and city."""
+    """Return UTC, and the zones of all regions, by region and city; `current` is always among them."""
     locale = get_locale()
     places = _list_places(str(locale), current)
     choices = [SelectChoice("UTC", "UTC")]
+    if current != "UTC" and is_timezone(current) and current not in {place.zone for place in places}:
+        # A zone without a place, such as Etc/GMT-3. If it were missing, saving the profile would select UTC.
+        label = f"{current} ({format_offset(ZoneInfo(current).utcoffset(now))})"
+        choices.append(SelectChoice(current, label))
     for place in sorted(places, key=lambda place: (_name_region(place.region, locale), place.city)):
         label = f"{place.city} ({format_offset(ZoneInfo(place.zone).utcoffset(now))})"
         # The search also finds the country and the zone's name in the database.
@@ -66,8 +70,8 @@ def format_offset(offset: timedelta | None) -> str:
 
 
 def is_timezone(name: str) -> bool:
-    """Whether a zone of this name exists."""
-    return name in available_timezones()
+    """Whether a zone of this name exists, and means the same on every machine."""
+    return name in available_timezones() - {"Factory", "localtime"}
 
 
 @lru_cache(maxsize=64)

@@ -103,6 +103,15 @@ def test_an_older_name_of_a_zone_stays_selectable(app: Flask) -> None:
     assert list(list_choices(app, "en", "Mars/Olympus")) == list(list_choices(app, "en"))
 
 
+@pytest.mark.parametrize(
+    ("zone", "label"),
+    [("Etc/GMT-3", "Etc/GMT-3 (UTC+3)"), ("US/Eastern", "US/Eastern (UTC−5)"), ("EST", "EST (UTC−5)")],
+)
+def test_a_zone_without_a_place_stays_selectable(app: Flask, zone: str, label: str) -> None:
+    assert zone not in list_choices(app, "en")
+    assert list_choices(app, "en", zone)[zone].label == label
+
+
 def test_a_zone_is_named_with_its_present_offset(app: Flask) -> None:
     with app.test_request_context(), force_locale("ru"):
         assert name_timezone("Europe/Berlin", NOW) == "Берлин (UTC+1)"
