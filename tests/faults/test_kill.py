@@ -38,7 +38,7 @@ def test_21_a_run_survives_the_death_of_its_workers(
         for number in range(kills):
             # Kills are spread over the run, so that letters are being sent at each one.
             target = recipients * (number + 1) // (kills + 2)
-            wait_for_letters(smtp, target)
+            run.wait_for_letters(smtp, target)
             time.sleep(random.uniform(0, 0.05))
             victim = random.choice(run.workers)
             assert victim.poll() is None, "a worker ended by itself"

@@ -24,6 +24,7 @@ from tests.processes.service import wait_until
 from tests.support.servers import SmtpServer
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
+SWEEP_PAUSE = 5.0  # seconds between two sweeps while a test waits for letters
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,24 @@ class LiveRun:
         for number, worker in enumerate(self.workers):
             if worker.poll() is not None:
                 self.workers[number] = start_worker(self.environment)
+
+    def wait_for_letters(self, server: Sink | SmtpServer, count: int) -> None:
+        """Sweep until the mail server has accepted at least `count` letters.
+
+        One sweep is not enough: a killed worker may have been in the middle of one, and hold its lease.
+        """
+
+        def has_come() -> bool:
+            if len(server.letters) >= count:
+                return True
+            time.sleep(0.02)
+            if time.monotonic() - swept[0] > SWEEP_PAUSE:
+                self.sweep()
+                swept[0] = time.monotonic()
+            return False
+
+        swept = [time.monotonic()]
+        wait_until(has_come, f"{count} letters")
 
     def finish(self, seconds: float = 60) -> None:
         """Sweep until the run has finished."""
