@@ -206,6 +206,14 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     expect(current).to_have_attribute("data-step", "check")
     expect(window.main.get_by_role("button", name="Schedule for 2 Jan 2031, 09:00")).to_be_visible()
 
+    # On a slow line, the button that described the earlier start cannot be pressed.
+    window.main.locator(".form-steps").get_by_text("When").click()
+    window.fill(starts_at="")
+    current.locator("[data-next]").click()
+    expect(current).to_have_attribute("data-step", "check")
+    expect(window.main.get_by_role("button", name="Schedule for")).to_be_disabled()
+    expect(window.main.get_by_role("button", name=re.compile(r"Send to \d+ clients? now"))).to_be_enabled()
+
 
 def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
     site: Site, owner: User, open_window: OpenWindow

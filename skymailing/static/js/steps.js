@@ -16,11 +16,25 @@ function show(section, hasMoved) {
     else link.removeAttribute("aria-current");
   }
   current.value = section.dataset.step;
-  if (section.dataset.step === "check") window.htmx.trigger("#summary", "review");
+  if (section.dataset.step === "check") {
+    // Until the answer comes, the button may describe another start than it makes.
+    setStartDisabled(true);
+    window.htmx.trigger("#summary", "review");
+  }
   if (!hasMoved) return;
   // Screen readers and the keyboard continue at the beginning of the step.
   section.querySelector("h2").focus({ preventScroll: true });
   window.scrollTo(0, 0);
+}
+
+function setStartDisabled(isDisabled) {
+  for (const button of form.querySelectorAll("#start-button > button")) button.disabled = isDisabled;
+}
+
+for (const name of ["htmx:afterOnLoad", "htmx:sendError"]) {
+  document.addEventListener(name, (event) => {
+    if (event.detail.elt.id === "summary") setStartDisabled(false);
+  });
 }
 
 // Check the step's required fields before the next step opens.
