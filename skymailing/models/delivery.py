@@ -198,8 +198,8 @@ class Route(Model):
     faults_in_a_row: Mapped[int] = mapped_column(default=0)
     last_fault_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_fault: Mapped[str] = mapped_column(String(500), default="")
-    # The owner of all letters to which the faults in a row were replies, 0 for account letters; NULL if there
-    # was no letter, or if they belong to several owners.
+    # The owner of the letter to which the last fault was the reply, 0 for account letters; NULL if there was
+    # no letter.
     blamed_owner_id: Mapped[int | None]
     # The letters per second that the server accepts, as learned from its refusals; NULL if it has not
     # asked us to slow down. Grows from the rate at the last refusal until the limit is assumed to be gone.

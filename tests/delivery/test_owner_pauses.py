@@ -119,9 +119,9 @@ def test_the_letters_are_sent_once_the_server_accepts_them(
 
 @pytest.mark.usefixtures("refuse_user")
 def test_a_server_that_refuses_everyone_stays_shut(
-    session: Session, other: User, sink: Sink, sweep: Work, refused: set[str]
+    session: Session, user: User, other: User, sink: Sink, sweep: Work, refused: set[str]
 ) -> None:
-    """The letter of another user is one probe, and then no one is blamed."""
+    """The letter of another user is one probe, and then both wait."""
     tried = len(sink.started)
     refused |= {client.email for client in create_clients(other, 9)}
     due_mailing(other)
@@ -130,8 +130,39 @@ def test_a_server_that_refuses_everyone_stays_shut(
 
     assert len(sink.started) == tried + 1
     route = read_route(session)
-    assert (route.state, route.blamed_owner_id) == (BreakerState.OPEN, None)
-    assert read_pauses(session) == {}
+    assert (route.state, route.blamed_owner_id) == (BreakerState.OPEN, other.id)
+    assert read_pauses(session) == {user.id: 60}
+
+
+@pytest.mark.usefixtures("refuse_user")
+def test_two_refused_users_do_not_keep_others_from_sending(
+    app: Flask, session: Session, user: User, other: User, sink: Sink, sweep: Work, refused: set[str]
+) -> None:
+    refused |= {client.email for client in create_clients(other, 9)}
+    due_mailing(other)
+    sweep()
+    third = UserFactory.create()
+    create_clients(third, 9)
+    due_mailing(third)
+    sweep()
+
+    assert len(sink.letters) == 9
+    assert read_route(session).state is BreakerState.CLOSED
+    assert read_pauses(session).keys() == {user.id, other.id}
+
+
+def test_alternating_faults_of_two_users_do_not_keep_others_from_sending(
+    app: Flask, session: Session, user: User, other: User, sink: Sink, sweep: Work
+) -> None:
+    with app.app_context():
+        for owner in (user, other, user, other, user):
+            routes.report_fault(routes.PRIMARY, routes.Fault(421, "421 no", owner.id), utcnow())
+    third = UserFactory.create()
+    create_clients(third, 9)
+    due_mailing(third)
+    sweep()
+
+    assert len(sink.letters) == 9
 
 
 @pytest.mark.usefixtures("refuse_user")
@@ -195,12 +226,12 @@ def test_a_pause_that_nothing_tested_is_forgotten_after_a_day(
     [
         (421, (1, 1, 1), 1),
         (454, (ACCOUNT_LETTERS, ACCOUNT_LETTERS), ACCOUNT_LETTERS),
-        (421, (1, 2, 1), None),
-        (421, (1, None, 1), None),
+        (421, (1, 2, 3), 3),
+        (421, (1, 1, None), None),
         (530, (1, 1, 1), None),
     ],
 )
-def test_only_the_single_owner_of_refused_letters_is_blamed(
+def test_the_owner_of_the_last_refused_letter_is_blamed(
     app: Flask, session: Session, code: int, owners: tuple[int | None, ...], blamed: int | None
 ) -> None:
     with app.app_context():

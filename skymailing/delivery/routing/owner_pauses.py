@@ -2,13 +2,18 @@
 
 A mail server may end its sessions because of what one user's letters contain. When this opens a route's
 breaker, other users may probe the route at once (`routes`). If the server accepts their letter, the fault is
-tied to the first user's letters, and only these are paused. After the pause, one letter tries whether the
-server accepts them again; until it does, its faults count for this user, and not for the route.
+tied to the first user's letters, and only these are paused. If it refuses theirs too, both users wait, and
+the next one may probe: a server that refuses everyone gets one letter of each.
+
+After the pause, one letter tries whether the server accepts them again; until it does, its faults count for
+this user, and not for the route.
 """
 
+import contextlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from skymailing.db.engine import insert_into
@@ -32,12 +37,13 @@ def has_route(routes: list[str], now: datetime) -> ColumnElement[bool]:
 
 def start(session: Session, route: Route, now: datetime) -> None:
     """Pause the owner whose letters opened the route's breaker for as long as the breaker was open."""
-    if not route.blamed_owner_id or session.get(User, route.blamed_owner_id) is None:
-        return  # account letters, or a user who has been deleted since
+    if not route.blamed_owner_id:
+        return  # account letters
     values = _pause(route.open_seconds, route.last_fault, now)
     key = {"route": route.name, "owner_id": route.blamed_owner_id}
     insert = insert_into(OwnerPause).values(key | values)
-    session.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values))
+    with contextlib.suppress(IntegrityError), session.begin_nested():  # the user may have been deleted since
+        session.execute(insert.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
 def extend(route: str, owner_id: int, reply: str, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Routes to mail servers, each with a circuit breaker (open = shut off, closed = healthy).
 
-A route is chosen for the letters of one owner. If only the letters of one owner had faults, the breaker is
-open for that owner, and others may probe the route at once; see `owner_pauses`.
+A route is chosen for the letters of one owner. If a letter may have caused the fault that opened the breaker,
+it is open for the letter's owner, and others may probe the route at once; see `owner_pauses`.
 
 All workers share a route's state, which is stored in its row. Each change is a short transaction of its own.
 """
@@ -212,6 +212,10 @@ class Fault:
         """The owner whose letter may have caused the fault."""
         return self.owner_id if self.code in PERHAPS_CAUSED_BY_LETTER else None
 
+    def is_of_another_owner(self, owner_id: int | None) -> bool:
+        """Whether two different owners may have caused this fault and the one before."""
+        return owner_id is not None and self.blamed_owner_id not in (None, owner_id)
+
 
 def report_fault(name: str, fault: Fault, now: datetime, is_share_high: bool = False) -> None:
     """Record a fault of the route itself, and open the breaker if needed.
@@ -221,9 +225,9 @@ def report_fault(name: str, fault: Fault, now: datetime, is_share_high: bool = F
     """
     with Session(db.engine) as session, session.begin():
         route = lock_route(session, name)
-        is_first = not route.faults_in_a_row
-        if is_first or route.blamed_owner_id != fault.blamed_owner_id:
-            route.blamed_owner_id = fault.blamed_owner_id if is_first else None
+        if route.state is not BreakerState.CLOSED and fault.is_of_another_owner(route.blamed_owner_id):
+            owner_pauses.start(session, route, now)
+        route.blamed_owner_id = fault.blamed_owner_id
         route.faults_in_a_row += 1
         route.last_fault_at = now
         route.last_fault = fault.reason[:500]

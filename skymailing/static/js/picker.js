@@ -32,8 +32,10 @@ async function send() {
   isSending = false;
   // The summary counts the clients.
   form.dispatchEvent(new Event("change"));
-  if (postponed) form.requestSubmit(postponed);
+  const button = postponed;
   postponed = null;
+  // The answer may have replaced the button; the person sees what the new one does.
+  if (button && button.isConnected) form.requestSubmit(button);
 }
 
 function restoreTicks() {

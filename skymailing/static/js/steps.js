@@ -123,6 +123,7 @@ times.querySelector("[data-next]").addEventListener("click", (event) => {
 
 // Ask before letters leave at once.
 form.addEventListener("submit", (event) => {
+  if (event.defaultPrevented) return;
   const dialog = event.submitter && form.querySelector(event.submitter.dataset.asks || "#none");
   if (!dialog) return;
   event.preventDefault();

@@ -1,0 +1,106 @@
+"""Measure how fast clients are imported, on both databases: python -m bench.imports [ROWS].
+
+A file of ROWS new clients is imported, then the same file again, which changes them. On SQLite, the same rows
+are also imported from a workbook.
+"""
+
+import io
+import logging
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from flask_migrate import upgrade
+
+from bench.databases import PostgreSQL
+from config import load_config
+from skymailing import create_app
+from skymailing.clients import imports, tasks
+from skymailing.clients.files.opening import open_file
+from skymailing.extensions import db
+from skymailing.models import ClientImport, User
+from tests.support.workbooks import write_sheet, write_xlsx
+
+PROJECT_DIR = Path(__file__).parents[1]
+HEADERS = ["email", "full name", "comment", "city", "phone", "born"]
+
+
+def list_rows(count: int) -> Iterator[list[str]]:
+    yield HEADERS
+    for number in range(count):
+        email = f"client{number}@shop{number % 500}.example"
+        born = f"1990-05-{number % 28 + 1:02d}"
+        yield [email, f"Анна Петрова {number}", "", "Нижний Новгород", f"+7999{number:07d}", born]
+
+
+def write_csv(count: int) -> BinaryIO:
+    return io.BytesIO("".join(",".join(row) + "\n" for row in list_rows(count)).encode())
+
+
+def run_import(owner_id: int, source: BinaryIO, count: int) -> float:
+    """Import the file as a worker does; return the seconds that it took."""
+    begun = time.perf_counter()
+    with open_file(source) as opened:
+        created = imports.create_import(owner_id, "clients.csv", imports.inspect_table(opened.file))
+        db.session.commit()
+        import_id = created.id
+        tasks.run_import_slice(import_id, opened.file)
+    seconds = time.perf_counter() - begun
+    db.session.expire_all()
+    finished = db.session.get_one(ClientImport, import_id)
+    done = finished.rows_done
+    assert done == count, f"{done} of {count} rows"
+    return seconds
+
+
+def add_owner(email: str) -> int:
+    owner = User(email=email, password_hash="", name="")
+    db.session.add(owner)
+    db.session.commit()
+    return owner.id
+
+
+def measure(count: int, *, has_workbook: bool) -> None:
+    name = db.engine.dialect.name
+    csv = write_csv(count)
+    owner_id = add_owner("csv@x.example")
+    first = run_import(owner_id, csv, count)
+    again = run_import(owner_id, csv, count)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"{name}: {count / first:,.0f} new rows per second, {count / again:,.0f} known ones; "
+        f"at most {memory} MB"
+    )
+    if has_workbook:
+        workbook = io.BytesIO(write_xlsx({"Clients": write_sheet(list_rows(count))}))
+        seconds = run_import(add_owner("xlsx@x.example"), workbook, count)
+        print(f"{name}: the same rows as XLSX take {seconds / first:.2f} x the time")
+
+
+def main(arguments: list[str]) -> None:
+    count = int(arguments[0]) if arguments else 200_000
+    logging.disable(logging.INFO)  # silences migrations
+    with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as name:
+        directory = Path(name)
+        environment = {
+            "SKYMAILING_ENV": "testing",
+            "SECRET_KEY": "x" * 40,
+            "DATA_DIR": str(directory / "data"),
+        }
+        postgresql = PostgreSQL(directory)
+        for url in ("", postgresql.create("imports")):
+            app = create_app(load_config(environment | ({"DATABASE_URL": url} if url else {})))
+            with app.app_context():
+                upgrade(str(PROJECT_DIR / "migrations"))
+                measure(count, has_workbook=not url)
+                db.session.remove()
+                db.engine.dispose()
+        postgresql.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
