@@ -1,7 +1,5 @@
 """Test that the types of clients' data are inferred at import and can be changed."""
 
-import io
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,6 +9,7 @@ from skymailing.clients.attribute_types import infer_type
 from skymailing.models import User
 from tests.mailings.pages import soup
 from tests.support.factories import ClientFactory
+from tests.support.imports import import_file
 
 
 @pytest.mark.parametrize(
@@ -39,18 +38,12 @@ def test_a_type_is_inferred_from_values(values: list[str], type: str) -> None:
     assert infer_type(values) == type
 
 
-def import_file(browser: FlaskClient, text: str) -> None:
-    file = (io.BytesIO(text.encode()), "clients.csv")
-    assert browser.post("/clients/import", data={"file": file}).status_code == 302
-
-
 def test_an_import_infers_types_and_keeps_those_that_the_owner_chose(
     browser: FlaskClient, user: User, session: Session, work: object
 ) -> None:
     assert callable(work)
-    import_file(
-        browser, "email,age,bday,город\na@example.org,40,06.05.1980,Омск\nb@example.org,,31.12.1981,\n"
-    )
+    table = "email,age,bday,город\na@example.org,40,06.05.1980,Омск\nb@example.org,,31.12.1981,\n"
+    import_file(browser, table.encode())
     work()
     session.refresh(user, ["attribute_types"])
     assert user.attribute_types == {"age": "number", "bday": "date", "город": "text"}
@@ -63,7 +56,7 @@ def test_an_import_infers_types_and_keeps_those_that_the_owner_chose(
         "type:город": "text",
     }
     browser.post("/clients/attributes", data={"type:age": "text", "type:bday": "nonsense", "type:x": "date"})
-    import_file(browser, "email,age,vip\nc@example.org,41,да\n")
+    import_file(browser, "email,age,vip\nc@example.org,41,да\n".encode())
     work()
 
     session.refresh(user, ["attribute_types"])
