@@ -41,9 +41,12 @@ def upgrade():
     connection = op.get_bind()
     if connection.dialect.name != 'sqlite':
         return
-    connection.connection.driver_connection.create_function('unescape_json', 1, unescape)
+    # Not through SQLAlchemy, whose events would ask Redis to invalidate cached pages: none shows these columns,
+    # and Redis may not run yet.
+    driver = connection.connection.driver_connection
+    driver.create_function('unescape_json', 1, unescape)
     for table, column in COLUMNS.items():
-        op.execute(
+        driver.execute(
             f"UPDATE {table} SET {column} = unescape_json({column}) WHERE instr({column}, '\\u') > 0"
         )
 
