@@ -18,7 +18,7 @@ RELEASE = "/opt/skymailing/current"
 # In tenths, as in `systemd-analyze security`: 0 is fully restricted, 96 is unrestricted.
 MAX_EXPOSURE = 20
 
-# Containers have no systemd; the other tests here read the units without it.
+# The two tests that run systemd-analyze cannot run in a container; the others read the units without it.
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 

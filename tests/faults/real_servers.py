@@ -30,7 +30,7 @@ def running(server: Server) -> Iterator[Server]:
     try:
         with server:
             yield server
-    except PackagesMissing as error:
+    except PackagesMissing as error:  # without a network; what servers reply is also tested with a sink
         pytest.skip(str(error))
 
 

@@ -126,6 +126,7 @@ def test_24_a_database_crash_neither_loses_nor_repeats_a_letter(
     mailing: Mailing,
     browser: FlaskClient,
 ) -> None:
+    # A crash of the process that holds SQLite is the killed worker of `test_kill`.
     if session.get_bind().dialect.name != "postgresql":
         pytest.skip("SQLite has no server to crash")
     with live_run(app, worker_environment, session, mailing) as run:

@@ -179,6 +179,7 @@ def test_possible_duplicates_are_counted_by_outcome(app: Flask, session: Session
 
 
 def test_duplicates_are_counted_with_their_partial_index(app: Flask, session: Session, user: User) -> None:
+    # The hint that is tested is for SQLite only.
     if session.get_bind().dialect.name != "sqlite":
         pytest.skip("PostgreSQL chooses a plan by row counts that a test does not reach")
     plan = session.execute(

@@ -190,6 +190,7 @@ def test_a_message_used_in_mailings_cannot_be_deleted(
 def test_a_mailing_created_during_a_deletion_prevents_it(app: Flask, session: Session, user: User) -> None:
     message = MessageFactory.create(owner=user)
     with app.app_context():
+        # The race needs two open transactions, which only PostgreSQL has.
         if db.engine.dialect.name == "sqlite":
             pytest.skip("SQLite has one writer at a time, so no other transaction can interfere")
 

@@ -72,6 +72,7 @@ def nginx(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]
 
 @pytest.fixture(autouse=True, scope="module")
 def has_nginx() -> None:
+    # Without a network the package cannot be unpacked, and nothing else behaves like nginx.
     if find_nginx() is None:
         pytest.skip("nginx is neither installed nor available as a Debian package")
 

@@ -56,6 +56,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[R
     try:
         with archive.open(member) as file:
             content = file.read(MOST_BYTES)
+    # zipfile raises all of these for damaged, encrypted or unknown kinds of members.
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
         raise UnusableWorkbook("import_workbook_unreadable") from error
     return read_records(io.BytesIO(content))

@@ -1,5 +1,6 @@
 """Open any file that people bring as CSV: workbooks, archives, vCards and HTML tables are converted."""
 
+import contextlib
 import csv
 import io
 import tempfile
@@ -87,12 +88,10 @@ def write_table(rows: Iterable[list[str]], note: str = "") -> OpenedFile:
     """Write the rows to a temporary CSV file."""
     binary: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 - the caller reads it
     text = io.TextIOWrapper(cast(BinaryIO, binary), "utf-8", errors="replace", newline="")
-    try:
+    with contextlib.ExitStack() as on_error:
+        on_error.callback(text.close)
         csv.writer(text).writerows(rows)
-        text.flush()
-        text.detach()
-    except BaseException:
-        text.close()
-        raise
+        text.detach()  # writes what is left; the file stays open for the caller
+        on_error.pop_all()
     binary.seek(0)
     return OpenedFile(cast(BinaryIO, binary), "utf-8", note)

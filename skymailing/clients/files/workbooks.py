@@ -1,5 +1,6 @@
 """Convert a workbook to CSV in a child process with limits on memory and time."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -36,16 +37,13 @@ def check_archive(archive: zipfile.ZipFile) -> None:
 def convert_workbook(source: BinaryIO) -> tuple[IO[bytes], str]:
     """Return the first sheet with addresses as CSV in UTF-8, and its name; raises UnusableWorkbook."""
     source.seek(0)
-    output = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads it
-    with tempfile.NamedTemporaryFile(suffix=".workbook") as file:
+    with tempfile.NamedTemporaryFile(suffix=".workbook") as file, contextlib.ExitStack() as on_error:
+        output = on_error.enter_context(tempfile.TemporaryFile())
         while chunk := source.read(1 << 20):
             file.write(chunk)
         file.flush()
-        try:
-            name = run_program(Path(file.name), output)
-        except BaseException:
-            output.close()
-            raise
+        name = run_program(Path(file.name), output)
+        on_error.pop_all()  # the caller reads and closes the output
     output.seek(0)
     return output, name
 
