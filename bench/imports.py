@@ -5,27 +5,19 @@ are also imported from a workbook.
 """
 
 import io
-import logging
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
-from flask_migrate import upgrade
-
-from bench.databases import PostgreSQL
-from config import load_config
-from skymailing import create_app
+from bench.apps import open_apps
 from skymailing.clients import imports, tasks
 from skymailing.clients.files.opening import open_file
 from skymailing.extensions import db
 from skymailing.models import ClientImport, User
 from tests.support.workbooks import write_sheet, write_xlsx
 
-PROJECT_DIR = Path(__file__).parents[1]
 HEADERS = ["email", "full name", "comment", "city", "phone", "born"]
 
 
@@ -83,23 +75,8 @@ def measure(count: int, *, has_workbook: bool) -> None:
 
 def main(arguments: list[str]) -> None:
     count = int(arguments[0]) if arguments else 200_000
-    logging.disable(logging.INFO)  # silences migrations
-    with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as name:
-        directory = Path(name)
-        environment = {
-            "SKYMAILING_ENV": "testing",
-            "SECRET_KEY": "x" * 40,
-            "DATA_DIR": str(directory / "data"),
-        }
-        postgresql = PostgreSQL(directory)
-        for url in ("", postgresql.create("imports")):
-            app = create_app(load_config(environment | ({"DATABASE_URL": url} if url else {})))
-            with app.app_context():
-                upgrade(str(PROJECT_DIR / "migrations"))
-                measure(count, has_workbook=not url)
-                db.session.remove()
-                db.engine.dispose()
-        postgresql.stop()
+    for _app in open_apps("imports"):
+        measure(count, has_workbook=db.engine.dialect.name == "sqlite")
 
 
 if __name__ == "__main__":

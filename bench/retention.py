@@ -4,30 +4,23 @@ First, sweeps delete the details of a run with COUNT letters. Then an account wi
 """
 
 import contextlib
-import logging
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 from flask import Flask, current_app
-from flask_migrate import upgrade
 from sqlalchemy import text
 
-from bench.databases import PostgreSQL
-from config import load_config
-from skymailing import create_app
+from bench.apps import open_apps
 from skymailing.auth import deletion
 from skymailing.clock import utcnow
 from skymailing.extensions import db
 from skymailing.retention import sweep
 
-PROJECT_DIR = Path(__file__).parents[1]
 # Yields one row for each number up to :count; works on both databases.
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
 FILL_RUN = (
@@ -146,30 +139,10 @@ def format_figures(what: str, steps: str, seconds: list[float], durations: list[
     )
 
 
-def prepare(environment: dict[str, str]) -> Flask:
-    app = create_app(load_config(environment | {"KEEP_RUN_DETAILS_DAYS": "30"}))
-    with app.app_context():
-        upgrade(str(PROJECT_DIR / "migrations"))
-    return app
-
-
 def main(arguments: list[str]) -> None:
     count = int(arguments[0]) if arguments else 1_000_000
-    logging.disable(logging.INFO)  # silences migrations
-    with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as name:
-        directory = Path(name)
-        environment = {
-            "SKYMAILING_ENV": "testing",
-            "SECRET_KEY": "x" * 40,
-            "DATA_DIR": str(directory / "data"),
-        }
-        postgresql = PostgreSQL(directory)
-        for url in ("", postgresql.create("retention")):
-            app = prepare(environment | ({"DATABASE_URL": url} if url else {}))
-            with app.app_context():
-                measure(count, print)
-                db.engine.dispose()
-        postgresql.stop()
+    for _app in open_apps("retention", KEEP_RUN_DETAILS_DAYS="30"):
+        measure(count, print)
 
 
 if __name__ == "__main__":

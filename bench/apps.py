@@ -1,0 +1,38 @@
+"""Provide an app with an empty database on SQLite, and then on PostgreSQL."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import upgrade
+
+from bench.databases import PostgreSQL
+from config import load_config
+from skymailing import create_app
+from skymailing.extensions import db
+
+PROJECT_DIR = Path(__file__).parents[1]
+
+
+def open_apps(name: str, **settings: str) -> Iterator[Flask]:
+    """Yield an app with `settings` for each database, inside its context; `name` is that of the database."""
+    logging.disable(logging.INFO)  # silences migrations
+    with tempfile.TemporaryDirectory(prefix="skymailing-bench-") as folder:
+        directory = Path(folder)
+        environment = {
+            "SKYMAILING_ENV": "testing",
+            "SECRET_KEY": "x" * 40,
+            "DATA_DIR": str(directory / "data"),
+            **settings,
+        }
+        postgresql = PostgreSQL(directory)
+        for url in ("", postgresql.create(name)):
+            app = create_app(load_config(environment | ({"DATABASE_URL": url} if url else {})))
+            with app.app_context():
+                upgrade(str(PROJECT_DIR / "migrations"))
+                yield app
+                db.session.remove()
+                db.engine.dispose()
+        postgresql.stop()
