@@ -70,13 +70,13 @@ class Preflight:
 
 def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]:
     """Return the context of `mailings/_summary.html` for a form that has been validated or just opened."""
-    context = forecast_form(form, mailing)
+    context, problems = forecast_form(form, mailing), list_problems(form)
     message = find_chosen_message(form)
     is_audience_known = not form.has_error("audience") and not form.has_error("clients")
     selection = form.values.selection
     missing = find_missing_values(form.owner, message, selection) if message and is_audience_known else None
     preflight = Preflight(
-        problems=list_problems(form),
+        problems=problems,
         message=message,
         example=find_example(form) if is_audience_known else None,
         missing=missing,
@@ -87,7 +87,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
         ends_at=None if form.ends_at.errors else form.ends_at.data,
         hours="" if context["errors"] else format_hours(form.values.sending_hours(zone_of(form))),
         is_new=mailing is None or mailing.state is MailingState.DRAFT,
-        start=None if list_problems(form) else find_start(context["forecast"], form.now),
+        start=None if problems else find_start(context["forecast"], form.now),
     )
     return {"preflight": preflight, **context}
 
