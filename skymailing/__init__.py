@@ -6,6 +6,7 @@ from skymailing import extensions
 from skymailing.caching import invalidation, middleware
 from skymailing.commands import CommandGroup
 from skymailing.db import engine
+from skymailing.delivery.audience import typed_values
 from skymailing.logs import access
 from skymailing.web import compression, error_pages, i18n, responses, static_files
 from skymailing.web.lazy_pages import LazyPagesFlask
@@ -23,6 +24,7 @@ def create_app(config: object, *, defer_pages: bool = False) -> Flask:
     middleware.configure(app)  # second, as cached pages need none of the following
     bind_extensions(app)
     engine.configure_database(app)
+    typed_values.configure(app)
     invalidation.configure(app)
     i18n.configure(app)
     static_files.configure(app)

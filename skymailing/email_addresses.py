@@ -161,3 +161,17 @@ def mask_address(email: str) -> str:
     """Return the address in a form that only its owner recognises, such as a***@example.com."""
     local, _, domain = display_address(email).rpartition("@")
     return f"{local[:1]}***@{domain}"
+
+
+def address_pattern(text: str) -> str:
+    """Return a part of an address in the form of stored keys, with an international domain in ASCII."""
+    local, at, domain = text.lower().partition("@")
+    return local + at + domain_pattern(domain)
+
+
+def domain_pattern(text: str) -> str:
+    """Return a domain, or a part of one, in the form of stored keys."""
+    try:
+        return text.lower().encode("idna").decode().lower()
+    except UnicodeError:
+        return text.lower()

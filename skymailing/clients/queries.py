@@ -7,7 +7,7 @@ from sqlalchemy import Select, func, select
 
 from skymailing.clients.cleaning import clean_text
 from skymailing.db.pagination import Order
-from skymailing.email_addresses import address_key
+from skymailing.email_addresses import address_pattern
 from skymailing.extensions import db
 from skymailing.models import (
     Client,
@@ -77,15 +77,6 @@ def matches(search: str) -> Any:
     ignores_case = search.isascii() and db.engine.dialect.name == "sqlite"
     name = Client.full_name if ignores_case else func.lower(Client.full_name)
     return name.contains(search if ignores_case else search.lower(), autoescape=True) | has_address
-
-
-def address_pattern(search: str) -> str:
-    """Return the search text in the form of stored addresses, with international domains in ASCII."""
-    local, at, domain = search.lower().partition("@")
-    try:
-        return address_key(local + at + domain.encode("idna").decode())
-    except UnicodeError:
-        return search.lower()
 
 
 def count_selections(client_ids: list[int]) -> int:

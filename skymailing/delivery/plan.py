@@ -8,6 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from skymailing.delivery import due
+from skymailing.delivery.audience.recipients import describe_audience, find_problem
 from skymailing.delivery.calendar.recurrence import latest_occurrence, next_occurrence
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.eligibility import is_allowed
@@ -55,7 +56,16 @@ def start_due_run(mailing_id: int, now: datetime) -> int | None:
         if mailing.on_late is OnLate.SKIP and now - mailing.next_run_at > late_after:
             _skip_run(session, mailing, now)
             return None
+        if find_problem(mailing, now) is not None:
+            _pause_broken(mailing)
+            return None
         return _plan_run(session, mailing, now)
+
+
+def _pause_broken(mailing: Mailing) -> None:
+    """Pause a mailing whose audience cannot be evaluated, until its owner mends and resumes it."""
+    MAILING_TRANSITIONS.move(mailing, MailingState.PAUSED)
+    mailing.state_reason = StateReason.AUDIENCE_BROKEN
 
 
 def _skip_run(session: Session, mailing: Mailing, now: datetime) -> None:
@@ -81,6 +91,7 @@ def _new_run(session: Session, mailing: Mailing, now: datetime) -> Run:
         language=message.language,
         sender_name=mailing.sender_name or mailing.owner.sender_name,
         reply_to=mailing.owner.email,
+        audience=describe_audience(mailing),
     )
 
 

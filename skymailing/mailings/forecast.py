@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import func, select
 
 from skymailing.delivery import plan
-from skymailing.delivery.audience import count_recipients, count_suppressed
+from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.delivery.ledger.statistics import interval_seconds
 from skymailing.delivery.routing.routes import list_configured

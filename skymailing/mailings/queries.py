@@ -7,7 +7,7 @@ from sqlalchemy import Select, String, func, select
 
 from skymailing.clients.queries import matches
 from skymailing.db.pagination import Order, Page, paginate
-from skymailing.delivery.audience import is_suppressed
+from skymailing.delivery.audience.recipients import is_suppressed
 from skymailing.extensions import db
 from skymailing.mailings.selection import Selection, conditions_for
 from skymailing.models import (

@@ -7,7 +7,7 @@ from sqlalchemy.orm import object_session
 
 from skymailing import audit
 from skymailing.audit import Actor
-from skymailing.delivery.audience import count_recipients
+from skymailing.delivery.audience.recipients import count_recipients
 from skymailing.errors import IllegalTransition
 from skymailing.extensions import db
 from skymailing.mailings import scheduling

@@ -19,6 +19,10 @@ STATE_TEXTS: dict[str, Any] = {
     StateReason.RENDER_FAILED: _l(
         "Letters cannot be created from this message, so the mailing was paused: %(detail)s"
     ),
+    StateReason.AUDIENCE_BROKEN: _l(
+        "A segment of this mailing cannot be evaluated, so nothing was sent. Edit the mailing or the "
+        "segment, then resume the mailing."
+    ),
     StateReason.RESTORED: _l(
         "The service was restored from a backup of %(detail)s. It is unknown which letters were sent "
         "after that, so nothing is sent until you decide."

@@ -53,6 +53,7 @@ from skymailing.models.mailing import (
 from skymailing.models.message import Message, MessageDraft, MessageFormat, MessagePicture
 from skymailing.models.outbox import LetterState, OutboxLetter
 from skymailing.models.removal import Removal, RemovalKind
+from skymailing.models.segment import MailingAudience, Segment, Tag, client_tags
 from skymailing.models.suppression import Suppression, SuppressionReason
 from skymailing.models.usage import Limited, UsageHour, UsageKind
 from skymailing.models.user import Role, User
@@ -93,6 +94,7 @@ __all__ = [
     "LetterState",
     "Limited",
     "Mailing",
+    "MailingAudience",
     "MailingState",
     "Message",
     "MessageDraft",
@@ -115,13 +117,16 @@ __all__ = [
     "RunDomain",
     "RunInterval",
     "RunState",
+    "Segment",
     "StateReason",
     "Suppression",
     "SuppressionReason",
+    "Tag",
     "UsageHour",
     "UsageKind",
     "User",
     "UserSession",
     "ViewFold",
+    "client_tags",
     "mailing_clients",
 ]

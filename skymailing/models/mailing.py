@@ -2,6 +2,7 @@
 
 from datetime import datetime, time
 from enum import StrEnum
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -22,13 +23,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skymailing.models.base import Model, Timestamps
 from skymailing.models.message import Message, MessageFormat
-from skymailing.models.types import Transitions, UTCDateTime, enum_column
+from skymailing.models.types import JsonObject, Transitions, UTCDateTime, enum_column
 from skymailing.models.user import User
 
 
 class Audience(StrEnum):
     ALL = "all"
     SELECTED = "selected"
+    SEGMENTS = "segments"  # composed of segments and tags, see MailingAudience
 
 
 class Periodicity(StrEnum):
@@ -100,6 +102,7 @@ class StateReason(StrEnum):
     REFUSED = "refused"  # the server refuses the sender, for every recipient
     REJECTED = "rejected"  # consecutive letters were rejected for the same reason
     RENDER_FAILED = "not-writable"  # the letters cannot be rendered
+    AUDIENCE_BROKEN = "audience-broken"  # a segment or tag of the audience cannot be evaluated
     RESTORED = "restored"  # from a backup; the detail is when it was made
     ACCOUNT_DELETION = "owner-leaves"
 
@@ -219,6 +222,9 @@ class Run(Model):
     language: Mapped[str] = mapped_column(String(10), default="", server_default="")
     sender_name: Mapped[str] = mapped_column(String(200))
     reply_to: Mapped[str] = mapped_column(String(320))
+    # Whom the run was for, with the conditions of its segments as they were; see `describe_audience`.
+    # NULL for runs that are older than the column.
+    audience: Mapped[dict[str, Any] | None] = mapped_column(JsonObject)
 
     mailing: Mapped[Mailing] = relationship(back_populates="runs")
 

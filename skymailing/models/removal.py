@@ -15,6 +15,8 @@ from skymailing.models.types import BigId, JsonObject, UTCDateTime, enum_column
 class RemovalKind(StrEnum):
     CLIENTS = "clients"
     MAILING = "mailing"
+    TAG = "tag"
+    SEGMENT = "segment"
 
 
 class Removal(Model):

@@ -73,6 +73,34 @@ ERROR_TEXTS: dict[str, Any] = {
         "The row has more cells than there are columns. Put text with commas in quotation marks."
     ),
     #
+    # --- segments and audiences ---------------------------------------------------------------
+    "tag_too_long": _l("The name of a tag can have up to %(limit)s characters."),
+    "tag_limit": _l("You can have up to %(limit)s tags."),
+    "client_too_many_tags": _l("A client can have up to %(limit)s tags."),
+    "segment_unreadable": _l("The conditions cannot be read."),
+    "segment_empty": _l("Add at least one condition."),
+    "segment_too_deep": _l("Groups can be nested up to %(limit)s levels deep."),
+    "segment_too_many": _l("A segment can have up to %(limit)s conditions."),
+    "segment_field_unknown": _l("There is no field “%(field)s”."),
+    "segment_operator_unknown": _l("This comparison does not fit the type of the field."),
+    "segment_value_missing": _l("Enter a value."),
+    "segment_text_expected": _l("Enter a text."),
+    "segment_text_too_long": _l("The text is longer than %(limit)s characters."),
+    "segment_list_expected": _l("Enter a list of values."),
+    "segment_list_too_long": _l("List up to %(limit)s values."),
+    "segment_number_expected": _l("Enter a number."),
+    "segment_date_expected": _l("Enter a date."),
+    "segment_days_expected": _l("Enter a number of days from 0 to %(limit)s."),
+    "segment_range_expected": _l("Enter two values."),
+    "segment_range_reversed": _l("The first value must not be greater than the second one."),
+    "segment_state_unknown": _l("Choose a status."),
+    "segment_mailing_expected": _l("Choose a mailing."),
+    "segment_tag_missing": _l("The tag “%(name)s” does not exist or has been deleted."),
+    "segment_attribute_missing": _l("None of your clients has the field “%(name)s”."),
+    "segment_mailing_missing": _l("The mailing does not exist or has been deleted."),
+    "audience_broken": _l("The segment “%(segment)s” cannot be evaluated: %(reason)s"),
+    "audience_empty": _l("Choose at least one segment or tag to send to."),
+    #
     # --- mailings -----------------------------------------------------------------------------
     "mailing_cancelled": _l("This mailing was cancelled, so it cannot be changed."),
     "mailing_clients_missing": _l("Choose at least one client, or send to all clients."),
@@ -149,10 +177,13 @@ ERROR_TEXTS: dict[str, Any] = {
 
 
 def explain(error: UserError) -> str:
-    """Return the text for an error in the current language; states among its values get their labels."""
+    """Return the text for an error in the current language, and the labels and texts of its values."""
     text = ERROR_TEXTS[error.code]
-    values = {
-        name: state_label(value) if isinstance(value, StrEnum) else value
-        for name, value in error.values.items()
-    }
+    values = {name: _write_value(value) for name, value in error.values.items()}
     return str(text % values if values else text)
+
+
+def _write_value(value: object) -> object:
+    if isinstance(value, StrEnum):
+        return state_label(value)
+    return explain(value) if isinstance(value, UserError) else value

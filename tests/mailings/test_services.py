@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skymailing.clock import utcnow
-from skymailing.delivery.audience import recipients
+from skymailing.delivery.audience.recipients import recipients
 from skymailing.extensions import db
 from skymailing.mailings import services
 from skymailing.mailings.errors import DuplicateSubmission, InvalidMailing, MailingError

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, insert, select, update
 
 from skymailing.db.engine import is_one_of
-from skymailing.delivery.audience import recipients
+from skymailing.delivery.audience.recipients import recipients
 from skymailing.delivery.ledger.statistics import Changes, RunKey, run_keys, unknown_since
 from skymailing.models import (
     DELIVERY_TRANSITIONS,
@@ -33,7 +33,7 @@ def insert_deliveries(connection: Connection, run: RunKey, mailing: Mailing, now
     """
     suppressed = Suppression.id.is_not(None)
     clients = (
-        recipients(mailing)
+        recipients(mailing, now)
         .with_only_columns(
             bindparam("run_id", run.id).label("run_id"),
             Client.id,

@@ -18,21 +18,24 @@ SIGNS = r"[$€£₽₴₸¥%]|[A-Z]{3}\b"
 WORDS = r"руб(?:лей|ля|ль)?\.?|р\.|грн\.?"
 UNITS = re.compile(rf"^(?:{SIGNS})[{SPACES}]*|[{SPACES}]*(?:{SIGNS}|{WORDS})$")
 NUMBER = re.compile(
-    rf"[+-]?\d{{1,3}}(?:[{SPACES}'’]\d{{3}})+(?:[.,]\d{{1,9}})?|[+-]?\d{{1,18}}(?:[.,]\d{{1,9}})?"
+    rf"[+-]?\d{{1,3}}(?:[{SPACES}'’]\d{{3}})+(?:[.,]\d{{1,9}})?|[+-]?\d{{1,18}}(?:[.,]\d{{1,9}})?",
+    re.ASCII,
 )
 GROUPED = re.compile(
-    r"[+-]?\d{1,3}(?:(?P<comma>(?:,\d{3})+)(?:\.\d{1,9})?|(?:\.\d{3})+,\d{1,9}|(?:\.\d{3}){2,})"
+    r"[+-]?\d{1,3}(?:(?P<comma>(?:,\d{3})+)(?:\.\d{1,9})?|(?:\.\d{3})+,\d{1,9}|(?:\.\d{3}){2,})",
+    re.ASCII,
 )
 DATE = re.compile(
     r"(?P<a>\d{1,4})(?P<sign>[./-])(?P<b>\d{1,2})(?P=sign)(?P<c>\d{2,4})(?:г\.?| г\.?)?"
     r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d{1,9})?)?"
-    r"(?P<zone>Z| ?UTC|[+-]\d\d:?\d\d)?)?"
+    r"(?P<zone>Z| ?UTC|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
 )
 MONTHS = {
     name: number
     for number, name in enumerate("янв фев мар апр мая июн июл авг сен окт ноя дек".split(), start=1)
 } | {"май": 5}
-NAMED_DATE = re.compile(r"(\d{1,2}) ([а-я]{3})[а-я]{0,6}\.? (\d{4})(?: ?г(?:ода|\.)?)?", re.IGNORECASE)
+NAMED_DATE = re.compile(r"([0-9]{1,2}) ([а-я]{3})[а-я]{0,6}\.? ([0-9]{4})(?: ?г(?:ода|\.)?)?", re.IGNORECASE)
 YES = frozenset("yes y true 1 on да д истина + x".split())
 NO = frozenset("no n false 0 off нет н ложь -".split())
 PIVOT = 69  # two-digit years from here on belong to the 20th century, as in POSIX

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from skymailing import audit, clock
 from skymailing.db.engine import start_writing
-from skymailing.delivery.audience import count_recipients, count_suppressed
+from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
 from skymailing.dispatch import commit_and_dispatch
 from skymailing.extensions import db
 from skymailing.mailings import deletion, queries, services

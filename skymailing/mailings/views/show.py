@@ -7,7 +7,7 @@ from flask import render_template, request
 from flask_login import login_required
 
 from skymailing import clock
-from skymailing.delivery.audience import count_recipients, count_suppressed
+from skymailing.delivery.audience.recipients import count_recipients, count_suppressed
 from skymailing.delivery.calendar.sending_hours import SendingHours
 from skymailing.mailings import forecast, log_queries, preflight, queries, run_queries, services
 from skymailing.mailings.progress import Progress, measure_progress

@@ -12,7 +12,7 @@ from flask_babel import ngettext
 
 from skymailing.audit import Actor, current_actor
 from skymailing.clock import utcnow
-from skymailing.delivery.audience import count_recipients
+from skymailing.delivery.audience.recipients import count_recipients
 from skymailing.delivery.rendering.letter import EXAMPLE, Content, TemplateError, preview
 from skymailing.delivery.rendering.values import Habits
 from skymailing.dispatch import dispatch_mailings

@@ -1,0 +1,107 @@
+"""Put tags on clients and take them off."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select
+
+from skymailing.clients.cleaning import clean_text
+from skymailing.db.engine import insert_into
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Client, Tag, client_tags
+from skymailing.models.segment import TAG_MAX_LENGTH
+
+MAX_TAGS = 1000  # of an owner
+MAX_TAGS_OF_CLIENT = 100
+
+
+class InvalidTag(UserError):
+    """A tag cannot be used: its name is too long, or there are too many tags."""
+
+
+def clean_tag(text: str) -> str:
+    """Return the name of a tag on one line, without commas, which separate tags; raises InvalidTag."""
+    name = " ".join(clean_text(text).replace(",", " ").split())
+    if len(name) > TAG_MAX_LENGTH:
+        raise InvalidTag("tag_too_long", limit=TAG_MAX_LENGTH)
+    return name
+
+
+def tag_key(name: str) -> str:
+    """Return the form of a name in which two spellings of the same tag are equal."""
+    return name.lower()
+
+
+def read_tags(text: str) -> list[str]:
+    """Return the names in a comma-separated list, each once; raises InvalidTag."""
+    names = {tag_key(name): name for name in map(clean_tag, text.split(",")) if name}
+    if len(names) > MAX_TAGS_OF_CLIENT:
+        raise InvalidTag("client_too_many_tags", limit=MAX_TAGS_OF_CLIENT)
+    return list(names.values())
+
+
+def find_or_create_tags(owner_id: int, names: Iterable[str]) -> dict[str, int]:
+    """Return the IDs of an owner's tags by `tag_key`, and create those that are new; raises InvalidTag."""
+    by_key = {tag_key(name): name for name in names}
+    own = select(Tag.name_key, Tag.id).where(Tag.owner_id == owner_id)
+    known = dict(db.session.execute(own.where(Tag.name_key.in_(by_key))).tuples().all()) if by_key else {}
+    new = [key for key in by_key if key not in known]
+    if not new:
+        return known
+    count = db.session.scalar(select(func.count()).select_from(Tag).where(Tag.owner_id == owner_id)) or 0
+    if count + len(new) > MAX_TAGS:
+        raise InvalidTag("tag_limit", limit=MAX_TAGS)
+    # Sorted, so that two imports that create the same tags cannot deadlock.
+    rows = [{"owner_id": owner_id, "name": by_key[key], "name_key": key} for key in sorted(new)]
+    db.session.execute(insert_into(Tag).on_conflict_do_nothing(), rows)
+    return known | dict(db.session.execute(own.where(Tag.name_key.in_(new))).tuples().all())
+
+
+def set_tags(client: Client, names: Collection[str]) -> None:
+    """Give a saved client exactly these tags; raises InvalidTag."""
+    ids = set(find_or_create_tags(client.owner_id, names).values())
+    of_client = client_tags.c.client_id == client.id
+    current = set(db.session.scalars(select(client_tags.c.tag_id).where(of_client)))
+    if current - ids:
+        db.session.execute(delete(client_tags).where(of_client, client_tags.c.tag_id.in_(current - ids)))
+    if ids - current:
+        rows = [{"tag_id": tag_id, "client_id": client.id} for tag_id in sorted(ids - current)]
+        db.session.execute(insert_into(client_tags).on_conflict_do_nothing(), rows)
+
+
+def add_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
+    """Put a tag on the owner's clients for whom `condition` holds; return how many did not have it."""
+    has_it = select(client_tags.c.client_id).where(client_tags.c.tag_id == tag_id)
+    missing = select(literal(tag_id), Client.id).where(
+        Client.owner_id == owner_id, condition, Client.id.not_in(has_it)
+    )
+    statement = insert(client_tags).from_select(["tag_id", "client_id"], missing)
+    return db.session.execute(statement, execution_options={"preserve_rowcount": True}).rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def remove_tag(owner_id: int, tag_id: int, condition: ColumnElement[bool]) -> int:
+    """Take a tag off the owner's clients for whom `condition` holds; return how many had it."""
+    chosen = select(Client.id).where(Client.owner_id == owner_id, condition)
+    statement = delete(client_tags).where(client_tags.c.tag_id == tag_id, client_tags.c.client_id.in_(chosen))
+    return db.session.execute(statement).rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def find_tags(client_ids: Collection[int]) -> Mapping[int, list[str]]:
+    """Return the names of the tags of clients, sorted, by the ID of the client."""
+    rows = db.session.execute(
+        select(client_tags.c.client_id, Tag.name)
+        .join(Tag, Tag.id == client_tags.c.tag_id)
+        .where(client_tags.c.client_id.in_(client_ids))
+        .order_by(Tag.name_key)
+    )
+    tags: dict[int, list[str]] = {}
+    for client_id, name in rows.tuples():
+        tags.setdefault(client_id, []).append(name)
+    return tags
+
+
+def list_tags(owner_id: int) -> list[tuple[Tag, int]]:
+    """Return the owner's tags by name, each with the number of clients who have it."""
+    count = select(func.count()).where(client_tags.c.tag_id == Tag.id).correlate(Tag).scalar_subquery()
+    own = select(Tag, count).where(Tag.owner_id == owner_id).order_by(Tag.name_key)
+    return list(db.session.execute(own).tuples())

@@ -1,0 +1,263 @@
+"""Compile the conditions of a segment to one SQL condition on clients, for both databases.
+
+A client whose value is missing or does not fit its type fails a condition, and passes its negation. In SQL,
+such a condition may be NULL, which a WHERE takes for false; a negation that could be NULL is avoided.
+"""
+
+import operator
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, String, and_, exists, func, not_, or_, select
+
+from skymailing.delivery.audience.conditions import Group, Leaf, Node, Not
+from skymailing.delivery.audience.fields import NEGATIONS, Kind, State
+from skymailing.delivery.audience.typed_values import date_of, number_of, text_of, yes_no_of
+from skymailing.delivery.audience.viewpoint import Viewpoint
+from skymailing.email_addresses import address_pattern, domain_pattern
+from skymailing.extensions import db
+from skymailing.models import (
+    Bounce,
+    Client,
+    Delivery,
+    DeliveryState,
+    Mailing,
+    Run,
+    Suppression,
+    Tag,
+    client_tags,
+)
+
+Condition = ColumnElement[bool]
+COMPARISONS = {
+    "equals": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+
+def compile_conditions(node: Node, viewpoint: Viewpoint) -> Condition:
+    """Return the SQL condition on `Client` for a tree of conditions; combine it with `Client.owner_id`.
+
+    To exclude clients, compile `Not(node)` instead of negating the result.
+    """
+    return _Compiler(viewpoint, db.engine.dialect.name).compile(node)
+
+
+def has_tag(tag_ids: Select[Any] | int, dialect: str) -> Condition:
+    """Return the condition that a client has a tag, given by its ID or by a query of it."""
+    chosen = tag_ids if isinstance(tag_ids, int) else tag_ids.scalar_subquery()
+    rows = select(client_tags.c.client_id).where(client_tags.c.tag_id == chosen)
+    return _is_among(Client.id, client_tags.c.client_id, rows, dialect)
+
+
+def _is_among(column: Any, key: Any, rows: Select[Any], dialect: str) -> Condition:
+    """Return the condition that `column` is a `key` in `rows`, in the form that is fast on the database.
+
+    SQLite reads the rows of an IN once, but the rows of an EXISTS for each client. PostgreSQL joins those of
+    an EXISTS, but gives up on a NOT IN with more rows than fit in its memory.
+    """
+    if dialect == "sqlite":
+        is_listed: Condition = column.in_(rows)
+        return is_listed
+    return exists(rows.where(key == column).correlate(Client))
+
+
+class _Compiler:
+    def __init__(self, viewpoint: Viewpoint, dialect: str) -> None:
+        self.viewpoint = viewpoint
+        self.dialect = dialect
+
+    def compile(self, node: Node, *, is_negated: bool = False) -> Condition:
+        """Compile a tree. Negations move down to the leaves, as databases join what a leaf excludes."""
+        match node:
+            case Group():
+                join = and_ if node.needs_all is not is_negated else or_
+                return join(
+                    *(self.compile(child, is_negated=is_negated) for child in node.nodes)
+                ).self_group()
+            case Not():
+                return self.compile(node.node, is_negated=not is_negated)
+            case Leaf():
+                return self.compile_leaf(node, is_negated=is_negated is not (node.op in NEGATIONS))
+
+    def compile_leaf(self, leaf: Leaf, *, is_negated: bool) -> Condition:
+        compile_kind: dict[Kind, Callable[[Leaf, str], Condition]] = {
+            Kind.TEXT: self.compile_text,
+            Kind.NUMBER: self.compile_number,
+            Kind.DATE: self.compile_added if leaf.field == "added_at" else self.compile_date,
+            Kind.YES_NO: self.compile_yes_no,
+            Kind.TAG: self.compile_tag,
+            Kind.MAILING: self.compile_mailing,
+            Kind.STATE: self.compile_state,
+        }
+        condition = compile_kind[leaf.kind](leaf, NEGATIONS.get(leaf.op, leaf.op))
+        if not is_negated:
+            return condition
+        return not_(func.coalesce(condition, False) if leaf.attribute else condition)
+
+    def compile_text(self, leaf: Leaf, op: str) -> Condition:
+        column: ColumnElement[str]
+        column, prepare = self.find_text(leaf)
+        if op == "is_set":
+            return column != ""
+        if op == "in":
+            return column.in_([prepare(text) for text in leaf.value])
+        text = prepare(leaf.value)
+        if op == "equals":
+            return column == text
+        if op == "contains":
+            return column.contains(text, autoescape=True)
+        return column.startswith(text, autoescape=True)
+
+    def find_text(self, leaf: Leaf) -> tuple[Any, Callable[[str], str]]:
+        """Return a text in lower case, and how a value is written to be compared with it."""
+        if leaf.field == "email":
+            return Client.email_key, address_pattern
+        if leaf.field == "domain":
+            return self.domain(), domain_pattern
+        text = text_of(leaf.attribute) if leaf.attribute else getattr(Client, leaf.field)
+        return func.lower(text, type_=String), str.lower
+
+    def domain(self) -> ColumnElement[str]:
+        if self.dialect == "sqlite":
+            return func.substr(Client.email_key, func.instr(Client.email_key, "@") + 1, type_=String)
+        return func.split_part(Client.email_key, "@", 2, type_=String)
+
+    def compile_number(self, leaf: Leaf, op: str) -> Condition:
+        assert leaf.attribute is not None
+        return _compare(number_of(leaf.attribute, self.viewpoint.habits, self.dialect), op, leaf.value)
+
+    def compile_date(self, leaf: Leaf, op: str) -> Condition:
+        assert leaf.attribute is not None
+        column = date_of(leaf.attribute, self.viewpoint.habits, self.dialect)
+        if op == "is_set":
+            return column.is_not(None)
+        if op == "anniversary_within_days":
+            return self.compile_anniversary(column, leaf.value)
+        first, last = self.find_days(op, leaf.value)
+        bounds = [column >= first.isoformat()] if first else []
+        bounds += [column <= last.isoformat()] if last else []
+        return and_(*bounds)
+
+    def find_days(self, op: str, value: Any) -> tuple[date | None, date | None]:
+        """Return the first and the last day of a condition on a date; None is unbounded."""
+        today = self.viewpoint.today
+        match op:
+            case "on":
+                return value, value
+            case "between":
+                return value[0], value[1]
+            case "before":
+                return None, _shift(value, -1)
+            case "after":
+                return _shift(value, 1), None
+            case "within_days":
+                return _shift(today, -value), today
+            case "in_next_days":
+                return today, _shift(today, value)
+        return None, _shift(today, -value - 1)  # older_than_days
+
+    def compile_added(self, leaf: Leaf, op: str) -> Condition:
+        """Compare the time at which a client was added with days on the owner's clock."""
+        if op == "is_set":
+            return Client.created_at.is_not(None)
+        if op == "anniversary_within_days":
+            # The day on the owner's clock at every client's time, which only the database can compute.
+            day = (
+                func.stored_day(Client.created_at, self.viewpoint.zone.key)
+                if self.dialect == "sqlite"
+                else func.to_char(func.timezone(self.viewpoint.zone.key, Client.created_at), "YYYY-MM-DD")
+            )
+            return self.compile_anniversary(day, leaf.value)
+        first, last = self.find_days(op, leaf.value)
+        bounds = [Client.created_at >= self.viewpoint.midnight(first)] if first else []
+        bounds += [Client.created_at < self.viewpoint.midnight(_shift(last, 1))] if last else []
+        return and_(*bounds)
+
+    def compile_anniversary(self, column: ColumnElement[str], days: int) -> Condition:
+        """Return the condition that the day and month of a date come within so many days from today.
+
+        Those born on 29 February celebrate on the 28th in other years.
+        """
+        first, last = self.viewpoint.today, _shift(self.viewpoint.today, days)
+        if days >= 365:
+            return column.is_not(None)
+        start, end = f"{first:%m-%d}", f"{last:%m-%d}"
+        if end == "02-28" and not _is_leap(last.year):
+            end = "02-29"
+        day: ColumnElement[str] = func.substr(column, 6, 5, type_=String)
+        if self.dialect == "postgresql":
+            day = day.collate("C")
+        return and_(day >= start, day <= end) if first.year == last.year else or_(day >= start, day <= end)
+
+    def compile_yes_no(self, leaf: Leaf, op: str) -> Condition:
+        assert leaf.attribute is not None
+        column = yes_no_of(leaf.attribute)
+        return column.is_not(None) if op == "is_set" else column == leaf.value
+
+    def compile_tag(self, leaf: Leaf, _op: str) -> Condition:
+        own = select(Tag.id).where(
+            Tag.owner_id == self.viewpoint.owner_id, Tag.name_key == leaf.value.lower()
+        )
+        return has_tag(own, self.dialect)
+
+    def compile_state(self, leaf: Leaf, _op: str) -> Condition:
+        keys = select(Suppression.email_key).where(Suppression.owner_id == self.viewpoint.owner_id)
+        if leaf.value not in (State.MAILABLE, State.SUPPRESSED):
+            keys = keys.where(Suppression.reason == leaf.value.value)
+        is_listed = _is_among(Client.email_key, Suppression.email_key, keys, self.dialect)
+        return not_(is_listed) if leaf.value is State.MAILABLE else is_listed
+
+    def compile_mailing(self, leaf: Leaf, op: str) -> Condition:
+        runs = self.find_runs(leaf.value)
+        rows = select(Delivery.client_id).where(Delivery.run_id.in_(runs), Delivery.client_id.is_not(None))
+        if op == "received":
+            rows = rows.where(Delivery.state == DeliveryState.SENT)
+        else:
+            returned = select(Bounce.delivery_id).where(Bounce.delivery_id.is_not(None))
+            rows = rows.where(or_(Delivery.state == DeliveryState.FAILED, Delivery.id.in_(returned)))
+        return _is_among(Client.id, Delivery.client_id, rows, self.dialect)
+
+    def find_runs(self, value: int | tuple[str, int]) -> Select[tuple[int]]:
+        """Return a query for the IDs of the runs of a mailing, of the last mailings, or of the last days."""
+        own = (
+            select(Run.id)
+            .join(Mailing, Mailing.id == Run.mailing_id)
+            .where(Mailing.owner_id == self.viewpoint.owner_id)
+        )
+        if isinstance(value, int):
+            return own.where(Mailing.id == value)
+        unit, number = value
+        if unit == "days":
+            return own.where(Run.started_at >= self.viewpoint.now - timedelta(days=number))
+        latest = (
+            select(Run.mailing_id)
+            .join(Mailing, Mailing.id == Run.mailing_id)
+            .where(Mailing.owner_id == self.viewpoint.owner_id)
+            .group_by(Run.mailing_id)
+            .order_by(func.max(Run.started_at).desc(), Run.mailing_id.desc())
+            .limit(number)
+        )
+        return own.where(Mailing.id.in_(latest))
+
+
+def _compare(column: ColumnElement[float], op: str, value: Any) -> Condition:
+    if op == "is_set":
+        return column.is_not(None)
+    if op == "between":
+        return column.between(*value)
+    compare: Callable[[Any, Any], Condition] = COMPARISONS[op]
+    return compare(column, value)
+
+
+def _shift(day: date, days: int) -> date:
+    """Return a date so many days later, within the years that exist."""
+    return date.fromordinal(max(1, min(date.max.toordinal(), day.toordinal() + days)))
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

@@ -1,0 +1,199 @@
+"""What a condition can ask: the fields of a client, the operators of each, and the values that these take."""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from skymailing.db.engine import LARGEST_ID
+from skymailing.errors import UserError
+from skymailing.models import AttributeType, SuppressionReason
+
+TEXT_MAX_LENGTH = 500
+MAX_LISTED = 200  # values of one `in`
+MAX_DAYS = 36_500
+MAX_MAILINGS = 1000
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+ATTRIBUTE_PREFIX = "attribute."
+ATTRIBUTE_KEY = re.compile(r"\w{1,100}")
+
+
+class InvalidConditions(UserError):
+    """Conditions that cannot be evaluated; `values` says what is wrong with which field."""
+
+
+class Kind(StrEnum):
+    """What a field holds; decides on its operators."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes_no"
+    TAG = "tag"
+    MAILING = "mailing"
+    STATE = "state"
+
+
+class State(StrEnum):
+    """Whether a client may get letters, and why not."""
+
+    MAILABLE = "mailable"
+    SUPPRESSED = "suppressed"  # for any reason
+    UNSUBSCRIBED = SuppressionReason.UNSUBSCRIBED.value
+    BOUNCED = SuppressionReason.BOUNCED.value
+    COMPLAINED = SuppressionReason.COMPLAINED.value
+
+
+FIELDS: dict[str, Kind] = {
+    "email": Kind.TEXT,
+    "domain": Kind.TEXT,
+    "full_name": Kind.TEXT,
+    "comment": Kind.TEXT,
+    "added_at": Kind.DATE,
+    "tag": Kind.TAG,
+    "mailing": Kind.MAILING,
+    "state": Kind.STATE,
+}
+
+
+def read_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidConditions("segment_text_expected")
+    text = UNSTORABLE.sub("", value).strip()
+    if not text:
+        raise InvalidConditions("segment_value_missing")
+    if len(text) > TEXT_MAX_LENGTH:
+        raise InvalidConditions("segment_text_too_long", limit=TEXT_MAX_LENGTH)
+    return text
+
+
+def read_texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise InvalidConditions("segment_list_expected")
+    texts = tuple(dict.fromkeys(map(read_text, value)))
+    if not texts:
+        raise InvalidConditions("segment_value_missing")
+    if len(texts) > MAX_LISTED:
+        raise InvalidConditions("segment_list_too_long", limit=MAX_LISTED)
+    return texts
+
+
+def read_number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidConditions("segment_number_expected")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise InvalidConditions("segment_number_expected") from error
+    if not math.isfinite(number):
+        raise InvalidConditions("segment_number_expected")
+    return number
+
+
+def read_date(value: Any) -> date:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise InvalidConditions("segment_date_expected")
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidConditions("segment_date_expected") from error
+
+
+def read_days(value: Any) -> int:
+    return _read_whole(value, MAX_DAYS, "segment_days_expected", least=0)
+
+
+def _read_whole(value: Any, most: int, code: str, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidConditions(code, limit=most)
+    return value
+
+
+def read_range(read: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
+    """Return a function that reads [low, high]."""
+
+    def read_both(value: Any) -> tuple[Any, Any]:
+        if not isinstance(value, list) or len(value) != 2:
+            raise InvalidConditions("segment_range_expected")
+        low, high = read(value[0]), read(value[1])
+        if low > high:
+            raise InvalidConditions("segment_range_reversed")
+        return low, high
+
+    return read_both
+
+
+def read_yes_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidConditions("segment_value_missing")
+    return value
+
+
+def read_state(value: Any) -> State:
+    if not isinstance(value, str) or value not in set(State):
+        raise InvalidConditions("segment_state_unknown")
+    return State(value)
+
+
+def read_mailings(value: Any) -> int | tuple[str, int]:
+    """Return the ID of a mailing, or ("last", n) for the last n mailings, or ("days", n)."""
+    if isinstance(value, dict):
+        if value.keys() == {"last"}:
+            return "last", _read_whole(value["last"], MAX_MAILINGS, "segment_mailing_expected")
+        if value.keys() == {"days"}:
+            return "days", _read_whole(value["days"], MAX_DAYS, "segment_days_expected")
+        raise InvalidConditions("segment_mailing_expected")
+    return _read_whole(value, LARGEST_ID, "segment_mailing_expected")
+
+
+def read_nothing(_value: Any) -> None:
+    """Ignore the value of an operator that has none."""
+
+
+ValueReader = Callable[[Any], Any]
+IS_SET: dict[str, ValueReader] = {"is_set": read_nothing, "is_empty": read_nothing}
+OPERATORS: dict[Kind, dict[str, ValueReader]] = {
+    Kind.TEXT: {
+        **dict.fromkeys(("equals", "not_equals", "contains", "not_contains", "starts_with"), read_text),
+        "in": read_texts,
+        **IS_SET,
+    },
+    Kind.NUMBER: {
+        **dict.fromkeys(("equals", "not_equals", "gt", "gte", "lt", "lte"), read_number),
+        "between": read_range(read_number),
+        **IS_SET,
+    },
+    Kind.DATE: {
+        **dict.fromkeys(("on", "before", "after"), read_date),
+        "between": read_range(read_date),
+        **dict.fromkeys(
+            ("within_days", "older_than_days", "in_next_days", "anniversary_within_days"), read_days
+        ),
+        **IS_SET,
+    },
+    Kind.YES_NO: {"is": read_yes_no, **IS_SET},
+    Kind.TAG: {"is": read_text, "is_not": read_text},
+    Kind.MAILING: dict.fromkeys(("received", "not_received", "bounced", "not_bounced"), read_mailings),
+    Kind.STATE: {"is": read_state, "is_not": read_state},
+}
+# Each operator that is the negation of another: it also holds where a value is missing or does not fit.
+NEGATIONS = {
+    "not_equals": "equals",
+    "not_contains": "contains",
+    "is_not": "is",
+    "is_empty": "is_set",
+    "not_received": "received",
+    "not_bounced": "bounced",
+}
+
+
+def find_kind(field: str, types: dict[str, AttributeType] | Any) -> Kind:
+    """Return the kind of a field, which the owner chooses for an attribute; raises InvalidConditions."""
+    if field in FIELDS:
+        return FIELDS[field]
+    key = field.removeprefix(ATTRIBUTE_PREFIX)
+    if key == field or not ATTRIBUTE_KEY.fullmatch(key):
+        raise InvalidConditions("segment_field_unknown", field=field[:100])
+    return Kind(types.get(key, AttributeType.TEXT).value)

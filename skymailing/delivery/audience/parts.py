@@ -1,0 +1,105 @@
+"""The segments and tags that a mailing includes and excludes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, not_, or_, select
+from sqlalchemy.orm import object_session
+
+from skymailing.delivery.audience.compilation import compile_conditions, has_tag
+from skymailing.delivery.audience.conditions import Not
+from skymailing.delivery.audience.fields import InvalidConditions
+from skymailing.delivery.audience.segments import read_segment
+from skymailing.delivery.audience.viewpoint import Viewpoint
+from skymailing.errors import UserError
+from skymailing.extensions import db
+from skymailing.models import Audience, Mailing, MailingAudience, Segment, Tag, User
+
+Part = Segment | Tag
+
+
+class BrokenAudience(UserError):
+    """A segment of an audience cannot be evaluated, so the audience is empty."""
+
+    def __init__(self, segment: Segment, reason: InvalidConditions) -> None:
+        super().__init__("audience_broken", segment=segment.name, reason=reason)
+        self.segment = segment
+        self.reason = reason
+
+
+class EmptyAudience(UserError):
+    """No segment and no tag is included."""
+
+    def __init__(self) -> None:
+        super().__init__("audience_empty")
+
+
+@dataclass(frozen=True)
+class AudienceParts:
+    """Whom an audience includes and excludes. A client who is in both gets nothing."""
+
+    include: tuple[Part, ...] = ()
+    exclude: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (*self.include, *self.exclude)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the parts for `Run.audience`, with the conditions as they are now."""
+        return {
+            "include": [write_part(part) for part in self.include],
+            "exclude": [write_part(part) for part in self.exclude],
+        }
+
+
+def write_part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Tag):
+        return {"tag": part.id, "name": part.name}
+    return {"segment": part.id, "name": part.name, "conditions": part.conditions}
+
+
+def read_parts(mailing: Mailing) -> AudienceParts:
+    """Return the segments and tags of a saved mailing, each in the order in which they were chosen."""
+    session = object_session(mailing)
+    assert session is not None
+    rows = session.scalars(
+        select(MailingAudience)
+        .where(MailingAudience.mailing_id == mailing.id)
+        .order_by(MailingAudience.position)
+    ).all()
+    chosen = [(row.is_excluded, row.segment or row.tag) for row in rows]
+    return AudienceParts(
+        tuple(part for is_excluded, part in chosen if part and not is_excluded),
+        tuple(part for is_excluded, part in chosen if part and is_excluded),
+    )
+
+
+def compile_parts(
+    parts: AudienceParts, audience: Audience, owner: User, now: datetime
+) -> ColumnElement[bool]:
+    """Return the condition on the owner's clients for an audience of segments, or of all with exclusions.
+
+    Raises BrokenAudience, or EmptyAudience if an audience of segments includes nothing: an audience never
+    grows because a part of it is missing.
+    """
+    viewpoint = Viewpoint.of(owner, now)
+    conditions = [_compile_part(part, viewpoint, is_excluded=True) for part in parts.exclude]
+    if audience is Audience.SEGMENTS:
+        if not parts.include:
+            raise EmptyAudience
+        included = [_compile_part(part, viewpoint, is_excluded=False) for part in parts.include]
+        conditions.insert(0, or_(*included).self_group())
+    return and_(True, *conditions)
+
+
+def _compile_part(part: Part, viewpoint: Viewpoint, *, is_excluded: bool) -> ColumnElement[bool]:
+    if isinstance(part, Tag):
+        condition = has_tag(part.id, db.engine.dialect.name)
+        return not_(condition) if is_excluded else condition
+    try:
+        node = read_segment(part.conditions, viewpoint)
+    except InvalidConditions as error:
+        raise BrokenAudience(part, error) from error
+    return compile_conditions(Not(node) if is_excluded else node, viewpoint)

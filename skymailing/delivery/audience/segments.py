@@ -1,0 +1,66 @@
+"""Evaluate segments: read their conditions, and check that everything they refer to exists."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, func, select
+
+from skymailing.delivery.audience.compilation import compile_conditions
+from skymailing.delivery.audience.conditions import Node, list_leaves, read_conditions
+from skymailing.delivery.audience.fields import InvalidConditions, Kind
+from skymailing.delivery.audience.viewpoint import Viewpoint
+from skymailing.extensions import db
+from skymailing.models import Client, Mailing, Tag, User
+
+
+def compile_segment(conditions: Any, owner: User, now: datetime) -> ColumnElement[bool]:
+    """Return the condition on the owner's clients for a segment's JSON; raises InvalidConditions.
+
+    Combine it with `Client.owner_id`.
+    """
+    viewpoint = Viewpoint.of(owner, now)
+    return compile_conditions(read_segment(conditions, viewpoint), viewpoint)
+
+
+def read_segment(conditions: Any, viewpoint: Viewpoint) -> Node:
+    """Return the tree of a segment's conditions.
+
+    Raises InvalidConditions also if the segment refers to something that was deleted: without its tag, "has
+    not the tag wholesale" would hold for everyone.
+    """
+    node = read_conditions(conditions, viewpoint.habits.types)
+    check_references(node, viewpoint)
+    return node
+
+
+def check_references(node: Node, viewpoint: Viewpoint) -> None:
+    """Raise InvalidConditions if a tag, attribute or mailing in the conditions does not exist."""
+    leaves = list(list_leaves(node))
+    tags = {leaf.value.lower(): leaf.value for leaf in leaves if leaf.kind is Kind.TAG}
+    own_tags = select(Tag.name_key).where(Tag.owner_id == viewpoint.owner_id, Tag.name_key.in_(tags))
+    known_tags = set(viewpoint.session.scalars(own_tags)) if tags else set()
+    ids = {leaf.value for leaf in leaves if leaf.kind is Kind.MAILING and isinstance(leaf.value, int)}
+    own_mailings = select(Mailing.id).where(Mailing.owner_id == viewpoint.owner_id, Mailing.id.in_(ids))
+    known_mailings = set(viewpoint.session.scalars(own_mailings)) if ids else set()
+    known_attributes = set(viewpoint.habits.types)
+    for number, leaf in enumerate(leaves, start=1):
+        key = leaf.attribute
+        if leaf.kind is Kind.TAG and leaf.value.lower() not in known_tags:
+            raise InvalidConditions("segment_tag_missing", name=leaf.value, number=number)
+        if leaf.kind is Kind.MAILING and isinstance(leaf.value, int) and leaf.value not in known_mailings:
+            raise InvalidConditions("segment_mailing_missing", number=number)
+        if key and key not in known_attributes:
+            if not is_attribute_used(viewpoint, key):
+                raise InvalidConditions("segment_attribute_missing", name=key, number=number)
+            known_attributes.add(key)
+
+
+def is_attribute_used(viewpoint: Viewpoint, key: str) -> bool:
+    """Whether any client has an attribute. Slow if none has, so ask only for attributes without a type."""
+    has_key = (
+        func.jsonb_exists(Client.attributes, key)
+        if db.engine.dialect.name == "postgresql"
+        else func.json_type(Client.attributes, f'$."{key}"').is_not(None)
+    )
+    used = select(exists().where(Client.owner_id == viewpoint.owner_id, has_key))
+    return bool(viewpoint.session.scalar(used))

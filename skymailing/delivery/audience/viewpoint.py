@@ -1,0 +1,45 @@
+"""For whom, and at which moment, conditions are evaluated."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session, object_session
+
+from skymailing.delivery.rendering.values import Habits
+from skymailing.models import User
+
+# Their midnight exists in UTC for every time zone.
+EARLIEST, LATEST = date(1, 1, 3), date(9999, 12, 30)
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """For whom, in which way of writing, and when conditions are evaluated.
+
+    `session` looks up what conditions refer to: in the transaction of the caller, as on SQLite another one
+    would wait for it.
+    """
+
+    session: Session
+    owner_id: int
+    habits: Habits
+    zone: ZoneInfo
+    now: datetime
+
+    @classmethod
+    def of(cls, owner: User, now: datetime) -> "Viewpoint":
+        """Return the viewpoint of an owner, in the session that loaded the owner."""
+        session = object_session(owner)
+        assert session is not None
+        return cls(session, owner.id, Habits.of(owner), ZoneInfo(owner.timezone), now)
+
+    @property
+    def today(self) -> date:
+        """The date on the owner's clock."""
+        return self.now.astimezone(self.zone).date()
+
+    def midnight(self, day: date) -> datetime:
+        """Return the moment at which a day begins on the owner's clock."""
+        day = min(max(day, EARLIEST), LATEST)
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
