@@ -39,7 +39,7 @@ Rows = Sequence[Sequence[str]]
 
 
 class NoAddressColumn(UserError):
-    """No column of the table seems to contain e-mail addresses."""
+    """No column of the table seems to contain email addresses."""
 
     def __init__(self, headers: Sequence[str]) -> None:
         names = [header.strip()[:50] for header in headers[:20] if header.strip()]
@@ -156,7 +156,7 @@ def list_cells(rows: Rows, position: int) -> list[str]:
 
 
 def find_address_column(simplified: list[str], rows: Rows) -> int | None:
-    """Return the column with the e-mail addresses: by its header if its cells agree, else by its cells."""
+    """Return the column with the email addresses: by its header if its cells agree, else by its cells."""
     named = [
         *(i for name in FIELD_NAMES[Field.EMAIL] for i, header in enumerate(simplified) if header == name),
         *(i for i, header in enumerate(simplified) if "email" in header or "почт" in header),

@@ -49,7 +49,7 @@ Three things from our workshop this week:
 
 1. **The blue plates are back.** We fired forty; the last batch sold out in two days.
 2. **Open evening on Friday.** Come and throw your first bowl, tea included.
-3. **A question.** Handles: round or flat? Just reply to this e-mail.
+3. **A question.** Handles: round or flat? Just reply to this email.
 
 [See what is new](https://www.example.com/new)
 

@@ -1,4 +1,4 @@
-"""Redact log texts: secrets always, e-mail addresses from level INFO upwards.
+"""Redact log texts: secrets always, email addresses from level INFO upwards.
 
 This works on the finished text, so it covers our own messages, those of libraries, and tracebacks.
 """
@@ -37,7 +37,7 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def clean(self, text: str, *, keep_addresses: bool = False) -> str:
-        """Return the text without secrets, and with only the domains of e-mail addresses."""
+        """Return the text without secrets, and with only the domains of email addresses."""
         if self._known:
             text = self._known.sub(SECRET, text)
         text = SECRETS.sub(_hide, text)

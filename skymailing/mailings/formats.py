@@ -13,14 +13,12 @@ def format_rate(rate: float) -> str:
         count = round(rate)
         return str(
             ngettext(
-                "%(rate)s letter per second", "%(rate)s letters per second", count, rate=format_number(count)
+                "%(rate)s email per second", "%(rate)s emails per second", count, rate=format_number(count)
             )
         )
     count = round(rate * 60)
     return str(
-        ngettext(
-            "%(rate)s letter per minute", "%(rate)s letters per minute", count, rate=format_number(count)
-        )
+        ngettext("%(rate)s email per minute", "%(rate)s emails per minute", count, rate=format_number(count))
     )
 
 

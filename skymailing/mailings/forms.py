@@ -139,10 +139,10 @@ class MailingForm(FlaskForm):
         ),
     )
     on_late = SelectField(
-        _l("If a start is missed, for example because the service was down"), default=OnLate.SEND.value
+        _l("If a send is missed, for example because the service was down"), default=OnLate.SEND.value
     )
     on_unknown = SelectField(
-        _l("If it is unknown whether a letter was delivered"),
+        _l("If it is unknown whether an email was delivered"),
         default=OnUnknown.HOLD.value,
     )
 
@@ -243,10 +243,10 @@ def explain_doubles() -> str:
     """Say how many letters may arrive twice; each session with the mail server has one letter at a time."""
     config = current_app.config
     sentence: str = ngettext(
-        "If the mail server restarts or a connection drops, it can be unknown for %(num)d letter at a time "
-        "whether it was delivered; sent again, it may arrive twice.",
-        "If the mail server restarts or a connection drops, it can be unknown for up to %(num)d letters at a "
-        "time whether they were delivered; sent again, they may arrive twice.",
+        "If the mail server restarts or a connection drops, it may be unknown whether %(num)d email was "
+        "delivered. If it is sent again, it may arrive twice.",
+        "If the mail server restarts or a connection drops, it may be unknown whether up to %(num)d "
+        "emails were delivered. If they are sent again, they may arrive twice.",
         max(1, config["WORKERS"]) * config["MAIL_MAX_CONNECTIONS"],
     )
     return sentence

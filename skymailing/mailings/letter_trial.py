@@ -96,4 +96,4 @@ def try_letter(letter: CompiledContent, recipient: Recipient) -> Iterator[str]:
     finally:
         unreadable.reset(token)
     for text in sorted(noted):
-        yield _("“%(value)s” is used as a number but is none.", value=text)
+        yield _("“%(value)s” is used as a number but is not one.", value=text)

@@ -172,7 +172,7 @@ def respond_if_changed(part: str) -> tuple[str, int]:
 
 
 def address(email: str) -> str:
-    """Return an e-mail address in its readable form, with an IDN domain in its own script."""
+    """Return an email address in its readable form, with an IDN domain in its own script."""
     # Only pages need it: commands start faster without the library behind it.
     from skymailing.email_addresses import display_address
 

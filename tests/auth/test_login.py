@@ -48,7 +48,7 @@ def test_signing_out_needs_a_post_request(browser: FlaskClient) -> None:
 def test_wrong_password_and_unknown_address_get_the_same_response(visitor: FlaskClient, user: User) -> None:
     wrong = log_in(visitor, user.email, "not this one")
     unknown = log_in(visitor, "no-one@example.com", "not this one")
-    assert "Wrong e-mail address or password." in wrong.text
+    assert "Wrong email address or password." in wrong.text
     assert wrong.status_code == unknown.status_code
     assert wrong.text.replace(user.email, "") == unknown.text.replace("no-one@example.com", "")
     assert not is_signed_in(visitor)

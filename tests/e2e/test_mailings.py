@@ -40,8 +40,8 @@ def demo(site: Site, open_window: OpenWindow) -> Iterator[Window]:
 def test_failure_reasons_are_two_clicks_away_from_the_list(demo: Window) -> None:
     demo.open("/mailings/")
     row = demo.main.locator("tbody tr", has_text="Weekly digest")
-    # The list itself shows the next start and the last result.
-    expect(row.locator("[data-label='Next start'] time")).to_be_visible()
+    # The list itself shows the next send and the last result.
+    expect(row.locator("[data-label='Next send'] time")).to_be_visible()
     expect(row.locator("[data-label='Last result']")).to_contain_text(re.compile(r"\d+ of 81 sent, 1 failed"))
 
     row.get_by_role("link").click()
@@ -111,7 +111,7 @@ def test_the_forecast_is_updated_while_the_form_is_filled_in(
     window.main.locator("summary", has_text="Only on certain days or at certain hours").click()
     window.main.get_by_label("Monday").check()
     expect(forecast).to_contain_text("no sending hours are left before the end")
-    expect(forecast).to_contain_text("Not enough time: about 3 letters")
+    expect(forecast).to_contain_text("Not enough time: about 3 emails")
     window.expect_to_fit()
     window.main.get_by_label("Monday").uncheck()
     expect(forecast).not_to_contain_text("Not enough time")

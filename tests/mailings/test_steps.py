@@ -104,7 +104,7 @@ def test_a_test_letter_is_sent_from_the_form_without_saving(
     page = browser.post("/mailings/new", data=mailing_fields(message, name="Typed", check="test"))
     letter = session.scalars(select(OutboxLetter)).one()
     assert (letter.to, letter.params["message_id"]) == (user.email, message.id)
-    assert "Test letter sent to" in page.text
+    assert "Test email sent to" in page.text
     assert 'value="Typed"' in page.text
     assert session.scalar(select(Mailing.id)) is None
 

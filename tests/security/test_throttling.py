@@ -166,7 +166,7 @@ def test_no_password_is_checked_for_a_spelling_that_is_refused(
     UserFactory.create(email="owner@example.com")
     response = throttled.test_client().post("/auth/login", data={"email": other, "password": PASSWORD})
     assert response.status_code == 200
-    assert "Wrong e-mail address or password" not in response.text
+    assert "Wrong email address or password" not in response.text
 
 
 def test_a_whole_ipv6_network_counts_as_one_visitor(throttled: Flask, user: User) -> None:

@@ -56,7 +56,7 @@ def wide_network() -> str:
 
 
 def submitted_account() -> str:
-    """Return the submitted e-mail address as accounts store it, so that all spellings share a counter."""
+    """Return the submitted email address as accounts store it, so that all spellings share a counter."""
     try:
         return address_key(parse_address(request.form.get("email", "").strip()))
     except InvalidEmail:
@@ -69,7 +69,7 @@ def unconfirmed_account() -> str:
 
 
 def tagged_mailbox() -> str:
-    """Return the mailbox of the submitted e-mail address; empty if the address is the mailbox's own.
+    """Return the mailbox of the submitted email address; empty if the address is the mailbox's own.
 
     A stranger can therefore use up the tags of a mailbox, but not keep its owner from registering.
     """

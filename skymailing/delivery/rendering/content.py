@@ -26,7 +26,7 @@ __all__ = ["MAX_BODY", "Content", "TemplateError", "check_content", "compile_con
 
 MAX_BODY = 500_000  # characters
 MAX_MARKDOWN = 100_000  # characters; converting some texts takes quadratic time
-# Keep line breaks, as people who write e-mails expect. The author's HTML is trusted, unlike values.
+# Keep line breaks, as people who write emails expect. The author's HTML is trusted, unlike values.
 MARKDOWN = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -150,7 +150,7 @@ def limit_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LetterEnvironment(Environment):
-    """Liquid with the standard tags and filters that suit an e-mail."""
+    """Liquid with the standard tags and filters that suit an email."""
 
     output_stream_limit = MAX_OUTPUT
     local_namespace_limit = MAX_LOCALS
