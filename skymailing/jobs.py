@@ -33,7 +33,7 @@ from skymailing.retention import sweep as retention
 from skymailing.settings.engine import engine_settings
 from skymailing.turns import Turn
 
-SWEEP_LEASE = 30  # seconds without news after which a sweep counts as dead
+SWEEP_LEASE = 30  # seconds without an update after which a sweep counts as dead
 HANDOVER_LEASE = 150  # seconds that the rest of a sweep may wait behind other jobs
 
 P = ParamSpec("P")

@@ -39,7 +39,7 @@ def start_setup(user: User, now: datetime) -> None:
     lock_user(user)
     if not user.has_two_factor:
         user.totp_secret = _encrypt(pyotp.random_base32(), now)
-        user.totp_last_step = 0  # the old value is about the previous key
+        user.totp_last_step = 0  # the old value belongs to the previous key
         db.session.flush()
 
 

@@ -12,12 +12,12 @@ from skymailing.models import AttributeType, User
 ORDERS = ("", "dmy", "mdy")
 EXAMINED = 500  # values of an attribute
 MAX_TYPES = 500
-# A share of values that do not fit, such as "n/a", does not make a column of numbers a column of texts.
+# A column of numbers stays one even if a small share of its values, such as "n/a", does not fit.
 FITTING = 0.95
 
 
 def infer_type(values: Iterable[str]) -> AttributeType:
-    """Return what the values of an attribute are."""
+    """Return the type of an attribute's values."""
     texts = [text for value in values if (text := value.strip())][:EXAMINED]
     if not texts:
         return AttributeType.TEXT

@@ -13,7 +13,7 @@ NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
 QUOTES = "\"'«»“”„`"
 X500 = ("/o=", "/O=")  # what Outlook keeps for a colleague on the same Exchange server
-# What programs write where there is no value; Outlook's empty date, for example.
+# What programs write for a missing value, such as Outlook's empty date.
 BLANKS = {"0/0/00", "Unspecified"}
 TAG_SEPARATORS = (SEVERAL.strip(), "|", ";", ",")
 QUOTED_TAG = re.compile(r'"((?:[^"]|"")*)"')
@@ -42,7 +42,7 @@ def read_address(cell: str) -> tuple[str, str, str]:
 
 
 def read_tags(cell: str) -> list[str]:
-    """Return the tags in a cell, separated in any of the usual ways, without those of the program itself."""
+    """Return the tags in a cell, separated in any of the usual ways, without the program's own tags."""
     if cell.lstrip().startswith('"'):
         parts = [tag.replace('""', '"') for tag in QUOTED_TAG.findall(cell)] or [cell]
     else:

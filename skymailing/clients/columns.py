@@ -48,7 +48,7 @@ class NoAddressColumn(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The field of each column; `attributes` maps positions to keys, of names and tags too."""
+    """The field of each column; `attributes` maps positions to keys, including names and tags."""
 
     headers: list[str]
     fields: list[str]
@@ -74,7 +74,7 @@ class Columns:
 
 
 def recognize_columns(headers: Sequence[str], rows: Rows = ()) -> Columns:
-    """Return what each column means, judged also by the cells of some rows; raises NoAddressColumn."""
+    """Return what each column means, judging also by the cells of some rows; raises NoAddressColumn."""
     recipe = find_recipe(headers)
     standing, name = (recipe.standing, recipe.name) if recipe else (Standing.MAILABLE, "")
     return make_columns(headers, recognize_fields(headers, rows), standing, name)
@@ -169,12 +169,12 @@ def find_address_column(simplified: list[str], rows: Rows) -> int | None:
         return trusted
     if best is not None and (shares[best] or 0) >= 0.5:
         return best
-    # An invalid address in a column named "email" is worth a message; a street is not.
+    # An invalid address in a column named "email" is worth an error message; a street is not.
     return next((i for i in named if simplified[i] not in POSTAL_NAMES or shares[i] is None), None)
 
 
 def rate_addresses(cells: list[str]) -> float | None:
-    """Return which share of the cells contains an address; None if there are no cells."""
+    """Return the share of the cells that contain an address; None if there are no cells."""
     return sum(ADDRESS.search(cell) is not None for cell in cells) / len(cells) if cells else None
 
 
@@ -198,7 +198,7 @@ def parse_field(text: str) -> str | None:
 
 
 def name_attributes(headers: Sequence[str], fields: Sequence[str]) -> dict[int, str]:
-    """Return the attribute key of each column whose cells are kept as an attribute, by position."""
+    """Return the attribute key of each column whose cells are stored as an attribute, by position."""
     keys: dict[int, str] = {}
     for i, name in enumerate(fields):
         if name in NAME_FIELDS or name == Field.TAGS:

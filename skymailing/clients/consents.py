@@ -1,4 +1,4 @@
-"""Record how people agreed to receive letters, as their owner or another service states it."""
+"""Record how people agreed to receive letters, according to their owner or another service."""
 
 import hashlib
 import ipaddress
@@ -27,7 +27,7 @@ def store_text(owner_id: int, text: str, now: datetime) -> int | None:
 
 
 def record_imported(owner_id: int, rows: Sequence[ClientRow], text_id: int | None, now: datetime) -> None:
-    """Record the consent of each imported person for whom the owner's words or the file state one."""
+    """Record the consent of each imported person for whom the owner or the file states one."""
     values = [
         {
             "owner_id": owner_id,

@@ -165,7 +165,7 @@ STANDING_LABELS: dict[Standing, Any] = {
     Standing.BOUNCED: _l("Never mail: bounced"),
     Standing.COMPLAINED: _l("Never mail: complained"),
     Standing.BLOCKED: _l("Do not mail: my own decision"),
-    Standing.LEFT_OUT: _l("Skip: never confirmed"),
+    Standing.SKIPPED: _l("Skip: never confirmed"),
 }
 
 

@@ -193,12 +193,12 @@ RECIPES = (
 )
 # The first columns of our own export; all its other columns are attributes.
 OWN_EXPORT = ("email", "full_name", "comment")
-# How Mailchimp names its files: only the name says what their rows are.
+# How Mailchimp names its files: only the name shows what kind of rows they contain.
 FILE_STANDINGS = {
     "subscribed_members_export": Standing.MAILABLE,
     "unsubscribed_members_export": Standing.UNSUBSCRIBED,
     "cleaned_members_export": Standing.BOUNCED,
-    "nonsubscribed_members_export": Standing.LEFT_OUT,
+    "nonsubscribed_members_export": Standing.SKIPPED,
 }
 
 

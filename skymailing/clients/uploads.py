@@ -96,7 +96,7 @@ def read_file(source: BinaryIO, filename: str, mapping: Mapping) -> Received:
 
 
 def show_sample(content: bytes, mapping: Mapping) -> Sample:
-    """Return what the file holds when read in this way; raises NoAddressColumn or UnusableFile."""
+    """Return the file's contents as read in this way; raises NoAddressColumn or UnusableFile."""
     source = io.BytesIO(content)
     table = inspect_table(source, mapping)
     columns, records = open_table(source, table.mapping)

@@ -36,7 +36,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[2]
 @click.option("--migrate", is_flag=True, help="Upgrade the database's tables first.")
 @with_appcontext
 def up(migrate: bool) -> None:
-    """Run everything: web, workers, scheduler, and the embedded servers. Press Ctrl-C to stop it."""
+    """Run everything: web, workers, scheduler, and the bundled servers. Press Ctrl-C to stop it."""
     config = current_app.config
     run_directory = config["DATA_DIR"] / "run"
     use_utc()
@@ -128,7 +128,7 @@ def use_utc() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line; after an error, as on a full disk, the service goes on without its console."""
+    """Print a line; after an error, such as a full disk, the service continues without its console."""
     try:
         click.echo(text)
     except OSError:

@@ -53,7 +53,7 @@ def _describe_retry(moment: datetime) -> str:
 @click.argument("names", nargs=-1)
 @with_appcontext
 def reopen(names: tuple[str, ...]) -> None:
-    """Use mail servers at once, all of them unless NAMES are given, for example after mending a password.
+    """Use mail servers at once, all of them unless NAMES are given, for example after correcting a password.
 
     Changed settings need a restart, which does the same.
     """

@@ -82,7 +82,7 @@ class TextFormatter(Formatter):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # a library's mistake must not cost us the line
+    except (TypeError, ValueError):  # a library's mistake must not lose the line
         return f"{record.msg} {record.args}"
 
 

@@ -103,7 +103,7 @@ def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
 
 
 def find_unknown_in(message: Message, missing: MissingValues | None) -> list[UnknownPlaceholder]:
-    """Return what does not work in a message; a client's value only if no recipient has it."""
+    """Return the placeholders that do not work in a message; a client's value only if no recipient has it."""
     values = missing.found if missing else ()
     lacking = {value.placeholder for value in values if missing and value.clients == missing.examined}
     return [

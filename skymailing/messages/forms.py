@@ -66,7 +66,7 @@ class MessageForm(FlaskForm):
         filters=[clean_text],
     )
 
-    # The error in the body for writing mode, whose readers see no lines.
+    # The error in the body for writing mode, which shows no line numbers.
     problem_in_writing = ""
 
     def read_content(self) -> Content:

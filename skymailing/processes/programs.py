@@ -27,7 +27,7 @@ class Program:
 
 
 def list_programs(config: dict[str, Any]) -> list[Program]:
-    """Return the programs to run with these settings; create the directories of the embedded Redis."""
+    """Return the programs to run with these settings; create the directories of the bundled Valkey server."""
     programs = []
     if config["EMBEDDED_REDIS"]:
         programs.append(Program("redis", redis_command(config["DATA_DIR"]), order=10, stop_seconds=15))

@@ -10,7 +10,7 @@ from skymailing.models import Limited, UsageKind, User
 from skymailing.quotas import checks, counting, letters
 from skymailing.settings.quotas import quota_settings
 
-COUNTED = 1_000_000  # of what has no limit, so that a page is fast
+COUNTED = 1_000_000  # items counted where there is no limit, so that the page is fast
 
 
 @dataclass(frozen=True, slots=True)

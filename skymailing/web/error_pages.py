@@ -31,7 +31,7 @@ def show_database_unavailable(error: OperationalError) -> Response:
     """Return 503 if the database is unavailable or too busy; raise any other database error again."""
     is_unavailable = error.connection_invalidated or error.statement is None or "is locked" in str(error.orig)
     if not is_unavailable:
-        raise error  # a bug of ours
+        raise error  # a bug in our code
     logger.error("The database is unavailable: %s", error.orig)
     treat_as_visitor_if_unknown()
     return show_error(ServiceUnavailable(retry_after=RETRY_SECONDS))

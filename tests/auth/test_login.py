@@ -237,5 +237,5 @@ def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(visitor: Fla
 
 @pytest.mark.parametrize("next_page", ["", "?next=/mailings/7"])
 def test_the_sign_in_form_names_its_address(visitor: FlaskClient, next_page: str) -> None:
-    """Else a browser sends the password to the address of the page that contains the form."""
+    """Otherwise, a browser sends the password to the address of the page that contains the form."""
     assert f'action="/auth/login{next_page}"' in visitor.get(f"/auth/login{next_page}").text

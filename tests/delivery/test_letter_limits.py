@@ -196,7 +196,7 @@ def test_runs_of_an_owner_at_a_limit_count_for_the_limit_of_runs(
             app.config["ENGINE"] = before
 
 
-def test_letters_that_are_given_back_in_the_next_hour_are_taken_off_theirs(
+def test_letters_that_are_given_back_in_the_next_hour_are_subtracted_from_their_own(
     app: Flask, session: Session, user: User
 ) -> None:
     late = utcnow().replace(minute=59, second=59, microsecond=0)

@@ -1,4 +1,4 @@
-"""A mail server that limits the rate gets fewer letters per second, and no letter pays for it."""
+"""Test that a mail server that limits the rate gets fewer letters per second, at no cost to any letter."""
 
 import time
 from collections.abc import Callable

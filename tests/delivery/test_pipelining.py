@@ -1,4 +1,4 @@
-"""Servers that offer PIPELINING and cannot do it get their commands step by step."""
+"""Test that servers that offer PIPELINING without supporting it get commands step by step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -135,7 +135,7 @@ def test_pipelining_is_tried_again_after_a_day(
         assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
 
 
-def test_a_refusal_that_has_other_reasons_is_no_fault_of_pipelining(
+def test_a_refusal_for_other_reasons_is_not_blamed_on_pipelining(
     app: Flask, session: Session, user: User, serve_from: ServeFrom, sweep: Work
 ) -> None:
     """The letter was refused step by step too, so it has failed, and pipelining continues."""
@@ -156,7 +156,7 @@ def test_a_refusal_that_has_other_reasons_is_no_fault_of_pipelining(
         assert routes.admit(routes.PRIMARY, utcnow(), owner_id=1).memory.step_by_step_since is None
 
 
-def test_a_silent_server_is_no_fault_of_pipelining(
+def test_a_silent_server_is_not_blamed_on_pipelining(
     app: Flask, session: Session, user: User, serve_from: ServeFrom, sweep: Work
 ) -> None:
     create_clients(user, 1)

@@ -143,7 +143,7 @@ def test_workers_with_many_sessions_stop_after_ten_refusals_together(
 
     counts = count_states(session, get_only_run(session))
     assert counts["sent"] == len(sink.letters)
-    # A few more than ten if a letter that the server had accepted before ends the first row of refusals.
+    # A few more than ten if a letter that the server had accepted before ends the first series of refusals.
     assert 10 <= counts["failed"] < 20
     assert counts["pending"] == 1500 - counts["sent"] - counts["failed"]
 

@@ -215,10 +215,10 @@ def test_the_last_step_cannot_be_reached_with_a_wrong_time(owner: User, open_win
     expect(window.main.get_by_role("button", name=re.compile(r"Send to \d+ clients? now"))).to_be_enabled()
 
 
-def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
+def test_boxes_checked_while_a_response_is_pending_are_kept(
     site: Site, owner: User, open_window: OpenWindow
 ) -> None:
-    """The answers replace the list of clients: what the person did last wins."""
+    """The responses replace the list of clients, but the person's last action wins."""
     with site.adding():
         first, second, *_ = create_clients(owner, 5, full_name="Slow line")
     window = open_window()
@@ -235,13 +235,13 @@ def test_ticks_made_while_an_answer_is_on_its_way_are_kept(
     expect(boxes.locator(f"#client-{first.id}")).not_to_be_checked()
     expect(chosen).to_have_text("7 selected")
 
-    # The list that comes does not contain the second client.
+    # The list in the response does not contain the second client.
     window.page.locator("#client_query").press_sequentially("unknown")
     boxes.locator(f"#client-{second.id}").uncheck()
     expect(boxes).to_contain_text("No clients match")
     expect(chosen).to_have_text("6 selected")
 
-    # Two steps at once are made one after the other.
+    # Two simultaneous steps are performed one after the other.
     window.page.locator("#client_query").fill("slow")
     window.page.locator("#client_query").press("Tab")
     window.page.locator("#pick-none").click()

@@ -1,4 +1,4 @@
-"""Test that letters which cannot work for some clients are found before a mailing is sent."""
+"""Test that letters that would fail for some clients are found before a mailing is sent."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -28,7 +28,7 @@ def test_clients_who_cannot_get_a_letter_are_counted(browser: FlaskClient, user:
     assert failure.endswith("For 2 clients, for example n999999999@example.org.")
 
 
-def test_values_that_are_no_numbers_are_shown(browser: FlaskClient, user: User) -> None:
+def test_values_that_are_not_numbers_are_shown(browser: FlaskClient, user: User) -> None:
     message = MessageFactory.create(owner=user, body="{% if client.age > 5 %}y{% endif %}", subject="s")
     for number, age in enumerate(["40", "4,5", "1 200", "сорок", "сорок", ""]):
         ClientFactory.create(owner=user, email=f"n{number}@example.org", attributes={"age": age})

@@ -176,7 +176,7 @@ def test_a_whole_ipv6_network_counts_as_one_visitor(throttled: Flask, user: User
     assert guess(throttled, user.email, "2001:db8:8::1").status_code == 200
 
 
-def test_the_networks_of_one_customer_have_a_ceiling(throttled: Flask, user: User) -> None:
+def test_the_networks_of_one_customer_share_a_limit(throttled: Flask, user: User) -> None:
     codes = [guess(throttled, user.email, f"2001:db8:7:{n:x}::1").status_code for n in range(31)]
     assert codes == [200] * 30 + [429]
 

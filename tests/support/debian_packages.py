@@ -10,7 +10,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mail-servers"
 
 
 class PackagesMissing(Exception):
-    """The packages cannot be had on this system."""
+    """The packages are not available on this system."""
 
 
 def unpack(package: str, *others: str) -> Path:

@@ -12,12 +12,12 @@ from skymailing.clients.statuses import Standing
 MOST_FILES = 20
 MOST_BYTES = 128 << 20  # unpacked
 EXTENSIONS = (".csv", ".tsv", ".txt")
-# The words by which the joined table says what its files were.
+# The words with which the joined table labels its files.
 WORDS = {
     Standing.MAILABLE: "subscribed",
     Standing.UNSUBSCRIBED: "unsubscribed",
     Standing.BOUNCED: "cleaned",
-    Standing.LEFT_OUT: "nonsubscribed",
+    Standing.SKIPPED: "nonsubscribed",
 }
 
 
@@ -38,7 +38,7 @@ def list_tables(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def join_tables(archive: zipfile.ZipFile) -> tuple[list[str], Iterator[list[str]]]:
     """Return the names of the CSV files and the rows of all, the headers first.
 
-    The first column says for each row what its file was: of people who subscribed, unsubscribed, ...
+    The first column shows which file each row comes from: of people who subscribed, unsubscribed, ...
     Raises UnusableWorkbook.
     """
     check_archive(archive)

@@ -113,7 +113,7 @@ class Dialect:
         )
 
     def read_leniently(self, line: str) -> list[str] | None:
-        """Return the cells of a line that breaks the rules; None if no known habit explains it."""
+        """Return the cells of a line that breaks the rules; None if no known deviation explains it."""
         if BACKSLASH + '"' in line:  # MySQL and PHP escape quotation marks with a backslash
             with suppress(csv.Error):
                 reader = csv.reader(

@@ -10,7 +10,7 @@ from skymailing.clients.files.plausibility import rate
 
 CHUNK_SIZE = 64 * 1024
 REPLACEMENT = "\ufffd"
-# Python's name of each encoding that is tried or may be chosen, and how people call it.
+# Python's name for each encoding that is tried or can be chosen, and its common name.
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
@@ -33,14 +33,14 @@ LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The most plausible encoding of a file, and others that give another, similarly plausible text."""
+    """The most plausible encoding of a file, and others with a different but similarly plausible text."""
 
     encoding: str
     close: tuple[str, ...] = ()
 
 
 def find_encoding(name: str) -> str | None:
-    """Return our name of an encoding that a person typed, such as `Windows-1251`; None if unknown."""
+    """Return our name for an encoding that a user typed, such as `Windows-1251`; None if unknown."""
     try:
         wanted = codecs.lookup(name.strip()).name
     except LookupError:

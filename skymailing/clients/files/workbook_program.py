@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 MEMORY = 1 << 30  # bytes of address space
-SECONDS = 60  # of computing
+SECONDS = 60  # of CPU time
 OUTPUT = 128 << 20  # bytes of CSV
 EXAMINED_ROWS = 200
 PROTECTED, UNREADABLE, EMPTY, TOO_LARGE = 3, 4, 5, 6

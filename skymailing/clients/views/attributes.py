@@ -1,4 +1,4 @@
-"""The page on which owners choose what the data of their clients is."""
+"""The page on which owners choose the types of their clients' data."""
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue

@@ -1,4 +1,4 @@
-"""Compare numbers and dates in letters by what they mean, and without errors.
+"""Compare numbers and dates in letters by value, without raising errors.
 
 A client's values are texts. The library compares a text with a number only by raising an error.
 """
@@ -28,13 +28,13 @@ def compare_equal(left: Any, right: Any) -> bool:
 
 
 def compare_less(token: Any, left: Any, right: Any) -> bool:
-    """Compare two values with <; what cannot be compared is not less."""
+    """Compare two values with <; values that cannot be compared are not less."""
     one, other = align(left, right)
     return can_be_ordered(one, other) and is_less(token, one, other)
 
 
 def compare_less_or_equal(left: Any, right: Any) -> bool:
-    """Compare two values with <=; what cannot be compared is not less or equal."""
+    """Compare two values with <=; values that cannot be compared are neither."""
     one, other = align(left, right)
     return can_be_ordered(one, other) and is_less_or_equal(one, other)
 

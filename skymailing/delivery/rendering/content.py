@@ -113,7 +113,7 @@ def clean(text: str) -> str:
 
 
 def prepare(text: str) -> str:
-    """Return the text that is rendered: without control characters, and with tags as Liquid wants them."""
+    """Return the text that is rendered: without control characters, and with tags as Liquid expects them."""
     return repair_tags(clean(text))
 
 

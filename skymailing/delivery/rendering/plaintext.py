@@ -151,7 +151,7 @@ class TextWriter:
         text = "".join(self.pieces[start:]).strip(" \n\v\f\x1f")
         url = url.strip()
         if url and not url.startswith(("#", "mailto:", "tel:")) and not is_same(url, text):
-            # Without text: a picture that links somewhere.
+            # Without text: a picture that is a link.
             self.pieces.append(f" ({url})" if text else url)
         self.pieces.append(SPACE_IF_NEEDED)
 

@@ -42,7 +42,7 @@ MONTH_FIRST_ZONES = frozenset(
 )
 
 Number = int | float
-# Collects the texts that were needed as a number and are none; set while a mailing is checked.
+# Collects the texts that were used as a number and are not one; set while a mailing is checked.
 unreadable: ContextVar[set[str] | None] = ContextVar("unreadable", default=None)
 
 
@@ -76,7 +76,7 @@ class Habits:
 
     types: Mapping[str, AttributeType] = field(default_factory=dict)
     is_day_first: bool = True
-    # Whether 1,200 is a bit more than one; 1,200.50 and 12,50 are clear.
+    # Whether 1,200 means 1.2; 1,200.50 and 12,50 are unambiguous.
     has_decimal_comma: bool = False
 
     @classmethod
@@ -176,7 +176,7 @@ def read_yes_no(text: str) -> YesNoText:
 
 
 def to_number(value: object, habits: Habits) -> object:
-    """Return a number for a text that is one, else the value; note a text that is none."""
+    """Return a number for a text that is one, else the value; record a text that is not one."""
     if not isinstance(value, str):
         return value
     number = value.number if isinstance(value, NumberText) else habits.parse_number(value)
@@ -197,7 +197,7 @@ DEFAULT_HABITS = Habits()
 
 
 def align(left: object, right: object) -> tuple[object, object]:
-    """Return two values as they are compared: as numbers or dates if one is such, else unchanged."""
+    """Return two values in the form to compare: as numbers or dates if either is one, else unchanged."""
     pair = (left, right)
     if any(map(is_number, pair)) or all(isinstance(value, NumberText) for value in pair):
         return to_number(left, DEFAULT_HABITS), to_number(right, DEFAULT_HABITS)
@@ -211,7 +211,7 @@ def align(left: object, right: object) -> tuple[object, object]:
 
 
 def to_moment(value: object) -> float | None:
-    """Return a date as seconds, for comparisons; None if the value is no date."""
+    """Return a date as seconds, for comparisons; None if the value is not a date."""
     found = to_date(value, DEFAULT_HABITS)
     if isinstance(found, date) and not isinstance(found, datetime):
         found = datetime(found.year, found.month, found.day)  # noqa: DTZ001 - compared with dates in no zone

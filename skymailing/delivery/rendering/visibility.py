@@ -48,7 +48,7 @@ class Reader:
 
     masks: Masks | None = None
     elements: list[Open] = field(default_factory=list)
-    hidden: int = 0  # open elements that hide
+    hidden: int = 0  # open elements that hide their content
     names: Counter[str] = field(default_factory=Counter)  # of the open elements
 
     def start(self, name: str, attributes: dict[str, str], written: str) -> None:
@@ -111,7 +111,7 @@ def is_hidden(attributes: dict[str, str]) -> bool:
 
 
 def has_shape(text: str, masks: Masks | None) -> bool:
-    """Whether a reader sees anything of this text."""
+    """Whether a reader sees any of this text."""
     text = masks.any.sub("", text) if masks else text
     return SHAPELESS.sub("", unescape(text)) != ""
 

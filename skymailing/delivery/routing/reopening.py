@@ -1,7 +1,7 @@
-"""Forget what a route has learned, because its settings have changed or an operator has mended something.
+"""Forget what a route has learned, because its settings have changed or an operator has fixed something.
 
 A refused password shuts a route for minutes, and a slow pace lasts until the server has accepted letters
-for a while. Both are of no use for another server or password.
+for a while. Neither applies to another server or password.
 """
 
 import hashlib

@@ -72,7 +72,7 @@ class RouteChoice:
 class Concurrency:
     """The number of sessions: grows with letters sent, halves after a route fault, timeout or unknown.
 
-    Back to one after a refusal at MAIL; and while a rate holds letters back, more sessions are no help.
+    Back to one after a refusal at MAIL; and while a rate holds letters back, more sessions do not help.
     """
 
     def __init__(self, most: int, letters_to_grow: int) -> None:
