@@ -245,7 +245,7 @@ def read_account_token(purpose: str, token: str, max_age: timedelta) -> User:
 
 
 def _stamp(user: User) -> str:
-    # The epoch changes with each new password. The password hash is left out, since sign-in may renew it.
+    # The epoch changes with each new password. The password hash is excluded, since sign-in may renew it.
     state = f"{user.email}|{user.confirmed_at}|{user.session_epoch}"
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 

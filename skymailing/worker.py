@@ -146,7 +146,9 @@ def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
                 worker.on_idle = on_idle
                 worker.work()
             if not stop_is_requested():
-                logger.warning("the worker's loop ended, as when Redis goes away; it starts again")
+                logger.warning(
+                    "the worker's loop ended, for example because Redis is down; starting it again"
+                )
                 time.sleep(RESTART_PAUSE)  # Redis may respond, but refuse every write
                 _wait_for_redis()
     except StopRequested:  # the signal came during the wait; rq's handler raises this

@@ -118,7 +118,7 @@ def reopen_changed_routes() -> None:
         if reopening.reopen_changed():
             queue.enqueue("sweep")  # finds the letters that waited
     except SQLAlchemyError as error:
-        logger.warning("it is not known whether settings of mail servers have changed: %s", error)
+        logger.warning("could not check whether the settings of mail servers have changed: %s", error)
 
 
 def use_utc() -> None:

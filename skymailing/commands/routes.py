@@ -59,10 +59,10 @@ def reopen(names: tuple[str, ...]) -> None:
     """
     configured = list_configured()
     if unknown := [name for name in names if name not in configured]:
-        raise click.ClickException(f"There is no route {unknown[0]}; there is: {', '.join(configured)}.")
+        raise click.ClickException(f"There is no route {unknown[0]}; choose from: {', '.join(configured)}.")
     for name in names or configured:
         reopening.reopen(name)
-        click.echo(f"The route {name} is open.")
+        click.echo(f"The route {name} is in use again.")
     try:
         jobs.hint_due_work(utcnow())
     except RedisError as error:

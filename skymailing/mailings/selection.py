@@ -255,7 +255,7 @@ def is_selection_of(mailing: Mailing, selection: Selection) -> bool:
 
 
 def save_selection(mailing: Mailing, selection: Selection) -> None:
-    """Save exactly these clients for a mailing; IDs of other owners' clients are left out."""
+    """Save exactly these clients for a mailing; IDs of other owners' clients are ignored."""
     members = mailing_clients.c
     of_mailing = members.mailing_id == mailing.id
     if selection.saved != mailing.id:

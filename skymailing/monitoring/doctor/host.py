@@ -82,7 +82,7 @@ def check_proxy() -> Check:
             "visitors can keep the web server busy."
         )
         return Check("proxy", False, f"other hosts can connect to {config['HOST']} without a proxy", advice)
-    return Check("proxy", True, "no one reaches the web server without a proxy")
+    return Check("proxy", True, "no one can reach the web server without a proxy")
 
 
 def check_redis() -> Check:

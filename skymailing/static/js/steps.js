@@ -17,7 +17,7 @@ function show(section, hasMoved) {
   }
   current.value = section.dataset.step;
   if (section.dataset.step === "check") {
-    // Until the answer comes, the button may describe another start than it makes.
+    // Until the response arrives, the button may describe an outdated start.
     setStartDisabled(true);
     window.htmx.trigger("#summary", "review");
   }
