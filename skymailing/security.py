@@ -92,7 +92,7 @@ def redirect_to_sign_in() -> ResponseReturnValue:
     """Redirect to the sign-in page, which then leads back to the page that the visitor saw.
 
     For a part of a page, the whole browser window is redirected: htmx would swap the sign-in page into the
-    part, and the part alone is no page to return to.
+    part, and the part alone is not a page to return to.
     """
     flash(login.login_message, login.login_message_category)
     target = login_url(login.login_view, visible_page())

@@ -36,7 +36,7 @@ def is_date(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is an amount; post codes, phones and IDs begin with 0 or +, or are long."""
+    """Whether a string is an amount; post codes, phones and IDs begin with 0 or +, or are long."""
     digits = text.lstrip("-−").replace(" ", "")
     if text.startswith("+") or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
         return False

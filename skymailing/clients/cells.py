@@ -21,7 +21,7 @@ SYSTEM_TAGS = {"mycontacts", "starred"}
 
 
 def read_address(cell: str) -> tuple[str, str, str]:
-    """Return the address in a cell, the name beside it, and further addresses; raises InvalidEmail."""
+    """Return the address in a cell, the name next to it, and other addresses; raises InvalidEmail."""
     try:
         return parse_address(cell), "", ""
     except InvalidEmail:

@@ -18,7 +18,7 @@ SIGNED = r"(?<![\w-])[\w-]{4,}(?:\.[\w-]{4,10})?\.(?:[\w-]{43}|[\w-]{27})(?![\w-
 LINKS = r"(?P<link>/(?:u|verify|reset|auth/email)/)(?!<)[^\s\"'/?#]+"
 HASHES = r"\$argon2[^\s\"',]+"
 NAMED = (
-    # Bounded: on a text made of such words, an unlimited repetition would take hours.
+    # Bounded: on text made of such words, an unlimited repetition would take hours.
     r"(?P<name>(?:password|passwd|secret|token|authorization|cookie|api[_-]?key)\w{0,40}"
     r"[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?(?!\[(?:secret|token)\])[^\s\"',;&}]+"
 )

@@ -94,7 +94,7 @@ def field_name(value_name: str) -> str:
 
 
 class MailingForm(FlaskForm):
-    """The mailing form: it parses the input, and shows the services' errors beside the fields."""
+    """The mailing form: it parses the input, and shows the services' errors next to the fields."""
 
     # A one-time mailing that has run keeps these: the form does not have these fields and ignores values
     # that are posted for them.
@@ -187,7 +187,7 @@ class MailingForm(FlaskForm):
         return self.values
 
     def validate(self, extra_validators: Any = None) -> bool:
-        """Read the fields, apply the services' rules, and show all errors beside the fields."""
+        """Read the fields, apply the services' rules, and show all errors next to the fields."""
         super().validate(extra_validators)
         self.add_errors(self.validation.errors)
         return not self.errors
@@ -199,7 +199,7 @@ class MailingForm(FlaskForm):
         return MailingValidation(self.owner, self.values, self.now, self.mailing, unread)
 
     def add_errors(self, errors: Mapping[str, MailingError]) -> None:
-        """Show a service's errors beside the fields."""
+        """Show a service's errors next to the fields."""
         for name, error in errors.items():
             field = self[field_name(name)]
             field.errors = [*field.errors, explain(error)]

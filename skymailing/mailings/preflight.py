@@ -93,7 +93,7 @@ def make_preflight(form: MailingForm, mailing: Mailing | None) -> dict[str, Any]
 
 
 def find_start(forecast: Forecast | None, now: datetime) -> Start | None:
-    """Return when the first letters leave, and how many."""
+    """Return when the first letters are sent, and how many."""
     if forecast is None or not forecast.occurrences or forecast.reach is None:
         return None
     begins_at = forecast.occurrences[0].begins_at

@@ -47,7 +47,7 @@ def list_route_limits(routes: tuple[RouteState, ...]) -> list[str]:
 
 
 def format_server(routes: tuple[RouteState, ...]) -> str:
-    """Return `connected`, or an empty text if the mail server has a problem or is not in use."""
+    """Return `connected`, or an empty string if the mail server has a problem or is not in use."""
     return str(_("connected")) if routes and routes[0].is_fine else ""
 
 

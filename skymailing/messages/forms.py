@@ -50,7 +50,7 @@ def read_typed() -> Content:
 
 
 class MessageForm(FlaskForm):
-    """A new or existing message; template errors are shown beside their field."""
+    """A new or existing message; template errors are shown next to their field."""
 
     subject = StringField(
         _l("Subject"),

@@ -52,7 +52,7 @@ def show_deleted(_error: ObjectDeletedError) -> Response:
 
 
 def show_user_error(error: UserError) -> Response:
-    """Answer 422 with the error's text, where no view shows it beside a field."""
+    """Respond with 422 and the error's text, unless a view shows it next to a field."""
     db.session.rollback()
     response = make_response(render_error(422, _("This is not possible"), explain(error)))
     response.status_code = 422
@@ -84,7 +84,7 @@ def render_error(code: int, title: str, text: str) -> Response:
 
 
 def explain_http_error(error: HTTPException) -> tuple[str, str]:
-    """Return a title and a text: what happened and what to do about it."""
+    """Return a title, and a text that says what happened and what to do about it."""
     try:
         return _translated_texts(error)
     except Exception:  # choosing the language may need the database that has just failed

@@ -78,7 +78,7 @@ def slow_down(app: Flask, rate: float = 20.0, seconds: float = 0) -> None:
 
 
 def accept(app: Flask, seconds: float, is_held_back: bool = True) -> None:
-    """Report letters that were accepted after so many seconds."""
+    """Report letters that were accepted after this many seconds."""
     with app.app_context():
         now = utcnow() + timedelta(seconds=seconds)
         pace.report_accepted(routes.PRIMARY, memory(app), is_held_back, now)

@@ -143,7 +143,7 @@ def test_a_button_shows_the_forecast_without_javascript_or_saving(
     assert "3 clients" in get_main_text(page)
     assert not list_starts(wrong)
     assert get_main_text(wrong).count("The end must be after the start.") >= 2, (
-        "beside the field and in the forecast"
+        "next to the field and in the forecast"
     )
     assert session.scalars(select(Mailing)).all() == []
 

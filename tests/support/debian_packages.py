@@ -42,7 +42,7 @@ def unpack(package: str, *others: str) -> Path:
 
 
 def _own_apt(directory: Path) -> list[str]:
-    """Return apt with lists and packages of its own, which reads only the system's sources."""
+    """Return an apt that keeps its own lists and packages, and reads only the system's sources."""
     options = {
         "Debug::NoLocking": "1",
         "APT::Sandbox::User": "",

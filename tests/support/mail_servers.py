@@ -1,4 +1,4 @@
-"""Debian's Exim and Postfix with a configuration of their own, on loopback, run by an ordinary user.
+"""Run Debian's Exim and Postfix with test configurations, on loopback, as an ordinary user.
 
 They expect to be root and to have their own users; two preloaded cwrap libraries simulate both.
 """

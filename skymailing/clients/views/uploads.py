@@ -40,7 +40,7 @@ def import_new() -> ResponseReturnValue:
 
 
 def receive_file(form: ImportForm, mapping: Mapping) -> ClientUpload | None:
-    """Return the stored upload; on an error, show it beside the field and return None."""
+    """Return the stored upload; on an error, show it next to the field and return None."""
     file = form.file.data
     try:
         imports.check_unfinished(current_user.id)  # before the work; again under the lock

@@ -1,7 +1,7 @@
 """Maintain the counts of a run together with its deliveries, so that no page counts a million rows.
 
 Code that changes deliveries or inserts attempts updates the counts in the same transaction, as its
-last step: rows stay locked until the commit. Each process counts in rows of its own, so that a worker
+last step: rows stay locked until the commit. Each process counts in its own rows, so that a worker
 whose host vanishes within a transaction does not block the others; only refusals by domain are shared.
 """
 

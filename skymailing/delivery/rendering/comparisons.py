@@ -1,6 +1,6 @@
 """Compare numbers and dates in letters by value, without raising errors.
 
-A client's values are texts. The library compares a text with a number only by raising an error.
+A client's values are strings. The library raises an error when it compares a string with a number.
 """
 
 from typing import Any

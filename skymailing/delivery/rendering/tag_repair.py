@@ -13,7 +13,7 @@ from skymailing.delivery.rendering.liquid_tags import RAW, TemplateError, find_t
 ESCAPED = re.compile(r"%7B%7B((?:(?!%7D%7D)[^\s\"'<>]){1,300})%7D%7D", re.IGNORECASE)
 SPACES = re.compile("&nbsp;|&#160;|&#xa0;|[\u00a0\u202f\u2007\u200b\ufeff]", re.IGNORECASE)
 SUSPECT = re.compile("[&\u00a0\u202f\u2007\u200b\ufeff“”„«»‘’]")
-# The marks that open a text in a tag, and those that close it.
+# The marks that open a string in a tag, and those that close it.
 QUOTES = {
     '"': re.compile('"'),
     "'": re.compile("'"),

@@ -42,7 +42,7 @@ MONTH_FIRST_ZONES = frozenset(
 )
 
 Number = int | float
-# Collects the texts that were used as a number and are not one; set while a mailing is checked.
+# Collects the strings that were used as a number and are not one; set while a mailing is checked.
 unreadable: ContextVar[set[str] | None] = ContextVar("unreadable", default=None)
 
 
@@ -114,7 +114,7 @@ class Habits:
         return value
 
     def parse_number(self, text: str) -> Number | None:
-        """Return the number in a text such as 12,50 or $1,200 or 1 200 ₽, else None."""
+        """Return the number in a string such as 12,50 or $1,200 or 1 200 ₽, else None."""
         text = text.strip().replace("−", "-")[:60]
         text = UNITS.sub("", UNITS.sub("", text, count=1), count=1).strip()
         if not text.isascii() or not text.isdigit():
@@ -137,7 +137,7 @@ class Habits:
         return text.replace(".", "").replace(",", ".")
 
     def parse_date(self, text: str) -> datetime | None:
-        """Return the date in a text, day and month in the owner's order, else None. Times stay as written."""
+        """Return the date in a string, else None; day and month are in the owner's order. Times stay as written."""
         text = text.strip()[:40]
         if named := NAMED_DATE.fullmatch(text):
             month = MONTHS.get(named[2].lower())
@@ -176,7 +176,7 @@ def read_yes_no(text: str) -> YesNoText:
 
 
 def to_number(value: object, habits: Habits) -> object:
-    """Return a number for a text that is one, else the value; record a text that is not one."""
+    """Return the number in a string, else the value itself; record a string that is not a number."""
     if not isinstance(value, str):
         return value
     number = value.number if isinstance(value, NumberText) else habits.parse_number(value)
@@ -186,7 +186,7 @@ def to_number(value: object, habits: Habits) -> object:
 
 
 def to_date(value: object, habits: Habits) -> object:
-    """Return a date for a text that is one, else the value."""
+    """Return the date in a string, else the value itself."""
     if not isinstance(value, str):
         return value
     found = value.date if isinstance(value, DateText) else habits.parse_date(value)

@@ -31,7 +31,7 @@ LONG_WAIT = 20.0
 # Lower rates with a fraction are counted over several seconds.
 EVERY_SECOND_FROM = 10.0
 LOW_RATE_SECONDS = 4
-ACCOUNT_SHARE = 10  # one in so many letters may be an account letter that does not wait for mailings
+ACCOUNT_SHARE = 10  # one in this many letters may be an account letter that does not wait for mailings
 
 
 class PeriodLimit(RateLimitItemPerSecond):
@@ -141,7 +141,7 @@ class RateLimits:
             rate = min(rate or self._pace, self._pace)
         if not rate:
             return None
-        # A low rate is counted over some seconds, so that 1.9 letters a second are not just one.
+        # A low rate is counted over a few seconds, so that 1.9 letters a second are not just one.
         seconds = (
             1 if rate == int(rate) or rate >= EVERY_SECOND_FROM else max(LOW_RATE_SECONDS, ceil(1 / rate))
         )

@@ -3,7 +3,8 @@
 A route is chosen for the letters of one owner. If a letter may have caused the fault that opened the breaker,
 it is open for the letter's owner, and others may probe the route at once; see `owner_pauses`.
 
-All workers share a route's state, which is stored in its row. Each change is a short transaction of its own.
+All workers share a route's state, which is stored in its row. Each change is made in its own short
+transaction.
 """
 
 import logging

@@ -135,7 +135,7 @@ def check_clock(site_date: datetime | None) -> Check:
 
 
 def _database_time() -> timedelta | None:
-    """Return how far this host's clock is ahead of the database's; None if it has no clock of its own."""
+    """Return how far this host's clock is ahead of the database's; None if it has no separate clock."""
     if db.engine.dialect.name == "sqlite":
         return None
     try:

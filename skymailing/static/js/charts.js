@@ -2,7 +2,7 @@
 // numbers come from the table, which stays on the page. Columns whose title has data-tone are drawn.
 const { Chart } = window;
 const LONGEST_NAME = 22; // characters
-const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit beside the ring in a narrower figure
+const LEGEND_BESIDE_FROM = 400; // pixels; long labels do not fit next to the ring in a narrower figure
 const charts = [];
 
 // Custom properties hold light-dark() pairs, which only a real property resolves.

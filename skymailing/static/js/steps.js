@@ -76,7 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
   else show(named || marked, false);
 });
 
-// The server checks the times. Their errors appear beside the fields, and the last step opens without any.
+// The server checks the times. Their errors appear next to the fields, and the last step opens without any.
 const times = form.querySelector("[data-step=when]");
 let next = "";
 
