@@ -42,7 +42,7 @@ def describe_route(route: Route | None) -> str:
         return f"in use{slower}"
     next_try = f", {_describe_retry(route.retry_at)}" if route.retry_at else ""
     since = f" since {route.opened_at:%Y-%m-%d %H:%M:%S} UTC" if route.opened_at else ""
-    return f"shut{since}{next_try}: {route.last_fault}"
+    return f"shut off{since}{next_try}: {route.last_fault}"
 
 
 def _describe_retry(moment: datetime) -> str:

@@ -67,7 +67,7 @@ def test_opening_the_link_confirms_nothing(app: Flask, visitor: FlaskClient, lin
 def test_the_link_without_the_password_confirms_nothing(
     app: Flask, visitor: FlaskClient, link: str, session: Session, data: dict[str, str]
 ) -> None:
-    """Someone else may have registered this address and wait for its owner to press the button."""
+    """Someone else may have registered this address and be waiting for its owner to press the button."""
     owner = app.test_client()
     response = owner.post(link, data=data)
     assert response.status_code == 200

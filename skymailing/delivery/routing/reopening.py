@@ -1,6 +1,6 @@
 """Forget what a route has learned, because its settings have changed or an operator has fixed something.
 
-A refused password shuts a route for minutes, and a slow pace lasts until the server has accepted letters
+A refused password shuts a route off for minutes, and a slow pace lasts until the server has accepted letters
 for a while. Neither applies to another server or password.
 """
 
@@ -45,7 +45,7 @@ def reopen(name: str) -> None:
 
 
 def reopen_changed() -> list[str]:
-    """Forget what was learned with other settings; return the names of the routes that were shut."""
+    """Forget what was learned with other settings; return the names of the routes that were shut off."""
     changed = []
     for name in routes.list_configured():
         digest = _digest_settings(name)
