@@ -137,7 +137,7 @@ class Habits:
         return text.replace(".", "").replace(",", ".")
 
     def parse_date(self, text: str) -> datetime | None:
-        """Return the date in a string, else None, with the owner's order of day and month. Times stay as is."""
+        """Return the date in a string, else None, with the owner's order of day and month. Times stay."""
         text = text.strip()[:40]
         if named := NAMED_DATE.fullmatch(text):
             month = MONTHS.get(named[2].lower())
