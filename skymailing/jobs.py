@@ -113,7 +113,7 @@ def send_slice(run_id: int, slot: int) -> None:
 
 
 def _take_turn(turn: Turn) -> bool:
-    """Send a run's letters, charge its owner for the time, and let what is left wait for its next turn.
+    """Send a run's letters, charge its owner for the time, and let the rest wait for its next turn.
 
     Return whether this worker may take another turn, instead of the workers that use all sessions.
     """

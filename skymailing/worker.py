@@ -149,7 +149,7 @@ def serve(on_idle: tuple[int, Callable[[], None]]) -> None:
                 logger.warning("the worker's loop ended, probably because Redis is down; starting it again")
                 time.sleep(RESTART_PAUSE)  # Redis may respond, but refuse every write
                 _wait_for_redis()
-    except StopRequested:  # the signal came during the wait; rq's handler raises this
+    except StopRequested:  # the signal arrived during the wait; rq's handler raises this
         pass
 
 

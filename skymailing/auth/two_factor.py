@@ -27,7 +27,7 @@ from skymailing.outbox import services as outbox
 ISSUER = "SkyMailing"
 LETTER = "second-factor-changed"  # stored in the outbox, so the name must not change
 STEP = 30  # seconds for which a code is valid; apps assume this value
-DRIFT = 1  # steps by which a phone's clock may be off
+DRIFT = 1  # number of steps that a phone's clock may be off
 SETUP_LIFETIME = timedelta(minutes=15)
 CODE_COUNT = 10
 CODE_BYTES = 10  # 80 bits cannot be guessed, so a plain hash is enough

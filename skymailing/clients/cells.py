@@ -1,4 +1,4 @@
-"""Read cells that hold more than one plain value: addresses with names, tags, JSON."""
+"""Read cells that contain more than one plain value: addresses with names, tags, JSON."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def read_tags(cell: str) -> list[str]:
 
 
 def flatten_json(cell: str) -> dict[str, str] | None:
-    """Return the values of a JSON object by attribute key; None if the cell holds no object."""
+    """Return the values of a JSON object by attribute key; None if the cell contains no object."""
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):

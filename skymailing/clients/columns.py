@@ -1,4 +1,4 @@
-"""Recognize the columns of a table: by the program that wrote it, by headers, and by what the cells hold."""
+"""Recognize the columns of a table by the program that wrote it, by headers and by the contents of cells."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ ATTRIBUTE_PREFIX = f"{Field.ATTRIBUTE}:"
 REJECTED_LINE = "rejected_line"
 REJECTED_REASON = "rejected_reason"
 
-# {{ client.name }} and the like already have a meaning in letters.
+# Keys such as `name` already have a meaning in letters: {{ client.name }}.
 RESERVED_KEYS = {"email", "name", "full_name", "comment"}
 # Words that Liquid does not accept as a name after the dot (python-liquid's keywords), or evaluates
 # itself (size, first, last).
@@ -123,7 +123,7 @@ def guess_fields(headers: Sequence[str], rows: Rows) -> list[str]:
 
 
 def add_named_fields(headers: Sequence[str], fields: Sequence[str]) -> list[str]:
-    """Return the fields with those of free columns whose headers name a person's value."""
+    """Add the fields of unassigned columns whose headers name part of a person's data; return all fields."""
     fields = list(fields)
     simplified = [simplify(header) for header in headers]
     for name, spellings in FIELD_NAMES.items():

@@ -1,4 +1,4 @@
-"""What a column of a table can mean, and the headers by which each meaning is known."""
+"""What a column of a table can mean, and the headers that indicate each meaning."""
 
 import unicodedata
 from enum import StrEnum

@@ -86,12 +86,12 @@ def open_table(source: BinaryIO, mapping: Mapping | None = None) -> tuple[Column
 
 
 def lacks_headers(first: Record) -> bool:
-    """Return whether the first row holds an address, so that it is not a header row."""
+    """Return whether the first row contains an address and is therefore not a header row."""
     return any(ADDRESS.fullmatch(cell.strip(MARGIN)) for cell in first.cells)
 
 
 def trim_columns(headers: list[str], rows: Rows) -> list[str]:
-    """Return the headers up to the last column that holds something; raises UnusableFile."""
+    """Return the headers up to the last column that is not empty; raises UnusableFile."""
     filled = {i for row in rows for i, cell in enumerate(row[: len(headers)]) if cell.strip()}
     named = {i for i, header in enumerate(headers) if header.strip()}
     if (len(filled) if filled else len(named)) > MAX_COLUMNS or len(named) > MAX_HEADERS:

@@ -214,6 +214,6 @@ def is_own_export(headers: Sequence[str]) -> bool:
 
 
 def find_file_standing(filename: str) -> Standing | None:
-    """Return what the file's name says about all its rows; None if it says nothing."""
+    """Return what the file's name implies about all its rows; None if it implies nothing."""
     name = re.split(r"[/\\]", filename.lower())[-1]
     return next((standing for start, standing in FILE_STANDINGS.items() if name.startswith(start)), None)

@@ -89,7 +89,7 @@ class SuppressedRow:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A person who never confirmed, or is inactive where the file comes from."""
+    """A person who never confirmed, or is inactive in the service that wrote the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class RowReader:
         return ClientRow(email, key, full_name, comment, attributes, *consent)
 
     def read_standing(self, cells: list[str]) -> Standing:
-        """Return what the row says about mailing; raises UnknownStatus."""
+        """Return whether the row's person may be mailed, or why not; raises UnknownStatus."""
         result = self.standing
         for position in self.states:
             standing = read_status(cells[position])

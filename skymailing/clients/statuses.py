@@ -7,7 +7,7 @@ from skymailing.models import SuppressionReason
 
 
 class Standing(IntEnum):
-    """What a row says about mailing its person; of several statements, the greatest counts."""
+    """Whether a row's person may be mailed, or why not; of several values, the greatest counts."""
 
     MAILABLE = 0
     SKIPPED = 1  # never confirmed, or inactive: neither a client nor a suppression

@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Start:
-    """What the button that sets the mailing up will do."""
+    """The effect of the button that sets the mailing up."""
 
     letters: int
     at: str  # when sending begins; empty if at once

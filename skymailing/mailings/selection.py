@@ -16,7 +16,7 @@ from skymailing.models import Client, Mailing, User, mailing_clients
 RANGES_PER_STATEMENT = 400
 # A form lists up to this many selected clients by ID; for more, it refers to the saved mailing.
 LARGE = 2_000
-# What a form may send; each part costs time in every query of the selection.
+# Limits for forms; each part costs time in every query of the selection.
 MAX_SEARCHES = 20
 MAX_RANGES = LARGE
 MAX_EXCLUDED = RANGES_PER_STATEMENT

@@ -1,4 +1,4 @@
-"""Ensure that only one service runs per DATA_DIR: hold a lock, check the ports, end leftover processes."""
+"""Ensure that only one service runs per DATA_DIR: hold a lock, check the ports, stop leftover processes."""
 
 import fcntl
 import json

@@ -80,7 +80,7 @@ def build_web_command(config: dict[str, Any], grace_seconds: int = 10) -> list[s
         "workers": str(WEB_PROCESSES),
         "threads": str(WEB_THREADS),
         "graceful-timeout": str(grace_seconds),
-        # Else a request's own SCRIPT_NAME header could move every link of its page.
+        # Otherwise a request's SCRIPT_NAME header could change every link on its page.
         "forwarder-headers": "",
         "log-level": "warning",
         "logger-class": "skymailing.logs.gunicorn.Logger",

@@ -1,4 +1,4 @@
-"""List a user's limits and what the user has used up, for their profile and for managers."""
+"""List a user's limits and usage, for their profile and for managers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ COUNTED = 1_000_000  # items counted where there is no limit, so that the page i
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One limit: what it limits, how much is used up, and the limit itself, or 0 if there is none."""
+    """One limit: what it applies to, how much has been used, and the limit itself, or 0 if there is none."""
 
     kind: Limited
     used: int

@@ -1,4 +1,4 @@
-"""Test the limits of what a user keeps: clients, messages, mailings and imports."""
+"""Test the limits on a user's stored objects: clients, messages, mailings and imports."""
 
 import pytest
 import time_machine

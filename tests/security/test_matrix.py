@@ -28,7 +28,8 @@ from tests.security.decisions import (
 from tests.security.owned_objects import SAFE, VERBS, OwnedObjects, methods_of, sign_in_person
 from tests.support.factories import UserFactory
 
-# Who may open what is decided in Python; the tests of each feature read both databases.
+# Python code decides who may open what, so one database is enough; the tests of each feature read both
+# databases.
 pytestmark = pytest.mark.one_engine
 
 MISSING_ID = 999_999_999

@@ -14,7 +14,7 @@ class PackagesMissing(Exception):
 
 
 def unpack(package: str, *others: str) -> Path:
-    """Return the folder with the unpacked packages and what the system lacks of their dependencies.
+    """Return the folder with the unpacked packages and the dependencies that the system lacks.
 
     Raises PackagesMissing without apt or a network.
     """

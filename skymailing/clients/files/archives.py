@@ -38,8 +38,8 @@ def list_tables(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def join_tables(archive: zipfile.ZipFile) -> tuple[list[str], Iterator[list[str]]]:
     """Return the names of the CSV files and the rows of all, the headers first.
 
-    The first column shows which file each row comes from: of people who subscribed, unsubscribed, ...
-    Raises UnusableWorkbook.
+    The first column shows the kind of file that each row comes from: subscribed people, unsubscribed ones,
+    ... Raises UnusableWorkbook.
     """
     check_archive(archive)
     members = list_tables(archive)

@@ -27,7 +27,7 @@ ENCODINGS = {
 # Encodings with one byte per character: nearly every text is valid in all of them.
 CANDIDATES = ("cp1251", "cp1252", "cp1250", "koi8-r", "cp866", "mac-cyrillic", "mac-roman")
 SAMPLE_SIZE = 8 * 1024  # bytes of lines with non-ASCII characters, which are rated in each encoding
-CLOSE = 0.15  # difference of ratings below which only a person can decide
+CLOSE = 0.15  # difference between ratings below which only a person can decide
 LINE_END_OR_AT = re.compile(r"[\r\n@]")
 
 

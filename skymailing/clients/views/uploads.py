@@ -83,7 +83,7 @@ def import_map(upload_id: int) -> ResponseReturnValue:
 
 
 def show_sample(form: MappingForm, upload: ClientUpload) -> uploads.Sample:
-    """Return what the file holds in the chosen encoding, or in the recognized one if that fails."""
+    """Return the file's contents in the chosen encoding, or in the detected one if that fails."""
     mapping = Mapping.load(upload.mapping)
     chosen = find_encoding(request.form.get("encoding", "")) or mapping.encoding
     try:

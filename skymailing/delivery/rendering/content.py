@@ -63,7 +63,7 @@ body { margin: 0; padding: 24px 16px; }
 
 
 class HasContent(Protocol):
-    """A row that holds the content of a letter."""
+    """A row that contains the content of a letter."""
 
     @property
     def subject(self) -> str: ...

@@ -63,7 +63,7 @@ def repair_tag(text: str) -> str:
 
 
 def repair_code(text: str) -> str:
-    """Return what is outside quotes without entities."""
+    """Return the code outside quotes without entities."""
     return SPACES.sub(" ", unescape(SPACES.sub(" ", text)))
 
 

@@ -36,7 +36,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """The words for Liquid in a template: what they print, and what they hide, depends on the client."""
+    """The words for Liquid in a template: what they print and hide depends on the client."""
 
     statement: re.Pattern[str]
     any: re.Pattern[str]

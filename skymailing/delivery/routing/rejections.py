@@ -43,7 +43,8 @@ class Rejections:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        # For runs whose last letter was refused: the reply, how often in a row it came, and since when.
+        # For runs whose last letter was refused: the reply, how often in a row it was received, and since
+        # when.
         self._streaks: OrderedDict[int, tuple[str, int, float]] = OrderedDict()
         self._alone_until = 0.0  # by the monotonic clock
         # Runs with a letter that was not refused for such a reason, and none refused since.
