@@ -10,15 +10,15 @@ from skymailing.extensions import db
 from skymailing.models import AttributeType, User
 
 ORDERS = ("", "dmy", "mdy")
-EXAMINED = 500  # values of an attribute
+MAX_EXAMINED = 500  # values of an attribute
 MAX_TYPES = 500
 # A column of numbers stays one even if a small share of its values, such as "n/a", does not fit.
-FITTING = 0.95
+REQUIRED_SHARE = 0.95
 
 
 def infer_type(values: Iterable[str]) -> AttributeType:
     """Return the type of an attribute's values."""
-    texts = [text for value in values if (text := value.strip())][:EXAMINED]
+    texts = [text for value in values if (text := value.strip())][:MAX_EXAMINED]
     if not texts:
         return AttributeType.TEXT
     words = {text.lower() for text in texts}
@@ -26,7 +26,7 @@ def infer_type(values: Iterable[str]) -> AttributeType:
     if words <= YES | NO and ((words & YES and words & NO) or not any(word.isdigit() for word in words)):
         return AttributeType.YES_NO
     for type, fits in ((AttributeType.DATE, is_date), (AttributeType.NUMBER, is_number)):
-        if sum(map(fits, texts)) >= FITTING * len(texts):
+        if sum(map(fits, texts)) >= REQUIRED_SHARE * len(texts):
             return type
     return AttributeType.TEXT
 

@@ -7,7 +7,7 @@ from typing import Any
 from skymailing.clients.columns import attribute_key
 from skymailing.email_addresses import MARGIN, InvalidEmail, parse_address
 
-SEVERAL = " ::: "  # Google puts several values into one cell
+VALUE_SEPARATOR = " ::: "  # Google puts several values into one cell
 # What people write around an address: `Anna <anna@example.com>`, `mailto:anna@example.com?subject=`.
 NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\r\n]*)<\s*(?:mailto:)?(?P<address>[^<>]*)>[\s;,]*", re.IGNORECASE)
 LINK = re.compile(r"mailto:(?P<address>[^?]*)(?:\?.*)?", re.IGNORECASE)
@@ -15,7 +15,7 @@ QUOTES = "\"'«»“”„`"
 X500 = ("/o=", "/O=")  # what Outlook keeps for a colleague on the same Exchange server
 # What programs write for a missing value, such as Outlook's empty date.
 BLANKS = {"0/0/00", "Unspecified"}
-TAG_SEPARATORS = (SEVERAL.strip(), "|", ";", ",")
+TAG_SEPARATORS = (VALUE_SEPARATOR.strip(), "|", ";", ",")
 QUOTED_TAG = re.compile(r'"((?:[^"]|"")*)"')
 SYSTEM_TAGS = {"mycontacts", "starred"}
 
@@ -25,7 +25,7 @@ def read_address(cell: str) -> tuple[str, str, str]:
     try:
         return parse_address(cell), "", ""
     except InvalidEmail:
-        first, _sign, others = cell.partition(SEVERAL)
+        first, _sign, others = cell.partition(VALUE_SEPARATOR)
         text = first.strip(MARGIN)
         if text.startswith(X500):
             return parse_address(""), "", ""

@@ -10,7 +10,7 @@ from skymailing.mailings.formats import format_clock_time, format_number, format
 from skymailing.mailings.progress import Progress
 from skymailing.mailings.route_text import format_server, list_route_limits, list_route_problems
 
-MINUTES_UP_TO = 2  # hours; longer times are shown in hours
+MINUTES_THRESHOLD = 2  # hours; longer times are shown in hours
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def format_time_left(progress: Progress) -> str:
     """Return how much time is left until the run ends; empty while unknown."""
     if progress.time_left is None:
         return ""
-    return str(_("about %(time)s", time=format_timedelta(progress.time_left, threshold=MINUTES_UP_TO)))
+    return str(_("about %(time)s", time=format_timedelta(progress.time_left, threshold=MINUTES_THRESHOLD)))
 
 
 def format_forecast(progress: Progress) -> str:

@@ -10,7 +10,7 @@ from skymailing.models import Limited, UsageKind, User
 from skymailing.quotas import checks, counting, letters
 from skymailing.settings.quotas import quota_settings
 
-COUNTED = 1_000_000  # items counted where there is no limit, so that the page is fast
+MAX_COUNTED = 1_000_000  # items counted where there is no limit, so that the page is fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def _things(user: User, now: datetime) -> list[Usage]:
     )
     megabytes = checks.sum_picture_bytes(user.id) // (1024 * 1024)
     return [
-        *(Usage(kind, checks.count_up_to(own, most or COUNTED), most) for kind, own, most in rows),
+        *(Usage(kind, checks.count_up_to(own, most or MAX_COUNTED), most) for kind, own, most in rows),
         Usage(Limited.PICTURE_MEGABYTES, megabytes, settings.pictures_mb),
         Usage(
             Limited.TEST_LETTERS_PER_HOUR,

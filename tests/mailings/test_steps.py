@@ -143,7 +143,7 @@ def test_the_summary_counts_clients_who_lack_a_value(
     assert list_missing_values(browser, chosen) == [f"1 client has {city}"]
     matching = for_all | {"audience": "selected", "clients": [f"match:{boris.email}", str(anna.id)]}
     assert list_missing_values(browser, matching) == [f"2 clients have {city}", name]
-    monkeypatch.setattr(missing_values, "EXAMINED", 1)
+    monkeypatch.setattr(missing_values, "MAX_EXAMINED", 1)
     assert list_missing_values(browser, for_all)[-1] == "Only the first 1 clients were checked."
 
 

@@ -19,7 +19,7 @@ from skymailing.models import BreakerState, Route
 logger = logging.getLogger(__name__)
 
 # What a route forgets; its last fault and refusal are kept for operators to read.
-UNKNOWING: dict[str, object] = {
+NOTHING_LEARNED: dict[str, object] = {
     "state": BreakerState.CLOSED,
     "opened_at": None,
     "retry_at": None,
@@ -64,7 +64,7 @@ def reopen_changed() -> list[str]:
 
 
 def _forget(route: Route) -> None:
-    for column, value in UNKNOWING.items():
+    for column, value in NOTHING_LEARNED.items():
         setattr(route, column, value)
     session_budget.forget(route.name)
 
